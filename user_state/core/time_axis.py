@@ -1,0 +1,118 @@
+"""Windows, tile widths and the one time axis all of a record's tiles share.
+
+A window of length W reads every event with `t >= floor(at - W, h)`, h being the window's tile width. So an event
+needs to be told apart from its neighbours only as finely as the windows that can still see it demand, and tiles are
+**rolled up** as they age: with windows 10m/1h/1d an event of the last ten minutes lies in a 10 s tile, then in a 1 m
+tile, then in a 30 m tile, and is then dropped (or, if any feature asks for `lifetime`, joined to the tile that starts
+at 0 and never ends).
+
+    age      0 ......... 10m ........... 1h ............. 1d ........ lifetime
+    tile        10 s           1 min           30 min            one tile
+
+Level i ends at `cut_i = floor(clock - skew - W_i, h_{i+1})`: no reading at `at >= clock - skew` needs anything finer
+than h_{i+1} before it. Widths divide each other, so a tile never straddles a coarser boundary, and which tile an event
+lies in depends only on its time and the user's clock: not on when it arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+TILE_WIDTHS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200, 86400)
+"""Default tile widths in seconds; each divides the next."""
+
+I64 = npt.NDArray[np.int64]
+
+
+def default_tile_width_s(window_s: int) -> int:
+    """Return the widest default tile width that is at most window/48 and divides the window, in seconds.
+
+    Raises:
+        ValueError: no width fits; the message says what would.
+
+    >>> [default_tile_width_s(w) for w in (600, 3600, 86400, 7 * 86400, 30 * 86400)]
+    [10, 60, 1800, 10800, 43200]
+    """
+    for width in reversed(TILE_WIDTHS_S):
+        if width * 48 <= window_s and window_s % width == 0:
+            return width
+    raise ValueError(f"a window of {window_s} s is too short to have a tile width; the shortest is 48 s")
+
+
+@dataclass(frozen=True)
+class Level:
+    """Tiles of `width_s` serve ages up to `reach_s`, both in seconds."""
+
+    width_s: int
+    reach_s: int
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """The levels of a spec, finest first, and what lies beyond the last one."""
+
+    levels: tuple[Level, ...]
+    skew_s: int
+    lifetime: bool
+
+    @classmethod
+    def of_windows(cls, width_of_window_s: Mapping[int, int], skew_s: int, lifetime: bool) -> TimeAxis:
+        """Build the axis for windows given as {window seconds: tile width seconds}.
+
+        Raises:
+            ValueError: two widths of which neither divides the other.
+        """
+        reach_of_width: dict[int, int] = {}
+        for window_s, width_s in width_of_window_s.items():
+            reach_of_width[width_s] = max(reach_of_width.get(width_s, 0), window_s)
+        levels: list[Level] = []
+        for width_s in sorted(reach_of_width):
+            # A coarser tile that reaches no further than a finer one would never hold anything.
+            if levels and reach_of_width[width_s] <= levels[-1].reach_s:
+                continue
+            if levels and width_s % levels[-1].width_s:
+                raise ValueError(
+                    f"tile widths must divide each other, but {levels[-1].width_s} s does not divide {width_s} s"
+                )
+            levels.append(Level(width_s, reach_of_width[width_s]))
+        return cls(tuple(levels), skew_s, lifetime)
+
+    def cuts_s(self, clock_us: I64) -> list[I64]:
+        """Return for each level the second before which its tiles are rolled up, given users' clocks (n,)."""
+        clock_s = clock_us // 1_000_000
+        widths = [level.width_s for level in self.levels[1:]] + [self.levels[-1].width_s] if self.levels else []
+        return [
+            (clock_s - self.skew_s - level.reach_s) // width * width
+            for level, width in zip(self.levels, widths, strict=True)
+        ]
+
+    def place(self, start_s: I64, cuts_s: Iterable[I64]) -> tuple[I64, npt.NDArray[np.bool_]]:
+        """Return (tile start, kept) for times or tile starts (n,) in seconds, given each one's cuts (n,) a level.
+
+        Placing a tile start again is harmless, so rolling up and first placing are the same operation.
+        A start of 0 is the lifetime tile.
+        """
+        placed = np.zeros_like(start_s)
+        kept = np.full(start_s.shape, self.lifetime)
+        # Coarsest first: each finer level takes over what its windows can still see.
+        for level, cut_s in reversed(list(zip(self.levels, cuts_s, strict=True))):
+            inside = start_s >= cut_s
+            placed = np.where(inside, start_s // level.width_s * level.width_s, placed)
+            kept |= inside
+        return placed, kept
+
+
+def window_start_s(at_us: int, window_s: int, width_s: int) -> int:
+    """Return the first second that the window ending at `at_us` covers: floor(at - W, h).
+
+    >>> window_start_s(1_000_000_000_000, 600, 10)
+    999400
+    """
+    return (at_us // 1_000_000 - window_s) // width_s * width_s
+
+
+__all__ = ["TILE_WIDTHS_S", "Level", "TimeAxis", "default_tile_width_s", "window_start_s"]
