@@ -1,0 +1,412 @@
+"""The oracle against tables worked out by hand: only what people can check themselves stands in here."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import xxhash
+
+from user_state.oracle import AppliedEvent, Arrival, features, item_vector, replay
+from user_state.spec.model import Spec
+
+S = 1_000_000
+M, H, D = 60 * S, 3600 * S, 86_400 * S
+T0 = 19_000 * D  # midnight, so every tile width has an edge here
+
+
+def spec_of(**parts: Any) -> Spec:
+    """A spec with a lateness of an hour and a skew of a minute; counts everything if nothing else is asked."""
+    settings: dict[str, Any] = {
+        "name": "tried",
+        "events": {"schema": "interaction.avsc", "user": "user_id", "id": "event_id", "time": "event_time"},
+        "allowed_lateness": "1h",
+        "max_clock_skew": "1m",
+        "retention": "90d",
+        **parts,
+    }
+    if not {"features", "sequences", "embeddings"} & set(settings):
+        settings["features"] = {"all": {"aggregate": "count", "windows": "lifetime"}}
+    return Spec.model_validate(settings)
+
+
+def event(event_id: str, time_us: int | datetime.datetime, **fields: Any) -> dict[str, Any]:
+    return {"event_id": event_id, "user_id": "u", "item_id": "i", "action": "view", "event_time": time_us, **fields}
+
+
+def applied(*events: dict[str, Any]) -> list[AppliedEvent]:
+    return [
+        AppliedEvent(e["event_time"], xxhash.xxh64_intdigest(e["event_id"].encode()), e["event_time"], e)
+        for e in events
+    ]
+
+
+def one_feature(at_us: int, events: list[dict[str, Any]], **feature: Any) -> dict[str, Any]:
+    parts = {k: feature.pop(k) for k in ("tiles",) if k in feature}
+    expected = features(spec_of(features={"f": feature}, **parts), applied(*events), at_us)
+    return {**expected.scalars, **expected.sequences}
+
+
+# Fates
+
+
+def bins_of(spec: Spec, *arrivals: Arrival) -> list[str]:
+    return replay(spec, arrivals).bins
+
+
+@pytest.mark.parametrize(
+    ("time_us", "fate"),
+    [
+        (T0 - H, "applied"),
+        (T0 - H - 1, "dead_letter/too_late"),
+        (T0 + M, "applied"),
+        (T0 + M + 1, "dead_letter/from_future"),
+    ],
+)
+def test_an_event_is_judged_against_its_own_publish_time_to_the_microsecond(time_us: int, fate: str) -> None:
+    assert bins_of(spec_of(), Arrival(event("a", time_us), T0)) == [fate]
+
+
+def test_the_clock_is_the_greatest_publish_time_applied_and_not_the_greatest_event_time() -> None:
+    first = Arrival(event("a", T0 + M), T0)
+    in_time = Arrival(event("b", T0 - H), T0 - H)
+    too_late = Arrival(event("c", T0 - H - 1), T0 - H - 1)
+    assert bins_of(spec_of(), first, in_time, too_late) == ["applied", "applied", "dead_letter/too_late"]
+
+
+def test_what_is_not_applied_moves_no_clock() -> None:
+    spec = spec_of(features={"likes": {"aggregate": "count", "where": {"action": "like"}, "windows": "1h"}})
+    fates = bins_of(
+        spec,
+        Arrival(event("a", T0, action="like"), T0),
+        Arrival(event("b", T0 + D, action="view"), T0 + D),
+        Arrival(event("c", T0 + 3 * D, action="like"), T0 + 2 * D),
+        Arrival(event("d", T0, action="like"), T0 + D),
+        Arrival(event("e", T0 - H, action="like"), T0 - H),
+    )
+    assert fates == ["applied", "ignored", "dead_letter/from_future", "dead_letter/too_late", "applied"]
+
+
+def test_a_clock_is_one_users_own() -> None:
+    fates = bins_of(spec_of(), Arrival(event("a", T0), T0), Arrival(event("b", 9_000 * D, user_id="v"), 9_000 * D))
+    assert fates == ["applied", "applied"]
+
+
+def test_without_publish_times_the_published_field_and_then_the_event_time_count() -> None:
+    events = {"schema": "x", "user": "user_id", "id": "event_id", "time": "event_time", "published": "published_at"}
+    spec = spec_of(events=events)
+    noon = datetime.datetime(2022, 1, 8, 12, tzinfo=datetime.UTC)  # T0 is 2022-01-08
+    assert bins_of(
+        spec,
+        Arrival(event("a", T0 + 10 * H, published_at=noon)),
+        Arrival(event("b", T0 + 11 * H, published_at=noon)),
+        Arrival(event("c", T0 + 10 * H, published_at=noon), T0 + 10 * H),
+        Arrival(event("d", T0 + 20 * H, published_at=None)),
+        Arrival(event("e", T0 + 18 * H, published_at=None)),
+    ) == ["dead_letter/too_late", "applied", "dead_letter/too_late", "applied", "dead_letter/too_late"]
+
+
+def test_a_repeated_id_is_a_duplicate_for_its_user_until_it_would_be_too_late() -> None:
+    a = Arrival(event("a", T0), T0)
+    fates = bins_of(
+        spec_of(),
+        a,
+        a,
+        Arrival(event("a", T0, user_id="v"), T0),
+        Arrival(event("b", T0 + H), T0 + H),
+        a,
+        Arrival(event("c", T0 + H + 1), T0 + H + 1),
+        a,
+    )
+    assert fates == ["applied", "duplicate", "applied", "applied", "duplicate", "applied", "dead_letter/too_late"]
+
+
+def test_a_copy_of_a_rejected_event_is_rejected_again_and_not_a_duplicate() -> None:
+    late = Arrival(event("a", T0 - D), T0)
+    assert bins_of(spec_of(), late, late) == ["dead_letter/too_late"] * 2
+
+
+def test_counts_add_up_to_what_arrived() -> None:
+    a = Arrival(event("a", T0), T0)
+    result = replay(spec_of(), [a, a, Arrival(None), Arrival(None, T0, "invalid"), Arrival(event("", T0), T0)])
+    assert result.counts == {
+        "applied": 1,
+        "duplicate": 1,
+        "ignored": 0,
+        "dead_letter/undecodable": 1,
+        "dead_letter/invalid": 2,
+    }
+    assert list(result.applied) == ["u"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"user_id": ""},
+        {"user_id": None},
+        {"user_id": 7},
+        {"user_id": "x" * 1025},
+        {"user_id": "é" * 513},
+        {"event_id": ""},
+        {"event_time": 31_536_000 * S - 1},
+        {"event_time": 4_102_444_800 * S},
+        {"event_time": None},
+        {"event_time": True},
+        {"value": math.nan},
+        {"value": -math.inf},
+        {"item_id": "x" * 65_537},
+    ],
+)
+def test_an_event_out_of_bounds_is_invalid(fields: dict[str, Any]) -> None:
+    spec = spec_of(
+        features={"watched": {"aggregate": "sum", "of": "value", "windows": "1h"}},
+        sequences={"recent": {"fields": ["item_id"], "last": 3}},
+    )
+    assert bins_of(spec, Arrival({**event("a", T0), **fields}, None)) == ["dead_letter/invalid"]
+
+
+def test_an_event_at_its_bounds_is_applied_and_unused_fields_may_hold_anything() -> None:
+    spec = spec_of(sequences={"recent": {"fields": ["item_id"], "last": 3}})
+    arrivals = [
+        event("x" * 1024, 31_536_000 * S, item_id="x" * 65_536),
+        event("a", 4_102_444_800 * S - 1, user_id="é" * 512, value=math.nan, category="x" * 65_537),
+    ]
+    assert bins_of(spec, *map(Arrival, arrivals)) == ["applied", "applied"]
+
+
+def test_invalid_comes_before_ignored_and_ignored_before_late() -> None:
+    likes = {"aggregate": "count", "where": {"action": "like", "value": [1.0]}, "windows": "1h"}
+    spec = spec_of(features={"f": likes})
+    assert bins_of(
+        spec,
+        Arrival(event("a", T0, value=math.nan), T0),
+        Arrival(event("b", T0 - D, value=1.0), T0),
+        Arrival(event("c", T0 - D, action="like", value=1.0), T0),
+    ) == ["dead_letter/invalid", "ignored", "dead_letter/too_late"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "fields", "fate"),
+    [
+        ({"features": {"f": {"aggregate": "sum", "of": "value", "windows": "1h"}}}, {"value": None}, "ignored"),
+        ({"features": {"f": {"aggregate": "sum", "of": "value", "windows": "1h"}}}, {"value": 0.0}, "applied"),
+        ({"features": {"f": {"aggregate": ["count", "sum"], "of": "value", "windows": "1h"}}}, {}, "applied"),
+        ({"features": {"f": {"aggregate": "last_k", "k": 2, "of": "value", "windows": "1h"}}}, {}, "ignored"),
+        ({"sequences": {"s": {"fields": ["value"], "last": 2}}}, {"value": None}, "applied"),
+        ({"sequences": {"s": {"fields": ["value"], "last": 2, "where": {"value": 1.0}}}}, {"value": None}, "ignored"),
+        (
+            {"embeddings": {"e": {"kind": "decayed_mean", "of": "value", "dimensions": 4, "half_life": "1h"}}},
+            {},
+            "ignored",
+        ),
+    ],
+)
+def test_an_event_is_ignored_when_nothing_wants_it(parts: dict[str, Any], fields: dict[str, Any], fate: str) -> None:
+    assert bins_of(spec_of(**parts), Arrival(event("a", T0, **fields))) == [fate]
+
+
+def test_an_embedding_wants_only_the_actions_it_weighs() -> None:
+    taste = {"kind": "decayed_mean", "of": "item_id", "dimensions": 4, "half_life": "1h", "weights": {"skip": -1.0}}
+    fates = bins_of(
+        spec_of(embeddings={"taste": taste}),
+        Arrival(event("a", T0, action="skip")),
+        Arrival(event("b", T0, action="view")),
+        Arrival(event("c", T0, action=None)),
+    )
+    assert fates == ["applied", "ignored", "ignored"]
+
+
+# Windows
+
+
+@pytest.mark.parametrize(
+    ("window", "width_us"), [("48s", S), ("10m", 10 * S), ("1h", M), ("1d", 30 * M), ("7d", 3 * H), ("30d", 12 * H)]
+)
+def test_a_window_starts_at_its_old_edge_rounded_down_to_a_tile(window: str, width_us: int) -> None:
+    window_us = int(window[:-1]) * {"s": S, "m": M, "h": H, "d": D}[window[-1]]
+    name = f"f_count_{window}"
+    edge = T0 - window_us  # at T0 every width has an edge
+    before, first = event("a", edge - 1), event("b", edge)
+    assert one_feature(T0, [before, first], aggregate="count", windows=window) == {name: 1}
+    # the tile stays whole until the reading has moved on by all of it
+    assert one_feature(T0 + width_us - 1, [before, first], aggregate="count", windows=window) == {name: 1}
+    assert one_feature(T0 + width_us, [before, first], aggregate="count", windows=window) == {name: 0}
+    # one microsecond before the edge, the tile before is still read
+    assert one_feature(T0 - 1, [before, first], aggregate="count", windows=window) == {name: 2}
+
+
+def test_a_tile_width_of_the_spec_overrules_the_default() -> None:
+    events = [event("a", T0 - H)]
+    assert one_feature(T0 + 5 * M, events, aggregate="count", windows="1h", tiles={"1h": "10m"}) == {"f_count_1h": 1}
+    assert one_feature(T0 + 10 * M, events, aggregate="count", windows="1h", tiles={"1h": "10m"}) == {"f_count_1h": 0}
+
+
+def test_a_window_has_no_upper_edge_and_lifetime_no_lower_one() -> None:
+    events = [event("a", T0 - 10_000 * D), event("b", T0 + M)]
+    assert one_feature(T0, events, aggregate="count", windows=["10m", "lifetime"]) == {
+        "f_count_10m": 1,
+        "f_count_lifetime": 2,
+    }
+
+
+def test_sum_and_mean_leave_out_nulls_and_count_does_not() -> None:
+    events = [event("a", T0, value=1.5), event("b", T0, value=None), event("c", T0, value=-0.5)]
+    assert one_feature(T0, events, aggregate=["count", "sum", "mean"], of="value", windows="1h") == {
+        "f_count_1h": 3,
+        "f_sum_1h": 1.0,
+        "f_mean_1h": 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("default", "values"), [(None, (0.0, 0.0, math.nan)), (-1.0, (-1.0, -1.0, -1.0)), (0.0, (0.0, 0.0, 0.0))]
+)
+def test_over_nothing_the_default_is_given(default: float | None, values: tuple[float, ...]) -> None:
+    wanted = {"aggregate": ["count", "sum", "mean"], "of": "value", "windows": "1h", "default": default}
+    empty = one_feature(T0, [event("a", T0 - D, value=5.0)], **wanted)
+    assert list(empty.values()) == pytest.approx(values, nan_ok=True)
+    # an event without a value is something to count, but nothing to add up
+    only_null = one_feature(T0, [event("a", T0)], **wanted)
+    assert list(only_null.values()) == pytest.approx((1.0, *values[1:]), nan_ok=True)
+    # and a sum of zero is not nothing
+    assert list(one_feature(T0, [event("a", T0, value=0.0)], **wanted).values()) == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        ({}, 4),
+        ({"action": "view"}, 2),
+        ({"action": ["view", "like"]}, 3),
+        ({"action": "view", "category": "a"}, 1),
+        ({"category": ["a", "b"]}, 2),
+        ({"value": 1.0}, 1),
+        ({"value": True}, 0),
+    ],
+)
+def test_where_needs_every_field_to_have_one_of_its_values_and_null_never_matches(
+    where: dict[str, Any], count: int
+) -> None:
+    events = [
+        event("a", T0, category="a", value=1.0),
+        event("b", T0, category=None),
+        event("c", T0, action="like", category="b"),
+        event("d", T0, action=None),
+    ]
+    assert one_feature(T0, events, aggregate="count", where=where, windows="1h") == {"f_count_1h": count}
+
+
+# Lists
+
+
+def test_last_k_is_newest_first_without_nulls_within_its_window() -> None:
+    events = [
+        event("a", T0 - 2 * H, item_id="old"),
+        event("c", T0 - 2, item_id="second"),
+        event("d", T0 - 1, item_id=None),
+        event("e", T0, item_id="newest"),
+        event("b", T0 - 3, item_id="third"),
+    ]
+    wanted = {"aggregate": "last_k", "of": "item_id", "windows": ["1h", "lifetime"]}
+    assert one_feature(T0, events, k=2, **wanted) == {
+        "f_last_k_1h": ["newest", "second"],
+        "f_last_k_lifetime": ["newest", "second"],
+    }
+    assert one_feature(T0, events, k=9, **wanted) == {
+        "f_last_k_1h": ["newest", "second", "third"],
+        "f_last_k_lifetime": ["newest", "second", "third", "old"],
+    }
+
+
+def test_equal_times_are_ordered_by_the_hash_of_the_id() -> None:
+    events = [event(name, T0, item_id=name) for name in ("e2", "e3", "e1")]
+    # Their xxh64 begin with 05, 4f and ae.
+    assert one_feature(T0, events, aggregate="last_k", k=3, of="item_id", windows="1h") == {
+        "f_last_k_1h": ["e3", "e2", "e1"]
+    }
+
+
+def test_a_sequence_has_its_fields_side_by_side_with_nulls() -> None:
+    recent = {"fields": ["item_id", "value", "event_time"], "last": 2, "where": {"action": ["view", "like"]}}
+    events = [
+        event("a", T0 - 3, item_id="a", value=1.0),
+        event("b", T0 - 2, item_id="b", value=2.5),
+        event("c", T0 - 1, item_id="c", value=None, action="like"),
+        event("d", T0, item_id="d", value=1.0, action="skip"),
+    ]
+    expected = features(spec_of(sequences={"recent": recent}), applied(*events), T0)
+    assert expected.sequences == {
+        "recent": {"item_id": ["c", "b"], "value": [None, 2.5], "event_time": [T0 - 1, T0 - 2]}
+    }
+
+
+def test_a_sequence_within_a_duration_ends_exactly_there() -> None:
+    recent = {"fields": ["item_id"], "last": 5, "within": "10m"}
+    events = [event("a", T0 - 10 * M - 1, item_id="a"), event("b", T0 - 10 * M, item_id="b")]
+    assert features(spec_of(sequences={"s": recent}), applied(*events), T0).sequences == {"s": {"item_id": ["b"]}}
+    assert features(spec_of(sequences={"s": recent}), applied(*events), T0 + 1).sequences == {"s": {"item_id": []}}
+
+
+def test_datetimes_and_integers_mean_the_same() -> None:
+    spec = spec_of(sequences={"recent": {"fields": ["event_time"], "last": 1}})
+    when = datetime.datetime(2022, 1, 8, 0, 0, 0, 123_457, tzinfo=datetime.UTC)
+    result = replay(spec, [Arrival(event("a", when))])
+    assert [e.time_us for e in result.applied["u"]] == [T0 + 123_457]
+    assert features(spec, result.applied["u"], T0).sequences == {"recent": {"event_time": [T0 + 123_457]}}
+
+
+# Embeddings
+
+
+def embedding_of(events: list[dict[str, Any]], at_us: int = T0, **settings: Any) -> np.ndarray:
+    taste = {"kind": "decayed_mean", "of": "item_id", "dimensions": 4, "half_life": "1h", **settings}
+    return features(spec_of(embeddings={"taste": taste}), applied(*events), at_us).embeddings["taste_1h"]
+
+
+def test_an_items_vector_has_unit_length_and_the_bits_of_its_hash() -> None:
+    vector = item_vector("item", 100)
+    low, high = (xxhash.xxh64_intdigest(b"item", seed=seed) for seed in (0, 1))
+    bits = [*f"{low:064b}"[::-1], *f"{high:064b}"[::-1][:36]]
+    assert ["1" if x > 0 else "0" for x in vector] == bits
+    assert np.linalg.norm(vector) == pytest.approx(1.0)
+    assert np.all(np.abs(vector) == 0.1)
+
+
+def test_a_half_life_halves() -> None:
+    v, w = item_vector("v", 4), item_vector("w", 4)
+    events = [event("a", T0 - H, item_id="v"), event("b", T0, item_id="w")]
+    assert embedding_of(events) == pytest.approx((0.5 * v + w) / 1.5)
+
+
+def test_an_embedding_does_not_change_while_nothing_happens_not_even_in_decades() -> None:
+    events = [event("a", T0 - H, item_id="v"), event("b", T0, item_id="w")]
+    assert embedding_of(events, T0 + 20_000 * D) == pytest.approx(embedding_of(events))
+    assert np.abs(embedding_of(events)).max() > 0
+
+
+def test_negative_weights_push_away_but_still_count_as_weight() -> None:
+    v, w = item_vector("v", 4), item_vector("w", 4)
+    events = [
+        event("a", T0, item_id="v", action="like"),
+        event("b", T0, item_id="w", action="skip"),
+        event("c", T0, item_id="x", action="view"),
+        event("d", T0, item_id=None, action="like"),
+    ]
+    assert embedding_of(events, weights={"like": 3.0, "skip": -1.0}) == pytest.approx((3 * v - w) / 4)
+
+
+def test_an_embedding_of_nothing_is_zeros() -> None:
+    assert embedding_of([event("a", T0, item_id=None)]).tolist() == [0.0] * 4
+    assert embedding_of([]).tolist() == [0.0] * 4
+
+
+def test_features_do_not_depend_on_the_order_of_events() -> None:
+    spec = spec_of(
+        features={"f": {"aggregate": ["sum", "last_k"], "k": 3, "of": "value", "windows": ["10m", "1d"]}},
+        sequences={"s": {"fields": ["value"], "last": 4}},
+    )
+    events = applied(*(event(f"e{i}", T0 - i * M, value=0.1 * i) for i in range(20)))
+    assert features(spec, events, T0) == features(spec, events[::-1], T0)
