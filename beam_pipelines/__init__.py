@@ -1,0 +1,1 @@
+"""The graphs, their options and their commands."""

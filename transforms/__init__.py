@@ -1,0 +1,1 @@
+"""Beam shells around the core, one PTransform a file."""

@@ -1,0 +1,1 @@
+"""Bytes: records and remembered ids as they are stored."""

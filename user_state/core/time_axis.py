@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -69,16 +70,15 @@ class TimeAxis:
         reach_of_width: dict[int, int] = {}
         for window_s, width_s in width_of_window_s.items():
             reach_of_width[width_s] = max(reach_of_width.get(width_s, 0), window_s)
+        widths = sorted(reach_of_width)
+        for finer_s, coarser_s in pairwise(widths):
+            if coarser_s % finer_s:
+                raise ValueError(f"tile widths must divide each other, but {finer_s} s does not divide {coarser_s} s")
         levels: list[Level] = []
-        for width_s in sorted(reach_of_width):
+        for width_s in widths:
             # A coarser tile that reaches no further than a finer one would never hold anything.
-            if levels and reach_of_width[width_s] <= levels[-1].reach_s:
-                continue
-            if levels and width_s % levels[-1].width_s:
-                raise ValueError(
-                    f"tile widths must divide each other, but {levels[-1].width_s} s does not divide {width_s} s"
-                )
-            levels.append(Level(width_s, reach_of_width[width_s]))
+            if not levels or reach_of_width[width_s] > levels[-1].reach_s:
+                levels.append(Level(width_s, reach_of_width[width_s]))
         return cls(tuple(levels), skew_s, lifetime)
 
     def cuts_s(self, clock_us: I64) -> list[I64]:

@@ -1,0 +1,1 @@
+"""Events: their bytes, their files, and made-up traffic."""

@@ -1,0 +1,1 @@
+"""Where records live: the interface a fold needs, and Redis behind it."""

@@ -1,0 +1,71 @@
+"""Records of another layout, taken over: what still has the same definition stays, the rest starts empty or is dropped.
+
+Definitions are compared by key (see `user_state.core.plan`). Windows are not part of a key: a window that was made
+longer fills as time passes, since what was rolled up or dropped before cannot come back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from user_state.core.events import NULL_CODE, NULL_INT
+from user_state.core.logs import LogRows, dtype_of, kinds_of
+from user_state.core.plan import Layout, Log, Plan
+from user_state.core.records import Records
+from user_state.core.tiles import Tiles, pack_keys
+from user_state.core.vectors import DecayedSums
+
+
+def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
+    """Return `records`, which have `layout`, in the plan's layout."""
+    logs = {key: (rows, fields) for (key, fields), rows in zip(layout.logs, records.logs, strict=True)}
+    vectors = {key: part for (key, _, _), part in zip(layout.vectors, records.vectors, strict=True)}
+    users = len(records)
+    return Records(
+        clock_us=records.clock_us,
+        last_event_us=records.last_event_us,
+        horizon_us=records.horizon_us,
+        applied=records.applied,
+        tiles=_adopt_tiles(plan, records.tiles, layout),
+        logs=tuple(
+            _adopt_log(plan, log, *logs[log.key]) if log.key in logs else LogRows.empty(kinds_of(plan, log))
+            for log in plan.logs
+        ),
+        vectors=tuple(
+            vectors.get(v.key, DecayedSums.empty(users, len(v.half_lives_us), v.dimensions)) for v in plan.vectors
+        ),
+        pool=records.pool,
+    )
+
+
+def changes(plan: Plan, layout: Layout) -> tuple[list[str], list[str]]:
+    """Return (definitions that start empty, definitions that are dropped) when `layout` is taken over."""
+    old = {key for part in (layout.tracks, layout.logs, layout.vectors) for key, *_ in part}
+    new = {part.key for parts in (plan.tracks, plan.logs, plan.vectors) for part in parts}
+    return sorted(new - old), sorted(old - new)
+
+
+def _adopt_tiles(plan: Plan, tiles: Tiles, layout: Layout) -> Tiles:
+    index_of = {track.key: index for index, track in enumerate(plan.tracks)}
+    moved = np.array([index_of.get(key, -1) for key, _ in layout.tracks], np.int64)
+    if len(moved) == 0:
+        return Tiles.empty()
+    track = moved[tiles.track]
+    kept = track >= 0
+    key = pack_keys(tiles.user[kept], tiles.start_s[kept], track[kept])
+    order = np.argsort(key, kind="stable")
+    return Tiles(key[order], tiles.count[kept][order], tiles.total[kept][order])
+
+
+def _adopt_log(plan: Plan, log: Log, rows: LogRows, fields: tuple[tuple[str, str], ...]) -> LogRows:
+    columns: list[npt.NDArray[Any]] = []
+    for field in (plan.fields[index] for index in log.fields):
+        if (field.name, field.kind) in fields:
+            columns.append(rows.columns[fields.index((field.name, field.kind))])
+        else:
+            blank = {"string": NULL_CODE, "float": np.nan}.get(field.kind, NULL_INT)
+            columns.append(np.full(len(rows.user), blank, dtype_of(field.kind)))
+    return LogRows(rows.user, rows.time_us, rows.tie, tuple(columns))

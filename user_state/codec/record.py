@@ -1,0 +1,160 @@
+"""Records <-> bytes: Avro single-object encoding of `avro/user_state.avsc`, one value a user.
+
+    C3 01 | schema fingerprint, 8 bytes | version, 8 bytes | layout, 8 bytes | 4 zigzag varints | 4 byte strings
+
+Any Avro reader reads the outer record; the packed columns inside are described in strings.py, tiles.py, logs.py and
+vectors.py beside this file. The outer record is put together by hand, since its shape never varies and a batch has
+thousands; a test holds it against fastavro.
+
+Any bytes give a value or one CodecError.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fastavro
+import numpy as np
+
+from user_state.codec.logs import pack_logs, unpack_logs
+from user_state.codec.strings import unpack_strings
+from user_state.codec.tiles import pack_tiles, unpack_tiles
+from user_state.codec.vectors import pack_vectors, unpack_vectors
+from user_state.core.plan import Layout
+from user_state.core.records import Records
+from user_state.errors import CodecError
+
+SCHEMA_PATH = Path(__file__).parent.parent / "schemas" / "user_state.avsc"
+_SCHEMA = fastavro.parse_schema(json.loads(SCHEMA_PATH.read_text()))
+MARKER = b"\xc3\x01" + bytes.fromhex(
+    fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(_SCHEMA), "CRC-64-AVRO")
+)
+VERSION = slice(10, 18)
+LAYOUT = slice(18, 26)
+NO_VERSION = b""
+"""The version of a record that is not there."""
+_SECTIONS = 4
+_LONGS = 4
+
+
+@dataclass(frozen=True)
+class Outer:
+    """One record with its sections still packed."""
+
+    version: bytes
+    layout: bytes
+    longs: tuple[int, ...]
+    sections: tuple[bytes, ...]
+
+
+def version_of(blob: bytes | None) -> bytes:
+    """Return the version that a compare-and-set has to expect of this stored record."""
+    return NO_VERSION if blob is None else blob[VERSION]
+
+
+def open_record(blob: bytes) -> Outer:
+    """Return the outer record.
+
+    Raises:
+        CodecError: the bytes are no record, or one of a schema this release does not know.
+    """
+    if blob[:10] != MARKER:
+        raise CodecError(f"expected a record beginning with {MARKER.hex()}, got {blob[:10].hex()!r}")
+    at = LAYOUT.stop
+    longs = []
+    for _ in range(_LONGS):
+        value, at = _read_long(blob, at)
+        if not 0 <= value < 2**62:
+            raise CodecError(f"expected times and counts of zero or more, got {value}")
+        longs.append(value)
+    sections = []
+    for _ in range(_SECTIONS):
+        size, at = _read_long(blob, at)
+        if size < 0 or at + size > len(blob):
+            raise CodecError(f"expected {size} bytes at offset {at}, got {len(blob) - at}")
+        sections.append(blob[at : at + size])
+        at += size
+    if at != len(blob):
+        raise CodecError(f"expected a record of {at} bytes, got {len(blob)}")
+    return Outer(blob[VERSION], blob[LAYOUT], tuple(longs), tuple(sections))
+
+
+def decode_records(outers: Sequence[Outer | None], layout: Layout) -> Records:
+    """Return the records of n users, None being a user without one, all of the given layout.
+
+    Raises:
+        CodecError: a section is not what the layout says.
+    """
+    held = [index for index, outer in enumerate(outers) if outer is not None]
+    present = [outer for outer in outers if outer is not None]
+    longs = np.zeros((4, len(outers)), np.int64)
+    if held:
+        longs[:, held] = np.array([outer.longs for outer in present], np.int64).T
+    blank = _blank_sections(layout)
+    strings, tiles, logs, vectors = zip(*(blank if o is None else o.sections for o in outers), strict=True)
+    pool, begins = unpack_strings(strings)
+    return Records(
+        clock_us=longs[0],
+        last_event_us=longs[1],
+        horizon_us=longs[2],
+        applied=longs[3],
+        tiles=unpack_tiles(tiles, np.array([sums for _, sums in layout.tracks], np.bool_)),
+        logs=unpack_logs(logs, _kinds(layout), begins),
+        vectors=unpack_vectors(vectors, [(h, d) for _, h, d in layout.vectors]),
+        pool=pool,
+    )
+
+
+def encode_records(records: Records, layout: Layout, versions: Sequence[bytes]) -> list[bytes]:
+    """Return the bytes of n records, each with its new version (8 bytes)."""
+    users = len(records)
+    logs, strings = pack_logs(records.logs, _kinds(layout), records.pool, users)
+    tiles = pack_tiles(records.tiles, users, np.array([sums for _, sums in layout.tracks], np.bool_))
+    vectors = pack_vectors(records.vectors, users)
+    longs = np.stack((records.clock_us, records.last_event_us, records.horizon_us, records.applied), axis=1).tolist()
+    head = layout.fingerprint
+    encoded = []
+    for version, four, sections in zip(versions, longs, zip(strings, tiles, logs, vectors, strict=True), strict=True):
+        parts = [MARKER, version, head, *map(_long, four)]
+        for section in sections:
+            parts += (_long(len(section)), section)
+        encoded.append(b"".join(parts))
+    return encoded
+
+
+def _kinds(layout: Layout) -> list[list[str]]:
+    return [[kind for _, kind in fields] for _, fields in layout.logs]
+
+
+def _blank_sections(layout: Layout) -> tuple[bytes, ...]:
+    """Return the sections of a record that holds nothing."""
+    return (b"\0\0", bytes(10) if layout.tracks else b"", b"\0\0" * len(layout.logs), b"\0" * len(layout.vectors))
+
+
+def _long(value: int) -> bytes:
+    """Return an Avro long: zigzag, then seven bits a byte, least significant first."""
+    value = (value << 1) ^ (value >> 63)
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_long(blob: bytes, at: int) -> tuple[int, int]:
+    """Return (value, offset after it)."""
+    value = shift = 0
+    while shift < 64:
+        if at >= len(blob):
+            raise CodecError(f"expected a number at offset {at}, got the end of the record")
+        byte = blob[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (value >> 1) ^ -(value & 1), at
+        shift += 7
+    raise CodecError(f"expected a number of at most 10 bytes before offset {at}, got a longer one")

@@ -1,0 +1,121 @@
+"""A batch of decoded events as columns, and which of them each filter wants.
+
+Built from event rows `(user, id_hash, time_us, published_us, *fields)`, the fields being `plan.fields` in order.
+Strings are codes into one pool a batch, so that every later step compares integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from user_state.core.plan import Filter, Plan
+
+Bool = npt.NDArray[np.bool_]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
+
+EventRow = tuple[Any, ...]
+NULL_INT = np.iinfo(np.int64).min
+"""Stands for null in int and bool columns."""
+NULL_CODE = -1
+"""Stands for null in string columns; null in float columns is NaN, which events may not carry."""
+FIXED_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Events:
+    """m events of n users.
+
+    Attributes:
+        users: the n users' ids.
+        user: (m,) index into `users`.
+        id_hash: (m,) xxh64 of the event id.
+        time_us, published_us: (m,) microseconds UTC.
+        columns: one (m,) array for each of `plan.fields`: int64 codes into `pool`, float64, or int64.
+        pool: the strings that codes stand for.
+    """
+
+    users: list[str]
+    user: I64
+    id_hash: U64
+    time_us: I64
+    published_us: I64
+    columns: tuple[npt.NDArray[Any], ...]
+    pool: list[str]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @classmethod
+    def from_rows(cls, plan: Plan, rows: Sequence[EventRow]) -> Events:
+        """Turn rows into columns; the rows' values must be of the plan's kinds, None for null."""
+        columns = list(zip(*rows, strict=True)) if rows else [()] * (FIXED_COLUMNS + len(plan.fields))
+        users: dict[str, int] = {}
+        pool: dict[str, int] = {}
+        user = [users.setdefault(u, len(users)) for u in columns[0]]
+        fields: list[npt.NDArray[Any]] = []
+        for field, values in zip(plan.fields, columns[FIXED_COLUMNS:], strict=True):
+            if field.kind == "string":
+                codes = [NULL_CODE if v is None else pool.setdefault(v, len(pool)) for v in values]
+                fields.append(np.array(codes, np.int64))
+            elif field.kind == "float":
+                fields.append(np.array(values, np.float64))  # None becomes NaN
+            else:
+                fields.append(np.array([NULL_INT if v is None else v for v in values], np.int64))
+        return cls(
+            users=list(users),
+            user=np.array(user, np.int64),
+            id_hash=np.array(columns[1], np.uint64),
+            time_us=np.array(columns[2], np.int64),
+            published_us=np.array(columns[3], np.int64),
+            columns=tuple(fields),
+            pool=list(pool),
+        )
+
+    def take(self, chosen: Bool | I64) -> Events:
+        """Return the chosen events, by mask or index; users and pool stay."""
+        return Events(
+            self.users,
+            self.user[chosen],
+            self.id_hash[chosen],
+            self.time_us[chosen],
+            self.published_us[chosen],
+            tuple(column[chosen] for column in self.columns),
+            self.pool,
+        )
+
+    def has(self, plan: Plan, field: int) -> Bool:
+        """Return (m,) whether each event's field is not null."""
+        column = self.columns[field]
+        match plan.fields[field].kind:
+            case "string":
+                present = column != NULL_CODE
+            case "float":
+                present = ~np.isnan(column)
+            case _:
+                present = column != NULL_INT
+        return np.asarray(present, np.bool_)
+
+    def matches(self, plan: Plan) -> list[Bool]:
+        """Return for each of `plan.filters` a mask (m,) of the events it accepts."""
+        code_of = {text: code for code, text in enumerate(self.pool)}
+        return [self._match(plan, accepting, code_of) for accepting in plan.filters]
+
+    def _match(self, plan: Plan, accepting: Filter, code_of: dict[str, int]) -> Bool:
+        matched = np.ones(len(self), np.bool_)
+        for field, accepted in accepting.conditions:
+            column = self.columns[field]
+            if plan.fields[field].kind == "string":
+                # One entry more than the pool: a null's code of -1 lands on it and is not accepted.
+                table = np.zeros(len(self.pool) + 1, np.bool_)
+                table[[code_of[str(v)] for v in accepted if v in code_of]] = True
+                matched &= table[column]
+            else:
+                matched &= np.isin(column, np.array(sorted(accepted), column.dtype))
+        return matched

@@ -1,0 +1,110 @@
+"""Logs: the last K events a user did that pass a filter, with some of their fields.
+
+Rows are sorted by (user, event time, tie), the tie being the top 32 bits of the event id's hash; joining two logs is
+putting them side by side, sorting, and keeping each user's last K. The last K of a set do not depend on the order in
+which it was seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from user_state.core.events import I64, NULL_CODE, NULL_INT, Bool, Events
+from user_state.core.plan import Log, Plan
+
+TIE_SHIFT = np.uint64(32)
+EMPTY_CELL = {"string": NULL_CODE, "float": np.nan, "int": NULL_INT, "bool": NULL_INT}
+
+
+@dataclass(frozen=True)
+class LogRows:
+    """Rows sorted by (user, time, tie).
+
+    Attributes:
+        user: (m,) index of the user.
+        time_us: (m,) event time.
+        tie: (m,) orders events of one microsecond.
+        columns: one (m,) array a field of the log: codes into the records' string pool, float64 or int64.
+    """
+
+    user: I64
+    time_us: I64
+    tie: I64
+    columns: tuple[npt.NDArray[Any], ...]
+
+    @classmethod
+    def empty(cls, kinds: tuple[str, ...]) -> LogRows:
+        """Return no rows, with columns of these kinds."""
+        none = np.empty(0, np.int64)
+        return cls(none, none, none, tuple(np.empty(0, dtype_of(kind)) for kind in kinds))
+
+    def take(self, chosen: Bool | I64) -> LogRows:
+        """Return the chosen rows, by mask or index."""
+        return LogRows(
+            self.user[chosen], self.time_us[chosen], self.tie[chosen], tuple(c[chosen] for c in self.columns)
+        )
+
+
+def dtype_of(kind: str) -> type[np.float64] | type[np.int64]:
+    """Return the dtype of a column of this kind; strings are codes."""
+    return np.float64 if kind == "float" else np.int64
+
+
+def kinds_of(plan: Plan, log: Log) -> tuple[str, ...]:
+    """Return the kinds of a log's columns."""
+    return tuple(plan.fields[field].kind for field in log.fields)
+
+
+def lift_log(plan: Plan, log: Log, events: Events, matched: list[Bool]) -> LogRows:
+    """Return the rows of the events that the log wants, unsorted."""
+    wanted = matched[log.filter]
+    if log.required is not None:
+        wanted = wanted & events.has(plan, log.required)
+    rows = np.flatnonzero(wanted)
+    return LogRows(
+        events.user[rows],
+        events.time_us[rows],
+        (events.id_hash[rows] >> TIE_SHIFT).astype(np.int64),
+        tuple(events.columns[field][rows] for field in log.fields),
+    )
+
+
+def shift_codes(rows: LogRows, kinds: tuple[str, ...], by: int) -> LogRows:
+    """Return rows whose string codes point into a pool that begins `by` strings earlier."""
+    columns = tuple(
+        np.where(column == NULL_CODE, NULL_CODE, column + by) if kind == "string" else column
+        for kind, column in zip(kinds, rows.columns, strict=True)
+    )
+    return LogRows(rows.user, rows.time_us, rows.tie, columns)
+
+
+def join_log(plan: Plan, log: Log, parts: list[LogRows], clock_us: I64) -> LogRows:
+    """Return the last `cap` rows of each user (clocks: (n,)) among all parts, whose codes share one pool."""
+    rows = LogRows(
+        np.concatenate([part.user for part in parts]),
+        np.concatenate([part.time_us for part in parts]),
+        np.concatenate([part.tie for part in parts]),
+        tuple(np.concatenate(columns) for columns in zip(*(part.columns for part in parts), strict=True)),
+    )
+    if log.reach_us is not None:
+        oldest = clock_us - plan.max_clock_skew_us - log.reach_us
+        rows = rows.take(rows.time_us >= oldest[rows.user])
+    if len(rows.user) == 0:
+        return rows
+    rows = rows.take(np.lexsort((rows.tie, rows.time_us, rows.user)))
+    newer = newer_rows(rows.user)
+    return rows if newer.max() < log.cap else rows.take(newer < log.cap)
+
+
+def newer_rows(user: I64) -> I64:
+    """Return (m,) how many rows of the same user come after each, for rows grouped by user.
+
+    >>> newer_rows(np.array([0, 0, 0, 4, 4])).tolist()
+    [2, 1, 0, 1, 0]
+    """
+    ends = np.searchsorted(user, user, side="right")
+    return np.asarray(ends - 1 - np.arange(len(user)), np.int64)

@@ -1,0 +1,130 @@
+"""Records: the state of n users side by side, and the two functions that make them.
+
+    apply(records, events)   fold a batch of events in
+    merge(records, records)  join the records of disjoint sets of events
+
+Both are one operation: events are lifted into records of their own, and records are joined part by part, each part
+by a commutative, associative rule of its own (tiles add, logs keep the last K, decayed sums add once brought to one
+time). So the outcome is a function of the set of events: any order, any batching, any split gives the same record, up
+to the last bits of floating-point sums.
+
+One record is a batch of one. Judging events (late, duplicate) is `admission`'s business; these functions fold what
+they are given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from user_state.core.events import I64, Events
+from user_state.core.logs import LogRows, join_log, kinds_of, lift_log, shift_codes
+from user_state.core.plan import Plan
+from user_state.core.tiles import MAX_USERS, Tiles, join_tiles, lift_tiles
+from user_state.core.vectors import DecayedSums, join_vectors, lift_vectors
+
+
+@dataclass(frozen=True)
+class Records:
+    """The state of n users.
+
+    Attributes:
+        clock_us: (n,) greatest publish time among the applied events; 0 for a user without any.
+        last_event_us: (n,) greatest event time among the applied events; 0 for a user without any.
+        horizon_us: (n,) events before this are refused although the lateness allows them; 0 unless the cap on
+            remembered ids was reached.
+        applied: (n,) how many events the user's record is made of.
+        tiles, logs, vectors: as `plan.tracks`, `plan.logs` and `plan.vectors` declare.
+        pool: the strings that the logs' codes stand for.
+    """
+
+    clock_us: I64
+    last_event_us: I64
+    horizon_us: I64
+    applied: I64
+    tiles: Tiles
+    logs: tuple[LogRows, ...]
+    vectors: tuple[DecayedSums, ...]
+    pool: list[str]
+
+    def __len__(self) -> int:
+        return len(self.clock_us)
+
+    @classmethod
+    def empty(cls, plan: Plan, users: int) -> Records:
+        """Return the records of so many users who did nothing yet.
+
+        Raises:
+            ValueError: more users than one batch can hold.
+        """
+        if users > MAX_USERS:
+            raise ValueError(f"expected at most {MAX_USERS} users a batch, got {users}")
+        none = np.zeros(users, np.int64)
+        return cls(
+            clock_us=none,
+            last_event_us=none,
+            horizon_us=none,
+            applied=none,
+            tiles=Tiles.empty(),
+            logs=tuple(LogRows.empty(kinds_of(plan, log)) for log in plan.logs),
+            vectors=tuple(DecayedSums.empty(users, len(v.half_lives_us), v.dimensions) for v in plan.vectors),
+            pool=[],
+        )
+
+
+def apply(plan: Plan, records: Records, events: Events) -> Records:
+    """Return the records of the n users of `events` with the events folded in; nothing is mutated.
+
+    `records` are those of `events.users`, in their order.
+    """
+    return merge(plan, records, lift(plan, events))
+
+
+def lift(plan: Plan, events: Events) -> Records:
+    """Return the records that hold these events and nothing else."""
+    empty = Records.empty(plan, len(events.users))
+    if len(events) == 0:
+        return empty
+    matched = events.matches(plan)
+    clock_us, last_event_us = np.zeros_like(empty.clock_us), np.zeros_like(empty.clock_us)
+    np.maximum.at(clock_us, events.user, events.published_us)
+    np.maximum.at(last_event_us, events.user, events.time_us)
+    return Records(
+        clock_us=clock_us,
+        last_event_us=last_event_us,
+        horizon_us=empty.horizon_us,
+        applied=np.bincount(events.user, minlength=len(empty)).astype(np.int64),
+        tiles=lift_tiles(plan, events, matched),
+        logs=tuple(lift_log(plan, log, events, matched) for log in plan.logs),
+        vectors=tuple(lift_vectors(plan, vectors, events) for vectors in plan.vectors),
+        pool=events.pool,
+    )
+
+
+def merge(plan: Plan, a: Records, b: Records) -> Records:
+    """Return the joined records of the same n users in the same order, made of disjoint sets of events.
+
+    Raises:
+        ValueError: the two hold different numbers of users.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"expected records of the same users, got {len(a)} and {len(b)} users")
+    clock_us = np.maximum(a.clock_us, b.clock_us)
+    logs = []
+    for log, of_a, of_b in zip(plan.logs, a.logs, b.logs, strict=True):
+        shifted = shift_codes(of_b, kinds_of(plan, log), len(a.pool))
+        logs.append(join_log(plan, log, [of_a, shifted], clock_us))
+    return Records(
+        clock_us=clock_us,
+        last_event_us=np.maximum(a.last_event_us, b.last_event_us),
+        horizon_us=np.maximum(a.horizon_us, b.horizon_us),
+        applied=a.applied + b.applied,
+        tiles=join_tiles(plan, [a.tiles, b.tiles], clock_us),
+        logs=tuple(logs),
+        vectors=tuple(
+            join_vectors(vectors, of_a, of_b)
+            for vectors, of_a, of_b in zip(plan.vectors, a.vectors, b.vectors, strict=True)
+        ),
+        pool=a.pool + b.pool,
+    )

@@ -1,0 +1,20 @@
+"""Which events no output of a plan wants, so that they need not travel any further."""
+
+from __future__ import annotations
+
+from user_state.core.events import Bool, EventRow, Events
+from user_state.core.plan import Plan
+from user_state.core.vectors import wanted_by
+
+
+def wanted(plan: Plan, rows: list[EventRow]) -> Bool:
+    """Return (m,) whether any track, log or vectors of the plan takes the event."""
+    events = Events.from_rows(plan, rows)
+    matched = events.matches(plan)
+    needs = {(track.filter, track.of) for track in plan.tracks} | {(log.filter, log.required) for log in plan.logs}
+    taken = events.user < 0
+    for accepting, field in needs:
+        taken |= matched[accepting] if field is None else matched[accepting] & events.has(plan, field)
+    for vectors in plan.vectors:
+        taken |= wanted_by(plan, vectors, events)[0]
+    return taken

@@ -1,0 +1,118 @@
+"""Opening Redis by URL, and turning its errors into ours: the only place that imports redis exceptions.
+
+    redis://[user:password@]host[:port][/db]     one server
+    rediss://...                                 the same with TLS
+    redis-cluster://..., rediss-cluster://...    any node of a cluster
+    unix://path                                  a local socket
+
+Timeouts are finite. Passwords never appear in messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from user_state.errors import InputError, StoreError, StoreUnavailable
+
+SCHEMES = ("redis", "rediss", "redis-cluster", "rediss-cluster", "unix")
+_REFUSED = (AuthenticationError, AuthorizationError, NoPermissionError)
+_PASSING = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
+_PASSING_PREFIXES = ("MISCONF", "NOREPLICAS", "LOADING", "OOM", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "UNBLOCKED")
+
+
+def masked(url: str) -> str:
+    """Return the URL with its password replaced.
+
+    >>> masked("redis://app:secret@cache:6379/0")
+    'redis://app:***@cache:6379/0'
+    """
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    credentials, host = parts.netloc.rsplit("@", 1)
+    return urlunsplit(parts._replace(netloc=f"{credentials.split(':', 1)[0]}:***@{host}"))
+
+
+def connect(url: str, timeout_s: float) -> Any:
+    """Return a client for `url`; every call ends within about `timeout_s`.
+
+    Raises:
+        InputError: the URL has a scheme or form that is not understood.
+        StoreUnavailable, StoreError: as `translated` says (clusters connect at once, single servers when used).
+    """
+    scheme = urlsplit(url).scheme
+    if scheme not in SCHEMES:
+        raise InputError(f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r}")
+    # Trying again is the fold's business: it re-reads first. The client would resend blindly.
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "health_check_interval": 30,
+    }
+    try:
+        if scheme.endswith("-cluster"):
+            with translated(url):
+                return RedisCluster.from_url(url.replace("-cluster", "", 1), **options)
+        return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+    except ValueError as exc:
+        raise InputError(f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r}: {exc}") from exc
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Turn what redis raises into our errors.
+
+    Raises:
+        StoreUnavailable: the server cannot be reached, is loading, full or read-only.
+        StoreError: it refused the password, the user's rights, or a command.
+    """
+    where = f"Redis at {masked(url)}"
+    try:
+        yield
+    except _REFUSED as exc:
+        raise StoreError(f"{where} refused us: {exc}; check user and password in the URL, and the user's ACL") from exc
+    except _PASSING as exc:
+        raise StoreUnavailable(f"{where} is not available: {exc}") from exc
+    except ResponseError as exc:
+        raise translate_response(where, exc) from exc
+    except (RedisError, OSError) as exc:
+        raise StoreUnavailable(f"{where} is not available: {exc}") from exc
+
+
+def translate_response(where: str, exc: Exception) -> StoreError:
+    """Return our error for an error that the server answered with."""
+    if isinstance(exc, _PASSING) or str(exc).startswith(_PASSING_PREFIXES):
+        return StoreUnavailable(f"{where} is not available: {exc}")
+    return StoreError(f"{where} refused a command: {exc}")

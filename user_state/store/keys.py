@@ -1,0 +1,36 @@
+"""The only place that spells Redis keys.
+
+    {name}:{{user}}:state    the record
+    {name}:{{user}}:seen     the remembered event ids
+    {name}:layouts           hash: layout fingerprint -> layout as JSON
+
+The braces around the user are Redis Cluster's hash tag: a user's two keys lie in one slot and can change together.
+Braces inside a user id would move the tag, so they are percent-escaped, and so is the percent sign.
+"""
+
+from __future__ import annotations
+
+
+def record_key(name: str, user: str) -> str:
+    """Return the key of a user's record.
+
+    >>> record_key("feed", "u1"), record_key("feed", "a{b}")
+    ('feed:{u1}:state', 'feed:{a%7Bb%7D}:state')
+    """
+    return f"{name}:{{{_escape(user)}}}:state"
+
+
+def seen_key(name: str, user: str) -> str:
+    """Return the key of a user's remembered event ids."""
+    return f"{name}:{{{_escape(user)}}}:seen"
+
+
+def layouts_key(name: str) -> str:
+    """Return the key of the hash of layouts."""
+    return f"{name}:layouts"
+
+
+def _escape(user: str) -> str:
+    if "{" in user or "}" in user or "%" in user:
+        return user.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+    return user
