@@ -110,7 +110,7 @@ def replay(spec: Spec, arrivals: Iterable[Arrival]) -> Replay:
         if not _is_wanted(spec, event):
             bins.append("ignored")
             continue
-        time_us = _microseconds(event[spec.events.time])
+        time_us = microseconds(event[spec.events.time])
         published_us = _published_us(spec, arrival, time_us)
         if time_us > published_us + spec.max_clock_skew:
             bins.append("dead_letter/from_future")
@@ -185,6 +185,15 @@ def item_vector(item: str, dimensions: int) -> npt.NDArray[np.float64]:
     return vector
 
 
+def microseconds(time: int | datetime.datetime) -> int:
+    """Return a time in microseconds UTC; a datetime without a zone is UTC, as Avro's are."""
+    if not isinstance(time, datetime.datetime):
+        return time
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=datetime.UTC)
+    return (time - EPOCH) // MICROSECOND
+
+
 # What is a valid event, and who wants it
 
 
@@ -196,7 +205,7 @@ def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str]) -> bool
     time = event.get(spec.events.time)
     if isinstance(time, bool) or not isinstance(time, int | datetime.datetime):
         return False
-    if not FIRST_TIME_US <= _microseconds(time) < END_TIME_US:
+    if not FIRST_TIME_US <= microseconds(time) < END_TIME_US:
         return False
     for name in used:
         value = event.get(name)
@@ -250,7 +259,7 @@ def _published_us(spec: Spec, arrival: Arrival, time_us: int) -> int:
     if spec.events.published is not None and arrival.event is not None:
         published = arrival.event.get(spec.events.published)
         if published is not None:
-            return _microseconds(published)
+            return microseconds(published)
     return time_us
 
 
@@ -331,17 +340,8 @@ def _decayed_mean(embedding: Embedding, half_life_us: int, events: Sequence[Appl
 # Plain values
 
 
-def _microseconds(time: int | datetime.datetime) -> int:
-    """Return a time in microseconds UTC; a datetime without a zone is UTC, as Avro's are."""
-    if not isinstance(time, datetime.datetime):
-        return time
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=datetime.UTC)
-    return (time - EPOCH) // MICROSECOND
-
-
 def _plain(value: Any) -> Any:
-    return _microseconds(value) if isinstance(value, datetime.datetime) else value
+    return microseconds(value) if isinstance(value, datetime.datetime) else value
 
 
 def _xxh64(text: str) -> int:

@@ -1,0 +1,192 @@
+"""Avro files of events, and of messages as they stood on the wire: written for tests and tools, read for the oracle.
+
+    write_events     plain Avro, one event a record, for traffic in which every event is whole
+    write_messages   `message.avsc` envelopes, for traffic with corrupt messages, which must keep their bytes
+    read_arrivals    either of them, as what the oracle judges
+
+A message body is Avro's single-object encoding:
+
+    byte 0-1   C3 01
+    byte 2-9   CRC-64-AVRO fingerprint of the schema, little-endian
+    byte 10-   the event
+
+The reading side must not use the pipeline's decoder: it is half of what the pipeline is checked against. It is
+fastavro with the one rule that an event must encode back into the very bytes it came from, which tells a whole event
+from bytes that fastavro makes something of (trailing bytes, negative lengths, union branch -1).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import fastavro
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from user_state.errors import EventError, InputError
+from user_state.events.message import Message
+from user_state.oracle import Arrival, microseconds
+from user_state.spec.model import Spec
+
+MARKER = b"\xc3\x01"
+MESSAGE_NAME = "user_state.Message"
+
+Schema = Mapping[str, Any]
+
+
+@lru_cache
+def interaction_schema() -> Schema:
+    """Return `interaction.avsc`, parsed; not to be changed."""
+    return _packaged("interaction.avsc")
+
+
+@lru_cache
+def message_schema() -> Schema:
+    """Return `message.avsc`, parsed; not to be changed."""
+    return _packaged("message.avsc")
+
+
+class SingleObject:
+    """Events of one schema <-> message bodies."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        # fastavro spells the fingerprint as little-endian hex already
+        self.header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+    def encode(self, event: Mapping[str, Any]) -> bytes:
+        """Return the body that holds `event`; what does not fit the schema raises fastavro's ValueError."""
+        buffer = io.BytesIO()
+        buffer.write(self.header)
+        fastavro.schemaless_writer(buffer, self.schema, event)
+        return buffer.getvalue()
+
+    def decode(self, data: bytes) -> dict[str, Any]:
+        """Return the event in `data`; timestamps become datetimes.
+
+        Raises:
+            EventError: `undecodable`, or `invalid` if only a timestamp lies beyond what a datetime can hold.
+        """
+        header = data[: len(self.header)]
+        if header != self.header:
+            raise EventError("undecodable", f"expected a body that begins with {self.header.hex()}, got {header.hex()}")
+        try:
+            event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(data[len(header) :]), self.schema, None)
+            again = self.encode(event)
+        except OverflowError as exc:
+            raise EventError("invalid", "expected timestamps in the years 1 to 9999") from exc
+        except Exception as exc:  # fastavro promises no type of error for bytes that are no event
+            raise EventError("undecodable", f"expected one event, got {len(data)} bytes that are none: {exc}") from exc
+        if again != data:
+            raise EventError("undecodable", f"expected one event of {len(again)} bytes, got other {len(data)} bytes")
+        return event
+
+
+def write_events(
+    path: str | os.PathLike[str], events: Iterable[Mapping[str, Any]], schema: Schema, codec: str = "deflate"
+) -> None:
+    """Write events as a plain Avro file, replacing `path` only when all are written.
+
+    Raises:
+        InputError: the file cannot be written, or an event does not fit the schema.
+    """
+    _write(Path(path), events, schema, codec)
+
+
+def write_messages(
+    path: str | os.PathLike[str], messages: Iterable[Message], schema: Schema, codec: str = "deflate"
+) -> None:
+    """Write messages as a file of envelopes, replacing `path` only when all are written.
+
+    A message that carries an event instead of a body gets the event's single-object encoding as its body.
+
+    Raises:
+        InputError: the file cannot be written, or an event does not fit `schema`.
+    """
+    bodies = SingleObject(schema)
+    envelopes = (
+        {
+            "data": message.data if message.event is None else bodies.encode(message.event),
+            "attributes": message.attributes,
+            "publish_time": message.publish_us,
+        }
+        for message in messages
+    )
+    _write(Path(path), envelopes, message_schema(), codec)
+
+
+def read_arrivals(path: str | os.PathLike[str], spec: Spec, schema: Schema | None = None) -> Iterator[Arrival]:
+    """Yield what the oracle judges, in file order, from a file of events or of messages.
+
+    An arrival's publish time is the envelope's; without one, the oracle looks for the spec's `published` field.
+
+    Args:
+        path: the Avro file.
+        spec: names the fields that the events must have.
+        schema: the events' schema inside envelopes, `interaction.avsc` if not given; plain files bring their own.
+
+    Raises:
+        InputError: no such file, no Avro file, or events without the fields that the spec names.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            reader = fastavro.reader(file)
+            if reader.writer_schema.get("name") != MESSAGE_NAME:
+                _check_fields(path, spec, reader.writer_schema)
+                for event in reader:
+                    yield Arrival(event)
+                return
+            body_schema = interaction_schema() if schema is None else schema
+            _check_fields(path, spec, body_schema)
+            bodies = SingleObject(body_schema)
+            for envelope in reader:
+                yield _arrival(envelope, bodies)
+    except OSError as exc:
+        raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
+    except (ValueError, EOFError, OverflowError) as exc:
+        raise InputError(f"expected an Avro file, got {path}: {exc}") from exc
+
+
+def _arrival(envelope: Mapping[str, Any], bodies: SingleObject) -> Arrival:
+    published = envelope["publish_time"]
+    published_us = None if published is None else microseconds(published)
+    try:
+        return Arrival(bodies.decode(envelope["data"]), published_us)
+    except EventError as exc:
+        return Arrival(None, published_us, exc.reason)
+
+
+def _check_fields(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> None:
+    found = [field["name"] for field in schema["fields"]]
+    for role, name in (("user", spec.events.user), ("id", spec.events.id), ("time", spec.events.time)):
+        if name not in found:
+            raise InputError(
+                f"expected the events in {path} to have the field {name!r}, which the spec names as their {role}; "
+                f"they have {', '.join(found)}"
+            )
+
+
+def _write(path: Path, records: Iterable[Mapping[str, Any]], schema: Schema, codec: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            fastavro.writer(file, schema, records, codec=codec)
+        partial.replace(path)
+    except OSError as exc:
+        raise InputError(f"cannot write {path}: {exc.strerror or exc}") from exc
+    except (ValueError, TypeError) as exc:
+        raise InputError(f"cannot write {path}: a record does not fit the schema {schema.get('name')}: {exc}") from exc
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _packaged(name: str) -> Schema:
+    text = (resources.files("user_state") / "schemas" / name).read_text("utf-8")
+    parsed: Schema = fastavro.parse_schema(json.loads(text))
+    return parsed
