@@ -3,14 +3,19 @@
 Nothing here reads files or computes features. `load.py` turns YAML into these models and errors into
 messages with line numbers; `user_state.core.plan` compiles them into what the core executes.
 Durations are kept in microseconds (`_us`), beside the text they were written as where a name needs it.
+
+Every field's `description` says what it accepts, as the end of a sentence that begins with "expected":
+it is what a reader of an error message is told.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +24,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from user_state.durations import parse_duration_us
 
@@ -26,13 +32,70 @@ LIFETIME = "lifetime"
 AGGREGATIONS = ("count", "sum", "mean", "last_k")
 NEEDS_FIELD = ("sum", "mean", "last_k")
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
-DurationUs = Annotated[int, BeforeValidator(parse_duration_us)]
-Scalar = str | bool | int | float
+LONGEST_DURATION = "36500d"
+"""A century: far beyond any feature, and far from where microseconds overflow 64 bits."""
+A_DURATION = f"a duration such as 30s, 10m, 1h or 7d, at most {LONGEST_DURATION}"
+A_NAME = "a name of lower-case letters, digits and _, beginning with a letter, at most 100 long"
+
+_T = TypeVar("_T")
+
+
+def _duration_us(text: Any) -> int:
+    try:
+        duration_us = parse_duration_us(text)
+    except ValueError:
+        raise PydanticCustomError("duration", "expected a duration") from None
+    if duration_us > parse_duration_us(LONGEST_DURATION):
+        raise PydanticCustomError("duration", "expected a shorter duration")
+    return duration_us
+
+
+def _duration(text: str) -> str:
+    _duration_us(text)
+    return text
+
+
+def _window(text: str) -> str:
+    return text if text == LIFETIME else _duration(text)
 
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
+
+
+def _distinct(listed: list[_T]) -> list[_T]:
+    for index, value in enumerate(listed):
+        if value in listed[:index]:
+            raise ValueError(f"expected each at most once, got {value!r} twice")
+    return listed
+
+
+def _scalar(value: Any) -> Any:
+    # Before the union below, so that one wrong value is one error and not one for each of its types.
+    if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        raise PydanticCustomError("scalar", "expected a text, number or boolean")
+    return value
+
+
+def _weight(weight: float) -> float:
+    if not -1e6 <= weight <= 1e6 or weight == 0:
+        raise PydanticCustomError("weight", "expected another number")
+    return weight
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\z", max_length=100)]
+DurationUs = Annotated[int, BeforeValidator(_duration_us)]
+Duration = Annotated[str, AfterValidator(_duration)]
+Window = Annotated[str, AfterValidator(_window)]
+Weight = Annotated[float, AfterValidator(_weight)]
+Scalar = str | bool | int | float
+
+Where = dict[
+    str, Annotated[list[Annotated[Scalar, BeforeValidator(_scalar)]], BeforeValidator(_as_list), Field(min_length=1)]
+]
+"""Field name to accepted values; an event matches if every field has one of its values."""
+
+_WHERE = "event fields, each with the value or the list of values it must have, such as {action: [view, like]}"
 
 
 class _Settings(BaseModel):
@@ -42,39 +105,34 @@ class _Settings(BaseModel):
 class Events(_Settings):
     """Which Avro schema the events have, and which of its fields play which part."""
 
-    schema_: str = Field(alias="schema")
-    user: str
-    id: str
-    time: str
-    published: str | None = None
-
-
-Where = dict[str, Annotated[list[Scalar], BeforeValidator(_as_list), Field(min_length=1)]]
-"""Field name to accepted values; an event matches if every field has one of its values."""
+    schema_: str = Field(alias="schema", description="the file of the events' Avro schema, such as interaction.avsc")
+    user: str = Field(description="the event field that identifies the user")
+    id: str = Field(description="the event field that identifies the event")
+    time: str = Field(description="the event field that says when it happened")
+    published: str | None = Field(default=None, description="the event field that says when it was received")
 
 
 class Feature(_Settings):
     """One or several aggregations of the same filtered events over one or several windows."""
 
     aggregate: Annotated[
-        list[Literal["count", "sum", "mean", "last_k"]], BeforeValidator(_as_list), Field(min_length=1)
+        list[Literal["count", "sum", "mean", "last_k"]],
+        BeforeValidator(_as_list),
+        AfterValidator(_distinct),
+        Field(min_length=1, description="count, sum, mean or last_k, or a list of them"),
     ]
-    of: str | None = None
-    where: Where = {}
-    windows: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
-    k: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    default: float | None = None
-
-    @field_validator("windows")
-    @classmethod
-    def _windows_are_durations(cls, windows: list[str]) -> list[str]:
-        for window in windows:
-            if window != LIFETIME:
-                try:
-                    parse_duration_us(window)
-                except ValueError as exc:
-                    raise ValueError(f"{exc}, or {LIFETIME}") from None
-        return windows
+    of: str | None = Field(default=None, description="the event field to aggregate")
+    where: Where = Field(default={}, description=_WHERE)
+    windows: Annotated[
+        list[Window],
+        BeforeValidator(_as_list),
+        AfterValidator(_distinct),
+        Field(min_length=1, description=f"a duration such as 10m or 7d, {LIFETIME}, or a list of them"),
+    ]
+    k: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="how many to keep, a whole number from 1 to 10000"
+    )
+    default: float | None = Field(default=None, description="a number")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Feature:
@@ -85,80 +143,64 @@ class Feature(_Settings):
             raise ValueError("aggregate count takes no `of:`; it counts events")
         if ("last_k" in self.aggregate) != (self.k is not None):
             raise ValueError("`k:` goes with aggregate last_k, and last_k needs it")
-        for listed, what in ((self.aggregate, "aggregate"), (self.windows, "windows")):
-            if len(set(listed)) != len(listed):
-                raise ValueError(f"`{what}:` names the same thing twice")
         return self
 
 
 class Sequence(_Settings):
     """The last events that match, newest first, with some of their fields."""
 
-    fields: Annotated[list[str], Field(min_length=1)]
-    last: Annotated[int, Field(ge=1, le=10_000)]
-    where: Where = {}
-    within: DurationUs | None = None
-
-    @field_validator("fields")
-    @classmethod
-    def _fields_differ(cls, fields: list[str]) -> list[str]:
-        if len(set(fields)) != len(fields):
-            raise ValueError("`fields:` names the same field twice")
-        return fields
+    fields: Annotated[list[str], AfterValidator(_distinct), Field(min_length=1, description="a list of event fields")]
+    last: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        description="how many events to keep, a whole number from 1 to 10000"
+    )
+    where: Where = Field(default={}, description=_WHERE)
+    within: DurationUs | None = Field(default=None, description=A_DURATION)
 
 
 class Embedding(_Settings):
     """A vector a half-life: the time-decayed weighted mean of the vectors of what the user acted on."""
 
-    kind: Literal["decayed_mean"]
-    of: str
-    dimensions: Annotated[int, Field(ge=1, le=4096)]
-    half_life: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
-    weights: dict[str, float] | None = None
-    weight_field: str = "action"
-
-    @field_validator("half_life")
-    @classmethod
-    def _half_lives_are_durations(cls, half_lives: list[str]) -> list[str]:
-        for half_life in half_lives:
-            parse_duration_us(half_life)
-        if len(set(half_lives)) != len(half_lives):
-            raise ValueError("`half_life:` names the same one twice")
-        return half_lives
-
-    @field_validator("weights", mode="before")
-    @classmethod
-    def _whole_numbers_are_weights_too(cls, weights: Any) -> Any:
-        if isinstance(weights, dict):
-            return {k: float(v) if type(v) is int else v for k, v in weights.items()}
-        return weights
+    kind: Literal["decayed_mean"] = Field(description="decayed_mean")
+    of: str = Field(description="the event field that names the item")
+    dimensions: Annotated[int, Field(ge=1, le=4096)] = Field(description="a whole number from 1 to 4096")
+    half_life: Annotated[
+        list[Duration],
+        BeforeValidator(_as_list),
+        AfterValidator(_distinct),
+        Field(min_length=1, description="a duration such as 1h or 7d, or a list of them"),
+    ]
+    weights: dict[str, Weight] | None = Field(
+        default=None,
+        description="a number from -1e6 to 1e6, and not 0, for each value of `weight_field`, such as {like: 3.0}",
+    )
+    weight_field: str = Field(default="action", description="the event field that `weights` go by")
 
     @field_validator("weights")
     @classmethod
-    def _weights_are_finite(cls, weights: dict[str, float] | None) -> dict[str, float] | None:
-        if weights is not None:
-            if not weights:
-                raise ValueError("expected at least one weight, got none; leave `weights:` out to weigh all alike")
-            for key, weight in weights.items():
-                if not -1e6 <= weight <= 1e6 or weight == 0:
-                    raise ValueError(f"expected weights between -1e6 and 1e6 and not 0, got {weight} for {key!r}")
+    def _weighs_something(cls, weights: dict[str, float] | None) -> dict[str, float] | None:
+        if weights is not None and not weights:
+            raise ValueError("expected at least one weight, got none; leave `weights:` out to weigh all alike")
         return weights
 
 
 class Spec(_Settings):
     """Everything a team declares about its users' state."""
 
-    name: Name
-    events: Events
-    allowed_lateness: DurationUs
-    max_clock_skew: DurationUs
-    retention: DurationUs
-    timezone: str = "UTC"
-    seen_ids_cap: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
-    tiles: dict[str, str] = {}
-    features: dict[Name, Feature] = {}
-    sequences: dict[Name, Sequence] = {}
-    embeddings: dict[Name, Embedding] = {}
+    name: Name = Field(description=A_NAME)
+    events: Events = Field(description="a mapping with schema, user, id and time")
+    allowed_lateness: DurationUs = Field(description=A_DURATION)
+    max_clock_skew: DurationUs = Field(description=A_DURATION)
+    retention: DurationUs = Field(description=A_DURATION)
+    timezone: str = Field(default="UTC", description="a time zone such as UTC or Europe/Berlin")
+    seen_ids_cap: Annotated[int, Field(ge=100, le=10_000_000)] = Field(
+        default=100_000, description="a whole number from 100 to 10000000"
+    )
+    tiles: dict[Duration, Duration] = Field(
+        default={}, description="windows, each with the width of its tiles, such as {1d: 1h}"
+    )
+    features: dict[Name, Feature] = Field(default={}, description="features by name")
+    sequences: dict[Name, Sequence] = Field(default={}, description="sequences by name")
+    embeddings: dict[Name, Embedding] = Field(default={}, description="embeddings by name")
 
     @field_validator("timezone")
     @classmethod
@@ -166,7 +208,7 @@ class Spec(_Settings):
         try:
             ZoneInfo(timezone)
         except Exception:
-            raise ValueError(f"expected a time zone such as UTC or Europe/Berlin, got {timezone!r}") from None
+            raise PydanticCustomError("timezone", "expected a time zone") from None
         return timezone
 
     @model_validator(mode="after")

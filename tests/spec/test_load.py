@@ -1,0 +1,356 @@
+"""Every mistake in a spec is reported with its line, its value and what would be accepted."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from user_state.errors import SpecError
+from user_state.spec import load_spec, parse_spec
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "feed" / "user_state.yaml"
+
+HEAD = """\
+name: feed
+events: {schema: interaction.avsc, user: user_id, id: event_id, time: event_time}
+allowed_lateness: 1d
+max_clock_skew: 5m
+retention: 90d
+"""
+"""Five correct lines: what a case adds begins on line 6."""
+
+VIEWS = "features: {views: {aggregate: count, windows: 1h}}\n"
+
+KINDS_SCHEMA = """\
+{"type": "record", "name": "Kinds", "fields": [
+  {"name": "user", "type": "string"},
+  {"name": "id", "type": ["null", "string"]},
+  {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+  {"name": "action", "type": {"type": "enum", "name": "Action", "symbols": ["view", "like"]}},
+  {"name": "stars", "type": "int"},
+  {"name": "price", "type": ["null", "float"]},
+  {"name": "paid", "type": "boolean"},
+  {"name": "raw", "type": "bytes"},
+  {"name": "tags", "type": {"type": "array", "items": "string"}},
+  {"name": "extra", "type": {"type": "map", "values": "string"}},
+  {"name": "device", "type": {"type": "record", "name": "Device", "fields": []}}
+]}
+"""
+KINDS_HEAD = HEAD.replace("interaction.avsc", "kinds.avsc").replace(
+    "user: user_id, id: event_id, time: event_time", "user: user, id: id, time: at"
+)
+
+
+def message_of(text: str, beside: Path = EXAMPLE.parent) -> str:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text, beside=beside, name="spec.yaml")
+    return str(caught.value)
+
+
+def feature(body: str) -> str:
+    return f"{HEAD}features:\n  views: {{{body}}}\n"
+
+
+CASES = {
+    # The text itself
+    "empty file": ("", 1, ["expected a mapping with name, events", "got None"]),
+    "a list": ("- a\n- b\n", 1, ["expected a mapping", "['a', 'b']"]),
+    "text": ("hello", 1, ["expected a mapping", "'hello'"]),
+    "not YAML": (f"{HEAD}features: [", 6, ["not YAML", "column"]),
+    "a tab": (f"{HEAD}features:\n\tviews:\n", 7, ["not YAML", "spaces, not tabs"]),
+    "two documents": (f"{HEAD}{VIEWS}---\na: 1\n", 7, ["not YAML", "document"]),
+    "a control character": (f"{HEAD}timezone: \x01\n", 6, ["not YAML", "U+0001"]),
+    "an escape beyond Unicode": (f'{HEAD}timezone: "\\UFFFFFFFF"\n', 6, ["not YAML"]),
+    "an alias of nothing": (f"{HEAD}features: *views\n", 6, ["not YAML", "undefined alias"]),
+    "an alias inside itself": (f"{HEAD}features: &f {{views: *f}}\n", 6, ["an alias stands inside what it names"]),
+    "too deep": ("[" * 5000, 1, ["nested too deeply"]),
+    "a tag": (f"{HEAD}timezone: !!python/name:os.system\n", 6, ["timezone", "without a tag", "os.system"]),
+    "a tag that does not fit": (f"{HEAD}seen_ids_cap: !!int many\n", 6, ["seen_ids_cap", "int", "'many'"]),
+    "a number beyond 64 bits": (f"{HEAD}seen_ids_cap: 0x{'f' * 99}\n", 6, ["seen_ids_cap", "64 bits"]),
+    # Keys
+    "two features of one name": (
+        f"{HEAD}features:\n  a: {{aggregate: count, windows: 1h}}\n  a: {{aggregate: count, windows: 1h}}\n",
+        8,
+        ["features: 'a' stands here a second time; first on line 7"],
+    ),
+    "a misspelt section": (f"{HEAD}feature: {{}}\n", 6, ["unknown key", "did you mean `features`?", "sequences"]),
+    "a misspelt key": (feature("agregate: count, windows: 1h"), 7, ["features.views.agregate", "`aggregate`?"]),
+    "a misspelt event role": (HEAD.replace("user:", "usr:"), 2, ["events.usr", "did you mean `user`?", "published"]),
+    "an unknown key": (feature("aggregate: count, windows: 1h, xyzzy: 1"), 7, ["views.xyzzy: unknown key; accepted"]),
+    "a key that is a boolean": (feature("aggregate: count, windows: 1h, where: {on: 1}"), 7, ["got on", "in quotes"]),
+    "a key that is a list": (f"{HEAD}? [a]\n: 1\n", 6, ["expected text as a key"]),
+    "a missing key": (feature("aggregate: count"), 7, ["features.views: expected `windows:`", "10m", "got none"]),
+    "a missing section key": (HEAD.replace("retention: 90d\n", VIEWS), 1, ["expected `retention:`", "30s", "got none"]),
+    "nothing declared": (HEAD, 1, ["at least one entry under features, sequences or embeddings"]),
+    "an empty section": (f"{HEAD}features:\n", 6, ["features: expected features by name, got nothing"]),
+    "a bad feature name": (f"{HEAD}features: {{Views: {{aggregate: count, windows: 1h}}}}", 6, ["lower-case"]),
+    # Values of the wrong kind
+    "a feature that is a number": (f"{HEAD}features:\n  views: 5\n", 7, ["a mapping with aggregate, windows", "got 5"]),
+    "events that are text": (f"{VIEWS}events: a.avsc\n", 2, ["expected a mapping with schema, user", "'a.avsc'"]),
+    "a misspelt aggregation": (feature("aggregate: cout, windows: 1h"), 7, ["last_k", "'cout'", "`count`?"]),
+    "one misspelt of two": (feature("aggregate: [count, men], of: value, windows: 1h"), 7, ["aggregate[1]", "`mean`?"]),
+    "a window that is a number": (
+        feature("aggregate: count, windows: 10"),
+        7,
+        ["features.views.windows: expected a duration such as 10m or 7d, lifetime, or a list of them, got 10"],
+    ),
+    "a window that is no duration": (feature("aggregate: count, windows: [1h, 5 min]"), 7, ["windows[1]", "'5 min'"]),
+    "a misspelt lifetime": (feature("aggregate: count, windows: lifetme"), 7, ["did you mean `lifetime`?"]),
+    "a window twice": (feature("aggregate: count, windows: [1h, 1h]"), 7, ["at most once", "'1h' twice"]),
+    "a window of one length spelt two ways": (feature("aggregate: count, windows: [1h, 60m]"), 7, ["60m beside 1h"]),
+    "no value": (feature("aggregate: count, windows: "), 7, ["windows: expected a duration", "got nothing"]),
+    "no value for an optional key": (f"{HEAD}sequences: {{a: {{fields: [value], last: 5, within: }}}}", 6, ["nothing"]),
+    "a duration that is a number": (HEAD.replace("90d", "90") + VIEWS, 5, ["retention: expected a duration", "got 90"]),
+    "a duration beyond a century": (HEAD.replace("90d", "36501d") + VIEWS, 5, ["at most 36500d", "'36501d'"]),
+    "a number that is text": (feature("aggregate: last_k, of: value, windows: 1h, k: five"), 7, ["views.k", "'five'"]),
+    "a number out of range": (feature("aggregate: last_k, of: value, windows: 1h, k: 0"), 7, ["1 to 10000", "got 0"]),
+    "a default that is text": (feature("aggregate: count, windows: 1h, default: none"), 7, ["a number", "'none'"]),
+    "an unknown time zone": (f"{HEAD}timezone: Mars/Base\n{VIEWS}", 6, ["Europe/Berlin", "'Mars/Base'"]),
+    "a text that is a boolean": (HEAD.replace("feed", "on") + VIEWS, 1, ["name", "got on, which YAML", "in quotes"]),
+    "a filter that is text": (
+        feature("aggregate: count, windows: 1h, where: view"),
+        7,
+        ["where: expected event fields"],
+    ),
+    "a filter that accepts nothing": (feature("aggregate: count, windows: 1h, where: {action: []}"), 7, ["got []"]),
+    "a filter on null": (feature("aggregate: count, windows: 1h, where: {action: null}"), 7, ["a value", "got null"]),
+    "a filter on a mapping": (feature("aggregate: count, windows: 1h, where: {action: {a: 1}}"), 7, ["{'a': 1}"]),
+    "a long value": (feature(f"aggregate: {'x' * 500}, windows: 1h"), 7, ["xxx..."]),
+    # Parts that do not fit
+    "sum of nothing": (feature("aggregate: sum, windows: 1h"), 7, ["features.views: aggregate sum needs `of:`"]),
+    "count of something": (feature("aggregate: count, of: value, windows: 1h"), 7, ["count takes no `of:`"]),
+    "last_k without k": (feature("aggregate: last_k, of: value, windows: 1h"), 7, ["last_k needs it"]),
+    "skew beyond lateness": (HEAD.replace("5m", "2d") + VIEWS, 4, ["max_clock_skew", "`allowed_lateness`, 1d, got 2d"]),
+    "lateness beyond retention": (HEAD.replace("1d", "91d") + VIEWS, 3, ["at most `retention`, 90d, got 91d"]),
+    "a window beyond retention": (feature("aggregate: count, windows: [1h, 91d]"), 7, ["windows[1]", "`retention`"]),
+    "within beyond retention": (
+        f"{HEAD}sequences:\n  a: {{fields: [value], last: 5, within: 91d}}\n",
+        7,
+        ["sequences.a.within", "90d, got 91d"],
+    ),
+    "outputs of one name": (
+        f"{HEAD}{VIEWS}sequences:\n  views_count_1h: {{fields: [value], last: 5}}\n",
+        8,
+        ["'views_count_1h' is also one of features.views on line 6"],
+    ),
+    # Tiles
+    "a window too short for tiles": (feature("aggregate: count, windows: 47s"), 7, ["48s", "`tiles:`", "47s"]),
+    "tiles of no window": (f"{HEAD}tiles: {{1d: 1h}}\n{VIEWS}", 6, ["tiles.1d", "(1h)", "got 1d"]),
+    "tiles that do not divide their window": (f"{HEAD}tiles: {{1h: 7m}}\n{VIEWS}", 6, ["divides 1h, got 7m"]),
+    "tiles that do not divide each other": (
+        f"{HEAD}features: {{a: {{aggregate: count, windows: [1h, 1d]}}}}\ntiles:\n  1d: 90s\n",
+        8,
+        ["1m (1h) and 90s (1d)"],
+    ),
+    "tiles that are no duration": (f"{HEAD}tiles: {{1h: 60}}\n{VIEWS}", 6, ["tiles.1h", "{1d: 1h}", "got 60"]),
+    "tiles of what is no duration": (f"{HEAD}tiles: {{hour: 1m}}\n{VIEWS}", 6, ["tiles.hour", "such as 1d"]),
+    # Event fields
+    "no such schema": (HEAD.replace("interaction", "interactions") + VIEWS, 2, ["`interaction.avsc`?", "message.avsc"]),
+    "a schema that is a folder": (HEAD.replace("interaction.avsc", ".") + VIEWS, 2, ["events.schema", "no file"]),
+    "an unknown user field": (HEAD.replace("user_id", "userid") + VIEWS, 2, ["events.user", "'userid'", "`user_id`?"]),
+    "an unknown id field": (HEAD.replace("event_id", "eventid") + VIEWS, 2, ["events.id", "did you mean `event_id`?"]),
+    "an unknown time field": (HEAD.replace("event_time", "event_tme") + VIEWS, 2, ["events.time", "`event_time`?"]),
+    "an unknown published field": (
+        HEAD.replace("}", ", published: publishd_at}") + VIEWS,
+        2,
+        ["events.published", "did you mean `published_at`?"],
+    ),
+    "an unknown field to sum": (feature("aggregate: sum, of: valeu, windows: 1h"), 7, ["views.of", "`value`?"]),
+    "an unknown field to filter by": (
+        feature("aggregate: count, windows: 1h, where: {acton: view}"),
+        7,
+        ["views.where.acton", "did you mean `action`?"],
+    ),
+    "an unknown field in a sequence": (
+        f"{HEAD}sequences:\n  a:\n    last: 5\n    fields:\n      - item_id\n      - catgory\n",
+        11,
+        ["sequences.a.fields[1]", "'catgory'", "`category`?"],
+    ),
+    "an unknown weight field": (
+        f"{HEAD}embeddings:\n  e:\n    weight_field: acton\n",
+        8,
+        ["embeddings.e.weight_field", "`action`?"],
+    ),
+    "a sum of text": (feature("aggregate: sum, of: creator, windows: 1h"), 7, ["numeric field for sum", "string"]),
+    "a user that is a number": (HEAD.replace("user_id", "value") + VIEWS, 2, ["`user`", "`value`", "double"]),
+    "a time that is text": (HEAD.replace("event_time", "action") + VIEWS, 2, ["timestamp-micros", "string"]),
+    "an embedding of a number": (
+        f"{HEAD}embeddings:\n  e: {{kind: decayed_mean, of: value, dimensions: 4, half_life: 1h}}",
+        7,
+        ["embeddings.e.of", "string or enum", "double"],
+    ),
+    "an unknown kind of embedding": (
+        f"{HEAD}embeddings:\n  e: {{kind: decayed_men, of: item_id, dimensions: 4, half_life: 1h}}",
+        7,
+        ["embeddings.e.kind", "`decayed_mean`?"],
+    ),
+    "a weight of zero": (
+        f"{HEAD}embeddings:\n  e: {{kind: decayed_mean, of: item_id, dimensions: 4, half_life: 1h, weights: {{a: 0}}}}",
+        7,
+        ["embeddings.e.weights.a", "not 0", "got 0"],
+    ),
+    "an unquoted yes against text": (
+        feature("aggregate: count, windows: 1h, where: {action: yes}"),
+        7,
+        ["views.where.action: expected text", "got yes, which YAML reads as a boolean", "in quotes"],
+    ),
+    "an unquoted number against text": (
+        feature("aggregate: count, windows: 1h, where: {action: [view, 0x10]}"),
+        7,
+        ["where.action[1]", "got 0x10; put it in quotes"],
+    ),
+    "text against a number": (
+        feature("aggregate: count, windows: 1h, where: {value: '5'}"),
+        7,
+        ["a number", "'5'; write it without quotes"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "fragments"), CASES.values(), ids=CASES.keys())
+def test_a_mistake_is_reported_with_its_line(text: str, line: int, fragments: list[str]) -> None:
+    message = message_of(text)
+    about = [part for part in message.splitlines() if part.startswith(f"spec.yaml:{line}: ")]
+    assert any(all(fragment in part for fragment in fragments) for part in about), message
+
+
+KIND_CASES = {
+    "bytes in a filter": ("features: {a: {aggregate: count, windows: 1h, where: {raw: x}}}", ["where.raw", "bytes"]),
+    "an array to remember": ("features: {a: {aggregate: last_k, k: 5, of: tags, windows: 1h}}", ["a.of", "array"]),
+    "a map in a sequence": ("sequences: {a: {fields: [extra], last: 5}}", ["a.fields[0]", "map"]),
+    "a record in a sequence": ("sequences: {a: {fields: [device], last: 5}}", ["a.fields[0]", "record"]),
+    "a boolean to sum": ("features: {a: {aggregate: sum, of: paid, windows: 1h}}", ["numeric", "boolean"]),
+    "a fraction against int": ("features: {a: {aggregate: count, windows: 1h, where: {stars: 1.5}}}", ["whole", "1.5"]),
+    "a number against boolean": ("features: {a: {aggregate: count, windows: 1h, where: {paid: 1}}}", ["true or false"]),
+    "a misspelt symbol": (
+        "features: {a: {aggregate: count, windows: 1h, where: {action: veiw}}}",
+        ["one of the values of enum `action`: view, like", "did you mean `view`?"],
+    ),
+    "a weight for a misspelt symbol": (
+        "embeddings: {e: {kind: decayed_mean, of: user, dimensions: 4, half_life: 1h, weights: {liek: 1}}}",
+        ["e.weights.liek", "did you mean `like`?"],
+    ),
+    "a number to weigh by": (
+        "embeddings: {e: {kind: decayed_mean, of: user, dimensions: 4, half_life: 1h, weight_field: stars}}",
+        ["e.weight_field", "string or enum", "int"],
+    ),
+}
+
+
+@pytest.fixture
+def kinds_folder(tmp_path: Path) -> Path:
+    (tmp_path / "kinds.avsc").write_text(KINDS_SCHEMA)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("text", "fragments"), KIND_CASES.values(), ids=KIND_CASES.keys())
+def test_a_field_of_the_wrong_type_is_refused(kinds_folder: Path, text: str, fragments: list[str]) -> None:
+    message = message_of(KINDS_HEAD + text, kinds_folder)
+    assert message.startswith("spec.yaml:6: ")
+    assert len(message.splitlines()) == 1, message
+    assert all(fragment in message for fragment in fragments), message
+
+
+def test_every_usable_type_is_accepted_everywhere_it_fits(kinds_folder: Path) -> None:
+    text = f"""{KINDS_HEAD}
+features:
+  bought:
+    aggregate: [sum, mean]
+    of: price
+    where: {{action: [view, like], stars: [1, 2], price: [1, 2.5], paid: yes, user: "yes"}}
+    windows: [1h, lifetime]
+sequences:
+  recent: {{fields: [user, id, at, action, stars, price, paid], last: 5}}
+"""
+    loaded = parse_spec(text, beside=kinds_folder)
+    assert loaded.spec.features["bought"].where["paid"] == [True]
+    assert loaded.schema.fields["at"].unit == "ms"
+
+
+def test_weights_need_a_text_field_to_go_by(kinds_folder: Path) -> None:
+    schema = KINDS_SCHEMA.replace('"name": "action"', '"name": "verb"')
+    (kinds_folder / "kinds.avsc").write_text(schema)
+    embedding = "kind: decayed_mean, of: user, dimensions: 4, half_life: 1h"
+    assert parse_spec(f"{KINDS_HEAD}embeddings: {{e: {{{embedding}}}}}", beside=kinds_folder)
+    message = message_of(f"{KINDS_HEAD}embeddings: {{e: {{{embedding}, weights: {{view: 1}}}}}}", kinds_folder)
+    assert "expected `weight_field:`" in message
+
+
+def test_all_mistakes_are_reported_together_in_the_order_of_lines() -> None:
+    text = HEAD.replace("user_id", "userid").replace("5m", "5") + "features:\n  a: {aggregate: cout, of: valeu}\n"
+    assert [line.split(": ")[0] + " " + line.split(": ")[1] for line in message_of(text).splitlines()] == [
+        "spec.yaml:2 events.user",
+        "spec.yaml:4 max_clock_skew",
+        "spec.yaml:7 features.a.aggregate",
+        "spec.yaml:7 features.a.of",
+        "spec.yaml:7 features.a",
+    ]
+
+
+def test_a_misspelt_key_is_not_also_reported_missing() -> None:
+    assert len(message_of(feature("agregate: count, windows: 1h")).splitlines()) == 1
+
+
+def test_the_example_loads() -> None:
+    loaded = load_spec(str(EXAMPLE))
+    assert loaded.path == EXAMPLE
+    assert loaded.spec.name == "feed"
+    assert loaded.spec.features["views"].where == {"action": ["view"]}
+    assert loaded.spec.features["watch_time"].windows == ["1h", "1d", "7d"]
+    assert loaded.schema.fields["event_time"].unit == "us"
+
+
+def test_a_width_set_under_tiles_allows_a_short_window() -> None:
+    assert parse_spec(f"{feature('aggregate: count, windows: 30s')}tiles: {{30s: 1s}}", beside=EXAMPLE.parent)
+
+
+def test_anchors_and_merge_keys_work_and_own_keys_win() -> None:
+    text = f"{HEAD}features:\n  a: &a {{aggregate: count, windows: 1h}}\n  b: {{<<: [*a], windows: 1d}}\n"
+    features = parse_spec(text, beside=EXAMPLE.parent).spec.features
+    assert (features["b"].aggregate, features["b"].windows) == (["count"], ["1d"])
+
+
+def test_aliases_that_multiply_are_refused() -> None:
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    assert "more than 100000 values" in message_of("\n".join(lines))
+
+
+def test_a_date_is_text() -> None:
+    loaded = parse_spec(feature("aggregate: count, windows: 1h, where: {category: 2024-01-01}"), beside=EXAMPLE.parent)
+    assert loaded.spec.features["views"].where == {"category": ["2024-01-01"]}
+
+
+def test_a_missing_file_names_the_nearest_one() -> None:
+    with pytest.raises(SpecError, match=r"userstate\.yaml: .*no such file; did you mean `user_state\.yaml`\?"):
+        load_spec(EXAMPLE.with_name("userstate.yaml"))
+
+
+def test_a_directory_names_the_spec_inside() -> None:
+    with pytest.raises(SpecError, match=r"a directory; did you mean `.*user_state\.yaml`\?"):
+        load_spec(EXAMPLE.parent)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, f"{EXAMPLE}/below"])
+def test_a_path_that_cannot_be_opened_is_a_spec_error(path: str) -> None:
+    with pytest.raises(SpecError, match="expected"):
+        load_spec(path)
+
+
+def test_bytes_that_are_not_utf8_are_reported_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_bytes(b"name: feed\ntimezone: \xff\n")
+    with pytest.raises(SpecError, match=r"spec\.yaml:2: expected UTF-8 text, got byte 0xff"):
+        load_spec(path)
+
+
+def test_a_schema_beside_the_spec_comes_before_a_bundled_one(tmp_path: Path) -> None:
+    (tmp_path / "interaction.avsc").write_text(KINDS_SCHEMA)
+    (tmp_path / "spec.yaml").write_text(KINDS_HEAD.replace("kinds.avsc", "interaction.avsc") + VIEWS)
+    assert load_spec(tmp_path / "spec.yaml").schema.name == "Kinds"
+
+
+def test_a_loaded_spec_survives_pickling() -> None:
+    loaded = load_spec(EXAMPLE)
+    assert pickle.loads(pickle.dumps(loaded)) == loaded

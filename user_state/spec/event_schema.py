@@ -1,0 +1,169 @@
+"""An event's Avro schema: its fields as the spec and the core see them, and its fingerprint.
+
+The only file that reads `.avsc` files for events. It never reads events.
+
+The fingerprint is the one of Avro's single-object encoding: CRC-64-AVRO over the schema's Parsing Canonical Form,
+eight bytes, least significant first. fastavro spells these bytes, in this order, as hexadecimal digits. Canonical
+form leaves out logical types, defaults and docs, so `parsed` and `original` have the same fingerprint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fastavro.schema
+
+from user_state.errors import SpecError, shorten
+from user_state.spec.problems import did_you_mean, listing
+
+BUNDLED = Path(__file__).parent.parent / "schemas"
+"""The folder of the schemas that come with this package."""
+
+_KIND_OF_TYPE = {
+    "string": "string",
+    "enum": "string",
+    "float": "float",
+    "double": "float",
+    "int": "int",
+    "long": "int",
+    "boolean": "bool",
+}
+_UNIT_OF_TIME = {"timestamp-micros": "us", "timestamp-millis": "ms"}
+
+
+@dataclass(frozen=True)
+class EventField:
+    """One field of an event.
+
+    Attributes:
+        name: as in the schema.
+        kind: `string` (enums too), `float`, `int`, `bool`, or `other` for what no feature can use.
+        nullable: whether it may be null.
+        unit: `us` or `ms` for a timestamp, None for anything else.
+        avro_type: its type in Avro's words, without null, for messages.
+        symbols: an enum's symbols, None for any other type.
+    """
+
+    name: str
+    kind: str
+    nullable: bool
+    unit: str | None
+    avro_type: str = ""
+    symbols: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class EventSchema:
+    """A parsed event schema, equal to any other with its fingerprint.
+
+    Attributes:
+        name: the record's full name.
+        parsed: what fastavro reads and writes events by. Logical types are left out, so that a timestamp is read as
+            the integer it is, a UUID as text, and no event costs a `datetime`.
+        original: the schema as its file has it, as JSON values; what the header of an Avro file should carry.
+        fingerprint: CRC-64-AVRO, eight bytes, little-endian, as in Avro's single-object encoding.
+        fields: the record's fields by name, in the order of the schema.
+    """
+
+    name: str
+    parsed: Any = field(compare=False, repr=False)
+    original: Any = field(compare=False, repr=False)
+    fingerprint: bytes
+    fields: Mapping[str, EventField] = field(compare=False, repr=False)
+
+
+def load_event_schema(name: str, beside: Path) -> EventSchema:
+    """Read the schema `name`, a path relative to the folder `beside` or the name of a bundled one.
+
+    Raises:
+        SpecError: there is no such file, or it holds no Avro record schema.
+    """
+    path = _find(name, beside)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        original = json.loads(text)
+    except OSError as exc:
+        raise SpecError(f"{path}: cannot be read: {exc.strerror}") from exc
+    except json.JSONDecodeError as exc:
+        raise SpecError(f"{path}:{exc.lineno}: expected an Avro schema, got no JSON: {exc.msg.lower()}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise SpecError(f"{path}: expected an Avro schema as JSON in UTF-8: {shorten(str(exc))}") from exc
+    try:
+        return parse_event_schema(original)
+    except SpecError as exc:
+        raise SpecError(f"{path}: {exc}") from exc.__cause__
+
+
+def parse_event_schema(original: Any) -> EventSchema:
+    """Return the schema that the JSON value `original` describes.
+
+    Raises:
+        SpecError: it is no Avro record schema.
+    """
+    if not isinstance(original, dict) or original.get("type") != "record":
+        got = original.get("type", original) if isinstance(original, dict) else original
+        raise SpecError(f"expected an Avro schema of type record, got {shorten(got)}")
+    if not isinstance(original.get("fields"), list):
+        raise SpecError(f"expected an Avro schema with a list of fields, got {shorten(original.get('fields'))}")
+    named: dict[str, Any] = {}
+    try:
+        whole = fastavro.schema.parse_schema(original, named)
+        parsed = fastavro.schema.parse_schema(_without_logical_types(original))
+        canonical = fastavro.schema.to_parsing_canonical_form(parsed)
+        fields = {part["name"]: _field(part["name"], part["type"], named) for part in whole["fields"]}
+    # A malformed schema makes fastavro raise whatever Python raises where it stumbles.
+    except Exception as exc:
+        raise SpecError(f"expected an Avro schema, but {type(exc).__name__}: {shorten(str(exc), 200)}") from exc
+    fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
+    return EventSchema(whole["name"], parsed, original, fingerprint, fields)
+
+
+def _find(name: str, beside: Path) -> Path:
+    candidates = [beside / name]
+    # A bundled schema is a plain name; a path can only be meant from where the spec stands.
+    if Path(name).name == name:
+        candidates.append(BUNDLED / name)
+    try:
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is not None:
+            return found
+        if candidates[0].exists():
+            raise SpecError(f"expected the file of an Avro schema, got {shorten(name)}, which is no file")
+    except OSError as exc:
+        raise SpecError(f"expected the file of an Avro schema, got {shorten(name)}: {exc.strerror}") from exc
+    there = sorted({path.name for folder in (beside, BUNDLED) for path in folder.glob("*.avsc")})
+    text = f"expected the file of an Avro schema, got {shorten(name)}, which is neither beside the spec nor bundled"
+    raise SpecError(f"{text}{did_you_mean(name, there)}; schemas there: {listing(there)}")
+
+
+def _field(name: str, declared: Any, named: Mapping[str, Any]) -> EventField:
+    nullable = False
+    if isinstance(declared, list):
+        branches = [branch for branch in declared if branch not in ("null", {"type": "null"})]
+        nullable = len(branches) < len(declared)
+        if len(branches) != 1:
+            return EventField(name, "other", nullable, None, "union" if branches else "null")
+        declared = branches[0]
+    if isinstance(declared, str):
+        declared = named.get(declared, {"type": declared})
+    avro_type = declared["type"]
+    unit = _UNIT_OF_TIME.get(declared.get("logicalType")) if avro_type == "long" else None
+    symbols = tuple(declared["symbols"]) if avro_type == "enum" else None
+    return EventField(name, _KIND_OF_TYPE.get(avro_type, "other"), nullable, unit, avro_type, symbols)
+
+
+def _without_logical_types(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_without_logical_types(branch) for branch in schema]
+    if isinstance(schema, dict):
+        return {
+            # Only these keys lead to schemas: a default or a property of the user's own stays as it is.
+            key: _without_logical_types(value) if key in ("type", "items", "values", "fields") else value
+            for key, value in schema.items()
+            if key != "logicalType"
+        }
+    return schema

@@ -1,0 +1,163 @@
+"""Whether the event fields a spec names exist, and have the types that what it does with them needs.
+
+Works on the values as they stand in the file and skips what is malformed, which `model_problems` reports, so that
+one mistake does not hide another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from user_state.errors import shorten
+from user_state.spec.event_schema import EventField, EventSchema
+from user_state.spec.model import Embedding
+from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
+from user_state.spec.yaml_document import QUOTE, Document
+
+_USABLE = ("string", "float", "int", "bool")
+_NUMERIC = ("float", "int")
+_IN_WORDS = {"string": "text", "float": "a number", "int": "a whole number", "bool": "true or false"}
+
+
+def field_problems(document: Document, schema: EventSchema) -> Iterator[Problem]:
+    """Yield a problem for each event field that is unknown or of the wrong type, and each value it cannot have."""
+    return _FieldChecks(document, schema).problems()
+
+
+class _FieldChecks:
+    """Walks a document with its event schema at hand."""
+
+    def __init__(self, document: Document, schema: EventSchema) -> None:
+        self.document = document
+        self.schema = schema
+
+    def problems(self) -> Iterator[Problem]:
+        yield from self.events()
+        for name, feature in self.document.entries("features"):
+            path: KeyPath = ("features", name)
+            if "of" in feature:
+                yield from self.aggregated((*path, "of"), [a for _, a in self.document.items((*path, "aggregate"))])
+            yield from self.where((*path, "where"))
+        for name, sequence in self.document.entries("sequences"):
+            path = ("sequences", name)
+            if "fields" in sequence:
+                for field_path, _ in self.document.items((*path, "fields")):
+                    yield from self.field(field_path, _USABLE, "a sequence")
+            yield from self.where((*path, "where"))
+        for name, embedding in self.document.entries("embeddings"):
+            yield from self.embedding(("embeddings", name), embedding)
+
+    def events(self) -> Iterator[Problem]:
+        events = self.document.mapping("events")
+        for part in ("user", "id"):
+            if part in events:
+                yield from self.field(("events", part), ("string",), f"`{part}`")
+        for part in ("time", "published"):
+            path: KeyPath = ("events", part)
+            field = self.known(path)
+            if field is not None and field.unit is None:
+                accepted = "expected a field of Avro type long with logicalType timestamp-micros or timestamp-millis"
+                yield self.document.problem(path, f"{accepted}, got `{field.name}`, {_type_of(field)}")
+            elif field is None and part in events:
+                yield from self.unknown(path)
+
+    def aggregated(self, path: KeyPath, aggregates: list[Any]) -> Iterator[Problem]:
+        adding = next((a for a in aggregates if a in ("sum", "mean")), None)
+        if adding is not None:
+            yield from self.field(path, _NUMERIC, str(adding))
+        else:
+            yield from self.field(path, _USABLE, "a feature")
+
+    def embedding(self, path: KeyPath, embedding: dict[str, Any]) -> Iterator[Problem]:
+        if "of" in embedding:
+            yield from self.field((*path, "of"), ("string",), "an embedding")
+        weights = self.document.mapping("embeddings", str(path[1]), "weights")
+        if "weight_field" in embedding:
+            by_path: KeyPath = (*path, "weight_field")
+            yield from self.field(by_path, ("string",), "`weights`")
+            field = self.known(by_path)
+        elif weights:
+            default = Embedding.model_fields["weight_field"].default
+            field = self.schema.fields.get(default)
+            if field is None or field.kind != "string":
+                text = f"expected `weight_field:` beside it, since {self.schema.name} has no text field `{default}`"
+                yield self.document.problem((*path, "weights"), text)
+        else:
+            return
+        if field is not None and field.symbols is not None:
+            for value in weights:
+                yield from self.symbol((*path, "weights", value), field, value)
+
+    def where(self, path: KeyPath) -> Iterator[Problem]:
+        for name in self.document.mapping(*map(str, path)):
+            field = self.schema.fields.get(name)
+            if field is None:
+                yield from self.unknown((*path, name), name)
+            elif field.kind not in _USABLE:
+                yield self.document.problem((*path, name), _unusable(field, _USABLE, "a filter"))
+            else:
+                for value_path, value in self.document.items((*path, name)):
+                    yield from self.value(value_path, field, value)
+
+    def value(self, path: KeyPath, field: EventField, value: Any) -> Iterator[Problem]:
+        """Yield a problem if the scalar `value` is not of the field's type."""
+        if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+            return
+        fits = {
+            "string": isinstance(value, str),
+            "float": isinstance(value, int | float) and not isinstance(value, bool),
+            "int": isinstance(value, int) and not isinstance(value, bool),
+            "bool": isinstance(value, bool),
+        }[field.kind]
+        if not fits:
+            hint = QUOTE if field.kind == "string" else ""
+            if isinstance(value, str):
+                hint = "; write it without quotes" if _is_number(value) and field.kind != "bool" else ""
+            accepted = f"expected {_IN_WORDS[field.kind]} for field `{field.name}`, {_type_of(field)}"
+            yield self.document.problem(path, f"{accepted}, got {self.document.got(path)}{hint}")
+        elif field.symbols is not None:
+            yield from self.symbol(path, field, value)
+
+    def symbol(self, path: KeyPath, field: EventField, value: Any) -> Iterator[Problem]:
+        if field.symbols is not None and value not in field.symbols:
+            accepted = f"expected one of the values of enum `{field.name}`: {listing(field.symbols)}"
+            yield self.document.problem(path, f"{accepted}; got {shorten(value)}{did_you_mean(value, field.symbols)}")
+
+    def field(self, path: KeyPath, kinds: tuple[str, ...], purpose: str) -> Iterator[Problem]:
+        """Yield a problem unless the name at `path` is that of a field of one of `kinds`."""
+        field = self.known(path)
+        if field is None:
+            yield from self.unknown(path)
+        elif field.kind not in kinds:
+            yield self.document.problem(path, _unusable(field, kinds, purpose))
+
+    def known(self, path: KeyPath) -> EventField | None:
+        name = self.document.find(path)
+        return self.schema.fields.get(name) if isinstance(name, str) else None
+
+    def unknown(self, path: KeyPath, name: Any = None) -> Iterator[Problem]:
+        name = self.document.find(path) if name is None else name
+        if isinstance(name, str):
+            there = f"{did_you_mean(name, self.schema.fields)}; fields there: {listing(self.schema.fields)}"
+            text = f"expected a field of {self.schema.name}, got {shorten(name)}{there}"
+            yield self.document.problem(path, text)
+
+
+def _unusable(field: EventField, kinds: tuple[str, ...], purpose: str) -> str:
+    words = "a numeric" if kinds == _NUMERIC else "a string or enum" if kinds == ("string",) else "a plain"
+    more = " (string, enum, int, long, float, double or boolean)" if kinds == _USABLE else ""
+    return f"expected {words} field{more} for {purpose}, got `{field.name}`, {_type_of(field)}"
+
+
+def _type_of(field: EventField) -> str:
+    return f"whose Avro type is {field.avro_type}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,111 @@
+"""What pydantic says of a spec, in the words of the spec: unknown and missing keys, and values of the wrong kind.
+
+What is accepted comes from the `description` of the model's field, so the words live beside the rule they describe.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from user_state.spec.model import A_NAME, LIFETIME, Embedding, Events, Feature, Sequence, Spec
+from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing, nearest
+from user_state.spec.yaml_document import QUOTE, Document
+
+_NAMED: dict[str, type[BaseModel]] = {"features": Feature, "sequences": Sequence, "embeddings": Embedding}
+
+_QUOTED = re.compile(r"'([^']+)'")
+"""Pydantic lists the choices of a literal as 'this', 'that' or 'other'."""
+
+
+def model_problems(document: Document) -> Iterator[Problem]:
+    """Yield what is wrong with the keys and values of `document`, each taken by itself."""
+    if not isinstance(document.value, dict):
+        keys = listing(_required(Spec))
+        yield document.problem((), f"expected a mapping with {keys} and more, got {document.got(())}")
+        return
+    explained: set[KeyPath] = set()
+    for kind, path, said in _errors(document):
+        explained.add(path)
+        if path not in document.refused:
+            yield document.problem(*_explain(kind, path, said, document))
+    # A key whose value was forgotten is no way to ask for the default.
+    for path in document.written:
+        if document.find(path) is None and path not in explained:
+            yield document.problem(path, f"expected {_accepted(path)}, got {document.got(path)}")
+
+
+def _errors(document: Document) -> Iterator[tuple[str, KeyPath, Any]]:
+    """Yield (pydantic's type of error, path, what a validator of ours said) for each error in the document."""
+    try:
+        Spec.model_validate(document.value)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_input=False)
+    else:
+        return
+    # A misspelt key is one mistake: say what was meant, and not also that it is missing.
+    misspelt: set[KeyPath] = set()
+    for error in errors:
+        if error["type"] == "extra_forbidden":
+            *around, key = error["loc"]
+            misspelt.add((*around, nearest(str(key), _keys(tuple(around))) or ""))
+    for error in errors:
+        path: KeyPath = error["loc"]
+        if error["type"] == "missing" and path in misspelt:
+            continue
+        # A value that stands for a list of itself has no position in it.
+        if path and isinstance(path[-1], int) and not isinstance(document.at(path[:-1]), list):
+            path = path[:-1]
+        context = error.get("ctx", {})
+        yield error["type"], path, context.get("error", context.get("expected"))
+
+
+def _explain(kind: str, path: KeyPath, said: Any, document: Document) -> tuple[KeyPath, str]:
+    if kind == "extra_forbidden":
+        *around, key = path
+        accepted = _keys(tuple(around))
+        return path, f"unknown key{did_you_mean(key, accepted)}; accepted here: {listing(accepted)}"
+    if kind == "missing":
+        *around, key = path
+        return tuple(around), f"expected `{key}:`, {_accepted(path)}, got none"
+    if path and path[-1] == "[key]":
+        accepted_key = "a duration such as 1d" if path[0] == "tiles" else A_NAME
+        return path[:-1], f"expected {accepted_key}"
+    if kind == "value_error":
+        return path, str(said)
+    choices = _QUOTED.findall(str(said)) if kind == "literal_error" else [LIFETIME] if "windows" in path else []
+    meant = did_you_mean(document.at(path), choices)
+    quote = isinstance(document.at(path), bool) and "number" not in _accepted(path)
+    return path, f"expected {_accepted(path)}, got {document.got(path)}{QUOTE * quote}{meant}"
+
+
+def _model(path: KeyPath) -> tuple[type[BaseModel], KeyPath]:
+    """Return the model that the innermost known mapping around `path` fills, and the rest of the path within it."""
+    if path[:1] == ("events",) and len(path) > 1:
+        return Events, path[1:]
+    if path and path[0] in _NAMED and len(path) > 1:
+        return _NAMED[str(path[0])], path[2:]
+    return Spec, path
+
+
+def _keys(path: KeyPath) -> list[str]:
+    """Return the keys that the mapping at `path` accepts."""
+    model = Events if path == ("events",) else _model(path)[0]
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _required(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items() if field.is_required()]
+
+
+def _accepted(path: KeyPath) -> str:
+    """Return what the field that `path` leads to or into accepts."""
+    model, rest = _model(path)
+    for name, field in model.model_fields.items():
+        if rest and rest[0] == (field.alias or name):
+            # Inside a filter the names of fields are not in question.
+            return "a value or a list of values" if rest[0] == "where" and len(rest) > 1 else field.description or name
+    return f"a mapping with {listing(_required(model))}"

@@ -1,0 +1,36 @@
+"""Whether every output of a spec has a name of its own.
+
+Works on the values as they stand in the file and skips what is malformed, which `model_problems` reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from user_state.errors import shorten
+from user_state.spec.problems import KeyPath, Problem, spell
+from user_state.spec.yaml_document import Document
+
+
+def output_problems(document: Document) -> Iterator[Problem]:
+    """Yield a problem for each output whose name another output has already."""
+    first: dict[str, KeyPath] = {}
+    for path, output in _outputs(document):
+        owner = first.setdefault(output, path)
+        if owner != path:
+            text = f"expected outputs with different names, but {shorten(output)} is also one of {spell(owner)}"
+            yield document.problem(path, f"{text} on line {document.line(owner)}")
+
+
+def _outputs(document: Document) -> Iterator[tuple[KeyPath, str]]:
+    for name, feature in document.entries("features"):
+        if "aggregate" in feature and "windows" in feature:
+            for _, aggregate in document.items(("features", name, "aggregate")):
+                for _, window in document.items(("features", name, "windows")):
+                    yield ("features", name), f"{name}_{aggregate}_{window}"
+    for name, _ in document.entries("sequences"):
+        yield ("sequences", name), name
+    for name, embedding in document.entries("embeddings"):
+        if "half_life" in embedding:
+            for _, half_life in document.items(("embeddings", name, "half_life")):
+                yield ("embeddings", name), f"{name}_{half_life}"
