@@ -1,0 +1,149 @@
+"""Checks of Pub/Sub names and services before a pipeline starts, each failing within CHECK_TIMEOUT_S seconds.
+
+A pipeline that cannot read would otherwise start, retry in silence and look like one that has nothing to do.
+Nothing here reads or changes a subscription.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from user_state.errors import InputError, shorten
+
+CHECK_TIMEOUT_S = 9.0
+REQUEST_TIMEOUT_S = 6.0
+
+_LOG = logging.getLogger(__name__)
+
+_PROJECT = r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]"  # domain-scoped projects are written example.com:name
+_RESOURCE = r"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
+
+
+def parse_subscription(path: str) -> str:
+    """Return `projects/P/subscriptions/S` for that or `pubsub://projects/P/subscriptions/S`.
+
+    Raises:
+        InputError: `path` is neither.
+
+    >>> parse_subscription("pubsub://projects/local-dev/subscriptions/events")
+    'projects/local-dev/subscriptions/events'
+    """
+    return _parse(path, "subscription")
+
+
+def parse_topic(path: str) -> str:
+    """Return `projects/P/topics/T` for that or `pubsub://projects/P/topics/T`.
+
+    Raises:
+        InputError: `path` is neither.
+    """
+    return _parse(path, "topic")
+
+
+def check_subscription(path: str) -> str:
+    """Return the subscription's full path if it exists.
+
+    Raises:
+        InputError: the path is malformed, there is no such subscription, the service or the emulator cannot be
+            reached, or there are no credentials; within CHECK_TIMEOUT_S seconds.
+    """
+    name = parse_subscription(path)
+
+    def get() -> Any:
+        from google.cloud.pubsub_v1 import SubscriberClient
+
+        with SubscriberClient() as client:
+            return client.get_subscription(subscription=name, timeout=REQUEST_TIMEOUT_S, retry=None)
+
+    _check(get, "subscription", name)
+    return name
+
+
+def check_topic(path: str) -> str:
+    """Return the topic's full path if it exists.
+
+    Raises:
+        InputError: as for `check_subscription`.
+    """
+    name = parse_topic(path)
+
+    def get() -> Any:
+        from google.cloud.pubsub_v1 import PublisherClient
+
+        client = PublisherClient()
+        try:
+            return client.get_topic(topic=name, timeout=REQUEST_TIMEOUT_S, retry=None)
+        finally:
+            client.transport.close()
+
+    _check(get, "topic", name)
+    return name
+
+
+def _parse(path: str, kind: str) -> str:
+    name = path.removeprefix("pubsub://")
+    if not re.fullmatch(rf"projects/{_PROJECT}/{kind}s/{_RESOURCE}", name):
+        raise InputError(
+            f"expected a {kind} such as pubsub://projects/my-project/{kind}s/my-{kind} "
+            f"(project of 6 to 30 characters, name of 3 to 255), got {shorten(path)}"
+        )
+    return name
+
+
+def _check(get: Callable[[], Any], kind: str, name: str) -> None:
+    """Run `get` in time and turn what it raises into an InputError."""
+    from google.api_core import exceptions
+    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+
+    try:
+        _in_time(get)
+    except exceptions.NotFound as exc:
+        raise InputError(f"there is no {kind} {name} ({_service()})") from exc
+    except exceptions.PermissionDenied as exc:
+        # Roles that may read or publish need not include looking at the resource, so this decides nothing.
+        _LOG.warning("cannot check %s %s, going on: %s", kind, name, exc)
+    except DefaultCredentialsError as exc:
+        raise InputError(
+            f"no credentials to reach {kind} {name}: run `gcloud auth application-default login`, set "
+            f"GOOGLE_APPLICATION_CREDENTIALS, or set PUBSUB_EMULATOR_HOST for an emulator"
+        ) from exc
+    except (exceptions.Unauthenticated, GoogleAuthError) as exc:
+        raise InputError(f"the credentials do not let us reach {kind} {name} ({_service()}): {exc}") from exc
+    except (exceptions.GoogleAPICallError, TimeoutError) as exc:
+        raise InputError(f"cannot reach Pub/Sub to look for {kind} {name} ({_service()}): {exc}") from exc
+
+
+def _in_time(get: Callable[[], Any]) -> Any:
+    """Return `get()` or raise what it raises, TimeoutError after CHECK_TIMEOUT_S seconds.
+
+    In a thread, since looking for credentials asks a metadata server, with a patience that is not ours to set.
+    """
+    outcome: list[Any] = []
+    problems: list[Exception] = []
+
+    def run() -> None:
+        try:
+            outcome.append(get())
+        except Exception as exc:  # raised again below, where the caller is
+            problems.append(exc)
+
+    thread = threading.Thread(target=run, name="pubsub-check", daemon=True)
+    thread.start()
+    thread.join(CHECK_TIMEOUT_S)
+    if problems:
+        raise problems[0]
+    if not outcome:
+        raise TimeoutError(f"no answer within {CHECK_TIMEOUT_S:.0f} s")
+    return outcome[0]
+
+
+def _service() -> str:
+    host = os.environ.get("PUBSUB_EMULATOR_HOST")
+    if host:
+        return f"PUBSUB_EMULATOR_HOST is set to {host}; is the emulator running there?"
+    return "PUBSUB_EMULATOR_HOST is not set, so Google Cloud was asked"

@@ -1,0 +1,204 @@
+"""Read a Pub/Sub subscription as pulls: one `list[Message]` per pull budget, on DirectRunner and Flink alike.
+
+A splittable DoFn whose restriction never ends: each call takes what the process's puller has, emits it as one element
+(elements cost more than bytes), and defers the rest of time. It acknowledges nothing, in no bundle finalizer either:
+the step that stored what became of a message acknowledges it. It holds no client and no message: both belong to the
+process (`transforms.pubsub_puller`), and an instance left idle strands nothing.
+
+Pulls carry the wall time at which they began, and the watermark follows that time: event time plays no part here,
+it is judged per user where events are folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import StrUtf8Coder
+from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.transforms.core import RestrictionProvider
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Duration, Timestamp
+
+from transforms.drain import draining
+from transforms.pubsub_check import parse_subscription
+from transforms.pubsub_puller import puller_of
+from user_state.events.message import Message
+
+FIRST_WAIT_S = 0.1
+"""How long a call waits for a first message."""
+
+IDLE_DEFER_S = 0.1
+"""How long the runner is asked to wait after a call that found nothing."""
+
+LATEST_US = 253_402_300_799_999_999
+"""The last microsecond of the year 9999; a publish time beyond it is a mistake, and would overflow arithmetic."""
+
+
+class ReadFromPubSubSubscription(beam.PTransform):
+    """Pulls of a subscription: `list[Message]`, timestamped with the wall time of the pull.
+
+    Args:
+        subscription: `projects/P/subscriptions/S`, with or without `pubsub://`.
+        shards: readers the runner may spread over workers.
+        pull_budget_s: longest a call gathers messages into one element, seconds.
+        max_messages: most messages of one element.
+        ack_deadline_s: lease set on each message when pulled, seconds; 0 leaves the subscription's own.
+        publish_time_attribute: attribute that holds the publish time in integer microseconds, where history is
+            replayed; a message without it, or with a malformed one, keeps the time Pub/Sub gave it.
+
+    Raises:
+        InputError: `subscription` is no subscription path.
+    """
+
+    def __init__(
+        self,
+        subscription: str,
+        *,
+        shards: int = 2,
+        pull_budget_s: float = 0.3,
+        max_messages: int = 5000,
+        ack_deadline_s: int = 60,
+        publish_time_attribute: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._shards = shards
+        self._read = _PullFn(
+            subscription=parse_subscription(subscription),
+            pull_budget_s=pull_budget_s,
+            max_messages=max_messages,
+            ack_deadline_s=ack_deadline_s,
+            publish_time_attribute=publish_time_attribute,
+        )
+
+    def expand(self, pbegin: Any) -> Any:
+        """Give each shard a reader that never ends."""
+        return (
+            pbegin
+            | "Shards" >> beam.Create([f"shard-{n}" for n in range(self._shards)], reshuffle=False)
+            | "SpreadShards" >> beam.Reshuffle()
+            | "Pull" >> beam.ParDo(self._read)
+        )
+
+
+def message_of(received: Any, origin: str, publish_time_attribute: str | None) -> Message:
+    """Return a received message (raw protobuf) as a Message; `publish_us` as `ReadFromPubSubSubscription` says."""
+    body = received.message
+    attributes = dict(body.attributes)
+    published = body.publish_time
+    publish_us = published.seconds * 1_000_000 + published.nanos // 1000
+    if publish_time_attribute is not None and publish_time_attribute in attributes:
+        publish_us = _microseconds(attributes[publish_time_attribute], publish_us)
+    return Message(body.data, attributes, publish_us, received.ack_id, origin)
+
+
+def _microseconds(text: str, otherwise: int) -> int:
+    """Return the time that `text` says in microseconds, or `otherwise` if it says none."""
+    try:
+        value = int(text)
+    except ValueError:
+        return otherwise
+    return value if 0 <= value <= LATEST_US else otherwise
+
+
+class _EndlessTracker(RestrictionTracker):
+    """A restriction with nothing to count: it is going on, or was handed back."""
+
+    def __init__(self, shard: str) -> None:
+        self._shard = shard
+        self._handed_back = False
+
+    def current_restriction(self) -> str:
+        return self._shard
+
+    def current_progress(self) -> RestrictionProgress:
+        return RestrictionProgress(completed=0.0, remaining=1.0)  # Prism fails on a progress that is not finite
+
+    def check_done(self) -> bool:
+        return True  # a drain ends it anywhere
+
+    def is_bounded(self) -> bool:
+        return False
+
+    def try_claim(self, position: Any) -> bool:
+        return not self._handed_back
+
+    def try_split(self, fraction_of_remainder: float) -> tuple[str, str] | None:
+        if fraction_of_remainder != 0 or self._handed_back:
+            return None
+        self._handed_back = True
+        return self._shard, self._shard
+
+
+class _EndlessRestrictions(RestrictionProvider):
+    """The shard's name stands for all of its future.
+
+    A name, not a number: Beam takes a false-like remainder, such as 0, for none, and ends the read in silence.
+    """
+
+    def initial_restriction(self, element: str) -> str:
+        return element
+
+    def create_tracker(self, restriction: str) -> _EndlessTracker:
+        return _EndlessTracker(restriction)
+
+    def restriction_size(self, element: str, restriction: str) -> int:
+        return 1
+
+    def restriction_coder(self) -> StrUtf8Coder:
+        return StrUtf8Coder()
+
+    def truncate(self, element: str, restriction: str) -> None:
+        return None  # a runner that drains the pipeline need not read on
+
+
+# How Beam is told what to pass to `process`: by default values of these types.
+_TRACKER = beam.DoFn.RestrictionParam(_EndlessRestrictions())
+_WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())
+
+
+class _PullFn(beam.DoFn):
+    """Takes from the process's puller, once a call."""
+
+    def __init__(
+        self,
+        *,
+        subscription: str,
+        pull_budget_s: float,
+        max_messages: int,
+        ack_deadline_s: int,
+        publish_time_attribute: str | None,
+    ) -> None:
+        self._subscription = subscription
+        self._pull_budget_s = pull_budget_s
+        self._max_messages = max_messages
+        self._ack_deadline_s = ack_deadline_s
+        self._publish_time_attribute = publish_time_attribute
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self,
+        shard: str,
+        tracker: Any = _TRACKER,
+        watermark: Any = _WATERMARK,
+    ) -> Iterator[TimestampedValue]:
+        """Emit at most one pull."""
+        puller = puller_of(self._subscription, self._ack_deadline_s)
+        if draining():
+            puller.halt()
+            return
+        if not tracker.try_claim(shard):
+            return
+        began = Timestamp.now()
+        reached = watermark.current_watermark()
+        if reached is not None and reached > began:
+            began = reached  # the wall clock may be set back; a watermark may not
+        received = puller.take(self._max_messages, self._pull_budget_s, FIRST_WAIT_S)
+        if received:
+            origin, attribute = self._subscription, self._publish_time_attribute
+            yield TimestampedValue([message_of(one, origin, attribute) for one in received], began)
+        watermark.set_watermark(began)
+        if not draining():
+            tracker.defer_remainder(Duration(seconds=0 if received else IDLE_DEFER_S))
