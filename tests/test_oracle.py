@@ -157,11 +157,14 @@ def test_counts_add_up_to_what_arrived() -> None:
         {"event_time": True},
         {"value": math.nan},
         {"value": -math.inf},
-        {"item_id": "x" * 65_537},
+        {"value": -(2**63)},
+        {"published_at": 31_536_000 * S - 1},
+        {"item_id": "x" * 65_536},
     ],
 )
 def test_an_event_out_of_bounds_is_invalid(fields: dict[str, Any]) -> None:
     spec = spec_of(
+        events={**spec_of().events.model_dump(by_alias=True), "published": "published_at"},
         features={"watched": {"aggregate": "sum", "of": "value", "windows": "1h"}},
         sequences={"recent": {"fields": ["item_id"], "last": 3}},
     )
@@ -171,8 +174,8 @@ def test_an_event_out_of_bounds_is_invalid(fields: dict[str, Any]) -> None:
 def test_an_event_at_its_bounds_is_applied_and_unused_fields_may_hold_anything() -> None:
     spec = spec_of(sequences={"recent": {"fields": ["item_id"], "last": 3}})
     arrivals = [
-        event("x" * 1024, 31_536_000 * S, item_id="x" * 65_536),
-        event("a", 4_102_444_800 * S - 1, user_id="é" * 512, value=math.nan, category="x" * 65_537),
+        event("x" * 1024, 31_536_000 * S, item_id="x" * 65_535),
+        event("a", 4_102_444_800 * S - 1, user_id="é" * 512, value=math.nan, category="x" * 65_536),
     ]
     assert bins_of(spec, *map(Arrival, arrivals)) == ["applied", "applied"]
 

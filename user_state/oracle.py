@@ -37,7 +37,9 @@ FIRST_TIME_US = 31_536_000 * 1_000_000
 END_TIME_US = 4_102_444_800 * 1_000_000
 """2100-01-01T00:00:00Z, the first event time no longer accepted."""
 MAX_ID_BYTES = 1024
-MAX_TEXT_BYTES = 64 * 1024
+MAX_TEXT_BYTES = 65_535
+LEAST_INT = -(2**63)
+"""No value of an integer field that is used: records hold it for null."""
 TILE_WIDTHS = ("1s", "5s", "10s", "30s", "1m", "5m", "10m", "30m", "1h", "3h", "6h", "12h", "1d")
 """The tile widths a window may get by default, as documented for the spec, narrowest first."""
 
@@ -104,7 +106,7 @@ def replay(spec: Spec, arrivals: Iterable[Arrival]) -> Replay:
         if event is None or arrival.reason is not None:
             bins.append(f"dead_letter/{arrival.reason or 'undecodable'}")
             continue
-        if not _is_valid(spec, event, used):
+        if not _is_valid(spec, event, used, arrival.published_us is None):
             bins.append("dead_letter/invalid")
             continue
         if not _is_wanted(spec, event):
@@ -197,21 +199,26 @@ def microseconds(time: int | datetime.datetime) -> int:
 # What is a valid event, and who wants it
 
 
-def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str]) -> bool:
+def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str], needs_published: bool) -> bool:
     for name in (spec.events.user, spec.events.id):
         text = event.get(name)
         if not isinstance(text, str) or not 1 <= len(text.encode()) <= MAX_ID_BYTES:
             return False
-    time = event.get(spec.events.time)
-    if isinstance(time, bool) or not isinstance(time, int | datetime.datetime):
-        return False
-    if not FIRST_TIME_US <= microseconds(time) < END_TIME_US:
-        return False
+    times = [event.get(spec.events.time)]
+    if needs_published and spec.events.published is not None and event.get(spec.events.published) is not None:
+        times.append(event[spec.events.published])
+    for time in times:
+        if isinstance(time, bool) or not isinstance(time, int | datetime.datetime):
+            return False
+        if not FIRST_TIME_US <= microseconds(time) < END_TIME_US:
+            return False
     for name in used:
         value = event.get(name)
         if isinstance(value, float) and not math.isfinite(value):
             return False
         if isinstance(value, str) and len(value.encode()) > MAX_TEXT_BYTES:
+            return False
+        if isinstance(value, int) and value == LEAST_INT:
             return False
     return True
 

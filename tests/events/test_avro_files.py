@@ -115,6 +115,12 @@ def test_messages_keep_their_bytes_and_publish_times(tmp_path: Path) -> None:
     assert cut == Arrival(None, T0 + 6, "undecodable")
 
 
+def test_an_event_without_the_ten_bytes_in_front_is_read_too() -> None:
+    bodies = SingleObject(interaction_schema())
+    body = bodies.encode(event())
+    assert bodies.decode(body[10:]) == bodies.decode(body)
+
+
 def test_bytes_that_are_not_exactly_one_event_are_undecodable() -> None:
     bodies = SingleObject(interaction_schema())
     body = bodies.encode(event(published_at=None, creator=None))

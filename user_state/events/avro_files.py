@@ -10,6 +10,8 @@ A message body is Avro's single-object encoding:
     byte 2-9   CRC-64-AVRO fingerprint of the schema, little-endian
     byte 10-   the event
 
+or, from senders that leave the first ten bytes out, the event alone.
+
 The reading side must not use the pipeline's decoder: it is half of what the pipeline is checked against. It is
 fastavro with the one rule that an event must encode back into the very bytes it came from, which tells a whole event
 from bytes that fastavro makes something of (trailing bytes, negative lengths, union branch -1).
@@ -73,18 +75,19 @@ class SingleObject:
         Raises:
             EventError: `undecodable`, or `invalid` if only a timestamp lies beyond what a datetime can hold.
         """
-        header = data[: len(self.header)]
-        if header != self.header:
+        header = data[: len(self.header)] if data.startswith(MARKER) else b""
+        if header not in (self.header, b""):
             raise EventError("undecodable", f"expected a body that begins with {self.header.hex()}, got {header.hex()}")
+        body = data[len(header) :]
         try:
-            event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(data[len(header) :]), self.schema, None)
-            again = self.encode(event)
+            event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self.schema, None)
+            again = self.encode(event)[len(self.header) :]
         except OverflowError as exc:
             raise EventError("invalid", "expected timestamps in the years 1 to 9999") from exc
         except Exception as exc:  # fastavro promises no type of error for bytes that are no event
-            raise EventError("undecodable", f"expected one event, got {len(data)} bytes that are none: {exc}") from exc
-        if again != data:
-            raise EventError("undecodable", f"expected one event of {len(again)} bytes, got other {len(data)} bytes")
+            raise EventError("undecodable", f"expected one event, got {len(body)} bytes that are none: {exc}") from exc
+        if again != body:
+            raise EventError("undecodable", f"expected one event of {len(again)} bytes, got other {len(body)} bytes")
         return event
 
 

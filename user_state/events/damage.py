@@ -5,8 +5,9 @@
     flipped     some bits of some bytes are wrong
     mislabelled whole, but with the fingerprint of a schema nobody knows
 
-A damaged body must be refused by every decoder, so bits are flipped until even a lenient one (fastavro, with
-trailing bytes allowed) cannot read it. Nothing here keeps state: the caller's generator makes it repeatable.
+A damaged body must be refused by every decoder, so it is damaged again until even a lenient one (fastavro, with
+trailing bytes allowed, and with or without the ten bytes in front) cannot read it.
+Nothing here keeps state: the caller's generator makes it repeatable.
 """
 
 from __future__ import annotations
@@ -19,31 +20,39 @@ import fastavro
 from user_state.events.avro_files import MARKER, Schema
 
 HEADER_BYTES = 10
-FLIPS_BEFORE_GIVING_UP = 200
+TRIES = 200
 
 
 def damage(body: bytes, schema: Schema, rng: random.Random) -> bytes:
     """Return `body`, a single-object encoding of `schema`, damaged in one of the four ways; never empty."""
-    kind = rng.randrange(4)
-    if kind == 0:
-        return body[: rng.randrange(1, len(body))]
-    if kind == 1:
-        # A byte that is not the marker's first, so that noise cannot begin like a body
-        return bytes([rng.randrange(0xC3)]) + rng.randbytes(rng.randrange(200))
-    if kind == 2:
-        return _flipped(body, schema, rng)
+    kind = (_cut, _noise, _flipped, _mislabelled)[rng.randrange(4)]
+    for _ in range(TRIES):
+        damaged = kind(body, rng)
+        known = damaged[:HEADER_BYTES] == body[:HEADER_BYTES]
+        if not (known and _can_be_read(damaged[HEADER_BYTES:], schema)) and not _can_be_read(damaged, schema):
+            return damaged
+    # A schema in which nearly any bytes are an event: a marker with nothing behind it never is
+    return MARKER
+
+
+def _cut(body: bytes, rng: random.Random) -> bytes:
+    return body[: rng.randrange(1, len(body))]
+
+
+def _noise(_: bytes, rng: random.Random) -> bytes:
+    # A byte that is not the marker's first, so that noise cannot begin like a body
+    return bytes([rng.randrange(MARKER[0])]) + rng.randbytes(rng.randrange(200))
+
+
+def _flipped(body: bytes, rng: random.Random) -> bytes:
+    flipped = bytearray(body)
+    for _ in range(rng.randrange(1, 5)):
+        flipped[rng.randrange(len(body))] ^= rng.randrange(1, 256)
+    return bytes(flipped)
+
+
+def _mislabelled(body: bytes, _: random.Random) -> bytes:
     return MARKER + bytes(b ^ 0xFF for b in body[2:HEADER_BYTES]) + body[HEADER_BYTES:]
-
-
-def _flipped(body: bytes, schema: Schema, rng: random.Random) -> bytes:
-    for _ in range(FLIPS_BEFORE_GIVING_UP):
-        flipped = bytearray(body)
-        for _ in range(rng.randrange(1, 5)):
-            flipped[rng.randrange(len(body))] ^= rng.randrange(1, 256)
-        if flipped[:HEADER_BYTES] != body[:HEADER_BYTES] or not _can_be_read(bytes(flipped[HEADER_BYTES:]), schema):
-            return bytes(flipped)
-    # A schema in which nearly any bytes are an event: spoil what says that this is one
-    return bytes([body[0] ^ 0xFF]) + body[1:]
 
 
 def _can_be_read(body: bytes, schema: Schema) -> bool:
