@@ -40,7 +40,10 @@ class EventDecoder:
         self._schema = schema
         self._parsed = schema.parsed
         self._head = SINGLE_OBJECT + schema.fingerprint
-        self._checks = [(field.name, _CHECKS[field.kind]) for field in plan.fields]
+        self._checks = [
+            (field.name, _millis if schema.fields[field.name].unit == "ms" else _CHECKS[field.kind])
+            for field in plan.fields
+        ]
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """Return the event that `data` holds.
@@ -139,6 +142,11 @@ def _int(value: Any, name: str) -> int | None:
     if value is not None and not _LONG_MIN < value <= _LONG_MAX:
         raise EventError("invalid", f"expected {name} above {_LONG_MIN}, got {value!r}")
     return value  # type: ignore[no-any-return]
+
+
+def _millis(value: Any, name: str) -> int | None:
+    """Return a timestamp in milliseconds in microseconds, which is what all times are beyond this point."""
+    return None if value is None else _int(value * 1000, name)
 
 
 _CHECKS: dict[str, Callable[[Any, str], Any]] = {"string": _text, "float": _float, "int": _int, "bool": _int}

@@ -1,0 +1,140 @@
+"""The `user-state` commands that need the pipeline. Beam is imported when one runs, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def run(
+    context: typer.Context,
+    spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
+    input_: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            help="pubsub://projects/P/subscriptions/S, or an Avro file or glob (of events, or of dead letters).",
+            show_default=False,
+        ),
+    ],
+    redis: Annotated[str, typer.Option(help="Where records go: redis://host:port", show_default=False)],
+    dead_letters: Annotated[
+        str, typer.Option("--dead-letters", "--dead_letters", help="A folder, or pubsub://projects/P/topics/T.")
+    ] = "dead-letters",
+    durability: Annotated[
+        Literal["none", "fsync", "replica"],
+        typer.Option(
+            help="What a batch waits for before its messages are acknowledged: nothing, the append-only file"
+            " on disk (WAITAOF), or a replica (WAIT)."
+        ),
+    ] = "none",
+    flush_interval: Annotated[
+        float,
+        typer.Option(
+            "--flush_interval", "--flush-interval", min=0, help="Seconds to hold events back, to write a user once."
+        ),
+    ] = 0,
+    shards: Annotated[int, typer.Option(min=1, max=10_000, help="Keys that users are spread over.")] = 8,
+    source_shards: Annotated[
+        int, typer.Option("--source_shards", "--source-shards", min=1, max=1000, help="Readers of a subscription.")
+    ] = 2,
+    ack_deadline: Annotated[
+        int,
+        typer.Option(
+            "--ack_deadline",
+            "--ack-deadline",
+            min=0,
+            max=600,
+            help="Lease on messages in flight, seconds; 0 leaves the subscription's own.",
+        ),
+    ] = 60,
+    publish_time_attribute: Annotated[
+        str | None,
+        typer.Option(
+            "--publish_time_attribute",
+            "--publish-time-attribute",
+            help="Attribute that holds the publish time, for history replayed through Pub/Sub.",
+        ),
+    ] = None,
+    replay_speed: Annotated[
+        float | None,
+        typer.Option(
+            "--replay_speed", "--replay-speed", min=1e-6, help="Files: times faster than it happened; default: at once."
+        ),
+    ] = None,
+    stop_when_idle: Annotated[
+        float | None,
+        typer.Option(
+            "--stop_when_idle", "--stop-when-idle", min=0.5, help="Drain after so many seconds without a message."
+        ),
+    ] = None,
+    cache_mb: Annotated[
+        int, typer.Option("--cache_mb", "--cache-mb", min=0, help="Cache of recent records in each worker, MB.")
+    ] = 64,
+) -> None:
+    """Run the streaming pipeline: events in, Redis records out. Any further option goes to Beam (--runner, ...).
+
+    Ctrl-C or SIGTERM drains: what was read is folded, stored and acknowledged, then the run ends.
+
+    Example: `user-state run --spec user_state.yaml --input pubsub://projects/p/subscriptions/s
+    --redis redis://localhost:6379`
+    """
+    from beam_pipelines.running import run_streaming
+    from beam_pipelines.streaming import StreamingSettings
+    from user_state.spec import load_spec
+
+    run_streaming(
+        load_spec(spec),
+        StreamingSettings(
+            input=input_,
+            redis=redis,
+            dead_letters=dead_letters,
+            durability=durability,
+            flush_interval_s=flush_interval,
+            shards=shards,
+            source_shards=source_shards,
+            ack_deadline_s=ack_deadline,
+            publish_time_attribute=publish_time_attribute,
+            replay_speed=replay_speed,
+            cache_mb=cache_mb,
+        ),
+        context.args,
+        stop_when_idle_s=stop_when_idle,
+    )
+
+
+def publish(
+    spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
+    from_: Annotated[str, typer.Option("--from", help="An Avro file or glob of events or messages.")],
+    to: Annotated[str, typer.Option(help="pubsub://projects/P/topics/T", show_default=False)],
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Messages a second; default: all at once.")] = None,
+    publish_time_attribute: Annotated[
+        str | None,
+        typer.Option(
+            "--publish_time_attribute",
+            "--publish-time-attribute",
+            help="Stamp each message with its original publish time under this attribute, to replay history.",
+        ),
+    ] = None,
+) -> None:
+    """Publish an Avro file to a Pub/Sub topic: events in single-object encoding, messages and dead letters untouched.
+
+    Example: `user-state publish --spec user_state.yaml --from events.avro --to pubsub://projects/p/topics/t`
+    """
+    from beam_pipelines.publishing import publish_with_progress
+    from user_state.spec import load_spec
+
+    publish_with_progress(load_spec(spec), from_, to, rate, publish_time_attribute)
+
+
+def demo(
+    users: Annotated[int, typer.Option(min=10, max=100_000, help="How many users.")] = 2_000,
+    events: Annotated[int, typer.Option(min=1_000, max=10_000_000, help="How many messages.")] = 60_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same traffic.")] = 7,
+) -> None:
+    """Watch the whole thing work: traffic, pipeline, Redis, look-ups, and the check against brute force."""
+    from beam_pipelines.demo import run_demo
+
+    run_demo(users, events, seed)

@@ -1,0 +1,43 @@
+"""`user-state publish` for people: checks, a progress line, and what came of it."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from beam_pipelines.publish import Published, publish_file
+from transforms.pubsub_check import check_topic
+from user_state.spec import LoadedSpec
+
+
+def publish_with_progress(
+    spec: LoadedSpec, path: str, topic: str, rate: float | None, publish_time_attribute: str | None
+) -> Published:
+    """Publish a file and say how far it is.
+
+    Raises:
+        InputError: no such file, nothing in it, or a topic that cannot be published to.
+    """
+    check_topic(topic)
+    console = Console(stderr=True)
+    began = time.monotonic()
+    columns = (TextColumn("publishing"), BarColumn(), TextColumn("{task.completed:,} messages"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("publishing", total=None)
+        published = publish_file(
+            spec.spec,
+            path,
+            topic,
+            rate,
+            publish_time_attribute,
+            on_progress=lambda accepted: progress.update(task, completed=accepted),
+        )
+    seconds = time.monotonic() - began
+    left_out = f", left out {published.empty:,} empty ones" if published.empty else ""
+    print(
+        f"published {published.messages:,} messages ({published.bytes / 1e6:.1f} MB) from {published.files} file(s)"
+        f" to {topic} in {seconds:.1f} s{left_out}"
+    )
+    return published

@@ -1,0 +1,179 @@
+"""Running the streaming pipeline as a user does: check first, show progress, drain on Ctrl-C or SIGTERM, account."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
+from rich.console import Console
+
+from beam_pipelines.streaming import StreamingSettings, build, check_settings
+from transforms import drain, tally
+from user_state.errors import InputError, UserStateError
+from user_state.spec import LoadedSpec
+
+INTERVAL_S = 1.0
+"""How often progress is printed on a terminal; a tenth as often elsewhere."""
+BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER)
+
+
+def run_streaming(
+    spec: LoadedSpec,
+    settings: StreamingSettings,
+    beam_arguments: Sequence[str],
+    *,
+    stop_when_idle_s: float | None = None,
+) -> Mapping[str, int]:
+    """Run until the input ends or a drain is requested; print progress and the accounting; return the counters.
+
+    Raises:
+        UserStateError: the settings cannot be used, or the store refused for good.
+    """
+    options = beam_options(beam_arguments)
+    check_settings(spec, settings)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    drain.reset()
+    tally.reset()
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, spec, settings)
+    console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.", markup=False)
+    with draining_on_signals(console), reporting(console, stop_when_idle_s):
+        try:
+            result = pipeline.run()
+            result.wait_until_finish()
+        except Exception as exc:
+            raise _translated(exc) from exc
+    counters = committed_counters(result)
+    console.print(accounting_line(counters), markup=False)
+    return counters
+
+
+def beam_options(arguments: Sequence[str]) -> PipelineOptions:
+    """Return Beam's options for a streaming run.
+
+    Raises:
+        InputError: an argument is no option that Beam knows.
+    """
+    options = PipelineOptions(list(arguments))
+    _, unknown = _all_option_names(arguments)
+    if unknown:
+        raise InputError(f"expected options of user-state run or of Apache Beam, got {' '.join(unknown)}")
+    options.view_as(StandardOptions).streaming = True
+    # Nothing that is pickled lives in __main__.
+    options.view_as(SetupOptions).save_main_session = False
+    return options
+
+
+def _all_option_names(arguments: Sequence[str]) -> tuple[Any, list[str]]:
+    import argparse
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for view in PipelineOptions.__subclasses__():
+        add = view.__dict__.get("_add_argparse_args")
+        if add is not None:
+            try:
+                view._add_argparse_args(parser)
+            except argparse.ArgumentError:
+                continue
+    return parser.parse_known_args(list(arguments))
+
+
+def committed_counters(result: Any) -> dict[str, int]:
+    """Return the counters of committed bundles by name."""
+    found = result.metrics().query()["counters"]
+    counters: dict[str, int] = {}
+    for counter in found:
+        if counter.key.metric.namespace == tally.NAMESPACE:
+            name = counter.key.metric.name
+            counters[name] = counters.get(name, 0) + (counter.committed or 0)
+    return counters
+
+
+def accounting_line(counters: Mapping[str, int]) -> str:
+    """Return the accounting identity in one line.
+
+    >>> accounting_line({"read": 3, "applied": 2, "dead_letter": 1, "dead_letter_invalid": 1})
+    'read 3 = applied 2 + duplicate 0 + ignored 0 + dead letters 1 (invalid 1)'
+    """
+    values = [counters.get(name, 0) for name in BINS]
+    prefix = f"{tally.DEAD_LETTER}_"
+    reasons = ", ".join(f"{n[len(prefix) :]} {v:,}" for n, v in sorted(counters.items()) if n.startswith(prefix))
+    read = counters.get(tally.READ, 0)
+    sign = "=" if read == sum(values) else "!="
+    line = "read {:,} {} applied {:,} + duplicate {:,} + ignored {:,} + dead letters {:,}".format(read, sign, *values)
+    return f"{line} ({reasons})" if reasons else line
+
+
+@contextmanager
+def draining_on_signals(console: Console) -> Iterator[None]:
+    """Drain on the first Ctrl-C or SIGTERM; end at once on the second Ctrl-C."""
+
+    def handle(number: int, frame: Any) -> None:
+        if drain.draining() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        drain.request_drain()
+        # Not through rich: a handler may interrupt a print that holds rich's lock.
+        sys.stderr.write("\ndraining: storing what was read, then stopping\n")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def reporting(console: Console, stop_when_idle_s: float | None) -> Iterator[None]:
+    """Print progress from a thread while the pipeline runs; request a drain once it has been idle for long enough."""
+    ended = threading.Event()
+
+    def report() -> None:
+        interval_s = INTERVAL_S if console.is_terminal else 10 * INTERVAL_S
+        began = last_change = last_print = time.monotonic()
+        last_read = printed_read = 0
+        while not ended.wait(0.2):
+            now = time.monotonic()
+            counts = tally.tally()
+            read = counts[tally.READ]
+            if read != last_read:
+                last_change, last_read = now, read
+            if now - last_print >= interval_s and read != printed_read:
+                rate = (read - printed_read) / (now - last_print)
+                console.print(
+                    f"{now - began:6.0f} s  {accounting_line(counts)}  {rate:,.0f}/s, {counts[tally.WRITES]:,} writes",
+                    markup=False,
+                )
+                last_print, printed_read = now, read
+            if stop_when_idle_s is not None and now - last_change >= stop_when_idle_s and not drain.draining():
+                drain.request_drain()
+
+    thread = threading.Thread(target=report, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _translated(exc: Exception) -> Exception:
+    """Return our own error if one lies beneath what the runner raised, else what it raised."""
+    beneath: BaseException | None = exc
+    while beneath is not None:
+        if isinstance(beneath, UserStateError):
+            return beneath
+        beneath = beneath.__cause__ or beneath.__context__
+    logging.getLogger(__name__).debug("the runner failed", exc_info=exc)
+    return exc

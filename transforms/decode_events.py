@@ -1,0 +1,92 @@
+"""Messages -> event rows keyed by shard; what is no event goes to the dead letters, what nobody wants ends here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import xxhash
+from apache_beam.pvalue import TaggedOutput
+
+from transforms import tally
+from transforms.acknowledge import acknowledge_messages
+from transforms.packet import KEYED_PACKETS, DeadLetter, pack_dead, pack_decoded
+from user_state.core.events import EventRow
+from user_state.core.plan import Plan, compile_plan
+from user_state.errors import EventError
+from user_state.events.decode import EventDecoder
+from user_state.events.message import Message
+from user_state.events.wanted import wanted
+from user_state.spec import LoadedSpec
+
+DEAD = "dead"
+DECODED = "decoded"
+
+
+class DecodeEvents(beam.PTransform):
+    """Pulls (`list[Message]`) -> `decoded`: (shard, packet of rows and messages); `dead`: packets of dead letters.
+
+    Args:
+        spec: the events' schema and the fields that are read.
+        shards: how many keys users are spread over; one worker owns a shard's users.
+    """
+
+    def __init__(self, spec: LoadedSpec, shards: int) -> None:
+        super().__init__()
+        self._decode = _DecodeFn(spec, shards)
+
+    def expand(self, pulls: Any) -> Any:
+        """Decode each pull."""
+        outputs = pulls | "Decode" >> beam.ParDo(self._decode).with_outputs(DEAD, main=DECODED)
+        # Said outright, so that the shuffle gets fixed coders: an int key that any runner can partition by, and bytes.
+        outputs[DECODED].element_type = KEYED_PACKETS
+        outputs[DEAD].element_type = bytes
+        return outputs
+
+
+class _DecodeFn(beam.DoFn):
+    def __init__(self, spec: LoadedSpec, shards: int) -> None:
+        self._spec = spec
+        self._shards = shards
+
+    def setup(self) -> None:
+        self._plan: Plan = compile_plan(self._spec)
+        self._decoder = EventDecoder(self._plan, self._spec.schema)
+
+    def start_bundle(self) -> None:
+        self._ignored: list[Message] = []
+
+    def process(self, pull: list[Message]) -> Iterator[Any]:
+        tally.count(tally.READ, len(pull))
+        rows: list[EventRow] = []
+        decoded: list[Message] = []
+        dead: list[DeadLetter] = []
+        for message in pull:
+            try:
+                event = message.event if message.event is not None else self._decoder.decode(message.data)
+                rows.append(self._decoder.row(event, message.publish_us))
+            except EventError as exc:
+                dead.append(DeadLetter(message, exc.reason, exc.detail))
+            else:
+                decoded.append(message)
+        if dead:
+            yield TaggedOutput(DEAD, pack_dead(dead))
+        yield from self._by_shard(rows, decoded)
+
+    def _by_shard(self, rows: list[EventRow], messages: list[Message]) -> Iterator[tuple[int, bytes]]:
+        shards: dict[int, tuple[list[EventRow], list[Message]]] = {}
+        for row, message, is_wanted in zip(rows, messages, wanted(self._plan, rows).tolist(), strict=True):
+            if is_wanted:
+                shard = xxhash.xxh64_intdigest(row[0].encode()) % self._shards
+                of_rows, of_messages = shards.setdefault(shard, ([], []))
+                of_rows.append(row)
+                of_messages.append(message)
+            else:
+                self._ignored.append(message)
+        for shard, (of_rows, of_messages) in shards.items():
+            yield shard, pack_decoded(of_rows, of_messages)
+
+    def finish_bundle(self) -> None:
+        tally.count(tally.IGNORED, len(self._ignored))
+        acknowledge_messages(self._ignored)

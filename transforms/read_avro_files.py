@@ -1,0 +1,209 @@
+"""Read Avro files as pulls, as fast as possible or at a chosen multiple of the speed at which it happened.
+
+A splittable DoFn like the Pub/Sub source: each call emits one `list[Message]` and defers the rest of the file, so that
+a large file flows through the pipeline instead of being read whole first, and a drain ends it after the pull at hand.
+Files end, so this source does.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.coders import StrUtf8Coder
+from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.transforms.core import RestrictionProvider
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Duration, Timestamp
+
+from transforms.drain import draining
+from user_state.core.plan import compile_plan
+from user_state.errors import EventError
+from user_state.events.avro_blocks import BlockReader
+from user_state.events.decode import EventDecoder
+from user_state.events.message import Message
+from user_state.spec import LoadedSpec
+
+LONGEST_DEFER_S = 1.0
+"""A paced source looks up this often, so that a drain need not wait for events that are far apart."""
+
+
+class ReadFromAvroFiles(beam.PTransform):
+    """Pulls of files of events or messages: `list[Message]`, timestamped with the wall time of the pull.
+
+    Args:
+        paths: the files.
+        spec: how events are read.
+        replay_speed: 60 lets an hour of publish times take a minute; None is as fast as possible.
+        max_messages: most messages of one element.
+    """
+
+    def __init__(
+        self, paths: Sequence[str], spec: LoadedSpec, *, replay_speed: float | None = None, max_messages: int = 5000
+    ) -> None:
+        super().__init__()
+        self._paths = list(paths)
+        self._read = _ReadFn(spec, replay_speed, max_messages)
+
+    def expand(self, pbegin: Any) -> Any:
+        """Give each file a reader."""
+        return (
+            pbegin
+            | "Files" >> beam.Create(self._paths, reshuffle=False)
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "ReadBlocks" >> beam.ParDo(self._read)
+        )
+
+
+class _Place(NamedTuple):
+    """Where a file's reader is: a restriction's contents.
+
+    `offset` is the next block's, 0 before the first. `first_us` and `began_us` are the publish time of the file's
+    first message and the wall time when it was read, for pacing; 0 until known.
+    """
+
+    offset: int = 0
+    first_us: int = 0
+    began_us: int = 0
+
+    def text(self) -> str:
+        return json.dumps(self)
+
+    @classmethod
+    def of(cls, text: str) -> _Place:
+        return cls(*json.loads(text))
+
+
+class _FileTracker(RestrictionTracker):
+    """Moves from block to block; what is handed back begins where the reader is."""
+
+    def __init__(self, restriction: str) -> None:
+        self._begin = restriction
+        self._at = restriction
+        self._ended = False
+
+    def current_restriction(self) -> str:
+        return self._begin
+
+    def current_progress(self) -> RestrictionProgress:
+        return RestrictionProgress(completed=0.0, remaining=1.0)
+
+    def check_done(self) -> bool:
+        return True  # a drain ends it anywhere
+
+    def is_bounded(self) -> bool:
+        return False  # a bounded one would be read whole before anything is folded
+
+    def try_claim(self, position: str) -> bool:
+        if self._ended:
+            return False
+        self._at = position
+        return True
+
+    def try_split(self, fraction_of_remainder: float) -> tuple[str, str] | None:
+        if fraction_of_remainder != 0 or self._ended:
+            return None
+        self._ended = True
+        return self._begin, self._at
+
+
+class _FileRestrictions(RestrictionProvider):
+    def initial_restriction(self, element: str) -> str:
+        return _Place().text()
+
+    def create_tracker(self, restriction: str) -> _FileTracker:
+        return _FileTracker(restriction)
+
+    def restriction_size(self, element: str, restriction: str) -> int:
+        return 1
+
+    def restriction_coder(self) -> StrUtf8Coder:
+        return StrUtf8Coder()
+
+    def truncate(self, element: str, restriction: str) -> None:
+        return None
+
+
+# How Beam is told what to pass to `process`: by default values of these types.
+_TRACKER = beam.DoFn.RestrictionParam(_FileRestrictions())
+_WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())
+
+
+class _ReadFn(beam.DoFn):
+    def __init__(self, spec: LoadedSpec, replay_speed: float | None, max_messages: int) -> None:
+        self._spec = spec
+        self._speed = replay_speed
+        self._max_messages = max_messages
+
+    def setup(self) -> None:
+        self._readers: dict[str, BlockReader] = {}
+        self._decoder = EventDecoder(compile_plan(self._spec), self._spec.schema)
+
+    @beam.DoFn.unbounded_per_element()
+    def process(self, path: str, tracker: Any = _TRACKER, watermark: Any = _WATERMARK) -> Iterator[TimestampedValue]:
+        """Emit at most one pull."""
+        if draining():
+            self._close(path)
+            return
+        place = _Place.of(tracker.current_restriction())
+        began = Timestamp.now()
+        reached = watermark.current_watermark()
+        if reached is not None and reached > began:
+            began = reached  # the wall clock may be set back; a watermark may not
+        pull, place, due_s = self._pull(path, place)
+        if pull and due_s <= 0:
+            if not tracker.try_claim(place.text()):
+                return
+            yield TimestampedValue(pull, began)
+        elif not pull:
+            self._close(path)
+            return
+        else:
+            tracker.try_claim(place.text())
+        watermark.set_watermark(began)
+        tracker.defer_remainder(Duration(seconds=min(max(due_s, 0), LONGEST_DEFER_S)))
+
+    def _pull(self, path: str, place: _Place) -> tuple[list[Message], _Place, float]:
+        """Return (messages, the place after them, seconds until they are due); if not yet due, the place before."""
+        reader = self._readers.get(path)
+        if reader is None:
+            reader = self._readers[path] = BlockReader(path, self._spec.schema)
+        pull: list[Message] = []
+        offset = place.offset or reader.first_offset
+        for block in reader.blocks(offset):
+            if pull and self._speed is not None:
+                break
+            pull += block.messages
+            offset = block.next_offset
+            if len(pull) >= self._max_messages:
+                break
+        if not pull:
+            return pull, place, 0
+        if self._speed is not None:
+            first_us = self._published_us(pull)
+            if not place.began_us:
+                place = place._replace(first_us=first_us, began_us=time.time_ns() // 1000)
+            due_us = place.began_us + (first_us - place.first_us) / self._speed
+            due_s = (due_us - time.time_ns() // 1000) / 1e6
+            if due_s > 0:
+                return pull, place, due_s
+        return pull, place._replace(offset=offset), 0
+
+    def _published_us(self, pull: list[Message]) -> int:
+        """Return the first publish time that can be told; 0 if none can, which is due at once."""
+        for message in pull:
+            try:
+                event = message.event if message.event is not None else self._decoder.decode(message.data)
+                return int(self._decoder.row(event, message.publish_us)[3])
+            except EventError:
+                continue
+        return 0
+
+    def _close(self, path: str) -> None:
+        reader = self._readers.pop(path, None)
+        if reader is not None:
+            reader.close()

@@ -1,0 +1,48 @@
+"""Counters under one namespace, for the runner (Beam metrics) and for whoever watches this process (a live tally).
+
+Every event read ends in exactly one bin: applied, duplicate, ignored, or dead_letter. The runner's counters are the
+accounting, since they belong to committed bundles; the process's tally is for progress only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+
+from apache_beam.metrics import Metrics
+
+NAMESPACE = "user_state"
+READ = "read"
+APPLIED = "applied"
+DUPLICATE = "duplicate"
+IGNORED = "ignored"
+DEAD_LETTER = "dead_letter"
+WRITES = "writes"
+CONFLICTS = "conflicts"
+BYTES_WRITTEN = "bytes_written"
+HORIZON_SHORTENED = "horizon_shortened"
+UNAVAILABLE = "store_unavailable"
+
+_LOCK = threading.Lock()
+_TALLY: Counter[str] = Counter()
+
+
+def count(name: str, by: int = 1) -> None:
+    """Add to a counter; call it from a DoFn."""
+    if by:
+        Metrics.counter(NAMESPACE, name).inc(by)
+        with _LOCK:
+            _TALLY[name] += by
+
+
+def tally() -> Mapping[str, int]:
+    """Return what this process has counted so far."""
+    with _LOCK:
+        return Counter(_TALLY)
+
+
+def reset() -> None:
+    """Start counting anew, for the next run in the same process."""
+    with _LOCK:
+        _TALLY.clear()

@@ -1,0 +1,114 @@
+"""What a client reads, held against the brute force of `user_state.oracle`, user by user and feature by feature.
+
+Counts, ids and order must be equal; sums, means and other floating-point numbers to 1e-6 relative, embeddings to 1e-6
+of the vector's largest component (their last bits depend on the order of arrival).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from user_state import oracle
+from user_state.client import UserState, UserStateClient
+from user_state.spec import LoadedSpec
+
+RELATIVE = 1e-6
+BATCH_USERS = 500
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One value that is not what brute force says; `size` orders them, infinite where equality was expected."""
+
+    user: str
+    output: str
+    expected: Any
+    actual: Any
+    size: float
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.output}: expected {_short(self.expected)}, got {_short(self.actual)}"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared, and what differed, worst first."""
+
+    users: int
+    values: int
+    differences: list[Difference]
+
+
+def verify(
+    client: UserStateClient,
+    spec: LoadedSpec,
+    applied: Mapping[str, Sequence[oracle.AppliedEvent]],
+    at_us: int,
+) -> Verification:
+    """Compare every output of every user with brute force over the user's applied events.
+
+    Raises:
+        StoreUnavailable, StoreError, CodecError: as the client.
+    """
+    users = sorted(applied)
+    values = 0
+    differences: list[Difference] = []
+    for begin in range(0, len(users), BATCH_USERS):
+        batch = client.get_many(users[begin : begin + BATCH_USERS], at_us)
+        for index in range(len(batch)):
+            state = batch[index]
+            expected = oracle.features(spec.spec, applied[state.user], at_us)
+            if not state.present:
+                differences.append(Difference(state.user, "record", "present", "missing", math.inf))
+                continue
+            for difference in _differences(state, expected):
+                differences.append(difference)
+            values += len(expected.scalars) + len(expected.sequences) + len(expected.embeddings)
+    differences.sort(key=lambda difference: (-difference.size, difference.user, difference.output))
+    return Verification(len(users), values, differences)
+
+
+def _differences(state: UserState, expected: oracle.Expected) -> Iterable[Difference]:
+    for names, held in (
+        (expected.scalars, state.features),
+        (expected.sequences, state.sequences),
+        (expected.embeddings, state.embeddings),
+    ):
+        for name in sorted(set(names) ^ set(held)):  # type: ignore[call-overload]
+            yield Difference(state.user, name, name in names, name in held, math.inf)
+    for name, value in expected.scalars.items():
+        actual = state.features.get(name, math.nan)
+        size = _scalar_difference(float(np.float32(value)), actual)
+        if size > RELATIVE:
+            yield Difference(state.user, name, value, actual, size)
+    for name, entries in expected.sequences.items():
+        if state.sequences.get(name) != entries:
+            yield Difference(state.user, name, entries, state.sequences.get(name), math.inf)
+    for name, vector in expected.embeddings.items():
+        held_vector = state.embeddings.get(name)
+        if held_vector is None or held_vector.shape != vector.shape:
+            yield Difference(state.user, name, vector, held_vector, math.inf)
+            continue
+        scale = float(np.abs(vector).max()) or 1.0
+        size = float(np.abs(held_vector - vector).max()) / scale
+        if not size <= RELATIVE:
+            yield Difference(state.user, name, vector, held_vector, size)
+
+
+def _scalar_difference(expected: float, actual: float) -> float:
+    """Return how far apart two values are, relative to the expected one; 0 for two NaNs."""
+    if expected == actual or (math.isnan(expected) and math.isnan(actual)):
+        return 0.0
+    if math.isnan(expected) or math.isnan(actual):
+        return math.inf
+    return abs(expected - actual) / max(abs(expected), 1e-300)
+
+
+def _short(value: Any) -> str:
+    text = np.array2string(value, precision=6, threshold=6) if isinstance(value, np.ndarray) else repr(value)
+    return text if len(text) <= 200 else text[:197] + "..."
