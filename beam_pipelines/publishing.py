@@ -37,7 +37,7 @@ def publish_with_progress(
     seconds = time.monotonic() - began
     left_out = f", left out {published.empty:,} empty ones" if published.empty else ""
     print(
-        f"published {published.messages:,} messages ({published.bytes / 1e6:.1f} MB) from {published.files} file(s)"
-        f" to {topic} in {seconds:.1f} s{left_out}"
+        f"published {published.messages:,} messages ({published.body_bytes / 1e6:.1f} MB)"
+        f" from {published.files} file(s) to {topic} in {seconds:.1f} s{left_out}"
     )
     return published

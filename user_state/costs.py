@@ -43,8 +43,12 @@ def expected_bytes(plan: Plan) -> ExpectedBytes:
             start = _NOW_US - day * DAY_US - session * 3_600_000_000
             typical += [start - rng.randrange(900_000_000) for _ in range(10)]
     heavy = [_NOW_US - int(days * DAY_US * rng.random() ** 3) for _ in range(20_000)]
-    weighed = [_weigh(plan, times, rng) for times in (light, typical, heavy)]
-    return ExpectedBytes(*weighed, bytes_an_event=BYTES_AN_ID)
+    return ExpectedBytes(
+        light=_weigh(plan, light, rng),
+        typical=_weigh(plan, typical, rng),
+        heavy=_weigh(plan, heavy, rng),
+        bytes_an_event=BYTES_AN_ID,
+    )
 
 
 def _days(plan: Plan) -> int:

@@ -66,8 +66,7 @@ def verify(
             if not state.present:
                 differences.append(Difference(state.user, "record", "present", "missing", math.inf))
                 continue
-            for difference in _differences(state, expected):
-                differences.append(difference)
+            differences.extend(_differences(state, expected))
             values += len(expected.scalars) + len(expected.sequences) + len(expected.embeddings)
     differences.sort(key=lambda difference: (-difference.size, difference.user, difference.output))
     return Verification(len(users), values, differences)
@@ -79,7 +78,7 @@ def _differences(state: UserState, expected: oracle.Expected) -> Iterable[Differ
         (expected.sequences, state.sequences),
         (expected.embeddings, state.embeddings),
     ):
-        for name in sorted(set(names) ^ set(held)):  # type: ignore[call-overload]
+        for name in sorted(set(names) ^ set(held)):
             yield Difference(state.user, name, name in names, name in held, math.inf)
     for name, value in expected.scalars.items():
         actual = state.features.get(name, math.nan)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from user_state.client import EPOCH, UserState, UserStateClient
+from user_state.durations import SECOND_US
 from user_state.errors import InputError
 
 SHOWN_ENTRIES = 8
@@ -124,5 +125,5 @@ def _entry(field: str, entry: Any) -> str:
     if entry is None:
         return "null"
     if isinstance(entry, int) and field.endswith("time"):
-        return format_time(entry)
+        return format_time(entry // SECOND_US * SECOND_US)
     return str(entry)
