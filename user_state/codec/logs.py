@@ -1,23 +1,25 @@
-"""A record's logs: for each log of the layout its rows, oldest first, as columns.
+"""A record's logs: the rows of all of them, log by log and oldest first, as columns.
 
-    u2 n, bit 15 set if the top column is there; a log of n = 0 ends here
-    u8 newest time in microseconds
-    u4 x n, u2 x n and, if marked, u2 x n: low, high and top part of the microseconds before the newest
-    u4 tie x n
-    for each field
-      string     u1 x n low bytes of the code: 0 is null, k the dictionary's k-th string; then, only if the dictionary
-                 has more than 255 strings, u1 x n high bytes
-      float      f8 x n
-      int, bool  i8 x n
+    u1 flags: 1 if the top column is there, 2 if the high codes are
+    u2 rows x logs                                    N rows in all
+    i8 newest time of them all, microseconds; 0 if there are none
+    u4 x N, u2 x N and, if marked, u2 x N             low, high and top part of the microseconds before the newest
+    u4 x N                                            tie
+    u1 x S and, if marked, u1 x S                     low and high byte of string codes: 0 is null, k the k-th string
+    8 bytes x V                                       float fields as f8, int and bool fields as i8
 
-What is nearly always zero stands apart and is left out: the top part of times (nine years and more before the
-newest), the high bytes of codes.
+S counts a code a row and string field: those of the first log's first string field come first, row by row, then its
+second's, and so on; V does the same for the other fields. What is nearly always zero stands apart and is left out:
+the top part of times (nine years and more before the newest), the high bytes of codes (a dictionary of more than 255
+strings). All logs share their columns so that a record is cut into a handful of slices, however many logs it has.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,165 +27,206 @@ import numpy.typing as npt
 
 from user_state.codec.columns import column, ends_of, need
 from user_state.codec.strings import EMPTY, pack_strings
-from user_state.core.events import I64, NULL_CODE
+from user_state.core.events import NULL_CODE, I64
 from user_state.core.logs import LogRows, dtype_of
 
-HEAD = struct.Struct("<HQ")
-NONE = b"\0\0"
-TOP = 0x8000
+TOP = 1
+HIGH_CODES = 2
 NARROW_US = 1 << 48
-ROW_FIXED = 4 + 2 + 4
-TIME_PARTS = 4
+Kinds = tuple[tuple[str, ...], ...]
+"""The kinds of each log's columns."""
 
 
-def unpack_logs(
-    blobs: Sequence[bytes], kinds_of_logs: Sequence[Sequence[str]], dictionary_begins: I64
-) -> tuple[LogRows, ...]:
-    """Return the logs of n records; string codes point into the joined dictionaries."""
-    users = len(blobs)
-    dictionary_size = np.diff(dictionary_begins)
-    high_bytes = (dictionary_size > 0xFF).tolist()
-    at_of = [0] * users
-    logs = []
-    for kinds in kinds_of_logs:
-        rows: list[int] = []
-        newest: list[int] = []
-        parts: list[list[bytes]] = [[] for _ in range(TIME_PARTS + 2 * len(kinds))]
-        for user, blob in enumerate(blobs):
-            at = at_of[user]
-            marked = int.from_bytes(blob[at : at + 2], "little")
-            n = marked & ~TOP
-            rows.append(n)
-            if n == 0:
-                need(blob[at : at + 2] == NONE, "logs are cut off")
-                at_of[user] = at + 2
-                continue
-            need(len(blob) >= at + HEAD.size + ROW_FIXED * n, "logs are cut off")
-            newest.append(HEAD.unpack_from(blob, at)[1])
-            at += HEAD.size
-            parts[0].append(blob[at : (at := at + 4 * n)])
-            parts[1].append(blob[at : (at := at + 2 * n)])
-            parts[2].append(blob[at : (at := at + 2 * n)] if marked & TOP else bytes(2 * n))
-            parts[3].append(blob[at : (at := at + 4 * n)])
-            for position, kind in enumerate(kinds):
-                low, high = TIME_PARTS + 2 * position, TIME_PARTS + 1 + 2 * position
-                if kind == "string":
-                    parts[low].append(blob[at : (at := at + n)])
-                    parts[high].append(blob[at : (at := at + n)] if high_bytes[user] else bytes(n))
-                else:
-                    parts[low].append(blob[at : (at := at + 8 * n)])
-            need(len(blob) >= at, "logs are cut off")
-            at_of[user] = at
-        logs.append(_log_rows(rows, newest, parts, kinds, dictionary_begins))
-    need(all(at == len(blob) for at, blob in zip(at_of, blobs, strict=True)), "logs have bytes left over")
-    return tuple(logs)
+@dataclass(frozen=True)
+class _Slots:
+    """Where each log's fields lie: a slot is one field of one log, in the order of the columns they share.
+
+    Attributes:
+        strings, numbers: (log, position among the log's columns) of each slot.
+        strings_of, numbers_of: how many slots each log has.
+    """
+
+    head: struct.Struct
+    strings: tuple[tuple[int, int], ...]
+    numbers: tuple[tuple[int, int], ...]
+    strings_of: tuple[int, ...]
+    numbers_of: tuple[int, ...]
 
 
-def _log_rows(
-    rows: list[int], newest: list[int], parts: list[list[bytes]], kinds: Sequence[str], begins: I64
-) -> LogRows:
-    user = np.repeat(np.arange(len(rows)), rows)
-    low, high, top, tie = (
-        column(part, dtype).astype(np.int64)
-        for part, dtype in zip(parts[:TIME_PARTS], ("<u4", "<u2", "<u2", "<u4"), strict=True)
+@lru_cache(maxsize=64)
+def _slots(kinds: Kinds) -> _Slots:
+    places = [(log, position, kind) for log, of_log in enumerate(kinds) for position, kind in enumerate(of_log)]
+    return _Slots(
+        head=struct.Struct(f"<B{len(kinds)}Hq"),
+        strings=tuple((log, position) for log, position, kind in places if kind == "string"),
+        numbers=tuple((log, position) for log, position, kind in places if kind != "string"),
+        strings_of=tuple(sum(kind == "string" for kind in of_log) for of_log in kinds),
+        numbers_of=tuple(sum(kind != "string" for kind in of_log) for of_log in kinds),
     )
-    need(all(time_us < 2**62 for time_us in newest), "logs have times out of range")
-    newest_us = np.repeat(np.array(newest, np.int64), [n for n in rows if n])
-    time_us = newest_us - (low | high << 32 | top << 48)
-    same = user[1:] == user[:-1]
-    later = (time_us[1:] > time_us[:-1]) | ((time_us[1:] == time_us[:-1]) & (tie[1:] >= tie[:-1]))
-    need(bool((later | ~same).all()), "logs are not in order")
-    columns: list[npt.NDArray[Any]] = []
-    for position, kind in enumerate(kinds):
-        first, second = parts[TIME_PARTS + 2 * position : TIME_PARTS + 2 * position + 2]
-        if kind == "string":
-            code = column(first, "u1").astype(np.int64) | column(second, "u1").astype(np.int64) << 8
-            size = (begins[1:] - begins[:-1])[user]
-            need(bool((code <= size).all()), "logs name strings that the dictionary does not have")
-            columns.append(np.where(code == 0, NULL_CODE, code - 1 + begins[:-1][user]))
-        else:
-            columns.append(column(first, "<f8" if kind == "float" else "<i8").astype(dtype_of(kind)))
-    return LogRows(user, time_us, tie, tuple(columns))
+
+
+def empty_logs(kinds: Kinds) -> bytes:
+    """Return the section of a record without any rows."""
+    return bytes(_slots(kinds).head.size)
+
+
+def unpack_logs(blobs: Sequence[bytes], kinds: Kinds, dictionary_begins: I64) -> tuple[LogRows, ...]:
+    """Return the logs of n records; string codes point into the joined dictionaries, which begin where given."""
+    slots = _slots(kinds)
+    head, size, logs = slots.head, slots.head.size, len(kinds)
+    counts: list[tuple[int, ...]] = []
+    newest: list[int] = []
+    parts: list[list[bytes]] = [[] for _ in range(7)]
+    low, high, top, tie, codes, high_codes, numbers = parts
+    for blob in blobs:
+        need(len(blob) >= size, "logs are cut off")
+        flags, *rows, newest_us = head.unpack_from(blob)
+        n = sum(rows)
+        s = sum(map(int.__mul__, rows, slots.strings_of))
+        v = sum(map(int.__mul__, rows, slots.numbers_of))
+        at = size
+        low.append(blob[at : (at := at + 4 * n)])
+        high.append(blob[at : (at := at + 2 * n)])
+        top.append(blob[at : (at := at + 2 * n)] if flags & TOP else bytes(2 * n))
+        tie.append(blob[at : (at := at + 4 * n)])
+        codes.append(blob[at : (at := at + s)])
+        high_codes.append(blob[at : (at := at + s)] if flags & HIGH_CODES else bytes(s))
+        numbers.append(blob[at : (at := at + 8 * v)])
+        need(at == len(blob) and flags <= TOP | HIGH_CODES, "logs have another length than they say")
+        counts.append(tuple(rows))
+        newest.append(newest_us)
+    rows_of = np.array(counts, np.int64).reshape(len(blobs), logs)
+    log_of_row = np.repeat(np.tile(np.arange(logs), len(blobs)), rows_of.ravel())
+    user_of_row = np.repeat(np.arange(len(blobs)), rows_of.sum(axis=1))
+    newest_us_of = np.array(newest, np.int64)
+    need(bool(((newest_us_of >= 0) & (newest_us_of < 2**62)).all()), "logs have times out of range")
+    age_us = column(low, "<u4").astype(np.int64) | column(high, "<u2").astype(np.int64) << 32
+    age_us |= column(top, "<u2").astype(np.int64) << 48
+    time_us = newest_us_of[user_of_row] - age_us
+    ties = column(tie, "<u4").astype(np.int64)
+    texts = column(codes, "u1").astype(np.int64) | column(high_codes, "u1").astype(np.int64) << 8
+    text_slots = _by_slot(texts, rows_of, slots.strings)
+    number_slots = _by_slot(column(numbers, "<i8"), rows_of, slots.numbers)
+    unpacked = []
+    for log, of_log in enumerate(kinds):
+        mine = np.flatnonzero(log_of_row == log) if logs > 1 else slice(None)
+        user = user_of_row[mine]
+        columns: list[npt.NDArray[Any]] = []
+        for position, kind in enumerate(of_log):
+            if kind == "string":
+                columns.append(_pool_codes(text_slots[log, position], user, dictionary_begins))
+            else:
+                columns.append(number_slots[log, position].view(dtype_of(kind)))
+        rows_of_log = LogRows(user, time_us[mine], ties[mine], tuple(columns))
+        need(_in_order(rows_of_log), "logs are not in order")
+        unpacked.append(rows_of_log)
+    return tuple(unpacked)
+
+
+def _by_slot(
+    values: npt.NDArray[Any], rows_of: I64, slots: tuple[tuple[int, int], ...]
+) -> dict[tuple[int, int], npt.NDArray[Any]]:
+    """Return each slot's values, users one after the other, of a column that holds each user's slots in turn."""
+    if len(slots) == 1:
+        return {slots[0]: values}
+    sizes = rows_of[:, [log for log, _ in slots]] if slots else np.zeros((len(rows_of), 0), np.int64)
+    slot_of_value = np.repeat(np.tile(np.arange(len(slots)), len(rows_of)), sizes.ravel())
+    return {slot: values[slot_of_value == index] for index, slot in enumerate(slots)}
+
+
+def _pool_codes(code: I64, user: I64, dictionary_begins: I64) -> I64:
+    begins = dictionary_begins[:-1][user]
+    need(bool((code <= np.diff(dictionary_begins)[user]).all()), "logs name strings that the dictionary does not have")
+    return np.where(code == 0, NULL_CODE, code - 1 + begins)
+
+
+def _in_order(rows: LogRows) -> bool:
+    same = rows.user[1:] == rows.user[:-1]
+    later = rows.time_us[1:] > rows.time_us[:-1]
+    tied = (rows.time_us[1:] == rows.time_us[:-1]) & (rows.tie[1:] >= rows.tie[:-1])
+    return bool((later | tied | ~same).all())
 
 
 def pack_logs(
-    logs: Sequence[LogRows], kinds_of_logs: Sequence[Sequence[str]], pool: Sequence[str], users: int
+    logs: Sequence[LogRows], kinds: Kinds, pool: Sequence[str], users: int
 ) -> tuple[list[bytes], list[bytes]]:
     """Return (each user's packed logs, each user's packed dictionary)."""
-    strings, dictionary_sizes, code_columns = _dictionaries(logs, kinds_of_logs, pool, users)
-    parts: list[list[bytes]] = [[] for _ in range(users)]
-    for rows, kinds, codes in zip(logs, kinds_of_logs, code_columns, strict=True):
-        ends = ends_of(rows.user, users)
-        last = np.array(ends, np.int64) - 1
-        newest_us = rows.time_us[last] if len(rows.user) else np.zeros(users, np.int64)
-        age_us = newest_us[rows.user] - rows.time_us
-        low = (age_us & 0xFFFFFFFF).astype("<u4").tobytes()
-        high = (age_us >> 32 & 0xFFFF).astype("<u2").tobytes()
-        top = (age_us >> 48).astype("<u2").tobytes()
-        wide = set(rows.user[age_us >= NARROW_US].tolist())
-        tie = rows.tie.astype("<u4").tobytes()
-        columns: list[tuple[bytes, bytes | None]] = []
-        for kind, values, code in zip(kinds, rows.columns, codes, strict=True):
-            if kind == "string":
-                columns.append(((code & 0xFF).astype("u1").tobytes(), (code >> 8).astype("u1").tobytes()))
-            else:
-                columns.append((values.astype("<f8" if kind == "float" else "<i8").tobytes(), None))
-        begin = 0
-        for user, end in enumerate(ends):
-            if end == begin:
-                parts[user].append(NONE)
-                continue
-            part = parts[user]
-            part.append(HEAD.pack(end - begin | (TOP if user in wide else 0), int(newest_us[user])))
-            part.append(low[4 * begin : 4 * end])
-            part.append(high[2 * begin : 2 * end])
-            if user in wide:
-                part.append(top[2 * begin : 2 * end])
-            part.append(tie[4 * begin : 4 * end])
-            for first, second in columns:
-                if second is None:
-                    part.append(first[8 * begin : 8 * end])
-                else:
-                    part.append(first[begin:end])
-                    if dictionary_sizes[user] > 0xFF:
-                        part.append(second[begin:end])
-            begin = end
-    return [b"".join(part) for part in parts], strings
+    slots = _slots(kinds)
+    if not logs:
+        return [empty_logs(kinds)] * users, [EMPTY] * users
+    user = np.concatenate([rows.user for rows in logs])
+    # Users one after the other, and within a user log by log: stable, and the logs stand in their order already.
+    order = np.argsort(user, kind="stable")
+    user = user[order]
+    time_us = np.concatenate([rows.time_us for rows in logs])[order]
+    newest_us = np.zeros(users, np.int64)
+    np.maximum.at(newest_us, user, time_us)
+    age_us = newest_us[user] - time_us
+    strings, string_users, codes = _dictionaries(logs, slots, pool, users)
+    number_users, numbers = _numbers(logs, slots)
+    low = (age_us & 0xFFFFFFFF).astype("<u4").tobytes()
+    high = (age_us >> 32 & 0xFFFF).astype("<u2").tobytes()
+    top = (age_us >> 48).astype("<u2").tobytes()
+    tie = np.concatenate([rows.tie for rows in logs])[order].astype("<u4").tobytes()
+    low_codes = (codes & 0xFF).astype("u1").tobytes()
+    high_codes = (codes >> 8).astype("u1").tobytes()
+    marks = np.zeros(users, np.int64)
+    marks[user[age_us >= NARROW_US]] |= TOP
+    marks[string_users[codes > 0xFF]] |= HIGH_CODES
+    rows_of = np.stack([np.bincount(rows.user, minlength=users) for rows in logs], axis=1).tolist()
+    packed = []
+    n0 = s0 = v0 = 0
+    ends = zip(ends_of(user, users), ends_of(string_users, users), ends_of(number_users, users), strict=True)
+    for flags, rows, newest, (n, s, v) in zip(marks.tolist(), rows_of, newest_us.tolist(), ends, strict=True):
+        packed.append(
+            b"".join(
+                (
+                    slots.head.pack(flags, *rows, newest),
+                    low[4 * n0 : 4 * n],
+                    high[2 * n0 : 2 * n],
+                    top[2 * n0 : 2 * n] if flags & TOP else b"",
+                    tie[4 * n0 : 4 * n],
+                    low_codes[s0:s],
+                    high_codes[s0:s] if flags & HIGH_CODES else b"",
+                    numbers[8 * v0 : 8 * v],
+                )
+            )
+        )
+        n0, s0, v0 = n, s, v
+    return packed, strings
+
+
+def _numbers(logs: Sequence[LogRows], slots: _Slots) -> tuple[I64, bytes]:
+    """Return (the user of each number, the numbers' bytes), users one after the other, slot by slot."""
+    if not slots.numbers:
+        return np.empty(0, np.int64), b""
+    user = np.concatenate([logs[log].user for log, _ in slots.numbers])
+    order = np.argsort(user, kind="stable")
+    bits = np.concatenate([logs[log].columns[position].view(np.int64) for log, position in slots.numbers])
+    return user[order], bits[order].astype("<i8").tobytes()
 
 
 def _dictionaries(
-    logs: Sequence[LogRows], kinds_of_logs: Sequence[Sequence[str]], pool: Sequence[str], users: int
-) -> tuple[list[bytes], list[int], list[list[I64]]]:
-    """Return (packed dictionaries, their sizes, for each log and field the codes into its user's dictionary)."""
-    string_columns = [
-        (index, position)
-        for index, kinds in enumerate(kinds_of_logs)
-        for position, kind in enumerate(kinds)
-        if kind == "string"
-    ]
-    code_columns: list[list[I64]] = [[np.empty(0, np.int64)] * len(kinds) for kinds in kinds_of_logs]
-    if not string_columns:
-        return [EMPTY] * users, [0] * users, code_columns
-    code = np.concatenate([logs[i].columns[p] for i, p in string_columns])
-    user = np.concatenate([logs[i].user for i, _ in string_columns])
+    logs: Sequence[LogRows], slots: _Slots, pool: Sequence[str], users: int
+) -> tuple[list[bytes], I64, I64]:
+    """Return (packed dictionaries, the user of each code, the codes), users one after the other, slot by slot."""
+    if not slots.strings:
+        return [EMPTY] * users, np.empty(0, np.int64), np.empty(0, np.int64)
+    code = np.concatenate([logs[log].columns[position] for log, position in slots.strings])
+    user = np.concatenate([logs[log].user for log, _ in slots.strings])
+    order = np.argsort(user, kind="stable")
+    code, user = code[order], user[order]
     present = code != NULL_CODE
     # The same string may stand in the pool twice, once from the record and once from the events: number by text.
     used, which = np.unique(code[present], return_inverse=True)
     number_of: dict[str, int] = {}
     number = np.array([number_of.setdefault(pool[c], len(number_of)) for c in used.tolist()], np.int64)
-    key = (user[present] << 32) | number[which]
-    entries, entry_of_row = np.unique(key, return_inverse=True)
+    entries, entry_of_code = np.unique((user[present] << 32) | number[which], return_inverse=True)
     ends = ends_of(entries >> 32, users)
     begins = np.array([0, *ends[:-1]], np.int64)
     local = np.zeros(len(code), np.int64)
-    local[present] = entry_of_row - begins[user[present]] + 1
+    local[present] = entry_of_code - begins[user[present]] + 1
     texts = [text.encode() for text in number_of]
     words = [texts[n] for n in (entries & 0xFFFFFFFF).tolist()]
-    at = 0
-    for index, position in string_columns:
-        size = len(logs[index].user)
-        code_columns[index][position] = local[at : at + size]
-        at += size
-    sizes = np.diff([0, *ends]).tolist()
-    packed = [pack_strings(words[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
-    return packed, sizes, code_columns
+    packed = [pack_strings(words[begin:end]) for begin, end in zip(begins.tolist(), ends, strict=True)]
+    return packed, user, local

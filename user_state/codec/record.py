@@ -19,7 +19,7 @@ from pathlib import Path
 import fastavro
 import numpy as np
 
-from user_state.codec.logs import pack_logs, unpack_logs
+from user_state.codec.logs import Kinds, empty_logs, pack_logs, unpack_logs
 from user_state.codec.strings import unpack_strings
 from user_state.codec.tiles import pack_tiles, unpack_tiles
 from user_state.codec.vectors import pack_vectors, unpack_vectors
@@ -65,18 +65,16 @@ def open_record(blob: bytes) -> Outer:
         raise CodecError(f"expected a record beginning with {MARKER.hex()}, got {blob[:10].hex()!r}")
     at = LAYOUT.stop
     longs = []
-    for _ in range(_LONGS):
-        value, at = _read_long(blob, at)
-        if not 0 <= value < 2**62:
-            raise CodecError(f"expected times and counts of zero or more, got {value}")
-        longs.append(value)
     sections = []
-    for _ in range(_SECTIONS):
-        size, at = _read_long(blob, at)
-        if size < 0 or at + size > len(blob):
-            raise CodecError(f"expected {size} bytes at offset {at}, got {len(blob) - at}")
-        sections.append(blob[at : at + size])
-        at += size
+    try:
+        for _ in range(_LONGS):
+            value, at = _read_long(blob, at)
+            longs.append(value)
+        for _ in range(_SECTIONS):
+            size, at = _read_long(blob, at)
+            sections.append(blob[at : (at := at + size)])
+    except IndexError:
+        raise CodecError(f"expected a number at offset {len(blob)}, got the end of the record") from None
     if at != len(blob):
         raise CodecError(f"expected a record of {at} bytes, got {len(blob)}")
     return Outer(blob[VERSION], blob[LAYOUT], tuple(longs), tuple(sections))
@@ -125,13 +123,13 @@ def encode_records(records: Records, layout: Layout, versions: Sequence[bytes]) 
     return encoded
 
 
-def _kinds(layout: Layout) -> list[list[str]]:
-    return [[kind for _, kind in fields] for _, fields in layout.logs]
+def _kinds(layout: Layout) -> Kinds:
+    return tuple(tuple(kind for _, kind in fields) for _, fields in layout.logs)
 
 
 def _blank_sections(layout: Layout) -> tuple[bytes, ...]:
     """Return the sections of a record that holds nothing."""
-    return (b"\0\0", bytes(10) if layout.tracks else b"", b"\0\0" * len(layout.logs), b"\0" * len(layout.vectors))
+    return (b"\0\0", bytes(10) if layout.tracks else b"", empty_logs(_kinds(layout)), b"\0" * len(layout.vectors))
 
 
 def _long(value: int) -> bytes:
@@ -146,15 +144,24 @@ def _long(value: int) -> bytes:
 
 
 def _read_long(blob: bytes, at: int) -> tuple[int, int]:
-    """Return (value, offset after it)."""
-    value = shift = 0
-    while shift < 64:
-        if at >= len(blob):
-            raise CodecError(f"expected a number at offset {at}, got the end of the record")
-        byte = blob[at]
-        at += 1
+    """Return (value, offset after it); none of ours is negative, nor as large as 2^62.
+
+    Raises:
+        IndexError: the bytes end in the middle.
+    """
+    value = blob[at]
+    at += 1
+    if value > 0x7F:
+        value &= 0x7F
+        shift = 7
+        while (byte := blob[at]) > 0x7F:
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            at += 1
+            if shift > 56:
+                break
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (value >> 1) ^ -(value & 1), at
-        shift += 7
-    raise CodecError(f"expected a number of at most 10 bytes before offset {at}, got a longer one")
+        at += 1
+    if value & 1 or value >= 2**63:
+        raise CodecError(f"expected times, counts and sizes from 0 to 2^62, got another before offset {at}")
+    return value >> 1, at

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -34,10 +35,8 @@ def unpack_strings(blobs: Sequence[bytes]) -> tuple[list[str], I64]:
                 raise CodecError("expected UTF-8 in a record's dictionary") from exc
             need(len(blob) == body + sum(lengths), "dictionary has another length than it says")
             if len(text) == len(blob) - body:  # all ASCII: characters are bytes
-                at = 0
-                for length in lengths:
-                    pool.append(text[at : at + length])
-                    at += length
+                ends = list(accumulate(lengths))
+                pool += [text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
             else:
                 at = body
                 for length in lengths:

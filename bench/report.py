@@ -1,0 +1,27 @@
+"""What every benchmark shares: its two options, percentiles, and the JSON line at its end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """Return `--quick` and `--json`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="less work: under 45 seconds")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object of the ratios")
+    return parser.parse_args()
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value below which `share` of the values lie, the nearest one measured."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def finish(args: argparse.Namespace, results: Mapping[str, float | str | None]) -> None:
+    """Print the JSON line, if asked for."""
+    if args.json:
+        print(json.dumps({name: round(v, 4) if isinstance(v, float) else v for name, v in results.items()}))
