@@ -7,11 +7,13 @@ PUBSUB_EMULATOR_HOST: that is the test's to decide.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +26,7 @@ from typing import Any
 PROJECT = "local-dev"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
+PR_SET_PDEATHSIG = 1
 
 
 def emulator_missing() -> str | None:
@@ -88,16 +91,20 @@ class PubSubEmulator:
         from google.api_core.exceptions import DeadlineExceeded
 
         received: list[Any] = []
-        while True:
+        quiet_since_s = time.monotonic()
+        while time.monotonic() - quiet_since_s < quiet_s:
             try:
+                # the emulator answers an idle pull a second before its deadline
                 found = self.subscriber.pull(
-                    subscription=subscription, max_messages=1000, timeout=quiet_s, retry=None
+                    subscription=subscription, max_messages=1000, timeout=1.3, retry=None
                 ).received_messages
             except DeadlineExceeded:
-                return received
+                continue
             if found:
                 received += found
                 self.subscriber.acknowledge(subscription=subscription, ack_ids=[m.ack_id for m in found], timeout=10)
+                quiet_since_s = time.monotonic()
+        return received
 
     def close(self) -> None:
         """Close the clients and end the emulator's process group."""
@@ -142,6 +149,7 @@ def _start() -> PubSubEmulator:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
             if _answers(process, port):
                 return PubSubEmulator(host=f"127.0.0.1:{port}", process=process)
@@ -149,6 +157,11 @@ def _start() -> PubSubEmulator:
             output.seek(0)
             problem = output.read().decode(errors="replace")[-2000:]
     raise RuntimeError(f"the Pub/Sub emulator did not start: {problem}")
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end the emulator should the tests themselves be killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:

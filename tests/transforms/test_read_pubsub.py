@@ -1,0 +1,227 @@
+"""The Pub/Sub source on the real emulator, run as DirectRunner runs it (on the FnApiRunner)."""
+
+import pickle
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from tests.servers.pubsub import PubSubEmulator
+from transforms import drain, pubsub_puller
+from transforms.pubsub_puller import SubscriptionPuller, halt_all, puller_of
+from transforms.read_pubsub import ReadFromPubSubSubscription, message_of
+from user_state.errors import InputError
+
+pytestmark = pytest.mark.pubsub
+
+PULLS = []
+"""What the pipeline under test has seen; the runner works in this process."""
+
+
+class _CollectFn(beam.DoFn):
+    def __init__(self, drain_after):
+        self._drain_after = drain_after
+
+    def process(self, pull, timestamp=beam.DoFn.TimestampParam):
+        PULLS.append((timestamp, pull))
+        if sum(len(pull) for _, pull in PULLS) >= self._drain_after:
+            drain.request_drain()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process_state():
+    PULLS.clear()
+    drain.reset()
+    yield
+    drain.request_drain()
+    assert halt_all(5)
+    drain.reset()
+
+
+@pytest.fixture
+def channel(pubsub: PubSubEmulator):
+    name = f"read-{uuid.uuid4().hex[:8]}"
+    topic = pubsub.create_topic(name)
+    return topic, pubsub.create_subscription(name, topic, ack_deadline_s=60)
+
+
+def _run(subscription, drain_after, **settings):
+    started_s = time.monotonic()
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(["--streaming"]))
+    pulls = pipeline | "Read" >> ReadFromPubSubSubscription(subscription, **settings)
+    pulls | "Collect" >> beam.ParDo(_CollectFn(drain_after))
+    assert pipeline.run().wait_until_finish() == "DONE"
+    return time.monotonic() - started_s
+
+
+def _seen():
+    return [message for _, pull in PULLS for message in pull]
+
+
+def test_every_message_is_read_with_its_attributes_and_publish_time_and_none_is_acknowledged(pubsub, channel):
+    topic, subscription = channel
+    attributes = [{"n": str(n), "sent_us": f"{1_600_000_000_000_000 + n}"} for n in range(3000)]
+    attributes[7]["sent_us"], attributes[8]["sent_us"] = "yesterday", "9" * 30
+    del attributes[9]["sent_us"]
+    before_us = time.time_ns() // 1000
+    pubsub.publish(topic, [b"body-%d" % n for n in range(3000)], attributes)
+    after_us = time.time_ns() // 1000
+
+    _run(subscription, drain_after=3000, publish_time_attribute="sent_us")
+
+    by_body = {message.data: message for message in _seen()}
+    assert set(by_body) == {b"body-%d" % n for n in range(3000)}
+    for n in range(3000):
+        message = by_body[b"body-%d" % n]
+        assert message.attributes == attributes[n]
+        assert message.origin == subscription
+        if n in (7, 8, 9):
+            assert before_us - 2000 <= message.publish_us <= after_us + 2000
+        else:
+            assert message.publish_us == 1_600_000_000_000_000 + n
+    stamps = [timestamp for timestamp, _ in PULLS]
+    assert all(before_us <= stamp.micros <= time.time_ns() // 1000 for stamp in stamps)
+
+    ack_ids = [message.ack_id for message in _seen()]
+    pubsub.subscriber.modify_ack_deadline(subscription=subscription, ack_ids=ack_ids, ack_deadline_seconds=0)
+    assert {m.message.data for m in pubsub.pull_all(subscription)} == set(by_body)
+
+
+def test_an_idle_pipeline_drains_within_seconds(pubsub, channel):
+    timer = threading.Timer(1.0, drain.request_drain)
+    timer.start()
+    assert _run(channel[1], drain_after=10**9) < 5
+    timer.join()
+    assert PULLS == []
+
+
+def test_a_drain_under_backlog_gives_the_unread_messages_back_at_once(pubsub, channel):
+    topic, subscription = channel
+    bodies = {b"body-%d" % n for n in range(20_000)}
+    pubsub.publish(topic, sorted(bodies))
+
+    assert _run(subscription, drain_after=1) < 10
+    assert halt_all(5)
+    given_back_s = time.monotonic()
+    seen = {message.data for message in _seen()}
+    others = {m.message.data for m in pubsub.pull_all(subscription)}
+
+    assert 0 < len(seen) < len(bodies)
+    assert others == bodies - seen  # and those seen are leased for a minute: nobody else gets them meanwhile
+    assert time.monotonic() - given_back_s < 20
+
+
+def test_a_second_run_in_the_same_process_reads_on(pubsub, channel):
+    topic, subscription = channel
+    for run in (b"first", b"second"):
+        pubsub.publish(topic, [run])
+        _run(f"pubsub://{subscription}", drain_after=1)
+        assert [message.data for message in _seen()] == [run]
+        PULLS.clear()
+        drain.reset()
+
+
+def test_a_subscription_that_does_not_exist_fails_the_pipeline(pubsub):
+    with pytest.raises(Exception, match=r"cannot pull from projects/local-dev/subscriptions/nowhere: 404"):
+        _run("projects/local-dev/subscriptions/nowhere", drain_after=1)
+
+
+def test_the_lease_outlives_a_subscription_with_a_shorter_deadline(pubsub, channel):
+    topic, _ = channel
+    subscription = pubsub.create_subscription(f"short-{uuid.uuid4().hex[:8]}", topic, ack_deadline_s=10)
+    pubsub.publish(topic, [b"once"])
+    puller = SubscriptionPuller(subscription, ack_deadline_s=60)
+    assert [m.message.data for m in puller.take(10, 5.0, 5.0)][:1] == [b"once"]
+    again = puller.take(10, 13.0, 13.0)
+    puller.halt()
+    assert puller.join(5)
+    assert again == []
+
+
+def test_what_no_reader_takes_goes_back_and_reading_starts_again(pubsub, channel, monkeypatch):
+    topic, subscription = channel
+    monkeypatch.setattr(pubsub_puller, "ABANDONED_S", 0.5)
+    pubsub.publish(topic, [b"body-%d" % n for n in range(50)])
+    puller = SubscriptionPuller(subscription, ack_deadline_s=60)
+    taken = puller.take(10, 5.0, 5.0)
+    assert len(taken) == 10
+    assert puller.join(5)
+
+    others = pubsub.pull_all(subscription)
+    assert len({m.message.data for m in others} | {m.message.data for m in taken}) == 50
+    assert len(others) == 40
+
+    pubsub.publish(topic, [b"later"])
+    assert [m.message.data for m in puller.take(10, 0.3, 5.0)] == [b"later"]
+    puller.halt()
+    assert puller.join(5)
+
+
+def test_an_unreachable_service_is_reported_once_and_read_from_when_it_is_back(pubsub, channel, monkeypatch, caplog):
+    topic, subscription = channel
+    pubsub.publish(topic, [b"waiting"])
+    puller = SubscriptionPuller(subscription, ack_deadline_s=60)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:9")
+        assert puller.take(10, 2.0, 2.0) == []
+    deadline = time.monotonic() + 15
+    while not (found := puller.take(10, 1.0, 1.0)) and time.monotonic() < deadline:
+        pass
+    puller.halt()
+    assert puller.join(5)
+    assert [m.message.data for m in found] == [b"waiting"]
+    assert sum("trying again" in record.message for record in caplog.records) == 1
+
+
+def test_a_process_that_just_exits_neither_hangs_nor_complains_nor_keeps_messages(pubsub, channel):
+    topic, subscription = channel
+    pubsub.publish(topic, [b"body-%d" % n for n in range(2000)])
+    script = (
+        "from transforms.pubsub_puller import puller_of\n"
+        f"print(len(puller_of({subscription!r}, 60).take(10, 5.0, 5.0)))\n"
+    )
+    started_s = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "10\n", "")
+    assert time.monotonic() - started_s < 20
+    assert len(pubsub.pull_all(subscription)) == 1990
+
+
+def test_the_dofn_pickles_without_client_or_messages(pubsub, channel):
+    source = ReadFromPubSubSubscription(channel[1])
+    copy = pickle.loads(pickle.dumps(source._read))
+    assert vars(copy) == vars(source._read)
+    assert {type(value) for value in vars(copy).values()} <= {str, int, float, type(None)}
+
+
+def test_one_process_has_one_puller_a_subscription():
+    assert puller_of("projects/local-dev/subscriptions/one", 60) is puller_of(
+        "projects/local-dev/subscriptions/one", 60
+    )
+    assert puller_of("projects/local-dev/subscriptions/one", 60) is not puller_of(
+        "projects/local-dev/subscriptions/two", 60
+    )
+
+
+def test_a_malformed_subscription_is_refused_before_anything_runs():
+    with pytest.raises(InputError, match="expected a subscription such as"):
+        ReadFromPubSubSubscription("events")
+
+
+def test_a_received_message_without_attributes_keeps_its_publish_time(pubsub, channel):
+    topic, subscription = channel
+    pubsub.publish(topic, [b"plain"])
+    puller = SubscriptionPuller(subscription, ack_deadline_s=0)
+    (received,) = puller.take(10, 0.3, 5.0)
+    puller.halt()
+    assert puller.join(5)
+    message = message_of(received, subscription, "sent_us")
+    assert message[:2] == (b"plain", {})
+    assert abs(message.publish_us - time.time_ns() // 1000) < 60_000_000
+    assert message.event is None
