@@ -109,19 +109,21 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> None:
         store.close()
 
 
-def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings) -> None:
-    """Add the graph to a pipeline."""
-    source: Any
+def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
+    """Return the transform that reads the input as pulls."""
     if settings.input.startswith(PUBSUB):
-        source = ReadFromPubSubSubscription(
+        return ReadFromPubSubSubscription(
             settings.input,
             shards=settings.source_shards,
             ack_deadline_s=settings.ack_deadline_s,
             publish_time_attribute=settings.publish_time_attribute,
         )
-    else:
-        source = ReadFromAvroFiles(input_files(settings.input, spec), spec, replay_speed=settings.replay_speed)
-    events = pipeline | "Read" >> source | "DecodeEvents" >> DecodeEvents(spec, settings.shards)
+    return ReadFromAvroFiles(input_files(settings.input, spec), spec, replay_speed=settings.replay_speed)
+
+
+def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings) -> None:
+    """Add the graph to a pipeline."""
+    events = pipeline | "Read" >> source_of(spec, settings) | "DecodeEvents" >> DecodeEvents(spec, settings.shards)
     packets = events[DECODED]
     if settings.flush_interval_s:
         packets |= "CoalesceShards" >> CoalesceShards(settings.flush_interval_s)

@@ -43,7 +43,9 @@ def main() -> None:
         client = UserStateClient.from_url(url, spec, timeout_s=5)
         bare = redis.Redis(host=server.host, port=server.port)
         print(f"{len(names):,} users, {len(client.names)} features, 3 sequences, 2 embeddings of 64")
-        print(f"{'users':>6} {'bytes':>9} | {'MGET p50':>9} {'p99':>8} | {'get_many p50':>12} {'p99':>8} | ratio p50, p99")
+        print(
+            f"{'users':>6} {'bytes':>9} | {'MGET p50':>9} {'p99':>8} | {'get_many p50':>12} {'p99':>8} | ratio p50, p99"
+        )
         for size in BATCHES:
             row = measure(client, bare, spec.spec.name, names, size, rounds)
             (mget_50, mget_99), (ours_50, ours_99), held = row
