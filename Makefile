@@ -1,0 +1,66 @@
+# `make` lists what there is. Every target makes .venv with the pinned requirements first, if it is not there yet.
+
+PYTHON ?= $(or $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done),python3.11)
+VENV := .venv
+BIN := $(VENV)/bin
+# requirements.txt is complete, so pip has nothing to resolve; bytecode is compiled when first imported.
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps
+PINS := requirements.txt pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types movielens bench bench-quick docs pins clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(VENV)/run.stamp ## watch it work: traffic, pipeline, Redis, look-ups, the check against brute force
+	@$(BIN)/user-state demo
+
+test: $(VENV)/dev.stamp ## every test; those of Pub/Sub run where its emulator is installed
+	@$(BIN)/python -m pytest
+
+check: lint types test ## what CI runs
+
+lint: $(VENV)/dev.stamp ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp ## strict mypy
+	@$(BIN)/mypy
+
+movielens: $(VENV)/dev.stamp ## 100,000 real interactions through Pub/Sub into Redis, checked for every user
+	@$(BIN)/python -m examples.movielens.run
+
+bench: $(VENV)/dev.stamp ## pipeline and serving, beside their baselines
+	@$(BIN)/python -m bench.pipeline
+	@$(BIN)/python -m bench.serving
+
+bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
+	@$(BIN)/python -m bench.pipeline --quick
+	@$(BIN)/python -m bench.serving --quick
+
+docs: $(VENV)/dev.stamp ## write docs/cli.md anew
+	@$(BIN)/python docs/generate_cli.py
+
+pins: ## resolve all dependencies anew, into requirements*.txt
+	@PYTHON=$(PYTHON) .ci/pin
+
+clean: ## remove the environment and what tools left behind; data/ stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# What the demo needs: the first part of the pins.
+$(VENV)/run.stamp: $(PINS)
+	@echo "making $(VENV) with $(PYTHON): about half a minute"
+	@$(PYTHON) -m venv $(VENV)
+	@sed '/^# To develop/,$$d' requirements.txt > $(VENV)/run.txt
+	@$(PIP_INSTALL) -r $(VENV)/run.txt
+	@$(PIP_INSTALL) --no-build-isolation -e .
+	@touch $@
+
+# What tests, lint and types need beyond that.
+$(VENV)/dev.stamp: $(VENV)/run.stamp
+	@sed '1,/^# To develop/d' requirements.txt > $(VENV)/dev.txt
+	@$(PIP_INSTALL) -r $(VENV)/dev.txt
+	@touch $@
