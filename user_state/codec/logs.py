@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from user_state.codec.columns import column, ends_of, need
 from user_state.codec.strings import EMPTY, pack_strings
-from user_state.core.events import NULL_CODE, I64
+from user_state.core.events import I64, NULL_CODE
 from user_state.core.logs import LogRows, dtype_of
 
 TOP = 1

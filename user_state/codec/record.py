@@ -92,7 +92,8 @@ def decode_records(outers: Sequence[Outer | None], layout: Layout) -> Records:
     if held:
         longs[:, held] = np.array([outer.longs for outer in present], np.int64).T
     blank = _blank_sections(layout)
-    strings, tiles, logs, vectors = zip(*(blank if o is None else o.sections for o in outers), strict=True)
+    sections = [blank if outer is None else outer.sections for outer in outers]
+    strings, tiles, logs, vectors = ([part[kind] for part in sections] for kind in range(_SECTIONS))
     pool, begins = unpack_strings(strings)
     return Records(
         clock_us=longs[0],
