@@ -1,7 +1,7 @@
 """The streaming graph: a source, decode, key by shard, fold in Redis, dead letters; acknowledged where stored.
 
-    Read ──> Decode ──decoded──> [Coalesce] ──> Fold ──dead──┐
-                └───────────────dead─────────────────────────┴──> WriteDeadLetters
+    Read ──> Decode ──decoded──> [Coalesce] ──> Fold ──dead──> WriteRefused
+                └─────dead─────> WriteUndecoded
 
 Step labels are part of the product: runners keep state and metrics by them.
 """
@@ -143,8 +143,7 @@ def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings
     folded = packets | "FoldIntoRedis" >> FoldIntoRedis(
         spec, partial(open_store, spec, settings), cache_bytes=settings.cache_mb << 20
     )
-    (
-        (events[DEAD], folded)
-        | "AllDeadLetters" >> beam.Flatten()
-        | "WriteDeadLetters" >> WriteDeadLetters(settings.dead_letters)
-    )
+    # A writer for each, not one behind a Flatten: DirectRunner would hold what is flattened until the pipeline drains,
+    # while the messages, unacknowledged, come again and again.
+    events[DEAD] | "WriteUndecoded" >> WriteDeadLetters(settings.dead_letters)
+    folded | "WriteRefused" >> WriteDeadLetters(settings.dead_letters)
