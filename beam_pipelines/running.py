@@ -22,6 +22,7 @@ from user_state.spec import LoadedSpec
 
 INTERVAL_S = 1.0
 """How often progress is printed on a terminal; a tenth as often elsewhere."""
+DIRECT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER)
 
 
@@ -66,7 +67,11 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
     _, unknown = _all_option_names(arguments)
     if unknown:
         raise InputError(f"expected options of user-state run or of Apache Beam, got {' '.join(unknown)}")
-    options.view_as(StandardOptions).streaming = True
+    standard = options.view_as(StandardOptions)
+    standard.streaming = True
+    if standard.runner is None or standard.runner.lower() in ("directrunner", "direct"):
+        # By that name Beam 2.77 first tries to download Prism, and runs on whichever it gets.
+        standard.runner = DIRECT_RUNNER
     # Nothing that is pickled lives in __main__.
     options.view_as(SetupOptions).save_main_session = False
     return options

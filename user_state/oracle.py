@@ -287,7 +287,7 @@ def _window_start_us(spec: Spec, window: str, at_us: int) -> int | None:
 
 
 def _aggregate(feature: Feature, aggregate: str, inside: Sequence[AppliedEvent]) -> float:
-    """Return the count, sum or mean of the matching events `inside` the window."""
+    """Return an aggregation of the matching events `inside` the window."""
     if aggregate == "count":
         values = [1.0 for _ in inside]
     else:
@@ -296,9 +296,33 @@ def _aggregate(feature: Feature, aggregate: str, inside: Sequence[AppliedEvent])
         values = [float(value) for value in found if value is not None]
     if not values and feature.default is not None:
         return feature.default
-    if aggregate == "mean":
-        return _total(values) / len(values) if values else math.nan
-    return _total(values)
+    if aggregate in ("count", "sum"):
+        return _total(values)
+    if not values:
+        return math.nan
+    match aggregate:
+        case "mean":
+            return _total(values) / len(values)
+        case "min":
+            return min(values)
+        case "max":
+            return max(values)
+        case "variance":
+            return _central_moment(values, 2)
+        case "stddev":
+            return math.sqrt(_central_moment(values, 2))
+        case "skew":
+            variance = _central_moment(values, 2)
+            return _central_moment(values, 3) / variance**1.5 if variance > 0 else 0.0
+        case "kurtosis":
+            variance = _central_moment(values, 2)
+            return _central_moment(values, 4) / variance**2 - 3 if variance > 0 else 0.0
+    raise ValueError(f"no such aggregation: {aggregate}")
+
+
+def _central_moment(values: Sequence[float], order: int) -> float:
+    mean = _total(values) / len(values)
+    return _total([(value - mean) ** order for value in values]) / len(values)
 
 
 def _total(values: Sequence[float]) -> float:

@@ -18,6 +18,8 @@ from user_state.client import UserState, UserStateClient
 from user_state.spec import LoadedSpec
 
 RELATIVE = 1e-6
+SMALL = 1e-3
+"""Values nearer to 0 are compared as if they were this large: the skew of a symmetric window is 0 but for rounding."""
 BATCH_USERS = 500
 
 
@@ -105,7 +107,7 @@ def _scalar_difference(expected: float, actual: float) -> float:
         return 0.0
     if math.isnan(expected) or math.isnan(actual):
         return math.inf
-    return abs(expected - actual) / max(abs(expected), 1e-300)
+    return abs(expected - actual) / max(abs(expected), SMALL)
 
 
 def _short(value: Any) -> str:

@@ -15,6 +15,7 @@ from user_state.core.events import NULL_CODE, NULL_INT
 from user_state.core.logs import LogRows, dtype_of, kinds_of
 from user_state.core.plan import Layout, Log, Plan
 from user_state.core.records import Records
+from user_state.core.tile_values import width_of
 from user_state.core.tiles import Tiles, pack_keys
 from user_state.core.vectors import DecayedSums
 
@@ -51,13 +52,17 @@ def changes(plan: Plan, layout: Layout) -> tuple[list[str], list[str]]:
 def _adopt_tiles(plan: Plan, tiles: Tiles, layout: Layout) -> Tiles:
     index_of = {track.key: index for index, track in enumerate(plan.tracks)}
     moved = np.array([index_of.get(key, -1) for key, _ in layout.tracks], np.int64)
+    width = width_of(plan.layout.track_kinds)
     if len(moved) == 0:
-        return Tiles.empty()
+        return Tiles.empty(width)
     track = moved[tiles.track]
-    kept = track >= 0
-    key = pack_keys(tiles.user[kept], tiles.start_s[kept], track[kept])
-    order = np.argsort(key, kind="stable")
-    return Tiles(key[order], tiles.count[kept][order], tiles.total[kept][order])
+    kept = tiles.take(track >= 0)
+    key = pack_keys(kept.user, kept.start_s, track[track >= 0])
+    # The other layout may keep more numbers, or fewer, than any track of this plan; those of adopted tracks fit.
+    values = np.zeros((width, len(key)))
+    shared = min(width, len(kept.values))
+    values[:shared] = kept.values[:shared]
+    return Tiles(key, kept.count, values).take(np.argsort(key, kind="stable"))
 
 
 def _adopt_log(plan: Plan, log: Log, rows: LogRows, fields: tuple[tuple[str, str], ...]) -> LogRows:

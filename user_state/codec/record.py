@@ -100,7 +100,7 @@ def decode_records(outers: Sequence[Outer | None], layout: Layout) -> Records:
         last_event_us=longs[1],
         horizon_us=longs[2],
         applied=longs[3],
-        tiles=unpack_tiles(tiles, np.array([sums for _, sums in layout.tracks], np.bool_)),
+        tiles=unpack_tiles(tiles, layout.track_kinds),
         logs=unpack_logs(logs, _kinds(layout), begins),
         vectors=unpack_vectors(vectors, [(h, d) for _, h, d in layout.vectors]),
         pool=pool,
@@ -111,7 +111,7 @@ def encode_records(records: Records, layout: Layout, versions: Sequence[bytes]) 
     """Return the bytes of n records, each with its new version (8 bytes)."""
     users = len(records)
     logs, strings = pack_logs(records.logs, _kinds(layout), records.pool, users)
-    tiles = pack_tiles(records.tiles, users, np.array([sums for _, sums in layout.tracks], np.bool_))
+    tiles = pack_tiles(records.tiles, users, layout.track_kinds)
     vectors = pack_vectors(records.vectors, users)
     longs = np.stack((records.clock_us, records.last_event_us, records.horizon_us, records.applied), axis=1).tolist()
     head = layout.fingerprint

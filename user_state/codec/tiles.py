@@ -5,7 +5,9 @@
     bit mask of tracks, ceil(tracks/8) bytes, least significant bit first, x B
     u1 count x E, in bucket then track order; 255 means: see the next wide count
     u8 wide count x O
-    f8 sum x (entries of tracks that have sums)
+    f8 x (entries of tracks that keep that many numbers), for the first number, the second, ...
+
+What the numbers are is the track's kind's (user_state/core/tile_values.py).
 
 Tracks share the axis because a user who acts acts in several tracks at once: the start is stored once for all.
 A layout without tracks has no bytes here.
@@ -20,21 +22,23 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.codec.columns import column, ends_of, need
+from user_state.core.plan import TRACK_COLUMNS
+from user_state.core.tile_values import width_of
 from user_state.core.tiles import MAX_TRACKS, Tiles, pack_keys
 
 WIDE = 255
 HEAD = struct.Struct("<HII")
 
 
-def unpack_tiles(blobs: Sequence[bytes], has_sums: npt.NDArray[np.bool_]) -> Tiles:
-    """Return the tiles of n records, user i being blob i; `has_sums` (tracks,)."""
-    tracks = len(has_sums)
+def unpack_tiles(blobs: Sequence[bytes], kinds: tuple[str, ...]) -> Tiles:
+    """Return the tiles of n records, user i being blob i; `kinds` (tracks,)."""
+    tracks = len(kinds)
     if tracks == 0:
         need(not any(blobs), "tiles belong to no track")
-        return Tiles.empty()
+        return Tiles.empty(0)
     mask_width = -(-tracks // 8)
-    starts, masks, narrow, wide, sums = [], [], [], [], []
-    buckets, entries, spills, summed_entries = [], [], [], []
+    starts, masks, narrow, wide, numbers = [], [], [], [], []
+    buckets, entries, spills, number_counts = [], [], [], []
     for blob in blobs:
         need(len(blob) >= HEAD.size, "tiles are cut off")
         b, e, o = HEAD.unpack_from(blob)
@@ -43,12 +47,12 @@ def unpack_tiles(blobs: Sequence[bytes], has_sums: npt.NDArray[np.bool_]) -> Til
         masks.append(blob[at : (at := at + mask_width * b)])
         narrow.append(blob[at : (at := at + e)])
         wide.append(blob[at : (at := at + 8 * o)])
-        sums.append(blob[at:])
+        numbers.append(blob[at:])
         need(len(blob) >= at and (len(blob) - at) % 8 == 0, "tiles are cut off")
         buckets.append(b)
         entries.append(e)
         spills.append(o)
-        summed_entries.append((len(blob) - at) // 8)
+        number_counts.append((len(blob) - at) // 8)
     per_bucket = np.unpackbits(column(masks, "u1").reshape(-1, mask_width), axis=1, bitorder="little")
     bucket, track = np.nonzero(per_bucket)
     need(not per_bucket[:, tracks:].any(), "tiles name a track that the layout does not have")
@@ -65,20 +69,32 @@ def unpack_tiles(blobs: Sequence[bytes], has_sums: npt.NDArray[np.bool_]) -> Til
     need(bool((values < 2**62).all()), "wide counts are out of range")
     count[spilled] = values.astype(np.int64)
     need(bool((count > 0).all()), "tiles hold nothing")
-    total = np.zeros(len(count))
-    summed = has_sums[track]
-    joined = column(sums, "<f8")
-    need(
-        np.array_equal(np.bincount(user[summed], minlength=len(blobs)), summed_entries), "sums do not fit their tracks"
-    )
-    need(bool(np.isfinite(joined).all()), "sums are not finite")
-    total[summed] = joined
-    return Tiles(bucket_key[bucket] | track, count, total)
+    kept = _columns_of(kinds)[track]
+    values = np.zeros((width_of(kinds), len(count)))
+    expected = np.bincount(user, weights=kept, minlength=len(blobs)).astype(np.int64)
+    need(np.array_equal(expected, number_counts), "numbers do not fit their tracks")
+    row, number = _order_of_numbers(user, kept)
+    values[number, row] = column(numbers, "<f8")
+    return Tiles(bucket_key[bucket] | track, count, values)
 
 
-def pack_tiles(tiles: Tiles, users: int, has_sums: npt.NDArray[np.bool_]) -> list[bytes]:
+def _columns_of(kinds: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    return np.array([TRACK_COLUMNS[kind] for kind in kinds], np.int64)
+
+
+def _order_of_numbers(
+    user: npt.NDArray[np.int64], kept: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return (row, which number) of each number as stored: by user, then first numbers, second numbers, ..."""
+    row = np.repeat(np.arange(len(user)), kept)
+    number = np.arange(len(row)) - np.repeat(np.cumsum(kept) - kept, kept)
+    order = np.lexsort((row, number, user[row]))
+    return row[order], number[order]
+
+
+def pack_tiles(tiles: Tiles, users: int, kinds: tuple[str, ...]) -> list[bytes]:
     """Return each user's packed tiles."""
-    tracks = len(has_sums)
+    tracks = len(kinds)
     if tracks == 0:
         return [b""] * users
     track = tiles.track
@@ -93,18 +109,18 @@ def pack_tiles(tiles: Tiles, users: int, has_sums: npt.NDArray[np.bool_]) -> lis
     narrow = np.minimum(tiles.count, WIDE).astype("u1").tobytes()
     spilled = tiles.count >= WIDE
     wide = tiles.count[spilled].astype("<u8").tobytes()
-    summed = has_sums[track]
-    sums = tiles.total[summed].astype("<f8").tobytes()
     user = tiles.user
+    row, number = _order_of_numbers(user, _columns_of(kinds)[track])
+    numbers = tiles.values[number, row].astype("<f8").tobytes()
     ends = [
         ends_of(user[first], users),
         ends_of(user, users),
         ends_of(user[spilled], users),
-        ends_of(user[summed], users),
+        ends_of(user[row], users),
     ]
     packed = []
-    b0 = e0 = o0 = s0 = 0
-    for b, e, o, s in zip(*ends, strict=True):
+    b0 = e0 = o0 = v0 = 0
+    for b, e, o, v in zip(*ends, strict=True):
         packed.append(
             b"".join(
                 (
@@ -113,9 +129,9 @@ def pack_tiles(tiles: Tiles, users: int, has_sums: npt.NDArray[np.bool_]) -> lis
                     masks[mask_width * b0 : mask_width * b],
                     narrow[e0:e],
                     wide[8 * o0 : 8 * o],
-                    sums[8 * s0 : 8 * s],
+                    numbers[8 * v0 : 8 * v],
                 )
             )
         )
-        b0, e0, o0, s0 = b, e, o, s
+        b0, e0, o0, v0 = b, e, o, v
     return packed

@@ -23,8 +23,20 @@ from user_state.spec import LoadedSpec
 from user_state.spec.model import LIFETIME, Feature, Scalar, Spec
 
 NAN = float("nan")
-EMPTY_VALUE = {"count": 0.0, "sum": 0.0, "mean": NAN}
-"""What each aggregation gives over nothing, unless the spec says otherwise."""
+TRACK_OF = {
+    "count": "count",
+    "sum": "sum",
+    "mean": "sum",
+    "min": "min",
+    "max": "max",
+    "variance": "variance",
+    "stddev": "variance",
+    "skew": "moments",
+    "kurtosis": "moments",
+}
+"""Which kind of track each aggregation is read from."""
+TRACK_COLUMNS = {"count": 0, "sum": 1, "min": 1, "max": 1, "variance": 2, "moments": 4}
+"""How many numbers beside the count a tile of each kind holds; `user_state.core.tile_values` says which."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +65,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Track:
-    """Counts, and sums of field `of` if any, of the events that pass `filter` and have the field."""
+    """What tiles hold of the events that pass `filter` and have field `of`, if any: a count and, by kind, numbers."""
 
     key: str
+    kind: str
     filter: int
     of: int | None
-    sums: bool
     horizon: Window | None
     """The longest finite window read from this track."""
     lifetime: bool
@@ -137,12 +149,17 @@ class EmbeddingOutput:
 class Layout:
     """What the record codec must know of the plan that made a record; small enough to be stored beside the records.
 
-    Tracks are (key, has sums), logs (key, ((field, kind), ...)), vectors (key, half-lives, dimensions).
+    Tracks are (key, kind), logs (key, ((field, kind), ...)), vectors (key, half-lives, dimensions).
     """
 
-    tracks: tuple[tuple[str, bool], ...]
+    tracks: tuple[tuple[str, str], ...]
     logs: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     vectors: tuple[tuple[str, int, int], ...]
+
+    @property
+    def track_kinds(self) -> tuple[str, ...]:
+        """The kind of each track."""
+        return tuple(kind for _, kind in self.tracks)
 
     def to_json(self) -> str:
         """Return the layout as JSON, the same text for the same layout."""
@@ -158,11 +175,11 @@ class Layout:
         try:
             tracks, logs, vectors = json.loads(text)
             return cls(
-                tuple((str(key), bool(sums)) for key, sums in tracks),
+                tuple((str(key), _track_kind(kind)) for key, kind in tracks),
                 tuple((str(key), tuple((str(n), str(k)) for n, k in fields)) for key, fields in logs),
                 tuple((str(key), int(h), int(d)) for key, h, d in vectors),
             )
-        except (TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError) as exc:
             raise ValueError(f"expected a record layout as JSON, got {text[:80]!r}") from exc
 
     @property
@@ -273,7 +290,7 @@ class _Compiler:
             sequences=tuple(self.sequences),
             embeddings=tuple(self.embeddings),
             layout=Layout(
-                tracks=tuple((t.key, t.sums) for t in tracks),
+                tracks=tuple((track.key, track.kind) for track in tracks),
                 logs=tuple(
                     (log.key, tuple((self.fields[f].name, self.fields[f].kind) for f in log.fields)) for log in logs
                 ),
@@ -304,18 +321,21 @@ class _Compiler:
                     self._last_k(output, where, feature, window)
                 else:
                     of = None if feature.of is None or aggregate == "count" else self._field(feature.of)
-                    track = self._track(where, of, window)
-                    empty = EMPTY_VALUE[aggregate] if feature.default is None else feature.default
+                    track = self._track(TRACK_OF[aggregate], where, of, window)
+                    # Nothing counts and sums to 0; everything else has no value over nothing.
+                    empty = 0.0 if aggregate in ("count", "sum") else NAN
+                    empty = empty if feature.default is None else feature.default
                     self.scalars.append(ScalarOutput(output, aggregate, track, window, empty))
 
-    def _track(self, where: int, of: int | None, window: Window) -> int:
-        key = f"tiles {self.filter_text[where]} of {None if of is None else self.fields[of].name}"
+    def _track(self, kind: str, where: int, of: int | None, window: Window) -> int:
+        of_name = None if of is None else self.fields[of].name
+        key = f"{kind} tiles {self.filter_text[where]} of {of_name}"
         old = self.tracks.get(key)
         horizon = old.horizon if old else None
         if window.reach_s is not None and (horizon is None or window.reach_s > (horizon.reach_s or 0)):
             horizon = window
         lifetime = window.reach_s is None or (old is not None and old.lifetime)
-        self.tracks[key] = Track(key, where, of, of is not None, horizon, lifetime)
+        self.tracks[key] = Track(key, kind, where, of, horizon, lifetime)
         return list(self.tracks).index(key)
 
     def _last_k(self, output: str, where: int, feature: Feature, window: Window) -> None:
@@ -363,6 +383,12 @@ class _Compiler:
             index = list(self.vectors).index(key)
             for position, text in enumerate(embedding.half_life):
                 self.embeddings.append(EmbeddingOutput(f"{name}_{text}", index, position, embedding.dimensions))
+
+
+def _track_kind(kind: str) -> str:
+    """Return the kind if there is such a one; raises KeyError."""
+    TRACK_COLUMNS[kind]
+    return kind
 
 
 def _unit_us(unit: str | None) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.core.events import F64, I64, NULL_CODE, NULL_INT
+from user_state.core.finishing import finish
 from user_state.core.logs import LogRows, newer_rows
 from user_state.core.plan import ListOutput, Plan, SequenceOutput
 from user_state.core.records import Records
@@ -88,17 +89,11 @@ def _scalars(plan: Plan, records: Records, at_us: int) -> F64:
     longest_first = sorted(starts, key=lambda window: starts[window])
     position = {window: index for index, window in enumerate(longest_first)}
     starts_s = np.array([starts[window] for window in longest_first], np.int64)
-    counts, totals = sum_windows(records.tiles, len(records), len(plan.tracks), starts_s)
+    sums = sum_windows(plan, records.tiles, len(records), starts_s)
     for column, output in enumerate(plan.scalars):
-        count = counts[:, position[output.window], output.track]
-        total = totals[:, position[output.window], output.track]
-        match output.aggregate:
-            case "count":
-                value = count
-            case "sum":
-                value = total
-            case _:
-                value = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+        at = position[output.window]
+        count = sums.count[:, at, output.track]
+        value = finish(output.aggregate, count, sums.values[:, :, at, output.track])
         values[:, column] = np.where(count > 0, value, output.empty)
     return values
 

@@ -21,6 +21,7 @@ import numpy as np
 from user_state.core.events import I64, Events
 from user_state.core.logs import LogRows, join_log, kinds_of, lift_log, shift_codes
 from user_state.core.plan import Plan
+from user_state.core.tile_values import width_of
 from user_state.core.tiles import MAX_USERS, Tiles, join_tiles, lift_tiles
 from user_state.core.vectors import DecayedSums, join_vectors, lift_vectors
 
@@ -66,7 +67,7 @@ class Records:
             last_event_us=none,
             horizon_us=none,
             applied=none,
-            tiles=Tiles.empty(),
+            tiles=Tiles.empty(width_of(plan.layout.track_kinds)),
             logs=tuple(LogRows.empty(kinds_of(plan, log)) for log in plan.logs),
             vectors=tuple(DecayedSums.empty(users, len(v.half_lives_us), v.dimensions) for v in plan.vectors),
             pool=[],

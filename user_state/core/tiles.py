@@ -1,8 +1,8 @@
-"""Tiles: for each (user, start, track) how many events there were, and the sum of a field.
+"""Tiles: for each (user, start, track) how many events there were, and what the track's kind keeps of their field.
 
 Rows are kept sorted by a key that packs all three, so that folding, merging and rolling up are one operation:
-put rows side by side, place them on the time axis of the user's clock, and add up equal keys. Addition is
-associative and commutative, so neither order nor batching of events matters.
+put rows side by side, place them on the time axis of the user's clock, and join equal keys. Joining is associative
+and commutative, so neither order nor batching of events matters.
 
     key (int64)     user : 19 bits | start in seconds : 32 bits | track : 12 bits
 """
@@ -10,13 +10,12 @@ associative and commutative, so neither order nor batching of events matters.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from user_state.core.events import F64, I64, Bool, Events
 from user_state.core.plan import Plan, Track
+from user_state.core.tile_values import join_values, lift_values, width_of
 
 TRACK_BITS = 12
 START_BITS = 32
@@ -32,12 +31,12 @@ class Tiles:
     Attributes:
         key: (m,) user, start and track, packed.
         count: (m,) events.
-        total: (m,) sum of the track's field; 0 for tracks without one.
+        values: (width, m) the numbers that the track's kind keeps; 0 in columns it does not use.
     """
 
     key: I64
     count: I64
-    total: F64
+    values: F64
 
     @property
     def user(self) -> I64:
@@ -55,9 +54,13 @@ class Tiles:
         return self.key & (MAX_TRACKS - 1)
 
     @classmethod
-    def empty(cls) -> Tiles:
+    def empty(cls, width: int) -> Tiles:
         """Return no rows."""
-        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((width, 0)))
+
+    def take(self, chosen: Bool | I64) -> Tiles:
+        """Return the chosen rows, by mask or index."""
+        return Tiles(self.key[chosen], self.count[chosen], self.values[:, chosen])
 
 
 def pack_keys(user: I64, start_s: I64, track: I64 | int) -> I64:
@@ -67,43 +70,50 @@ def pack_keys(user: I64, start_s: I64, track: I64 | int) -> I64:
 
 def lift_tiles(plan: Plan, events: Events, matched: list[Bool]) -> Tiles:
     """Return one row an event and track that wants it, unsorted, at the finest grain: the event's own second."""
-    keys: list[I64] = []
-    totals: list[F64] = []
+    width = width_of(plan.layout.track_kinds)
+    keys: list[I64] = [np.empty(0, np.int64)]
+    values: list[F64] = [np.empty((width, 0))]
     second = events.time_us // 1_000_000
     for index, track in enumerate(plan.tracks):
         wanted = matched[track.filter]
         if track.of is not None:
             wanted = wanted & events.has(plan, track.of)
         rows = np.flatnonzero(wanted)
+        field = None if track.of is None else events.columns[track.of][rows].astype(np.float64)
         keys.append(pack_keys(events.user[rows], second[rows], index))
-        values = np.zeros(len(rows)) if track.of is None else events.columns[track.of][rows].astype(np.float64)
-        totals.append(values)
-    key = np.concatenate(keys) if keys else np.empty(0, np.int64)
-    total = np.concatenate(totals) if totals else np.empty(0, np.float64)
-    return Tiles(key, np.ones(len(key), np.int64), total)
+        values.append(lift_values(track.kind, field, width, len(rows)))
+    key = np.concatenate(keys)
+    return Tiles(key, np.ones(len(key), np.int64), np.concatenate(values, axis=1))
 
 
 def join_tiles(plan: Plan, parts: list[Tiles], clock_us: I64) -> Tiles:
-    """Return the rows of all parts, placed on the time axis of each user's clock (n,), equal keys added up."""
-    key = np.concatenate([part.key for part in parts])
-    count = np.concatenate([part.count for part in parts])
-    total = np.concatenate([part.total for part in parts])
-    if len(key) == 0:
-        return Tiles(key, count, total)
-    rows = Tiles(key, count, total)
+    """Return the rows of all parts, placed on the time axis of each user's clock (n,), equal keys joined."""
+    rows = Tiles(
+        np.concatenate([part.key for part in parts]),
+        np.concatenate([part.count for part in parts]),
+        np.concatenate([part.values for part in parts], axis=1),
+    )
+    if len(rows.key) == 0:
+        return rows
     user, track = rows.user, rows.track
     cuts = plan.axis.cuts_s(clock_us)
     start_s, kept = plan.axis.place(rows.start_s, [cut[user] for cut in cuts])
     kept &= start_s >= _horizons_s(plan, clock_us)[track, user]
-    key = pack_keys(user, start_s, track)
+    rows = Tiles(pack_keys(user, start_s, track), rows.count, rows.values)
     if not kept.all():
-        key, count, total = key[kept], count[kept], total[kept]
-        if len(key) == 0:
-            return Tiles.empty()
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    heads = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-    return Tiles(key[heads], np.add.reduceat(count[order], heads), np.add.reduceat(total[order], heads))
+        rows = rows.take(kept)
+    if len(rows.key) == 0:
+        return rows
+    rows = rows.take(np.argsort(rows.key, kind="stable"))
+    heads = np.flatnonzero(np.concatenate(([True], rows.key[1:] != rows.key[:-1])))
+    if len(heads) == len(rows.key):
+        return rows
+    kinds = plan.layout.track_kinds
+    return Tiles(
+        rows.key[heads],
+        np.add.reduceat(rows.count, heads),
+        join_values(rows.track, kinds, rows.count, rows.values, heads),
+    )
 
 
 def _horizons_s(plan: Plan, clock_us: I64) -> I64:
@@ -120,22 +130,66 @@ def _horizon_s(track: Track, clock_s: I64) -> I64:
     return np.maximum(start_s, 1)
 
 
-def sum_windows(tiles: Tiles, users: int, tracks: int, starts_s: npt.NDArray[np.int64]) -> tuple[F64, F64]:
-    """Return (counts, totals), each (users, windows, tracks), of the rows at or after each window's start.
+@dataclass(frozen=True)
+class WindowSums:
+    """What the rows of windows come to.
 
-    `starts_s` (windows,) must ascend: the longest window first.
+    Attributes:
+        count: (users, windows, tracks).
+        values: (width, users, windows, tracks); 0 where there is nothing.
     """
-    windows = len(starts_s)
-    # A row belongs to every window that starts at or before it: put it in the shortest, then sum over longer ones.
+
+    count: F64
+    values: F64
+
+
+def sum_windows(plan: Plan, tiles: Tiles, users: int, starts_s: I64) -> WindowSums:
+    """Join the rows at or after each window's start; `starts_s` (windows,) must ascend: the longest window first."""
+    windows, tracks, kinds = len(starts_s), len(plan.tracks), plan.layout.track_kinds
+    width = width_of(kinds)
+    count = np.zeros((users, windows, tracks))
+    values = np.zeros((width, users, windows, tracks))
+    # A row belongs to every window that starts at or before it: join it into the shortest, and that into longer ones.
     shortest = np.searchsorted(starts_s, tiles.start_s, side="right") - 1
-    inside = shortest >= 0
-    cell = ((tiles.user * windows + shortest) * tracks + tiles.track)[inside]
-    size = users * windows * tracks
-    shape = (users, windows, tracks)
-    counts = np.bincount(cell, tiles.count[inside].astype(np.float64), size).reshape(shape)
-    totals = np.bincount(cell, tiles.total[inside], size).reshape(shape)
-    return _from_shortest(counts), _from_shortest(totals)
+    rows = tiles if (shortest >= 0).all() else tiles.take(shortest >= 0)
+    shortest = shortest[shortest >= 0]
+    cell = (rows.user * windows + shortest) * tracks + rows.track
+    cells = _join_cells(cell, rows.count, rows.values, kinds)
+    _fill(count, values, cells)
+    if set(kinds) <= {"count", "sum"}:
+        return WindowSums(_from_shortest(count), _from_shortest(values))
+    track, window, user = cells.cell % tracks, cells.cell // tracks % windows, cells.cell // (tracks * windows)
+    for index in range(windows - 2, -1, -1):
+        part = window >= index
+        into = (user[part] * windows + index) * tracks + track[part]
+        _fill(count, values, _join_cells(into, cells.count[part], cells.values[:, part], kinds))
+    return WindowSums(count, values)
 
 
-def _from_shortest(cells: npt.NDArray[Any]) -> F64:
-    return np.asarray(np.cumsum(cells[:, ::-1], axis=1)[:, ::-1], np.float64)
+@dataclass(frozen=True)
+class _Cells:
+    """Joined rows by cell, a cell being (user, window, track) packed with the track lowest."""
+
+    cell: I64
+    count: I64
+    values: F64
+
+
+def _join_cells(cell: I64, count: I64, values: F64, kinds: tuple[str, ...]) -> _Cells:
+    if len(cell) == 0:
+        return _Cells(cell, count, values)
+    order = np.argsort(cell, kind="stable")
+    cell, count, values = cell[order], count[order], values[:, order]
+    heads = np.flatnonzero(np.concatenate(([True], cell[1:] != cell[:-1])))
+    joined = join_values(cell % len(kinds), kinds, count, values, heads)
+    return _Cells(cell[heads], np.add.reduceat(count, heads), joined)
+
+
+def _fill(count: F64, values: F64, cells: _Cells) -> None:
+    count.reshape(-1)[cells.cell] = cells.count
+    values.reshape(len(values), count.size)[:, cells.cell] = cells.values
+
+
+def _from_shortest(cells: F64) -> F64:
+    """Return what windows come to by adding up, where each (axis before last) holds what the next shorter one lacks."""
+    return np.asarray(np.cumsum(cells[..., ::-1, :], axis=-2)[..., ::-1, :], np.float64)

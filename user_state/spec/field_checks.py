@@ -12,7 +12,7 @@ from typing import Any
 
 from user_state.errors import shorten
 from user_state.spec.event_schema import EventField, EventSchema
-from user_state.spec.model import Embedding
+from user_state.spec.model import NUMERIC_AGGREGATIONS, Embedding
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
 from user_state.spec.yaml_document import QUOTE, Document
 
@@ -64,7 +64,7 @@ class _FieldChecks:
                 yield from self.unknown(path)
 
     def aggregated(self, path: KeyPath, aggregates: list[Any]) -> Iterator[Problem]:
-        adding = next((a for a in aggregates if a in ("sum", "mean")), None)
+        adding = next((a for a in aggregates if a in NUMERIC_AGGREGATIONS), None)
         if adding is not None:
             yield from self.field(path, _NUMERIC, str(adding))
         else:

@@ -29,8 +29,9 @@ from pydantic_core import PydanticCustomError
 from user_state.durations import parse_duration_us
 
 LIFETIME = "lifetime"
-AGGREGATIONS = ("count", "sum", "mean", "last_k")
-NEEDS_FIELD = ("sum", "mean", "last_k")
+NUMERIC_AGGREGATIONS = ("sum", "mean", "min", "max", "variance", "stddev", "skew", "kurtosis")
+AGGREGATIONS = ("count", *NUMERIC_AGGREGATIONS, "last_k")
+NEEDS_FIELD = (*NUMERIC_AGGREGATIONS, "last_k")
 
 LONGEST_DURATION = "36500d"
 """A century: far beyond any feature, and far from where microseconds overflow 64 bits."""
@@ -116,10 +117,10 @@ class Feature(_Settings):
     """One or several aggregations of the same filtered events over one or several windows."""
 
     aggregate: Annotated[
-        list[Literal["count", "sum", "mean", "last_k"]],
+        list[Literal["count", "sum", "mean", "min", "max", "variance", "stddev", "skew", "kurtosis", "last_k"]],
         BeforeValidator(_as_list),
         AfterValidator(_distinct),
-        Field(min_length=1, description="count, sum, mean or last_k, or a list of them"),
+        Field(min_length=1, description=f"one of {', '.join(AGGREGATIONS)}, or a list of them"),
     ]
     of: str | None = Field(default=None, description="the event field to aggregate")
     where: Where = Field(default={}, description=_WHERE)
