@@ -147,10 +147,10 @@ def features(spec: Spec, applied_events: Iterable[AppliedEvent], at_us: int) -> 
 
     for name, feature in spec.features.items():
         matching = [e for e in events if _matches(e.event, feature.where)]
-        for window in feature.windows:
-            start_us = _window_start_us(spec, window, at_us)
-            inside = [e for e in matching if start_us is None or e.time_us >= start_us]
-            for aggregate in feature.aggregate:
+        for aggregate in feature.aggregate:
+            for window in feature.windows:
+                start_us = _window_start_us(spec, window, at_us)
+                inside = [e for e in matching if start_us is None or e.time_us >= start_us]
                 output = f"{name}_{aggregate}_{window}"
                 if aggregate == "last_k":
                     sequences[output] = _last_k(feature, inside)

@@ -223,7 +223,7 @@ def _dictionaries(
     number = np.array([number_of.setdefault(pool[c], len(number_of)) for c in used.tolist()], np.int64)
     entries, entry_of_code = np.unique((user[present] << 32) | number[which], return_inverse=True)
     ends = ends_of(entries >> 32, users)
-    begins = np.array([0, *ends[:-1]], np.int64)
+    begins = np.array([0, *ends], np.int64)[:-1]
     local = np.zeros(len(code), np.int64)
     local[present] = entry_of_code - begins[user[present]] + 1
     texts = [text.encode() for text in number_of]
