@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -148,12 +149,20 @@ def features(spec: Spec, applied_events: Iterable[AppliedEvent], at_us: int) -> 
     for name, feature in spec.features.items():
         matching = [e for e in events if _matches(e.event, feature.where)]
         for aggregate in feature.aggregate:
+            if aggregate.startswith("decayed"):
+                for half_life in feature.half_life:
+                    scalars[f"{name}_{aggregate}_{half_life}"] = _decayed(
+                        feature, aggregate, half_life, matching, at_us
+                    )
+                continue
             for window in feature.windows:
                 start_us = _window_start_us(spec, window, at_us)
                 inside = [e for e in matching if start_us is None or e.time_us >= start_us]
                 output = f"{name}_{aggregate}_{window}"
                 if aggregate == "last_k":
                     sequences[output] = _last_k(feature, inside)
+                elif aggregate in ("recency", "first_seen", "gap_mean"):
+                    scalars[output] = _time_aggregate(feature, aggregate, [e.time_us for e in inside], at_us)
                 else:
                     scalars[output] = _aggregate(feature, aggregate, inside)
 
@@ -240,7 +249,7 @@ def _used_fields(spec: Spec) -> list[str]:
 def _is_wanted(spec: Spec, event: Mapping[str, Any]) -> bool:
     for feature in spec.features.values():
         if _matches(event, feature.where):
-            if "count" in feature.aggregate:
+            if not {"count", "recency", "first_seen", "gap_mean", "decayed_count"}.isdisjoint(feature.aggregate):
                 return True
             if feature.of is not None and event.get(feature.of) is not None:
                 return True
@@ -318,6 +327,34 @@ def _aggregate(feature: Feature, aggregate: str, inside: Sequence[AppliedEvent])
             variance = _central_moment(values, 2)
             return _central_moment(values, 4) / variance**2 - 3 if variance > 0 else 0.0
     raise ValueError(f"no such aggregation: {aggregate}")
+
+
+def _time_aggregate(feature: Feature, aggregate: str, times_us: Sequence[int], at_us: int) -> float:
+    """Return seconds since the last or first of the times, or the mean gap between them; `times_us` ascend."""
+    if len(times_us) < (2 if aggregate == "gap_mean" else 1):
+        return math.nan if feature.default is None else feature.default
+    if aggregate == "gap_mean":
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times_us)]
+        return sum(gaps) / len(gaps) / 1e6
+    since_us = times_us[-1] if aggregate == "recency" else times_us[0]
+    return max(at_us - since_us, 0) / 1e6
+
+
+def _decayed(feature: Feature, aggregate: str, half_life: str, matching: Sequence[AppliedEvent], at_us: int) -> float:
+    """Return the sum of 2^(-age / half-life) over the matching events, times the field for `decayed_sum`."""
+    terms = []
+    for event in matching:
+        amount = 1.0
+        if aggregate == "decayed_sum":
+            assert feature.of is not None  # noqa: S101  # the model demands it
+            value = event.event.get(feature.of)
+            if value is None:
+                continue
+            amount = float(value)
+        terms.append(amount * 2.0 ** (-(at_us - event.time_us) / parse_duration_us(half_life)))
+    if not terms:
+        return 0.0 if feature.default is None else feature.default
+    return _total(terms)
 
 
 def _central_moment(values: Sequence[float], order: int) -> float:

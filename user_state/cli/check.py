@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from user_state.core.plan import Plan, compile_plan
+from user_state.core.plan import DecayedOutput, Plan, compile_plan
 from user_state.costs import expected_bytes
 from user_state.durations import SECOND_US, format_duration
 from user_state.spec import load_spec
@@ -49,8 +49,12 @@ def outputs_table(plan: Plan) -> Table:
     for heading in ("output", "type", "window", "tile", "error bound", "over nothing"):
         table.add_column(heading, no_wrap=True)
     for scalar in plan.scalars:
-        window = scalar.window
         default = "none (NaN)" if math.isnan(scalar.empty) else f"{scalar.empty:g}"
+        if isinstance(scalar, DecayedOutput):
+            reach_us = plan.decays[scalar.decay].half_lives_us[scalar.half_life]
+            table.add_row(scalar.name, "float32", f"half-life {format_duration(reach_us)}", "-", "0", default)
+            continue
+        window = scalar.window
         table.add_row(scalar.name, "float32", window.text, *_tile(window.reach_s, window.width_s), default)
     for output in plan.lists:
         window = output.window

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from user_state.core.decays import DecayedNumbers
 from user_state.core.events import NULL_CODE, NULL_INT
 from user_state.core.logs import LogRows, dtype_of, kinds_of
 from user_state.core.plan import Layout, Log, Plan
@@ -24,6 +25,7 @@ def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
     """Return `records`, which have `layout`, in the plan's layout."""
     logs = {key: (rows, fields) for (key, fields), rows in zip(layout.logs, records.logs, strict=True)}
     vectors = {key: part for (key, _, _), part in zip(layout.vectors, records.vectors, strict=True)}
+    decays = {key: part for (key, _), part in zip(layout.decays, records.decays, strict=True)}
     users = len(records)
     return Records(
         clock_us=records.clock_us,
@@ -35,6 +37,9 @@ def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
             _adopt_log(plan, log, *logs[log.key]) if log.key in logs else LogRows.empty(kinds_of(plan, log))
             for log in plan.logs
         ),
+        decays=tuple(
+            decays.get(decay.key, DecayedNumbers.empty(users, len(decay.half_lives_us))) for decay in plan.decays
+        ),
         vectors=tuple(
             vectors.get(v.key, DecayedSums.empty(users, len(v.half_lives_us), v.dimensions)) for v in plan.vectors
         ),
@@ -44,8 +49,8 @@ def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
 
 def changes(plan: Plan, layout: Layout) -> tuple[list[str], list[str]]:
     """Return (definitions that start empty, definitions that are dropped) when `layout` is taken over."""
-    old = {key for part in (layout.tracks, layout.logs, layout.vectors) for key, *_ in part}
-    new = {part.key for parts in (plan.tracks, plan.logs, plan.vectors) for part in parts}
+    old = {key for part in (layout.tracks, layout.logs, layout.decays, layout.vectors) for key, *_ in part}
+    new = {part.key for parts in (plan.tracks, plan.logs, plan.decays, plan.vectors) for part in parts}
     return sorted(new - old), sorted(old - new)
 
 

@@ -217,10 +217,12 @@ def _dictionaries(
     order = np.argsort(user, kind="stable")
     code, user = code[order], user[order]
     present = code != NULL_CODE
-    # The same string may stand in the pool twice, once from the record and once from the events: number by text.
     used, which = np.unique(code[present], return_inverse=True)
-    number_of: dict[str, int] = {}
-    number = np.array([number_of.setdefault(pool[c], len(number_of)) for c in used.tolist()], np.int64)
+    # The same string may stand in the pool twice, once from the record and once from the events: number by text, in
+    # order of text, so that a user's bytes do not depend on who else is in the batch.
+    held = [pool[c] for c in used.tolist()]
+    number_of = {text: number for number, text in enumerate(sorted(set(held)))}
+    number = np.array([number_of[text] for text in held], np.int64)
     entries, entry_of_code = np.unique((user[present] << 32) | number[which], return_inverse=True)
     ends = ends_of(entries >> 32, users)
     begins = np.array([0, *ends], np.int64)[:-1]

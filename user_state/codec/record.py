@@ -1,10 +1,10 @@
 """Records <-> bytes: Avro single-object encoding of `avro/user_state.avsc`, one value a user.
 
-    C3 01 | schema fingerprint, 8 bytes | version, 8 bytes | layout, 8 bytes | 4 zigzag varints | 4 byte strings
+    C3 01 | schema fingerprint, 8 bytes | version, 8 bytes | layout, 8 bytes | 4 zigzag varints | 5 byte strings
 
-Any Avro reader reads the outer record; the packed columns inside are described in strings.py, tiles.py, logs.py and
-vectors.py beside this file. The outer record is put together by hand, since its shape never varies and a batch has
-thousands; a test holds it against fastavro.
+Any Avro reader reads the outer record; the packed columns inside are described in strings.py, tiles.py, logs.py,
+decays.py and vectors.py beside this file. The outer record is put together by hand, since its shape never varies and a
+batch has thousands; a test holds it against fastavro.
 
 Any bytes give a value or one CodecError.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 import fastavro
 import numpy as np
 
+from user_state.codec.decays import pack_decays, unpack_decays
 from user_state.codec.logs import Kinds, empty_logs, pack_logs, unpack_logs
 from user_state.codec.strings import unpack_strings
 from user_state.codec.tiles import pack_tiles, unpack_tiles
@@ -36,7 +37,7 @@ VERSION = slice(10, 18)
 LAYOUT = slice(18, 26)
 NO_VERSION = b""
 """The version of a record that is not there."""
-_SECTIONS = 4
+_SECTIONS = 5
 _LONGS = 4
 
 
@@ -93,7 +94,7 @@ def decode_records(outers: Sequence[Outer | None], layout: Layout) -> Records:
         longs[:, held] = np.array([outer.longs for outer in present], np.int64).T
     blank = _blank_sections(layout)
     sections = [blank if outer is None else outer.sections for outer in outers]
-    strings, tiles, logs, vectors = ([part[kind] for part in sections] for kind in range(_SECTIONS))
+    strings, tiles, logs, decays, vectors = ([part[kind] for part in sections] for kind in range(_SECTIONS))
     pool, begins = unpack_strings(strings)
     return Records(
         clock_us=longs[0],
@@ -102,6 +103,7 @@ def decode_records(outers: Sequence[Outer | None], layout: Layout) -> Records:
         applied=longs[3],
         tiles=unpack_tiles(tiles, layout.track_kinds),
         logs=unpack_logs(logs, _kinds(layout), begins),
+        decays=unpack_decays(decays, [half_lives for _, half_lives in layout.decays]),
         vectors=unpack_vectors(vectors, [(h, d) for _, h, d in layout.vectors]),
         pool=pool,
     )
@@ -112,11 +114,14 @@ def encode_records(records: Records, layout: Layout, versions: Sequence[bytes]) 
     users = len(records)
     logs, strings = pack_logs(records.logs, _kinds(layout), records.pool, users)
     tiles = pack_tiles(records.tiles, users, layout.track_kinds)
+    decays = pack_decays(records.decays, users)
     vectors = pack_vectors(records.vectors, users)
     longs = np.stack((records.clock_us, records.last_event_us, records.horizon_us, records.applied), axis=1).tolist()
     head = layout.fingerprint
     encoded = []
-    for version, four, sections in zip(versions, longs, zip(strings, tiles, logs, vectors, strict=True), strict=True):
+    for version, four, sections in zip(
+        versions, longs, zip(strings, tiles, logs, decays, vectors, strict=True), strict=True
+    ):
         parts = [MARKER, version, head, *map(_long, four)]
         for section in sections:
             parts += (_long(len(section)), section)
@@ -130,7 +135,13 @@ def _kinds(layout: Layout) -> Kinds:
 
 def _blank_sections(layout: Layout) -> tuple[bytes, ...]:
     """Return the sections of a record that holds nothing."""
-    return (b"\0\0", bytes(10) if layout.tracks else b"", empty_logs(_kinds(layout)), b"\0" * len(layout.vectors))
+    return (
+        b"\0\0",
+        bytes(10) if layout.tracks else b"",
+        empty_logs(_kinds(layout)),
+        bytes(len(layout.decays)),
+        b"\0" * len(layout.vectors),
+    )
 
 
 def _long(value: int) -> bytes:

@@ -5,6 +5,10 @@ variance  M2 / n                       of the events themselves, not an estimate
 stddev    sqrt(variance)
 skew      sqrt(n) M3 / M2^1.5          0 where all values are equal
 kurtosis  n M4 / M2^2 - 3              excess over the normal distribution's; 0 where all values are equal
+
+recency     at - last                  seconds; 0 for an event after `at`
+first_seen  at - first                 seconds; 0 for an event after `at`
+gap_mean    (last - first) / (n - 1)   seconds between events; no value for a single one
 """
 
 from __future__ import annotations
@@ -12,11 +16,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from user_state.durations import SECOND_US
+
 F64 = npt.NDArray[np.float64]
 
 
-def finish(aggregate: str, count: F64, values: F64) -> F64:
-    """Return (...) the aggregation's value where count > 0, anything elsewhere; `values` is (width, ...)."""
+def finish(aggregate: str, count: F64, values: F64, at_us: int, empty: float) -> F64:
+    """Return (n,) the aggregation at `at_us` of counts (n,) and numbers (width, n); `empty` over nothing."""
+    valued = count > (1 if aggregate == "gap_mean" else 0)
+    return np.where(valued, _value(aggregate, count, values, at_us), empty)
+
+
+def _value(aggregate: str, count: F64, values: F64, at_us: int) -> F64:
     n = np.maximum(count, 1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         match aggregate:
@@ -34,4 +45,10 @@ def finish(aggregate: str, count: F64, values: F64) -> F64:
                 return np.where(values[1] > 0, np.sqrt(n) * values[2] / values[1] ** 1.5, 0.0)
             case "kurtosis":
                 return np.where(values[1] > 0, n * values[3] / values[1] ** 2 - 3, 0.0)
+            case "recency":
+                return np.asarray(np.maximum(at_us - values[1], 0) / SECOND_US)
+            case "first_seen":
+                return np.asarray(np.maximum(at_us - values[0], 0) / SECOND_US)
+            case "gap_mean":
+                return np.asarray((values[1] - values[0]) / np.maximum(n - 1, 1) / SECOND_US)
     raise ValueError(f"expected an aggregation read from tiles, got {aggregate!r}")

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from user_state.core.time_axis import TimeAxis, default_tile_width_s
 from user_state.durations import SECOND_US, parse_duration_us
 from user_state.spec import LoadedSpec
-from user_state.spec.model import LIFETIME, Feature, Scalar, Spec
+from user_state.spec.model import DECAYED_AGGREGATIONS, LIFETIME, Feature, Scalar, Spec
 
 NAN = float("nan")
 TRACK_OF = {
@@ -33,9 +33,12 @@ TRACK_OF = {
     "stddev": "variance",
     "skew": "moments",
     "kurtosis": "moments",
+    "recency": "times",
+    "first_seen": "times",
+    "gap_mean": "times",
 }
 """Which kind of track each aggregation is read from."""
-TRACK_COLUMNS = {"count": 0, "sum": 1, "min": 1, "max": 1, "variance": 2, "moments": 4}
+TRACK_COLUMNS = {"count": 0, "sum": 1, "min": 1, "max": 1, "variance": 2, "moments": 4, "times": 2}
 """How many numbers beside the count a tile of each kind holds; `user_state.core.tile_values` says which."""
 
 
@@ -90,6 +93,16 @@ class Log:
 
 
 @dataclass(frozen=True)
+class Decay:
+    """Decayed counts, or sums of field `of`, of the events that pass `filter`, one for each half-life."""
+
+    key: str
+    filter: int
+    of: int | None
+    half_lives_us: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Vectors:
     """Decayed weighted sums of the vectors of field `of`, one for each half-life."""
 
@@ -103,12 +116,23 @@ class Vectors:
 
 @dataclass(frozen=True)
 class ScalarOutput:
-    """A column of the feature matrix."""
+    """A column of the feature matrix read from tiles."""
 
     name: str
     aggregate: str
     track: int
     window: Window
+    empty: float
+
+
+@dataclass(frozen=True)
+class DecayedOutput:
+    """A column of the feature matrix read from a decay."""
+
+    name: str
+    aggregate: str
+    decay: int
+    half_life: int
     empty: float
 
 
@@ -149,11 +173,13 @@ class EmbeddingOutput:
 class Layout:
     """What the record codec must know of the plan that made a record; small enough to be stored beside the records.
 
-    Tracks are (key, kind), logs (key, ((field, kind), ...)), vectors (key, half-lives, dimensions).
+    Tracks are (key, kind), logs (key, ((field, kind), ...)), decays (key, half-lives), vectors (key, half-lives,
+    dimensions).
     """
 
     tracks: tuple[tuple[str, str], ...]
     logs: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    decays: tuple[tuple[str, int], ...]
     vectors: tuple[tuple[str, int, int], ...]
 
     @property
@@ -163,7 +189,9 @@ class Layout:
 
     def to_json(self) -> str:
         """Return the layout as JSON, the same text for the same layout."""
-        return json.dumps([self.tracks, self.logs, self.vectors], separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(
+            [self.tracks, self.logs, self.decays, self.vectors], separators=(",", ":"), ensure_ascii=False
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Layout:
@@ -173,10 +201,11 @@ class Layout:
             ValueError: it did not.
         """
         try:
-            tracks, logs, vectors = json.loads(text)
+            tracks, logs, decays, vectors = json.loads(text)
             return cls(
                 tuple((str(key), _track_kind(kind)) for key, kind in tracks),
                 tuple((str(key), tuple((str(n), str(k)) for n, k in fields)) for key, fields in logs),
+                tuple((str(key), int(half_lives)) for key, half_lives in decays),
                 tuple((str(key), int(h), int(d)) for key, h, d in vectors),
             )
         except (KeyError, TypeError, ValueError) as exc:
@@ -208,8 +237,9 @@ class Plan:
     filters: tuple[Filter, ...]
     tracks: tuple[Track, ...]
     logs: tuple[Log, ...]
+    decays: tuple[Decay, ...]
     vectors: tuple[Vectors, ...]
-    scalars: tuple[ScalarOutput, ...]
+    scalars: tuple[ScalarOutput | DecayedOutput, ...]
     lists: tuple[ListOutput, ...]
     sequences: tuple[SequenceOutput, ...]
     embeddings: tuple[EmbeddingOutput, ...]
@@ -252,8 +282,9 @@ class _Compiler:
         self.filter_text: list[str] = []
         self.tracks: dict[str, Track] = {}
         self.logs: dict[str, Log] = {}
+        self.decays: dict[str, Decay] = {}
         self.vectors: dict[str, Vectors] = {}
-        self.scalars: list[ScalarOutput] = []
+        self.scalars: list[ScalarOutput | DecayedOutput] = []
         self.lists: list[ListOutput] = []
         self.sequences: list[SequenceOutput] = []
         self.embeddings: list[EmbeddingOutput] = []
@@ -264,7 +295,8 @@ class _Compiler:
         self._sequences()
         self._embeddings()
         spec, schema = self.spec, self.schema
-        tracks, logs, vectors = tuple(self.tracks.values()), tuple(self.logs.values()), tuple(self.vectors.values())
+        tracks, logs = tuple(self.tracks.values()), tuple(self.logs.values())
+        decays, vectors = tuple(self.decays.values()), tuple(self.vectors.values())
         finite = {w.reach_s: w.width_s for w in self.windows.values() if w.reach_s is not None}
         published = spec.events.published
         return Plan(
@@ -284,6 +316,7 @@ class _Compiler:
             filters=tuple(self.filters),
             tracks=tracks,
             logs=logs,
+            decays=decays,
             vectors=vectors,
             scalars=tuple(self.scalars),
             lists=tuple(self.lists),
@@ -294,6 +327,7 @@ class _Compiler:
                 logs=tuple(
                     (log.key, tuple((self.fields[f].name, self.fields[f].kind) for f in log.fields)) for log in logs
                 ),
+                decays=tuple((decay.key, len(decay.half_lives_us)) for decay in decays),
                 vectors=tuple((v.key, len(v.half_lives_us), v.dimensions) for v in vectors),
             ),
         )
@@ -315,17 +349,33 @@ class _Compiler:
     def _feature(self, name: str, feature: Feature) -> None:
         where = self._filter(feature.where)
         for aggregate in feature.aggregate:
+            if aggregate in DECAYED_AGGREGATIONS:
+                self._decayed(name, aggregate, where, feature)
+                continue
             for window in (self.windows[text] for text in feature.windows):
                 output = f"{name}_{aggregate}_{window.text}"
                 if aggregate == "last_k":
                     self._last_k(output, where, feature, window)
                 else:
-                    of = None if feature.of is None or aggregate == "count" else self._field(feature.of)
-                    track = self._track(TRACK_OF[aggregate], where, of, window)
+                    kind = TRACK_OF[aggregate]
+                    of_name = {"count": None, "times": self.spec.events.time}.get(kind, feature.of)
+                    of = None if of_name is None else self._field(of_name)
+                    track = self._track(kind, where, of, window)
                     # Nothing counts and sums to 0; everything else has no value over nothing.
                     empty = 0.0 if aggregate in ("count", "sum") else NAN
                     empty = empty if feature.default is None else feature.default
                     self.scalars.append(ScalarOutput(output, aggregate, track, window, empty))
+
+    def _decayed(self, name: str, aggregate: str, where: int, feature: Feature) -> None:
+        of = self._field(feature.of) if aggregate == "decayed_sum" and feature.of is not None else None
+        half_lives_us = tuple(parse_duration_us(text) for text in feature.half_life)
+        of_name = None if of is None else self.fields[of].name
+        key = f"decay {self.filter_text[where]} of {of_name} by {list(half_lives_us)}"
+        self.decays[key] = Decay(key, where, of, half_lives_us)
+        index = list(self.decays).index(key)
+        empty = 0.0 if feature.default is None else feature.default
+        for position, text in enumerate(feature.half_life):
+            self.scalars.append(DecayedOutput(f"{name}_{aggregate}_{text}", aggregate, index, position, empty))
 
     def _track(self, kind: str, where: int, of: int | None, window: Window) -> int:
         of_name = None if of is None else self.fields[of].name

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from user_state.core.decays import read_decay
 from user_state.core.events import F64, I64, NULL_CODE, NULL_INT
 from user_state.core.finishing import finish
 from user_state.core.logs import LogRows, newer_rows
-from user_state.core.plan import ListOutput, Plan, SequenceOutput
+from user_state.core.plan import DecayedOutput, ListOutput, Plan, ScalarOutput, SequenceOutput, Window
 from user_state.core.records import Records
 from user_state.core.tiles import sum_windows
 from user_state.core.time_axis import window_start_s
@@ -80,31 +81,32 @@ def features(plan: Plan, records: Records, at_us: int) -> Features:
 
 def _scalars(plan: Plan, records: Records, at_us: int) -> F64:
     values = np.empty((len(records), len(plan.scalars)))
-    if not plan.scalars:
-        return values
-    starts = {}
-    for output in plan.scalars:
-        window = output.window
-        starts[window] = 0 if window.reach_s is None else window_start_s(at_us, window.reach_s, window.width_s)
+    tiled = [(column, output) for column, output in enumerate(plan.scalars) if isinstance(output, ScalarOutput)]
+    starts = {output.window: _start_s(output.window, at_us) for _, output in tiled}
     longest_first = sorted(starts, key=lambda window: starts[window])
     position = {window: index for index, window in enumerate(longest_first)}
     starts_s = np.array([starts[window] for window in longest_first], np.int64)
     sums = sum_windows(plan, records.tiles, len(records), starts_s)
-    for column, output in enumerate(plan.scalars):
+    for column, output in tiled:
         at = position[output.window]
-        count = sums.count[:, at, output.track]
-        value = finish(output.aggregate, count, sums.values[:, :, at, output.track])
-        values[:, column] = np.where(count > 0, value, output.empty)
+        count, numbers = sums.count[:, at, output.track], sums.values[:, :, at, output.track]
+        values[:, column] = finish(output.aggregate, count, numbers, at_us, output.empty)
+    for column, decayed in enumerate(plan.scalars):
+        if isinstance(decayed, DecayedOutput):
+            decay, part = plan.decays[decayed.decay], records.decays[decayed.decay]
+            values[:, column] = read_decay(decay, part, decayed.half_life, at_us, decayed.empty)
     return values
+
+
+def _start_s(window: Window, at_us: int) -> int:
+    return 0 if window.reach_s is None else window_start_s(at_us, window.reach_s, window.width_s)
 
 
 def _last_values(plan: Plan, records: Records, output: ListOutput, at_us: int, pool: npt.NDArray[Any]) -> Padded:
     log = plan.logs[output.log]
     field = plan.fields[log.fields[output.column]]
     window = output.window
-    since_us = 0
-    if window.reach_s is not None:
-        since_us = window_start_s(at_us, window.reach_s, window.width_s) * 1_000_000
+    since_us = _start_s(window, at_us) * 1_000_000
     columns = {field.name: (output.column, field.kind)}
     rows = records.logs[output.log]
     padded = _pad(rows, len(records), since_us=since_us, last=output.k, columns=columns, pool=pool)

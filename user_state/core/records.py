@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from user_state.core.decays import DecayedNumbers, join_decays, lift_decay
 from user_state.core.events import I64, Events
 from user_state.core.logs import LogRows, join_log, kinds_of, lift_log, shift_codes
 from user_state.core.plan import Plan
@@ -36,7 +37,7 @@ class Records:
         horizon_us: (n,) events before this are refused although the lateness allows them; 0 unless the cap on
             remembered ids was reached.
         applied: (n,) how many events the user's record is made of.
-        tiles, logs, vectors: as `plan.tracks`, `plan.logs` and `plan.vectors` declare.
+        tiles, logs, decays, vectors: as `plan.tracks`, `plan.logs`, `plan.decays` and `plan.vectors` declare.
         pool: the strings that the logs' codes stand for.
     """
 
@@ -46,6 +47,7 @@ class Records:
     applied: I64
     tiles: Tiles
     logs: tuple[LogRows, ...]
+    decays: tuple[DecayedNumbers, ...]
     vectors: tuple[DecayedSums, ...]
     pool: list[str]
 
@@ -69,6 +71,7 @@ class Records:
             applied=none,
             tiles=Tiles.empty(width_of(plan.layout.track_kinds)),
             logs=tuple(LogRows.empty(kinds_of(plan, log)) for log in plan.logs),
+            decays=tuple(DecayedNumbers.empty(users, len(decay.half_lives_us)) for decay in plan.decays),
             vectors=tuple(DecayedSums.empty(users, len(v.half_lives_us), v.dimensions) for v in plan.vectors),
             pool=[],
         )
@@ -98,6 +101,7 @@ def lift(plan: Plan, events: Events) -> Records:
         applied=np.bincount(events.user, minlength=len(empty)).astype(np.int64),
         tiles=lift_tiles(plan, events, matched),
         logs=tuple(lift_log(plan, log, events, matched) for log in plan.logs),
+        decays=tuple(lift_decay(plan, decay, events, matched) for decay in plan.decays),
         vectors=tuple(lift_vectors(plan, vectors, events) for vectors in plan.vectors),
         pool=events.pool,
     )
@@ -123,6 +127,9 @@ def merge(plan: Plan, a: Records, b: Records) -> Records:
         applied=a.applied + b.applied,
         tiles=join_tiles(plan, [a.tiles, b.tiles], clock_us),
         logs=tuple(logs),
+        decays=tuple(
+            join_decays(decay, of_a, of_b) for decay, of_a, of_b in zip(plan.decays, a.decays, b.decays, strict=True)
+        ),
         vectors=tuple(
             join_vectors(vectors, of_a, of_b)
             for vectors, of_a, of_b in zip(plan.vectors, a.vectors, b.vectors, strict=True)

@@ -4,6 +4,7 @@
     count
     sum        sum                adding
     min, max   min / max          taking the smaller / larger
+    times      first, last        taking the earlier / later; event times in microseconds, exact in a double
     variance   sum, M2            M2 = sum of (M2_i + n_i d_i^2)
     moments    sum, M2, M3, M4    M3 = sum of (M3_i + 3 d_i M2_i + n_i d_i^3)
                                   M4 = sum of (M4_i + 4 d_i M3_i + 6 d_i^2 M2_i + n_i d_i^4)
@@ -24,7 +25,7 @@ from user_state.core.plan import TRACK_COLUMNS
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-SMALLEST, LARGEST = "min", "max"
+SMALLEST, LARGEST, TIMES = "min", "max", "times"
 
 
 def width_of(kinds: tuple[str, ...]) -> int:
@@ -37,6 +38,8 @@ def lift_values(kind: str, field: F64 | None, width: int, count: int) -> F64:
     values = np.zeros((width, count))
     if field is not None and TRACK_COLUMNS[kind]:
         values[0] = field
+        if kind == TIMES:
+            values[1] = field
     return values
 
 
@@ -58,10 +61,11 @@ def join_values(kind_of_row: I64, kinds: tuple[str, ...], count: I64, values: F6
         kind_of_group = kind_of_row[heads]
         for index, kind in enumerate(kinds):
             mine = kind_of_group == index
-            if kind == SMALLEST and mine.any():
+            if kind in (SMALLEST, TIMES) and mine.any():
                 joined[0, mine] = np.minimum.reduceat(values[0], heads)[mine]
-            elif kind == LARGEST and mine.any():
-                joined[0, mine] = np.maximum.reduceat(values[0], heads)[mine]
+            if kind in (LARGEST, TIMES) and mine.any():
+                column = 1 if kind == TIMES else 0
+                joined[column, mine] = np.maximum.reduceat(values[column], heads)[mine]
         central = np.array([kind in ("variance", "moments") for kind in kinds], np.bool_)[kind_of_row]
         if central.any():
             _add_moments(joined, count, values, heads, central)

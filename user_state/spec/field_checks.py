@@ -64,7 +64,7 @@ class _FieldChecks:
                 yield from self.unknown(path)
 
     def aggregated(self, path: KeyPath, aggregates: list[Any]) -> Iterator[Problem]:
-        adding = next((a for a in aggregates if a in NUMERIC_AGGREGATIONS), None)
+        adding = next((a for a in aggregates if a in (*NUMERIC_AGGREGATIONS, "decayed_sum")), None)
         if adding is not None:
             yield from self.field(path, _NUMERIC, str(adding))
         else:

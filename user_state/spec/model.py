@@ -30,8 +30,11 @@ from user_state.durations import parse_duration_us
 
 LIFETIME = "lifetime"
 NUMERIC_AGGREGATIONS = ("sum", "mean", "min", "max", "variance", "stddev", "skew", "kurtosis")
-AGGREGATIONS = ("count", *NUMERIC_AGGREGATIONS, "last_k")
-NEEDS_FIELD = (*NUMERIC_AGGREGATIONS, "last_k")
+TIME_AGGREGATIONS = ("recency", "first_seen", "gap_mean")
+DECAYED_AGGREGATIONS = ("decayed_count", "decayed_sum")
+"""Read over half-lives instead of windows."""
+AGGREGATIONS = ("count", *NUMERIC_AGGREGATIONS, *TIME_AGGREGATIONS, *DECAYED_AGGREGATIONS, "last_k")
+NEEDS_FIELD = (*NUMERIC_AGGREGATIONS, "decayed_sum", "last_k")
 
 LONGEST_DURATION = "36500d"
 """A century: far beyond any feature, and far from where microseconds overflow 64 bits."""
@@ -117,7 +120,25 @@ class Feature(_Settings):
     """One or several aggregations of the same filtered events over one or several windows."""
 
     aggregate: Annotated[
-        list[Literal["count", "sum", "mean", "min", "max", "variance", "stddev", "skew", "kurtosis", "last_k"]],
+        list[
+            Literal[
+                "count",
+                "sum",
+                "mean",
+                "min",
+                "max",
+                "variance",
+                "stddev",
+                "skew",
+                "kurtosis",
+                "recency",
+                "first_seen",
+                "gap_mean",
+                "decayed_count",
+                "decayed_sum",
+                "last_k",
+            ]
+        ],
         BeforeValidator(_as_list),
         AfterValidator(_distinct),
         Field(min_length=1, description=f"one of {', '.join(AGGREGATIONS)}, or a list of them"),
@@ -128,8 +149,14 @@ class Feature(_Settings):
         list[Window],
         BeforeValidator(_as_list),
         AfterValidator(_distinct),
-        Field(min_length=1, description=f"a duration such as 10m or 7d, {LIFETIME}, or a list of them"),
-    ]
+        Field(description=f"a duration such as 10m or 7d, {LIFETIME}, or a list of them"),
+    ] = []
+    half_life: Annotated[
+        list[Duration],
+        BeforeValidator(_as_list),
+        AfterValidator(_distinct),
+        Field(description=f"{A_DURATION}, or a list of them"),
+    ] = []
     k: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None, description="how many to keep, a whole number from 1 to 10000"
     )
@@ -141,7 +168,12 @@ class Feature(_Settings):
         if needing and self.of is None:
             raise ValueError(f"aggregate {needing[0]} needs `of:`, the event field to aggregate")
         if not needing and self.of is not None:
-            raise ValueError("aggregate count takes no `of:`; it counts events")
+            raise ValueError(f"aggregate {self.aggregate[0]} takes no `of:`; it needs only the events")
+        windowed = [a for a in self.aggregate if a not in DECAYED_AGGREGATIONS]
+        if bool(windowed) != bool(self.windows):
+            raise ValueError("expected `windows:` where an aggregate is read over them, and only there")
+        if (len(windowed) < len(self.aggregate)) != bool(self.half_life):
+            raise ValueError("`half_life:` goes with aggregates decayed_count and decayed_sum, and they need it")
         if ("last_k" in self.aggregate) != (self.k is not None):
             raise ValueError("`k:` goes with aggregate last_k, and last_k needs it")
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from user_state.errors import shorten
+from user_state.spec.model import DECAYED_AGGREGATIONS
 from user_state.spec.problems import KeyPath, Problem, spell
 from user_state.spec.yaml_document import Document
 
@@ -24,10 +25,12 @@ def output_problems(document: Document) -> Iterator[Problem]:
 
 def _outputs(document: Document) -> Iterator[tuple[KeyPath, str]]:
     for name, feature in document.entries("features"):
-        if "aggregate" in feature and "windows" in feature:
+        if "aggregate" in feature:
             for _, aggregate in document.items(("features", name, "aggregate")):
-                for _, window in document.items(("features", name, "windows")):
-                    yield ("features", name), f"{name}_{aggregate}_{window}"
+                over = "half_life" if aggregate in DECAYED_AGGREGATIONS else "windows"
+                if over in feature:
+                    for _, reach in document.items(("features", name, over)):
+                        yield ("features", name), f"{name}_{aggregate}_{reach}"
     for name, _ in document.entries("sequences"):
         yield ("sequences", name), name
     for name, embedding in document.entries("embeddings"):
