@@ -1,7 +1,9 @@
 """Holding a shard's packets back for a while, so that a user's burst becomes one write.
 
 The packets wait in Beam state, one append each. The timer follows the watermark, which for our sources is the wall
-time of their pulls: it fires in live running as time passes, and at once when the pipeline drains, on every runner.
+time of their pulls: it fires in live running as time passes, and when the pipeline drains, on every runner. (Timers
+that follow the clock would turn DirectRunner to its old, slow engine.) A runner may fire it early: DirectRunner does
+after each round of pulls, whatever the watermark. So the clock decides: too early, and the timer is set again.
 """
 
 from __future__ import annotations
@@ -13,18 +15,19 @@ import apache_beam as beam
 from apache_beam.coders import BytesCoder, VarIntCoder
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
-from apache_beam.utils.timestamp import Duration
+from apache_beam.utils.timestamp import Duration, Timestamp
 
+from transforms.drain import draining
 from transforms.packet import KEYED_PACKETS
 
 _WAITING = BagStateSpec("waiting", BytesCoder())
-_ARMED = ReadModifyWriteStateSpec("armed", VarIntCoder())
+_DUE_US = ReadModifyWriteStateSpec("due_us", VarIntCoder())
 _FLUSH = TimerSpec("flush", TimeDomain.WATERMARK)
 # How Beam is told what to pass to `process`: by default values of these types.
 _KEY = beam.DoFn.KeyParam
 _TIME = beam.DoFn.TimestampParam
 _WAITING_STATE = beam.DoFn.StateParam(_WAITING)
-_ARMED_STATE = beam.DoFn.StateParam(_ARMED)
+_DUE_STATE = beam.DoFn.StateParam(_DUE_US)
 _FLUSH_TIMER = beam.DoFn.TimerParam(_FLUSH)
 
 
@@ -42,7 +45,7 @@ class CoalesceShards(beam.PTransform):
 
 class _CoalesceFn(beam.DoFn):
     WAITING = _WAITING
-    ARMED = _ARMED
+    DUE_US = _DUE_US
     FLUSH = _FLUSH
 
     def __init__(self, flush_interval_s: float) -> None:
@@ -53,20 +56,28 @@ class _CoalesceFn(beam.DoFn):
         packet: tuple[int, bytes],
         timestamp: Any = _TIME,
         waiting: Any = _WAITING_STATE,
-        armed: Any = _ARMED_STATE,
+        due_us: Any = _DUE_STATE,
         flush: Any = _FLUSH_TIMER,
     ) -> None:
         waiting.add(packet[1])
-        if not armed.read():
-            armed.write(1)
+        if due_us.read() is None:
+            due_us.write((Timestamp.now() + self._interval).micros)
             flush.set(timestamp + self._interval)
 
     @on_timer(_FLUSH)
     def flush(
-        self, shard: Any = _KEY, waiting: Any = _WAITING_STATE, armed: Any = _ARMED_STATE
+        self,
+        shard: Any = _KEY,
+        waiting: Any = _WAITING_STATE,
+        due_us: Any = _DUE_STATE,
+        flush: Any = _FLUSH_TIMER,
     ) -> Iterator[tuple[int, bytes]]:
+        due = Timestamp(micros=due_us.read() or 0)
+        if Timestamp.now() < due and not draining():
+            flush.set(due)
+            return
         packets = list(waiting.read())
         waiting.clear()
-        armed.clear()
+        due_us.clear()
         for packet in packets:
             yield shard, packet
