@@ -358,6 +358,8 @@ def _decayed(feature: Feature, aggregate: str, half_life: str, matching: Sequenc
 
 
 def _central_moment(values: Sequence[float], order: int) -> float:
+    if min(values) == max(values):
+        return 0.0  # their mean, rounded, might differ from them
     mean = _total(values) / len(values)
     return _total([(value - mean) ** order for value in values]) / len(values)
 

@@ -1,7 +1,8 @@
 """From a window's count and numbers to the value of an aggregation.
 
 mean      sum / n
-variance  M2 / n                       of the events themselves, not an estimate for a larger population
+variance  M2 / n                       of the events themselves, not an estimate for a larger population; 0 where
+                                       it is no more than rounding makes of equal values
 stddev    sqrt(variance)
 skew      sqrt(n) M3 / M2^1.5          0 where all values are equal
 kurtosis  n M4 / M2^2 - 3              excess over the normal distribution's; 0 where all values are equal
@@ -19,6 +20,9 @@ import numpy.typing as npt
 from user_state.durations import SECOND_US
 
 F64 = npt.NDArray[np.float64]
+SPREAD_OF_EQUALS = 1e-12
+"""Values whose standard deviation is no more than this times their mean are equal: a mean of equal values differs from
+them in its last digits, and skew and kurtosis would be made of those."""
 
 
 def finish(aggregate: str, count: F64, values: F64, at_us: int, empty: float) -> F64:
@@ -38,13 +42,13 @@ def _value(aggregate: str, count: F64, values: F64, at_us: int) -> F64:
             case "mean":
                 return np.asarray(values[0] / n)
             case "variance":
-                return np.asarray(np.maximum(values[1], 0) / n)
+                return _variance(n, values)
             case "stddev":
-                return np.asarray(np.sqrt(np.maximum(values[1], 0) / n))
+                return np.asarray(np.sqrt(_variance(n, values)))
             case "skew":
-                return np.where(values[1] > 0, np.sqrt(n) * values[2] / values[1] ** 1.5, 0.0)
+                return np.where(_variance(n, values) == 0, 0.0, np.sqrt(n) * values[2] / values[1] ** 1.5)
             case "kurtosis":
-                return np.where(values[1] > 0, n * values[3] / values[1] ** 2 - 3, 0.0)
+                return np.where(_variance(n, values) == 0, 0.0, n * values[3] / values[1] ** 2 - 3)
             case "recency":
                 return np.asarray(np.maximum(at_us - values[1], 0) / SECOND_US)
             case "first_seen":
@@ -52,3 +56,9 @@ def _value(aggregate: str, count: F64, values: F64, at_us: int) -> F64:
             case "gap_mean":
                 return np.asarray((values[1] - values[0]) / np.maximum(n - 1, 1) / SECOND_US)
     raise ValueError(f"expected an aggregation read from tiles, got {aggregate!r}")
+
+
+def _variance(n: F64, values: F64) -> F64:
+    variance = np.maximum(values[1], 0) / n
+    # Standard deviations are compared, since squares of what fits a float may not.
+    return np.where(np.sqrt(variance) <= SPREAD_OF_EQUALS * np.abs(values[0] / n), 0.0, variance)
