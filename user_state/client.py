@@ -174,7 +174,7 @@ class UserStateClient:
         """Return a layout that a pipeline registered, or None."""
         with translated(self._url):
             text = self._redis.hget(layouts_key(self._plan.name), fingerprint.hex())
-        return None if text is None else Layout.from_json(text.decode())
+        return None if text is None else Layout.from_json(text)
 
     def _fetch(self, keys: list[str]) -> list[bytes | None]:
         if not keys:

@@ -117,5 +117,5 @@ class Events:
                 table[[code_of[str(v)] for v in accepted if v in code_of]] = True
                 matched &= table[column]
             else:
-                matched &= np.isin(column, np.array(sorted(accepted), column.dtype))
+                matched &= np.isin(column, np.array(sorted(v for v in accepted if v != NULL_INT), column.dtype))
         return matched

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from user_state.core.time_axis import TimeAxis, default_tile_width_s
 from user_state.durations import SECOND_US, parse_duration_us
+from user_state.errors import CodecError
 from user_state.spec import LoadedSpec
 from user_state.spec.model import DECAYED_AGGREGATIONS, LIFETIME, Feature, Scalar, Spec
 
@@ -194,11 +195,11 @@ class Layout:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> Layout:
+    def from_json(cls, text: str | bytes) -> Layout:
         """Return the layout that `to_json` wrote.
 
         Raises:
-            ValueError: it did not.
+            CodecError: it did not.
         """
         try:
             tracks, logs, decays, vectors = json.loads(text)
@@ -208,8 +209,8 @@ class Layout:
                 tuple((str(key), int(half_lives)) for key, half_lives in decays),
                 tuple((str(key), int(h), int(d)) for key, h, d in vectors),
             )
-        except (KeyError, TypeError, ValueError) as exc:
-            raise ValueError(f"expected a record layout as JSON, got {text[:80]!r}") from exc
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as exc:
+            raise CodecError(f"expected a record layout as JSON, got {text[:80]!r}") from exc
 
     @property
     def fingerprint(self) -> bytes:

@@ -170,8 +170,10 @@ class Feature(_Settings):
         if not needing and self.of is not None:
             raise ValueError(f"aggregate {self.aggregate[0]} takes no `of:`; it needs only the events")
         windowed = [a for a in self.aggregate if a not in DECAYED_AGGREGATIONS]
-        if bool(windowed) != bool(self.windows):
-            raise ValueError("expected `windows:` where an aggregate is read over them, and only there")
+        if windowed and not self.windows:
+            raise ValueError(f"expected `windows:`, a duration such as 10m or 7d, {LIFETIME}, or a list, got none")
+        if self.windows and not windowed:
+            raise ValueError(f"aggregate {self.aggregate[0]} takes no `windows:`; it is read over `half_life:`")
         if (len(windowed) < len(self.aggregate)) != bool(self.half_life):
             raise ValueError("`half_life:` goes with aggregates decayed_count and decayed_sum, and they need it")
         if ("last_k" in self.aggregate) != (self.k is not None):

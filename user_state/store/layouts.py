@@ -16,7 +16,11 @@ class LayoutSource(Protocol):
     """Knows registered layouts."""
 
     def layout(self, fingerprint: bytes) -> Layout | None:
-        """Return the layout with this fingerprint, or None."""
+        """Return the layout with this fingerprint, or None.
+
+        Raises:
+            CodecError: what is registered is no layout.
+        """
         ...
 
 
@@ -52,5 +56,8 @@ class RecordReader:
         layout = self._known.get(fingerprint) or self._source.layout(fingerprint)
         if layout is None:
             raise CodecError(f"expected a record of a registered layout, got layout {fingerprint.hex()}")
+        if layout.fingerprint != fingerprint:
+            # Whoever changed it: records read by another layout than wrote them would make sense that is none.
+            raise CodecError(f"expected layout {fingerprint.hex()} under its name, got {layout.fingerprint.hex()}")
         self._known[fingerprint] = layout
         return layout

@@ -116,7 +116,7 @@ class RedisStateStore:
         """See `StateStore.layout`."""
         with translated(self._url):
             text = self._redis.hget(layouts_key(self._name), fingerprint.hex())
-        return None if text is None else Layout.from_json(text.decode())
+        return None if text is None else Layout.from_json(text)
 
     def register(self, layout: Layout) -> None:
         """See `StateStore.register`."""

@@ -57,7 +57,11 @@ class StateStore(Protocol):
         ...
 
     def layout(self, fingerprint: bytes) -> Layout | None:
-        """Return a layout that was registered, or None."""
+        """Return a layout that was registered, or None.
+
+        Raises:
+            CodecError: what is registered is no layout.
+        """
         ...
 
     def register(self, layout: Layout) -> None:
