@@ -117,5 +117,7 @@ class Events:
                 table[[code_of[str(v)] for v in accepted if v in code_of]] = True
                 matched &= table[column]
             else:
-                matched &= np.isin(column, np.array(sorted(v for v in accepted if v != NULL_INT), column.dtype))
+                # Null is no value, so the number that stands for it cannot be one that a filter asks for.
+                asked = accepted if plan.fields[field].kind == "float" else accepted - {NULL_INT}
+                matched &= np.isin(column, np.array(sorted(asked), column.dtype))
         return matched
