@@ -1,0 +1,239 @@
+"""Any spec, any events, any order, batching and splitting: the core says what brute force says.
+
+Counts, ids and order must be equal. Floating-point results agree to 1e-6 relative; where terms of opposite signs
+cancel, relative to the sum of the terms' magnitudes, since no order of adding floats could do better.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.random_worlds import World, reading_times, worlds
+from tests.trying import T0, VERSION, S, event, plan_of, record_of, same_record, spec_of
+from user_state import oracle
+from user_state.codec.record import decode_records, encode_records, open_record
+from user_state.codec.seen import decode_seen, encode_seen
+from user_state.core.admission import Outcome, admit
+from user_state.core.events import EventRow, Events
+from user_state.core.plan import Plan, compile_plan
+from user_state.core.reading import Features, features
+from user_state.core.records import Records, apply, lift, merge
+from user_state.durations import parse_duration_us
+from user_state.events.decode import EventDecoder
+from user_state.events.wanted import wanted
+from user_state.oracle import AppliedEvent
+from user_state.spec import LoadedSpec
+from user_state.spec.model import Feature
+
+RELATIVE = 1e-6
+ROUNDING = 1e-13
+BINS = {
+    Outcome.APPLIED: "applied",
+    Outcome.DUPLICATE: "duplicate",
+    Outcome.TOO_LATE: "dead_letter/too_late",
+    Outcome.FROM_FUTURE: "dead_letter/from_future",
+}
+
+
+class Shelf:
+    """Folds batches as a pipeline does, with a dict for a store: bytes in, bytes out."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.stored: dict[str, tuple[bytes, bytes]] = {}
+
+    def fold(self, rows: Sequence[EventRow]) -> list[str]:
+        """Fold the rows in and return each one's bin."""
+        bins = np.full(len(rows), "ignored", object)
+        chosen = np.flatnonzero(wanted(self.plan, list(rows)))
+        events = Events.from_rows(self.plan, [rows[i] for i in chosen])
+        records, seen = self.read(events.users)
+        verdict = admit(self.plan, records, seen, events)
+        folded = apply(
+            self.plan,
+            replace(records, horizon_us=verdict.horizon_us),
+            events.take(verdict.outcome == Outcome.APPLIED),
+        )
+        blobs = encode_records(folded, self.plan.layout, [VERSION] * len(folded))
+        for user, *both in zip(events.users, blobs, encode_seen(verdict.seen, len(folded)), strict=True):
+            self.stored[user] = (both[0], both[1])
+        bins[chosen] = [BINS[Outcome(o)] for o in verdict.outcome.tolist()]
+        return bins.tolist()
+
+    def read(self, users: Sequence[str]) -> tuple[Records, Any]:
+        held = [self.stored.get(user) for user in users]
+        outers = [None if both is None else open_record(both[0]) for both in held]
+        if not outers:
+            return Records.empty(self.plan, 0), decode_seen([])
+        return decode_records(outers, self.plan.layout), decode_seen([None if b is None else b[1] for b in held])
+
+
+def assert_equals_oracle(
+    loaded: LoadedSpec, plan: Plan, records: Records, user: int, applied: Sequence[AppliedEvent], at_us: int
+) -> None:
+    """Compare every output of one user with brute force."""
+    expected = oracle.features(loaded.spec, applied, at_us)
+    found = features(plan, records, at_us)
+    assert [output.name for output in plan.scalars] == list(expected.scalars)
+    for column, (output, value) in enumerate(zip(plan.scalars, expected.scalars.values(), strict=True)):
+        actual = float(found.values[user, column])
+        feature = loaded.spec.features[output.name.split("_")[0]]
+        within = allowed(output.aggregate, feature, applied, value, at_us)
+        same = actual == value or abs(actual - value) <= within or (math.isnan(actual) and math.isnan(value))
+        assert same, (output.name, at_us, actual, value)
+    assert_same_lists(found, user, expected.sequences)
+    for name, vector in expected.embeddings.items():
+        # Where negative weights push against positive ones, what is left may be small: compare with a unit vector's.
+        scale = max(float(np.abs(vector).max()), 1 / math.sqrt(len(vector)))
+        difference = np.abs(found.embeddings[name][user] - vector).max()
+        assert difference <= RELATIVE * scale, (name, at_us)
+
+
+def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], expected: float, at_us: int) -> float:
+    """Return how far from `expected` floating point may end up; 0 for what has to be exact."""
+    if aggregate in ("count", "min", "max"):
+        return 0.0
+    if aggregate in ("skew", "kurtosis"):
+        return RELATIVE * max(1.0, abs(expected))
+    amounts = [abs(float(e.event[feature.of] or 0)) if feature.of else 1.0 for e in applied]
+    match aggregate:
+        case "sum" | "mean":
+            rounding = ROUNDING * sum(amounts)
+        case "variance":
+            rounding = ROUNDING * sum(amounts) ** 2
+        case "stddev":
+            rounding = math.sqrt(ROUNDING) * sum(amounts)
+        case "decayed_count" | "decayed_sum":
+            shares = [2.0 ** (-(at_us - e.time_us) / parse_duration_us(h)) for e in applied for h in feature.half_life]
+            rounding = ROUNDING * sum(
+                a * s for a, s in zip([a for a in amounts for _ in feature.half_life], shares, strict=True)
+            )
+            rounding += 5e-324
+        case _:
+            rounding = 0.0
+    return max(RELATIVE * abs(expected), rounding)
+
+
+def assert_same_lists(found: Features, user: int, expected: Mapping[str, Any]) -> None:
+    assert {name: padded.of_user(user) for name, padded in found.sequences.items()} == expected
+
+
+def rows_of(world: World, plan: Plan) -> list[EventRow]:
+    decoder = EventDecoder(plan, world.spec.schema)
+    rows = []
+    for arrival in world.arrivals:
+        event = decoder.decode(decoder.encode(arrival.event or {}))
+        assert event == arrival.event
+        rows.append(decoder.row(event, arrival.published_us))
+    return rows
+
+
+def clock_of(applied: Sequence[AppliedEvent]) -> int:
+    return max(e.published_us for e in applied)
+
+
+def applied_rows(plan: Plan, world: World, user: str) -> tuple[list[AppliedEvent], list[EventRow]]:
+    """Return one user's applied events and their rows, in order of arrival."""
+    applied = oracle.replay(world.spec.spec, world.arrivals).applied.get(user, [])
+    decoder = EventDecoder(plan, world.spec.schema)
+    return applied, [decoder.row(e.event, e.published_us) for e in applied]
+
+
+@given(worlds(), st.lists(st.integers(0, 40), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_any_stream_in_any_batches_is_judged_and_folded_as_brute_force_says(world: World, cuts: list[int]) -> None:
+    plan = compile_plan(world.spec)
+    rows = rows_of(world, plan)
+    edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+    shelf = Shelf(plan)
+    bins: list[str] = []
+    for begin, end in itertools.pairwise(edges):
+        bins += shelf.fold(rows[begin:end])
+
+    replay = oracle.replay(world.spec.spec, world.arrivals)
+    assert bins == replay.bins
+    for user, applied in replay.applied.items():
+        records, _ = shelf.read([user])
+        assert records.applied.tolist() == [len(applied)]
+        assert records.clock_us.tolist() == [clock_of(applied)]
+        last_event_us = max(e.time_us for e in applied)
+        assert records.last_event_us.tolist() == [last_event_us]
+        for at_us in reading_times(world.spec, clock_of(applied), last_event_us):
+            assert_equals_oracle(world.spec, plan, records, 0, applied, at_us)
+
+
+@given(worlds(), st.integers(0, 40))
+@settings(max_examples=100, deadline=None)
+def test_the_stream_sent_twice_equals_once(world: World, cut: int) -> None:
+    plan = compile_plan(world.spec)
+    rows = rows_of(world, plan)
+    shelf = Shelf(plan)
+    first = shelf.fold(rows[:cut]) + shelf.fold(rows[cut:])
+    before = dict(shelf.stored)
+    second = shelf.fold(rows)
+    assert "applied" not in second
+    assert [b for b in second if b == "ignored"] == [b for b in first if b == "ignored"]
+    assert shelf.stored == before
+
+
+@given(worlds(duplicates=False), st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None)
+def test_no_order_of_the_same_events_changes_the_record(world: World, rng: random.Random) -> None:
+    plan = compile_plan(world.spec)
+    for user in {str(a.event["user_id"]) for a in world.arrivals if a.event}:
+        applied, rows = applied_rows(plan, world, user)
+        if not rows:
+            continue
+        once = lift_one(plan, rows)
+        rng.shuffle(rows)
+        piecewise = Records.empty(plan, 1)
+        for single in rows:
+            piecewise = apply(plan, piecewise, Events.from_rows(plan, [single]))
+        same_record(plan, once, piecewise, values=False)
+        for records in (once, piecewise):
+            assert_equals_oracle(world.spec, plan, records, 0, applied, clock_of(applied))
+
+
+@given(worlds(duplicates=False), st.lists(st.integers(0, 2), min_size=40, max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_merging_any_three_parts_in_any_order_is_folding_them_together(world: World, part_of: list[int]) -> None:
+    plan = compile_plan(world.spec)
+    for user in {str(a.event["user_id"]) for a in world.arrivals if a.event}:
+        applied, rows = applied_rows(plan, world, user)
+        if not rows:
+            continue
+        a, b, c = (lift_one(plan, [r for r, p in zip(rows, part_of, strict=False) if p == part]) for part in range(3))
+        whole = lift_one(plan, rows)
+        left = merge(plan, merge(plan, a, b), c)
+        right = merge(plan, a, merge(plan, b, c))
+        swapped = merge(plan, c, merge(plan, b, a))
+        for merged in (left, right, swapped):
+            same_record(plan, whole, merged, values=False)
+            for at_us in reading_times(world.spec, clock_of(applied), max(e.time_us for e in applied)):
+                assert_equals_oracle(world.spec, plan, merged, 0, applied, at_us)
+
+
+def lift_one(plan: Plan, rows: Sequence[EventRow]) -> Records:
+    """Return the record of one user's rows; an empty record for none."""
+    if not rows:
+        return Records.empty(plan, 1)
+    return merge(plan, Records.empty(plan, 1), lift(plan, Events.from_rows(plan, list(rows))))
+
+
+def test_the_comparison_itself_notices_a_missing_event() -> None:
+    loaded, plan = spec_of(), plan_of()
+    events = [event(T0 + i * S) for i in range(3)]
+    applied = oracle.replay(loaded.spec, [oracle.Arrival(e) for e in events]).applied["u"]
+    assert_equals_oracle(loaded, plan, record_of(plan, events), 0, applied, T0 + S)
+    with pytest.raises(AssertionError, match="all_count_1h"):
+        assert_equals_oracle(loaded, plan, record_of(plan, events[1:]), 0, applied, T0 + S)

@@ -1,0 +1,165 @@
+"""Hypothesis strategies: specs of every shape, and users' events that aim at the edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.trying import T0, D, H, M, S, event, spec_of
+from user_state.durations import parse_duration_us
+from user_state.oracle import Arrival
+from user_state.spec import LoadedSpec
+
+WINDOWS = ("48s", "90s", "10m", "1h", "5h", "1d", "3d", "lifetime")
+TILES = {"90s": "30s", "10m": "5s", "1h": "1m", "1d": "1h", "3d": "1d"}
+"""Widths a spec may ask for instead of the default ones; all of them divide one another."""
+MOMENTS = ("variance", "stddev", "skew", "kurtosis")
+WINDOWED = ("count", "sum", "mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean", "last_k")
+NUMERIC = {"sum", "mean", "min", "max", *MOMENTS, "decayed_sum"}
+ACTIONS = ("view", "like", "skip", "sh\u00e4re \U0001f389")
+ITEMS = (None, "a", "b", "c\u0000", "\u6f22", "")
+USERS = ("u", "v", "{w}%")
+TAME = st.one_of(st.none(), st.integers(-1000, 1000).map(lambda tenths: tenths / 10))
+"""Values whose fourth powers neither overflow nor drown one another."""
+VALUES = st.one_of(
+    st.none(), st.sampled_from([0.0, -0.0, 1.0, -2.5, 1e300, -1e300, 5e-324, 0.1]), st.floats(-1e6, 1e6, width=32)
+)
+AMOUNTS = st.one_of(st.none(), st.sampled_from([0, 1, -1, 2**63 - 1, -(2**63) + 1]), st.integers(-1000, 1000))
+WHERES = st.fixed_dictionaries(
+    {},
+    optional={
+        "action": st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=2, unique=True),
+        "item_id": st.just("a"),
+        "bought": st.booleans(),
+        "amount": st.lists(st.sampled_from([0, 1, -1, 2**63 - 1]), min_size=1, max_size=2, unique=True),
+        "value": st.sampled_from([[1.0], [0.0, -2.5], 0.1]),
+    },
+)
+
+
+@st.composite
+def features(draw: st.DrawFn) -> dict[str, Any]:
+    aggregates = draw(
+        st.lists(st.sampled_from([*WINDOWED, "decayed_count", "decayed_sum"]), min_size=1, max_size=5, unique=True)
+    )
+    made: dict[str, Any] = {"aggregate": aggregates, "where": draw(WHERES)}
+    if set(aggregates) & set(WINDOWED):
+        made["windows"] = draw(st.lists(st.sampled_from(WINDOWS), min_size=1, max_size=4, unique=True))
+    if set(aggregates) - set(WINDOWED):
+        made["half_life"] = draw(st.lists(st.sampled_from(["1m", "1h", "7d"]), min_size=1, max_size=2, unique=True))
+    if set(aggregates) & NUMERIC:
+        made["of"] = draw(st.sampled_from(["value", "amount"]))
+    elif "last_k" in aggregates:
+        made["of"] = draw(st.sampled_from(["value", "amount", "item_id", "bought", "event_time"]))
+    if "last_k" in aggregates:
+        made["k"] = draw(st.integers(1, 5))
+    if draw(st.booleans()):
+        made["default"] = draw(st.sampled_from([0.0, -1.0]))
+    return made
+
+
+SEQUENCES = st.fixed_dictionaries(
+    {
+        "fields": st.lists(
+            st.sampled_from(["item_id", "action", "event_time", "value", "amount", "bought"]),
+            min_size=1,
+            max_size=4,
+            unique=True,
+        ),
+        "last": st.integers(1, 6),
+        "where": WHERES,
+    },
+    optional={"within": st.sampled_from(["1s", "90s", "1h", "2d"])},
+)
+EMBEDDINGS = st.fixed_dictionaries(
+    {
+        "kind": st.just("decayed_mean"),
+        "of": st.just("item_id"),
+        "dimensions": st.sampled_from([1, 3, 64, 65]),
+        "half_life": st.lists(st.sampled_from(["1s", "10m", "1h", "7d"]), min_size=1, max_size=2, unique=True),
+    },
+    optional={
+        "weights": st.dictionaries(
+            st.sampled_from(ACTIONS), st.sampled_from([1.0, 3.0, -1.0, -0.5, 1e6, 1e-3]), min_size=1
+        )
+    },
+)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> LoadedSpec:
+    """A spec with up to four features, two sequences and two embeddings, at least one output in all."""
+    parts: dict[str, Any] = {}
+    wanted = draw(st.integers(1, 7))
+    if wanted & 1:
+        parts["features"] = {f"f{i}": f for i, f in enumerate(draw(st.lists(features(), min_size=1, max_size=4)))}
+    if wanted & 2:
+        parts["sequences"] = {f"s{i}": s for i, s in enumerate(draw(st.lists(SEQUENCES, min_size=1, max_size=2)))}
+    if wanted & 4:
+        parts["embeddings"] = {f"v{i}": e for i, e in enumerate(draw(st.lists(EMBEDDINGS, min_size=1, max_size=2)))}
+    used = {window for feature in parts.get("features", {}).values() for window in feature.get("windows", ())}
+    parts["tiles"] = {w: width for w, width in TILES.items() if w in used and draw(st.booleans())}
+    parts["max_clock_skew"] = draw(st.sampled_from(["1s", "1m", "10m"]))
+    parts["allowed_lateness"] = draw(st.sampled_from(["10m", "1h", "2d"]))
+    return spec_of(**parts)
+
+
+@dataclass(frozen=True)
+class World:
+    """A spec and what arrived, in order."""
+
+    spec: LoadedSpec
+    arrivals: list[Arrival]
+
+
+@st.composite
+def event_times(draw: st.DrawFn) -> int:
+    """A time in microseconds, most often on, just before or just after the edge of a tile."""
+    unit = draw(st.sampled_from([S, 10 * S, M, 10 * M, H, 12 * H, D]))
+    edge = T0 + unit * draw(st.integers(0, 8))
+    return edge + draw(st.sampled_from([0, 0, -1, 1, S, -S, S - 1, 123_456]))
+
+
+@st.composite
+def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True) -> World:
+    """A spec and up to `most` messages of three users: late, early, tied, repeated, on the edge of being refused."""
+    loaded = draw(specs())
+    lateness_us, skew_us = loaded.spec.allowed_lateness, loaded.spec.max_clock_skew
+    delays = st.sampled_from(
+        [0, 0, 0, 0, S, M, -S, -skew_us, -skew_us - 1, lateness_us, lateness_us + 1, lateness_us // 2]
+    )
+    with_moments = any(set(MOMENTS) & set(feature.aggregate) for feature in loaded.spec.features.values())
+    values, amounts = (TAME, st.integers(-1000, 1000)) if with_moments else (VALUES, AMOUNTS)
+    arrivals: list[Arrival] = []
+    for number in range(draw(st.integers(1, most))):
+        if duplicates and arrivals and draw(st.integers(0, 6)) == 0:
+            copied = draw(st.sampled_from(arrivals))
+            arrivals.append(Arrival(copied.event, (copied.published_us or 0) + draw(st.sampled_from([0, S, H]))))
+            continue
+        time_us = draw(event_times())
+        made = event(
+            time_us,
+            draw(st.sampled_from(USERS)),
+            f"id{number}",
+            action=draw(st.sampled_from(ACTIONS)),
+            item_id=draw(st.sampled_from(ITEMS)),
+            value=draw(values),
+            amount=draw(amounts),
+            bought=draw(st.sampled_from([None, True, False])),
+        )
+        arrivals.append(Arrival(made, time_us + draw(delays)))
+    return World(loaded, arrivals)
+
+
+def reading_times(loaded: LoadedSpec, clock_us: int, last_event_us: int) -> list[int]:
+    """Return moments at which everything must be right: from `max_clock_skew` before the clock to long after."""
+    earliest = clock_us - loaded.spec.max_clock_skew
+    times = {earliest, clock_us, max(earliest, last_event_us), max(earliest, last_event_us + 1), clock_us + 50 * D}
+    for feature in loaded.spec.features.values():
+        for window in feature.windows:
+            if window != "lifetime":
+                leaving = last_event_us + parse_duration_us(window)
+                times |= {max(earliest, leaving), max(earliest, leaving + 1), max(earliest, leaving - M)}
+    return sorted(times)
