@@ -8,6 +8,7 @@ import xxhash
 from tests.trying import T0, H, M, S, again, batch, event, plan_of, record_of
 from user_state.core.reading import features
 from user_state.core.records import Records, apply
+from user_state.errors import SpecError
 
 RECENT = {"recent": {"fields": ["item_id", "event_time"], "last": 3}}
 
@@ -106,9 +107,15 @@ def test_any_number_of_distinct_strings_is_stored(distinct):
     assert items(plan, records, T0 + H) == [e["item_id"] for e in reversed(made)]
 
 
-def test_more_distinct_strings_than_sixteen_bits_can_name_are_stored_or_refused_by_the_spec():
-    """A record that folds must also encode: 70,000 strings are within what five sequences of 10,000 may hold."""
-    sequences = {f"s{i}": {"fields": ["item_id", "action"], "last": 10_000, "where": {"amount": i}} for i in range(5)}
-    plan = plan_of(sequences=sequences)
-    made = [event(T0 + i, item_id=f"i{i}", action=f"a{i}", amount=i % 5) for i in range(35_000)]
-    assert len(again(plan, record_of(plan, made)).pool) == 70_000
+def test_as_many_distinct_strings_as_a_spec_may_ask_for_are_stored_and_more_are_refused():
+    """A record that folds must also encode, and a dictionary numbers its strings in two bytes."""
+    sequences = {
+        f"s{i}": {"fields": ["item_id", "action", "value"], "last": last, "where": {"amount": i}}
+        for i, last in enumerate((10_000, 10_000, 10_000, 2767))
+    }
+    plan = plan_of(sequences={**sequences, "one": {"fields": ["item_id"], "last": 1, "where": {"amount": 4}}})
+    kept = [i for i, sequence in enumerate(sequences.values()) for _ in range(sequence["last"])] + [4]
+    made = [event(T0 + n, item_id=f"i{n}", action=f"a{n}", amount=amount) for n, amount in enumerate(kept)]
+    assert len(again(plan, record_of(plan, made)).pool) == 65_535
+    with pytest.raises(SpecError, match=r"at most 65535 strings a user .* got 65536 with this one"):
+        plan_of(sequences={**sequences, "two": {"fields": ["item_id"], "last": 2}})

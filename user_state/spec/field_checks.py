@@ -16,6 +16,8 @@ from user_state.spec.model import NUMERIC_AGGREGATIONS, Embedding
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
 from user_state.spec.yaml_document import QUOTE, Document
 
+MAX_STRINGS = 65_535
+"""How many strings a record can hold: its dictionary numbers them in two bytes."""
 _USABLE = ("string", "float", "int", "bool")
 _NUMERIC = ("float", "int")
 _IN_WORDS = {"string": "text", "float": "a number", "int": "a whole number", "bool": "true or false"}
@@ -48,6 +50,25 @@ class _FieldChecks:
             yield from self.where((*path, "where"))
         for name, embedding in self.document.entries("embeddings"):
             yield from self.embedding(("embeddings", name), embedding)
+        yield from self.dictionary()
+
+    def dictionary(self) -> Iterator[Problem]:
+        """Yield a problem for the first entry with which a record could hold more strings than it can number."""
+        held = 0
+        for section, size, fields in (("features", "k", "of"), ("sequences", "last", "fields")):
+            for name, entry in self.document.entries(section):
+                kept = entry.get(size)
+                named = [field for _, field in self.document.items((section, name, fields))] if fields in entry else []
+                texts = [f for f in named if isinstance(f, str) and self.is_text(f)]
+                if isinstance(kept, int) and texts:
+                    held += kept * len(texts)
+                    if held > MAX_STRINGS:
+                        text = f"expected at most {MAX_STRINGS} strings a user in all sequences and last_k together"
+                        yield self.document.problem((section, name, size), f"{text}, got {held} with this one")
+                        return
+
+    def is_text(self, name: str) -> bool:
+        return name in self.schema.fields and self.schema.fields[name].kind == "string"
 
     def events(self) -> Iterator[Problem]:
         events = self.document.mapping("events")
