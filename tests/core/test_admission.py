@@ -134,10 +134,10 @@ def test_a_batch_judged_at_once_is_judged_as_one_by_one(seed, size):
     events, published_us = [], []
     for n in range(400):
         if events and rng.random() < 0.25:
-            events.append(events[rng.integers(len(events))])
+            events.append(events[-int(rng.integers(1, min(len(events), 20) + 1))])
         else:
-            events.append(event(T0 + int(rng.integers(0, 150)) * M, event_id=f"e{n}"))
-        published_us.append(events[-1]["event_time"] + int(rng.choice([0, 0, M, -M, -M - 1, H, H + 1, 30 * M])))
+            events.append(event(T0 + (n // 4 + int(rng.integers(0, 50))) * M, event_id=f"e{n}"))
+        published_us.append(events[-1]["event_time"] + int(rng.choice([0] * 12 + [M, -M, -M - 1, H, H + 1, 30 * M])))
     folded = batch(plan, events, published_us)
     one_by_one, batched = Judge(plan), Judge(plan)
     expected = [one_by_one.judge(folded.take(np.array([i])))[0] for i in range(len(events))]
