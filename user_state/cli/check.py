@@ -15,8 +15,7 @@ from user_state.costs import expected_bytes
 from user_state.durations import SECOND_US, format_duration
 from user_state.spec import load_spec
 
-TABLE_WIDTH = 120
-"""Narrower than this the table would cut names off; a terminal wraps instead."""
+WIDEST_TABLE = 1000
 
 
 def check(spec: Annotated[Path, typer.Argument(help="The spec file.", show_default=False)]) -> None:
@@ -26,13 +25,17 @@ def check(spec: Annotated[Path, typer.Argument(help="The spec file.", show_defau
     """
     loaded = load_spec(spec)
     plan = compile_plan(loaded)
-    console = Console(width=max(Console().width, TABLE_WIDTH))
+    console = Console()
+    table = outputs_table(plan)
+    # Wider than the terminal rather than cut: names are there to be copied, and a terminal wraps.
+    widest = console.options.update(max_width=WIDEST_TABLE)
+    console.width = max(console.width, console.measure(table, options=widest).maximum)
     console.print(
         f"{spec}: ok. {len(plan.scalars)} features, {len(plan.lists) + len(plan.sequences)} sequences,"
         f" {len(plan.embeddings)} embeddings of events of {loaded.schema.name}\n",
         highlight=False,
     )
-    console.print(outputs_table(plan))
+    console.print(table)
     cost = expected_bytes(plan)
     console.print(
         f"\nexpected bytes a user, keys included:"

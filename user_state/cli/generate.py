@@ -40,8 +40,8 @@ def generate(
     exact to the message, and no message has two: with --events 20000 --late 0.05, 1000 messages are late.
 
     Events are written as plain Avro (avro/interaction.avsc). With --corrupt, messages are written as they would
-    stand on the wire, in envelopes (avro/message.avsc), since what is corrupt is no event. `run`, `publish` and
-    `demo` read both.
+    stand on the wire, in envelopes (avro/message.avsc), since what is corrupt is no event. `run` and
+    `publish` read both.
 
     Example: user-state generate --users 500 --events 20000 --seed 7 --out traffic.avro --span 2d --late 0.05
     """
