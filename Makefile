@@ -40,8 +40,9 @@ bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.pipeline --quick
 	@$(BIN)/python -m bench.serving --quick
 
-docs: $(VENV)/dev.stamp ## write docs/cli.md anew
+docs: $(VENV)/dev.stamp ## write docs/cli.md and docs/record.md anew
 	@$(BIN)/python docs/generate_cli.py
+	@$(BIN)/python docs/generate_record.py
 
 pins: ## resolve all dependencies anew, into requirements*.txt
 	@PYTHON=$(PYTHON) .ci/pin

@@ -1,0 +1,60 @@
+"""Writes docs/record.md: what stands in Redis, to the byte, from the docstrings of the code that packs it: `make docs`.
+
+    python docs/generate_record.py
+
+A test compares the file with what this gives.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = Path(__file__).parent / "record.md"
+SECTIONS = (
+    ("Keys", "user_state/store/keys.py"),
+    ("The outer record", "user_state/codec/record.py"),
+    ("What the packed columns have in common", "user_state/codec/columns.py"),
+    ("strings", "user_state/codec/strings.py"),
+    ("tiles", "user_state/codec/tiles.py"),
+    ("logs", "user_state/codec/logs.py"),
+    ("decays", "user_state/codec/decays.py"),
+    ("vectors", "user_state/codec/vectors.py"),
+    ("Remembered ids", "user_state/codec/seen.py"),
+    ("Records of a changed spec", "user_state/codec/adopt.py"),
+)
+HEAD = """\
+# What stands in Redis
+
+Written by `make docs` from the code that packs it; `avro/user_state.avsc` is the schema of the outer record.
+
+Two string keys a user, which change together in one Lua script (`user_state/store/replace.lua`) and expire together,
+and one hash a spec with its **layouts**. A layout lists what a record holds, in order: tracks, logs, decays and
+vectors, each with the text of its definition (filter, field, half-lives). A record names its layout by fingerprint
+(BLAKE2b of the layout's JSON, 8 bytes), so that a record made under an older spec can still be read: a part whose
+definition is the same is kept, a new one starts empty, one that is gone is dropped when the record is next written.
+
+The **version**, bytes 10 to 17 of a record, is what a compare-and-set compares: the count of writes, 4 bytes
+big-endian, and 4 random bytes. Expiry is `retention` after the user's last event, set with each write (`PXAT`).
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    parts = [HEAD]
+    for title, path in SECTIONS:
+        text = ast.get_docstring(ast.parse((ROOT / path).read_text()))
+        if text is None:
+            raise ValueError(f"expected {path} to open with the layout it packs, got no docstring")
+        parts.append(f"\n## {title}\n\n`{path}`\n\n```text\n{text.strip()}\n```\n")
+    return "".join(parts)
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Reference pages say what the code says, and leave nothing out."""
+
+import re
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import get_args
+
+import pytest
+import typer
+
+from user_state.cli.main import app
+from user_state.spec.model import AGGREGATIONS, Embedding, Events, Feature, Sequence, Spec
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), *(ROOT / "deploy").glob("*.md")]
+
+
+def _script(name: str) -> ModuleType:
+    found = spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert found is not None
+    assert found.loader is not None
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_commands_is_up_to_date() -> None:
+    script = _script("generate_cli")
+    assert script.PAGE.read_text() == script.reference(app()), "run `make docs`"
+
+
+def test_the_page_of_the_record_is_up_to_date() -> None:
+    script = _script("generate_record")
+    assert script.PAGE.read_text() == script.page(), "run `make docs`"
+
+
+def test_a_command_without_help_is_refused() -> None:
+    cli = app()
+    cli.command("secret")(lambda: None)
+    with pytest.raises(ValueError, match="`user-state secret` to have a docstring"):
+        _script("generate_cli").reference(cli)
+
+
+def test_an_option_without_help_is_refused() -> None:
+    def command(level: int = 1) -> None:
+        """Say nothing of the option."""
+
+    cli: typer.Typer = app()
+    cli.command("half-said")(command)
+    with pytest.raises(ValueError, match="`user-state half-said` to say what level is"):
+        _script("generate_cli").reference(cli)
+
+
+@pytest.mark.parametrize("model", [Spec, Events, Feature, Sequence, Embedding])
+def test_every_key_of_the_spec_is_documented(model: type[Spec]) -> None:
+    documented = re.findall(r"^\| `(\w+)`", (ROOT / "docs/spec.md").read_text(), re.MULTILINE)
+    assert {field.alias or name for name, field in model.model_fields.items()} <= set(documented)
+
+
+def test_every_aggregation_and_embedding_is_documented() -> None:
+    text = (ROOT / "docs/spec.md").read_text()
+    kinds = get_args(Embedding.model_fields["kind"].annotation)
+    assert kinds
+    assert [name for name in (*AGGREGATIONS, *kinds) if f"`{name}`" not in text] == []
+
+
+def test_links_lead_somewhere() -> None:
+    links = [(page, target) for page in PAGES for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
+    assert len(links) > 5
+    assert [f"{page.name}: {target}" for page, target in links if not (page.parent / target).exists()] == []
