@@ -11,9 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from user_state.codec.columns import column, need
 from user_state.core.vectors import DecayedSums
+
+REST_UNITS = 65_536
+REST_LIMIT = 32_767
+"""One less than half a distance, so that a sum never lies as near to another f4."""
 
 
 def unpack_vectors(blobs: Sequence[bytes], shapes: Sequence[tuple[int, int]]) -> tuple[DecayedSums, ...]:
@@ -25,6 +30,7 @@ def unpack_vectors(blobs: Sequence[bytes], shapes: Sequence[tuple[int, int]]) ->
         times: list[bytes] = []
         weights: list[bytes] = []
         sums: list[bytes] = []
+        rests: list[bytes] = []
         for user, blob in enumerate(blobs):
             at = at_of[user]
             present = blob[at : at + 1]
@@ -35,12 +41,13 @@ def unpack_vectors(blobs: Sequence[bytes], shapes: Sequence[tuple[int, int]]) ->
                 times.append(blob[at : (at := at + 8)])
                 weights.append(blob[at : (at := at + 8 * half_lives)])
                 sums.append(blob[at : (at := at + 4 * half_lives * dimensions)])
+                rests.append(blob[at : (at := at + 2 * half_lives * dimensions)])
                 need(len(blob) >= at, "vectors are cut off")
             at_of[user] = at
         part = DecayedSums.empty(len(blobs), half_lives, dimensions)
         part.time_us[users] = column(times, "<i8")
         part.weight[users] = column(weights, "<f8").reshape(-1, half_lives)
-        part.sums[users] = column(sums, "<f4").reshape(-1, half_lives, dimensions)
+        part.sums[users] = _joined(column(sums, "<f4"), column(rests, "<i2")).reshape(-1, half_lives, dimensions)
         need(bool((part.time_us[users] > 0).all()), "vectors have no reference time")
         need(bool(np.isfinite(part.weight).all() and np.isfinite(part.sums).all()), "vectors are not finite")
         parts.append(part)
@@ -52,10 +59,11 @@ def pack_vectors(vectors: Sequence[DecayedSums], users: int) -> list[bytes]:
     """Return each user's packed decayed sums."""
     parts: list[list[bytes]] = [[] for _ in range(users)]
     for part in vectors:
-        weight_size, sum_size = 8 * part.weight.shape[1], 4 * part.sums.shape[1] * part.sums.shape[2]
+        weight_size, components = 8 * part.weight.shape[1], part.sums.shape[1] * part.sums.shape[2]
+        rounded, rest = _split(part.sums)
         times = part.time_us.astype("<i8").tobytes()
         weights: bytes = part.weight.astype("<f8").tobytes()
-        sums: bytes = part.sums.astype("<f4").tobytes()
+        sums, rests = rounded.astype("<f4").tobytes(), rest.astype("<i2").tobytes()
         for user, present in enumerate((part.time_us > 0).tolist()):
             if not present:
                 parts[user].append(b"\0")
@@ -64,6 +72,22 @@ def pack_vectors(vectors: Sequence[DecayedSums], users: int) -> list[bytes]:
                 b"\1",
                 times[8 * user : 8 * user + 8],
                 weights[weight_size * user : weight_size * (user + 1)],
-                sums[sum_size * user : sum_size * (user + 1)],
+                sums[4 * components * user : 4 * components * (user + 1)],
+                rests[2 * components * user : 2 * components * (user + 1)],
             )
     return [b"".join(part) for part in parts]
+
+
+def _split(sums: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Return (sums as f4, what that rounds away in units)."""
+    rounded = sums.astype(np.float32)
+    rest = np.rint((sums - rounded) / np.spacing(np.abs(rounded)).astype(np.float64) * REST_UNITS)
+    return rounded, np.clip(rest, -REST_LIMIT, REST_LIMIT)
+
+
+def _joined(rounded: npt.NDArray[np.float32], rest: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+    # Bytes that are no sums may hold anything; the caller refuses what is not finite.
+    with np.errstate(all="ignore"):
+        distance = np.spacing(np.abs(rounded)).astype(np.float64)
+        joined: npt.NDArray[np.float64] = rounded + rest * (distance / REST_UNITS)
+    return joined

@@ -38,7 +38,7 @@ class DecayedSums:
 
     time_us: I64
     weight: F64
-    sums: F32
+    sums: F64
 
     @classmethod
     def empty(cls, users: int, half_lives: int, dimensions: int) -> DecayedSums:
@@ -46,7 +46,7 @@ class DecayedSums:
         return cls(
             np.zeros(users, np.int64),
             np.zeros((users, half_lives)),
-            np.zeros((users, half_lives, dimensions), np.float32),
+            np.zeros((users, half_lives, dimensions)),
         )
 
 
@@ -78,7 +78,6 @@ def lift_vectors(plan: Plan, vectors: Vectors, events: Events) -> DecayedSums:
     for position, half_life_us in enumerate(vectors.half_lives_us):
         share = weight * np.exp2(-age_us / half_life_us)
         lifted.weight[user[heads], position] = np.add.reduceat(np.abs(share), heads)
-        # Summed in float64, rounded once.
         lifted.sums[user[heads], position] = np.add.reduceat(share[:, None] * direction, heads, axis=0)
     return lifted
 
@@ -89,7 +88,7 @@ def join_vectors(vectors: Vectors, a: DecayedSums, b: DecayedSums) -> DecayedSum
     half_lives = np.array(vectors.half_lives_us, np.float64)
     keep_a, keep_b = (np.exp2(-((time_us - part.time_us)[:, None] / half_lives)) for part in (a, b))
     sums = keep_a[:, :, None] * a.sums + keep_b[:, :, None] * b.sums
-    return DecayedSums(time_us, keep_a * a.weight + keep_b * b.weight, sums.astype(np.float32))
+    return DecayedSums(time_us, keep_a * a.weight + keep_b * b.weight, sums)
 
 
 def mean_vectors(part: DecayedSums, position: int) -> F32:
