@@ -38,12 +38,11 @@ def run_streaming(
     Raises:
         UserStateError: the settings cannot be used, or the store refused for good.
     """
-    options = beam_options(beam_arguments)
+    pipeline = new_pipeline(beam_options(beam_arguments))
     check_settings(spec, settings)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     drain.reset()
     tally.reset()
-    pipeline = beam.Pipeline(options=options)
     build(pipeline, spec, settings)
     console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.", markup=False)
     with draining_on_signals(console), reporting(console, stop_when_idle_s):
@@ -75,6 +74,18 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
     # Nothing that is pickled lives in __main__.
     options.view_as(SetupOptions).save_main_session = False
     return options
+
+
+def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
+    """Return an empty pipeline.
+
+    Raises:
+        InputError: there is no such runner, or it refuses the options.
+    """
+    try:
+        return beam.Pipeline(options=options)
+    except (ValueError, ImportError, AttributeError) as exc:
+        raise InputError(f"expected options that Apache Beam accepts: {exc}") from exc
 
 
 def _all_option_names(arguments: Sequence[str]) -> tuple[Any, list[str]]:

@@ -104,13 +104,13 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> None:
         )
     if settings.dead_letters.startswith(PUBSUB):
         check_topic(settings.dead_letters)
-    else:
-        _check_folder(settings.dead_letters)
     store = open_store(spec, settings)
     try:
         store.check()
     finally:
         store.close()
+    if not settings.dead_letters.startswith(PUBSUB):
+        _check_folder(settings.dead_letters)  # last, since it makes the folder
 
 
 def _check_folder(folder: str) -> None:
