@@ -10,10 +10,11 @@ Timeouts are finite. Passwords never appear in messages.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -57,12 +58,18 @@ def masked(url: str) -> str:
 
     >>> masked("redis://app:secret@cache:6379/0")
     'redis://app:***@cache:6379/0'
+    >>> masked("redis://:pass/word@cache:6379"), masked("redis://cache:6379?password=secret&db=1")
+    ('redis://:***@cache:6379', 'redis://cache:6379?password=***&db=1')
     """
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    credentials, host = parts.netloc.rsplit("@", 1)
-    return urlunsplit(parts._replace(netloc=f"{credentials.split(':', 1)[0]}:***@{host}"))
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return re.sub(r".*@", "***@", url)
+    # By hand: in a URL whose password holds an unescaped / or #, urlsplit would not find the password.
+    credentials, at, host = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    if at and colon:
+        rest = f"{user}:***@{host}"
+    return re.sub(r"(?<=password=)[^&]*", "***", f"{scheme}{separator}{rest}")
 
 
 def connect(url: str, timeout_s: float) -> Any:
@@ -87,7 +94,11 @@ def connect(url: str, timeout_s: float) -> Any:
                 return RedisCluster.from_url(url.replace("-cluster", "", 1), **options)
         return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
     except ValueError as exc:
-        raise InputError(f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r}: {exc}") from exc
+        # Without what was raised: it may quote a part of the password.
+        raise InputError(
+            f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r};"
+            " special characters of a password are written %2F for /, %23 for #, and so on"
+        ) from exc
 
 
 @contextmanager
