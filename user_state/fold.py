@@ -90,6 +90,7 @@ class Folder:
         """
         events = Events.from_rows(self._plan, rows)
         report = FoldReport(np.full(len(events), -1, np.int8))
+        self._unanswered.clear()  # attempts of a fold that gave up
         todo = np.arange(len(events))
         while len(todo):
             try:
@@ -98,7 +99,6 @@ class Folder:
                 # What is cached may be what the server has just lost.
                 self._recent.clear()
                 if on_unavailable is None:
-                    self._unanswered.clear()
                     raise
                 on_unavailable(exc)
         return report
@@ -107,7 +107,7 @@ class Folder:
         """Try to fold the events at `todo`; return those that met a conflict."""
         chosen, part = _only_their_users(events, todo)
         stored = self._read(part.users)
-        settled = self._settle_unanswered(part, stored)
+        settled = self._settled_attempts(part, stored)
         records, seen, broken = self._decode(part.users, stored)
         verdict = admit(self._plan, records, seen, part)
         outcome = verdict.outcome
@@ -115,13 +115,18 @@ class Folder:
             outcome[part.user == user] = Outcome.BAD_RECORD
             report.bad_records[part.users[user]] = reason
         report.shortened += verdict.shortened
+        writes_before = report.writes
         conflicted = self._write(part, records, verdict, stored, report)
+        if report.writes == writes_before and (outcome == Outcome.DUPLICATE).any():
+            # What was found may have been written by somebody, or by us, who never heard that it is durable.
+            self._store.confirm()
         done = ~np.isin(part.user, conflicted)
         report.outcome[chosen[done]] = outcome[done]
         for user, attempt in settled.items():
             # Found written by an attempt whose answer was lost: what that attempt meant is what happened.
             mine = part.user == user
             report.outcome[chosen[mine]] = attempt.outcome
+            del self._unanswered[part.users[user]]
         return chosen[~done]
 
     def _read(self, users: Sequence[str]) -> list[Stored]:
@@ -132,10 +137,11 @@ class Folder:
                 held[index] = stored
         return [stored for stored in held if stored is not None]
 
-    def _settle_unanswered(self, part: Events, stored: Sequence[Stored]) -> dict[int, _Attempt]:
+    def _settled_attempts(self, part: Events, stored: Sequence[Stored]) -> dict[int, _Attempt]:
+        """Return the attempts that turn out to have been written, by user."""
         settled = {}
         for index, (user, found) in enumerate(zip(part.users, stored, strict=True)):
-            attempt = self._unanswered.pop(user, None)
+            attempt = self._unanswered.get(user)
             if attempt is not None and version_of(found.record) == attempt.version:
                 settled[index] = attempt
         return settled

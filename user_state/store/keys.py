@@ -3,6 +3,7 @@
     {name}:{{user}}:state    the record
     {name}:{{user}}:seen     the remembered event ids
     {name}:layouts           hash: layout fingerprint -> layout as JSON
+    {name}:fence             nothing: written for a moment, to wait until all written before it is durable
 
 The braces around the user are Redis Cluster's hash tag: a user's two keys lie in one slot and can change together.
 Braces inside a user id would move the tag, so they are percent-escaped, and so is the percent sign.
@@ -28,6 +29,11 @@ def seen_key(name: str, user: str) -> str:
 def layouts_key(name: str) -> str:
     """Return the key of the hash of layouts."""
     return f"{name}:layouts"
+
+
+def fence_key(name: str) -> str:
+    """Return the key that is written to wait for what was written before."""
+    return f"{name}:fence"
 
 
 def _escape(user: str) -> str:

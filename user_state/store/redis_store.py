@@ -16,12 +16,13 @@ from redis.exceptions import NoScriptError, RedisError
 from user_state.core.plan import Layout
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.store.connection import connect, masked, translate_response, translated
-from user_state.store.keys import layouts_key, record_key, seen_key
+from user_state.store.keys import fence_key, layouts_key, record_key, seen_key
 from user_state.store.store import Replacement, Stored
 
 Durability = Literal["none", "fsync", "replica"]
 SCRIPT = (Path(__file__).parent / "replace.lua").read_text()
 CONFIRM_MS = 5000
+FENCE_MS = 60_000
 
 
 class RedisStateStore:
@@ -96,14 +97,31 @@ class RedisStateStore:
             for r in replacements:
                 keys = (record_key(self._name, r.user), seen_key(self._name, r.user))
                 pipeline.evalsha(self._sha, 2, *keys, r.expected, r.record, r.seen, r.expire_at_ms)
-            if self._durability == "fsync":
-                pipeline.execute_command("WAITAOF", 1, 0, CONFIRM_MS)
-            elif self._durability == "replica":
-                pipeline.execute_command("WAIT", 1, CONFIRM_MS)
+            self._await_durability(pipeline)
             answers: list[Any] = pipeline.execute(raise_on_error=False)
         if self._durability != "none":
             self._check_confirmed(answers.pop())
         return answers
+
+    def confirm(self) -> None:
+        """See `StateStore.confirm`."""
+        if self._durability == "none":
+            return
+        with translated(self._url):
+            pipeline = self._redis.pipeline(transaction=False)
+            # A connection waits for its own last write, so it makes one; whatever was read had been written before.
+            pipeline.set(fence_key(self._name), b"", px=FENCE_MS)
+            self._await_durability(pipeline)
+            written, confirmed = pipeline.execute(raise_on_error=False)
+        if isinstance(written, RedisError):
+            raise translate_response(self._where, written) from written
+        self._check_confirmed(confirmed)
+
+    def _await_durability(self, pipeline: Any) -> None:
+        if self._durability == "fsync":
+            pipeline.execute_command("WAITAOF", 1, 0, CONFIRM_MS)
+        elif self._durability == "replica":
+            pipeline.execute_command("WAIT", 1, CONFIRM_MS)
 
     def _check_confirmed(self, answer: Any) -> None:
         if isinstance(answer, RedisError):

@@ -56,6 +56,14 @@ class StateStore(Protocol):
         """
         ...
 
+    def confirm(self) -> None:
+        """Return when all that has been read is as durable as the store was set up to make it.
+
+        Raises:
+            StoreUnavailable, StoreError: as `replace`.
+        """
+        ...
+
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that was registered, or None.
 
