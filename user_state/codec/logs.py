@@ -103,6 +103,7 @@ def unpack_logs(blobs: Sequence[bytes], kinds: Kinds, dictionary_begins: I64) ->
     age_us = column(low, "<u4").astype(np.int64) | column(high, "<u2").astype(np.int64) << 32
     age_us |= column(top, "<u2").astype(np.int64) << 48
     time_us = newest_us_of[user_of_row] - age_us
+    need(bool(((age_us >= 0) & (time_us >= 0)).all()), "logs have times out of range")
     ties = column(tie, "<u4").astype(np.int64)
     texts = column(codes, "u1").astype(np.int64) | column(high_codes, "u1").astype(np.int64) << 8
     text_slots = _by_slot(texts, rows_of, slots.strings)

@@ -16,6 +16,11 @@ import numpy.typing as npt
 from user_state.codec.columns import column, need
 from user_state.core.vectors import DecayedSums
 
+LARGEST_WEIGHT = 1e30
+"""More than any number of events can weigh, and small enough that nothing made of it overflows."""
+ROUNDED = 1.01
+"""Leaves room for what sums in single precision lose over thousands of folds."""
+
 REST_UNITS = 65_536
 REST_LIMIT = 32_767
 """One less than half a distance, so that a sum never lies as near to another f4."""
@@ -49,7 +54,11 @@ def unpack_vectors(blobs: Sequence[bytes], shapes: Sequence[tuple[int, int]]) ->
         part.weight[users] = column(weights, "<f8").reshape(-1, half_lives)
         part.sums[users] = _joined(column(sums, "<f4"), column(rests, "<i2")).reshape(-1, half_lives, dimensions)
         need(bool((part.time_us[users] > 0).all()), "vectors have no reference time")
-        need(bool(np.isfinite(part.weight).all() and np.isfinite(part.sums).all()), "vectors are not finite")
+        weight = part.weight
+        need(bool(((weight >= 0) & (weight <= LARGEST_WEIGHT)).all()), "vectors have weights out of range")
+        # A sum of vectors of length one is no longer than the sum of their weights; this also tells NaN and infinity.
+        possible = np.abs(part.sums) <= ROUNDED * weight[:, :, None]
+        need(bool(possible.all()), "vectors are longer than their weights")
         parts.append(part)
     need(all(at == len(blob) for at, blob in zip(at_of, blobs, strict=True)), "vectors have bytes left over")
     return tuple(parts)
