@@ -66,14 +66,22 @@ def join_values(kind_of_row: I64, kinds: tuple[str, ...], count: I64, values: F6
             if kind in (LARGEST, TIMES) and mine.any():
                 column = 1 if kind == TIMES else 0
                 joined[column, mine] = np.maximum.reduceat(values[column], heads)[mine]
-        central = np.array([kind in ("variance", "moments") for kind in kinds], np.bool_)[kind_of_row]
+        central, deep = (
+            np.array([kind in having for kind in kinds], np.bool_)[kind_of_row]
+            for having in (("variance", "moments"), ("moments",))
+        )
         if central.any():
-            _add_moments(joined, count, values, heads, central)
+            _add_moments(joined, count, values, heads, central, deep)
     return joined
 
 
-def _add_moments(joined: F64, count: I64, values: F64, heads: I64, central: npt.NDArray[np.bool_]) -> None:
-    """Correct the sums of M2 to M4 in `joined` by how far each row's mean is from its group's."""
+def _add_moments(
+    joined: F64, count: I64, values: F64, heads: I64, central: npt.NDArray[np.bool_], deep: npt.NDArray[np.bool_]
+) -> None:
+    """Correct the sums of M2 to M4 in `joined` by how far each row's mean is from its group's.
+
+    `central` (m,) rows have M2, `deep` (m,) ones M3 and M4 too.
+    """
     group = np.repeat(np.arange(len(heads)), np.diff(np.append(heads, len(count))))
     n_of_group = np.add.reduceat(count, heads)
     n = np.where(central, count, 0).astype(np.float64)
@@ -81,6 +89,7 @@ def _add_moments(joined: F64, count: I64, values: F64, heads: I64, central: npt.
     m2 = values[1]
     joined[1] += np.add.reduceat(n * d * d, heads)
     if values.shape[0] > 2:
+        d = np.where(deep, d, 0.0)
         m3 = values[2]
         joined[2] += np.add.reduceat(3 * d * m2 + n * d**3, heads)
         joined[3] += np.add.reduceat(4 * d * m3 + 6 * d * d * m2 + n * d**4, heads)
