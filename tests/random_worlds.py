@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from tests.trying import T0, D, H, M, S, event, spec_of
@@ -12,6 +13,8 @@ from user_state.durations import parse_duration_us
 from user_state.oracle import Arrival
 from user_state.spec import LoadedSpec
 
+QUICK = settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink])
+"""Without explaining failures, which traces every line and takes minutes."""
 WINDOWS = ("48s", "90s", "10m", "1h", "5h", "1d", "3d", "lifetime")
 TILES = {"90s": "30s", "10m": "5s", "1h": "1m", "1d": "1h", "3d": "1d"}
 """Widths a spec may ask for instead of the default ones; all of them divide one another."""

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.random_worlds import World, reading_times, worlds
+from tests.random_worlds import QUICK, World, reading_times, worlds
 from tests.trying import T0, VERSION, S, event, plan_of, record_of, same_record, spec_of
 from user_state import oracle
 from user_state.codec.record import decode_records, encode_records, open_record
@@ -150,7 +150,7 @@ def applied_rows(plan: Plan, world: World, user: str) -> tuple[list[AppliedEvent
 
 
 @given(worlds(), st.lists(st.integers(0, 40), max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(QUICK, max_examples=200)
 def test_any_stream_in_any_batches_is_judged_and_folded_as_brute_force_says(world: World, cuts: list[int]) -> None:
     plan = compile_plan(world.spec)
     rows = rows_of(world, plan)
@@ -173,7 +173,7 @@ def test_any_stream_in_any_batches_is_judged_and_folded_as_brute_force_says(worl
 
 
 @given(worlds(), st.integers(0, 40))
-@settings(max_examples=100, deadline=None)
+@settings(QUICK, max_examples=100)
 def test_the_stream_sent_twice_equals_once(world: World, cut: int) -> None:
     plan = compile_plan(world.spec)
     rows = rows_of(world, plan)
@@ -187,7 +187,7 @@ def test_the_stream_sent_twice_equals_once(world: World, cut: int) -> None:
 
 
 @given(worlds(duplicates=False), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(QUICK, max_examples=100)
 def test_no_order_of_the_same_events_changes_the_record(world: World, rng: random.Random) -> None:
     plan = compile_plan(world.spec)
     for user in {str(a.event["user_id"]) for a in world.arrivals if a.event}:
@@ -205,7 +205,7 @@ def test_no_order_of_the_same_events_changes_the_record(world: World, rng: rando
 
 
 @given(worlds(duplicates=False), st.lists(st.integers(0, 2), min_size=40, max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(QUICK, max_examples=100)
 def test_merging_any_three_parts_in_any_order_is_folding_them_together(world: World, part_of: list[int]) -> None:
     plan = compile_plan(world.spec)
     for user in {str(a.event["user_id"]) for a in world.arrivals if a.event}:

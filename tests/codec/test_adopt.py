@@ -1,0 +1,186 @@
+"""A changed spec takes over what still has the same definition, starts what is new empty, drops what is gone."""
+
+import pytest
+
+from tests.trying import T0, VERSION, D, H, M, S, batch, event, plan_of, record_of, value_of
+from user_state.codec.adopt import adopt, changes
+from user_state.codec.record import encode_records, open_record
+from user_state.core.plan import Layout
+from user_state.core.reading import features
+from user_state.core.records import apply
+from user_state.errors import CodecError
+from user_state.store.layouts import RecordReader
+
+VIEWS = {"aggregate": "count", "where": {"action": "view"}, "windows": ["1h"]}
+WATCHED = {"aggregate": "sum", "of": "value", "where": {"action": "view"}, "windows": ["1h"]}
+DECAYED = {"aggregate": ["decayed_count"], "half_life": "1h"}
+RECENT = {"fields": ["item_id"], "last": 3}
+TASTE = {"kind": "decayed_mean", "of": "item_id", "dimensions": 8, "half_life": "1h"}
+ALL = {
+    "features": {"views": VIEWS, "watched": WATCHED, "decayed": DECAYED},
+    "sequences": {"recent": RECENT},
+    "embeddings": {"taste": TASTE},
+}
+EVENTS = [event(T0 + n * S, item_id=f"i{n}", value=float(n), amount=n) for n in range(5)]
+
+
+class Registered:
+    """A store's layouts, and how often they were asked for."""
+
+    def __init__(self, *layouts):
+        self.layouts = {layout.fingerprint: layout.to_json() for layout in layouts}
+        self.asked = 0
+
+    def layout(self, fingerprint):
+        self.asked += 1
+        text = self.layouts.get(fingerprint)
+        return None if text is None else Layout.from_json(text)
+
+
+def read_by(new, old, events=EVENTS):
+    """Return the record of `events`, folded and stored under the plan `old`, as the plan `new` reads it."""
+    blob = encode_records(record_of(old, events), old.layout, [VERSION])[0]
+    return RecordReader(new, Registered(old.layout)).decode([blob])
+
+
+def without(section, name):
+    return {**ALL, section: {key: value for key, value in ALL[section].items() if key != name}}
+
+
+def read(plan, records, at_us=T0 + M):
+    found = features(plan, records, at_us)
+    sequences = {name: padded.of_user(0) for name, padded in found.sequences.items()}
+    embeddings = {name: vectors[0].tolist() for name, vectors in found.embeddings.items()}
+    scalars = dict(zip([output.name for output in plan.scalars], found.values[0].tolist(), strict=True))
+    return {**scalars, **sequences, **embeddings}
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [("features", "views"), ("features", "watched"), ("features", "decayed")],
+)
+def test_a_feature_that_is_gone_is_dropped_and_the_rest_stays(section, name):
+    old, new = plan_of(**ALL), plan_of(**without(section, name))
+    before = read(old, record_of(old, EVENTS))
+    after = read(new, read_by(new, old))
+    assert after == {key: value for key, value in before.items() if not key.startswith(name)}
+    started, dropped = changes(new, old.layout)
+    assert (started, len(dropped)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "empty"),
+    [
+        ("features", "views", {"views_count_1h": 0.0}),
+        ("features", "watched", {"watched_sum_1h": 0.0}),
+        ("features", "decayed", {"decayed_decayed_count_1h": 0.0}),
+    ],
+)
+def test_a_feature_that_is_new_starts_empty_and_the_rest_stays(section, name, empty):
+    old, new = plan_of(**without(section, name)), plan_of(**ALL)
+    records = read_by(new, old)
+    assert read(new, records) == {**read(old, record_of(old, EVENTS)), **empty}
+    started, dropped = changes(new, old.layout)
+    assert (len(started), dropped) == (1, [])
+    later = apply(new, records, batch(new, [event(T0 + 10 * S, value=1.0)]))
+    assert read(new, later)[next(iter(empty))] > 0
+
+
+def test_sequences_and_embeddings_come_and_go_with_the_rest():
+    some = plan_of(features=ALL["features"])
+    every = plan_of(**ALL)
+    fewer = read(some, read_by(some, every))
+    assert fewer == read(some, record_of(some, EVENTS))
+    more = read(every, read_by(every, some))
+    assert (more["recent"], more["taste_1h"]) == ({"item_id": []}, [0.0] * 8)
+    assert {name: more[name] for name in fewer} == fewer
+
+
+def test_clock_times_and_count_of_events_stay():
+    old, new = plan_of(**ALL), plan_of()
+    records, adopted = record_of(old, EVENTS), read_by(new, old)
+    for name in ("clock_us", "last_event_us", "horizon_us", "applied"):
+        assert getattr(adopted, name).tolist() == getattr(records, name).tolist()
+
+
+def test_outputs_that_are_renamed_or_reordered_stay():
+    old = plan_of(features={"views": VIEWS, "watched": WATCHED})
+    new = plan_of(features={"seen_for": WATCHED, "looks": VIEWS})
+    assert changes(new, old.layout) == ([], [])
+    assert read(new, read_by(new, old)) == {"seen_for_sum_1h": 10.0, "looks_count_1h": 5.0}
+
+
+def test_a_longer_window_keeps_what_was_kept_and_fills_as_time_passes():
+    old = plan_of(features={"views": VIEWS})
+    new = plan_of(features={"views": {**VIEWS, "windows": ["1h", "1d"]}})
+    history = [event(T0), event(T0 + 3 * H), event(T0 + 3 * H + M)]
+    records = read_by(new, old, history)
+    at_us = T0 + 3 * H + 2 * M
+    assert [value_of(new, records, f"views_count_{w}", at_us) for w in ("1h", "1d")] == [2, 2]
+    later = apply(new, records, batch(new, [event(T0 + 5 * H)]))
+    assert [value_of(new, later, f"views_count_{w}", T0 + 5 * H) for w in ("1h", "1d")] == [1, 3]
+
+
+def test_a_shorter_window_drops_what_it_no_longer_sees():
+    old = plan_of(features={"views": {**VIEWS, "windows": ["1d"]}})
+    new = plan_of(features={"views": {**VIEWS, "windows": ["1h"]}})
+    records = read_by(new, old, [event(T0), event(T0 + 3 * H)])
+    later = apply(new, records, batch(new, [event(T0 + 3 * H)]))
+    assert value_of(new, later, "views_count_1h", T0 + 3 * H) == 2
+    assert later.tiles.count.tolist() == [2]
+
+
+def test_a_field_added_to_a_sequence_is_null_for_what_was_there():
+    old = plan_of(sequences={"recent": RECENT})
+    new = plan_of(sequences={"recent": {"fields": ["amount", "item_id", "value", "action"], "last": 3}})
+    assert read(new, read_by(new, old))["recent"] == {
+        "amount": [None] * 3,
+        "item_id": ["i4", "i3", "i2"],
+        "value": [None] * 3,
+        "action": [None] * 3,
+    }
+
+
+@pytest.mark.parametrize(
+    "changed", [{"half_life": "2h"}, {"dimensions": 16}, {"weights": {"view": 2.0}}, {"of": "action"}]
+)
+def test_an_embedding_that_means_something_else_starts_empty(changed):
+    old = plan_of(embeddings={"taste": TASTE})
+    new = plan_of(embeddings={"taste": {**TASTE, **changed}})
+    assert not features(new, read_by(new, old), T0).embeddings[new.embeddings[0].name].any()
+
+
+def test_records_of_several_layouts_in_one_read_are_each_taken_over_and_layouts_asked_for_once():
+    older, old, new = plan_of(features={"watched": WATCHED}), plan_of(features={"views": VIEWS}), plan_of(**ALL)
+    source = Registered(older.layout, old.layout)
+    reader = RecordReader(new, source)
+    blobs = [encode_records(record_of(plan, EVENTS), plan.layout, [VERSION])[0] for plan in (old, new, older, old)]
+    for _ in range(3):
+        records = reader.decode([blobs[0], None, *blobs[1:]])
+        assert records.applied.tolist() == [5, 0, 5, 5, 5]
+        assert [value_of(new, records, "views_count_1h", T0 + D * 0, u) for u in range(5)] == [5, 0, 5, 0, 5]
+        assert [value_of(new, records, "watched_sum_1h", T0, u) for u in range(5)] == [0, 0, 10, 10, 0]
+    assert source.asked == 2
+
+
+def test_a_layout_nobody_registered_is_named():
+    old, new = plan_of(features={"views": VIEWS}), plan_of()
+    blob = encode_records(record_of(old, EVENTS), old.layout, [VERSION])[0]
+    with pytest.raises(CodecError, match=old.layout.fingerprint.hex()):
+        RecordReader(new, Registered()).decode([blob])
+
+
+def test_a_layout_that_is_not_the_one_its_name_says_is_refused():
+    old, new = plan_of(features={"views": VIEWS}), plan_of(**ALL)
+    blob = encode_records(record_of(old, EVENTS), old.layout, [VERSION])[0]
+    source = Registered(old.layout)
+    source.layouts[old.layout.fingerprint] = plan_of(features={"watched": WATCHED}).layout.to_json()
+    with pytest.raises(CodecError, match="expected layout"):
+        RecordReader(new, source).decode([blob])
+
+
+def test_adopting_ones_own_layout_changes_nothing():
+    plan = plan_of(**ALL)
+    records = record_of(plan, EVENTS)
+    assert read(plan, adopt(plan, records, plan.layout)) == read(plan, records)
+    assert open_record(encode_records(records, plan.layout, [VERSION])[0]).layout == plan.layout.fingerprint
