@@ -137,7 +137,11 @@ class Valkey:
     def _own_every_slot(self) -> None:
         with self.client() as client:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            while b"cluster_state:ok" not in client.execute_command("CLUSTER INFO", NEVER_DECODE=[]):
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+                if time.monotonic() > deadline:
+                    self.stop()
+                    raise RuntimeError("Valkey did not become a cluster")
                 time.sleep(0.05)
 
 
