@@ -17,6 +17,7 @@ from user_state.cli.check import check
 from user_state.cli.convert import convert
 from user_state.cli.generate import generate
 from user_state.cli.get import get
+from user_state.cli.verify import verify
 from user_state.errors import UserStateError
 
 EXIT_USER = 2
@@ -48,7 +49,7 @@ def app() -> typer.Typer:
             command = _not_installed(name)
         settings = _ANY_OPTION if name == "run" else None
         cli.command(name, help=None if command.__doc__ else text, context_settings=settings)(command)
-    for library_command in (get, check, generate, convert):
+    for library_command in (get, check, verify, generate, convert):
         cli.command()(library_command)
     return cli
 

@@ -28,6 +28,7 @@ from redis.exceptions import (
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     RedisError,
     ResponseError,
     TryAgainError,
@@ -118,7 +119,7 @@ def translated(url: str) -> Iterator[None]:
         raise StoreUnavailable(f"{where} is not available: {exc}") from exc
     except ResponseError as exc:
         raise translate_response(where, exc) from exc
-    except (RedisError, OSError) as exc:
+    except (RedisError, RedisClusterException, OSError) as exc:
         raise StoreUnavailable(f"{where} is not available: {exc}") from exc
 
 

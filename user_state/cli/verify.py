@@ -1,0 +1,56 @@
+"""`user-state verify`: is what Redis serves what brute force says of the same events? What a sceptic runs."""
+
+from __future__ import annotations
+
+import glob
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from user_state.cli.get import format_time, parse_time_us
+from user_state.client import UserStateClient
+from user_state.errors import InputError
+from user_state.spec import load_spec
+
+EXIT_DIFFERENT = 1
+SHOWN = 20
+
+
+def verify(
+    *,
+    spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
+    events: Annotated[str, typer.Option(help="An Avro file or glob of all that was ever run.", show_default=False)],
+    redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
+    at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
+) -> None:
+    """Hold every user and feature against brute force over the events; print what differs, worst first.
+
+    Brute force is `user_state.oracle`: plain loops over lists, sharing no code with the pipeline. It judges lateness by
+    the files' publish times and in the files' order. Exits with 1 if anything differs.
+
+    Example: `user-state verify --spec user_state.yaml --events 'traffic/*.avro' --redis redis://localhost:6379`
+    """
+    from user_state import oracle
+    from user_state.events.avro_files import read_arrivals
+    from user_state.verify import verify as compare
+
+    loaded = load_spec(spec)
+    paths = sorted(glob.glob(events, recursive=True))
+    if not paths:
+        raise InputError(f"expected an Avro file or a glob of them, got {events}, which matches no file")
+    at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
+    schema = loaded.schema.original
+    replayed = oracle.replay(loaded.spec, (a for path in paths for a in read_arrivals(path, loaded.spec, schema)))
+    with UserStateClient.from_url(redis, loaded, timeout_s=10) as client:
+        verified = compare(client, loaded, replayed.applied, at_us)
+    typer.echo(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))
+    for difference in verified.differences[:SHOWN]:
+        typer.echo(str(difference))
+    if len(verified.differences) > SHOWN:
+        typer.echo(f"... and {len(verified.differences) - SHOWN:,} more")
+    outcome = "all equal" if not verified.differences else f"{len(verified.differences):,} differ"
+    typer.echo(f"{verified.values:,} values of {verified.users:,} users at {format_time(at_us)}: {outcome}")
+    if verified.differences:
+        raise typer.Exit(EXIT_DIFFERENT)
