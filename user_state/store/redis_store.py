@@ -102,7 +102,7 @@ class RedisStateStore:
             pipeline = self._redis.pipeline(transaction=False)
             for r in replacements:
                 keys = (record_key(self._name, r.user), seen_key(self._name, r.user))
-                # Spelt out: redis-py's own `evalsha` refuses to go to a cluster in a pipeline, though its keys tell where.
+                # Spelt out: in a pipeline to a cluster redis-py refuses its own `evalsha`, though the keys tell where.
                 values = (r.expected, r.record, r.seen, r.expire_at_ms)
                 pipeline.execute_command("EVALSHA", self._sha, 2, *keys, *values)
             self._await_durability(pipeline)
