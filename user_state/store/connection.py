@@ -120,6 +120,8 @@ def translated(url: str) -> Iterator[None]:
     except ResponseError as exc:
         raise translate_response(where, exc) from exc
     except (RedisError, RedisClusterException, OSError) as exc:
+        if isinstance(exc.__cause__, _REFUSED):  # a cluster's client says no more than that it found no node
+            raise StoreError(f"{where} refused us: {exc.__cause__}; check user and password in the URL") from exc
         raise StoreUnavailable(f"{where} is not available: {exc}") from exc
 
 
