@@ -52,7 +52,7 @@ class FoldReport:
 
 @dataclass
 class _Attempt:
-    """A write of which no answer came, by user: the version it would have made, and what it would have meant."""
+    """A write that was not confirmed, by user: the version it would have made, and what it would have meant."""
 
     version: bytes
     outcome: npt.NDArray[np.int8]
@@ -188,12 +188,13 @@ class Folder:
         answers = self._store.replace(replacements)
         conflicted = []
         for user, replacement, replaced in zip(writing.tolist(), replacements, answers, strict=True):
-            del self._unanswered[replacement.user]
             if replaced:
+                del self._unanswered[replacement.user]
                 self._recent.put(replacement.user, Stored(replacement.record, replacement.seen))
                 report.writes += 1
                 report.bytes_written += len(replacement.record) + len(replacement.seen)
             else:
+                # The attempt stays: a client that sent it twice is refused by what it has written itself.
                 self._recent.drop(replacement.user)
                 report.conflicts += 1
                 conflicted.append(user)
