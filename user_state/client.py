@@ -159,10 +159,12 @@ class UserStateClient:
         except CodecError as exc:
             raise self._naming_the_key(keys, blobs, exc) from exc
         finished = features(self._plan, records, at_us)
+        with np.errstate(over="ignore"):  # beyond single precision lies infinity, which is no reason to warn
+            values = finished.values.astype(np.float32)
         return UserStateBatch(
             users=tuple(users),
             names=self._names,
-            values=finished.values.astype(np.float32),
+            values=values,
             present=np.array([blob is not None for blob in blobs], np.bool_),
             as_of_us=at_us,
             last_event_us=records.last_event_us,
