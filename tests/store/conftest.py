@@ -1,0 +1,47 @@
+"""A real Valkey for the store's tests, one for the session and emptied before each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.redis import Valkey, running_valkey
+
+
+@pytest.fixture(scope="session")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with running_valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(_server: Valkey) -> Valkey:
+    with _server.client() as client:
+        client.flushall()
+        client.script_flush()
+        client.config_resetstat()
+    return _server
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A server of the test's own, to be reconfigured or killed."""
+    with running_valkey(tmp_path / "own") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with running_valkey(tmp_path_factory.mktemp("cluster"), cluster=True, appendonly=True) as server:
+        yield server
+
+
+@pytest.fixture
+def cluster(_cluster: Valkey) -> Valkey:
+    """A cluster of one node that owns all slots, with an append-only file; a test leaves it as it was, but for data."""
+    with _cluster.client() as client:
+        client.flushall()
+        client.config_resetstat()
+    return _cluster

@@ -1,0 +1,381 @@
+"""The store against a real Valkey: the compare-and-set, expiry, durability, and every way to be refused."""
+
+import socket
+import threading
+import time
+from contextlib import closing
+
+import pytest
+
+from tests.servers.redis import free_port, running_valkey
+from tests.trying import plan_of
+from user_state.errors import CodecError, InputError, StoreError, StoreUnavailable
+from user_state.store import redis_store
+from user_state.store.keys import layouts_key, record_key, seen_key
+from user_state.store.redis_store import RedisStateStore
+from user_state.store.store import Replacement, Stored
+
+LATER_MS = 4_102_444_800_000
+USERS = ["u", "{", "}", "a{b}c", "%7B", "%", "\u6f22\U0001f389", "with space\n", "\0", "x" * 1024, "{}", "%25"]
+
+
+def record(version: int, body: bytes = b"record") -> bytes:
+    """Return bytes that have the version where a record has it."""
+    return bytes(10) + version.to_bytes(8, "big") + body
+
+
+def version(number: int | None) -> bytes:
+    return b"" if number is None else number.to_bytes(8, "big")
+
+
+def replacement(user="u", expected=None, new=1, seen=b"seen", expire_at_ms=LATER_MS):
+    return Replacement(user, version(expected), record(new), seen, expire_at_ms)
+
+
+@pytest.fixture
+def store(valkey):
+    with closing(RedisStateStore(valkey.url, "tried", timeout_s=5)) as opened:
+        yield opened
+
+
+def commands(valkey) -> dict[str, int]:
+    """Return how often each command was called since the test began."""
+    with valkey.client() as client:
+        return {name.removeprefix("cmdstat_"): s["calls"] for name, s in client.info("commandstats").items()}
+
+
+def test_what_was_replaced_is_read_and_unknown_users_have_nothing(store):
+    assert store.read(["u", "v"]) == [Stored(None, None)] * 2
+    assert store.replace([replacement("v")]) == [True]
+    assert store.read(["u", "v"]) == [Stored(None, None), Stored(record(1), b"seen")]
+
+
+@pytest.mark.parametrize(("held", "expected"), [(None, 1), (1, None), (1, 2), (2, 1)])
+def test_a_version_that_is_not_the_one_held_is_refused_and_neither_key_changes(store, held, expected):
+    if held is not None:
+        store.replace([replacement(new=held, seen=b"old")])
+    before = store.read(["u"])
+    assert store.replace([replacement(expected=expected, new=9, seen=b"new")]) == [False]
+    assert store.read(["u"]) == before
+
+
+def test_the_version_held_is_replaced_again_and_again(store):
+    answers = [store.replace([replacement(expected=n or None, new=n + 1)])[0] for n in range(5)]
+    assert answers == [True] * 5
+    assert store.read(["u"]) == [Stored(record(5), b"seen")]
+
+
+def test_a_batch_is_judged_user_by_user(store):
+    store.replace([replacement("b", new=7)])
+    batch = [replacement("a"), replacement("b"), replacement("b", expected=7, new=8), replacement("b", expected=7)]
+    assert store.replace(batch) == [True, False, True, False]
+    assert [stored.record for stored in store.read(["a", "b"])] == [record(1), record(8)]
+
+
+def test_one_of_many_racing_writers_wins_each_round(valkey):
+    """Eight writers expect the same version at once, round after round."""
+    wins: list[int] = []
+    barrier = threading.Barrier(8)
+
+    def write(writer: int) -> None:
+        with closing(RedisStateStore(valkey.url, "tried", timeout_s=5)) as own:
+            for round_ in range(25):
+                barrier.wait(20)
+                if own.replace([replacement(expected=round_ or None, new=round_ + 1, seen=bytes([writer]))])[0]:
+                    wins.append(round_)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(wins) == list(range(25))
+
+
+def test_nothing_to_do_is_done(store):
+    assert (store.read([]), store.replace([])) == ([], [])
+
+
+def test_both_keys_expire_at_the_time_given_which_each_write_sets_anew(store, valkey):
+    for number, expire_at_ms in enumerate((LATER_MS, LATER_MS + 1, LATER_MS - 86_400_000)):
+        store.replace([replacement(expected=number or None, new=number + 1, expire_at_ms=expire_at_ms)])
+        with valkey.client() as client:
+            keys = (record_key("tried", "u"), seen_key("tried", "u"))
+            assert [client.pexpiretime(key) for key in keys] == [expire_at_ms] * 2
+
+
+def test_what_expires_is_gone_and_may_be_written_again(store):
+    store.replace([replacement(expire_at_ms=int(time.time() * 1000) + 100)])
+    assert store.read(["u"])[0].record is not None
+    time.sleep(0.2)
+    assert store.read(["u"]) == [Stored(None, None)]
+    assert store.replace([replacement(expected=1)]) == [False]
+    assert store.replace([replacement()]) == [True]
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_users_keys_share_a_slot_and_are_nobody_elses(cluster, user):
+    keys = record_key("tried", user), seen_key("tried", user)
+    with cluster.client() as client:
+        assert len({client.execute_command("CLUSTER KEYSLOT", key) for key in keys}) == 1
+    others = [other for other in USERS if other != user]
+    assert not set(keys) & {key("tried", other) for other in others for key in (record_key, seen_key)}
+
+
+def test_any_user_id_is_a_key(store):
+    assert store.replace([replacement(user, new=n) for n, user in enumerate(USERS)]) == [True] * len(USERS)
+    assert [stored.record for stored in store.read(USERS)] == [record(n) for n in range(len(USERS))]
+
+
+def test_two_specs_in_one_server_do_not_meet(store, valkey):
+    store.replace([replacement()])
+    with closing(RedisStateStore(valkey.url, "other")) as other:
+        assert other.read(["u"]) == [Stored(None, None)]
+
+
+def test_a_read_and_a_replacement_of_many_users_are_one_pipeline_each(store, valkey):
+    store.replace([replacement(f"u{n}") for n in range(50)])
+    store.read([f"u{n}" for n in range(50)])
+    called = commands(valkey)
+    assert (called["evalsha"], called["get"], called["script|load"]) == (50, 100, 1)
+
+
+def test_a_server_that_forgot_the_script_is_given_it_again(store, valkey):
+    store.replace([replacement()])
+    with valkey.client() as client:
+        client.script_flush()
+    assert store.replace([replacement(expected=1, new=2), replacement("v"), replacement("v")]) == [True, True, False]
+    assert [stored.record for stored in store.read(["u", "v"])] == [record(2), record(1)]
+
+
+def test_a_server_restarted_with_nothing_is_used_as_it_is(own_valkey):
+    with closing(RedisStateStore(own_valkey.url, "tried", timeout_s=5)) as store:
+        store.replace([replacement()])
+        own_valkey.kill_9()
+        with pytest.raises(StoreUnavailable):
+            store.read(["u"])
+        own_valkey.restart()
+        assert store.read(["u"]) == [Stored(None, None)]
+        assert store.replace([replacement()]) == [True]
+
+
+def test_layouts_are_kept_for_ever_and_returned_by_fingerprint(store, valkey):
+    layout = plan_of().layout
+    assert store.layout(layout.fingerprint) is None
+    store.register(layout)
+    store.register(layout)
+    assert store.layout(layout.fingerprint) == layout
+    with valkey.client() as client:
+        assert client.ttl(layouts_key("tried")) == -1
+
+
+@pytest.mark.parametrize("text", [b"", b"[", b"\xff", b"[" * 100_000, b"[1,2,3,4]"])
+def test_a_damaged_layout_is_a_codec_error(store, valkey, text):
+    with valkey.client() as client:
+        client.hset(layouts_key("tried"), b"\1".hex(), text)
+    with pytest.raises(CodecError):
+        store.layout(b"\1")
+
+
+# Durability
+
+
+def test_fsync_is_waited_for_in_the_same_round_trip(tmp_path):
+    with (
+        running_valkey(tmp_path / "aof", appendonly=True) as server,
+        closing(RedisStateStore(server.url, "tried", durability="fsync", timeout_s=10)) as store,
+    ):
+        store.check()
+        assert store.replace([replacement(), replacement("v")]) == [True, True]
+        assert commands(server)["waitaof"] == 2  # one of them by check
+        store.confirm()
+        server.kill_9()
+        server.restart()
+        assert [stored.record for stored in store.read(["u", "v"])] == [record(1)] * 2
+
+
+def test_fsync_survives_a_forgotten_script(tmp_path):
+    with (
+        running_valkey(tmp_path / "aof", appendonly=True) as server,
+        closing(RedisStateStore(server.url, "tried", durability="fsync", timeout_s=10)) as store,
+    ):
+        store.replace([replacement()])
+        with server.client() as client:
+            client.script_flush()
+        assert store.replace([replacement(expected=1, new=2)]) == [True]
+
+
+def test_fsync_needs_an_append_only_file(valkey):
+    with closing(RedisStateStore(valkey.url, "tried", durability="fsync")) as store:
+        with pytest.raises(StoreError, match="appendonly yes") as raised:
+            store.check()
+        assert not isinstance(raised.value, StoreUnavailable)
+        with pytest.raises(StoreError):
+            store.replace([replacement()])
+
+
+def test_a_replica_that_is_not_there_is_not_waited_for_for_ever(valkey, monkeypatch):
+    monkeypatch.setattr(redis_store, "CONFIRM_MS", 100)
+    with closing(RedisStateStore(valkey.url, "tried", durability="replica")) as store:
+        with pytest.raises(StoreUnavailable, match="no connected replica"):
+            store.check()
+        for act in (lambda: store.replace([replacement()]), store.confirm):
+            with pytest.raises(StoreUnavailable, match="did not confirm replica within 100 ms"):
+                act()
+
+
+def test_a_replica_confirms_and_is_itself_not_written_to(own_valkey, tmp_path):
+    with running_valkey(tmp_path / "replica") as replica:
+        with replica.client() as client:
+            client.replicaof("127.0.0.1", own_valkey.port)
+            deadline = time.monotonic() + 20
+            while client.info("replication")["master_link_status"] != "up" and time.monotonic() < deadline:
+                time.sleep(0.05)
+        with closing(RedisStateStore(own_valkey.url, "tried", durability="replica", timeout_s=10)) as store:
+            store.check()
+            assert store.replace([replacement()]) == [True]
+            store.confirm()
+        with closing(RedisStateStore(replica.url, "tried")) as at_replica:
+            assert at_replica.read(["u"]) == [Stored(record(1), b"seen")]
+            with pytest.raises(StoreUnavailable, match="not available"):
+                at_replica.replace([replacement(expected=1, new=2)])
+            with pytest.raises(StoreUnavailable):
+                at_replica.register(plan_of().layout)
+
+
+def test_without_durability_nothing_is_waited_for(store, valkey):
+    store.check()
+    store.replace([replacement()])
+    store.confirm()
+    assert not {"wait", "waitaof", "set"} & commands(valkey).keys() - {"set"}
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("credentials", ["", ":wrong-pass@", "nobody:wrong-pass@"])
+def test_a_refused_password_is_for_good_and_never_shown(tmp_path, credentials):
+    with running_valkey(tmp_path / "locked", password="right-pass") as server:
+        with closing(RedisStateStore(f"redis://{credentials}127.0.0.1:{server.port}", "tried")) as store:
+            for act in (store.check, lambda: store.read(["u"]), lambda: store.replace([replacement()])):
+                with pytest.raises(StoreError) as raised:
+                    act()
+                assert not isinstance(raised.value, StoreUnavailable)
+                assert "wrong-pass" not in str(raised.value) + repr(store)
+                assert f"127.0.0.1:{server.port}" in str(raised.value)
+        with closing(RedisStateStore(server.url, "tried")) as store:
+            store.check()
+            assert store.replace([replacement()]) == [True]
+            assert "right-pass" not in repr(store)
+
+
+def test_a_user_without_the_right_to_run_scripts_is_refused_for_good(own_valkey):
+    with own_valkey.client() as client:
+        client.execute_command("ACL", "SETUSER", "reader", "on", ">pass", "~*", "+get", "+ping", "+info")
+    with closing(RedisStateStore(f"redis://reader:pass@127.0.0.1:{own_valkey.port}", "tried")) as store:
+        assert store.read(["u"]) == [Stored(None, None)]
+        with pytest.raises(StoreError, match="ACL") as raised:
+            store.replace([replacement()])
+        assert not isinstance(raised.value, StoreUnavailable)
+
+
+def test_a_key_of_another_type_is_refused_for_good(store, valkey):
+    with valkey.client() as client:
+        client.lpush(record_key("tried", "u"), "x")
+    for act in (lambda: store.read(["u"]), lambda: store.replace([replacement()])):
+        with pytest.raises(StoreError, match="WRONGTYPE") as raised:
+            act()
+        assert not isinstance(raised.value, StoreUnavailable)
+
+
+def test_a_server_that_is_full_is_unavailable_until_it_is_not(own_valkey):
+    with closing(RedisStateStore(own_valkey.url, "tried")) as store, own_valkey.client() as client:
+        store.replace([replacement()])
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", 1)
+        with pytest.raises(StoreUnavailable, match="not available"):
+            store.replace([replacement(expected=1, new=2)])
+        with pytest.raises(StoreUnavailable):
+            store.register(plan_of().layout)
+        assert store.read(["u"]) == [Stored(record(1), b"seen")]
+        client.config_set("maxmemory", 0)
+        assert store.replace([replacement(expected=1, new=2)]) == [True]
+
+
+def test_a_server_that_is_not_there_is_unavailable():
+    with (
+        closing(RedisStateStore(f"redis://:secret@127.0.0.1:{free_port()}", "tried", timeout_s=1)) as store,
+        pytest.raises(StoreUnavailable) as raised,
+    ):
+        store.check()
+    assert "secret" not in str(raised.value)
+
+
+def test_a_server_that_accepts_and_never_answers_is_unavailable_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        with closing(RedisStateStore(url, "tried", timeout_s=0.2)) as store:
+            for act in (lambda: store.read(["u"]), lambda: store.replace([replacement()]), store.check):
+                started_s = time.monotonic()
+                with pytest.raises(StoreUnavailable):
+                    act()
+                assert time.monotonic() - started_s < 2
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://x", "redis://host:port", "", "redis-cluster"])
+def test_what_is_no_url_of_redis_is_an_input_error(url):
+    with pytest.raises(InputError, match="expected a Redis URL"):
+        RedisStateStore(url, "tried")
+
+
+# A cluster
+
+
+def test_a_cluster_is_read_and_replaced_like_one_server(cluster):
+    with closing(RedisStateStore(cluster.url, "tried", timeout_s=5)) as store:
+        store.check()
+        assert store.replace([replacement(user, new=n) for n, user in enumerate(USERS)]) == [True] * len(USERS)
+        assert [stored.record for stored in store.read(USERS)] == [record(n) for n in range(len(USERS))]
+        assert store.replace([replacement(USERS[2], expected=1), replacement(USERS[2], expected=2, new=9)]) == [
+            False,
+            True,
+        ]
+        with cluster.client() as client:
+            client.script_flush()
+        assert store.replace([replacement("after")]) == [True]
+        layout = plan_of().layout
+        store.register(layout)
+        assert store.layout(layout.fingerprint) == layout
+
+
+@pytest.mark.parametrize("durability", ["fsync", "replica"])
+def test_a_cluster_cannot_be_waited_for_and_says_so_before_anything_is_written(cluster, durability):
+    with closing(RedisStateStore(cluster.url, "tried", durability=durability)) as store:
+        with pytest.raises(StoreError, match="is a cluster") as raised:
+            store.check()
+        assert not isinstance(raised.value, StoreUnavailable)
+
+
+def test_a_cluster_that_lost_its_slots_is_unavailable(cluster):
+    with closing(RedisStateStore(cluster.url, "tried", timeout_s=2)) as store, cluster.client() as client:
+        client.execute_command("CLUSTER", "FLUSHSLOTS")
+        try:
+            with pytest.raises(StoreUnavailable):
+                store.replace([replacement()])
+        finally:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+
+
+def test_a_cluster_that_is_not_there_is_unavailable_at_once():
+    with pytest.raises(StoreUnavailable):
+        RedisStateStore(f"redis-cluster://127.0.0.1:{free_port()}", "tried", timeout_s=1)
+
+
+def test_a_clusters_refused_password_is_for_good_and_never_shown(tmp_path):
+    with (
+        running_valkey(tmp_path / "locked", cluster=True, password="right-pass") as server,
+        pytest.raises(StoreError) as raised,
+    ):
+        RedisStateStore(server.url.replace("right-pass", "wrong-pass"), "tried", timeout_s=2)
+    assert not isinstance(raised.value, StoreUnavailable)
+    assert "wrong-pass" not in str(raised.value)
