@@ -1,0 +1,1 @@
+"""Bytes of every released version, kept as they were."""

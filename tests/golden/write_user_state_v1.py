@@ -1,0 +1,104 @@
+"""Writes `user_state_v1.json`: records of version 1 as hex, with what they are made of and what they say.
+
+    python -m tests.golden.write_user_state_v1
+
+Run it only before a version is released: afterwards the file is what today's code must still read.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.trying import T0, VERSION, D, H, M, S, event, spec_of
+from user_state.codec.record import encode_records
+from user_state.codec.seen import encode_seen
+from user_state.core.admission import Seen, admit
+from user_state.core.events import Events
+from user_state.core.plan import Plan, compile_plan
+from user_state.core.reading import features
+from user_state.core.records import Records, apply
+from user_state.events.decode import EventDecoder
+
+PATH = Path(__file__).parent / "user_state_v1.json"
+PARTS: dict[str, Any] = {
+    "features": {
+        "views": {"aggregate": "count", "where": {"action": "view"}, "windows": ["10m", "1h", "1d", "lifetime"]},
+        "watched": {"aggregate": ["sum", "mean", "min", "max", "variance"], "of": "value", "windows": ["1h", "1d"]},
+        "shape": {"aggregate": ["skew", "kurtosis"], "of": "amount", "windows": ["1d"]},
+        "times": {"aggregate": ["recency", "first_seen", "gap_mean"], "windows": ["1d", "lifetime"]},
+        "lately": {"aggregate": ["decayed_count", "decayed_sum"], "of": "amount", "half_life": ["1h", "1d"]},
+        "liked": {"aggregate": "last_k", "of": "item_id", "k": 2, "where": {"action": "like"}, "windows": ["1d"]},
+    },
+    "sequences": {"recent": {"fields": ["item_id", "action", "event_time", "value", "amount", "bought"], "last": 4}},
+    "embeddings": {
+        "taste": {
+            "kind": "decayed_mean",
+            "of": "item_id",
+            "dimensions": 4,
+            "half_life": ["1h", "1d"],
+            "weights": {"view": 1.0, "like": 3.0, "skip": -1.0},
+        }
+    },
+}
+AT_US = T0 + 3 * H
+SOME = [
+    event(T0, "few", "e0", item_id="a", value=1.5, amount=-3, bought=True),
+    event(T0 + 2 * H, "few", "e1", item_id="\u00e9\U0001f389", action="like", amount=2**62),
+    event(T0 + 2 * H, "few", "e2", item_id=None, action="skip", value=-0.25, bought=False),
+    event(T0 - 4000 * D, "long", "e3", item_id="old", value=0.0),
+    *(event(T0 + n % 2 * M, "long", f"f{n}", item_id=f"i{n % 3}", value=float(n), amount=n) for n in range(300)),
+    event(T0 + S, "\u6f22{}", "e4"),
+]
+"""Ages are whole half-lives and values exact in binary, so that no machine rounds differently."""
+
+
+def fold(plan: Plan, decoder: EventDecoder) -> tuple[list[str], Records, Seen]:
+    """Return (users, records, remembered ids) of the events; the old one was published when it happened."""
+    events = Events.from_rows(plan, [decoder.row(e, None) for e in SOME])
+    verdict = admit(plan, Records.empty(plan, len(events.users)), Seen.empty(), events)
+    return events.users, apply(plan, Records.empty(plan, len(events.users)), events), verdict.seen
+
+
+def saying(plan: Plan, records: Records, user: int) -> dict[str, Any]:
+    """Return what a record says at AT_US, as JSON values; None for NaN."""
+    found = features(plan, records, AT_US)
+    scalars = [None if np.isnan(value) else value for value in found.values[user].tolist()]
+    return {
+        "features": dict(zip([output.name for output in plan.scalars], scalars, strict=True)),
+        "sequences": {name: padded.of_user(user) for name, padded in found.sequences.items()},
+        "embeddings": {name: vectors[user].tolist() for name, vectors in found.embeddings.items()},
+    }
+
+
+def golden() -> dict[str, Any]:
+    """Return what the file holds."""
+    loaded = spec_of(**PARTS)
+    plan = compile_plan(loaded)
+    users, records, seen = fold(plan, EventDecoder(plan, loaded.schema))
+    blobs = encode_records(records, plan.layout, [VERSION] * len(users))
+    ids = encode_seen(seen, len(users))
+    return {
+        "layout": plan.layout.to_json(),
+        "fingerprint": plan.layout.fingerprint.hex(),
+        "at_us": AT_US,
+        "users": [
+            {
+                "user": user,
+                "record": blob.hex(),
+                "seen": seen_blob.hex(),
+                "clock_us": int(records.clock_us[index]),
+                "last_event_us": int(records.last_event_us[index]),
+                "applied": int(records.applied[index]),
+                **saying(plan, records, index),
+            }
+            for index, (user, blob, seen_blob) in enumerate(zip(users, blobs, ids, strict=True))
+        ],
+    }
+
+
+if __name__ == "__main__":
+    PATH.write_text(json.dumps(golden(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

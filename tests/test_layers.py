@@ -1,0 +1,176 @@
+"""Dependencies point one way: user_state <- transforms <- beam_pipelines, and within user_state towards the core.
+
+Imports are read from the source, so that one inside a function counts as much as one at the top.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = {
+    # what it is: what it may import of user_state beside itself; what it may import that others made
+    "user_state/errors.py": (set(), set()),
+    "user_state/durations.py": (set(), set()),
+    "user_state/core": ({"spec", "durations", "errors"}, {"numpy", "xxhash"}),
+    "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
+    "user_state/store": ({"core", "codec", "errors"}, {"redis"}),
+    "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
+    "user_state/client.py": ({"core", "codec", "store", "spec", "errors"}, {"numpy"}),
+    "user_state/oracle.py": ({"spec", "durations"}, {"numpy", "xxhash"}),
+}
+ONLY_UNDER = {
+    "redis": "user_state/store",
+    "apache_beam": ("transforms", "beam_pipelines"),
+    "google": ("transforms", "beam_pipelines"),
+    "yaml": "user_state/spec",
+    "typer": ("user_state/cli", "beam_pipelines"),
+}
+STANDARD = sys.stdlib_module_names
+
+
+def sources(*places: str) -> Iterator[Path]:
+    for place in places:
+        path = ROOT / place
+        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, full name) of everything a file imports; `from a import b` yields `a.b`."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute here"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def offences(places: tuple[str, ...], forbidden: set[str]) -> list[str]:
+    """Return `file:line name` for every import whose first parts are forbidden."""
+    return [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in sources(*places)
+        for line, name in imports(path)
+        if any(name == f or name.startswith(f"{f}.") for f in forbidden)
+    ]
+
+
+def test_the_files_are_found_and_their_imports_too():
+    assert len(list(sources("user_state", "transforms", "beam_pipelines"))) > 60
+    found = {name for _, name in imports(ROOT / "user_state" / "store" / "connection.py")}
+    assert {"redis", "redis.exceptions.ResponseError", "user_state.errors.StoreError"} <= found
+
+
+@pytest.mark.parametrize(
+    ("place", "forbidden"),
+    [
+        ("user_state", {"apache_beam", "google", "transforms", "beam_pipelines", "tests"}),
+        ("transforms", {"beam_pipelines", "tests", "user_state.cli"}),
+        ("beam_pipelines", {"tests"}),
+    ],
+)
+def test_packages_import_in_one_direction(place, forbidden):
+    assert offences((place,), forbidden) == []
+
+
+@pytest.mark.parametrize("place", LAYERS)
+def test_a_layer_imports_what_lies_below_it_and_little_else(place):
+    ours, theirs = LAYERS[place]
+    itself = place.removeprefix("user_state/").removesuffix(".py")
+    strangers = []
+    for path in sources(place):
+        for line, name in imports(path):
+            first, second = [*name.split("."), ""][:2]
+            allowed = second in {itself, *ours} if first == "user_state" else first in STANDARD | theirs
+            if not allowed:
+                strangers.append(f"{path.relative_to(ROOT)}:{line} {name}")
+    assert strangers == []
+
+
+@pytest.mark.parametrize("package", ONLY_UNDER)
+def test_a_third_party_is_imported_in_one_place(package):
+    places = ONLY_UNDER[package]
+    places = (places,) if isinstance(places, str) else places
+    found = offences(("user_state", "transforms", "beam_pipelines"), {package})
+    assert found, f"nobody imports {package} any more"
+    assert [one for one in found if not one.startswith(tuple(f"{place}/" for place in places))] == []
+
+
+def test_one_file_imports_fastavro_for_records():
+    assert {one.split(":")[0] for one in offences(("user_state/codec",), {"fastavro"})} == {
+        "user_state/codec/record.py"
+    }
+
+
+def test_only_one_file_spells_redis_keys():
+    spelling = [
+        str(path.relative_to(ROOT))
+        for path in sources("user_state", "transforms", "beam_pipelines")
+        if any(f":{end}" in path.read_text("utf-8") for end in ('state"', 'seen"', 'layouts"'))
+    ]
+    assert spelling == ["user_state/store/keys.py"]
+
+
+IMPURE_MODULES = {"time", "random", "secrets", "os", "logging", "socket", "threading", "subprocess", "pathlib", "io"}
+
+
+def test_the_core_has_no_clock_chance_environment_logging_or_files():
+    assert offences(("user_state/core",), IMPURE_MODULES | {"datetime"}) == []
+    calls = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources("user_state/core")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("open", "print", "input")
+    ]
+    assert calls == []
+
+
+def test_importing_the_package_is_cheap():
+    heavy = [
+        "numpy",
+        "redis",
+        "fastavro",
+        "apache_beam",
+        "pydantic",
+        "yaml",
+        "typer",
+        "rich",
+        "grpc",
+        "google.protobuf",
+    ]
+    code = f"import sys, user_state; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_what_the_package_exports_can_be_had_and_reads_without_beam():
+    code = (
+        "import sys, user_state\n"
+        "print(sorted(user_state.__all__), all(getattr(user_state, n) is not None for n in user_state.__all__),"
+        " 'redis' in sys.modules, 'apache_beam' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    names = ["UserState", "UserStateBatch", "UserStateClient", "UserStateError", "__version__", "load_spec"]
+    assert done.stdout == f"{names} True True False\n"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import user_state
+
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = user_state.no_such_name
+
+
+def test_avro_holds_schemas_only_and_is_no_package():
+    assert {path.suffix for path in (ROOT / "avro").iterdir()} == {".avsc"}
+    assert (ROOT / "user_state" / "schemas" / "user_state.avsc").samefile(ROOT / "avro" / "user_state.avsc")
