@@ -105,7 +105,10 @@ def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], e
         return 0.0
     if aggregate in ("skew", "kurtosis"):
         return RELATIVE * max(1.0, abs(expected))
-    amounts = [abs(float(e.event[feature.of] or 0)) if feature.of else 1.0 for e in applied]
+    if aggregate in ("recency", "first_seen", "gap_mean"):
+        return RELATIVE * abs(expected)
+    of = None if aggregate == "decayed_count" else feature.of
+    amounts = [1.0 if of is None else abs(float(e.event[of] or 0)) for e in applied]
     match aggregate:
         case "sum" | "mean":
             rounding = ROUNDING * sum(amounts)
@@ -113,14 +116,12 @@ def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], e
             rounding = ROUNDING * sum(amounts) ** 2
         case "stddev":
             rounding = math.sqrt(ROUNDING) * sum(amounts)
-        case "decayed_count" | "decayed_sum":
+        case _:
             shares = [2.0 ** (-(at_us - e.time_us) / parse_duration_us(h)) for e in applied for h in feature.half_life]
             rounding = ROUNDING * sum(
                 a * s for a, s in zip([a for a in amounts for _ in feature.half_life], shares, strict=True)
             )
             rounding += 5e-324
-        case _:
-            rounding = 0.0
     return max(RELATIVE * abs(expected), rounding)
 
 
