@@ -27,6 +27,8 @@ import fastavro
 from transforms.acknowledge import is_transient
 from transforms.pubsub_check import parse_topic
 from user_state.errors import InputError, SpecError, shorten
+from user_state.events.avro_blocks import MESSAGE_NAME
+from user_state.events.decode import SINGLE_OBJECT
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.model import Spec
 
@@ -41,9 +43,6 @@ ATTEMPTS = 6
 FIRST_PAUSE_S = 0.2
 PACED_BATCHES_PER_S = 10.0
 """With a rate, requests are made small enough to keep this pace, so that traffic is even."""
-
-MESSAGE_RECORD = "user_state.Message"
-SINGLE_OBJECT = b"\xc3\x01"
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _files(path: str) -> list[Path]:
 def _messages(file: Path, spec: Spec, attribute: str | None) -> Iterator[_Outgoing]:
     """Yield a file's messages in order."""
     schema, records = _open(file)
-    if schema.name == MESSAGE_RECORD:
+    if schema.name == MESSAGE_NAME:
         for _, record in records:
             attributes = record["attributes"]
             if attribute is not None and record.get("publish_time") is not None:

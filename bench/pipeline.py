@@ -137,7 +137,6 @@ def run(kind: str, spec: LoadedSpec, settings: StreamingSettings, messages: int)
     watcher.start()
     pipeline = beam.Pipeline(options=PipelineOptions(["--streaming"]))
     add_graph(kind, pipeline, spec, settings)
-    # The first pull is what the clock starts with, so count it as read before it is timed.
     pipeline.run().wait_until_finish()
     ended.set()
     watcher.join()

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.codec.columns import column, need
+from user_state.codec.optional_parts import add_part, cut_part, need_all_used
 from user_state.core.vectors import DecayedSums
 
 LARGEST_WEIGHT = 1e30
@@ -31,24 +32,9 @@ def unpack_vectors(blobs: Sequence[bytes], shapes: Sequence[tuple[int, int]]) ->
     at_of = [0] * len(blobs)
     parts = []
     for half_lives, dimensions in shapes:
-        users: list[int] = []
-        times: list[bytes] = []
-        weights: list[bytes] = []
-        sums: list[bytes] = []
-        rests: list[bytes] = []
-        for user, blob in enumerate(blobs):
-            at = at_of[user]
-            present = blob[at : at + 1]
-            need(present in (b"\0", b"\1"), "vectors are cut off or marked neither present nor absent")
-            at += 1
-            if present == b"\1":
-                users.append(user)
-                times.append(blob[at : (at := at + 8)])
-                weights.append(blob[at : (at := at + 8 * half_lives)])
-                sums.append(blob[at : (at := at + 4 * half_lives * dimensions)])
-                rests.append(blob[at : (at := at + 2 * half_lives * dimensions)])
-                need(len(blob) >= at, "vectors are cut off")
-            at_of[user] = at
+        components = half_lives * dimensions
+        sizes = (8, 8 * half_lives, 4 * components, 2 * components)
+        users, (times, weights, sums, rests) = cut_part(blobs, at_of, sizes, "vectors")
         part = DecayedSums.empty(len(blobs), half_lives, dimensions)
         part.time_us[users] = column(times, "<i8")
         part.weight[users] = column(weights, "<f8").reshape(-1, half_lives)
@@ -60,7 +46,7 @@ def unpack_vectors(blobs: Sequence[bytes], shapes: Sequence[tuple[int, int]]) ->
         possible = np.abs(part.sums) <= ROUNDED * weight[:, :, None]
         need(bool(possible.all()), "vectors are longer than their weights")
         parts.append(part)
-    need(all(at == len(blob) for at, blob in zip(at_of, blobs, strict=True)), "vectors have bytes left over")
+    need_all_used(blobs, at_of, "vectors")
     return tuple(parts)
 
 
@@ -68,22 +54,15 @@ def pack_vectors(vectors: Sequence[DecayedSums], users: int) -> list[bytes]:
     """Return each user's packed decayed sums."""
     parts: list[list[bytes]] = [[] for _ in range(users)]
     for part in vectors:
-        weight_size, components = 8 * part.weight.shape[1], part.sums.shape[1] * part.sums.shape[2]
+        half_lives, components = part.weight.shape[1], part.sums.shape[1] * part.sums.shape[2]
         rounded, rest = _split(part.sums)
-        times = part.time_us.astype("<i8").tobytes()
-        weights: bytes = part.weight.astype("<f8").tobytes()
-        sums, rests = rounded.astype("<f4").tobytes(), rest.astype("<i2").tobytes()
-        for user, present in enumerate((part.time_us > 0).tolist()):
-            if not present:
-                parts[user].append(b"\0")
-                continue
-            parts[user] += (
-                b"\1",
-                times[8 * user : 8 * user + 8],
-                weights[weight_size * user : weight_size * (user + 1)],
-                sums[4 * components * user : 4 * components * (user + 1)],
-                rests[2 * components * user : 2 * components * (user + 1)],
-            )
+        columns = (
+            (part.time_us.astype("<i8").tobytes(), 8),
+            (part.weight.astype("<f8").tobytes(), 8 * half_lives),
+            (rounded.astype("<f4").tobytes(), 4 * components),
+            (rest.astype("<i2").tobytes(), 2 * components),
+        )
+        add_part(parts, (part.time_us > 0).tolist(), columns)
     return [b"".join(part) for part in parts]
 
 
