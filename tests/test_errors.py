@@ -13,7 +13,7 @@ from user_state import errors
 from user_state.client import UserStateClient
 from user_state.codec.record import open_record
 from user_state.codec.seen import decode_seen
-from user_state.core.plan import Layout
+from user_state.core.layout import Layout
 from user_state.errors import (
     CodecError,
     EventError,

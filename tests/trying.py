@@ -15,8 +15,9 @@ import numpy as np
 import yaml
 
 from user_state.codec.record import decode_records, encode_records, open_record
+from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
-from user_state.core.plan import Plan, compile_plan
+from user_state.core.plan import Plan
 from user_state.core.reading import features
 from user_state.core.records import Records, apply
 from user_state.events.decode import EventDecoder

@@ -12,8 +12,9 @@ from apache_beam.pvalue import TaggedOutput
 from transforms import tally
 from transforms.acknowledge import acknowledge_messages
 from transforms.packet import KEYED_PACKETS, DeadLetter, pack_dead, pack_decoded
+from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
-from user_state.core.plan import Plan, compile_plan
+from user_state.core.plan import Plan
 from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message

@@ -25,8 +25,8 @@ from transforms.decode_events import DEAD
 from transforms.drain import draining, wait
 from transforms.packet import DeadLetter, pack_dead, unpack_decoded
 from user_state.core.admission import Outcome
+from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
-from user_state.core.plan import compile_plan
 from user_state.errors import StoreUnavailable
 from user_state.events.message import Message
 from user_state.fold import Folder

@@ -21,7 +21,7 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.drain import draining
-from user_state.core.plan import compile_plan
+from user_state.core.compile import compile_plan
 from user_state.errors import EventError
 from user_state.events.avro_blocks import BlockReader
 from user_state.events.decode import EventDecoder

@@ -17,8 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.plan import Layout, Plan, compile_plan
-from user_state.core.reading import Padded, features
+from user_state.core.compile import compile_plan
+from user_state.core.layout import Layout
+from user_state.core.padding import Padded
+from user_state.core.plan import Plan
+from user_state.core.reading import features
 from user_state.errors import CodecError, InputError, StoreError
 from user_state.spec import LoadedSpec, load_spec
 from user_state.store.connection import connect, masked, translated

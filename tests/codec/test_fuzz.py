@@ -17,7 +17,7 @@ from tests.trying import T0, VERSION, D, H, S, batch, event, plan_of, record_of,
 from user_state.codec.record import MARKER, Outer, decode_records, encode_records, open_record
 from user_state.codec.seen import decode_seen, encode_seen
 from user_state.core.admission import Seen
-from user_state.core.plan import Layout
+from user_state.core.layout import Layout
 from user_state.core.reading import features
 from user_state.core.records import apply
 from user_state.errors import CodecError, EventError

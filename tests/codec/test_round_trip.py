@@ -13,8 +13,9 @@ from tests.trying import T0, VERSION, D, H, S, again, event, plan_of, record_of,
 from user_state.codec.record import decode_records, encode_records, open_record, version_of
 from user_state.codec.seen import decode_seen, encode_seen
 from user_state.core.admission import Seen
+from user_state.core.compile import compile_plan
 from user_state.core.events import Events
-from user_state.core.plan import Layout, compile_plan
+from user_state.core.layout import Layout
 from user_state.core.records import Records, lift, merge
 from user_state.errors import CodecError
 from user_state.events.decode import EventDecoder

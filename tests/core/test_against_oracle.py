@@ -24,8 +24,9 @@ from user_state import oracle
 from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.codec.seen import decode_seen, encode_seen
 from user_state.core.admission import Outcome, admit
+from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
-from user_state.core.plan import Plan, compile_plan
+from user_state.core.plan import Plan
 from user_state.core.reading import Features, features
 from user_state.core.records import Records, apply, lift, merge
 from user_state.durations import parse_duration_us

@@ -13,7 +13,7 @@ import pytest
 from tests.servers.redis import free_port, running_valkey
 from tests.trying import M, S, event, spec_of
 from user_state import UserStateClient, oracle
-from user_state.core.plan import compile_plan
+from user_state.core.compile import compile_plan
 from user_state.errors import CodecError, InputError, StoreError, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder

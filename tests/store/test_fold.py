@@ -9,7 +9,7 @@ import pytest
 from tests.trying import M, S, event, plan_of, spec_of
 from user_state.codec.record import MARKER, version_of
 from user_state.core.admission import Outcome
-from user_state.core.plan import compile_plan
+from user_state.core.compile import compile_plan
 from user_state.core.reading import features
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.events.decode import EventDecoder

@@ -8,8 +8,9 @@ import pytest
 
 from tests.servers.redis import Valkey, running_valkey
 from user_state.core.admission import Outcome
+from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
-from user_state.core.plan import Plan, compile_plan
+from user_state.core.plan import Plan
 from user_state.errors import StoreUnavailable
 from user_state.fold import Folder
 from user_state.spec import parse_spec

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from user_state.core.plan import DecayedOutput, Plan, compile_plan
+from user_state.core.compile import compile_plan
+from user_state.core.plan import DecayedOutput, Plan
 from user_state.costs import expected_bytes
 from user_state.durations import SECOND_US, format_duration
 from user_state.spec import load_spec

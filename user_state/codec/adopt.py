@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.core.decays import DecayedNumbers
-from user_state.core.events import NULL_CODE, NULL_INT
+from user_state.core.events import NULL_INT
+from user_state.core.layout import Layout
 from user_state.core.logs import LogRows, dtype_of, kinds_of
-from user_state.core.plan import Layout, Log, Plan
+from user_state.core.plan import Log, Plan
+from user_state.core.pool import NULL_CODE
 from user_state.core.records import Records
 from user_state.core.tile_values import width_of
 from user_state.core.tiles import Tiles, pack_keys
@@ -23,9 +25,9 @@ from user_state.core.vectors import DecayedSums
 
 def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
     """Return `records`, which have `layout`, in the plan's layout."""
-    logs = {key: (rows, fields) for (key, fields), rows in zip(layout.logs, records.logs, strict=True)}
-    vectors = {key: part for (key, _, _), part in zip(layout.vectors, records.vectors, strict=True)}
-    decays = {key: part for (key, _), part in zip(layout.decays, records.decays, strict=True)}
+    logs = {held.key: (rows, held.fields) for held, rows in zip(layout.logs, records.logs, strict=True)}
+    vectors = {held.key: part for held, part in zip(layout.vectors, records.vectors, strict=True)}
+    decays = {held.key: part for held, part in zip(layout.decays, records.decays, strict=True)}
     users = len(records)
     return Records(
         clock_us=records.clock_us,
@@ -49,14 +51,13 @@ def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
 
 def changes(plan: Plan, layout: Layout) -> tuple[list[str], list[str]]:
     """Return (definitions that start empty, definitions that are dropped) when `layout` is taken over."""
-    old = {key for part in (layout.tracks, layout.logs, layout.decays, layout.vectors) for key, *_ in part}
-    new = {part.key for parts in (plan.tracks, plan.logs, plan.decays, plan.vectors) for part in parts}
+    old, new = layout.keys, plan.layout.keys
     return sorted(new - old), sorted(old - new)
 
 
 def _adopt_tiles(plan: Plan, tiles: Tiles, layout: Layout) -> Tiles:
     index_of = {track.key: index for index, track in enumerate(plan.tracks)}
-    moved = np.array([index_of.get(key, -1) for key, _ in layout.tracks], np.int64)
+    moved = np.array([index_of.get(track.key, -1) for track in layout.tracks], np.int64)
     width = width_of(plan.layout.track_kinds)
     if len(moved) == 0:
         return Tiles.empty(width)

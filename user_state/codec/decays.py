@@ -11,14 +11,17 @@ from collections.abc import Sequence
 
 from user_state.codec.columns import column, need
 from user_state.codec.optional_parts import add_part, cut_part, need_all_used
+from user_state.codec.strings import Dictionaries
 from user_state.core.decays import DecayedNumbers
+from user_state.core.events import I64
+from user_state.core.layout import Layout
 
 
-def unpack_decays(blobs: Sequence[bytes], half_lives_of: Sequence[int]) -> tuple[DecayedNumbers, ...]:
-    """Return the decayed numbers of n records; `half_lives_of` (decays,) how many each has."""
+def unpack_decays(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictionaries) -> tuple[DecayedNumbers, ...]:
+    """Return the decayed numbers of n records."""
     at_of = [0] * len(blobs)
     parts = []
-    for half_lives in half_lives_of:
+    for half_lives in (decay.half_lives for decay in layout.decays):
         users, (times, sums) = cut_part(blobs, at_of, (8, 8 * half_lives), "decays")
         part = DecayedNumbers.empty(len(blobs), half_lives)
         part.time_us[users] = column(times, "<i8")
@@ -29,7 +32,7 @@ def unpack_decays(blobs: Sequence[bytes], half_lives_of: Sequence[int]) -> tuple
     return tuple(parts)
 
 
-def pack_decays(decays: Sequence[DecayedNumbers], users: int) -> list[bytes]:
+def pack_decays(decays: Sequence[DecayedNumbers], _layout: Layout, _numbers: Sequence[I64], users: int) -> list[bytes]:
     """Return each user's packed decayed numbers."""
     parts: list[list[bytes]] = [[] for _ in range(users)]
     for decay in decays:

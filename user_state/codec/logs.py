@@ -26,8 +26,9 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.codec.columns import column, ends_of, need
-from user_state.codec.strings import EMPTY, pack_strings
-from user_state.core.events import I64, NULL_CODE
+from user_state.codec.strings import Dictionaries
+from user_state.core.events import I64
+from user_state.core.layout import Layout
 from user_state.core.logs import LogRows, dtype_of
 
 TOP = 1
@@ -65,13 +66,21 @@ def _slots(kinds: Kinds) -> _Slots:
     )
 
 
-def empty_logs(kinds: Kinds) -> bytes:
+def _kinds(layout: Layout) -> Kinds:
+    return tuple(log.kinds for log in layout.logs)
+
+
+def empty_logs(layout: Layout) -> bytes:
     """Return the section of a record without any rows."""
-    return bytes(_slots(kinds).head.size)
+    return bytes(_slots(_kinds(layout)).head.size) if layout.logs else b""
 
 
-def unpack_logs(blobs: Sequence[bytes], kinds: Kinds, dictionary_begins: I64) -> tuple[LogRows, ...]:
-    """Return the logs of n records; string codes point into the joined dictionaries, which begin where given."""
+def unpack_logs(blobs: Sequence[bytes], layout: Layout, dictionaries: Dictionaries) -> tuple[LogRows, ...]:
+    """Return the logs of n records."""
+    kinds = _kinds(layout)
+    if not kinds:
+        need(not any(blobs), "logs are of no layout")
+        return ()
     slots = _slots(kinds)
     head, size, logs = slots.head, slots.head.size, len(kinds)
     counts: list[tuple[int, ...]] = []
@@ -115,7 +124,7 @@ def unpack_logs(blobs: Sequence[bytes], kinds: Kinds, dictionary_begins: I64) ->
         columns: list[npt.NDArray[Any]] = []
         for position, kind in enumerate(of_log):
             if kind == "string":
-                columns.append(_pool_codes(text_slots[log, position], user, dictionary_begins))
+                columns.append(dictionaries.codes(text_slots[log, position], user, "logs"))
             else:
                 columns.append(number_slots[log, position].view(dtype_of(kind)))
         rows_of_log = LogRows(user, time_us[mine], ties[mine], tuple(columns))
@@ -135,12 +144,6 @@ def _by_slot(
     return {slot: values[slot_of_value == index] for index, slot in enumerate(slots)}
 
 
-def _pool_codes(code: I64, user: I64, dictionary_begins: I64) -> I64:
-    begins = dictionary_begins[:-1][user]
-    need(bool((code <= np.diff(dictionary_begins)[user]).all()), "logs name strings that the dictionary does not have")
-    return np.where(code == 0, NULL_CODE, code - 1 + begins)
-
-
 def _in_order(rows: LogRows) -> bool:
     same = rows.user[1:] == rows.user[:-1]
     later = rows.time_us[1:] > rows.time_us[:-1]
@@ -148,13 +151,16 @@ def _in_order(rows: LogRows) -> bool:
     return bool((later | tied | ~same).all())
 
 
-def pack_logs(
-    logs: Sequence[LogRows], kinds: Kinds, pool: Sequence[str], users: int
-) -> tuple[list[bytes], list[bytes]]:
-    """Return (each user's packed logs, each user's packed dictionary)."""
-    slots = _slots(kinds)
+def log_strings(logs: Sequence[LogRows], layout: Layout) -> list[tuple[I64, I64]]:
+    """Return (user, code) of every field of strings, slot by slot."""
+    return [(logs[log].user, logs[log].columns[position]) for log, position in _slots(_kinds(layout)).strings]
+
+
+def pack_logs(logs: Sequence[LogRows], layout: Layout, string_numbers: Sequence[I64], users: int) -> list[bytes]:
+    """Return each user's packed logs; `string_numbers` (slots,) as `log_strings` gave the slots."""
     if not logs:
-        return [empty_logs(kinds)] * users, [EMPTY] * users
+        return [b""] * users
+    slots = _slots(_kinds(layout))
     user = np.concatenate([rows.user for rows in logs])
     # Users one after the other, and within a user log by log: stable, and the logs stand in their order already.
     order = np.argsort(user, kind="stable")
@@ -163,7 +169,7 @@ def pack_logs(
     newest_us = np.zeros(users, np.int64)
     np.maximum.at(newest_us, user, time_us)
     age_us = newest_us[user] - time_us
-    strings, string_users, codes = _dictionaries(logs, slots, pool, users)
+    string_users, codes = _codes(logs, slots, string_numbers)
     number_users, numbers = _numbers(logs, slots)
     low = (age_us & 0xFFFFFFFF).astype("<u4").tobytes()
     high = (age_us >> 32 & 0xFFFF).astype("<u2").tobytes()
@@ -194,7 +200,7 @@ def pack_logs(
             )
         )
         n0, s0, v0 = n, s, v
-    return packed, strings
+    return packed
 
 
 def _numbers(logs: Sequence[LogRows], slots: _Slots) -> tuple[I64, bytes]:
@@ -207,29 +213,10 @@ def _numbers(logs: Sequence[LogRows], slots: _Slots) -> tuple[I64, bytes]:
     return user[order], bits[order].astype("<i8").tobytes()
 
 
-def _dictionaries(
-    logs: Sequence[LogRows], slots: _Slots, pool: Sequence[str], users: int
-) -> tuple[list[bytes], I64, I64]:
-    """Return (packed dictionaries, the user of each code, the codes), users one after the other, slot by slot."""
+def _codes(logs: Sequence[LogRows], slots: _Slots, string_numbers: Sequence[I64]) -> tuple[I64, I64]:
+    """Return (the user of each string, its number in the user's dictionary), users one after the other."""
     if not slots.strings:
-        return [EMPTY] * users, np.empty(0, np.int64), np.empty(0, np.int64)
-    code = np.concatenate([logs[log].columns[position] for log, position in slots.strings])
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     user = np.concatenate([logs[log].user for log, _ in slots.strings])
     order = np.argsort(user, kind="stable")
-    code, user = code[order], user[order]
-    present = code != NULL_CODE
-    used, which = np.unique(code[present], return_inverse=True)
-    # The same string may stand in the pool twice, once from the record and once from the events: number by text, in
-    # order of text, so that a user's bytes do not depend on who else is in the batch.
-    held = [pool[c] for c in used.tolist()]
-    number_of = {text: number for number, text in enumerate(sorted(set(held)))}
-    number = np.array([number_of[text] for text in held], np.int64)
-    entries, entry_of_code = np.unique((user[present] << 32) | number[which], return_inverse=True)
-    ends = ends_of(entries >> 32, users)
-    begins = np.array([0, *ends], np.int64)[:-1]
-    local = np.zeros(len(code), np.int64)
-    local[present] = entry_of_code - begins[user[present]] + 1
-    texts = [text.encode() for text in number_of]
-    words = [texts[n] for n in (entries & 0xFFFFFFFF).tolist()]
-    packed = [pack_strings(words[begin:end]) for begin, end in zip(begins.tolist(), ends, strict=True)]
-    return packed, user, local
+    return user[order], np.concatenate(string_numbers)[order]

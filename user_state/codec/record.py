@@ -1,10 +1,10 @@
 """Records <-> bytes: Avro single-object encoding of `avro/user_state.avsc`, one value a user.
 
-    C3 01 | schema fingerprint, 8 bytes | version, 8 bytes | layout, 8 bytes | 4 zigzag varints | 5 byte strings
+    C3 01 | schema fingerprint, 8 bytes | version, 8 bytes | layout, 8 bytes | 4 zigzag varints | byte strings
 
-Any Avro reader reads the outer record; the packed columns inside are described in strings.py, tiles.py, logs.py,
-decays.py and vectors.py beside this file. The outer record is put together by hand, since its shape never varies and a
-batch has thousands; a test holds it against fastavro.
+Any Avro reader reads the outer record; the byte strings are the dictionary (strings.py) and the packed columns of
+each family of state (sections.py names the files beside this one that describe them). The outer record is put together
+by hand, since its shape never varies and a batch has thousands; a test holds it against fastavro.
 
 Any bytes give a value or one CodecError.
 """
@@ -19,12 +19,9 @@ from pathlib import Path
 import fastavro
 import numpy as np
 
-from user_state.codec.decays import pack_decays, unpack_decays
-from user_state.codec.logs import Kinds, empty_logs, pack_logs, unpack_logs
-from user_state.codec.strings import unpack_strings
-from user_state.codec.tiles import pack_tiles, unpack_tiles
-from user_state.codec.vectors import pack_vectors, unpack_vectors
-from user_state.core.plan import Layout
+from user_state.codec.sections import SECTIONS
+from user_state.codec.strings import EMPTY, pack_strings, unpack_strings
+from user_state.core.layout import Layout
 from user_state.core.records import Records
 from user_state.errors import CodecError
 
@@ -37,7 +34,7 @@ VERSION = slice(10, 18)
 LAYOUT = slice(18, 26)
 NO_VERSION = b""
 """The version of a record that is not there."""
-_SECTIONS = 5
+_PARTS = 1 + len(SECTIONS)
 _LONGS = 4
 
 
@@ -71,7 +68,7 @@ def open_record(blob: bytes) -> Outer:
         for _ in range(_LONGS):
             value, at = _read_long(blob, at)
             longs.append(value)
-        for _ in range(_SECTIONS):
+        for _ in range(_PARTS):
             size, at = _read_long(blob, at)
             sections.append(blob[at : (at := at + size)])
     except IndexError:
@@ -92,56 +89,41 @@ def decode_records(outers: Sequence[Outer | None], layout: Layout) -> Records:
     longs = np.zeros((4, len(outers)), np.int64)
     if held:
         longs[:, held] = np.array([outer.longs for outer in present], np.int64).T
-    blank = _blank_sections(layout)
-    sections = [blank if outer is None else outer.sections for outer in outers]
-    strings, tiles, logs, decays, vectors = ([part[kind] for part in sections] for kind in range(_SECTIONS))
-    pool, begins = unpack_strings(strings)
+    blank = (EMPTY, *(section.blank(layout) for section in SECTIONS))
+    parts = [blank if outer is None else outer.sections for outer in outers]
+    dictionaries = unpack_strings([part[0] for part in parts])
+    states = {
+        section.name: section.unpack([part[place] for part in parts], layout, dictionaries)
+        for place, section in enumerate(SECTIONS, 1)
+    }
     return Records(
         clock_us=longs[0],
         last_event_us=longs[1],
         horizon_us=longs[2],
         applied=longs[3],
-        tiles=unpack_tiles(tiles, layout.track_kinds),
-        logs=unpack_logs(logs, _kinds(layout), begins),
-        decays=unpack_decays(decays, [half_lives for _, half_lives in layout.decays]),
-        vectors=unpack_vectors(vectors, [(h, d) for _, h, d in layout.vectors]),
-        pool=pool,
+        pool=dictionaries.pool,
+        **states,
     )
 
 
 def encode_records(records: Records, layout: Layout, versions: Sequence[bytes]) -> list[bytes]:
     """Return the bytes of n records, each with its new version (8 bytes)."""
     users = len(records)
-    logs, strings = pack_logs(records.logs, _kinds(layout), records.pool, users)
-    tiles = pack_tiles(records.tiles, users, layout.track_kinds)
-    decays = pack_decays(records.decays, users)
-    vectors = pack_vectors(records.vectors, users)
+    columns = [section.strings(getattr(records, section.name), layout) for section in SECTIONS]
+    strings, numbers = pack_strings([column for of_section in columns for column in of_section], records.pool, users)
+    packed = [strings]
+    for section, of_section in zip(SECTIONS, columns, strict=True):
+        mine, numbers = numbers[: len(of_section)], numbers[len(of_section) :]
+        packed.append(section.pack(getattr(records, section.name), layout, mine, users))
     longs = np.stack((records.clock_us, records.last_event_us, records.horizon_us, records.applied), axis=1).tolist()
     head = layout.fingerprint
     encoded = []
-    for version, four, sections in zip(
-        versions, longs, zip(strings, tiles, logs, decays, vectors, strict=True), strict=True
-    ):
+    for version, four, sections in zip(versions, longs, zip(*packed, strict=True), strict=True):
         parts = [MARKER, version, head, *map(_long, four)]
         for section in sections:
             parts += (_long(len(section)), section)
         encoded.append(b"".join(parts))
     return encoded
-
-
-def _kinds(layout: Layout) -> Kinds:
-    return tuple(tuple(kind for _, kind in fields) for _, fields in layout.logs)
-
-
-def _blank_sections(layout: Layout) -> tuple[bytes, ...]:
-    """Return the sections of a record that holds nothing."""
-    return (
-        b"\0\0",
-        bytes(10) if layout.tracks else b"",
-        empty_logs(_kinds(layout)),
-        bytes(len(layout.decays)),
-        b"\0" * len(layout.vectors),
-    )
 
 
 def _long(value: int) -> bytes:

@@ -1,26 +1,60 @@
-"""A record's dictionary: every string its logs point into, once.
+"""A record's dictionary: every string that its other sections point into, once, in order of text.
 
 u2 n | u2 length in bytes x n | UTF-8 x n
+
+Sections name a string by its number in their record's dictionary, from 1 on; 0 is null.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 
-from user_state.codec.columns import need
+from user_state.codec.columns import ends_of, need
 from user_state.core.events import I64
+from user_state.core.pool import NULL_CODE, StringPool
 from user_state.errors import CodecError
 
 EMPTY = b"\0\0"
 
 
-def unpack_strings(blobs: Sequence[bytes]) -> tuple[list[str], I64]:
-    """Return (all strings of n dictionaries, (n + 1,) where each dictionary begins)."""
-    pool: list[str] = []
+@dataclass(frozen=True)
+class Dictionaries:
+    """The dictionaries of n records, in one pool.
+
+    Attributes:
+        pool: all their strings, each once.
+        code: (strings of all dictionaries,) each one's code in the pool.
+        begins: (n + 1,) where in `code` each dictionary begins.
+    """
+
+    pool: StringPool
+    code: I64
+    begins: I64
+
+    def codes(self, number: I64, user: I64, what: str) -> I64:
+        """Return the pool's codes for (m,) numbers in the dictionaries of users (m,).
+
+        Raises:
+            CodecError: a number is none of its dictionary's; `what` names the section.
+        """
+        if len(number) == 0:
+            return number
+        sizes = np.diff(self.begins)
+        known = bool((number <= sizes[user]).all())
+        need(known, f"{what} name strings that the dictionary does not have")
+        # A null's number points before the first string, wherever that is; what it finds there is not used.
+        found = np.append(self.code, NULL_CODE)[self.begins[user] + number - 1]
+        return np.where(number == 0, NULL_CODE, found)
+
+
+def unpack_strings(blobs: Sequence[bytes]) -> Dictionaries:
+    """Return the dictionaries of n records."""
+    texts: list[str] = []
     begins = [0]
     for blob in blobs:
         if blob != EMPTY:
@@ -36,14 +70,15 @@ def unpack_strings(blobs: Sequence[bytes]) -> tuple[list[str], I64]:
             need(len(blob) == body + sum(lengths), "dictionary has another length than it says")
             if len(text) == len(blob) - body:  # all ASCII: characters are bytes
                 ends = list(accumulate(lengths))
-                pool += [text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+                texts += [text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
             else:
                 at = body
                 for length in lengths:
-                    pool.append(_utf8(blob[at : at + length]))
+                    texts.append(_utf8(blob[at : at + length]))
                     at += length
-        begins.append(len(pool))
-    return pool, np.array(begins, np.int64)
+        begins.append(len(texts))
+    pool = StringPool()
+    return Dictionaries(pool, np.array(pool.codes(texts), np.int64), np.array(begins, np.int64))
 
 
 def _utf8(blob: bytes) -> str:
@@ -53,6 +88,36 @@ def _utf8(blob: bytes) -> str:
         raise CodecError("expected UTF-8 in a record's dictionary") from exc
 
 
-def pack_strings(strings: Sequence[bytes]) -> bytes:
-    """Return the dictionary of these UTF-8 strings."""
-    return struct.pack(f"<H{len(strings)}H", len(strings), *map(len, strings)) + b"".join(strings)
+def pack_strings(columns: Sequence[tuple[I64, I64]], pool: StringPool, users: int) -> tuple[list[bytes], list[I64]]:
+    """Return (each user's dictionary, each column's numbers in its users' dictionaries).
+
+    Args:
+        columns: (user (m,), code (m,)) of every column of strings that a record has.
+        pool: what the codes stand for.
+        users: n.
+    """
+    if not any(len(code) for _, code in columns):
+        return [EMPTY] * users, [code for _, code in columns]
+    user = np.concatenate([user for user, _ in columns])
+    code = np.concatenate([code for _, code in columns])
+    present = code != NULL_CODE
+    # By text, so that a user's bytes do not depend on who else is in the batch.
+    used, which = np.unique(code[present], return_inverse=True)
+    texts = pool.texts
+    held = [texts[c] for c in used.tolist()]
+    by_text = sorted(range(len(held)), key=held.__getitem__)
+    rank = np.empty(len(held), np.int64)
+    rank[by_text] = np.arange(len(held))
+    entries, entry = np.unique((user[present] << 32) | rank[which], return_inverse=True)
+    ends = ends_of(entries >> 32, users)
+    begins = [0, *ends[:-1]]
+    number = np.zeros(len(code), np.int64)
+    number[present] = entry - np.array(begins, np.int64)[user[present]] + 1
+    words = [held[by_text[r]].encode() for r in (entries & 0xFFFFFFFF).tolist()]
+    packed = [_pack(words[begin:end]) for begin, end in zip(begins, ends, strict=True)]
+    cuts = np.cumsum([len(code) for _, code in columns])[:-1]
+    return packed, np.split(number, cuts)
+
+
+def _pack(words: Sequence[bytes]) -> bytes:
+    return struct.pack(f"<H{len(words)}H", len(words), *map(len, words)) + b"".join(words)

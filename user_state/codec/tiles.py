@@ -22,7 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.codec.columns import column, ends_of, need
-from user_state.core.plan import TRACK_COLUMNS
+from user_state.codec.strings import Dictionaries
+from user_state.core.events import I64
+from user_state.core.layout import Layout
+from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.core.tile_values import width_of
 from user_state.core.tiles import MAX_TRACKS, Tiles, pack_keys
 
@@ -30,8 +33,14 @@ WIDE = 255
 HEAD = struct.Struct("<HII")
 
 
-def unpack_tiles(blobs: Sequence[bytes], kinds: tuple[str, ...]) -> Tiles:
-    """Return the tiles of n records, user i being blob i; `kinds` (tracks,)."""
+def empty_tiles(layout: Layout) -> bytes:
+    """Return the section of a record without any tiles."""
+    return bytes(HEAD.size) if layout.tracks else b""
+
+
+def unpack_tiles(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictionaries) -> Tiles:
+    """Return the tiles of n records, user i being blob i."""
+    kinds = layout.track_kinds
     tracks = len(kinds)
     if tracks == 0:
         need(not any(blobs), "tiles belong to no track")
@@ -92,8 +101,9 @@ def _order_of_numbers(
     return row[order], number[order]
 
 
-def pack_tiles(tiles: Tiles, users: int, kinds: tuple[str, ...]) -> list[bytes]:
+def pack_tiles(tiles: Tiles, layout: Layout, _numbers: Sequence[I64], users: int) -> list[bytes]:
     """Return each user's packed tiles."""
+    kinds = layout.track_kinds
     tracks = len(kinds)
     if tracks == 0:
         return [b""] * users

@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 from user_state.codec.columns import column, need
 from user_state.codec.optional_parts import add_part, cut_part, need_all_used
+from user_state.codec.strings import Dictionaries
+from user_state.core.events import I64
+from user_state.core.layout import Layout
 from user_state.core.vectors import DecayedSums
 
 LARGEST_WEIGHT = 1e30
@@ -27,11 +30,11 @@ REST_LIMIT = 32_767
 """One less than half a distance, so that a sum never lies as near to another f4."""
 
 
-def unpack_vectors(blobs: Sequence[bytes], shapes: Sequence[tuple[int, int]]) -> tuple[DecayedSums, ...]:
-    """Return the decayed sums of n records; `shapes` are (half-lives, dimensions)."""
+def unpack_vectors(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictionaries) -> tuple[DecayedSums, ...]:
+    """Return the decayed sums of n records."""
     at_of = [0] * len(blobs)
     parts = []
-    for half_lives, dimensions in shapes:
+    for half_lives, dimensions in ((v.half_lives, v.dimensions) for v in layout.vectors):
         components = half_lives * dimensions
         sizes = (8, 8 * half_lives, 4 * components, 2 * components)
         users, (times, weights, sums, rests) = cut_part(blobs, at_of, sizes, "vectors")
@@ -50,7 +53,7 @@ def unpack_vectors(blobs: Sequence[bytes], shapes: Sequence[tuple[int, int]]) ->
     return tuple(parts)
 
 
-def pack_vectors(vectors: Sequence[DecayedSums], users: int) -> list[bytes]:
+def pack_vectors(vectors: Sequence[DecayedSums], _layout: Layout, _numbers: Sequence[I64], users: int) -> list[bytes]:
     """Return each user's packed decayed sums."""
     parts: list[list[bytes]] = [[] for _ in range(users)]
     for part in vectors:

@@ -34,8 +34,12 @@ class DecayedNumbers:
         return cls(np.zeros(users, np.int64), np.zeros((users, half_lives)))
 
 
-def lift_decay(plan: Plan, decay: Decay, events: Events, matched: list[Bool]) -> DecayedNumbers:
-    """Return the decayed numbers of a batch of events alone."""
+def lift_decays(plan: Plan, events: Events, matched: list[Bool]) -> tuple[DecayedNumbers, ...]:
+    """Return for each of `plan.decays` the decayed numbers of a batch of events alone."""
+    return tuple(_lift(plan, decay, events, matched) for decay in plan.decays)
+
+
+def _lift(plan: Plan, decay: Decay, events: Events, matched: list[Bool]) -> DecayedNumbers:
     lifted = DecayedNumbers.empty(len(events.users), len(decay.half_lives_us))
     wanted = matched[decay.filter]
     if decay.of is not None:
@@ -51,8 +55,14 @@ def lift_decay(plan: Plan, decay: Decay, events: Events, matched: list[Bool]) ->
     return lifted
 
 
-def join_decays(decay: Decay, a: DecayedNumbers, b: DecayedNumbers) -> DecayedNumbers:
-    """Return the decayed numbers of both, user by user."""
+def join_decays(
+    plan: Plan, a: tuple[DecayedNumbers, ...], b: tuple[DecayedNumbers, ...], _clock_us: I64
+) -> tuple[DecayedNumbers, ...]:
+    """Return for each of `plan.decays` the decayed numbers of both, user by user."""
+    return tuple(_join(decay, of_a, of_b) for decay, of_a, of_b in zip(plan.decays, a, b, strict=True))
+
+
+def _join(decay: Decay, a: DecayedNumbers, b: DecayedNumbers) -> DecayedNumbers:
     time_us = np.maximum(a.time_us, b.time_us)
     # Overflow to infinity is what IEEE 754 says of sums this large, and no reason to warn.
     with np.errstate(over="ignore", invalid="ignore"):

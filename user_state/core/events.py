@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.core.plan import Filter, Plan
+from user_state.core.pool import NULL_CODE, StringPool
 
 Bool = npt.NDArray[np.bool_]
 F64 = npt.NDArray[np.float64]
@@ -22,9 +23,8 @@ U64 = npt.NDArray[np.uint64]
 
 EventRow = tuple[Any, ...]
 NULL_INT = np.iinfo(np.int64).min
-"""Stands for null in int and bool columns."""
-NULL_CODE = -1
-"""Stands for null in string columns; null in float columns is NaN, which events may not carry."""
+"""Stands for null in int and bool columns, as NULL_CODE does in string columns and NaN, which events may not carry, in
+float columns."""
 FIXED_COLUMNS = 4
 
 
@@ -47,7 +47,7 @@ class Events:
     time_us: I64
     published_us: I64
     columns: tuple[npt.NDArray[Any], ...]
-    pool: list[str]
+    pool: StringPool
 
     def __len__(self) -> int:
         return len(self.user)
@@ -57,13 +57,12 @@ class Events:
         """Turn rows into columns; the rows' values must be of the plan's kinds, None for null."""
         columns = list(zip(*rows, strict=True)) if rows else [()] * (FIXED_COLUMNS + len(plan.fields))
         users: dict[str, int] = {}
-        pool: dict[str, int] = {}
+        pool = StringPool()
         user = [users.setdefault(u, len(users)) for u in columns[0]]
         fields: list[npt.NDArray[Any]] = []
         for field, values in zip(plan.fields, columns[FIXED_COLUMNS:], strict=True):
             if field.kind == "string":
-                codes = [NULL_CODE if v is None else pool.setdefault(v, len(pool)) for v in values]
-                fields.append(np.array(codes, np.int64))
+                fields.append(np.array(pool.codes(values), np.int64))
             elif field.kind == "float":
                 fields.append(np.array(values, np.float64))  # None becomes NaN
             else:
@@ -75,7 +74,7 @@ class Events:
             time_us=np.array(columns[2], np.int64),
             published_us=np.array(columns[3], np.int64),
             columns=tuple(fields),
-            pool=list(pool),
+            pool=pool,
         )
 
     def take(self, chosen: Bool | I64) -> Events:
@@ -104,17 +103,16 @@ class Events:
 
     def matches(self, plan: Plan) -> list[Bool]:
         """Return for each of `plan.filters` a mask (m,) of the events it accepts."""
-        code_of = {text: code for code, text in enumerate(self.pool)}
-        return [self._match(plan, accepting, code_of) for accepting in plan.filters]
+        return [self._match(plan, accepting) for accepting in plan.filters]
 
-    def _match(self, plan: Plan, accepting: Filter, code_of: dict[str, int]) -> Bool:
+    def _match(self, plan: Plan, accepting: Filter) -> Bool:
         matched = np.ones(len(self), np.bool_)
         for field, accepted in accepting.conditions:
             column = self.columns[field]
             if plan.fields[field].kind == "string":
                 # One entry more than the pool: a null's code of -1 lands on it and is not accepted.
                 table = np.zeros(len(self.pool) + 1, np.bool_)
-                table[[code_of[str(v)] for v in accepted if v in code_of]] = True
+                table[[code for v in accepted if (code := self.pool.find(str(v))) is not None]] = True
                 matched &= table[column]
             else:
                 # Null is no value, so the number that stands for it cannot be one that a filter asks for.

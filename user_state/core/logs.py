@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.events import I64, NULL_CODE, NULL_INT, Bool, Events
+from user_state.core.events import I64, NULL_INT, Bool, Events
 from user_state.core.plan import Log, Plan
+from user_state.core.pool import NULL_CODE
 
 TIE_SHIFT = np.uint64(32)
 EMPTY_CELL = {"string": NULL_CODE, "float": np.nan, "int": NULL_INT, "bool": NULL_INT}
@@ -59,8 +60,12 @@ def kinds_of(plan: Plan, log: Log) -> tuple[str, ...]:
     return tuple(plan.fields[field].kind for field in log.fields)
 
 
-def lift_log(plan: Plan, log: Log, events: Events, matched: list[Bool]) -> LogRows:
-    """Return the rows of the events that the log wants, unsorted."""
+def lift_logs(plan: Plan, events: Events, matched: list[Bool]) -> tuple[LogRows, ...]:
+    """Return for each of `plan.logs` the rows of the events that it wants, unsorted."""
+    return tuple(_lift(plan, log, events, matched) for log in plan.logs)
+
+
+def _lift(plan: Plan, log: Log, events: Events, matched: list[Bool]) -> LogRows:
     wanted = matched[log.filter]
     if log.required is not None:
         wanted = wanted & events.has(plan, log.required)
@@ -73,17 +78,25 @@ def lift_log(plan: Plan, log: Log, events: Events, matched: list[Bool]) -> LogRo
     )
 
 
-def shift_codes(rows: LogRows, kinds: tuple[str, ...], by: int) -> LogRows:
-    """Return rows whose string codes point into a pool that begins `by` strings earlier."""
+def recode(rows: LogRows, kinds: tuple[str, ...], becomes: I64) -> LogRows:
+    """Return rows whose string codes are exchanged: code c for `becomes[c]`, a null's for the last of them."""
     columns = tuple(
-        np.where(column == NULL_CODE, NULL_CODE, column + by) if kind == "string" else column
-        for kind, column in zip(kinds, rows.columns, strict=True)
+        becomes[column] if kind == "string" else column for kind, column in zip(kinds, rows.columns, strict=True)
     )
     return LogRows(rows.user, rows.time_us, rows.tie, columns)
 
 
-def join_log(plan: Plan, log: Log, parts: list[LogRows], clock_us: I64) -> LogRows:
-    """Return the last `cap` rows of each user (clocks: (n,)) among all parts, whose codes share one pool."""
+def recode_logs(plan: Plan, logs: tuple[LogRows, ...], becomes: I64) -> tuple[LogRows, ...]:
+    """Return the logs with their string codes exchanged; see `recode`."""
+    return tuple(recode(rows, kinds_of(plan, log), becomes) for log, rows in zip(plan.logs, logs, strict=True))
+
+
+def join_logs(plan: Plan, a: tuple[LogRows, ...], b: tuple[LogRows, ...], clock_us: I64) -> tuple[LogRows, ...]:
+    """Return for each of `plan.logs` the last rows of both, whose codes share one pool; users' clocks are (n,)."""
+    return tuple(_join(plan, log, [of_a, of_b], clock_us) for log, of_a, of_b in zip(plan.logs, a, b, strict=True))
+
+
+def _join(plan: Plan, log: Log, parts: list[LogRows], clock_us: I64) -> LogRows:
     rows = LogRows(
         np.concatenate([part.user for part in parts]),
         np.concatenate([part.time_us for part in parts]),

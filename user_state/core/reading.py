@@ -1,48 +1,27 @@
-"""`features(records, at)`: windows, last values and embeddings, finished at the moment of reading."""
+"""`features(records, at)`: windows, last values and embeddings, finished at the moment of reading.
+
+Each kind of output has a reader here, found by the type of its declaration in the plan.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from user_state.core.decays import read_decay
-from user_state.core.events import F64, I64, NULL_CODE, NULL_INT
+from user_state.core.events import F64
 from user_state.core.finishing import finish
 from user_state.core.logs import LogRows, newer_rows
-from user_state.core.plan import DecayedOutput, ListOutput, Plan, ScalarOutput, SequenceOutput, Window
+from user_state.core.padding import Padded, pad
+from user_state.core.plan import DecayedOutput, ListOutput, Plan, ScalarOutput, SequenceOutput, StackedOutput, Window
 from user_state.core.records import Records
-from user_state.core.tiles import sum_windows
+from user_state.core.tiles import WindowSums, sum_windows
 from user_state.core.time_axis import window_start_s
 from user_state.core.vectors import F32, mean_vectors
-
-
-@dataclass(frozen=True)
-class Padded:
-    """Sequences of n users, newest first, padded to the longest that the spec allows.
-
-    Attributes:
-        length: (n,) how many entries each user has.
-        columns: field name -> (n, last): objects (str or None) for strings, float64 with NaN for null, or int64 with
-            the smallest int64 for null. Beyond `length`: None, NaN, or the smallest int64.
-        single: whether this is one field's values (`last_k`) and not a sequence of several fields.
-    """
-
-    length: I64
-    columns: dict[str, npt.NDArray[Any]]
-    single: bool = False
-
-    def of_user(self, index: int) -> list[Any] | dict[str, list[Any]]:
-        """Return one user's entries without padding, nulls as None: a list if `single`, else a list a field."""
-        length = int(self.length[index])
-        lists = {name: [_or_none(v) for v in grid[index, :length].tolist()] for name, grid in self.columns.items()}
-        return next(iter(lists.values())) if self.single else lists
-
-
-def _or_none(value: Any) -> Any:
-    return None if value == NULL_INT or value != value else value  # noqa: PLR0124 - only NaN differs from itself
 
 
 @dataclass(frozen=True)
@@ -51,13 +30,100 @@ class Features:
 
     Attributes:
         values: (n, len(plan.scalars)) float64.
-        sequences: `last_k` outputs and sequences by name.
+        arrays: by name, (n, size) float64: outputs of several numbers, such as histograms.
+        sequences: by name: lists of single values (`last_k`), of rows, and sequences.
         embeddings: (n, dimensions) float32 by name.
     """
 
     values: F64
+    arrays: dict[str, F64]
     sequences: dict[str, Padded]
     embeddings: dict[str, F32]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading of n users' records, and what several of its outputs need.
+
+    Attributes:
+        starts_s: the first second of every window that tiles are read over, the longest first.
+        sums: what the tiles of those windows come to.
+        texts: (strings + 1,) objects: strings by code, and None where a null's code of -1 points.
+    """
+
+    plan: Plan
+    records: Records
+    at_us: int
+    starts_s: dict[Window, int]
+    sums: WindowSums
+    texts: npt.NDArray[Any]
+
+    @classmethod
+    def of(cls, plan: Plan, records: Records, at_us: int) -> Reading:
+        """Prepare the reading of records at `at_us`."""
+        starts = {window: window_start(window, at_us) for window in plan.tiled_windows}
+        starts = dict(sorted(starts.items(), key=lambda item: item[1]))
+        sums = sum_windows(plan, records.tiles, len(records), np.array(list(starts.values()), np.int64))
+        return cls(plan, records, at_us, starts, sums, np.array([*records.pool.texts, None], object))
+
+    def tiled(self, outputs: Sequence[ScalarOutput], values: F64) -> None:
+        """Fill (n, outputs) with numbers read from tiles."""
+        place = {window: index for index, window in enumerate(self.starts_s)}
+        for column, output in enumerate(outputs):
+            window, track = place[output.window], output.track
+            count, numbers = self.sums.count[:, window, track], self.sums.values[:, :, window, track]
+            values[:, column] = finish(output.aggregate, count, numbers, self.at_us, output.empty)
+
+    def decayed(self, outputs: Sequence[DecayedOutput], values: F64) -> None:
+        """Fill (n, outputs) with decayed numbers."""
+        for column, output in enumerate(outputs):
+            decay, part = self.plan.decays[output.decay], self.records.decays[output.decay]
+            values[:, column] = read_decay(decay, part, output.half_life, self.at_us, output.empty)
+
+    def stacked(self, output: StackedOutput) -> F64:
+        """Return (n, parts) numbers read from tiles, side by side."""
+        values = np.empty((len(self.records), len(output.parts)))
+        self.tiled(output.parts, values)
+        return values
+
+    def last_values(self, output: ListOutput) -> Padded:
+        """Return the values of a `last_k`."""
+        field = self.plan.fields[self.plan.logs[output.log].fields[output.column]]
+        since_us = window_start(output.window, self.at_us) * 1_000_000
+        rows = self.records.logs[output.log]
+        return self._last_rows(rows, since_us, output.k, {field.name: (output.column, field.kind)}, single=True)
+
+    def sequence(self, output: SequenceOutput) -> Padded:
+        """Return a sequence."""
+        since_us = 0 if output.within_us is None else self.at_us - output.within_us
+        columns = {
+            field.name: (column, field.kind) for field, column in zip(output.fields, output.columns, strict=True)
+        }
+        return self._last_rows(self.records.logs[output.log], since_us, output.last, columns)
+
+    def _last_rows(
+        self, rows: LogRows, since_us: int, last: int, columns: dict[str, tuple[int, str]], *, single: bool = False
+    ) -> Padded:
+        if since_us > 0:
+            rows = rows.take(rows.time_us >= since_us)
+        newer = newer_rows(rows.user)
+        if len(newer) and newer.max() >= last:
+            rows, newer = rows.take(newer < last), newer[newer < last]
+        taken = {name: (rows.columns[column], kind) for name, (column, kind) in columns.items()}
+        users = len(self.records)
+        return pad(rows.user, newer, users=users, width=last, columns=taken, texts=self.texts, single=single)
+
+
+SCALAR_READERS: dict[type, Callable[[Reading, Sequence[Any], F64], None]] = {
+    ScalarOutput: Reading.tiled,
+    DecayedOutput: Reading.decayed,
+}
+"""By type of output: fills (n, outputs) with all outputs of the type."""
+ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {StackedOutput: Reading.stacked}
+LIST_READERS: dict[type, Callable[[Reading, Any], Padded]] = {
+    ListOutput: Reading.last_values,
+    SequenceOutput: Reading.sequence,
+}
 
 
 def features(plan: Plan, records: Records, at_us: int) -> Features:
@@ -66,83 +132,20 @@ def features(plan: Plan, records: Records, at_us: int) -> Features:
     Right for any `at_us` no more than `max_clock_skew` before a user's clock; earlier readings may miss events that
     were rolled up or dropped since.
     """
-    pool = np.array([*records.pool, None], object)  # the last one is where a null's code of -1 points
-    sequences: dict[str, Padded] = {}
-    for output in plan.lists:
-        sequences[output.name] = _last_values(plan, records, output, at_us, pool)
-    for sequence in plan.sequences:
-        sequences[sequence.name] = _sequence(records, sequence, at_us, pool)
+    reading = Reading.of(plan, records, at_us)
+    values = np.empty((len(records), len(plan.scalars)))
+    for kind, (columns, outputs) in plan.scalars_by_type.items():
+        of_kind = np.empty((len(records), len(outputs)))
+        SCALAR_READERS[kind](reading, outputs, of_kind)
+        values[:, columns] = of_kind
     return Features(
-        values=_scalars(plan, records, at_us),
-        sequences=sequences,
+        values=values,
+        arrays={output.name: ARRAY_READERS[type(output)](reading, output) for output in plan.arrays},
+        sequences={output.name: LIST_READERS[type(output)](reading, output) for output in plan.all_lists},
         embeddings={e.name: mean_vectors(records.vectors[e.vectors], e.half_life) for e in plan.embeddings},
     )
 
 
-def _scalars(plan: Plan, records: Records, at_us: int) -> F64:
-    values = np.empty((len(records), len(plan.scalars)))
-    tiled = [(column, output) for column, output in enumerate(plan.scalars) if isinstance(output, ScalarOutput)]
-    starts = {output.window: _start_s(output.window, at_us) for _, output in tiled}
-    longest_first = sorted(starts, key=lambda window: starts[window])
-    position = {window: index for index, window in enumerate(longest_first)}
-    starts_s = np.array([starts[window] for window in longest_first], np.int64)
-    sums = sum_windows(plan, records.tiles, len(records), starts_s)
-    for column, output in tiled:
-        at = position[output.window]
-        count, numbers = sums.count[:, at, output.track], sums.values[:, :, at, output.track]
-        values[:, column] = finish(output.aggregate, count, numbers, at_us, output.empty)
-    for column, decayed in enumerate(plan.scalars):
-        if isinstance(decayed, DecayedOutput):
-            decay, part = plan.decays[decayed.decay], records.decays[decayed.decay]
-            values[:, column] = read_decay(decay, part, decayed.half_life, at_us, decayed.empty)
-    return values
-
-
-def _start_s(window: Window, at_us: int) -> int:
+def window_start(window: Window, at_us: int) -> int:
+    """Return the first second that a window covers; 0 for lifetime."""
     return 0 if window.reach_s is None else window_start_s(at_us, window.reach_s, window.width_s)
-
-
-def _last_values(plan: Plan, records: Records, output: ListOutput, at_us: int, pool: npt.NDArray[Any]) -> Padded:
-    log = plan.logs[output.log]
-    field = plan.fields[log.fields[output.column]]
-    window = output.window
-    since_us = _start_s(window, at_us) * 1_000_000
-    columns = {field.name: (output.column, field.kind)}
-    rows = records.logs[output.log]
-    padded = _pad(rows, len(records), since_us=since_us, last=output.k, columns=columns, pool=pool)
-    return replace(padded, single=True)
-
-
-def _sequence(records: Records, output: SequenceOutput, at_us: int, pool: npt.NDArray[Any]) -> Padded:
-    since_us = 0 if output.within_us is None else at_us - output.within_us
-    columns = {field.name: (column, field.kind) for field, column in zip(output.fields, output.columns, strict=True)}
-    rows = records.logs[output.log]
-    return _pad(rows, len(records), since_us=since_us, last=output.last, columns=columns, pool=pool)
-
-
-def _pad(
-    rows: LogRows,
-    users: int,
-    *,
-    since_us: int,
-    last: int,
-    columns: dict[str, tuple[int, str]],
-    pool: npt.NDArray[Any],
-) -> Padded:
-    if since_us > 0:
-        rows = rows.take(rows.time_us >= since_us)
-    newer = newer_rows(rows.user)
-    if len(newer) and newer.max() >= last:
-        rows, newer = rows.take(newer < last), newer[newer < last]
-    padded = {}
-    for name, (column, kind) in columns.items():
-        values = rows.columns[column]
-        if kind == "string":
-            grid = np.full((users, last), NULL_CODE, np.int64)
-            grid[rows.user, newer] = values
-            padded[name] = pool[grid]
-        else:
-            grid = np.full((users, last), np.nan if kind == "float" else NULL_INT, values.dtype)
-            grid[rows.user, newer] = values
-            padded[name] = grid
-    return Padded(np.bincount(rows.user, minlength=users).astype(np.int64), padded)

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from user_state.core.decays import DecayedNumbers, join_decays, lift_decay
+from user_state.core.decays import DecayedNumbers
 from user_state.core.events import I64, Events
-from user_state.core.logs import LogRows, join_log, kinds_of, lift_log, shift_codes
+from user_state.core.families import FAMILIES
+from user_state.core.logs import LogRows
 from user_state.core.plan import Plan
-from user_state.core.tile_values import width_of
-from user_state.core.tiles import MAX_USERS, Tiles, join_tiles, lift_tiles
-from user_state.core.vectors import DecayedSums, join_vectors, lift_vectors
+from user_state.core.pool import StringPool
+from user_state.core.tiles import MAX_USERS, Tiles
+from user_state.core.vectors import DecayedSums
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Records:
         horizon_us: (n,) events before this are refused although the lateness allows them; 0 unless the cap on
             remembered ids was reached.
         applied: (n,) how many events the user's record is made of.
-        tiles, logs, decays, vectors: as `plan.tracks`, `plan.logs`, `plan.decays` and `plan.vectors` declare.
-        pool: the strings that the logs' codes stand for.
+        tiles, logs, decays, vectors: the families of state (user_state/core/families.py), as the plan declares them.
+        pool: the strings that codes stand for.
     """
 
     clock_us: I64
@@ -49,7 +50,7 @@ class Records:
     logs: tuple[LogRows, ...]
     decays: tuple[DecayedNumbers, ...]
     vectors: tuple[DecayedSums, ...]
-    pool: list[str]
+    pool: StringPool
 
     def __len__(self) -> int:
         return len(self.clock_us)
@@ -69,16 +70,13 @@ class Records:
             last_event_us=none,
             horizon_us=none,
             applied=none,
-            tiles=Tiles.empty(width_of(plan.layout.track_kinds)),
-            logs=tuple(LogRows.empty(kinds_of(plan, log)) for log in plan.logs),
-            decays=tuple(DecayedNumbers.empty(users, len(decay.half_lives_us)) for decay in plan.decays),
-            vectors=tuple(DecayedSums.empty(users, len(v.half_lives_us), v.dimensions) for v in plan.vectors),
-            pool=[],
+            pool=StringPool(),
+            **{family.name: family.empty(plan, users) for family in FAMILIES},
         )
 
 
 def apply(plan: Plan, records: Records, events: Events) -> Records:
-    """Return the records of the n users of `events` with the events folded in; nothing is mutated.
+    """Return the records of the n users of `events` with the events folded in; `records` stay as they were.
 
     `records` are those of `events.users`, in their order.
     """
@@ -99,16 +97,15 @@ def lift(plan: Plan, events: Events) -> Records:
         last_event_us=last_event_us,
         horizon_us=empty.horizon_us,
         applied=np.bincount(events.user, minlength=len(empty)).astype(np.int64),
-        tiles=lift_tiles(plan, events, matched),
-        logs=tuple(lift_log(plan, log, events, matched) for log in plan.logs),
-        decays=tuple(lift_decay(plan, decay, events, matched) for decay in plan.decays),
-        vectors=tuple(lift_vectors(plan, vectors, events) for vectors in plan.vectors),
         pool=events.pool,
+        **{family.name: family.lift(plan, events, matched) for family in FAMILIES},
     )
 
 
 def merge(plan: Plan, a: Records, b: Records) -> Records:
     """Return the joined records of the same n users in the same order, made of disjoint sets of events.
+
+    Nothing is mutated but `a`'s pool, which may grow.
 
     Raises:
         ValueError: the two hold different numbers of users.
@@ -116,23 +113,16 @@ def merge(plan: Plan, a: Records, b: Records) -> Records:
     if len(a) != len(b):
         raise ValueError(f"expected records of the same users, got {len(a)} and {len(b)} users")
     clock_us = np.maximum(a.clock_us, b.clock_us)
-    logs = []
-    for log, of_a, of_b in zip(plan.logs, a.logs, b.logs, strict=True):
-        shifted = shift_codes(of_b, kinds_of(plan, log), len(a.pool))
-        logs.append(join_log(plan, log, [of_a, shifted], clock_us))
+    becomes = a.pool.take_in(b.pool)
+    joined = {}
+    for family in FAMILIES:
+        of_b = family.recode(plan, getattr(b, family.name), becomes)
+        joined[family.name] = family.join(plan, getattr(a, family.name), of_b, clock_us)
     return Records(
         clock_us=clock_us,
         last_event_us=np.maximum(a.last_event_us, b.last_event_us),
         horizon_us=np.maximum(a.horizon_us, b.horizon_us),
         applied=a.applied + b.applied,
-        tiles=join_tiles(plan, [a.tiles, b.tiles], clock_us),
-        logs=tuple(logs),
-        decays=tuple(
-            join_decays(decay, of_a, of_b) for decay, of_a, of_b in zip(plan.decays, a.decays, b.decays, strict=True)
-        ),
-        vectors=tuple(
-            join_vectors(vectors, of_a, of_b)
-            for vectors, of_a, of_b in zip(plan.vectors, a.vectors, b.vectors, strict=True)
-        ),
-        pool=a.pool + b.pool,
+        pool=a.pool,
+        **joined,
     )

@@ -86,12 +86,12 @@ def lift_tiles(plan: Plan, events: Events, matched: list[Bool]) -> Tiles:
     return Tiles(key, np.ones(len(key), np.int64), np.concatenate(values, axis=1))
 
 
-def join_tiles(plan: Plan, parts: list[Tiles], clock_us: I64) -> Tiles:
-    """Return the rows of all parts, placed on the time axis of each user's clock (n,), equal keys joined."""
+def join_tiles(plan: Plan, a: Tiles, b: Tiles, clock_us: I64) -> Tiles:
+    """Return the rows of both, placed on the time axis of each user's clock (n,), equal keys joined."""
     rows = Tiles(
-        np.concatenate([part.key for part in parts]),
-        np.concatenate([part.count for part in parts]),
-        np.concatenate([part.values for part in parts], axis=1),
+        np.concatenate((a.key, b.key)),
+        np.concatenate((a.count, b.count)),
+        np.concatenate((a.values, b.values), axis=1),
     )
     if len(rows.key) == 0:
         return rows

@@ -56,13 +56,17 @@ def wanted_by(plan: Plan, vectors: Vectors, events: Events) -> tuple[Bool, F64]:
     if vectors.weight_field is None or vectors.weights is None:
         return wanted, np.ones(len(events))
     # One entry more than the pool, for nulls.
-    table = np.array([vectors.weights.get(text, 0.0) for text in events.pool] + [0.0])
+    table = np.array([vectors.weights.get(text, 0.0) for text in events.pool.texts] + [0.0])
     weight = table[events.columns[vectors.weight_field]]
     return wanted & (weight != 0), weight
 
 
-def lift_vectors(plan: Plan, vectors: Vectors, events: Events) -> DecayedSums:
-    """Return the decayed sums of a batch of events alone."""
+def lift_vectors(plan: Plan, events: Events, _matched: list[Bool]) -> tuple[DecayedSums, ...]:
+    """Return for each of `plan.vectors` the decayed sums of a batch of events alone."""
+    return tuple(_lift(plan, vectors, events) for vectors in plan.vectors)
+
+
+def _lift(plan: Plan, vectors: Vectors, events: Events) -> DecayedSums:
     lifted = DecayedSums.empty(len(events.users), len(vectors.half_lives_us), vectors.dimensions)
     wanted, weight = wanted_by(plan, vectors, events)
     rows = np.flatnonzero(wanted)
@@ -82,8 +86,14 @@ def lift_vectors(plan: Plan, vectors: Vectors, events: Events) -> DecayedSums:
     return lifted
 
 
-def join_vectors(vectors: Vectors, a: DecayedSums, b: DecayedSums) -> DecayedSums:
-    """Return the decayed sums of both, user by user."""
+def join_vectors(
+    plan: Plan, a: tuple[DecayedSums, ...], b: tuple[DecayedSums, ...], _clock_us: I64
+) -> tuple[DecayedSums, ...]:
+    """Return for each of `plan.vectors` the decayed sums of both, user by user."""
+    return tuple(_join(vectors, of_a, of_b) for vectors, of_a, of_b in zip(plan.vectors, a, b, strict=True))
+
+
+def _join(vectors: Vectors, a: DecayedSums, b: DecayedSums) -> DecayedSums:
     time_us = np.maximum(a.time_us, b.time_us)
     half_lives = np.array(vectors.half_lives_us, np.float64)
     keep_a, keep_b = (np.exp2(-((time_us - part.time_us)[:, None] / half_lives)) for part in (a, b))

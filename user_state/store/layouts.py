@@ -7,7 +7,8 @@ from typing import Protocol
 
 from user_state.codec.adopt import adopt
 from user_state.codec.record import Outer, decode_records, open_record
-from user_state.core.plan import Layout, Plan
+from user_state.core.layout import Layout
+from user_state.core.plan import Plan
 from user_state.core.records import Records, merge
 from user_state.errors import CodecError
 

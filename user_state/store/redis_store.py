@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import NoScriptError, RedisError
 
-from user_state.core.plan import Layout
+from user_state.core.layout import Layout
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.store.connection import connect, masked, translate_response, translated
 from user_state.store.keys import fence_key, layouts_key, record_key, seen_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from user_state.core.plan import Layout
+from user_state.core.layout import Layout
 
 
 class Stored(NamedTuple):

@@ -1,0 +1,53 @@
+"""The packed sections of a record, one for each family of state, in the order of `avro/user_state.avsc`.
+
+A section packs and unpacks its family's pieces of n records at once. Unpacking raises CodecError for any bytes that
+packing does not write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from user_state.codec.decays import pack_decays, unpack_decays
+from user_state.codec.logs import empty_logs, log_strings, pack_logs, unpack_logs
+from user_state.codec.strings import Dictionaries
+from user_state.codec.tiles import empty_tiles, pack_tiles, unpack_tiles
+from user_state.codec.vectors import pack_vectors, unpack_vectors
+from user_state.core.events import I64
+from user_state.core.layout import Layout
+
+Columns = list[tuple[I64, I64]]
+
+
+def _no_strings(_state: Any, _layout: Layout) -> Columns:
+    return []
+
+
+@dataclass(frozen=True)
+class Section:
+    """How one family's state becomes bytes and comes back.
+
+    Attributes:
+        name: the field of `Records`, and of the schema.
+        blank: layout -> the section of a record that holds nothing.
+        unpack: (n sections, layout, dictionaries) -> state.
+        pack: (state, layout, the numbers of its columns of strings, n) -> n sections.
+        strings: (state, layout) -> its columns of strings as (user, code), in the order in which `pack` wants their
+            numbers.
+    """
+
+    name: str
+    blank: Callable[[Layout], bytes]
+    unpack: Callable[[Sequence[bytes], Layout, Dictionaries], Any]
+    pack: Callable[[Any, Layout, Sequence[I64], int], list[bytes]]
+    strings: Callable[[Any, Layout], Columns] = _no_strings
+
+
+SECTIONS = (
+    Section("tiles", empty_tiles, unpack_tiles, pack_tiles),
+    Section("logs", empty_logs, unpack_logs, pack_logs, log_strings),
+    Section("decays", lambda layout: bytes(len(layout.decays)), unpack_decays, pack_decays),
+    Section("vectors", lambda layout: bytes(len(layout.vectors)), unpack_vectors, pack_vectors),
+)

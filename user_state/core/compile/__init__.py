@@ -1,0 +1,44 @@
+"""From a spec to a plan.
+
+`compile_plan` walks the spec; each family of state has a file that turns its aggregations into pieces of state and
+outputs. What they have in common, fields, filters, windows and pieces that are shared, is the `Builder`'s.
+"""
+
+from __future__ import annotations
+
+from user_state.core.compile.builder import Builder, windows_of
+from user_state.core.compile.decays import decayed_number
+from user_state.core.compile.logs import last_values, sequence
+from user_state.core.compile.tiles import tiled_number
+from user_state.core.compile.vectors import embedding
+from user_state.core.plan import Plan
+from user_state.core.tile_kinds import TRACK_OF
+from user_state.spec import LoadedSpec
+
+COMPILERS = {
+    **dict.fromkeys(TRACK_OF, tiled_number),
+    "decayed_count": decayed_number,
+    "decayed_sum": decayed_number,
+    "last_k": last_values,
+}
+"""What turns each aggregation of a feature into state and outputs."""
+
+
+def compile_plan(loaded: LoadedSpec) -> Plan:
+    """Compile a validated spec.
+
+    Raises:
+        ValueError: the spec was not validated by `load_spec` (a window without a tile width and the like).
+    """
+    builder = Builder(loaded)
+    for name, feature in loaded.spec.features.items():
+        for aggregate in feature.aggregate:
+            COMPILERS[aggregate](builder, name, aggregate, feature)
+    for name, declared in loaded.spec.sequences.items():
+        sequence(builder, name, declared)
+    for name, wanted in loaded.spec.embeddings.items():
+        embedding(builder, name, wanted)
+    return builder.plan()
+
+
+__all__ = ["Builder", "compile_plan", "windows_of"]

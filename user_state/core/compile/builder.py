@@ -1,0 +1,150 @@
+"""What compiling any part of a spec needs: fields, filters and windows by index, and pieces of state shared by key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from user_state.core.layout import DecayLayout, Layout, LogLayout, TrackLayout, VectorsLayout
+from user_state.core.plan import (
+    Decay,
+    DecayedOutput,
+    EmbeddingOutput,
+    Field,
+    Filter,
+    ListOutput,
+    Log,
+    Plan,
+    ScalarOutput,
+    SequenceOutput,
+    StackedOutput,
+    Track,
+    Vectors,
+    Window,
+)
+from user_state.core.time_axis import TimeAxis, default_tile_width_s
+from user_state.durations import SECOND_US, parse_duration_us
+from user_state.spec import LoadedSpec
+from user_state.spec.model import LIFETIME, Scalar, Spec
+
+NAN = float("nan")
+
+
+class Builder:
+    """Collects a plan while a spec is walked; the position of anything in its list is its index in the plan."""
+
+    def __init__(self, loaded: LoadedSpec) -> None:
+        self.spec = loaded.spec
+        self.schema = loaded.schema
+        self.windows = windows_of(self.spec)
+        self.fields: list[Field] = []
+        self.filters: list[Filter] = []
+        self._filter_texts: list[str] = []
+        self.tracks: dict[str, Track] = {}
+        self.logs: dict[str, Log] = {}
+        self.decays: dict[str, Decay] = {}
+        self.vectors: dict[str, Vectors] = {}
+        self.scalars: list[ScalarOutput | DecayedOutput] = []
+        self.arrays: list[StackedOutput] = []
+        self.lists: list[ListOutput] = []
+        self.sequences: list[SequenceOutput] = []
+        self.embeddings: list[EmbeddingOutput] = []
+
+    def field(self, name: str) -> int:
+        """Return the index of an event field."""
+        field = Field(name, self.schema.fields[name].kind)
+        if field not in self.fields:
+            self.fields.append(field)
+        return self.fields.index(field)
+
+    def field_name(self, field: int | None) -> str | None:
+        """Return the name of a field, None for no field."""
+        return None if field is None else self.fields[field].name
+
+    def filter(self, where: Mapping[str, list[Scalar]]) -> int:
+        """Return the index of a filter."""
+        found = Filter(tuple(sorted((self.field(name), frozenset(values)) for name, values in where.items())))
+        if found not in self.filters:
+            self.filters.append(found)
+            canonical = {name: sorted(set(values), key=repr) for name, values in sorted(where.items())}
+            self._filter_texts.append(json.dumps(canonical, ensure_ascii=False))
+        return self.filters.index(found)
+
+    def filter_text(self, index: int) -> str:
+        """Return a filter as the text that keys of pieces contain."""
+        return self._filter_texts[index]
+
+    def keep(self, pieces: dict[str, Any], piece: Any) -> int:
+        """Put a piece of state among those of its family, in the place of the one with its key; return its index."""
+        pieces[piece.key] = piece
+        return list(pieces).index(piece.key)
+
+    def plan(self) -> Plan:
+        """Return what was collected."""
+        spec, schema = self.spec, self.schema
+        finite = {w.reach_s: w.width_s for w in self.windows.values() if w.reach_s is not None}
+        published = spec.events.published
+        return Plan(
+            name=spec.name,
+            user_field=spec.events.user,
+            id_field=spec.events.id,
+            time_field=spec.events.time,
+            time_unit_us=_unit_us(schema.fields[spec.events.time].unit),
+            published_field=published,
+            published_unit_us=_unit_us(schema.fields[published].unit) if published else 1,
+            allowed_lateness_us=spec.allowed_lateness,
+            max_clock_skew_us=spec.max_clock_skew,
+            retention_us=spec.retention,
+            seen_ids_cap=spec.seen_ids_cap,
+            axis=TimeAxis.of_windows(finite, spec.max_clock_skew // SECOND_US, LIFETIME in self.windows),
+            fields=tuple(self.fields),
+            filters=tuple(self.filters),
+            tracks=tuple(self.tracks.values()),
+            logs=tuple(self.logs.values()),
+            decays=tuple(self.decays.values()),
+            vectors=tuple(self.vectors.values()),
+            scalars=tuple(self.scalars),
+            arrays=tuple(self.arrays),
+            lists=tuple(self.lists),
+            sequences=tuple(self.sequences),
+            embeddings=tuple(self.embeddings),
+            layout=self._layout(),
+        )
+
+    def _layout(self) -> Layout:
+        return Layout(
+            tracks=tuple(TrackLayout(track.key, track.kind) for track in self.tracks.values()),
+            logs=tuple(
+                LogLayout(log.key, tuple((self.fields[f].name, self.fields[f].kind) for f in log.fields))
+                for log in self.logs.values()
+            ),
+            decays=tuple(DecayLayout(decay.key, len(decay.half_lives_us)) for decay in self.decays.values()),
+            vectors=tuple(VectorsLayout(v.key, len(v.half_lives_us), v.dimensions) for v in self.vectors.values()),
+        )
+
+
+def windows_of(spec: Spec) -> dict[str, Window]:
+    """Return every window the spec uses, by the text it is written as."""
+    texts = {text for feature in spec.features.values() for text in feature.windows}
+    windows = {}
+    for text in texts:
+        if text == LIFETIME:
+            windows[text] = Window(text, None, 0)
+            continue
+        reach_s = parse_duration_us(text) // SECOND_US
+        given = spec.tiles.get(text)
+        width_s = parse_duration_us(given) // SECOND_US if given else default_tile_width_s(reach_s)
+        windows[text] = Window(text, reach_s, width_s)
+    return windows
+
+
+def longer(horizon: Window | None, window: Window) -> Window | None:
+    """Return the longer of two finite windows; `horizon` None is none yet, and lifetime changes nothing."""
+    if window.reach_s is None or (horizon is not None and (horizon.reach_s or 0) >= window.reach_s):
+        return horizon
+    return window
+
+
+def _unit_us(unit: str | None) -> int:
+    return 1000 if unit == "ms" else 1

@@ -1,0 +1,73 @@
+"""The families of state a record is made of, and what every family must be able to do.
+
+A family keeps its pieces of all users of a batch side by side as columns. It can
+
+    empty    hold nothing, for so many users
+    lift     hold a batch of events and nothing else
+    join     hold what two of its states held: commutative and associative, so that neither order nor batching matters
+    recode   follow when the pool that its string codes point into changes
+
+and has a file in `user_state.core.compile` that declares its pieces, and one in `user_state.codec` that packs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from user_state.core.decays import DecayedNumbers, join_decays, lift_decays
+from user_state.core.events import I64, Bool, Events
+from user_state.core.logs import LogRows, join_logs, kinds_of, lift_logs, recode_logs
+from user_state.core.plan import Plan
+from user_state.core.tile_values import width_of
+from user_state.core.tiles import Tiles, join_tiles, lift_tiles
+from user_state.core.vectors import DecayedSums, join_vectors, lift_vectors
+
+
+def _without_strings(_plan: Plan, state: Any, _becomes: I64) -> Any:
+    return state
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of state.
+
+    Attributes:
+        name: the field of `Records` that holds it.
+        empty: (plan, users) -> state.
+        lift: (plan, events, masks of the plan's filters) -> state, not necessarily sorted or bounded: it is joined
+            before anybody reads it.
+        join: (plan, state, state, users' clocks (n,) in microseconds) -> state; codes of both point into one pool.
+        recode: (plan, state, what each code becomes, the last one being a null's) -> state.
+    """
+
+    name: str
+    empty: Callable[[Plan, int], Any]
+    lift: Callable[[Plan, Events, list[Bool]], Any]
+    join: Callable[[Plan, Any, Any, I64], Any]
+    recode: Callable[[Plan, Any, I64], Any] = _without_strings
+
+
+FAMILIES = (
+    Family("tiles", lambda plan, _: Tiles.empty(width_of(plan.layout.track_kinds)), lift_tiles, join_tiles),
+    Family(
+        "logs",
+        lambda plan, _: tuple(LogRows.empty(kinds_of(plan, log)) for log in plan.logs),
+        lift_logs,
+        join_logs,
+        recode_logs,
+    ),
+    Family(
+        "decays",
+        lambda plan, users: tuple(DecayedNumbers.empty(users, len(d.half_lives_us)) for d in plan.decays),
+        lift_decays,
+        join_decays,
+    ),
+    Family(
+        "vectors",
+        lambda plan, users: tuple(DecayedSums.empty(users, len(v.half_lives_us), v.dimensions) for v in plan.vectors),
+        lift_vectors,
+        join_vectors,
+    ),
+)

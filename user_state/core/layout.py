@@ -1,0 +1,118 @@
+"""What the record codec must know of the plan that made a record; small enough to be stored beside the records.
+
+A layout lists, for each family of state, the pieces that a record holds: the key that identifies the piece's
+definition, and the numbers its bytes are cut by. Families without pieces leave no trace in it, so that a new family
+changes no layout that does without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from user_state.core.tile_kinds import TRACK_COLUMNS
+from user_state.errors import CodecError
+
+
+@dataclass(frozen=True)
+class TrackLayout:
+    """A track of the tiles; `kind` says which numbers it keeps (user_state/core/tile_values.py)."""
+
+    key: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class LogLayout:
+    """A log; `fields` are (name, kind)."""
+
+    key: str
+    fields: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the fields."""
+        return tuple(kind for _, kind in self.fields)
+
+
+@dataclass(frozen=True)
+class DecayLayout:
+    """Decayed numbers, one a half-life."""
+
+    key: str
+    half_lives: int
+
+
+@dataclass(frozen=True)
+class VectorsLayout:
+    """Decayed sums of vectors, one a half-life."""
+
+    key: str
+    half_lives: int
+    dimensions: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The pieces of each family, in the order in which a record holds them."""
+
+    tracks: tuple[TrackLayout, ...] = ()
+    logs: tuple[LogLayout, ...] = ()
+    decays: tuple[DecayLayout, ...] = ()
+    vectors: tuple[VectorsLayout, ...] = ()
+
+    @cached_property
+    def track_kinds(self) -> tuple[str, ...]:
+        """The kind of each track."""
+        return tuple(track.kind for track in self.tracks)
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys of all pieces."""
+        return {piece.key for family in _READERS for piece in getattr(self, family)}
+
+    def to_json(self) -> str:
+        """Return the layout as JSON, the same text for the same layout."""
+        pieces = {family: [list(asdict(piece).values()) for piece in getattr(self, family)] for family in _READERS}
+        held = {family: listed for family, listed in pieces.items() if listed}
+        return json.dumps(held, separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Layout:
+        """Return the layout that `to_json` wrote.
+
+        Raises:
+            CodecError: it did not.
+        """
+        try:
+            families = dict(json.loads(text))
+            return cls(**{name: tuple(_READERS[name](*piece) for piece in held) for name, held in families.items()})
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as exc:
+            raise CodecError(f"expected a record layout as JSON, got {text[:80]!r}") from exc
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Eight bytes that name this layout."""
+        return hashlib.blake2b(self.to_json().encode(), digest_size=8).digest()
+
+
+def _read_track(key: Any, kind: Any) -> TrackLayout:
+    TRACK_COLUMNS[kind]  # KeyError for a kind that there is not
+    return TrackLayout(str(key), kind)
+
+
+def _read_log(key: Any, fields: Any) -> LogLayout:
+    return LogLayout(str(key), tuple((str(name), str(kind)) for name, kind in fields))
+
+
+_READERS: dict[str, Callable[..., Any]] = {
+    "tracks": _read_track,
+    "logs": _read_log,
+    "decays": lambda key, half_lives: DecayLayout(str(key), int(half_lives)),
+    "vectors": lambda key, half_lives, dimensions: VectorsLayout(str(key), int(half_lives), int(dimensions)),
+}
+"""How each family's pieces are read back from JSON; raises KeyError, TypeError or ValueError."""
