@@ -10,7 +10,8 @@ import pytest
 import typer
 
 from user_state.cli.main import app
-from user_state.spec.model import AGGREGATIONS, Embedding, Events, Feature, Sequence, Spec
+from user_state.spec.aggregations import AGGREGATIONS
+from user_state.spec.model import Embedding, Events, Feature, Sequence, Spec
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), *(ROOT / "deploy").glob("*.md")]

@@ -23,7 +23,7 @@ LAYERS = {
     "user_state/store": ({"core", "codec", "errors"}, {"redis"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
     "user_state/client.py": ({"core", "codec", "store", "spec", "errors"}, {"numpy"}),
-    "user_state/oracle.py": ({"spec", "durations"}, {"numpy", "xxhash"}),
+    "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
 }
 ONLY_UNDER = {
     "redis": "user_state/store",

@@ -43,7 +43,8 @@ class UserStateBatch:
         present: (users,) whether there is a record.
         as_of_us: the reading time that windows were finished at, microseconds UTC.
         last_event_us: (users,) time of each user's newest event, microseconds UTC; 0 for unknown users.
-        sequences: by name: `last_k` features and sequences, newest first, padded.
+        arrays: by name: (users, size) float32: features of several numbers, such as histograms.
+        sequences: by name: features that are lists, and sequences, padded.
         embeddings: by name: (users, dimensions) float32.
     """
 
@@ -53,6 +54,7 @@ class UserStateBatch:
     present: npt.NDArray[np.bool_]
     as_of_us: int
     last_event_us: npt.NDArray[np.int64]
+    arrays: dict[str, npt.NDArray[np.float32]]
     sequences: dict[str, Padded]
     embeddings: dict[str, npt.NDArray[np.float32]]
 
@@ -67,6 +69,7 @@ class UserStateBatch:
             as_of_us=self.as_of_us,
             last_event_us=int(self.last_event_us[index]),
             features=dict(zip(self.names, self.values[index].tolist(), strict=True)),
+            arrays={name: values[index] for name, values in self.arrays.items()},
             sequences={name: padded.of_user(index) for name, padded in self.sequences.items()},
             embeddings={name: vectors[index] for name, vectors in self.embeddings.items()},
         )
@@ -79,7 +82,8 @@ class UserState:
     Attributes:
         user, present, as_of_us, last_event_us: as in `UserStateBatch`.
         features: name -> value.
-        sequences: name -> values, newest first: a list for `last_k`, a dict of lists by field for sequences.
+        arrays: name -> (size,) float32.
+        sequences: name -> a list of values (`last_k`), or a dict of lists by field (sequences, tables).
         embeddings: name -> (dimensions,) float32.
     """
 
@@ -88,6 +92,7 @@ class UserState:
     as_of_us: int
     last_event_us: int
     features: dict[str, float]
+    arrays: dict[str, npt.NDArray[np.float32]]
     sequences: dict[str, list[Any] | dict[str, list[Any]]]
     embeddings: dict[str, npt.NDArray[np.float32]]
 
@@ -164,6 +169,7 @@ class UserStateClient:
         finished = features(self._plan, records, at_us)
         with np.errstate(over="ignore"):  # beyond single precision lies infinity, which is no reason to warn
             values = finished.values.astype(np.float32)
+            arrays = {name: numbers.astype(np.float32) for name, numbers in finished.arrays.items()}
         return UserStateBatch(
             users=tuple(users),
             names=self._names,
@@ -171,6 +177,7 @@ class UserStateClient:
             present=np.array([blob is not None for blob in blobs], np.bool_),
             as_of_us=at_us,
             last_event_us=records.last_event_us,
+            arrays=arrays,
             sequences=finished.sequences,
             embeddings=finished.embeddings,
         )

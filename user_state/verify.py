@@ -69,24 +69,34 @@ def verify(
                 differences.append(Difference(state.user, "record", "present", "missing", math.inf))
                 continue
             differences.extend(_differences(state, expected))
-            values += len(expected.scalars) + len(expected.sequences) + len(expected.embeddings)
+            values += len(expected.scalars) + len(expected.arrays)
+            values += len(expected.sequences) + len(expected.embeddings)
     differences.sort(key=lambda difference: (-difference.size, difference.user, difference.output))
     return Verification(len(users), values, differences)
 
 
 def _differences(state: UserState, expected: oracle.Expected) -> Iterable[Difference]:
-    for names, held in (
+    for names, held_names in (
         (expected.scalars, state.features),
+        (expected.arrays, state.arrays),
         (expected.sequences, state.sequences),
         (expected.embeddings, state.embeddings),
     ):
-        for name in sorted(set(names) ^ set(held)):
-            yield Difference(state.user, name, name in names, name in held, math.inf)
+        for name in sorted(set(names) ^ set(held_names)):
+            yield Difference(state.user, name, name in names, name in held_names, math.inf)
     for name, value in expected.scalars.items():
         actual = state.features.get(name, math.nan)
         size = _scalar_difference(float(np.float32(value)), actual)
         if size > RELATIVE:
             yield Difference(state.user, name, value, actual, size)
+    for name, numbers in expected.arrays.items():
+        held = state.arrays.get(name)
+        if held is None or held.shape != numbers.shape:
+            yield Difference(state.user, name, numbers, held, math.inf)
+            continue
+        size = max(map(_scalar_difference, numbers.astype(np.float32).tolist(), held.tolist()), default=0.0)
+        if size > RELATIVE:
+            yield Difference(state.user, name, numbers, held, size)
     for name, entries in expected.sequences.items():
         if state.sequences.get(name) != entries:
             yield Difference(state.user, name, entries, state.sequences.get(name), math.inf)

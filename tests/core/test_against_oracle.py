@@ -92,6 +92,9 @@ def assert_equals_oracle(
         within = allowed(output.aggregate, feature, applied, value, at_us)
         same = actual == value or abs(actual - value) <= within or (math.isnan(actual) and math.isnan(value))
         assert same, (output.name, at_us, actual, value)
+    assert list(found.arrays) == list(expected.arrays)
+    for name, numbers in expected.arrays.items():
+        np.testing.assert_allclose(found.arrays[name][user], numbers, rtol=RELATIVE, err_msg=f"{name} at {at_us}")
     assert_same_lists(found, user, expected.sequences)
     for name, vector in expected.embeddings.items():
         # Where negative weights push against positive ones, what is left may be small: compare with a unit vector's.

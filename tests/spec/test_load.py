@@ -81,7 +81,7 @@ CASES = {
     "an unknown key": (feature("aggregate: count, windows: 1h, xyzzy: 1"), 7, ["views.xyzzy: unknown key; accepted"]),
     "a key that is a boolean": (feature("aggregate: count, windows: 1h, where: {on: 1}"), 7, ["got on", "in quotes"]),
     "a key that is a list": (f"{HEAD}? [a]\n: 1\n", 6, ["expected text as a key"]),
-    "a missing key": (feature("aggregate: count"), 7, ["features.views: expected `windows:`", "10m", "got none"]),
+    "a missing key": (feature("aggregate: count"), 7, ["features.views: aggregate count needs `windows:`", "10m"]),
     "a missing section key": (HEAD.replace("retention: 90d\n", VIEWS), 1, ["expected `retention:`", "30s", "got none"]),
     "nothing declared": (HEAD, 1, ["at least one entry under features, sequences or embeddings"]),
     "an empty section": (f"{HEAD}features:\n", 6, ["features: expected features by name, got nothing"]),
@@ -121,7 +121,11 @@ CASES = {
     # Parts that do not fit
     "sum of nothing": (feature("aggregate: sum, windows: 1h"), 7, ["features.views: aggregate sum needs `of:`"]),
     "count of something": (feature("aggregate: count, of: value, windows: 1h"), 7, ["count takes no `of:`"]),
-    "last_k without k": (feature("aggregate: last_k, of: value, windows: 1h"), 7, ["last_k needs it"]),
+    "last_k without k": (
+        feature("aggregate: last_k, of: value, windows: 1h"),
+        7,
+        ["aggregate last_k needs `k:`, how many"],
+    ),
     "skew beyond lateness": (HEAD.replace("5m", "2d") + VIEWS, 4, ["max_clock_skew", "`allowed_lateness`, 1d, got 2d"]),
     "lateness beyond retention": (HEAD.replace("1d", "91d") + VIEWS, 3, ["at most `retention`, 90d, got 91d"]),
     "a window beyond retention": (feature("aggregate: count, windows: [1h, 91d]"), 7, ["windows[1]", "`retention`"]),
@@ -359,5 +363,5 @@ def test_a_decayed_count_is_read_over_half_lives_and_not_over_windows() -> None:
     spec = parse_spec(feature("aggregate: decayed_count, half_life: [1h, 7d]"), beside=EXAMPLE.parent).spec
     assert spec.features["views"].half_life == ["1h", "7d"]
     assert "takes no `windows:`" in message_of(feature("aggregate: decayed_count, half_life: 1h, windows: 1h"))
-    assert "`half_life:` goes with" in message_of(feature("aggregate: count, windows: 1h, half_life: 1h"))
-    assert "`half_life:` goes with" in message_of(feature("aggregate: decayed_count"))
+    assert "takes no `half_life:`" in message_of(feature("aggregate: count, windows: 1h, half_life: 1h"))
+    assert "needs `half_life:`" in message_of(feature("aggregate: decayed_count"))

@@ -32,7 +32,7 @@ def check(spec: Annotated[Path, typer.Argument(help="The spec file.", show_defau
     widest = console.options.update(max_width=WIDEST_TABLE)
     console.width = max(console.width, console.measure(table, options=widest).maximum)
     console.print(
-        f"{spec}: ok. {len(plan.scalars)} features, {len(plan.lists) + len(plan.sequences)} sequences,"
+        f"{spec}: ok. {len(plan.scalars) + len(plan.arrays)} features, {len(plan.all_lists)} sequences,"
         f" {len(plan.embeddings)} embeddings of events of {loaded.schema.name}\n",
         highlight=False,
     )
@@ -60,6 +60,12 @@ def outputs_table(plan: Plan) -> Table:
             continue
         window = scalar.window
         table.add_row(scalar.name, "float32", window.text, *_tile(window.reach_s, window.width_s), default)
+    for array in plan.arrays:
+        window = array.parts[0].window
+        kind = f"float32 x {len(array.parts)}"
+        table.add_row(
+            array.name, kind, window.text, *_tile(window.reach_s, window.width_s), f"{array.parts[0].empty:g}"
+        )
     for output in plan.lists:
         window = output.window
         field = plan.fields[plan.logs[output.log].fields[output.column]]

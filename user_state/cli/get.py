@@ -77,10 +77,15 @@ def as_jsonable(state: UserState) -> dict[str, Any]:
         "present": state.present,
         "as_of": format_time(state.as_of_us),
         "last_event": format_time(state.last_event_us) if state.last_event_us else None,
-        "features": {name: None if math.isnan(value) else _shortest(value) for name, value in state.features.items()},
+        "features": {name: _or_null(value) for name, value in state.features.items()},
+        "arrays": {name: [_or_null(number) for number in numbers.tolist()] for name, numbers in state.arrays.items()},
         "sequences": state.sequences,
         "embeddings": {name: [_shortest(part) for part in vector] for name, vector in state.embeddings.items()},
     }
+
+
+def _or_null(value: float) -> float | None:
+    return None if math.isnan(value) else _shortest(value)
 
 
 def _shortest(value: float) -> float:
@@ -93,6 +98,9 @@ def show(console: Console, state: UserState) -> None:
     seen = f"last event {format_time(state.last_event_us)}" if state.present else "no record: documented defaults"
     console.print(f"\n[bold]{state.user}[/bold]  as of {format_time(state.as_of_us)}, {seen}", highlight=False)
     console.print(_features_by_window(state))
+    for name, numbers in state.arrays.items():
+        parts = ", ".join(_number(number) for number in numbers.tolist())
+        console.print(f"  {name}: [{parts}]", highlight=False, markup=False, soft_wrap=True)
     for name, values in state.sequences.items():
         columns = values if isinstance(values, dict) else {name: values}
         for field, entries in columns.items():

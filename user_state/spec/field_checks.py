@@ -11,15 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from user_state.errors import shorten
+from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, NUMBER
 from user_state.spec.event_schema import EventField, EventSchema
-from user_state.spec.model import NUMERIC_AGGREGATIONS, Embedding
+from user_state.spec.model import Embedding
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
 from user_state.spec.yaml_document import QUOTE, Document
 
 MAX_STRINGS = 65_535
 """How many strings a record can hold: its dictionary numbers them in two bytes."""
-_USABLE = ("string", "float", "int", "bool")
-_NUMERIC = ("float", "int")
 _IN_WORDS = {"string": "text", "float": "a number", "int": "a whole number", "bool": "true or false"}
 
 
@@ -46,7 +45,7 @@ class _FieldChecks:
             path = ("sequences", name)
             if "fields" in sequence:
                 for field_path, _ in self.document.items((*path, "fields")):
-                    yield from self.field(field_path, _USABLE, "a sequence")
+                    yield from self.field(field_path, ANY_FIELD, "a sequence")
             yield from self.where((*path, "where"))
         for name, embedding in self.document.entries("embeddings"):
             yield from self.embedding(("embeddings", name), embedding)
@@ -85,11 +84,13 @@ class _FieldChecks:
                 yield from self.unknown(path)
 
     def aggregated(self, path: KeyPath, aggregates: list[Any]) -> Iterator[Problem]:
-        adding = next((a for a in aggregates if a in (*NUMERIC_AGGREGATIONS, "decayed_sum")), None)
-        if adding is not None:
-            yield from self.field(path, _NUMERIC, str(adding))
+        choosy = [a for a in aggregates if isinstance(a, str) and a in AGGREGATIONS and AGGREGATIONS[a].of]
+        # The choosiest speaks: who takes numbers takes fewer fields than who takes any.
+        name = min(choosy, key=lambda a: len(AGGREGATIONS[a].of), default=None)
+        if name is None:
+            yield from self.field(path, ANY_FIELD, "a feature")
         else:
-            yield from self.field(path, _USABLE, "a feature")
+            yield from self.field(path, AGGREGATIONS[name].of, name)
 
     def embedding(self, path: KeyPath, embedding: dict[str, Any]) -> Iterator[Problem]:
         if "of" in embedding:
@@ -116,8 +117,8 @@ class _FieldChecks:
             field = self.schema.fields.get(name)
             if field is None:
                 yield from self.unknown((*path, name), name)
-            elif field.kind not in _USABLE:
-                yield self.document.problem((*path, name), _unusable(field, _USABLE, "a filter"))
+            elif field.kind not in ANY_FIELD:
+                yield self.document.problem((*path, name), _unusable(field, ANY_FIELD, "a filter"))
             else:
                 for value_path, value in self.document.items((*path, name)):
                     yield from self.value(value_path, field, value)
@@ -167,8 +168,8 @@ class _FieldChecks:
 
 
 def _unusable(field: EventField, kinds: tuple[str, ...], purpose: str) -> str:
-    words = "a numeric" if kinds == _NUMERIC else "a string or enum" if kinds == ("string",) else "a plain"
-    more = " (string, enum, int, long, float, double or boolean)" if kinds == _USABLE else ""
+    words = "a numeric" if kinds == NUMBER else "a string or enum" if kinds == ("string",) else "a plain"
+    more = " (string, enum, int, long, float, double or boolean)" if kinds == ANY_FIELD else ""
     return f"expected {words} field{more} for {purpose}, got `{field.name}`, {_type_of(field)}"
 
 

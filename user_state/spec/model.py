@@ -27,15 +27,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from user_state.durations import parse_duration_us
+from user_state.spec.aggregations import AGGREGATIONS
 
 LIFETIME = "lifetime"
-NUMERIC_AGGREGATIONS = ("sum", "mean", "min", "max", "variance", "stddev", "skew", "kurtosis")
-TIME_AGGREGATIONS = ("recency", "first_seen", "gap_mean")
-DECAYED_AGGREGATIONS = ("decayed_count", "decayed_sum")
-"""Read over half-lives instead of windows."""
-AGGREGATIONS = ("count", *NUMERIC_AGGREGATIONS, *TIME_AGGREGATIONS, *DECAYED_AGGREGATIONS, "last_k")
-NEEDS_FIELD = (*NUMERIC_AGGREGATIONS, "decayed_sum", "last_k")
-
 LONGEST_DURATION = "36500d"
 """A century: far beyond any feature, and far from where microseconds overflow 64 bits."""
 A_DURATION = f"a duration such as 30s, 10m, 1h or 7d, at most {LONGEST_DURATION}"
@@ -72,6 +66,13 @@ def _distinct(listed: list[_T]) -> list[_T]:
         if value in listed[:index]:
             raise ValueError(f"expected each at most once, got {value!r} twice")
     return listed
+
+
+def _aggregation(name: str) -> str:
+    if name not in AGGREGATIONS:
+        choices = ", ".join(f"'{choice}'" for choice in AGGREGATIONS)
+        raise PydanticCustomError("literal_error", "expected an aggregation", {"expected": choices})
+    return name
 
 
 def _scalar(value: Any) -> Any:
@@ -120,25 +121,7 @@ class Feature(_Settings):
     """One or several aggregations of the same filtered events over one or several windows."""
 
     aggregate: Annotated[
-        list[
-            Literal[
-                "count",
-                "sum",
-                "mean",
-                "min",
-                "max",
-                "variance",
-                "stddev",
-                "skew",
-                "kurtosis",
-                "recency",
-                "first_seen",
-                "gap_mean",
-                "decayed_count",
-                "decayed_sum",
-                "last_k",
-            ]
-        ],
+        list[Annotated[str, AfterValidator(_aggregation)]],
         BeforeValidator(_as_list),
         AfterValidator(_distinct),
         Field(min_length=1, description=f"one of {', '.join(AGGREGATIONS)}, or a list of them"),
@@ -149,13 +132,13 @@ class Feature(_Settings):
         list[Window],
         BeforeValidator(_as_list),
         AfterValidator(_distinct),
-        Field(description=f"a duration such as 10m or 7d, {LIFETIME}, or a list of them"),
+        Field(min_length=1, description=f"a duration such as 10m or 7d, {LIFETIME}, or a list of them"),
     ] = []
     half_life: Annotated[
         list[Duration],
         BeforeValidator(_as_list),
         AfterValidator(_distinct),
-        Field(description=f"{A_DURATION}, or a list of them"),
+        Field(min_length=1, description=f"{A_DURATION}, or a list of them"),
     ] = []
     k: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None, description="how many to keep, a whole number from 1 to 10000"
@@ -164,20 +147,17 @@ class Feature(_Settings):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Feature:
-        needing = [a for a in self.aggregate if a in NEEDS_FIELD]
-        if needing and self.of is None:
-            raise ValueError(f"aggregate {needing[0]} needs `of:`, the event field to aggregate")
-        if not needing and self.of is not None:
-            raise ValueError(f"aggregate {self.aggregate[0]} takes no `of:`; it needs only the events")
-        windowed = [a for a in self.aggregate if a not in DECAYED_AGGREGATIONS]
-        if windowed and not self.windows:
-            raise ValueError(f"expected `windows:`, a duration such as 10m or 7d, {LIFETIME}, or a list, got none")
-        if self.windows and not windowed:
-            raise ValueError(f"aggregate {self.aggregate[0]} takes no `windows:`; it is read over `half_life:`")
-        if (len(windowed) < len(self.aggregate)) != bool(self.half_life):
-            raise ValueError("`half_life:` goes with aggregates decayed_count and decayed_sum, and they need it")
-        if ("last_k" in self.aggregate) != (self.k is not None):
-            raise ValueError("`k:` goes with aggregate last_k, and last_k needs it")
+        chosen = [(name, AGGREGATIONS[name]) for name in self.aggregate]
+        for name, aggregation in chosen:
+            for key in aggregation.needed:
+                if key not in self.model_fields_set:
+                    raise ValueError(f"aggregate {name} needs `{key}:`, {Feature.model_fields[key].description}")
+        usable = {key for _, aggregation in chosen for key in (*aggregation.needed, *aggregation.takes)}
+        for key in self.model_fields_set - usable - {"aggregate", "where", "default"}:
+            users = [name for name, other in AGGREGATIONS.items() if key in (*other.needed, *other.takes)]
+            one = "aggregate" if len(self.aggregate) == 1 else "neither aggregate"
+            taking = f"{one} {' nor '.join(self.aggregate)} takes {'no ' if len(self.aggregate) == 1 else ''}`{key}:`"
+            raise ValueError(f"{taking}; it goes with {', '.join(users)}")
         return self
 
 

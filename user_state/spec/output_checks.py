@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from user_state.errors import shorten
-from user_state.spec.model import DECAYED_AGGREGATIONS
+from user_state.spec.aggregations import AGGREGATIONS
 from user_state.spec.problems import KeyPath, Problem, spell
 from user_state.spec.yaml_document import Document
 
@@ -27,7 +27,9 @@ def _outputs(document: Document) -> Iterator[tuple[KeyPath, str]]:
     for name, feature in document.entries("features"):
         if "aggregate" in feature:
             for _, aggregate in document.items(("features", name, "aggregate")):
-                over = "half_life" if aggregate in DECAYED_AGGREGATIONS else "windows"
+                over = (
+                    AGGREGATIONS[aggregate].over if isinstance(aggregate, str) and aggregate in AGGREGATIONS else None
+                )
                 if over in feature:
                     for _, reach in document.items(("features", name, over)):
                         yield ("features", name), f"{name}_{aggregate}_{reach}"

@@ -1,0 +1,34 @@
+"""Brute force: what every event's fate and every feature's value must be, worked out the obvious way.
+
+This is the independent reference the pipeline is checked against. It shares nothing with `user_state.core`, `codec`,
+`store` or `fold` but the spec, keeps every event as the dict it arrived as, and loops over lists. It is meant to be
+read and believed, not to be fast, and must not borrow a formula or a constant from the code it checks.
+
+    replay    judges messages in order, one at a time, by the rules in docs/design/layers.md
+    features  computes one user's features at one moment from the events that were applied
+
+Each group of aggregations has a file here; `features.py` lists them.
+
+Two things it does not model: `seen_ids_cap` (memory is no limit here, so keep test users below the cap) and the
+server's own expiry, which ends a whole record `retention` after its last event.
+An event id is remembered while its event would not be `too_late` itself, so a copy that comes after that is
+`too_late` and not `duplicate`. Which of the two it is changes no feature.
+"""
+
+from __future__ import annotations
+
+from user_state.oracle.embeddings import item_vector
+from user_state.oracle.events import AppliedEvent, Arrival, microseconds
+from user_state.oracle.features import Expected, features
+from user_state.oracle.replay import Replay, replay
+
+__all__ = [
+    "AppliedEvent",
+    "Arrival",
+    "Expected",
+    "Replay",
+    "features",
+    "item_vector",
+    "microseconds",
+    "replay",
+]

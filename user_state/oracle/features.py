@@ -1,0 +1,62 @@
+"""One user's features at one moment, from the events that were applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from user_state.durations import parse_duration_us
+from user_state.oracle.embeddings import decayed_mean
+from user_state.oracle.events import AppliedEvent, matches, plain
+from user_state.oracle.lists import LISTS
+from user_state.oracle.numbers import NUMBERS
+from user_state.oracle.question import Aggregate, Question
+from user_state.spec.model import Spec
+
+AGGREGATES: dict[str, Aggregate] = {**NUMBERS, **LISTS}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One user's features at one moment, by output name; sequences are field -> values, newest first."""
+
+    scalars: dict[str, float]
+    arrays: dict[str, npt.NDArray[np.float64]]
+    sequences: dict[str, list[Any] | dict[str, list[Any]]]
+    embeddings: dict[str, npt.NDArray[np.float64]]
+
+
+def features(spec: Spec, applied_events: Iterable[AppliedEvent], at_us: int) -> Expected:
+    """Return the features at `at_us` (microseconds UTC) of the one user who did `applied_events`, in any order."""
+    events = sorted(applied_events, key=lambda e: (e.time_us, e.id_hash))
+    expected = Expected({}, {}, {}, {})
+
+    for name, feature in spec.features.items():
+        matching = [e for e in events if matches(e.event, feature.where)]
+        for aggregate in feature.aggregate:
+            for over in feature.half_life if aggregate.startswith("decayed") else feature.windows:
+                answer = AGGREGATES[aggregate].answer(Question(spec, feature, matching, over, at_us))
+                output = f"{name}_{aggregate}_{over}"
+                if isinstance(answer, float):
+                    expected.scalars[output] = answer
+                elif isinstance(answer, np.ndarray):
+                    expected.arrays[output] = answer
+                else:
+                    expected.sequences[output] = answer
+
+    for name, sequence in spec.sequences.items():
+        wanted = [e for e in events if matches(e.event, sequence.where)]
+        if sequence.within is not None:
+            wanted = [e for e in wanted if e.time_us >= at_us - sequence.within]
+        newest_first = wanted[::-1][: sequence.last]
+        expected.sequences[name] = {f: [plain(e.event.get(f)) for e in newest_first] for f in sequence.fields}
+
+    for name, embedding in spec.embeddings.items():
+        for half_life in embedding.half_life:
+            vector = decayed_mean(embedding, parse_duration_us(half_life), events)
+            expected.embeddings[f"{name}_{half_life}"] = vector
+    return expected

@@ -1,0 +1,151 @@
+"""What becomes of every message, judged one at a time by the rules in docs/design/layers.md."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import xxhash
+
+from user_state.oracle.embeddings import weight
+from user_state.oracle.events import AppliedEvent, Arrival, matches, microseconds
+from user_state.oracle.features import AGGREGATES
+from user_state.spec.model import Spec
+
+FIRST_TIME_US = 31_536_000 * 1_000_000
+"""1971-01-01T00:00:00Z, the first event time accepted."""
+END_TIME_US = 4_102_444_800 * 1_000_000
+"""2100-01-01T00:00:00Z, the first event time no longer accepted."""
+MAX_ID_BYTES = 1024
+MAX_TEXT_BYTES = 65_535
+LEAST_INT = -(2**63)
+"""No value of an integer field that is used: records hold it for null."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What became of every message.
+
+    Attributes:
+        applied: each user's applied events, in order of arrival.
+        bins: the bin of every arrival, in order: applied, duplicate, ignored or dead_letter/<reason>.
+        counts: arrivals by bin; applied, duplicate and ignored are always there.
+    """
+
+    applied: dict[str, list[AppliedEvent]]
+    bins: list[str]
+    counts: dict[str, int]
+
+
+def replay(spec: Spec, arrivals: Iterable[Arrival]) -> Replay:
+    """Return the fate of every arrival, judged one message at a time in the order given."""
+    applied: dict[str, list[AppliedEvent]] = {}
+    clock_us: dict[str, int] = {}
+    # user -> event id -> event time, for every id ever applied; whether it is still remembered is asked when it matters
+    times_us: dict[str, dict[str, int]] = {}
+    used = _used_fields(spec)
+    bins = []
+    for arrival in arrivals:
+        event = arrival.event
+        if event is None or arrival.reason is not None:
+            bins.append(f"dead_letter/{arrival.reason or 'undecodable'}")
+            continue
+        if not _is_valid(spec, event, used, arrival.published_us is None):
+            bins.append("dead_letter/invalid")
+            continue
+        if not _is_wanted(spec, event):
+            bins.append("ignored")
+            continue
+        time_us = microseconds(event[spec.events.time])
+        published_us = _published_us(spec, arrival, time_us)
+        if time_us > published_us + spec.max_clock_skew:
+            bins.append("dead_letter/from_future")
+            continue
+        if time_us < published_us - spec.allowed_lateness:
+            bins.append("dead_letter/too_late")
+            continue
+        user, event_id = event[spec.events.user], event[spec.events.id]
+        seen = times_us.setdefault(user, {})
+        horizon_us = clock_us.get(user, published_us) - spec.allowed_lateness
+        if event_id in seen and seen[event_id] >= horizon_us:
+            bins.append("duplicate")
+            continue
+        if time_us < horizon_us:
+            bins.append("dead_letter/too_late")
+            continue
+        seen[event_id] = time_us
+        clock_us[user] = max(clock_us.get(user, published_us), published_us)
+        applied.setdefault(user, []).append(AppliedEvent(time_us, _xxh64(event_id), published_us, event))
+        bins.append("applied")
+    counts = Counter({"applied": 0, "duplicate": 0, "ignored": 0})
+    counts.update(bins)
+    return Replay(applied, bins, dict(counts))
+
+
+def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str], needs_published: bool) -> bool:
+    for name in (spec.events.user, spec.events.id):
+        text = event.get(name)
+        if not isinstance(text, str) or not 1 <= len(text.encode()) <= MAX_ID_BYTES:
+            return False
+    times = [event.get(spec.events.time)]
+    if needs_published and spec.events.published is not None and event.get(spec.events.published) is not None:
+        times.append(event[spec.events.published])
+    for time in times:
+        if isinstance(time, bool) or not isinstance(time, int | datetime.datetime):
+            return False
+        if not FIRST_TIME_US <= microseconds(time) < END_TIME_US:
+            return False
+    for name in used:
+        value = event.get(name)
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        if isinstance(value, str) and len(value.encode()) > MAX_TEXT_BYTES:
+            return False
+        if isinstance(value, int) and value == LEAST_INT:
+            return False
+    return True
+
+
+def _used_fields(spec: Spec) -> list[str]:
+    """Return the event fields that any output reads, besides user, id and time."""
+    names: list[str] = []
+    for feature in spec.features.values():
+        names += feature.where
+        names += [feature.of] if feature.of is not None else []
+    for sequence in spec.sequences.values():
+        names += [*sequence.where, *sequence.fields]
+    for embedding in spec.embeddings.values():
+        names.append(embedding.of)
+        names += [embedding.weight_field] if embedding.weights is not None else []
+    return sorted(set(names))
+
+
+def _is_wanted(spec: Spec, event: Mapping[str, Any]) -> bool:
+    for feature in spec.features.values():
+        if matches(event, feature.where):
+            for aggregate in feature.aggregate:
+                if all(event.get(field) is not None for field in AGGREGATES[aggregate].fields(feature)):
+                    return True
+    for sequence in spec.sequences.values():
+        if matches(event, sequence.where):
+            return True
+    return any(weight(embedding, event) is not None for embedding in spec.embeddings.values())
+
+
+def _published_us(spec: Spec, arrival: Arrival, time_us: int) -> int:
+    """Return the message's publish time, else the event's `published` field, else the event time."""
+    if arrival.published_us is not None:
+        return arrival.published_us
+    if spec.events.published is not None and arrival.event is not None:
+        published = arrival.event.get(spec.events.published)
+        if published is not None:
+            return microseconds(published)
+    return time_us
+
+
+def _xxh64(text: str) -> int:
+    return xxhash.xxh64_intdigest(text.encode(), seed=0)

@@ -1,0 +1,48 @@
+"""The aggregations a feature can name: which keys each needs or takes beside `aggregate:`, `where:` and `default:`.
+
+The model's rules, the field checks, the names of outputs and the documentation's completeness are all read from this
+table, so that an aggregation is declared in one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+NUMBER = ("float", "int")
+ANY_FIELD = ("string", "float", "int", "bool")
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """One aggregation.
+
+    Attributes:
+        over: the key whose entries it has an output for.
+        of: the kinds of field that `of:` may name; none if it takes no `of:`.
+        needs: keys that must be there.
+        takes: keys that may be there.
+    """
+
+    over: Literal["windows", "half_life"] = "windows"
+    of: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Every key that must be there."""
+        return (*(("of",) if self.of else ()), self.over, *self.needs)
+
+
+AGGREGATIONS: dict[str, Aggregation] = {
+    "count": Aggregation(),
+    **dict.fromkeys(
+        ("sum", "mean", "min", "max", "variance", "stddev", "skew", "kurtosis"),
+        Aggregation(of=NUMBER),
+    ),
+    **dict.fromkeys(("recency", "first_seen", "gap_mean"), Aggregation()),
+    "decayed_count": Aggregation(over="half_life"),
+    "decayed_sum": Aggregation(over="half_life", of=NUMBER),
+    "last_k": Aggregation(of=ANY_FIELD, needs=("k",)),
+}
