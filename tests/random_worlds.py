@@ -19,7 +19,9 @@ WINDOWS = ("48s", "90s", "10m", "1h", "5h", "1d", "3d", "lifetime")
 TILES = {"90s": "30s", "10m": "5s", "1h": "1m", "1d": "1h", "3d": "1d"}
 """Widths a spec may ask for instead of the default ones; all of them divide one another."""
 MOMENTS = ("variance", "stddev", "skew", "kurtosis")
-WINDOWED = ("count", "sum", "mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean", "last_k")
+LISTS = ("last_k", "first_k", "last_distinct_k")
+EDGES = ("last", "first")
+WINDOWED = ("count", "sum", "mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean", *LISTS, *EDGES)
 NUMERIC = {"sum", "mean", "min", "max", *MOMENTS, "decayed_sum"}
 ACTIONS = ("view", "like", "skip", "sh\u00e4re \U0001f389")
 ITEMS = (None, "a", "b", "c\u0000", "\u6f22", "")
@@ -42,25 +44,61 @@ WHERES = st.fixed_dictionaries(
 )
 
 
+def _over_windows(draw: st.DrawFn) -> list[str]:
+    return draw(st.lists(st.sampled_from(WINDOWS), min_size=1, max_size=4, unique=True))
+
+
 @st.composite
-def features(draw: st.DrawFn) -> dict[str, Any]:
+def ratios(draw: st.DrawFn) -> dict[str, Any]:
+    """A ratio of two aggregations, with or without a prior."""
+    made: dict[str, Any] = {"aggregate": "ratio", "windows": _over_windows(draw)}
+    for side in ("numerator", "denominator"):
+        aggregate = draw(st.sampled_from(["count", "sum", "max"]))
+        of = {} if aggregate == "count" else {"of": draw(st.sampled_from(["value", "amount"]))}
+        made[side] = {"aggregate": aggregate, "where": draw(WHERES), **of}
+    if draw(st.booleans()):
+        made["prior"] = {"rate": draw(st.sampled_from([0.05, 0.0, -2.0])), "weight": draw(st.sampled_from([0.5, 20.0]))}
+    return made
+
+
+@st.composite
+def histograms(draw: st.DrawFn) -> dict[str, Any]:
+    """Counts between edges, some of which are values of events."""
+    edges = draw(st.sets(st.sampled_from([0.0, 1.0, -2.5, 0.1, 100.0, -1e300]), min_size=1, max_size=4))
+    of, where = draw(st.sampled_from(["value", "amount"])), draw(WHERES)
+    return {"aggregate": "histogram", "of": of, "edges": sorted(edges), "windows": _over_windows(draw), "where": where}
+
+
+@st.composite
+def plain_features(draw: st.DrawFn) -> dict[str, Any]:
+    """One or several aggregations of one filter and field."""
     aggregates = draw(
         st.lists(st.sampled_from([*WINDOWED, "decayed_count", "decayed_sum"]), min_size=1, max_size=5, unique=True)
     )
     made: dict[str, Any] = {"aggregate": aggregates, "where": draw(WHERES)}
     if set(aggregates) & set(WINDOWED):
-        made["windows"] = draw(st.lists(st.sampled_from(WINDOWS), min_size=1, max_size=4, unique=True))
+        made["windows"] = _over_windows(draw)
     if set(aggregates) - set(WINDOWED):
         made["half_life"] = draw(st.lists(st.sampled_from(["1m", "1h", "7d"]), min_size=1, max_size=2, unique=True))
     if set(aggregates) & NUMERIC:
         made["of"] = draw(st.sampled_from(["value", "amount"]))
-    elif "last_k" in aggregates:
+    elif set(aggregates) & set(EDGES):
+        made["of"] = draw(st.sampled_from(["value", "amount", "bought"]))
+    elif set(aggregates) & set(LISTS):
         made["of"] = draw(st.sampled_from(["value", "amount", "item_id", "bought", "event_time"]))
-    if "last_k" in aggregates:
+    if set(aggregates) & set(LISTS):
         made["k"] = draw(st.integers(1, 5))
+        beside = {"action", "item_id", "bought", "value"} - {made["of"]}
+        if draw(st.booleans()):
+            made["with"] = draw(st.lists(st.sampled_from(sorted(beside)), min_size=1, max_size=2, unique=True))
     if draw(st.booleans()):
         made["default"] = draw(st.sampled_from([0.0, -1.0]))
     return made
+
+
+def features() -> st.SearchStrategy[dict[str, Any]]:
+    """A feature of any kind."""
+    return st.one_of(plain_features(), plain_features(), ratios(), histograms())
 
 
 SEQUENCES = st.fixed_dictionaries(

@@ -105,8 +105,10 @@ def assert_equals_oracle(
 
 def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], expected: float, at_us: int) -> float:
     """Return how far from `expected` floating point may end up; 0 for what has to be exact."""
-    if aggregate in ("count", "min", "max"):
+    if aggregate in ("count", "min", "max", "last", "first"):
         return 0.0
+    if aggregate == "ratio":
+        return allowed_of_ratio(feature, applied, expected)
     if aggregate in ("skew", "kurtosis"):
         return RELATIVE * max(1.0, abs(expected))
     if aggregate in ("recency", "first_seen", "gap_mean"):
@@ -127,6 +129,15 @@ def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], e
             )
             rounding += 5e-324
     return max(RELATIVE * abs(expected), rounding)
+
+
+def allowed_of_ratio(feature: Feature, applied: Sequence[AppliedEvent], expected: float) -> float:
+    """Return how far a ratio may be from `expected`: relative to sums of magnitudes, where its sums may cancel."""
+    if all(part is None or part.aggregate != "sum" for part in (feature.numerator, feature.denominator)):
+        return RELATIVE * abs(expected)
+    # What cancels in a denominator may turn into anything: only sums of one sign have a ratio worth comparing.
+    signs = {math.copysign(1, float(e.event[of] or 0)) for e in applied for of in ("value", "amount")}
+    return RELATIVE * abs(expected) if len(signs) == 1 else math.inf
 
 
 def assert_same_lists(found: Features, user: int, expected: Mapping[str, Any]) -> None:

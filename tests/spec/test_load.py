@@ -126,6 +126,74 @@ CASES = {
         7,
         ["aggregate last_k needs `k:`, how many"],
     ),
+    "distinct without k": (feature("aggregate: last_distinct_k, of: value, windows: 1h"), 7, ["needs `k:`"]),
+    "edges for a sum": (
+        feature("aggregate: sum, of: value, windows: 1h, edges: [1]"),
+        7,
+        ["aggregate sum takes no `edges:`; it goes with histogram"],
+    ),
+    "a histogram without edges": (feature("aggregate: histogram, of: value, windows: 1h"), 7, ["needs `edges:`"]),
+    "edges that descend": (
+        feature("aggregate: histogram, of: value, windows: 1h, edges: [1, 5, 3]"),
+        7,
+        ["edges", "expected ascending numbers, got 3 after 5"],
+    ),
+    "an infinite edge": (feature("aggregate: histogram, of: value, windows: 1h, edges: [.inf]"), 7, ["finite"]),
+    "an edge that is text": (feature("aggregate: histogram, of: value, windows: 1h, edges: [a]"), 7, ["edges", "'a'"]),
+    "a ratio of one": (
+        feature("aggregate: ratio, numerator: {aggregate: count}, windows: 1h"),
+        7,
+        ["aggregate ratio needs `denominator:`"],
+    ),
+    "a misspelt part": (
+        feature("aggregate: ratio, numerator: {aggregate: coun}, denominator: {aggregate: count}, windows: 1h"),
+        7,
+        ["numerator.aggregate", "'coun'", "did you mean `count`?"],
+    ),
+    "a misspelt key of a part": (
+        feature("aggregate: ratio, numerator: {agregate: count}, denominator: {aggregate: count}, windows: 1h"),
+        7,
+        ["numerator.agregate: unknown key; did you mean `aggregate`?", "accepted here: aggregate, of, where"],
+    ),
+    "a part of nothing": (
+        feature("aggregate: ratio, numerator: {aggregate: sum}, denominator: {aggregate: count}, windows: 1h"),
+        7,
+        ["numerator: aggregate sum needs `of:`"],
+    ),
+    "a part of an unknown field": (
+        feature(
+            "aggregate: ratio, numerator: {aggregate: sum, of: valu}, denominator: {aggregate: count}, windows: 1h"
+        ),
+        7,
+        ["numerator.of: expected a field of user_state.Interaction", "did you mean `value`?"],
+    ),
+    "a prior that weighs nothing": (
+        feature(
+            "aggregate: ratio, numerator: {aggregate: count}, denominator: {aggregate: count}, windows: 1h,"
+            " prior: {rate: 0.1, weight: 0}"
+        ),
+        7,
+        ["prior.weight: expected a number above 0", "got 0"],
+    ),
+    "filters that exclude each other": (
+        feature(
+            "aggregate: ratio, numerator: {aggregate: count, where: {action: like}}, denominator: {aggregate: count},"
+            " where: {action: view}, windows: 1h"
+        ),
+        7,
+        ["no `action` passes `where:` and numerator's"],
+    ),
+    "a field beside a sum": (
+        feature("aggregate: sum, of: value, with: item_id, windows: 1h"),
+        7,
+        ["takes no `with:`; it goes with last_k"],
+    ),
+    "an unknown field beside": (
+        feature("aggregate: last_k, of: value, k: 3, with: [item], windows: 1h"),
+        7,
+        ["with[0]: expected a field of user_state.Interaction, got 'item'"],
+    ),
+    "the last of text": (feature("aggregate: last, of: item_id, windows: 1h"), 7, ["field", "for last", "`item_id`"]),
     "skew beyond lateness": (HEAD.replace("5m", "2d") + VIEWS, 4, ["max_clock_skew", "`allowed_lateness`, 1d, got 2d"]),
     "lateness beyond retention": (HEAD.replace("1d", "91d") + VIEWS, 3, ["at most `retention`, 90d, got 91d"]),
     "a window beyond retention": (feature("aggregate: count, windows: [1h, 91d]"), 7, ["windows[1]", "`retention`"]),

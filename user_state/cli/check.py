@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from user_state.core.compile import compile_plan
-from user_state.core.plan import DecayedOutput, Plan
+from user_state.core.plan import DecayedOutput, Plan, RatioOutput
 from user_state.costs import expected_bytes
 from user_state.durations import SECOND_US, format_duration
 from user_state.spec import load_spec
@@ -58,7 +58,7 @@ def outputs_table(plan: Plan) -> Table:
             reach_us = plan.decays[scalar.decay].half_lives_us[scalar.half_life]
             table.add_row(scalar.name, "float32", f"half-life {format_duration(reach_us)}", "-", "0", default)
             continue
-        window = scalar.window
+        window = scalar.numerator.window if isinstance(scalar, RatioOutput) else scalar.window
         table.add_row(scalar.name, "float32", window.text, *_tile(window.reach_s, window.width_s), default)
     for array in plan.arrays:
         window = array.parts[0].window
@@ -68,8 +68,8 @@ def outputs_table(plan: Plan) -> Table:
         )
     for output in plan.lists:
         window = output.window
-        field = plan.fields[plan.logs[output.log].fields[output.column]]
-        kind = f"last {output.k} of {field.kind}"
+        which = output.aggregate.removesuffix("_k").replace("_", " ")
+        kind = f"{which} {output.k} of {', '.join(field.name for field in output.fields)}"
         table.add_row(output.name, kind, window.text, *_tile(window.reach_s, window.width_s), "empty")
     for sequence in plan.sequences:
         fields = ", ".join(field.name for field in sequence.fields)

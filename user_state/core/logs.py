@@ -1,8 +1,15 @@
-"""Logs: the last K events a user did that pass a filter, with some of their fields.
+"""Logs: some of the events a user did that pass a filter, with some of their fields.
 
 Rows are sorted by (user, event time, tie), the tie being the top 32 bits of the event id's hash; joining two logs is
-putting them side by side, sorting, and keeping each user's last K. The last K of a set do not depend on the order in
-which it was seen.
+putting them side by side, sorting, and keeping
+
+    last      each user's last K
+    distinct  of rows with equal values the last, and of those each user's last K
+    first     the first K of every tile of the user's time axis (user_state/core/time_axis.py)
+
+None of which depends on the order in which a set of events was seen: what is dropped has K others that go before it
+in any larger set too. A window begins at the edge of a tile, so its first K are among those of its tiles, and its last
+K, or last K distinct, are the last K of all that lie inside.
 """
 
 from __future__ import annotations
@@ -109,8 +116,42 @@ def _join(plan: Plan, log: Log, parts: list[LogRows], clock_us: I64) -> LogRows:
     if len(rows.user) == 0:
         return rows
     rows = rows.take(np.lexsort((rows.tie, rows.time_us, rows.user)))
+    if log.keeps == "first":
+        return _first_of_tiles(plan, log, rows, clock_us)
+    if log.keeps == "distinct":
+        assert log.required is not None  # the compiler sets it  # noqa: S101
+        rows = _last_of_values(rows, rows.columns[log.fields.index(log.required)])
     newer = newer_rows(rows.user)
     return rows if newer.max() < log.cap else rows.take(newer < log.cap)
+
+
+def _first_of_tiles(plan: Plan, log: Log, rows: LogRows, clock_us: I64) -> LogRows:
+    """Return the first `cap` rows of every tile: the first ones of any window are among them."""
+    start_s, kept = plan.axis.place(rows.time_us // 1_000_000, [cut[rows.user] for cut in plan.axis.cuts_s(clock_us)])
+    # Within a user tiles ascend with time, so rows of one tile stand together already.
+    tile = np.cumsum(np.concatenate(([True], (rows.user[1:] != rows.user[:-1]) | (start_s[1:] != start_s[:-1]))))
+    older = np.arange(len(tile)) - np.searchsorted(tile, tile, side="left")
+    kept &= older < log.cap
+    return rows if kept.all() else rows.take(kept)
+
+
+def _last_of_values(rows: LogRows, value: npt.NDArray[Any]) -> LogRows:
+    """Return of a user's rows with equal values the last one."""
+    # Adding 0.0 makes one zero of two; integers stay what they are.
+    bits = (value + 0.0).view(np.int64) if value.dtype == np.float64 else value
+    order = np.lexsort((np.arange(len(bits)), bits, rows.user))
+    user, bits = rows.user[order], bits[order]
+    last = np.concatenate(((user[1:] != user[:-1]) | (bits[1:] != bits[:-1]), [True]))
+    return rows if last.all() else rows.take(np.sort(order[last]))
+
+
+def older_rows(user: I64) -> I64:
+    """Return (m,) how many rows of the same user come before each, for rows grouped by user.
+
+    >>> older_rows(np.array([0, 0, 0, 4, 4])).tolist()
+    [0, 1, 2, 0, 1]
+    """
+    return np.asarray(np.arange(len(user)) - np.searchsorted(user, user, side="left"), np.int64)
 
 
 def newer_rows(user: I64) -> I64:

@@ -2,7 +2,7 @@
 
     Filter   which events: every named field has one of its accepted values
     Track    what tiles add up for one (filter, field): counts, and sums if an output needs them
-    Log      the last K matching events with some of their fields, for `last_k` and sequences
+    Log      the last K matching events (or first, or distinct) with some of their fields, for lists and sequences
     Decay    decayed counts or sums, one a half-life
     Vectors  decayed sums of item vectors, one a half-life
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from user_state.core.layout import Layout
 from user_state.core.time_axis import TimeAxis
@@ -58,13 +58,21 @@ class Track:
     horizon: Window | None
     """The longest finite window read from this track."""
     lifetime: bool
+    between: tuple[float, float] | None = None
+    """Only events whose field is at least the first and less than the second."""
 
 
 @dataclass(frozen=True)
 class Log:
-    """The last `cap` events that pass `filter` and, if `required` is set, have that field."""
+    """Some events that pass `filter` and, if `required` is set, have that field; `keeps` says which.
+
+    last      the last `cap`
+    distinct  the last `cap` of those that are the last with their value of `required`
+    first     the first `cap` of every tile
+    """
 
     key: str
+    keeps: Literal["last", "distinct", "first"]
     filter: int
     required: int | None
     fields: tuple[int, ...]
@@ -118,6 +126,31 @@ class DecayedOutput:
 
 
 @dataclass(frozen=True)
+class RatioOutput:
+    """(numerator + weight x rate) / (denominator + weight) of two numbers read from tiles."""
+
+    name: str
+    aggregate: str
+    numerator: ScalarOutput
+    denominator: ScalarOutput
+    rate: float
+    weight: float
+    empty: float
+
+
+@dataclass(frozen=True)
+class LoggedOutput:
+    """The number in one field of a log's last (or first) row in a window."""
+
+    name: str
+    aggregate: str
+    log: int
+    column: int
+    window: Window
+    empty: float
+
+
+@dataclass(frozen=True)
 class StackedOutput:
     """Several numbers read from tiles as one array; `labels` (parts,) say what each of them is."""
 
@@ -129,11 +162,13 @@ class StackedOutput:
 
 @dataclass(frozen=True)
 class ListOutput:
-    """A `last_k`: the values of one field within a window."""
+    """A `last_k`, `first_k` or `last_distinct_k`: one field or several side by side, within a window."""
 
     name: str
+    aggregate: str
     log: int
-    column: int
+    columns: tuple[int, ...]
+    fields: tuple[Field, ...]
     k: int
     window: Window
 
@@ -182,7 +217,7 @@ class Plan:
     logs: tuple[Log, ...]
     decays: tuple[Decay, ...]
     vectors: tuple[Vectors, ...]
-    scalars: tuple[ScalarOutput | DecayedOutput, ...]
+    scalars: tuple[ScalarOutput | DecayedOutput | RatioOutput | LoggedOutput, ...]
     arrays: tuple[StackedOutput, ...]
     lists: tuple[ListOutput, ...]
     sequences: tuple[SequenceOutput, ...]
@@ -209,4 +244,6 @@ class Plan:
         """Every window that tiles are read over, each once."""
         tiled = [output for output in self.scalars if isinstance(output, ScalarOutput)]
         tiled += [part for array in self.arrays for part in array.parts]
+        ratios = [output for output in self.scalars if isinstance(output, RatioOutput)]
+        tiled += [part for ratio in ratios for part in (ratio.numerator, ratio.denominator)]
         return tuple(dict.fromkeys(output.window for output in tiled))

@@ -15,9 +15,19 @@ import numpy.typing as npt
 from user_state.core.decays import read_decay
 from user_state.core.events import F64
 from user_state.core.finishing import finish
-from user_state.core.logs import LogRows, newer_rows
+from user_state.core.logs import LogRows, newer_rows, older_rows
 from user_state.core.padding import Padded, pad
-from user_state.core.plan import DecayedOutput, ListOutput, Plan, ScalarOutput, SequenceOutput, StackedOutput, Window
+from user_state.core.plan import (
+    DecayedOutput,
+    ListOutput,
+    LoggedOutput,
+    Plan,
+    RatioOutput,
+    ScalarOutput,
+    SequenceOutput,
+    StackedOutput,
+    Window,
+)
 from user_state.core.records import Records
 from user_state.core.tiles import WindowSums, sum_windows
 from user_state.core.time_axis import window_start_s
@@ -80,48 +90,73 @@ class Reading:
             decay, part = self.plan.decays[output.decay], self.records.decays[output.decay]
             values[:, column] = read_decay(decay, part, output.half_life, self.at_us, output.empty)
 
+    def ratios(self, outputs: Sequence[RatioOutput], values: F64) -> None:
+        """Fill (n, outputs) with ratios of numbers read from tiles."""
+        above, below = np.empty_like(values), np.empty_like(values)
+        self.tiled([output.numerator for output in outputs], above)
+        self.tiled([output.denominator for output in outputs], below)
+        rate = np.array([output.rate for output in outputs])
+        weight = np.array([output.weight for output in outputs])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = (above + weight * rate) / (below + weight)
+        values[:] = np.where(np.isfinite(ratio), ratio, [output.empty for output in outputs])
+
+    def logged(self, outputs: Sequence[LoggedOutput], values: F64) -> None:
+        """Fill (n, outputs) with the numbers in the last or first rows of logs."""
+        for column, output in enumerate(outputs):
+            rows = _since(self.records.logs[output.log], window_start(output.window, self.at_us) * 1_000_000)
+            far = older_rows(rows.user) if output.aggregate == "first" else newer_rows(rows.user)
+            edge = rows.take(far == 0)
+            values[:, column] = output.empty
+            values[edge.user, column] = edge.columns[output.column]
+
     def stacked(self, output: StackedOutput) -> F64:
         """Return (n, parts) numbers read from tiles, side by side."""
         values = np.empty((len(self.records), len(output.parts)))
         self.tiled(output.parts, values)
         return values
 
-    def last_values(self, output: ListOutput) -> Padded:
-        """Return the values of a `last_k`."""
-        field = self.plan.fields[self.plan.logs[output.log].fields[output.column]]
+    def values(self, output: ListOutput) -> Padded:
+        """Return the last, last distinct or first values within a window."""
         since_us = window_start(output.window, self.at_us) * 1_000_000
-        rows = self.records.logs[output.log]
-        return self._last_rows(rows, since_us, output.k, {field.name: (output.column, field.kind)}, single=True)
+        return self._edge_rows(output, since_us, output.k, first=output.aggregate.startswith("first"))
 
     def sequence(self, output: SequenceOutput) -> Padded:
         """Return a sequence."""
         since_us = 0 if output.within_us is None else self.at_us - output.within_us
-        columns = {
-            field.name: (column, field.kind) for field, column in zip(output.fields, output.columns, strict=True)
-        }
-        return self._last_rows(self.records.logs[output.log], since_us, output.last, columns)
+        return self._edge_rows(output, since_us, output.last)
 
-    def _last_rows(
-        self, rows: LogRows, since_us: int, last: int, columns: dict[str, tuple[int, str]], *, single: bool = False
+    def _edge_rows(
+        self, output: ListOutput | SequenceOutput, since_us: int, most: int, *, first: bool = False
     ) -> Padded:
-        if since_us > 0:
-            rows = rows.take(rows.time_us >= since_us)
-        newer = newer_rows(rows.user)
-        if len(newer) and newer.max() >= last:
-            rows, newer = rows.take(newer < last), newer[newer < last]
-        taken = {name: (rows.columns[column], kind) for name, (column, kind) in columns.items()}
+        """Return the last rows, the newest leading, or the first, the oldest leading."""
+        rows = _since(self.records.logs[output.log], since_us)
+        place = older_rows(rows.user) if first else newer_rows(rows.user)
+        if len(place) and place.max() >= most:
+            rows, place = rows.take(place < most), place[place < most]
+        columns = {
+            field.name: (rows.columns[column], field.kind)
+            for field, column in zip(output.fields, output.columns, strict=True)
+        }
+        single = isinstance(output, ListOutput) and len(columns) == 1
         users = len(self.records)
-        return pad(rows.user, newer, users=users, width=last, columns=taken, texts=self.texts, single=single)
+        return pad(rows.user, place, users=users, width=most, columns=columns, texts=self.texts, single=single)
+
+
+def _since(rows: LogRows, since_us: int) -> LogRows:
+    return rows.take(rows.time_us >= since_us) if since_us > 0 else rows
 
 
 SCALAR_READERS: dict[type, Callable[[Reading, Sequence[Any], F64], None]] = {
     ScalarOutput: Reading.tiled,
     DecayedOutput: Reading.decayed,
+    RatioOutput: Reading.ratios,
+    LoggedOutput: Reading.logged,
 }
 """By type of output: fills (n, outputs) with all outputs of the type."""
 ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {StackedOutput: Reading.stacked}
 LIST_READERS: dict[type, Callable[[Reading, Any], Padded]] = {
-    ListOutput: Reading.last_values,
+    ListOutput: Reading.values,
     SequenceOutput: Reading.sequence,
 }
 

@@ -78,6 +78,9 @@ def lift_tiles(plan: Plan, events: Events, matched: list[Bool]) -> Tiles:
         wanted = matched[track.filter]
         if track.of is not None:
             wanted = wanted & events.has(plan, track.of)
+        if track.of is not None and track.between is not None:
+            least, end = track.between
+            wanted = wanted & (events.columns[track.of] >= least) & (events.columns[track.of] < end)
         rows = np.flatnonzero(wanted)
         field = None if track.of is None else events.columns[track.of][rows].astype(np.float64)
         keys.append(pack_keys(events.user[rows], second[rows], index))

@@ -15,9 +15,10 @@ from user_state.oracle.events import AppliedEvent, matches, plain
 from user_state.oracle.lists import LISTS
 from user_state.oracle.numbers import NUMBERS
 from user_state.oracle.question import Aggregate, Question
+from user_state.oracle.ratios import RATIOS
 from user_state.spec.model import Spec
 
-AGGREGATES: dict[str, Aggregate] = {**NUMBERS, **LISTS}
+AGGREGATES: dict[str, Aggregate] = {**NUMBERS, **LISTS, **RATIOS}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,8 @@ class Aggregate:
 
     answer: Callable[[Question], Any]
     fields: Callable[[Feature], list[str]]
+    takes: Callable[[Feature, Mapping[str, Any]], bool] | None = None
+    """Whether an event that passes the feature's filter has a part in it, where `fields` cannot say."""
 
 
 def of_events(_feature: Feature) -> list[str]:

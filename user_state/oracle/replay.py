@@ -116,6 +116,10 @@ def _used_fields(spec: Spec) -> list[str]:
     for feature in spec.features.values():
         names += feature.where
         names += [feature.of] if feature.of is not None else []
+        names += feature.with_
+        for part in (feature.numerator, feature.denominator):
+            if part is not None:
+                names += [*part.where, *([part.of] if part.of is not None else [])]
     for sequence in spec.sequences.values():
         names += [*sequence.where, *sequence.fields]
     for embedding in spec.embeddings.values():
@@ -128,7 +132,11 @@ def _is_wanted(spec: Spec, event: Mapping[str, Any]) -> bool:
     for feature in spec.features.values():
         if matches(event, feature.where):
             for aggregate in feature.aggregate:
-                if all(event.get(field) is not None for field in AGGREGATES[aggregate].fields(feature)):
+                known = AGGREGATES[aggregate]
+                if known.takes is not None:
+                    if known.takes(feature, event):
+                        return True
+                elif all(event.get(field) is not None for field in known.fields(feature)):
                     return True
     for sequence in spec.sequences.values():
         if matches(event, sequence.where):

@@ -35,6 +35,8 @@ class Aggregation:
         return (*(("of",) if self.of else ()), self.over, *self.needs)
 
 
+PARTS_OF_RATIO = ("count", "sum", "mean", "min", "max", "variance", "stddev", "skew", "kurtosis")
+"""What a ratio may be of."""
 AGGREGATIONS: dict[str, Aggregation] = {
     "count": Aggregation(),
     **dict.fromkeys(
@@ -44,5 +46,8 @@ AGGREGATIONS: dict[str, Aggregation] = {
     **dict.fromkeys(("recency", "first_seen", "gap_mean"), Aggregation()),
     "decayed_count": Aggregation(over="half_life"),
     "decayed_sum": Aggregation(over="half_life", of=NUMBER),
-    "last_k": Aggregation(of=ANY_FIELD, needs=("k",)),
+    "histogram": Aggregation(of=NUMBER, needs=("edges",)),
+    "ratio": Aggregation(needs=("numerator", "denominator"), takes=("prior",)),
+    **dict.fromkeys(("last", "first"), Aggregation(of=("float", "int", "bool"))),
+    **dict.fromkeys(("last_k", "last_distinct_k", "first_k"), Aggregation(of=ANY_FIELD, needs=("k",), takes=("with",))),
 }

@@ -41,6 +41,14 @@ class _FieldChecks:
             if "of" in feature:
                 yield from self.aggregated((*path, "of"), [a for _, a in self.document.items((*path, "aggregate"))])
             yield from self.where((*path, "where"))
+            if "with" in feature:
+                for field_path, _ in self.document.items((*path, "with")):
+                    yield from self.field(field_path, ANY_FIELD, "a list")
+            for side in ("numerator", "denominator"):
+                part = self.document.mapping(*map(str, path), side)
+                if "of" in part:
+                    yield from self.aggregated((*path, side, "of"), [part.get("aggregate")])
+                yield from self.where((*path, side, "where"))
         for name, sequence in self.document.entries("sequences"):
             path = ("sequences", name)
             if "fields" in sequence:

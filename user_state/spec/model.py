@@ -11,6 +11,7 @@ it is what a reader of an error message is told.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from user_state.durations import parse_duration_us
-from user_state.spec.aggregations import AGGREGATIONS
+from user_state.spec.aggregations import AGGREGATIONS, PARTS_OF_RATIO
 
 LIFETIME = "lifetime"
 LONGEST_DURATION = "36500d"
@@ -75,6 +76,22 @@ def _aggregation(name: str) -> str:
     return name
 
 
+def _part_of_ratio(name: str) -> str:
+    if name not in PARTS_OF_RATIO:
+        choices = ", ".join(f"'{choice}'" for choice in PARTS_OF_RATIO)
+        raise PydanticCustomError("literal_error", "expected an aggregation", {"expected": choices})
+    return name
+
+
+def _ascending(numbers: list[float]) -> list[float]:
+    for earlier, later in pairwise(numbers):
+        if not earlier < later:
+            raise ValueError(f"expected ascending numbers, got {later:g} after {earlier:g}")
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError("expected finite numbers; below the first and above the last there is a bin already")
+    return numbers
+
+
 def _scalar(value: Any) -> Any:
     # Before the union below, so that one wrong value is one error and not one for each of its types.
     if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and not math.isfinite(value)):
@@ -117,6 +134,30 @@ class Events(_Settings):
     published: str | None = Field(default=None, description="the event field that says when it was received")
 
 
+class Part(_Settings):
+    """One of the two aggregations of a ratio, over the ratio's windows and within its filter."""
+
+    aggregate: Annotated[str, AfterValidator(_part_of_ratio)] = Field(description=f"one of {', '.join(PARTS_OF_RATIO)}")
+    of: str | None = Field(default=None, description="the event field to aggregate")
+    where: Where = Field(default={}, description=_WHERE)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Part:
+        if (self.of is None) != (self.aggregate == "count"):
+            verb = "takes no" if self.of is not None else "needs"
+            raise ValueError(f"aggregate {self.aggregate} {verb} `of:`, the event field to aggregate")
+        return self
+
+
+class Prior(_Settings):
+    """What a ratio is taken to be before anything was seen: `weight` more in the denominator, at `rate`."""
+
+    rate: Annotated[float, Field(ge=-1e9, le=1e9)] = Field(description="a number, the ratio to expect")
+    weight: Annotated[float, Field(gt=0, le=1e9)] = Field(
+        description="a number above 0, how many of the denominator the prior counts for"
+    )
+
+
 class Feature(_Settings):
     """One or several aggregations of the same filtered events over one or several windows."""
 
@@ -143,21 +184,39 @@ class Feature(_Settings):
     k: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None, description="how many to keep, a whole number from 1 to 10000"
     )
+    with_: Annotated[list[str], BeforeValidator(_as_list), AfterValidator(_distinct)] = Field(
+        default=[], alias="with", description="an event field to list beside the one that `of` names, or a list of them"
+    )
+    edges: Annotated[list[float], AfterValidator(_ascending), Field(min_length=1, max_length=200)] = Field(
+        default=[], description="a list of up to 200 ascending numbers"
+    )
+    numerator: Part | None = Field(default=None, description="an aggregation such as {aggregate: count}")
+    denominator: Part | None = Field(default=None, description="an aggregation such as {aggregate: count}")
+    prior: Prior | None = Field(default=None, description="a mapping such as {rate: 0.05, weight: 20}")
     default: float | None = Field(default=None, description="a number")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Feature:
         chosen = [(name, AGGREGATIONS[name]) for name in self.aggregate]
+        keys = {field.alias or name: field for name, field in Feature.model_fields.items()}
+        given = {Feature.model_fields[name].alias or name for name in self.model_fields_set}
         for name, aggregation in chosen:
             for key in aggregation.needed:
-                if key not in self.model_fields_set:
-                    raise ValueError(f"aggregate {name} needs `{key}:`, {Feature.model_fields[key].description}")
+                if key not in given:
+                    raise ValueError(f"aggregate {name} needs `{key}:`, {keys[key].description}")
         usable = {key for _, aggregation in chosen for key in (*aggregation.needed, *aggregation.takes)}
-        for key in self.model_fields_set - usable - {"aggregate", "where", "default"}:
+        for key in given - usable - {"aggregate", "where", "default"}:
             users = [name for name, other in AGGREGATIONS.items() if key in (*other.needed, *other.takes)]
             one = "aggregate" if len(self.aggregate) == 1 else "neither aggregate"
             taking = f"{one} {' nor '.join(self.aggregate)} takes {'no ' if len(self.aggregate) == 1 else ''}`{key}:`"
             raise ValueError(f"{taking}; it goes with {', '.join(users)}")
+        for side in ("numerator", "denominator"):
+            part = getattr(self, side)
+            for field in self.where.keys() & (part.where.keys() if part else set()):
+                if not any(value in part.where[field] for value in self.where[field]):
+                    raise ValueError(
+                        f"expected filters that go together, but no `{field}` passes `where:` and {side}'s"
+                    )
         return self
 
 

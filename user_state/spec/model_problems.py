@@ -11,11 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from user_state.spec.model import A_NAME, LIFETIME, Embedding, Events, Feature, Sequence, Spec
+from user_state.spec.model import A_NAME, LIFETIME, Embedding, Events, Feature, Part, Prior, Sequence, Spec
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing, nearest
 from user_state.spec.yaml_document import QUOTE, Document
 
 _NAMED: dict[str, type[BaseModel]] = {"features": Feature, "sequences": Sequence, "embeddings": Embedding}
+
+_WITHIN_FEATURES: dict[str, type[BaseModel]] = {"numerator": Part, "denominator": Part, "prior": Prior}
 
 _QUOTED = re.compile(r"'([^']+)'")
 """Pydantic lists the choices of a literal as 'this', 'that' or 'other'."""
@@ -86,6 +88,8 @@ def _model(path: KeyPath) -> tuple[type[BaseModel], KeyPath]:
     """Return the model that the innermost known mapping around `path` fills, and the rest of the path within it."""
     if path[:1] == ("events",) and len(path) > 1:
         return Events, path[1:]
+    if path[:1] == ("features",) and len(path) > 3 and path[2] in _WITHIN_FEATURES:
+        return _WITHIN_FEATURES[str(path[2])], path[3:]
     if path and path[0] in _NAMED and len(path) > 1:
         return _NAMED[str(path[0])], path[2:]
     return Spec, path
@@ -93,7 +97,8 @@ def _model(path: KeyPath) -> tuple[type[BaseModel], KeyPath]:
 
 def _keys(path: KeyPath) -> list[str]:
     """Return the keys that the mapping at `path` accepts."""
-    model = Events if path == ("events",) else _model(path)[0]
+    # One step further in, so that a mapping's own path leads to what fills it.
+    model = _model((*path, ""))[0] if path else Spec
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from user_state.core.compile.builder import Builder, windows_of
 from user_state.core.compile.decays import decayed_number
-from user_state.core.compile.logs import last_values, sequence
-from user_state.core.compile.tiles import tiled_number
+from user_state.core.compile.logs import edge_values, sequence
+from user_state.core.compile.tiles import histogram, ratio, tiled_number
 from user_state.core.compile.vectors import embedding
 from user_state.core.plan import Plan
 from user_state.core.tile_kinds import TRACK_OF
@@ -19,7 +19,9 @@ COMPILERS = {
     **dict.fromkeys(TRACK_OF, tiled_number),
     "decayed_count": decayed_number,
     "decayed_sum": decayed_number,
-    "last_k": last_values,
+    "histogram": histogram,
+    "ratio": ratio,
+    **dict.fromkeys(("last", "last_k", "last_distinct_k", "first", "first_k"), edge_values),
 }
 """What turns each aggregation of a feature into state and outputs."""
 

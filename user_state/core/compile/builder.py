@@ -15,7 +15,9 @@ from user_state.core.plan import (
     Filter,
     ListOutput,
     Log,
+    LoggedOutput,
     Plan,
+    RatioOutput,
     ScalarOutput,
     SequenceOutput,
     StackedOutput,
@@ -45,7 +47,7 @@ class Builder:
         self.logs: dict[str, Log] = {}
         self.decays: dict[str, Decay] = {}
         self.vectors: dict[str, Vectors] = {}
-        self.scalars: list[ScalarOutput | DecayedOutput] = []
+        self.scalars: list[ScalarOutput | DecayedOutput | RatioOutput | LoggedOutput] = []
         self.arrays: list[StackedOutput] = []
         self.lists: list[ListOutput] = []
         self.sequences: list[SequenceOutput] = []
