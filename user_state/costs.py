@@ -1,87 +1,167 @@
 """What a user costs in the store, in bytes: real records of made-up users, encoded and weighed.
 
-Nothing is estimated by formula: each profile's events go through the same `apply` and codec as anybody's.
+Nothing is estimated by formula but what Redis adds to a value: each activity's events go through the same `apply` and
+codec as anybody's.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from user_state.codec.record import encode_records
 from user_state.codec.seen import BYTES_AN_ID
+from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
 from user_state.core.records import Records, apply
+from user_state.spec import LoadedSpec
 
-KEY_OVERHEAD = 90
-"""Bytes Redis spends on a key, its entry, its expiry and rounding up, beside key and value; measured."""
+KEY_OVERHEAD = 56
+"""Bytes Redis spends on a key of some twenty characters, its entry and rounding up, beside the value; measured."""
 DAY_US = 86_400_000_000
-_NOW_US = 1_800_000_000_000_000
+NOW_US = 1_800_000_000_000_000
+MOST_DAYS = 90
+SESSION_US = 900_000_000
 _ITEMS = 5_000
 
 
 @dataclass(frozen=True)
-class ExpectedBytes:
-    """Bytes a user in the store, for three activities, remembered ids apart."""
+class Activity:
+    """How much a user does: sessions of so many events a day, each within a quarter of an hour, for so many days."""
 
-    light: int
-    typical: int
-    heavy: int
-    bytes_an_event: int
+    label: str
+    sessions_a_day: float
+    events_a_session: int
+    days: int
 
+    @property
+    def events_a_day(self) -> float:
+        """Mean events a day."""
+        return self.sessions_a_day * self.events_a_session
 
-def expected_bytes(plan: Plan) -> ExpectedBytes:
-    """Weigh the records of a light, a typical and a heavy user of the plan."""
-    days = _days(plan)
-    rng = random.Random(0)
-    light = [_NOW_US - rng.randrange(DAY_US) for _ in range(5)]
-    typical = []
-    for day in range(days):
-        for session in rng.sample(range(16), 3):
-            start = _NOW_US - day * DAY_US - session * 3_600_000_000
-            typical += [start - rng.randrange(900_000_000) for _ in range(10)]
-    heavy = [_NOW_US - int(days * DAY_US * rng.random() ** 3) for _ in range(20_000)]
-    return ExpectedBytes(
-        light=_weigh(plan, light, rng),
-        typical=_weigh(plan, typical, rng),
-        heavy=_weigh(plan, heavy, rng),
-        bytes_an_event=BYTES_AN_ID,
-    )
+    def times_us(self, now_us: int, rng: random.Random) -> list[int]:
+        """Return the times of the user's events until `now_us`, microseconds UTC."""
+        starts = [rng.random() * self.days * DAY_US for _ in range(round(self.sessions_a_day * self.days))]
+        return [
+            now_us - int(start + rng.random() * SESSION_US) for start in starts for _ in range(self.events_a_session)
+        ]
 
 
-def _days(plan: Plan) -> int:
-    longest_s = max((level.reach_s for level in plan.axis.levels), default=7 * 86_400)
-    return max(1, min(90, longest_s // 86_400))
+ACTIVITIES = (
+    Activity("light", 1, 5, 1),
+    Activity("typical", 1, 10, 30),
+    Activity("heavy", 24, 20, 30),
+)
 
 
-def _weigh(plan: Plan, times_us: list[int], rng: random.Random) -> int:
-    rows = [_row(plan, number, time_us, rng) for number, time_us in enumerate(times_us)]
-    records = apply(plan, Records.empty(plan, 1), Events.from_rows(plan, rows))
-    return KEY_OVERHEAD + len(encode_records(records, plan.layout, [bytes(8)])[0])
+@dataclass(frozen=True)
+class Cost:
+    """Bytes of one user's values.
+
+    Attributes:
+        record: the record.
+        seen: the remembered ids of the events of the last `allowed_lateness`.
+    """
+
+    record: int
+    seen: int
+
+    @property
+    def record_in_redis(self) -> int:
+        """Bytes of the record's key and value in the server's memory."""
+        return self.record + KEY_OVERHEAD
+
+    @property
+    def seen_in_redis(self) -> int:
+        """Bytes of the remembered ids' key and value in the server's memory."""
+        return self.seen + KEY_OVERHEAD
 
 
-def _row(plan: Plan, number: int, time_us: int, rng: random.Random) -> EventRow:
-    values = [_value(plan, index, number, time_us, rng) for index in range(len(plan.fields))]
-    return ("user", (number * 0x9E3779B97F4A7C15) & (2**64 - 1), time_us, _NOW_US, *values)
+def cost(loaded: LoadedSpec, activity: Activity, seed: int = 0) -> Cost:
+    """Return what a user of this activity costs."""
+    plan = compile_plan(loaded)
+    events = made_up(plan, activity, seed)
+    return Cost(_weigh(plan, events), _seen_bytes(plan, events))
 
 
-def _value(plan: Plan, index: int, number: int, time_us: int, rng: random.Random) -> Any:
-    field = plan.fields[index]
-    if field.name == plan.time_field:
-        return time_us
-    # A value that some filter or weight asks for, where there is one: events that nobody wants cost nothing.
+def added_bytes(loaded: LoadedSpec, activity: Activity) -> dict[str, int]:
+    """Return what each feature, sequence and embedding adds to the record of a user of this activity.
+
+    What two share is counted for neither: without one of them the other would still need it.
+    """
+    plan = compile_plan(loaded)
+    events = made_up(plan, activity)
+    whole = _weigh(plan, events)
+    added = {}
+    for section in ("features", "sequences", "embeddings"):
+        declared: Mapping[str, Any] = getattr(loaded.spec, section)
+        for name in declared:
+            rest = {other: entry for other, entry in declared.items() if other != name}
+            without = LoadedSpec(loaded.spec.model_copy(update={section: rest}), loaded.schema, loaded.path)
+            added[name] = whole - _weigh(compile_plan(without), events)
+    return added
+
+
+def made_up(plan: Plan, activity: Activity, seed: int = 0, now_us: int = NOW_US) -> list[dict[str, Any]]:
+    """Return a user's events as the fields that the plan reads, by name, with the time under the empty name."""
+    rng = random.Random(seed)
+    choices = [_asked(plan, index) for index in range(len(plan.fields))]
+    events = []
+    for number, time_us in enumerate(activity.times_us(now_us, rng)):
+        event: dict[str, Any] = {"": time_us}
+        for field, asked in zip(plan.fields, choices, strict=True):
+            event[field.name] = (
+                time_us if field.name == plan.time_field else _value(field.name, field.kind, asked, number, rng)
+            )
+        events.append(event)
+    return events
+
+
+def rows(plan: Plan, events: Sequence[Mapping[str, Any]], user: str = "user") -> list[EventRow]:
+    """Return made-up events as rows of a plan, published as they happened, with ids spread over 64 bits."""
+    return [
+        (
+            user,
+            (number * 0x9E3779B97F4A7C15) & (2**64 - 1),
+            event[""],
+            event[""],
+            *(event[field.name] for field in plan.fields),
+        )
+        for number, event in enumerate(events)
+    ]
+
+
+def _weigh(plan: Plan, events: Sequence[Mapping[str, Any]]) -> int:
+    records = apply(plan, Records.empty(plan, 1), Events.from_rows(plan, rows(plan, events)))
+    (blob,) = encode_records(records, plan.layout, [bytes(8)])
+    return len(blob)
+
+
+def _seen_bytes(plan: Plan, events: Sequence[Mapping[str, Any]]) -> int:
+    clock_us = max((event[""] for event in events), default=0)
+    remembered = sum(event[""] >= clock_us - plan.allowed_lateness_us for event in events)
+    held: int = min(remembered, plan.seen_ids_cap)
+    return 1 + BYTES_AN_ID * held
+
+
+def _asked(plan: Plan, index: int) -> list[Any]:
+    """Return the values that some filter or weight asks of a field: events that nobody wants cost nothing."""
     conditions = [condition for accepting in plan.filters for condition in accepting.conditions]
-    asked = [value for f, values in conditions if f == index for value in values]
+    asked = [value for f, values in conditions if f == index for value in sorted(values, key=repr)]
     asked += [key for v in plan.vectors if v.weight_field == index and v.weights for key in v.weights]
+    return sorted(set(asked), key=asked.index)
+
+
+def _value(name: str, kind: str, asked: Sequence[Any], number: int, rng: random.Random) -> Any:
     if asked:
         # The first one asked for leads, as views lead in any feed.
-        choices = sorted(set(asked), key=asked.index)
-        return choices[0] if rng.random() < 0.7 else rng.choice(choices)
-    match field.kind:
+        return asked[0] if rng.random() < 0.7 else rng.choice(asked)
+    match kind:
         case "string":
-            return f"{field.name}_{int(_ITEMS * rng.random() ** 3)}"
+            return f"{name}_{int(_ITEMS * rng.random() ** 3)}"
         case "float":
             return rng.random() * 60
         case "bool":

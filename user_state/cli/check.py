@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,22 +13,35 @@ from rich.table import Table
 
 from user_state.core.compile import compile_plan
 from user_state.core.plan import DecayedOutput, Plan, RatioOutput
-from user_state.costs import expected_bytes
+from user_state.costs import ACTIVITIES, Activity, added_bytes, cost
 from user_state.durations import SECOND_US, format_duration
-from user_state.spec import load_spec
+from user_state.spec import LoadedSpec, load_spec
+from user_state.spec.aggregations import AGGREGATIONS
 
 WIDEST_TABLE = 1000
+TYPICAL = ACTIVITIES[1]
 
 
-def check(spec: Annotated[Path, typer.Argument(help="The spec file.", show_default=False)]) -> None:
+def check(
+    spec: Annotated[Path, typer.Argument(help="The spec file.", show_default=False)],
+    sessions_a_day: Annotated[
+        float | None, typer.Option(help="Weigh a user of this many sessions a day too.", min=0.01, max=1000)
+    ] = None,
+    events_a_session: Annotated[int, typer.Option(help="Events in each of those sessions.", min=1, max=10_000)] = 10,
+    days: Annotated[int, typer.Option(help="For how many days that user has been active.", min=1, max=365)] = 30,
+) -> None:
     """Validate a spec and list its outputs: type, window, tile width, error bound, default; and the bytes a user.
 
-    A window may reach back further than it says by at most its tile width: that is the error bound, and all of it.
+    A window may reach back further than it says by at most its tile width: that is the error bound of what is exact
+    otherwise. The bytes beside a feature are what it adds to a typical user's record; what several share is counted
+    for none of them.
+
+    Example: `user-state check user_state.yaml --sessions-a-day 3`
     """
     loaded = load_spec(spec)
     plan = compile_plan(loaded)
     console = Console()
-    table = outputs_table(plan)
+    table = outputs_table(plan, _bytes_by_output(loaded))
     # Wider than the terminal rather than cut: names are there to be copied, and a terminal wraps.
     widest = console.options.update(max_width=WIDEST_TABLE)
     console.width = max(console.width, console.measure(table, options=widest).maximum)
@@ -37,49 +51,81 @@ def check(spec: Annotated[Path, typer.Argument(help="The spec file.", show_defau
         highlight=False,
     )
     console.print(table)
-    cost = expected_bytes(plan)
-    console.print(
-        f"\nexpected bytes a user, keys included:"
-        f" light {cost.light:,}, typical {cost.typical:,}, heavy {cost.heavy:,};"
-        f" remembered ids: {cost.bytes_an_event} an event of the last {format_duration(plan.allowed_lateness_us)}"
-        f"\n(light: 5 events; typical: 3 sessions of 10 events a day over the windows; heavy: every tile filled)",
-        highlight=False,
-    )
+    given = () if sessions_a_day is None else (Activity("given", sessions_a_day, events_a_session, days),)
+    lateness = format_duration(plan.allowed_lateness_us)
+    console.print(f"\nexpected bytes a user in Redis, keys included; remembered ids: those of the last {lateness}\n")
+    console.print(costs_table(loaded, (*ACTIVITIES, *given)))
 
 
-def outputs_table(plan: Plan) -> Table:
-    """Return a table of every output."""
+def costs_table(loaded: LoadedSpec, activities: Sequence[Activity]) -> Table:
+    """Return a table of what a user of each activity costs."""
     table = Table(box=None, pad_edge=False, padding=(0, 2))
-    for heading in ("output", "type", "window", "tile", "error bound", "over nothing"):
-        table.add_column(heading, no_wrap=True)
+    for heading in ("user", "sessions a day", "events a session", "days", "record", "remembered ids"):
+        table.add_column(heading, no_wrap=True, justify="left" if heading == "user" else "right")
+    for activity in activities:
+        bytes_of = cost(loaded, activity)
+        table.add_row(
+            activity.label,
+            f"{activity.sessions_a_day:g}",
+            f"{activity.events_a_session:,}",
+            f"{activity.days:,}",
+            f"{bytes_of.record_in_redis:,}",
+            f"{bytes_of.seen_in_redis:,}",
+        )
+    return table
+
+
+def _bytes_by_output(loaded: LoadedSpec) -> dict[str, str]:
+    """Return for the first output of each feature, sequence and embedding the bytes that it adds."""
+    added = added_bytes(loaded, TYPICAL)
+    spec = loaded.spec
+    first = {name: name for name in spec.sequences}
+    for name, feature in spec.features.items():
+        aggregate = feature.aggregate[0]
+        reach = getattr(feature, AGGREGATIONS[aggregate].over)[0]
+        first[name] = f"{name}_{aggregate}_{reach}"
+    for name, embedding in spec.embeddings.items():
+        first[name] = f"{name}_{embedding.half_life[0]}"
+    return {output: f"{added[name]:,}" for name, output in first.items()}
+
+
+def outputs_table(plan: Plan, bytes_of: Mapping[str, str]) -> Table:
+    """Return a table of every output; `bytes_of` some of them is what their feature adds to a record."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for heading in ("output", "type", "window", "tile", "error bound", "over nothing", "bytes"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading == "bytes" else "left")
+    for name, *rest in _rows(plan):
+        table.add_row(name, *rest, bytes_of.get(name))
+    return table
+
+
+def _rows(plan: Plan) -> Iterator[tuple[str, ...]]:
+    """Yield (name, type, window, tile, error bound, over nothing) of every output."""
     for scalar in plan.scalars:
         default = "none (NaN)" if math.isnan(scalar.empty) else f"{scalar.empty:g}"
         if isinstance(scalar, DecayedOutput):
             reach_us = plan.decays[scalar.decay].half_lives_us[scalar.half_life]
-            table.add_row(scalar.name, "float32", f"half-life {format_duration(reach_us)}", "-", "0", default)
+            yield scalar.name, "float32", f"half-life {format_duration(reach_us)}", "-", "0", default
             continue
         window = scalar.numerator.window if isinstance(scalar, RatioOutput) else scalar.window
-        table.add_row(scalar.name, "float32", window.text, *_tile(window.reach_s, window.width_s), default)
+        yield scalar.name, "float32", window.text, *_tile(window.reach_s, window.width_s), default
     for array in plan.arrays:
         window = array.parts[0].window
-        kind = f"float32 x {len(array.parts)}"
-        table.add_row(
-            array.name, kind, window.text, *_tile(window.reach_s, window.width_s), f"{array.parts[0].empty:g}"
-        )
+        kind, empty = f"float32 x {len(array.parts)}", f"{array.parts[0].empty:g}"
+        yield array.name, kind, window.text, *_tile(window.reach_s, window.width_s), empty
     for output in plan.lists:
         window = output.window
         which = output.aggregate.removesuffix("_k").replace("_", " ")
         kind = f"{which} {output.k} of {', '.join(field.name for field in output.fields)}"
-        table.add_row(output.name, kind, window.text, *_tile(window.reach_s, window.width_s), "empty")
+        yield output.name, kind, window.text, *_tile(window.reach_s, window.width_s), "empty"
     for sequence in plan.sequences:
         fields = ", ".join(field.name for field in sequence.fields)
         within = "lifetime" if sequence.within_us is None else format_duration(sequence.within_us)
-        table.add_row(sequence.name, f"last {sequence.last} of {fields}", within, "-", "0", "empty")
+        yield sequence.name, f"last {sequence.last} of {fields}", within, "-", "0", "empty"
     for embedding in plan.embeddings:
         half_life_us = plan.vectors[embedding.vectors].half_lives_us[embedding.half_life]
         kind = f"float32 x {embedding.dimensions}"
-        table.add_row(embedding.name, kind, f"half-life {format_duration(half_life_us)}", "-", "0", "zeros")
-    return table
+        yield embedding.name, kind, f"half-life {format_duration(half_life_us)}", "-", "0", "zeros"
 
 
 def _tile(reach_s: int | None, width_s: int) -> tuple[str, str]:

@@ -1,0 +1,209 @@
+"""What the core costs: apply, features, encode and decode of the reference spec, beside Beam's own keyed state.
+
+    python bench/core.py [--quick] [--json]
+
+apply     from record bytes and an event row to record bytes again (decode, fold, encode), for batches of 1 to 10,000
+          events of the reference workload; a batch's users are whoever acted
+state     a stateful DoFn on the FnApiRunner that reads and writes as many bytes, one key, many elements: what an
+          element of the simplest stateful pipeline costs, and of that what its state does
+features  finishing 1, 100 and 10,000 records
+history   one event for a user with 100, 1,000, 10,000 and 100,000 past events: it must not cost more
+
+The reference workload is `user-state generate`'s traffic (bursty sessions, skewed users and items) over 30 days, 80
+events a user in the mean; the reference spec is examples/feed/user_state.yaml.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import BytesCoder
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
+
+from bench.report import arguments, finish
+from user_state.codec.record import decode_records, encode_records, open_record
+from user_state.core.compile import compile_plan
+from user_state.core.events import EventRow, Events
+from user_state.core.plan import Plan
+from user_state.core.reading import features
+from user_state.core.records import Records, apply
+from user_state.errors import EventError
+from user_state.events.decode import EventDecoder
+from user_state.events.generate import generate
+from user_state.spec import load_spec
+
+SPEC = Path(__file__).parent.parent / "examples" / "feed" / "user_state.yaml"
+DAY_US = 86_400_000_000
+END_US = 1_800_000_000_000_000
+EVENTS_A_USER = 80
+VERSION = bytes(8)
+
+
+def main() -> None:
+    """Measure and print."""
+    args = arguments(__doc__ or "")
+    users, seconds = (1_000, 1.0) if args.quick else (5_000, 4.0)
+    loaded = load_spec(SPEC)
+    plan = compile_plan(loaded)
+    decoder = EventDecoder(plan, loaded.schema)
+    rows = list(workload(decoder, users))
+    cut = len(rows) * 9 // 10
+    shelf = Shelf(plan)
+    shelf.fold(rows[:cut])
+    sizes = sorted(map(len, shelf.stored.values()))
+    median = sizes[len(sizes) // 2]
+    print(
+        f"{len(plan.scalars) + len(plan.arrays)} features, {len(plan.all_lists)} lists, {len(plan.embeddings)} vectors;"
+    )
+    print(f"{len(sizes):,} records: median {median:,} bytes, heaviest 1 % {sizes[len(sizes) * 99 // 100]:,} or more\n")
+
+    stateful_us, state_us = state_access(median, 2_000 if args.quick else 10_000)
+    print(f"stateful DoFn, {median:,} bytes: {stateful_us:6.1f} us an element, {state_us:.1f} of them for its state\n")
+
+    apply_us = {}
+    for size in (1, 10, 100, 10_000):
+        apply_us[size] = shelf.time_batches(rows[cut:], size, seconds)
+        ratio = apply_us[size] / stateful_us
+        print(f"apply, batches of {size:6,}: {apply_us[size]:8.1f} us an event   {ratio:6.2f} of a stateful element")
+    print()
+
+    blobs = list(shelf.stored.values())
+    features_us = {}
+    for size in (1, 100, 10_000):
+        chosen = (blobs * (size // len(blobs) + 1))[:size]
+        records, versions = shelf.decode(chosen), [VERSION] * size
+        decode_us = timed(partial(shelf.decode, chosen), seconds / 3) / size
+        encode_us = timed(partial(encode_records, records, plan.layout, versions), seconds / 3) / size
+        features_us[size] = timed(partial(features, plan, records, END_US), seconds / 3) / size
+        print(
+            f"{size:6,} records: decode {decode_us:7.1f} us, encode {encode_us:7.1f} us,"
+            f" features {features_us[size]:7.1f} us a record"
+        )
+    print()
+    for past in (100, 1_000, 10_000, *(() if args.quick else (100_000,))):
+        per_event_us, size = history(plan, decoder, past)
+        print(f"one event after {past:7,}: {per_event_us:7.1f} us, a record of {size:6,} bytes")
+    finish(
+        args,
+        {
+            "apply_one_ratio_to_state_access": apply_us[1] / stateful_us,
+            "batch_speedup": apply_us[1] / apply_us[10_000],
+            "features_us_per_record_100": features_us[100],
+            "median_record_bytes": float(median),
+        },
+    )
+
+
+def workload(
+    decoder: EventDecoder, users: int, events_a_user: int = EVENTS_A_USER, seed: int = 1
+) -> Iterator[EventRow]:
+    """Yield the reference workload's rows in order of arrival."""
+    for message in generate(users, users * events_a_user, seed, end_us=END_US, span_us=30 * DAY_US):
+        assert message.event is not None
+        try:
+            yield decoder.row(message.event, None)
+        except EventError:  # not wanted by any feature
+            continue
+
+
+class Shelf:
+    """Records as bytes, by user."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.stored: dict[str, bytes] = {}
+
+    def decode(self, blobs: Sequence[bytes | None]) -> Records:
+        """Return the records that the bytes stand for, None being an empty one."""
+        return decode_records([None if blob is None else open_record(blob) for blob in blobs], self.plan.layout)
+
+    def fold(self, rows: Sequence[EventRow], size: int = 10_000) -> None:
+        """Fold rows in, batch by batch."""
+        for begin in range(0, len(rows), size):
+            events = Events.from_rows(self.plan, rows[begin : begin + size])
+            held = [self.stored.get(user) for user in events.users]
+            folded = apply(self.plan, self.decode(held), events)
+            blobs = encode_records(folded, self.plan.layout, [VERSION] * len(folded))
+            self.stored.update(zip(events.users, blobs, strict=True))
+
+    def time_batches(self, rows: Sequence[EventRow], size: int, seconds: float) -> float:
+        """Return microseconds an event for folding batches of `size`, for so many seconds or until rows end."""
+        before = dict(self.stored)
+        done, began = 0, time.perf_counter()
+        while done < len(rows) and (time.perf_counter() - began < seconds or done < size):
+            self.fold(rows[done : done + size], size)
+            done += size
+        spent = time.perf_counter() - began
+        self.stored = before
+        return spent / min(done, len(rows)) * 1e6
+
+
+def timed(work: Callable[[], object], seconds: float) -> float:
+    """Return microseconds a call, the fastest of three rounds."""
+    best = float("inf")
+    gc.collect()
+    for _ in range(3):
+        calls, began = 0, time.perf_counter()
+        while (spent := time.perf_counter() - began) < seconds / 3 or not calls:
+            work()
+            calls += 1
+        best = min(best, spent / calls)
+    return best * 1e6
+
+
+def history(plan: Plan, decoder: EventDecoder, past: int) -> tuple[float, int]:
+    """Return (microseconds for one more event, bytes of the record) of a user with so many events in 30 days."""
+    rows = list(workload(decoder, 1, past + 100))
+    shelf = Shelf(plan)
+    shelf.fold(rows[:-100])
+    (size,) = map(len, shelf.stored.values())
+    return min(shelf.time_batches(rows[-100:], 1, 2.0) for _ in range(3)), size
+
+
+class _Plain(beam.DoFn):
+    def process(self, element: tuple[str, int]) -> Iterable[None]:
+        return ()
+
+
+class _Stateful(beam.DoFn):
+    STATE = ReadModifyWriteStateSpec("record", BytesCoder())
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def process(self, element: tuple[str, int], state: Any = beam.DoFn.StateParam(STATE)) -> Iterable[None]:  # noqa: B008
+        state.read()
+        state.write(bytes(self._size))
+        return ()
+
+
+def state_access(size: int, elements: int) -> tuple[float, float]:
+    """Return (microseconds an element of a stateful DoFn, how many of them a DoFn without state does not need)."""
+
+    def run(dofn: beam.DoFn, count: int) -> float:
+        began = time.perf_counter()
+        with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+            keyed = pipeline | "Create" >> beam.Create([("user", n) for n in range(count)])
+            _ = keyed | "Shuffle" >> beam.Reshuffle() | "Fold" >> beam.ParDo(dofn)
+        return time.perf_counter() - began
+
+    # Starting and ending a pipeline costs as much as thousands of elements: take it off.
+    def per_element(dofn: beam.DoFn) -> float:
+        return (min(run(dofn, elements) for _ in range(3)) - min(run(dofn, 1) for _ in range(3))) / elements * 1e6
+
+    stateful, plain = per_element(_Stateful(size)), per_element(_Plain())
+    return stateful, max(0.0, stateful - plain)
+
+
+if __name__ == "__main__":
+    main()
