@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from user_state.core.decays import DecayedNumbers
 from user_state.core.events import NULL_INT
-from user_state.core.layout import Layout
+from user_state.core.layout import TIME_KIND, Layout
 from user_state.core.logs import LogRows, dtype_of, kinds_of
 from user_state.core.plan import Log, Plan
 from user_state.core.pool import NULL_CODE
@@ -73,9 +73,13 @@ def _adopt_tiles(plan: Plan, tiles: Tiles, layout: Layout) -> Tiles:
 
 def _adopt_log(plan: Plan, log: Log, rows: LogRows, fields: tuple[tuple[str, str], ...]) -> LogRows:
     columns: list[npt.NDArray[Any]] = []
+    kept = {name: (kind, column) for (name, kind), column in zip(fields, rows.columns, strict=True)}
     for field in (plan.fields[index] for index in log.fields):
-        if (field.name, field.kind) in fields:
-            columns.append(rows.columns[fields.index((field.name, field.kind))])
+        kind, column = kept.get(field.name, (None, None))
+        if column is not None and (kind == field.kind or (kind == TIME_KIND and field.kind == "int")):
+            columns.append(column)
+        elif field.name == plan.time_field:
+            columns.append(rows.time_us)
         else:
             blank = {"string": NULL_CODE, "float": np.nan}.get(field.kind, NULL_INT)
             columns.append(np.full(len(rows.user), blank, dtype_of(field.kind)))

@@ -6,7 +6,8 @@
     u4 x N, u2 x N and, if marked, u2 x N             low, high and top part of the microseconds before the newest
     u4 x N                                            tie
     u1 x S and, if marked, u1 x S                     low and high byte of string codes: 0 is null, k the k-th string
-    8 bytes x V                                       float fields as f8, int and bool fields as i8
+    8 bytes x V                                       float fields as f8, int and bool fields as i8; the event time
+                                                      is the row's own
 
 S counts a code a row and string field: those of the first log's first string field come first, row by row, then its
 second's, and so on; V does the same for the other fields. What is nearly always zero stands apart and is left out:
@@ -28,11 +29,12 @@ import numpy.typing as npt
 from user_state.codec.columns import column, ends_of, need
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
-from user_state.core.layout import Layout
+from user_state.core.layout import TIME_KIND, Layout
 from user_state.core.logs import LogRows, dtype_of
 
 TOP = 1
 HIGH_CODES = 2
+NUMBER_KINDS = ("float", "int", "bool")
 NARROW_US = 1 << 48
 Kinds = tuple[tuple[str, ...], ...]
 """The kinds of each log's columns."""
@@ -60,9 +62,9 @@ def _slots(kinds: Kinds) -> _Slots:
     return _Slots(
         head=struct.Struct(f"<B{len(kinds)}Hq"),
         strings=tuple((log, position) for log, position, kind in places if kind == "string"),
-        numbers=tuple((log, position) for log, position, kind in places if kind != "string"),
+        numbers=tuple((log, position) for log, position, kind in places if kind in NUMBER_KINDS),
         strings_of=tuple(sum(kind == "string" for kind in of_log) for of_log in kinds),
-        numbers_of=tuple(sum(kind != "string" for kind in of_log) for of_log in kinds),
+        numbers_of=tuple(sum(kind in NUMBER_KINDS for kind in of_log) for of_log in kinds),
     )
 
 
@@ -125,6 +127,8 @@ def unpack_logs(blobs: Sequence[bytes], layout: Layout, dictionaries: Dictionari
         for position, kind in enumerate(of_log):
             if kind == "string":
                 columns.append(dictionaries.codes(text_slots[log, position], user, "logs"))
+            elif kind == TIME_KIND:
+                columns.append(time_us[mine])
             else:
                 columns.append(number_slots[log, position].view(dtype_of(kind)))
         rows_of_log = LogRows(user, time_us[mine], ties[mine], tuple(columns))

@@ -26,9 +26,13 @@ class TrackLayout:
     kind: str
 
 
+TIME_KIND = "time"
+"""The kind of a log's field that is the event time: an int that needs no bytes of its own."""
+
+
 @dataclass(frozen=True)
 class LogLayout:
-    """A log; `fields` are (name, kind)."""
+    """A log; `fields` are (name, kind): string, float, int, bool or TIME_KIND."""
 
     key: str
     fields: tuple[tuple[str, str], ...]

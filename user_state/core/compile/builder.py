@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from user_state.core.layout import DecayLayout, Layout, LogLayout, TrackLayout, VectorsLayout
+from user_state.core.layout import TIME_KIND, DecayLayout, Layout, LogLayout, TrackLayout, VectorsLayout
 from user_state.core.plan import (
     Decay,
     DecayedOutput,
@@ -114,11 +114,15 @@ class Builder:
             layout=self._layout(),
         )
 
+    def _kind_in_logs(self, field: int) -> str:
+        # Every row of a log has its event's time already.
+        return TIME_KIND if self.fields[field].name == self.spec.events.time else self.fields[field].kind
+
     def _layout(self) -> Layout:
         return Layout(
             tracks=tuple(TrackLayout(track.key, track.kind) for track in self.tracks.values()),
             logs=tuple(
-                LogLayout(log.key, tuple((self.fields[f].name, self.fields[f].kind) for f in log.fields))
+                LogLayout(log.key, tuple((self.fields[f].name, self._kind_in_logs(f)) for f in log.fields))
                 for log in self.logs.values()
             ),
             decays=tuple(DecayLayout(decay.key, len(decay.half_lives_us)) for decay in self.decays.values()),
