@@ -217,3 +217,19 @@ def test_ids_of_events_outside_the_lateness_are_forgotten():
     judge(event(T0))
     judge(event(T0 + 2 * D))
     assert judge.seen.second.tolist() == [(T0 + 2 * D) // S]
+
+
+@pytest.mark.parametrize("same_batch", [True, False])
+@pytest.mark.parametrize("moved_us", [-30 * M, -1, 1, 30 * S])
+def test_an_id_that_comes_again_with_another_time_is_a_duplicate_while_it_is_remembered(same_batch, moved_us):
+    events = [event(T0, event_id="a"), event(T0 + moved_us, event_id="a")]
+    judge = Judge()
+    outcomes = judge(*events) if same_batch else [*judge(events[0]), *judge(events[1])]
+    assert outcomes == [APPLIED, DUPLICATE]
+
+
+def test_a_refused_event_leaves_its_id_free_for_one_that_is_in_time():
+    judge = Judge()
+    judge(event(T0))
+    assert judge(event(T0 - H - 1, event_id="a"), published_us=[T0 - 1]) == [TOO_LATE]
+    assert judge(event(T0 - M, event_id="a")) == [APPLIED]

@@ -71,11 +71,11 @@ def replay(spec: Spec, arrivals: Iterable[Arrival]) -> Replay:
         user, event_id = event[spec.events.user], event[spec.events.id]
         seen = times_us.setdefault(user, {})
         horizon_us = clock_us.get(user, published_us) - spec.allowed_lateness
-        if event_id in seen and seen[event_id] >= horizon_us:
-            bins.append("duplicate")
-            continue
         if time_us < horizon_us:
             bins.append("dead_letter/too_late")
+            continue
+        if event_id in seen and seen[event_id] >= horizon_us:
+            bins.append("duplicate")
             continue
         seen[event_id] = time_us
         clock_us[user] = max(clock_us.get(user, published_us), published_us)
