@@ -21,6 +21,8 @@ SECTIONS = (
     ("logs", "user_state/codec/logs.py"),
     ("decays", "user_state/codec/decays.py"),
     ("vectors", "user_state/codec/vectors.py"),
+    ("last_seen", "user_state/codec/last_seen.py"),
+    ("profiles", "user_state/codec/profiles.py"),
     ("Remembered ids", "user_state/codec/seen.py"),
     ("Records of a changed spec", "user_state/codec/adopt.py"),
 )

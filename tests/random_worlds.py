@@ -21,8 +21,23 @@ TILES = {"90s": "30s", "10m": "5s", "1h": "1m", "1d": "1h", "3d": "1d"}
 MOMENTS = ("variance", "stddev", "skew", "kurtosis")
 LISTS = ("last_k", "first_k", "last_distinct_k")
 EDGES = ("last", "first")
-WINDOWED = ("count", "sum", "mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean", *LISTS, *EDGES)
+SEEN = ("distinct", "active_days", "streak_days")
+WINDOWED = ("count", "sum", "mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean", *LISTS, *EDGES, *SEEN)
+HALF_LIVED = ("decayed_count", "decayed_sum", "hour_of_day", "day_of_week")
 NUMERIC = {"sum", "mean", "min", "max", *MOMENTS, "decayed_sum"}
+ZONES = (
+    "UTC",
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "America/St_Johns",
+)
+"""Among them half-hour offsets and changes, a date that did not exist, and clocks set back across midnight."""
+BEGINNINGS = (T0, T0, T0, T0 + 77 * D, 17_468 * D, 15_336 * D, 14_918 * D)
+"""Midnights at which a world may begin: any, and a day or two before zones change in 2022, 2017, 2011 and 2010."""
 ACTIONS = ("view", "like", "skip", "sh\u00e4re \U0001f389")
 ITEMS = (None, "a", "b", "c\u0000", "\u6f22", "")
 USERS = ("u", "v", "{w}%")
@@ -72,9 +87,7 @@ def histograms(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def plain_features(draw: st.DrawFn) -> dict[str, Any]:
     """One or several aggregations of one filter and field."""
-    aggregates = draw(
-        st.lists(st.sampled_from([*WINDOWED, "decayed_count", "decayed_sum"]), min_size=1, max_size=5, unique=True)
-    )
+    aggregates = draw(st.lists(st.sampled_from([*WINDOWED, *HALF_LIVED]), min_size=1, max_size=5, unique=True))
     made: dict[str, Any] = {"aggregate": aggregates, "where": draw(WHERES)}
     if set(aggregates) & set(WINDOWED):
         made["windows"] = _over_windows(draw)
@@ -84,13 +97,15 @@ def plain_features(draw: st.DrawFn) -> dict[str, Any]:
         made["of"] = draw(st.sampled_from(["value", "amount"]))
     elif set(aggregates) & set(EDGES):
         made["of"] = draw(st.sampled_from(["value", "amount", "bought"]))
-    elif set(aggregates) & set(LISTS):
+    elif set(aggregates) & {*LISTS, "distinct"}:
         made["of"] = draw(st.sampled_from(["value", "amount", "item_id", "bought", "event_time"]))
     if set(aggregates) & set(LISTS):
         made["k"] = draw(st.integers(1, 5))
         beside = {"action", "item_id", "bought", "value"} - {made["of"]}
         if draw(st.booleans()):
             made["with"] = draw(st.lists(st.sampled_from(sorted(beside)), min_size=1, max_size=2, unique=True))
+    if "distinct" in aggregates and draw(st.booleans()):
+        made["cap"] = draw(st.sampled_from([1, 2, 3, 65_535]))
     if draw(st.booleans()):
         made["default"] = draw(st.sampled_from([0.0, -1.0]))
     return made
@@ -142,6 +157,7 @@ def specs(draw: st.DrawFn) -> LoadedSpec:
         parts["embeddings"] = {f"v{i}": e for i, e in enumerate(draw(st.lists(EMBEDDINGS, min_size=1, max_size=2)))}
     used = {window for feature in parts.get("features", {}).values() for window in feature.get("windows", ())}
     parts["tiles"] = {w: width for w, width in TILES.items() if w in used and draw(st.booleans())}
+    parts["timezone"] = draw(st.sampled_from(ZONES))
     parts["max_clock_skew"] = draw(st.sampled_from(["1s", "1m", "10m"]))
     parts["allowed_lateness"] = draw(st.sampled_from(["10m", "1h", "2d"]))
     return spec_of(**parts)
@@ -156,10 +172,10 @@ class World:
 
 
 @st.composite
-def event_times(draw: st.DrawFn) -> int:
+def event_times(draw: st.DrawFn, beginning: int = T0) -> int:
     """A time in microseconds, most often on, just before or just after the edge of a tile."""
     unit = draw(st.sampled_from([S, 10 * S, M, 10 * M, H, 12 * H, D]))
-    edge = T0 + unit * draw(st.integers(0, 8))
+    edge = beginning + unit * draw(st.integers(0, 8))
     return edge + draw(st.sampled_from([0, 0, -1, 1, S, -S, S - 1, 123_456]))
 
 
@@ -173,13 +189,14 @@ def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True) -> World
     )
     with_moments = any(set(MOMENTS) & set(feature.aggregate) for feature in loaded.spec.features.values())
     values, amounts = (TAME, st.integers(-1000, 1000)) if with_moments else (VALUES, AMOUNTS)
+    beginning = draw(st.sampled_from(BEGINNINGS))
     arrivals: list[Arrival] = []
     for number in range(draw(st.integers(1, most))):
         if duplicates and arrivals and draw(st.integers(0, 6)) == 0:
             copied = draw(st.sampled_from(arrivals))
             arrivals.append(Arrival(copied.event, (copied.published_us or 0) + draw(st.sampled_from([0, S, H]))))
             continue
-        time_us = draw(event_times())
+        time_us = draw(event_times(beginning))
         made = event(
             time_us,
             draw(st.sampled_from(USERS)),

@@ -184,3 +184,65 @@ def test_adopting_ones_own_layout_changes_nothing():
     records = record_of(plan, EVENTS)
     assert read(plan, adopt(plan, records, plan.layout)) == read(plan, records)
     assert open_record(encode_records(records, plan.layout, [VERSION])[0]).layout == plan.layout.fingerprint
+
+
+DISTINCT = {"aggregate": "distinct", "of": "amount", "windows": ["1h"]}
+DAYS = {"aggregate": "active_days", "windows": ["1d"]}
+HOURS = {"aggregate": "day_of_week", "half_life": "1h"}
+
+
+def test_values_days_and_profiles_are_taken_over_in_another_order_beside_new_ones():
+    old = plan_of(features={"d": DISTINCT, "a": DAYS, "h": HOURS})
+    likes = {"where": {"action": "like"}}
+    new = plan_of(
+        features={
+            "new_days": {**DAYS, **likes},
+            "days": {**DAYS, "windows": ["lifetime"]},
+            "new": {**DISTINCT, "of": "value"},
+            "values": {**DISTINCT, "windows": ["1d"]},
+            "new_hours": {**HOURS, **likes},
+            "hours": HOURS,
+        }
+    )
+    history = [event(T0 - D, amount=9), *EVENTS]
+    records = read_by(new, old, history)
+    assert features(new, records, T0).values[0].tolist() == [0, 2, 0, 5]
+    arrays = features(new, records, T0).arrays
+    assert arrays["new_hours_day_of_week_1h"].sum() == 0
+    assert arrays["hours_day_of_week_1h"].sum() == pytest.approx(1)
+    later = apply(new, records, batch(new, [event(T0 + D, action="like", value=1.5, amount=9)]))
+    assert features(new, later, T0 + D).values[0].tolist() == [1, 3, 1, 6]
+    started, dropped = changes(new, old.layout)
+    assert (len(started), dropped) == (3, [])
+
+
+@pytest.mark.parametrize(
+    ("feature", "changed", "kept"),
+    [
+        (DISTINCT, {"features": {"f": {**DISTINCT, "cap": 5}}}, True),
+        (DISTINCT, {"features": {"f": {**DISTINCT, "windows": ["1d"]}}}, True),
+        (DISTINCT, {"features": {"f": {**DISTINCT, "of": "item_id"}}}, False),
+        (DISTINCT, {"features": {"f": DISTINCT}, "timezone": "Europe/Berlin"}, True),
+        (DAYS, {"features": {"f": {**DAYS, "aggregate": "streak_days"}}}, True),
+        (DAYS, {"features": {"f": DAYS}, "timezone": "Europe/Berlin"}, False),
+        (HOURS, {"features": {"f": HOURS}, "timezone": "Europe/Berlin"}, False),
+        (HOURS, {"features": {"f": {**HOURS, "half_life": "2h"}}}, False),
+        (HOURS, {"features": {"f": {**HOURS, "aggregate": "hour_of_day"}}}, False),
+    ],
+)
+def test_what_goes_by_another_clock_or_field_starts_empty_and_caps_and_windows_change_freely(feature, changed, kept):
+    old, new = plan_of(features={"f": feature}), plan_of(**changed)
+    records = read_by(new, old)
+    read = features(new, records, T0 + M)
+    found = sum(read.values[0].tolist()) + sum(float(numbers.sum()) for numbers in read.arrays.values())
+    assert (found > 0) is kept
+    assert (changes(new, old.layout) == ([], [])) is kept
+
+
+def test_a_lower_cap_cuts_at_once_and_a_higher_one_fills_as_time_passes():
+    plans = {cap: plan_of(features={"f": {**DISTINCT, "cap": cap}}) for cap in (2, 4)}
+    assert value_of(plans[2], read_by(plans[2], plans[4]), "f_distinct_1h", T0 + M) == 2
+    records = read_by(plans[4], plans[2])
+    assert value_of(plans[4], records, "f_distinct_1h", T0 + M) == 2
+    later = apply(plans[4], records, batch(plans[4], [event(T0 + M, amount=70 + n) for n in range(3)]))
+    assert value_of(plans[4], later, "f_distinct_1h", T0 + M) == 4

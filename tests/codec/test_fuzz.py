@@ -59,11 +59,15 @@ def some_plan(small: bool):
     if small:
         return plan_of()
     return plan_of(
+        timezone="Europe/Berlin",
         features={
             "counts": {"aggregate": "count", "windows": ["10m", "1d", "lifetime"]},
             "moments": {"aggregate": ["kurtosis", "sum"], "of": "value", "windows": ["1d"]},
             "times": {"aggregate": ["recency", "gap_mean", "min"], "of": "amount", "windows": ["1d"]},
             "decayed": {"aggregate": ["decayed_count"], "half_life": ["1h", "7d"]},
+            "distinct": {"aggregate": ["distinct"], "of": "item_id", "cap": 3, "windows": ["1d", "lifetime"]},
+            "days": {"aggregate": ["streak_days", "active_days"], "windows": ["lifetime"]},
+            "hours": {"aggregate": ["hour_of_day", "day_of_week"], "half_life": ["1h", "7d"]},
         },
         sequences={
             "s": {"fields": ["item_id", "value"], "last": 4},

@@ -28,6 +28,7 @@ def approximately(said):
     return {
         **said,
         "features": {n: v if v is None else pytest.approx(v, rel=1e-12) for n, v in said["features"].items()},
+        "arrays": {n: pytest.approx(numbers, rel=1e-12) for n, numbers in said["arrays"].items()},
     }
 
 
@@ -45,7 +46,7 @@ def test_a_record_says_what_it_said(kept):
         kept["last_event_us"],
         kept["applied"],
     )
-    said = {section: kept[section] for section in ("features", "sequences", "embeddings")}
+    said = {section: kept[section] for section in ("features", "arrays", "sequences", "embeddings")}
     assert saying(PLAN, records, 0) == approximately(said)
 
 

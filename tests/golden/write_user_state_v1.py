@@ -26,12 +26,17 @@ from user_state.events.decode import EventDecoder
 
 PATH = Path(__file__).parent / "user_state_v1.json"
 PARTS: dict[str, Any] = {
+    "timezone": "Europe/Berlin",
     "features": {
         "views": {"aggregate": "count", "where": {"action": "view"}, "windows": ["10m", "1h", "1d", "lifetime"]},
         "watched": {"aggregate": ["sum", "mean", "min", "max", "variance"], "of": "value", "windows": ["1h", "1d"]},
         "shape": {"aggregate": ["skew", "kurtosis"], "of": "amount", "windows": ["1d"]},
         "times": {"aggregate": ["recency", "first_seen", "gap_mean"], "windows": ["1d", "lifetime"]},
         "lately": {"aggregate": ["decayed_count", "decayed_sum"], "of": "amount", "half_life": ["1h", "1d"]},
+        "seen": {"aggregate": "distinct", "of": "item_id", "windows": ["1h", "lifetime"]},
+        "amounts": {"aggregate": "distinct", "of": "value", "cap": 3, "windows": ["lifetime"]},
+        "days": {"aggregate": ["active_days", "streak_days"], "windows": ["1d", "lifetime"]},
+        "rhythm": {"aggregate": ["hour_of_day", "day_of_week"], "half_life": ["1h", "1d"]},
         "liked": {"aggregate": "last_k", "of": "item_id", "k": 2, "where": {"action": "like"}, "windows": ["1d"]},
     },
     "sequences": {"recent": {"fields": ["item_id", "action", "event_time", "value", "amount", "bought"], "last": 4}},
@@ -70,6 +75,7 @@ def saying(plan: Plan, records: Records, user: int) -> dict[str, Any]:
     scalars = [None if np.isnan(value) else value for value in found.values[user].tolist()]
     return {
         "features": dict(zip([output.name for output in plan.scalars], scalars, strict=True)),
+        "arrays": {name: numbers[user].tolist() for name, numbers in found.arrays.items()},
         "sequences": {name: padded.of_user(user) for name, padded in found.sequences.items()},
         "embeddings": {name: vectors[user].tolist() for name, vectors in found.embeddings.items()},
     }

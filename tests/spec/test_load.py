@@ -194,6 +194,57 @@ CASES = {
         ["with[0]: expected a field of user_state.Interaction, got 'item'"],
     ),
     "the last of text": (feature("aggregate: last, of: item_id, windows: 1h"), 7, ["field", "for last", "`item_id`"]),
+    "distinct of nothing": (
+        feature("aggregate: distinct, windows: 1h"),
+        7,
+        ["aggregate distinct needs `of:`, the event"],
+    ),
+    "distinct over a half-life": (
+        feature("aggregate: distinct, of: item_id, windows: 1h, half_life: 1h"),
+        7,
+        ["distinct takes no `half_life:`; it goes with decayed_count"],
+    ),
+    "distinct of an unknown field": (
+        feature("aggregate: distinct, of: itm_id, windows: 1h"),
+        7,
+        ["views.of", "'itm_id'", "did you mean `item_id`?"],
+    ),
+    "a cap of nothing": (
+        feature("aggregate: distinct, of: item_id, windows: 1h, cap: 0"),
+        7,
+        ["views.cap: expected how many distinct values to count up to, a whole number from 1 to 65535, got 0"],
+    ),
+    "a cap beyond what a record numbers": (
+        feature("aggregate: distinct, of: item_id, windows: 1h, cap: 65536"),
+        7,
+        ["views.cap", "1 to 65535, got 65536"],
+    ),
+    "a cap that is text": (feature("aggregate: distinct, of: item_id, windows: 1h, cap: many"), 7, ["cap", "'many'"]),
+    "a cap for a count": (
+        feature("aggregate: count, windows: 1h, cap: 5"),
+        7,
+        ["aggregate count takes no `cap:`; it goes with distinct"],
+    ),
+    "a misspelt distinct": (feature("aggregate: distnct, of: item_id, windows: 1h"), 7, ["did you mean `distinct`?"]),
+    "active days of a field": (
+        feature("aggregate: [active_days, streak_days], of: item_id, windows: 7d"),
+        7,
+        ["neither aggregate active_days nor streak_days takes `of:`"],
+    ),
+    "active days over nothing": (feature("aggregate: active_days"), 7, ["active_days needs `windows:`"]),
+    "a profile over windows": (
+        feature("aggregate: hour_of_day, half_life: 7d, windows: 7d"),
+        7,
+        ["aggregate hour_of_day takes no `windows:`"],
+    ),
+    "a profile without a half-life": (feature("aggregate: day_of_week"), 7, ["day_of_week needs `half_life:`", "30s"]),
+    "a misspelt profile": (feature("aggregate: hours_of_day, half_life: 7d"), 7, ["did you mean `hour_of_day`?"]),
+    "a sequence named like a distinct count": (
+        f"{HEAD}features:\n  a: {{aggregate: distinct, of: item_id, windows: 1h}}\n"
+        "sequences:\n  a_distinct_1h: {fields: [value], last: 5}\n",
+        9,
+        ["'a_distinct_1h' is also one of features.a on line 7"],
+    ),
     "skew beyond lateness": (HEAD.replace("5m", "2d") + VIEWS, 4, ["max_clock_skew", "`allowed_lateness`, 1d, got 2d"]),
     "lateness beyond retention": (HEAD.replace("1d", "91d") + VIEWS, 3, ["at most `retention`, 90d, got 91d"]),
     "a window beyond retention": (feature("aggregate: count, windows: [1h, 91d]"), 7, ["windows[1]", "`retention`"]),
@@ -290,6 +341,7 @@ def test_a_mistake_is_reported_with_its_line(text: str, line: int, fragments: li
 
 KIND_CASES = {
     "bytes in a filter": ("features: {a: {aggregate: count, windows: 1h, where: {raw: x}}}", ["where.raw", "bytes"]),
+    "an array to tell apart": ("features: {a: {aggregate: distinct, of: tags, windows: 1h}}", ["a.of", "array"]),
     "an array to remember": ("features: {a: {aggregate: last_k, k: 5, of: tags, windows: 1h}}", ["a.of", "array"]),
     "a map in a sequence": ("sequences: {a: {fields: [extra], last: 5}}", ["a.fields[0]", "map"]),
     "a record in a sequence": ("sequences: {a: {fields: [device], last: 5}}", ["a.fields[0]", "record"]),

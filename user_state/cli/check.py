@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from user_state.core.compile import compile_plan
-from user_state.core.plan import DecayedOutput, Plan, RatioOutput
+from user_state.core.plan import DecayedOutput, LastSeenOutput, Plan, ProfileOutput, RatioOutput
 from user_state.costs import ACTIVITIES, Activity, added_bytes, cost
 from user_state.durations import SECOND_US, format_duration
 from user_state.spec import LoadedSpec, load_spec
@@ -108,8 +108,17 @@ def _rows(plan: Plan) -> Iterator[tuple[str, ...]]:
             yield scalar.name, "float32", f"half-life {format_duration(reach_us)}", "-", "0", default
             continue
         window = scalar.numerator.window if isinstance(scalar, RatioOutput) else scalar.window
-        yield scalar.name, "float32", window.text, *_tile(window.reach_s, window.width_s), default
+        tile, bound = _tile(window.reach_s, window.width_s)
+        # The cap on days is ten years': no shorter window comes near it.
+        if isinstance(scalar, LastSeenOutput) and (scalar.aggregate == "distinct" or window.reach_s is None):
+            bound += f"; up to {scalar.cap:,}"
+        yield scalar.name, "float32", window.text, tile, bound, default
     for array in plan.arrays:
+        if isinstance(array, ProfileOutput):
+            profile = plan.profiles[array.profile]
+            reach = f"half-life {format_duration(profile.half_lives_us[array.half_life])}"
+            yield array.name, f"float32 x {profile.bins}", reach, "-", "0", "zeros"
+            continue
         window = array.parts[0].window
         kind, empty = f"float32 x {len(array.parts)}", f"{array.parts[0].empty:g}"
         yield array.name, kind, window.text, *_tile(window.reach_s, window.width_s), empty

@@ -13,10 +13,13 @@ import numpy.typing as npt
 
 from user_state.core.decays import DecayedNumbers
 from user_state.core.events import NULL_INT
+from user_state.core.last_seen import LastSeenRows
+from user_state.core.last_seen import pack_keys as pack_last_seen_keys
 from user_state.core.layout import TIME_KIND, Layout
 from user_state.core.logs import LogRows, dtype_of, kinds_of
 from user_state.core.plan import Log, Plan
 from user_state.core.pool import NULL_CODE
+from user_state.core.profiles import DecayedBins
 from user_state.core.records import Records
 from user_state.core.tile_values import width_of
 from user_state.core.tiles import Tiles, pack_keys
@@ -28,6 +31,7 @@ def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
     logs = {held.key: (rows, held.fields) for held, rows in zip(layout.logs, records.logs, strict=True)}
     vectors = {held.key: part for held, part in zip(layout.vectors, records.vectors, strict=True)}
     decays = {held.key: part for held, part in zip(layout.decays, records.decays, strict=True)}
+    profiles = {held.key: part for held, part in zip(layout.profiles, records.profiles, strict=True)}
     users = len(records)
     return Records(
         clock_us=records.clock_us,
@@ -44,6 +48,10 @@ def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
         ),
         vectors=tuple(
             vectors.get(v.key, DecayedSums.empty(users, len(v.half_lives_us), v.dimensions)) for v in plan.vectors
+        ),
+        last_seen=_adopt_last_seen(plan, records.last_seen, layout),
+        profiles=tuple(
+            profiles.get(p.key, DecayedBins.empty(users, len(p.half_lives_us), p.bins)) for p in plan.profiles
         ),
         pool=records.pool,
     )
@@ -69,6 +77,15 @@ def _adopt_tiles(plan: Plan, tiles: Tiles, layout: Layout) -> Tiles:
     shared = min(width, len(kept.values))
     values[:shared] = kept.values[:shared]
     return Tiles(key, kept.count, values).take(np.argsort(key, kind="stable"))
+
+
+def _adopt_last_seen(plan: Plan, rows: LastSeenRows, layout: Layout) -> LastSeenRows:
+    index_of = {track.key: index for index, track in enumerate(plan.last_seen)}
+    moved = np.array([index_of.get(track.key, -1) for track in layout.last_seen], np.int64)
+    track = moved[rows.track]
+    kept = rows.take(track >= 0)
+    key = pack_last_seen_keys(kept.user, track[track >= 0])
+    return LastSeenRows(key, kept.value, kept.second).take(np.argsort(key, kind="stable"))
 
 
 def _adopt_log(plan: Plan, log: Log, rows: LogRows, fields: tuple[tuple[str, str], ...]) -> LogRows:

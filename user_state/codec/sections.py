@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from user_state.codec.decays import pack_decays, unpack_decays
+from user_state.codec.last_seen import empty_last_seen, pack_last_seen, unpack_last_seen
 from user_state.codec.logs import empty_logs, log_strings, pack_logs, unpack_logs
+from user_state.codec.profiles import pack_profiles, unpack_profiles
 from user_state.codec.strings import Dictionaries
 from user_state.codec.tiles import empty_tiles, pack_tiles, unpack_tiles
 from user_state.codec.vectors import pack_vectors, unpack_vectors
@@ -50,4 +52,6 @@ SECTIONS = (
     Section("logs", empty_logs, unpack_logs, pack_logs, log_strings),
     Section("decays", lambda layout: bytes(len(layout.decays)), unpack_decays, pack_decays),
     Section("vectors", lambda layout: bytes(len(layout.vectors)), unpack_vectors, pack_vectors),
+    Section("last_seen", empty_last_seen, unpack_last_seen, pack_last_seen),
+    Section("profiles", lambda layout: bytes(len(layout.profiles)), unpack_profiles, pack_profiles),
 )

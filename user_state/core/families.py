@@ -18,8 +18,10 @@ from typing import Any
 
 from user_state.core.decays import DecayedNumbers, join_decays, lift_decays
 from user_state.core.events import I64, Bool, Events
+from user_state.core.last_seen import LastSeenRows, join_last_seen, lift_last_seen
 from user_state.core.logs import LogRows, join_logs, kinds_of, lift_logs, recode_logs
 from user_state.core.plan import Plan
+from user_state.core.profiles import DecayedBins, join_profiles, lift_profiles
 from user_state.core.tile_values import width_of
 from user_state.core.tiles import Tiles, join_tiles, lift_tiles
 from user_state.core.vectors import DecayedSums, join_vectors, lift_vectors
@@ -69,5 +71,12 @@ FAMILIES = (
         lambda plan, users: tuple(DecayedSums.empty(users, len(v.half_lives_us), v.dimensions) for v in plan.vectors),
         lift_vectors,
         join_vectors,
+    ),
+    Family("last_seen", lambda _plan, _users: LastSeenRows.empty(), lift_last_seen, join_last_seen),
+    Family(
+        "profiles",
+        lambda plan, users: tuple(DecayedBins.empty(users, len(p.half_lives_us), p.bins) for p in plan.profiles),
+        lift_profiles,
+        join_profiles,
     ),
 )

@@ -17,6 +17,9 @@ from typing import Any
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.errors import CodecError
 
+LAST_SEEN_KINDS = ("values", "days")
+"""What a track of `user_state.core.last_seen` keeps."""
+
 
 @dataclass(frozen=True)
 class TrackLayout:
@@ -61,6 +64,23 @@ class VectorsLayout:
 
 
 @dataclass(frozen=True)
+class LastSeenLayout:
+    """A track of values or days last seen; `kind` says which (user_state/core/last_seen.py)."""
+
+    key: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class ProfileLayout:
+    """Decayed counts by bin, one set a half-life."""
+
+    key: str
+    half_lives: int
+    bins: int
+
+
+@dataclass(frozen=True)
 class Layout:
     """The pieces of each family, in the order in which a record holds them."""
 
@@ -68,6 +88,8 @@ class Layout:
     logs: tuple[LogLayout, ...] = ()
     decays: tuple[DecayLayout, ...] = ()
     vectors: tuple[VectorsLayout, ...] = ()
+    last_seen: tuple[LastSeenLayout, ...] = ()
+    profiles: tuple[ProfileLayout, ...] = ()
 
     @cached_property
     def track_kinds(self) -> tuple[str, ...]:
@@ -113,10 +135,18 @@ def _read_log(key: Any, fields: Any) -> LogLayout:
     return LogLayout(str(key), tuple((str(name), str(kind)) for name, kind in fields))
 
 
+def _read_last_seen(key: Any, kind: Any) -> LastSeenLayout:
+    if kind not in LAST_SEEN_KINDS:
+        raise ValueError(kind)
+    return LastSeenLayout(str(key), kind)
+
+
 _READERS: dict[str, Callable[..., Any]] = {
     "tracks": _read_track,
     "logs": _read_log,
     "decays": lambda key, half_lives: DecayLayout(str(key), int(half_lives)),
     "vectors": lambda key, half_lives, dimensions: VectorsLayout(str(key), int(half_lives), int(dimensions)),
+    "last_seen": _read_last_seen,
+    "profiles": lambda key, half_lives, bins: ProfileLayout(str(key), int(half_lives), int(bins)),
 }
 """How each family's pieces are read back from JSON; raises KeyError, TypeError or ValueError."""

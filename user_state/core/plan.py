@@ -5,6 +5,8 @@
     Log      the last K matching events (or first, or distinct) with some of their fields, for lists and sequences
     Decay    decayed counts or sums, one a half-life
     Vectors  decayed sums of item vectors, one a half-life
+    LastSeen the last second of each distinct value of a field, or of each active day
+    Profile  decayed counts by local hour or day of the week, one set a half-life
 
 Outputs that can share a piece of state do: three aggregations of one filter and field over five windows are one
 track. A piece is identified by its `key`, the text of its definition, so that a changed spec recognises what it still
@@ -19,6 +21,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from user_state.core.layout import Layout
+from user_state.core.local_time import LocalTime
 from user_state.core.time_axis import TimeAxis
 from user_state.spec.model import Scalar
 
@@ -104,6 +107,30 @@ class Vectors:
 
 
 @dataclass(frozen=True)
+class LastSeen:
+    """When each value of field `of`, or each local day, was last seen among the events that pass `filter`."""
+
+    key: str
+    kind: str
+    filter: int
+    of: int | None
+    reach_s: int | None
+    """Rows last seen longer than this before the clock are read by no output; None keeps all."""
+    cap: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Decayed counts of the events that pass `filter` by `bins` local hours or weekdays, for each half-life."""
+
+    key: str
+    aggregate: str
+    filter: int
+    bins: int
+    half_lives_us: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ScalarOutput:
     """A number read from a window's tiles."""
 
@@ -148,6 +175,28 @@ class LoggedOutput:
     column: int
     window: Window
     empty: float
+
+
+@dataclass(frozen=True)
+class LastSeenOutput:
+    """A number read from rows of `LastSeen`: how many there are in a window, at most `cap`, or a streak of days."""
+
+    name: str
+    aggregate: str
+    track: int
+    window: Window
+    cap: int
+    empty: float
+
+
+@dataclass(frozen=True)
+class ProfileOutput:
+    """One half-life of a `Profile`."""
+
+    name: str
+    aggregate: str
+    profile: int
+    half_life: int
 
 
 @dataclass(frozen=True)
@@ -211,14 +260,17 @@ class Plan:
     retention_us: int
     seen_ids_cap: int
     axis: TimeAxis
+    local_time: LocalTime
     fields: tuple[Field, ...]
     filters: tuple[Filter, ...]
     tracks: tuple[Track, ...]
     logs: tuple[Log, ...]
     decays: tuple[Decay, ...]
     vectors: tuple[Vectors, ...]
-    scalars: tuple[ScalarOutput | DecayedOutput | RatioOutput | LoggedOutput, ...]
-    arrays: tuple[StackedOutput, ...]
+    last_seen: tuple[LastSeen, ...]
+    profiles: tuple[Profile, ...]
+    scalars: tuple[ScalarOutput | DecayedOutput | RatioOutput | LoggedOutput | LastSeenOutput, ...]
+    arrays: tuple[StackedOutput | ProfileOutput, ...]
     lists: tuple[ListOutput, ...]
     sequences: tuple[SequenceOutput, ...]
     embeddings: tuple[EmbeddingOutput, ...]
@@ -243,7 +295,7 @@ class Plan:
     def tiled_windows(self) -> tuple[Window, ...]:
         """Every window that tiles are read over, each once."""
         tiled = [output for output in self.scalars if isinstance(output, ScalarOutput)]
-        tiled += [part for array in self.arrays for part in array.parts]
+        tiled += [part for array in self.arrays if isinstance(array, StackedOutput) for part in array.parts]
         ratios = [output for output in self.scalars if isinstance(output, RatioOutput)]
         tiled += [part for ratio in ratios for part in (ratio.numerator, ratio.denominator)]
         return tuple(dict.fromkeys(output.window for output in tiled))

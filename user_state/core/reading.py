@@ -15,19 +15,23 @@ import numpy.typing as npt
 from user_state.core.decays import read_decay
 from user_state.core.events import F64
 from user_state.core.finishing import finish
+from user_state.core.last_seen import count_windows, settle, streaks
 from user_state.core.logs import LogRows, newer_rows, older_rows
 from user_state.core.padding import Padded, pad
 from user_state.core.plan import (
     DecayedOutput,
+    LastSeenOutput,
     ListOutput,
     LoggedOutput,
     Plan,
+    ProfileOutput,
     RatioOutput,
     ScalarOutput,
     SequenceOutput,
     StackedOutput,
     Window,
 )
+from user_state.core.profiles import read_profile
 from user_state.core.records import Records
 from user_state.core.tiles import WindowSums, sum_windows
 from user_state.core.time_axis import window_start_s
@@ -110,6 +114,27 @@ class Reading:
             values[:, column] = output.empty
             values[edge.user, column] = edge.columns[output.column]
 
+    def last_seen(self, outputs: Sequence[LastSeenOutput], values: F64) -> None:
+        """Fill (n, outputs) with counts of distinct values and of days, and streaks of days."""
+        users = len(self.records)
+        starts = {output.window: window_start(output.window, self.at_us) for output in outputs}
+        starts = dict(sorted(starts.items(), key=lambda item: item[1]))
+        place = {window: index for index, window in enumerate(starts)}
+        rows = settle(self.plan, self.records.last_seen)
+        counts = count_windows(self.plan, rows, users, np.array(list(starts.values()), np.int64))
+        streaking = {output.track for output in outputs if output.aggregate == "streak_days"}
+        days = {track: rows.take(rows.track == track) for track in streaking}
+        for column, output in enumerate(outputs):
+            count = counts[:, place[output.window], output.track]
+            number = np.minimum(count, output.cap)
+            if output.aggregate == "streak_days":
+                number = streaks(self.plan, days[output.track], users, starts[output.window], self.at_us)
+            values[:, column] = np.where(count > 0, number, output.empty)
+
+    def profile(self, output: ProfileOutput) -> F64:
+        """Return (n, bins) the shares of the hours of the day, or of the days of the week."""
+        return read_profile(self.records.profiles[output.profile], output.half_life)
+
     def stacked(self, output: StackedOutput) -> F64:
         """Return (n, parts) numbers read from tiles, side by side."""
         values = np.empty((len(self.records), len(output.parts)))
@@ -152,9 +177,13 @@ SCALAR_READERS: dict[type, Callable[[Reading, Sequence[Any], F64], None]] = {
     DecayedOutput: Reading.decayed,
     RatioOutput: Reading.ratios,
     LoggedOutput: Reading.logged,
+    LastSeenOutput: Reading.last_seen,
 }
 """By type of output: fills (n, outputs) with all outputs of the type."""
-ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {StackedOutput: Reading.stacked}
+ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {
+    StackedOutput: Reading.stacked,
+    ProfileOutput: Reading.profile,
+}
 LIST_READERS: dict[type, Callable[[Reading, Any], Padded]] = {
     ListOutput: Reading.values,
     SequenceOutput: Reading.sequence,

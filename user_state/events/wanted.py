@@ -13,6 +13,8 @@ def wanted(plan: Plan, rows: list[EventRow]) -> Bool:
     matched = events.matches(plan)
     needs = {(track.filter, track.of) for track in plan.tracks} | {(log.filter, log.required) for log in plan.logs}
     needs |= {(decay.filter, decay.of) for decay in plan.decays}
+    needs |= {(track.filter, track.of) for track in plan.last_seen}
+    needs |= {(profile.filter, None) for profile in plan.profiles}
     taken = events.user < 0
     for accepting, field in needs:
         taken |= matched[accepting] if field is None else matched[accepting] & events.has(plan, field)

@@ -10,15 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.durations import parse_duration_us
+from user_state.oracle.calendar import CALENDAR
+from user_state.oracle.distinct import DISTINCT
 from user_state.oracle.embeddings import decayed_mean
 from user_state.oracle.events import AppliedEvent, matches, plain
 from user_state.oracle.lists import LISTS
 from user_state.oracle.numbers import NUMBERS
 from user_state.oracle.question import Aggregate, Question
 from user_state.oracle.ratios import RATIOS
+from user_state.spec.aggregations import AGGREGATIONS
 from user_state.spec.model import Spec
 
-AGGREGATES: dict[str, Aggregate] = {**NUMBERS, **LISTS, **RATIOS}
+AGGREGATES: dict[str, Aggregate] = {**NUMBERS, **LISTS, **RATIOS, **DISTINCT, **CALENDAR}
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def features(spec: Spec, applied_events: Iterable[AppliedEvent], at_us: int) -> 
     for name, feature in spec.features.items():
         matching = [e for e in events if matches(e.event, feature.where)]
         for aggregate in feature.aggregate:
-            for over in feature.half_life if aggregate.startswith("decayed") else feature.windows:
+            for over in feature.half_life if AGGREGATIONS[aggregate].over == "half_life" else feature.windows:
                 answer = AGGREGATES[aggregate].answer(Question(spec, feature, matching, over, at_us))
                 output = f"{name}_{aggregate}_{over}"
                 if isinstance(answer, float):

@@ -48,6 +48,9 @@ AGGREGATIONS: dict[str, Aggregation] = {
     "decayed_sum": Aggregation(over="half_life", of=NUMBER),
     "histogram": Aggregation(of=NUMBER, needs=("edges",)),
     "ratio": Aggregation(needs=("numerator", "denominator"), takes=("prior",)),
+    "distinct": Aggregation(of=ANY_FIELD, takes=("cap",)),
+    **dict.fromkeys(("active_days", "streak_days"), Aggregation()),
+    **dict.fromkeys(("hour_of_day", "day_of_week"), Aggregation(over="half_life")),
     **dict.fromkeys(("last", "first"), Aggregation(of=("float", "int", "bool"))),
     **dict.fromkeys(("last_k", "last_distinct_k", "first_k"), Aggregation(of=ANY_FIELD, needs=("k",), takes=("with",))),
 }

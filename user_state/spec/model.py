@@ -31,6 +31,8 @@ from user_state.durations import parse_duration_us
 from user_state.spec.aggregations import AGGREGATIONS, PARTS_OF_RATIO
 
 LIFETIME = "lifetime"
+DEFAULT_CAP = 1_000
+"""How many distinct values are counted of a user, unless the spec says otherwise."""
 LONGEST_DURATION = "36500d"
 """A century: far beyond any feature, and far from where microseconds overflow 64 bits."""
 A_DURATION = f"a duration such as 30s, 10m, 1h or 7d, at most {LONGEST_DURATION}"
@@ -193,6 +195,9 @@ class Feature(_Settings):
     numerator: Part | None = Field(default=None, description="an aggregation such as {aggregate: count}")
     denominator: Part | None = Field(default=None, description="an aggregation such as {aggregate: count}")
     prior: Prior | None = Field(default=None, description="a mapping such as {rate: 0.05, weight: 20}")
+    cap: Annotated[int, Field(ge=1, le=65_535)] | None = Field(
+        default=None, description="how many distinct values to count up to, a whole number from 1 to 65535"
+    )
     default: float | None = Field(default=None, description="a number")
 
     @model_validator(mode="after")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from user_state.core.compile.builder import Builder, windows_of
 from user_state.core.compile.decays import decayed_number
+from user_state.core.compile.last_seen import distinct_values, local_days
 from user_state.core.compile.logs import edge_values, sequence
+from user_state.core.compile.profiles import profile
 from user_state.core.compile.tiles import histogram, ratio, tiled_number
 from user_state.core.compile.vectors import embedding
 from user_state.core.plan import Plan
+from user_state.core.profiles import BINS
 from user_state.core.tile_kinds import TRACK_OF
 from user_state.spec import LoadedSpec
 
@@ -22,6 +25,9 @@ COMPILERS = {
     "histogram": histogram,
     "ratio": ratio,
     **dict.fromkeys(("last", "last_k", "last_distinct_k", "first", "first_k"), edge_values),
+    "distinct": distinct_values,
+    **dict.fromkeys(("active_days", "streak_days"), local_days),
+    **dict.fromkeys(BINS, profile),
 }
 """What turns each aggregation of a feature into state and outputs."""
 

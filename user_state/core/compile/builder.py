@@ -6,17 +6,31 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from user_state.core.layout import TIME_KIND, DecayLayout, Layout, LogLayout, TrackLayout, VectorsLayout
+from user_state.core.layout import (
+    TIME_KIND,
+    DecayLayout,
+    LastSeenLayout,
+    Layout,
+    LogLayout,
+    ProfileLayout,
+    TrackLayout,
+    VectorsLayout,
+)
+from user_state.core.local_time import LocalTime
 from user_state.core.plan import (
     Decay,
     DecayedOutput,
     EmbeddingOutput,
     Field,
     Filter,
+    LastSeen,
+    LastSeenOutput,
     ListOutput,
     Log,
     LoggedOutput,
     Plan,
+    Profile,
+    ProfileOutput,
     RatioOutput,
     ScalarOutput,
     SequenceOutput,
@@ -29,6 +43,7 @@ from user_state.core.time_axis import TimeAxis, default_tile_width_s
 from user_state.durations import SECOND_US, parse_duration_us
 from user_state.spec import LoadedSpec
 from user_state.spec.model import LIFETIME, Scalar, Spec
+from user_state.spec.time_zones import utc_offsets
 
 NAN = float("nan")
 
@@ -40,6 +55,7 @@ class Builder:
         self.spec = loaded.spec
         self.schema = loaded.schema
         self.windows = windows_of(self.spec)
+        self._local_time = LocalTime()
         self.fields: list[Field] = []
         self.filters: list[Filter] = []
         self._filter_texts: list[str] = []
@@ -47,8 +63,10 @@ class Builder:
         self.logs: dict[str, Log] = {}
         self.decays: dict[str, Decay] = {}
         self.vectors: dict[str, Vectors] = {}
-        self.scalars: list[ScalarOutput | DecayedOutput | RatioOutput | LoggedOutput] = []
-        self.arrays: list[StackedOutput] = []
+        self.last_seen: dict[str, LastSeen] = {}
+        self.profiles: dict[str, Profile] = {}
+        self.scalars: list[ScalarOutput | DecayedOutput | RatioOutput | LoggedOutput | LastSeenOutput] = []
+        self.arrays: list[StackedOutput | ProfileOutput] = []
         self.lists: list[ListOutput] = []
         self.sequences: list[SequenceOutput] = []
         self.embeddings: list[EmbeddingOutput] = []
@@ -77,6 +95,13 @@ class Builder:
         """Return a filter as the text that keys of pieces contain."""
         return self._filter_texts[index]
 
+    def local_time(self) -> LocalTime:
+        """Return the spec's time zone, which is worked out for those who ask only."""
+        zone = self.spec.timezone
+        if self._local_time.zone != zone:
+            self._local_time = LocalTime(zone, *utc_offsets(zone))
+        return self._local_time
+
     def keep(self, pieces: dict[str, Any], piece: Any) -> int:
         """Put a piece of state among those of its family, in the place of the one with its key; return its index."""
         pieces[piece.key] = piece
@@ -100,12 +125,15 @@ class Builder:
             retention_us=spec.retention,
             seen_ids_cap=spec.seen_ids_cap,
             axis=TimeAxis.of_windows(finite, spec.max_clock_skew // SECOND_US, LIFETIME in self.windows),
+            local_time=self._local_time,
             fields=tuple(self.fields),
             filters=tuple(self.filters),
             tracks=tuple(self.tracks.values()),
             logs=tuple(self.logs.values()),
             decays=tuple(self.decays.values()),
             vectors=tuple(self.vectors.values()),
+            last_seen=tuple(self.last_seen.values()),
+            profiles=tuple(self.profiles.values()),
             scalars=tuple(self.scalars),
             arrays=tuple(self.arrays),
             lists=tuple(self.lists),
@@ -127,6 +155,8 @@ class Builder:
             ),
             decays=tuple(DecayLayout(decay.key, len(decay.half_lives_us)) for decay in self.decays.values()),
             vectors=tuple(VectorsLayout(v.key, len(v.half_lives_us), v.dimensions) for v in self.vectors.values()),
+            last_seen=tuple(LastSeenLayout(track.key, track.kind) for track in self.last_seen.values()),
+            profiles=tuple(ProfileLayout(p.key, len(p.half_lives_us), p.bins) for p in self.profiles.values()),
         )
 
 
