@@ -164,3 +164,11 @@ def test_a_plan_without_them_has_no_rows():
     assert len(record_of(plan, [event(T0)]).last_seen.key) == 0
     assert "last_seen" not in plan.layout.to_json()
     np.testing.assert_array_equal(features(plan, record_of(plan, [event(T0)]), T0).values, [[1.0]])
+
+
+def test_a_window_of_coarse_tiles_reaches_as_far_as_it_says_beside_a_longer_one_of_fine_tiles():
+    """The shorter window's old edge may lie before the longer one's: rows are kept for whichever reaches further."""
+    parts = {"tiles": {"1d": "12h", "25h": "1h"}, **distinct_of("item_id", "1d", "25h")}
+    at_us = T0 + 12 * H - M
+    events = [event(T0 - 20 * H, item_id="a"), event(at_us - M, item_id="b")]
+    assert list(told(parts, events, at_us).values()) == [2, 1]
