@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.trying import T0, D, H, M, S, again, batch, event, plan_of, record_of, value_of
+from tests.trying import T0, D, H, M, S, again, batch, event, fold_all, plan_of, record_of, value_of
 from user_state.core.records import Records, apply, merge
 from user_state.core.tiles import MAX_USERS, pack_keys
 
@@ -163,3 +163,15 @@ def test_squares_too_large_for_floats_leave_the_record_readable():
     assert not np.isfinite(value_of(plan, records, "f_kurtosis_1h", T0))
     later = apply(plan, records, batch(plan, [event(T0 + 2 * H, value=1.0)]))
     assert value_of(plan, later, "f_variance_1h", T0 + 2 * H) == 0
+
+
+def test_a_shorter_window_of_wider_tiles_may_begin_before_a_longer_one():
+    features = {
+        "both": {"aggregate": ["count", "max"], "of": "value", "windows": ["1d", "25h"]},
+        "alone": {"aggregate": "sum", "of": "value", "windows": ["1d"]},
+    }
+    plan = plan_of(features=features, tiles={"1d": "12h", "25h": "1h"})
+    records = fold_all(plan, [[event(T0 - 20 * H, value=5.0)], [event(T0 + 12 * H - 3 * M, value=1.0)]])
+    found = {o.name: value_of(plan, records, o.name, T0 + 12 * H - M) for o in plan.scalars}
+    expected = {"both_count_1d": 2, "both_count_25h": 1, "both_max_1d": 5, "both_max_25h": 1, "alone_sum_1d": 6}
+    assert found == expected

@@ -59,7 +59,7 @@ class Track:
     filter: int
     of: int | None
     horizon: Window | None
-    """The longest finite window read from this track."""
+    """Begins no later than any finite window read from this track."""
     lifetime: bool
     between: tuple[float, float] | None = None
     """Only events whose field is at least the first and less than the second."""

@@ -76,8 +76,8 @@ class TimeAxis:
                 raise ValueError(f"tile widths must divide each other, but {finer_s} s does not divide {coarser_s} s")
         levels: list[Level] = []
         for width_s in widths:
-            # A coarser tile that reaches no further than a finer one would never hold anything.
-            if not levels or reach_of_width[width_s] > levels[-1].reach_s:
+            # A coarser tile whose windows never begin before the finer tiles end would never hold anything.
+            if not levels or reach_of_width[width_s] + width_s > levels[-1].reach_s:
                 levels.append(Level(width_s, reach_of_width[width_s]))
         return cls(tuple(levels), skew_s, lifetime)
 

@@ -176,10 +176,16 @@ def windows_of(spec: Spec) -> dict[str, Window]:
 
 
 def longer(horizon: Window | None, window: Window) -> Window | None:
-    """Return the longer of two finite windows; `horizon` None is none yet, and lifetime changes nothing."""
-    if window.reach_s is None or (horizon is not None and (horizon.reach_s or 0) >= window.reach_s):
+    """Return a window that begins no later than either; `horizon` None is none yet, and lifetime changes nothing.
+
+    A window begins up to a tile before its reach, so a shorter one of wide tiles may begin before a longer one.
+    """
+    if window.reach_s is None:
         return horizon
-    return window
+    reach_s = window.reach_s + window.width_s
+    if horizon is not None and horizon.reach_s is not None and horizon.reach_s >= reach_s:
+        return horizon
+    return Window(window.text, reach_s, 1)
 
 
 def _unit_us(unit: str | None) -> int:
