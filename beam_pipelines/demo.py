@@ -81,7 +81,7 @@ def run_demo(users: int, events: int, seed: int) -> None:
             sound = check(console, client, spec, replayed, counters, at_us)
     console.print(Rule("5  Go on"))
     console.print(
-        "The spec of all this:   examples/feed/user_state.yaml  (user-state check explains it)\n"
+        "The spec of all this:   examples/starter/user_state.yaml  (user-state check explains it)\n"
         "Your own events:        user-state run --spec SPEC --input pubsub://projects/P/subscriptions/S --redis URL\n"
         "Your ranking service:   UserStateClient.from_url(url, spec).get_many(users)\n"
         f"Done in {time.monotonic() - began:.0f} s."

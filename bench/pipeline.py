@@ -47,7 +47,7 @@ from user_state.events.avro_files import interaction_schema, write_messages
 from user_state.events.generate import generate
 from user_state.spec import LoadedSpec, load_spec
 
-SPEC = Path(__file__).parent.parent / "examples" / "feed" / "user_state.yaml"
+SPEC = Path(__file__).parent.parent / "examples" / "starter" / "user_state.yaml"
 SHARDS = 8
 USERS = 2_000
 HOUR_US = 3_600_000_000

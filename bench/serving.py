@@ -29,7 +29,7 @@ from user_state.spec import LoadedSpec, load_spec
 from user_state.store.keys import record_key
 from user_state.store.redis_store import RedisStateStore
 
-SPEC = Path(__file__).parent.parent / "examples" / "feed" / "user_state.yaml"
+SPEC = Path(__file__).parent.parent / "examples" / "starter" / "user_state.yaml"
 DAY_US = 86_400_000_000
 BATCHES = (1, 10, 100, 500)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SPEC = str(Path(__file__).parents[2] / "examples" / "feed" / "user_state.yaml")
+SPEC = str(Path(__file__).parents[2] / "examples" / "starter" / "user_state.yaml")
 
 
 def user_state(*arguments: str) -> subprocess.CompletedProcess[str]:

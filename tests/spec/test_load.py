@@ -10,7 +10,7 @@ import pytest
 from user_state.errors import SpecError
 from user_state.spec import load_spec, parse_spec
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "feed" / "user_state.yaml"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "starter" / "user_state.yaml"
 
 HEAD = """\
 name: feed

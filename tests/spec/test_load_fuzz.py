@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from user_state.errors import SpecError
 from user_state.spec import LoadedSpec, parse_spec
 
-FOLDER = Path(__file__).parents[2] / "examples" / "feed"
+FOLDER = Path(__file__).parents[2] / "examples" / "starter"
 EXAMPLE = (FOLDER / "user_state.yaml").read_text(encoding="utf-8")
 TOKENS = re.findall(r"\w+|\s+|[^\w\s]", EXAMPLE)
 
