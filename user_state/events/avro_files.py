@@ -206,7 +206,7 @@ def read_arrivals(
 def _plain_arrivals(
     path: str | os.PathLike[str], reader: Any, spec: Spec, schema: Schema | None
 ) -> Iterator[Arrival]:
-    written: Schema = reader.writer_schema
+    written: Schema = json.loads(reader.metadata["avro.schema"])
     _check_fields(path, spec, written if schema is None else schema)
     if schema is None or SingleObject(written).header == SingleObject(schema).header:
         yield from (Arrival(event) for event in reader)
