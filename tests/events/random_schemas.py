@@ -108,7 +108,11 @@ def _type_before(rng: Random, declared: Any) -> Any:
     if isinstance(declared, list):
         return declared if rng.random() < 0.5 else _type_before(rng, rng.choice(declared))
     if isinstance(declared, dict):
-        return {**declared, "symbols": (symbols := _symbols(rng)), "default": symbols[0]} if declared["type"] == "enum" else declared
+        return (
+            {**declared, "symbols": (symbols := _symbols(rng)), "default": symbols[0]}
+            if declared["type"] == "enum"
+            else declared
+        )
     if rng.random() < 0.2 and declared != "null":
         return ["null", declared]
     return rng.choice((declared, *BEFORE.get(declared, ())))

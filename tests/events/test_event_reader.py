@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-from collections import Counter
 from typing import Any
 
 import fastavro
@@ -17,10 +16,8 @@ from tests.random_worlds import QUICK
 from user_state.errors import EventError
 from user_state.events.avro_files import SingleObject
 from user_state.events.event_reader import event_reader
-from user_state.events.flat_reader import flat_reader
 from user_state.spec.event_schema import parse_event_schema
 from user_state.spec.resolution import mismatches
-
 
 
 def body_of(schema: Any, value: Any) -> bytes:

@@ -203,9 +203,7 @@ def read_arrivals(
         raise InputError(f"expected an Avro file, got {path}: {exc}") from exc
 
 
-def _plain_arrivals(
-    path: str | os.PathLike[str], reader: Any, spec: Spec, schema: Schema | None
-) -> Iterator[Arrival]:
+def _plain_arrivals(path: str | os.PathLike[str], reader: Any, spec: Spec, schema: Schema | None) -> Iterator[Arrival]:
     written: Schema = json.loads(reader.metadata["avro.schema"])
     _check_fields(path, spec, written if schema is None else schema)
     if schema is None or SingleObject(written).header == SingleObject(schema).header:

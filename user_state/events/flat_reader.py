@@ -76,7 +76,9 @@ def flat_reader(writer: Any, reader: Any = None) -> Callable[[bytes], dict[str, 
     return _record_reader(fields, defaults)
 
 
-def _record_reader(fields: list[tuple[str | None, Read]], defaults: Mapping[str, Any]) -> Callable[[bytes], dict[str, Any]]:
+def _record_reader(
+    fields: list[tuple[str | None, Read]], defaults: Mapping[str, Any]
+) -> Callable[[bytes], dict[str, Any]]:
     def read(data: bytes) -> dict[str, Any]:
         at = 0
         record = {}

@@ -6,7 +6,6 @@ Nothing here compares schemas; `resolution` does.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -62,12 +61,12 @@ def in_words(declared: Any) -> str:
 
 
 def default_value(declared: Any, default: Any, named: NamedTypes) -> Any:
-    """Return the value that `default`, as JSON has it, stands for in a field of the type `declared`.
+    r"""Return the value that `default`, as JSON has it, stands for in a field of the type `declared`.
 
     A union's default is one of any of its branches, the first that fits (Avro 1.12; before, of the first).
 
-    >>> default_value("bytes", "\\u00ff", {}), default_value(["null", "double"], 0, {})
-    (b'\\xff', 0.0)
+    >>> default_value("bytes", "\u00ff", {}), default_value(["null", "double"], 0, {})
+    (b'\xff', 0.0)
 
     Raises:
         ValueError: it fits none.
@@ -85,8 +84,7 @@ def default_value(declared: Any, default: Any, named: NamedTypes) -> Any:
         if -(2**bits) <= default < 2**bits:
             return default
     if kind in ("float", "double") and isinstance(default, int | float) and not isinstance(default, bool):
-        if abs(default) <= sys.float_info.max:
-            return float(default)
+        return _as_float(default)
     if isinstance(default, str):
         if kind == "string" or (kind == "enum" and default in declared["symbols"]):
             return default
@@ -101,6 +99,13 @@ def default_value(declared: Any, default: Any, named: NamedTypes) -> Any:
             field["name"]: default_value(field["type"], _given(field, default), named) for field in declared["fields"]
         }
     raise ValueError(f"expected a default of type {in_words(declared)}, got {default!r}")
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError as exc:
+        raise ValueError("expected a default that fits a double, got a larger one") from exc
 
 
 def _of_branch(branches: Iterable[Any], default: Any, named: NamedTypes) -> Any:

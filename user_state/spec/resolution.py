@@ -75,7 +75,7 @@ class NamedPair(NamedTuple):
 
 
 def mismatches(writer: Any, reader: Any) -> list[Mismatch]:
-    """Return all that keeps records of the schema `writer` from being read as `reader`; both as fastavro parses them."""
+    """Return all that keeps records of `writer` from being read as `reader`; both schemas as fastavro parses them."""
     try:
         return list(_Walk(NamedPair.of(writer, reader)).types(writer, reader, ""))
     except RecursionError:
@@ -139,9 +139,17 @@ def changes(writer: Any, reader: Any) -> list[str]:
         was = in_words(looked_up(written[source]["type"], named.writer))
         if was != in_words(looked_up(field["type"], named.reader)):
             found.append(f"{name} was {was}")
+        found += _symbol_changes(name, written[source]["type"], field["type"], named)
     found += [f"{name} is left out" for name in written if name not in sources.values()]
     found += [f"null in {found.field} is undecodable" for found in mismatches(writer, reader) if found.null_only]
     return found
+
+
+def _symbol_changes(name: str, writer: Any, reader: Any, named: NamedPair) -> list[str]:
+    writer, reader = looked_up(writer, named.writer), looked_up(reader, named.reader)
+    if isinstance(writer, list) or isinstance(reader, list) or writer["type"] != "enum" or reader["type"] != "enum":
+        return []
+    return [f"{s} in {name} is {reader.get('default')}" for s in writer["symbols"] if s not in reader["symbols"]]
 
 
 class _Walk:
@@ -210,7 +218,8 @@ class _Walk:
     def default(self, field: Mapping[str, Any], written: Mapping[str, Any], where: str) -> Iterator[Mismatch]:
         if "default" not in field:
             yield Mismatch(
-                where, f"not written, and without a default; give it one, or an alias if it was one of {listing(written)}"
+                where,
+                f"not written, and without a default; give it one, or an alias if it was {listing(written)}",
             )
             return
         try:
