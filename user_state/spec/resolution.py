@@ -205,7 +205,8 @@ class _Walk:
             name, source = field["name"], sources[field["name"]]
             where = f"{at}.{name}" if at else name
             if source is None:
-                yield from self.default(field, written, where)
+                idle = [name for name in written if name not in sources.values()]
+                yield from self.default(field, idle, where)
                 continue
             if source in claimed:
                 yield Mismatch(where, f"{source} is an alias of it and of {claimed[source]} too")
@@ -215,12 +216,11 @@ class _Walk:
                 yield Mismatch(where, f"written as {source} and as {listing(sorted(set(also) - {source}))} too")
             yield from self.types(written[source]["type"], field["type"], where)
 
-    def default(self, field: Mapping[str, Any], written: Mapping[str, Any], where: str) -> Iterator[Mismatch]:
+    def default(self, field: Mapping[str, Any], idle: list[str], where: str) -> Iterator[Mismatch]:
+        """Yield what is wrong with the default of a field that is not written; `idle` fields are, but nobody reads."""
         if "default" not in field:
-            yield Mismatch(
-                where,
-                f"not written, and without a default; give it one, or an alias if it was {listing(written)}",
-            )
+            hint = f", or an alias if it was renamed: nobody reads {listing(idle)}" if idle else ""
+            yield Mismatch(where, f"not written, and without a default; give it one{hint}")
             return
         try:
             default_value(field["type"], field["default"], self._named.reader)
