@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import fastavro
 
 from user_state.events.flat_reader import flat_reader
-from user_state.spec.avro_types import default_value, named_types
+from user_state.spec.avro_types import NamedTypes, default_value, named_types
 from user_state.spec.event_schema import EventSchema
 from user_state.spec.resolution import field_sources
 
@@ -57,11 +58,33 @@ def _as_read(writer: Any, reader: Any) -> Any:
     """Return `reader` as fastavro should have it to read events of `writer`; see the module."""
     sources = field_sources(writer, reader)
     named = named_types(reader)
-    fields = []
-    for field in reader["fields"]:
+    whole = _with_default_values(reader, named)
+    for field in whole["fields"]:
         source = sources[field["name"]]
-        resolving = {**field, "aliases": [] if source in (None, field["name"]) else [source]}
-        if source is None:
-            resolving["default"] = default_value(field["type"], field["default"], named)
-        fields.append(resolving)
-    return {**reader, "fields": fields}
+        field["aliases"] = [] if source in (None, field["name"]) else [source]
+    # Where fastavro looks up a type that is mentioned again by its name.
+    whole["__named_schemas"] = named_types(whole)
+    return whole
+
+
+def _with_default_values(declared: Any, named: NamedTypes) -> Any:
+    """Return a copy of the parsed schema `declared` in which defaults are the values that they stand for."""
+    if isinstance(declared, list):
+        return [_with_default_values(branch, named) for branch in declared]
+    if not isinstance(declared, Mapping):
+        return declared
+    copied = dict(declared)
+    for key in ("items", "values"):
+        if key in copied:
+            copied[key] = _with_default_values(copied[key], named)
+    if "fields" in copied:
+        copied["fields"] = [_field_with_default_value(field, named) for field in copied["fields"]]
+    return copied
+
+
+def _field_with_default_value(field: Mapping[str, Any], named: NamedTypes) -> dict[str, Any]:
+    copied = {**field, "type": _with_default_values(field["type"], named)}
+    if "default" in copied:
+        with suppress(ValueError):  # one that does not fit is never used: the schemas would not have resolved
+            copied["default"] = default_value(field["type"], field["default"], named)
+    return copied

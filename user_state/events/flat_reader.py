@@ -60,9 +60,9 @@ def flat_reader(writer: Any, reader: Any = None) -> Callable[[bytes], dict[str, 
     for field in writer["fields"]:
         name = names.get(field["name"])
         if name is None:
-            read = _reader_of(field["type"], field["type"], as_written)
+            read = _reader_of(field["name"], field["type"], field["type"], as_written)
         else:
-            read = _reader_of(field["type"], types[name], named)
+            read = _reader_of(name, field["type"], types[name], named)
         if read is None:
             return None
         fields.append((name, read))
@@ -103,16 +103,16 @@ def _record_reader(
     return read if len(kept) == len(fields) and not defaults else read_resolving
 
 
-def _reader_of(writer: Any, reader: Any, named: NamedPair) -> Read | None:
-    """Return what reads a value written as `writer` as `reader`, None if it is not flat."""
+def _reader_of(field: str, writer: Any, reader: Any, named: NamedPair) -> Read | None:
+    """Return what reads a value written as `writer` as `reader`, None if it is not flat; `field` is for messages."""
     writer, reader = looked_up(writer, named.writer), looked_up(reader, named.reader)
     if isinstance(writer, list):
-        return _union([_reader_of(branch, reader, named) for branch in writer])
+        return _union([_reader_of(field, branch, reader, named) for branch in writer])
     if isinstance(reader, list):
         reader = next((branch for branch in reader if matches(writer, branch, named)), reader)
         reader = looked_up(reader, named.reader)
     if isinstance(reader, list) or not matches(writer, reader, named):
-        return _refused(f"{in_words(writer)} is no {in_words(reader)}, as which it is read")
+        return _refused(f"{in_words(writer)} in {field}, which is read as {in_words(reader)}")
     kind = writer["type"]
     if kind == "enum":
         return _enum(_symbols(writer["symbols"], reader))
