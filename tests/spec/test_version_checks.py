@@ -75,7 +75,10 @@ def test_one_version_may_stand_for_a_list_of_itself_and_none_need_be_named(tmp_p
 
 
 CASES: dict[str, tuple[dict[str, Any] | None, list[str]]] = {
-    "no such file": (None, ["got 'v2.avsc', which is neither beside the spec nor bundled", "schemas there: interaction.avsc"]),
+    "no such file": (
+        None,
+        ["got 'v2.avsc', which is neither beside the spec nor bundled", "schemas there: interaction.avsc"],
+    ),
     "a field without a default": (
         {"user": "string", "id": "string"},
         ["events of v2.avsc cannot be read as Rating of v3.avsc: field at: not written, and without a default"],
