@@ -11,7 +11,7 @@ import fastavro
 import pytest
 
 from tests.events.test_event_reader import body_of
-from user_state.core.plan import compile_plan
+from user_state.core.compile import compile_plan
 from user_state.errors import EventError
 from user_state.events.avro_files import SingleObject
 from user_state.events.decode import EventDecoder
