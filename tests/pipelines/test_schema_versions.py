@@ -208,6 +208,23 @@ def test_a_plain_file_of_any_version_is_published_so_that_the_spec_can_read_it(
         assert abs(int(found.message.attributes["at_us"]) - stamp_us) <= 1
 
 
+def test_check_lists_the_schemas_by_fingerprint_and_what_becomes_of_their_fields(traffic: Traffic):
+    checked = run_command("check", traffic.spec_path)
+    assert checked.returncode == 0, checked.stderr
+    third, first, second = (
+        version.fingerprint.hex() for version in (traffic.spec.schema, *traffic.spec.schema.versions)
+    )
+    lines = checked.stdout.splitlines()
+    begin = lines.index("event schemas accepted, by fingerprint:")
+    assert lines[begin + 1 : begin + 4] == [
+        f"  {third}  interaction_v3.avsc: what all are read as",
+        f"  {first}  interaction_v1.avsc: user is user_id, item is item_id, dismiss in action is other,"
+        " value was null or int, no category, no creator, no surface, no published_at, screen is left out",
+        f"  {second}  interaction_v2.avsc: dismiss in action is other, value was null or float, creator was string,"
+        " no surface, no published_at",
+    ]
+
+
 def test_a_file_that_cannot_be_read_as_the_schema_is_refused_in_one_line(
     valkey: Valkey, traffic: Traffic, tmp_path: Path
 ):

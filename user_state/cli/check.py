@@ -34,7 +34,7 @@ def check(
 ) -> None:
     """Validate a spec and list its outputs: type, window, tile width, error bound, default; and the bytes a user.
 
-    With other `versions` of the events' schema, lists which are accepted, and how their fields differ.
+    Lists the event schemas that are accepted, with their fingerprints, and how other versions' fields differ.
 
     A window may reach back further than it says by at most its tile width: that is the error bound of what is exact
     otherwise. The bytes beside a feature are what it adds to a typical user's record; what several share is counted
@@ -55,8 +55,7 @@ def check(
         highlight=False,
     )
     console.print(table)
-    if loaded.schema.versions:
-        _print_versions(console, loaded.schema)
+    _print_versions(console, loaded.schema)
     given = () if sessions_a_day is None else (Activity("given", sessions_a_day, events_a_session, days),)
     lateness = format_duration(plan.allowed_lateness_us)
     console.print(f"\nexpected bytes a user in Redis, keys included; remembered ids: those of the last {lateness}\n")
