@@ -85,6 +85,12 @@ FLAT = {
         {"a": 1, "b": 2},
         {"a": 1, "b": 2},
     ),
+    "an alias that is a field of its own": (
+        [X],
+        [field("y", "string", aliases=["x"], default="none"), X],
+        {"x": "a"},
+        {"x": "a", "y": "none"},
+    ),
     "renamed and promoted": ([field("old", "int")], [field("x", "double", aliases=["old"])], {"old": 3}, {"x": 3.0}),
     "int to long": ([field("x", "int")], [field("x", "long")], {"x": -(2**31)}, {"x": -(2**31)}),
     "int to float": ([field("x", "int")], [field("x", "float")], {"x": -5}, {"x": -5.0}),

@@ -18,6 +18,7 @@ from typing import Any
 import fastavro.schema
 
 from user_state.errors import SpecError, shorten
+from user_state.spec.avro_types import named_types
 from user_state.spec.problems import did_you_mean, listing
 
 BUNDLED = Path(__file__).parent.parent / "schemas"
@@ -134,6 +135,11 @@ def parse_event_schema(original: Any) -> EventSchema:
     # A malformed schema makes fastavro raise whatever Python raises where it stumbles.
     except Exception as exc:
         raise SpecError(f"expected an Avro schema, but {type(exc).__name__}: {shorten(str(exc), 200)}") from exc
+    for record in named_types(whole).values():
+        names = [part["name"] for part in record.get("fields", ())]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:  # fastavro does not mind
+            raise SpecError(f"expected each field of {record['name']} once, got {twice} twice")
     fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
     return EventSchema(whole["name"], parsed, original, whole, fingerprint, fields)
 
