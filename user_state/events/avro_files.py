@@ -233,9 +233,11 @@ def _without_idle_aliases(reader: Schema, writer: Schema) -> Schema:
     fastavro would go by whichever comes last in the writer.
     """
     written = [field["name"] for field in writer["fields"]]
+    own = {field["name"] for field in reader["fields"]}
     fields = []
     for field in reader["fields"]:
-        aliases = [] if field["name"] in written else [name for name in field.get("aliases", []) if name in written]
+        claimed = {*own, *(() if field["name"] not in written else written)}
+        aliases = [name for name in field.get("aliases", []) if name in written and name not in claimed]
         fields.append({**field, "aliases": aliases[:1]})
     return {**reader, "fields": fields}
 
