@@ -1,8 +1,11 @@
 """Publish Avro files to a Pub/Sub topic: history to replay, generated traffic, dead letters after a fix.
 
     file of `user_state.Message`   `data` and `attributes` go out untouched, so corrupt bodies stay corrupt
-    file of anything else          each event goes out as Avro's single-object encoding under the file's own schema:
-                                   C3 01, CRC-64-AVRO fingerprint (little-endian), the event's bytes as in the file
+    file of events                 each goes out as Avro's single-object encoding under the file's own schema: C3 01,
+                                   CRC-64-AVRO fingerprint (little-endian), the event's bytes as in the file
+
+A pipeline of the spec finds an event's schema by that fingerprint. So events of a schema that the spec does not name
+are resolved to the one that it does, and go out under that; if they cannot be, nothing goes out.
 
 Requests of up to BATCH_MESSAGES, a few under way at once: five times as fast as the client library's own batching
 (tried on the emulator: 70,000 messages a second and 14,000), and a failure names its request. Order is kept but for
@@ -29,8 +32,10 @@ from transforms.pubsub_check import parse_topic
 from user_state.errors import InputError, SpecError, shorten
 from user_state.events.avro_blocks import MESSAGE_NAME
 from user_state.events.decode import SINGLE_OBJECT
+from user_state.events.event_reader import event_reader, write_event
+from user_state.spec import LoadedSpec
 from user_state.spec.event_schema import EventSchema, parse_event_schema
-from user_state.spec.model import Spec
+from user_state.spec.version_checks import check_resolves
 
 BATCH_MESSAGES = 1000
 BATCH_BYTES = 5_000_000
@@ -69,7 +74,7 @@ class _Outgoing:
 
 
 def publish_file(
-    spec: Spec,
+    spec: LoadedSpec,
     path: str,
     topic: str,
     rate: float | None = None,
@@ -79,7 +84,7 @@ def publish_file(
     """Publish every message of the files that `path` names, and return what was published.
 
     Args:
-        spec: names the events' time fields.
+        spec: names the events' time fields, and the schemas that a pipeline can read.
         path: an Avro file, or a glob of them.
         topic: `projects/P/topics/T`, with or without `pubsub://`.
         rate: messages a second; None for as fast as the topic takes them.
@@ -88,8 +93,8 @@ def publish_file(
         on_progress: called with the number of messages the topic has accepted so far.
 
     Raises:
-        InputError: no such file, a file that is not Avro or lacks the time field, nothing in any of them, a rate
-            that is not above 0, or a topic that cannot be published to.
+        InputError: no such file, a file that is not Avro or of other events, nothing in any of them, a rate that is
+            not above 0, or a topic that cannot be published to.
     """
     if rate is not None and not rate > 0:
         raise InputError(f"expected a rate above 0 messages a second, got {rate!r}")
@@ -117,7 +122,7 @@ def _files(path: str) -> list[Path]:
     return files
 
 
-def _messages(file: Path, spec: Spec, attribute: str | None) -> Iterator[_Outgoing]:
+def _messages(file: Path, spec: LoadedSpec, attribute: str | None) -> Iterator[_Outgoing]:
     """Yield a file's messages in order."""
     schema, records = _open(file)
     if schema.name == MESSAGE_NAME:
@@ -127,10 +132,22 @@ def _messages(file: Path, spec: Spec, attribute: str | None) -> Iterator[_Outgoi
                 attributes = {**attributes, attribute: str(record["publish_time"])}
             yield _Outgoing(record["data"], attributes)
         return
-    stamp = None if attribute is None else _stamp(file, schema, spec)
-    header = SINGLE_OBJECT + schema.fingerprint
-    for body, event in records:
-        yield _Outgoing(header + body, {} if attribute is None or stamp is None else {attribute: str(stamp(event))})
+    check_resolves(str(file), schema, spec.schema)
+    stamp = None if attribute is None else _stamp(file, spec)
+    own, header = (SINGLE_OBJECT + known.fingerprint for known in (schema, spec.schema))
+    if own == header:
+        for body, event in records:
+            yield _Outgoing(header + body, {} if attribute is None or stamp is None else {attribute: str(stamp(event))})
+        return
+    resolve, known = event_reader(schema, spec.schema), spec.schema.knows(schema)
+    for body, _ in records:
+        try:
+            event = resolve(body)
+        except Exception:  # null where the spec's schema takes none: the pipeline will say so, in a dead letter
+            yield _Outgoing(own + body, {})
+            continue
+        data = own + body if known else header + write_event(spec.schema, event)
+        yield _Outgoing(data, {} if attribute is None or stamp is None else {attribute: str(stamp(event))})
 
 
 def _open(file: Path) -> tuple[EventSchema, Iterator[tuple[bytes, dict[str, Any]]]]:
@@ -165,21 +182,18 @@ def _records(file: Path, schema: EventSchema) -> Iterator[tuple[bytes, dict[str,
         raise InputError(f"expected an Avro file, got {file}, which is damaged or cut short: {exc}") from exc
 
 
-def _stamp(file: Path, schema: EventSchema, spec: Spec) -> Callable[[dict[str, Any]], int]:
+def _stamp(file: Path, spec: LoadedSpec) -> Callable[[dict[str, Any]], int]:
     """Return the function that tells an event's time of publication, microseconds."""
-    named = [name for name in (spec.events.published, spec.events.time) if name is not None and name in schema.fields]
-    if spec.events.time not in named:
-        raise InputError(
-            f"expected the events in {file} to have the field {spec.events.time!r}, which the spec names as their time"
-        )
-    units_us = [(name, 1000 if schema.fields[name].unit == "ms" else 1) for name in named]
+    roles = spec.spec.events
+    named = [name for name in (roles.published, roles.time) if name is not None]
+    units_us = [(name, 1000 if spec.schema.fields[name].unit == "ms" else 1) for name in named]
 
     def stamp(event: dict[str, Any]) -> int:
         for name, unit_us in units_us:
             value = event[name]
             if value is not None:
                 return int(value) * unit_us
-        raise InputError(f"expected every event in {file} to have a time, got null in {spec.events.time!r}")
+        raise InputError(f"expected every event in {file} to have a time, got null in {roles.time!r}")
 
     return stamp
 

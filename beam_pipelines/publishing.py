@@ -27,7 +27,7 @@ def publish_with_progress(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("publishing", total=None)
         published = publish_file(
-            spec.spec,
+            spec,
             path,
             topic,
             rate,

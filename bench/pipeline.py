@@ -160,7 +160,7 @@ def pubsub_source(spec: LoadedSpec) -> Iterator[Callable[[Path], str]]:
             n = next(number)
             topic = emulator.create_topic(f"bench-{n}")
             subscription = emulator.create_subscription(f"bench-{n}", topic, ack_deadline_s=60)
-            publish_file(spec.spec, str(traffic), topic)
+            publish_file(spec, str(traffic), topic)
             return f"pubsub://{subscription}"
 
         try:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from user_state.errors import EventError, InputError
-from user_state.events.avro_files import SingleObject, interaction_schema
+from user_state.events.avro_files import MARKER, SingleObject, interaction_schema
 from user_state.events.damage import damage
 from user_state.events.generate import Faults, generate
 from user_state.events.message import Message
@@ -130,6 +130,14 @@ def test_damage_comes_in_all_four_ways() -> None:
     flipped = [d for d in damaged if d[:10] == body[:10] and len(d) == len(body)]
     assert min(map(len, (cut, mislabelled, noise, flipped))) > 30
     assert body not in damaged
+
+
+def test_damage_minds_the_schema_that_reads_what_names_none() -> None:
+    """Any bytes are an event without fields, so only the marker alone is left."""
+    schema = interaction_schema()
+    body = SingleObject(schema).encode(events_of(made(events=1))[0])
+    no_fields = {"type": "record", "name": "Nothing", "fields": []}
+    assert {damage(body, schema, random.Random(seed), no_fields) for seed in range(8)} == {MARKER}
 
 
 def test_everybody_acts_but_a_few_most_of_the_time() -> None:

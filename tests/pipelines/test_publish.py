@@ -10,24 +10,17 @@ import pytest
 from beam_pipelines.publish import Published, publish_file
 from user_state.errors import InputError
 from user_state.events.avro_files import SingleObject, interaction_schema, message_schema
-from user_state.spec.model import Spec
+from user_state.spec import parse_spec
 
-SPEC = Spec.model_validate(
-    {
-        "name": "feed",
-        "events": {
-            "schema": "interaction.avsc",
-            "user": "user_id",
-            "id": "event_id",
-            "time": "event_time",
-            "published": "published_at",
-        },
-        "allowed_lateness": "1d",
-        "max_clock_skew": "5m",
-        "retention": "90d",
-        "features": {"views": {"aggregate": "count", "windows": ["1h"]}},
-    }
-)
+SPEC_TEXT = """\
+name: feed
+events: {schema: interaction.avsc, user: user_id, id: event_id, time: event_time, published: published_at}
+allowed_lateness: 1d
+max_clock_skew: 5m
+retention: 90d
+features: {views: {aggregate: count, windows: 1h}}
+"""
+SPEC = parse_spec(SPEC_TEXT, beside=Path(__file__).parent)
 TOPIC = "projects/local-dev/topics/events"
 
 
@@ -145,7 +138,7 @@ def test_a_topic_that_does_not_exist_is_named(pubsub, tmp_path):
         (b"{}\n" * 100, "expected an Avro file, got "),
         ("no records", "expected events, got none"),
         ("cut", "damaged or cut short"),
-        ("no time field", "to have the field 'event_time'"),
+        ("other events", "got Other: record Other is written, which cannot be read as record user_state.Interaction"),
     ],
 )
 def test_a_file_that_cannot_be_published_says_why(pubsub, channel, tmp_path, content, problem):
@@ -155,7 +148,7 @@ def test_a_file_that_cannot_be_published_says_why(pubsub, channel, tmp_path, con
     elif content == "cut":
         _write(path, interaction_schema(), _events(50))
         path.write_bytes(path.read_bytes()[:-30])
-    elif content == "no time field":
+    elif content == "other events":
         schema = {"type": "record", "name": "Other", "fields": [{"name": "x", "type": "string"}]}
         _write(path, schema, [{"x": "y"}])
     elif content is not None:

@@ -24,7 +24,7 @@ from user_state.client import UserStateClient
 from user_state.codec.record import version_of
 from user_state.codec.seen import decode_seen
 from user_state.errors import EventError
-from user_state.events.avro_files import SingleObject, interaction_schema
+from user_state.events.avro_files import SingleObject
 from user_state.spec import LoadedSpec, load_spec
 from user_state.store.keys import record_key, seen_key
 from user_state.verify import verify
@@ -88,14 +88,17 @@ class Traffic:
     messages: int
 
 
-def make_traffic(folder: Path, *, events: int, users: int, seed: int) -> Traffic:
+def make_traffic(
+    folder: Path, *, events: int, users: int, seed: int, spec_text: str = SPEC_TEXT, more: Sequence[str | Path] = ()
+) -> Traffic:
     """Write spec and traffic: 5 % twice, 5 % late, 1 % too late, 1 % corrupt, shuffled within ten minutes."""
     spec_path, path = folder / "user_state.yaml", folder / "traffic.avro"
-    spec_path.write_text(SPEC_TEXT)
+    spec_path.write_text(spec_text)
     made = run_command(
         *("generate", "--users", str(users), "--events", str(events), "--seed", str(seed), "--out", path),
         *("--span", "3h", "--duplicates", "0.05", "--late", "0.05", "--too-late", "0.01", "--corrupt", "0.01"),
         *("--shuffle", "10m"),
+        *more,
     )
     assert made.returncode == 0, made.stderr
     return Traffic(spec_path, load_spec(spec_path), path, events)
@@ -156,7 +159,8 @@ def expected_of_messages(traffic: Traffic, received: Iterable[Any]) -> Expected:
 
 
 def _expected(traffic: Traffic, messages: Iterable[tuple[bytes, int]]) -> Expected:
-    bodies = SingleObject(interaction_schema())
+    schema = traffic.spec.schema
+    bodies = SingleObject(schema.original, [version.original for version in schema.versions])
     arrivals, corrupt = [], Counter[bytes]()
     for data, published_us in messages:
         try:

@@ -139,6 +139,14 @@ def test_a_file_that_is_no_record_schema_is_a_spec_error(tmp_path: Path, content
     assert "events.avsc" in str(caught.value)
 
 
+def test_a_field_twice_is_a_spec_error() -> None:
+    twice = record("string", "int")
+    twice["fields"][1]["name"] = "f0"
+    for schema in (twice, record({**twice, "name": "Inner"})):
+        with pytest.raises(SpecError, match=f"each field of {'R' if schema is twice else 'Inner'} once, got f0 twice"):
+            parse_event_schema(schema)
+
+
 @pytest.mark.parametrize("name", ["", ".", "a\0b", "x" * 5000, "/"])
 def test_a_name_that_is_no_file_is_a_spec_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(SpecError, match="expected the file of an Avro schema"):

@@ -67,7 +67,19 @@ STRANGE = st.sampled_from(
             '"\\0"',
             '"\\ud800"',
         ),
-        *("lifetime", "last_k", "value", "event_time", "36500d", "1s", "views", "tiles: {1h: 1m}\n", "<<: [*a, *b]"),
+        *(
+            "lifetime",
+            "last_k",
+            "value",
+            "event_time",
+            "36500d",
+            "1s",
+            "views",
+            "tiles: {1h: 1m}\n",
+            "versions: message.avsc",
+            "versions: [., 5]",
+            "<<: [*a, *b]",
+        ),
     ]
 )
 

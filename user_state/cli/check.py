@@ -17,6 +17,8 @@ from user_state.costs import ACTIVITIES, Activity, added_bytes, cost
 from user_state.durations import SECOND_US, format_duration
 from user_state.spec import LoadedSpec, load_spec
 from user_state.spec.aggregations import AGGREGATIONS
+from user_state.spec.event_schema import EventSchema
+from user_state.spec.resolution import changes
 
 WIDEST_TABLE = 1000
 TYPICAL = ACTIVITIES[1]
@@ -31,6 +33,8 @@ def check(
     days: Annotated[int, typer.Option(help="For how many days that user has been active.", min=1, max=365)] = 30,
 ) -> None:
     """Validate a spec and list its outputs: type, window, tile width, error bound, default; and the bytes a user.
+
+    Lists the event schemas that are accepted, with their fingerprints, and how other versions' fields differ.
 
     A window may reach back further than it says by at most its tile width: that is the error bound of what is exact
     otherwise. The bytes beside a feature are what it adds to a typical user's record; what several share is counted
@@ -51,10 +55,21 @@ def check(
         highlight=False,
     )
     console.print(table)
+    _print_versions(console, loaded.schema)
     given = () if sessions_a_day is None else (Activity("given", sessions_a_day, events_a_session, days),)
     lateness = format_duration(plan.allowed_lateness_us)
     console.print(f"\nexpected bytes a user in Redis, keys included; remembered ids: those of the last {lateness}\n")
     console.print(costs_table(loaded, (*ACTIVITIES, *given)))
+
+
+def _print_versions(console: Console, schema: EventSchema) -> None:
+    """Print the schemas that events are found by, each with what reading it as `schema` does."""
+    console.print("\nevent schemas accepted, by fingerprint:", highlight=False)
+    for accepted in (schema, *schema.versions):
+        differs = ", ".join(changes(accepted.whole, schema.whole)) or "no difference"
+        told = "what all are read as" if accepted is schema else differs
+        line = f"  {accepted.fingerprint.hex()}  {accepted.file}: {told}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def costs_table(loaded: LoadedSpec, activities: Sequence[Activity]) -> Table:

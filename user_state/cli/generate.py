@@ -33,6 +33,10 @@ def generate(
     shuffle: Annotated[
         str, typer.Option(help="Messages arriving within this time change places; 0 keeps order.", metavar="DURATION")
     ] = "0",
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="Write the events of this spec, some with each version of their schema.", show_default=False),
+    ] = None,
 ) -> None:
     """Write made-up traffic of an app into an Avro file: bursty, skewed and, if asked, faulty.
 
@@ -43,19 +47,27 @@ def generate(
     stand on the wire, in envelopes (avro/message.avsc), since what is corrupt is no event. `run` and
     `publish` read both.
 
+    With --spec, events are written as the spec's `schema` and `versions` have them: fields that the made-up app has
+    too, by name, alias or part (user, id, time), others null, at their default or empty. These are messages too.
+
     Example: user-state generate --users 500 --events 20000 --seed 7 --out traffic.avro --span 2d --late 0.05
     """
+    from user_state.events.as_written import Writers
     from user_state.events.avro_files import interaction_schema, write_events, write_messages
     from user_state.events.generate import Faults
     from user_state.events.generate import generate as generated
+    from user_state.spec import load_spec
 
     end_us = time.time_ns() // 1000 if not end else _moment_us(end)
     faults = Faults(
         late, too_late, future, duplicates, corrupt, 0 if shuffle == "0" else _duration_us("shuffle", shuffle)
     )
-    messages = generated(users, events, seed, end_us=end_us, span_us=_duration_us("span", span), faults=faults)
+    writers = None if spec is None else Writers(load_spec(spec))
+    messages = generated(
+        users, events, seed, end_us=end_us, span_us=_duration_us("span", span), faults=faults, writers=writers
+    )
     shown = with_progress(messages, "generating", events)
-    if faults.counts(events)["corrupt"]:
+    if writers is not None or faults.counts(events)["corrupt"]:
         write_messages(out, shown, interaction_schema())
         kind = "messages"
     else:

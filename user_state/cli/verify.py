@@ -42,7 +42,9 @@ def verify(
         raise InputError(f"expected an Avro file or a glob of them, got {events}, which matches no file")
     at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
     schema = loaded.schema.original
-    replayed = oracle.replay(loaded.spec, (a for path in paths for a in read_arrivals(path, loaded.spec, schema)))
+    versions = [version.original for version in loaded.schema.versions]
+    arrivals = (a for path in paths for a in read_arrivals(path, loaded.spec, schema, versions))
+    replayed = oracle.replay(loaded.spec, arrivals)
     with UserStateClient.from_url(redis, loaded, timeout_s=10) as client:
         verified = compare(client, loaded, replayed.applied, at_us)
     typer.echo(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))

@@ -10,7 +10,8 @@ A message body is Avro's single-object encoding:
     byte 2-9   CRC-64-AVRO fingerprint of the schema, little-endian
     byte 10-   the event
 
-or, from senders that leave the first ten bytes out, the event alone.
+or, from senders that leave the first ten bytes out, the event alone. The fingerprint may be that of another version of
+the schema; the event is then what fastavro resolves it to.
 
 The reading side must not use the pipeline's decoder: it is half of what the pipeline is checked against. It is
 fastavro with the one rule that an event must encode back into the very bytes it came from, which tells a whole event
@@ -34,7 +35,9 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from user_state.errors import EventError, InputError
 from user_state.events.message import Message
 from user_state.oracle import Arrival, microseconds
+from user_state.spec.event_schema import parse_event_schema
 from user_state.spec.model import Spec
+from user_state.spec.version_checks import check_resolves
 
 MARKER = b"\xc3\x01"
 MESSAGE_NAME = "user_state.Message"
@@ -55,12 +58,19 @@ def message_schema() -> Schema:
 
 
 class SingleObject:
-    """Events of one schema <-> message bodies."""
+    """Events of one schema <-> message bodies.
 
-    def __init__(self, schema: Schema) -> None:
+    Args:
+        schema: what events are read as, and written with.
+        versions: other schemas that bodies may have been written with.
+    """
+
+    def __init__(self, schema: Schema, versions: Iterable[Schema] = ()) -> None:
         self.schema = schema
         # fastavro spells the fingerprint as little-endian hex already
         self.header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+        others = [SingleObject(version) for version in versions]
+        self._others = {other.header: _Resolving(other.schema, schema) for other in others}
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
         """Return the body that holds `event`; what does not fit the schema raises fastavro's ValueError."""
@@ -76,9 +86,11 @@ class SingleObject:
             EventError: `undecodable`, or `invalid` if only a timestamp lies beyond what a datetime can hold.
         """
         header = data[: len(self.header)] if data.startswith(MARKER) else b""
+        body = data[len(header) :]
+        if header in self._others:
+            return self._others[header].read(body)
         if header not in (self.header, b""):
             raise EventError("undecodable", f"expected a body that begins with {self.header.hex()}, got {header.hex()}")
-        body = data[len(header) :]
         try:
             event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self.schema, None)
             again = self.encode(event)[len(self.header) :]
@@ -89,6 +101,38 @@ class SingleObject:
         if again != body:
             raise EventError("undecodable", f"expected one event of {len(again)} bytes, got other {len(body)} bytes")
         return event
+
+
+class _Resolving:
+    """Events of the schema `writer` as events of `reader`; times come out as integers."""
+
+    def __init__(self, writer: Schema, reader: Schema) -> None:
+        self._original = writer
+        self._writer = parse_event_schema(writer).parsed
+        self._reader = _without_idle_aliases(parse_event_schema(reader).parsed, self._writer)
+
+    def read(self, body: bytes) -> dict[str, Any]:
+        """Return the event that `body` holds.
+
+        Raises:
+            EventError: `undecodable`.
+        """
+        try:
+            again = io.BytesIO()
+            written = fastavro.schemaless_reader(io.BytesIO(body), self._writer, None)
+            fastavro.schemaless_writer(again, self._writer, written)
+            event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self._writer, self._reader)
+        except Exception as exc:  # as above
+            raise EventError("undecodable", f"expected one event, got {len(body)} bytes that are none: {exc}") from exc
+        if again.getvalue() != body:
+            raise EventError("undecodable", f"expected one event, got {len(body)} bytes that no writer writes")
+        return event
+
+    def resolve(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the event `written` is for the reader; raises as `read`."""
+        body = io.BytesIO()
+        fastavro.schemaless_writer(body, self._original, written)
+        return self.read(body.getvalue())
 
 
 def write_events(
@@ -124,7 +168,9 @@ def write_messages(
     _write(Path(path), envelopes, message_schema(), codec)
 
 
-def read_arrivals(path: str | os.PathLike[str], spec: Spec, schema: Schema | None = None) -> Iterator[Arrival]:
+def read_arrivals(
+    path: str | os.PathLike[str], spec: Spec, schema: Schema | None = None, versions: Iterable[Schema] = ()
+) -> Iterator[Arrival]:
     """Yield what the oracle judges, in file order, from a file of events or of messages.
 
     An arrival's publish time is the envelope's; without one, the oracle looks for the spec's `published` field.
@@ -132,28 +178,44 @@ def read_arrivals(path: str | os.PathLike[str], spec: Spec, schema: Schema | Non
     Args:
         path: the Avro file.
         spec: names the fields that the events must have.
-        schema: the events' schema inside envelopes, `interaction.avsc` if not given; plain files bring their own.
+        schema: what events are read as, whatever schema a plain file brings; if not given, the file's own, and
+            `interaction.avsc` inside envelopes.
+        versions: other schemas that events inside envelopes may have been written with.
 
     Raises:
-        InputError: no such file, no Avro file, or events without the fields that the spec names.
+        InputError: no such file, no Avro file, events without the fields that the spec names, or of a schema that
+            does not resolve to `schema`.
     """
     try:
         with Path(path).open("rb") as file:
             reader = fastavro.reader(file)
             if reader.writer_schema.get("name") != MESSAGE_NAME:
-                _check_fields(path, spec, reader.writer_schema)
-                for event in reader:
-                    yield Arrival(event)
+                yield from _plain_arrivals(path, reader, spec, schema)
                 return
             body_schema = interaction_schema() if schema is None else schema
             _check_fields(path, spec, body_schema)
-            bodies = SingleObject(body_schema)
+            bodies = SingleObject(body_schema, versions)
             for envelope in reader:
                 yield _arrival(envelope, bodies)
     except OSError as exc:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
     except (ValueError, EOFError, OverflowError) as exc:
         raise InputError(f"expected an Avro file, got {path}: {exc}") from exc
+
+
+def _plain_arrivals(path: str | os.PathLike[str], reader: Any, spec: Spec, schema: Schema | None) -> Iterator[Arrival]:
+    written: Schema = json.loads(reader.metadata["avro.schema"])
+    _check_fields(path, spec, written if schema is None else schema)
+    if schema is None or SingleObject(written).header == SingleObject(schema).header:
+        yield from (Arrival(event) for event in reader)
+        return
+    check_resolves(str(path), parse_event_schema(written), parse_event_schema(schema))
+    resolving = _Resolving(written, schema)
+    for event in reader:
+        try:
+            yield Arrival(resolving.resolve(event))
+        except EventError as exc:
+            yield Arrival(None, None, exc.reason)
 
 
 def _arrival(envelope: Mapping[str, Any], bodies: SingleObject) -> Arrival:
@@ -163,6 +225,21 @@ def _arrival(envelope: Mapping[str, Any], bodies: SingleObject) -> Arrival:
         return Arrival(bodies.decode(envelope["data"]), published_us)
     except EventError as exc:
         return Arrival(None, published_us, exc.reason)
+
+
+def _without_idle_aliases(reader: Schema, writer: Schema) -> Schema:
+    """Return `reader` with one alias at most a field, and none where the writer has the field under its own name.
+
+    fastavro would go by whichever comes last in the writer.
+    """
+    written = [field["name"] for field in writer["fields"]]
+    own = {field["name"] for field in reader["fields"]}
+    fields = []
+    for field in reader["fields"]:
+        claimed = {*own, *(() if field["name"] not in written else written)}
+        aliases = [name for name in field.get("aliases", []) if name in written and name not in claimed]
+        fields.append({**field, "aliases": aliases[:1]})
+    return {**reader, "fields": fields}
 
 
 def _check_fields(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> None:

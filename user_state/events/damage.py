@@ -6,7 +6,8 @@
     mislabelled whole, but with the fingerprint of a schema nobody knows
 
 A damaged body must be refused by every decoder, so it is damaged again until even a lenient one (fastavro, with
-trailing bytes allowed, and with or without the ten bytes in front) cannot read it.
+trailing bytes allowed, and with or without the ten bytes in front) cannot read it. What has no such ten bytes is read
+with one schema, whichever the event was written with.
 Nothing here keeps state: the caller's generator makes it repeatable.
 """
 
@@ -23,13 +24,17 @@ HEADER_BYTES = 10
 TRIES = 200
 
 
-def damage(body: bytes, schema: Schema, rng: random.Random) -> bytes:
-    """Return `body`, a single-object encoding of `schema`, damaged in one of the four ways; never empty."""
+def damage(body: bytes, schema: Schema, rng: random.Random, bare_schema: Schema | None = None) -> bytes:
+    """Return `body`, a single-object encoding of `schema`, damaged in one of the four ways; never empty.
+
+    `bare_schema` is what is read without the ten bytes in front; `schema` if not given.
+    """
+    bare_schema = schema if bare_schema is None else bare_schema
     kind = (_cut, _noise, _flipped, _mislabelled)[rng.randrange(4)]
     for _ in range(TRIES):
         damaged = kind(body, rng)
         known = damaged[:HEADER_BYTES] == body[:HEADER_BYTES]
-        if not (known and _can_be_read(damaged[HEADER_BYTES:], schema)) and not _can_be_read(damaged, schema):
+        if not (known and _can_be_read(damaged[HEADER_BYTES:], schema)) and not _can_be_read(damaged, bare_schema):
             return damaged
     # A schema in which nearly any bytes are an event: a marker with nothing behind it never is
     return MARKER

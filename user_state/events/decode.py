@@ -3,24 +3,26 @@
 A body is Avro's single-object encoding (C3 01, schema fingerprint, event) or the event alone. The two cannot be
 confused where the schema's first field is a string: C3 01 would be a negative length.
 
+The fingerprint says which of the schema's versions the event was written with. An event alone does not say, so it is
+taken for one of the schema itself.
+
 An event must be the very bytes that a writer writes for it, so that what was damaged on its way is found out.
 """
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import fastavro
 import xxhash
 
 from user_state.core.events import EventRow
 from user_state.core.plan import Plan
 from user_state.errors import EventError, shorten
-from user_state.events.flat_reader import flat_reader
+from user_state.events.event_reader import event_reader, write_event
 from user_state.spec.event_schema import EventSchema
+from user_state.spec.problems import listing
 
 SINGLE_OBJECT = b"\xc3\x01"
 MAX_ID_BYTES = 1024
@@ -38,43 +40,47 @@ class EventDecoder:
     def __init__(self, plan: Plan, schema: EventSchema) -> None:
         self._plan = plan
         self._schema = schema
-        self._parsed = schema.parsed
         self._head = SINGLE_OBJECT + schema.fingerprint
-        self._read = flat_reader(schema.parsed) or self._read_any
+        self._read = event_reader(schema, schema)
+        self._readers = {self._head: (self._read, schema)}
+        for version in schema.versions:
+            self._readers[SINGLE_OBJECT + version.fingerprint] = (event_reader(version, schema), version)
         self._checks = [
             (field.name, _millis if schema.fields[field.name].unit == "ms" else _CHECKS[field.kind])
             for field in plan.fields
         ]
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        """Return the event that `data` holds.
+        """Return the event that `data` holds, as the schema has it, whichever version it was written with.
 
         Raises:
             EventError: `undecodable`.
         """
+        read, writer = self._read, self._schema
         if data[:2] == SINGLE_OBJECT:
-            if data[:10] != self._head:
-                raise EventError(
-                    "undecodable",
-                    f"expected schema {self._schema.name} with fingerprint {self._schema.fingerprint.hex()},"
-                    f" got fingerprint {data[2:10].hex()}",
-                )
+            found = self._readers.get(data[:10])
+            if found is None:
+                raise EventError("undecodable", self._unknown(data[2:10]))
+            read, writer = found
             data = data[10:]
         try:
-            return self._read(data)
+            return read(data)
         except Exception as exc:  # a reader raises whatever Python raises where it stumbles
             raise EventError(
                 "undecodable",
-                f"expected an Avro {self._schema.name}, got {len(data)} bytes that are none:"
-                f" {type(exc).__name__} {shorten(str(exc))}",
+                f"expected an Avro {writer.name}{self._version(writer)}, got {len(data)} bytes that are none:"
+                f" {type(exc).__name__} {shorten(str(exc), 160)}",
             ) from exc
 
-    def _read_any(self, data: bytes) -> dict[str, Any]:
-        """Read an event of a schema that is not flat; fastavro takes more for an event than is one."""
-        event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(data), self._parsed, None)
-        if self._write(event) != data:
-            raise ValueError("bytes that no writer writes")
-        return event
+    def _version(self, writer: EventSchema) -> str:
+        return "" if writer is self._schema else f" of {writer.file or writer.fingerprint.hex()}"
+
+    def _unknown(self, fingerprint: bytes) -> str:
+        known = listing(schema.label for schema in (self._schema, *self._schema.versions))
+        return (
+            f"expected one of the event schemas that the spec names: {known}; got fingerprint {fingerprint.hex()},"
+            " of a schema to be added to `versions:`, or of other events"
+        )
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
         """Return the event in single-object encoding.
@@ -83,14 +89,9 @@ class EventDecoder:
             EventError: `invalid`, it does not fit the schema.
         """
         try:
-            return self._head + self._write(event)
+            return self._head + write_event(self._schema, event)
         except Exception as exc:
             raise EventError("invalid", f"expected an event that fits {self._schema.name}: {exc}") from exc
-
-    def _write(self, event: Mapping[str, Any]) -> bytes:
-        buffer = io.BytesIO()
-        fastavro.schemaless_writer(buffer, self._parsed, event)
-        return buffer.getvalue()
 
     def row(self, event: Mapping[str, Any], publish_us: int | None) -> EventRow:
         """Return `(user, id_hash, time_us, published_us, *fields)`.

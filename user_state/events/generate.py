@@ -30,6 +30,7 @@ import numpy.typing as npt
 
 from user_state.durations import SECOND_US, parse_duration_us
 from user_state.errors import InputError
+from user_state.events.as_written import Writers
 from user_state.events.avro_files import SingleObject, interaction_schema
 from user_state.events.damage import damage
 from user_state.events.message import Message
@@ -99,11 +100,19 @@ class Faults:
 
 
 def generate(
-    users: int, events: int, seed: int, *, end_us: int, span_us: int, faults: Faults | None = None
+    users: int,
+    events: int,
+    seed: int,
+    *,
+    end_us: int,
+    span_us: int,
+    faults: Faults | None = None,
+    writers: Writers | None = None,
 ) -> Iterator[Message]:
     """Yield `events` messages of `users` users in order of arrival; the same arguments give the same messages.
 
-    Whole messages carry their event, with times in microseconds; corrupt ones carry bytes.
+    Whole messages carry their event, with times in microseconds; corrupt ones carry bytes. With `writers`, whole ones
+    carry bytes too.
 
     Args:
         users: how many users there are; all of them act if there are enough events.
@@ -112,6 +121,7 @@ def generate(
         end_us: when the last message arrives, microseconds UTC.
         span_us: how long before that the first one does.
         faults: what goes wrong; None is nothing.
+        writers: who writes the events; None is `interaction.avsc`.
 
     Raises:
         InputError: an argument out of range.
@@ -145,17 +155,27 @@ def generate(
     position_us = np.concatenate([published_us, published_us[copies] + delay_us])
     position_us += rng.integers(0, faults.shuffle_us + 1, events)
     arrival = chosen[np.argsort(position_us, kind="stable")]
-    yield from _messages(columns, arrival, set(corrupt.tolist()), seed)
+    yield from _messages(columns, arrival, set(corrupt.tolist()), seed, writers)
 
 
-def _messages(columns: dict[str, list[Any]], arrival: I64, corrupt: set[int], seed: int) -> Iterator[Message]:
+def _messages(
+    columns: dict[str, list[Any]], arrival: I64, corrupt: set[int], seed: int, writers: Writers | None
+) -> Iterator[Message]:
     names = list(columns)
     rows = list(zip(*columns.values(), strict=True))
     schema = interaction_schema()
     bodies, rng = SingleObject(schema), random.Random(seed)
     for index in arrival.tolist():
         event = dict(zip(names, rows[index], strict=True))
-        data, kept = (damage(bodies.encode(event), schema, rng), None) if index in corrupt else (b"", event)
+        data = b""
+        kept: dict[str, Any] | None = event
+        if writers is not None:
+            writer = writers.of(event)
+            data, kept = writer.body(event), None
+            if index in corrupt:
+                data = damage(data, writer.schema.parsed, rng, writers.read_as.parsed)
+        elif index in corrupt:
+            data, kept = damage(bodies.encode(event), schema, rng), None
         yield Message(data, {}, event["published_at"], None, ORIGIN, kept)
 
 

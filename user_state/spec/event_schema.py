@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import fastavro.schema
 
 from user_state.errors import SpecError, shorten
+from user_state.spec.avro_types import named_types
 from user_state.spec.problems import did_you_mean, listing
 
 BUNDLED = Path(__file__).parent.parent / "schemas"
@@ -65,15 +66,31 @@ class EventSchema:
         parsed: what fastavro reads and writes events by. Logical types are left out, so that a timestamp is read as
             the integer it is, a UUID as text, and no event costs a `datetime`.
         original: the schema as its file has it, as JSON values; what the header of an Avro file should carry.
+        whole: the schema as fastavro parses it, logical types included; what schemas are compared by.
         fingerprint: CRC-64-AVRO, eight bytes, little-endian, as in Avro's single-object encoding.
         fields: the record's fields by name, in the order of the schema.
+        file: the file as the spec names it; empty if the schema came from elsewhere.
+        versions: other schemas that events may have been written with, each of which resolves to this one.
     """
 
     name: str
     parsed: Any = field(compare=False, repr=False)
     original: Any = field(compare=False, repr=False)
+    whole: Any = field(compare=False, repr=False)
     fingerprint: bytes
     fields: Mapping[str, EventField] = field(compare=False, repr=False)
+    file: str = field(default="", compare=False)
+    versions: tuple[EventSchema, ...] = field(default=(), compare=False, repr=False)
+
+    def knows(self, writer: EventSchema) -> bool:
+        """Return whether `writer` is this schema or one of its versions, so that its fingerprint says what to do."""
+        return writer.fingerprint in {known.fingerprint for known in (self, *self.versions)}
+
+    @property
+    def label(self) -> str:
+        """Return the schema's name and fingerprint, and its file if it has one, for messages."""
+        place = f" ({self.file})" if self.file else ""
+        return f"{self.fingerprint.hex()} {self.name}{place}"
 
 
 def load_event_schema(name: str, beside: Path) -> EventSchema:
@@ -93,7 +110,7 @@ def load_event_schema(name: str, beside: Path) -> EventSchema:
     except (ValueError, RecursionError) as exc:
         raise SpecError(f"{path}: expected an Avro schema as JSON in UTF-8: {shorten(str(exc))}") from exc
     try:
-        return parse_event_schema(original)
+        return replace(parse_event_schema(original), file=name)
     except SpecError as exc:
         raise SpecError(f"{path}: {exc}") from exc.__cause__
 
@@ -118,8 +135,13 @@ def parse_event_schema(original: Any) -> EventSchema:
     # A malformed schema makes fastavro raise whatever Python raises where it stumbles.
     except Exception as exc:
         raise SpecError(f"expected an Avro schema, but {type(exc).__name__}: {shorten(str(exc), 200)}") from exc
+    for record in named_types(whole).values():
+        names = [part["name"] for part in record.get("fields", ())]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:  # fastavro does not mind
+            raise SpecError(f"expected each field of {record['name']} once, got {twice} twice")
     fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
-    return EventSchema(whole["name"], parsed, original, fingerprint, fields)
+    return EventSchema(whole["name"], parsed, original, whole, fingerprint, fields)
 
 
 def _find(name: str, beside: Path) -> Path:

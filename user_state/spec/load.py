@@ -7,6 +7,7 @@ The order of work, each step going on from whatever the one before could make se
          -> window_checks      durations that do not go together
          -> output_checks      outputs with one name
          -> field_checks       event fields that do not exist or do not fit
+         -> version_checks     other versions of the events' schema that cannot be read as it
 
 Nothing here decides what a feature means: `user_state.core.plan` does.
 """
@@ -23,6 +24,7 @@ from user_state.spec.model import Spec
 from user_state.spec.model_problems import model_problems
 from user_state.spec.output_checks import output_problems
 from user_state.spec.problems import describe, did_you_mean
+from user_state.spec.version_checks import load_versions
 from user_state.spec.window_checks import window_problems
 from user_state.spec.yaml_document import NotYamlError, read_yaml
 
@@ -33,7 +35,7 @@ class LoadedSpec:
 
     Attributes:
         spec: what the team declares.
-        schema: the events' schema.
+        schema: the events' schema, with the other versions that they may have been written with.
         path: the file it came from; None if it came as text.
     """
 
@@ -93,6 +95,8 @@ def _load(text: str, *, beside: Path, name: str, path: Path | None) -> LoadedSpe
             problems.append(document.problem(("events", "schema"), str(exc)))
         else:
             problems += field_problems(document, schema)
+            schema, found = load_versions(document, schema, beside)
+            problems += found
     if problems or schema is None:
         raise SpecError(describe(problems, name))
     return LoadedSpec(Spec.model_validate(document.value), schema, path)

@@ -134,6 +134,12 @@ class Events(_Settings):
     id: str = Field(description="the event field that identifies the event")
     time: str = Field(description="the event field that says when it happened")
     published: str | None = Field(default=None, description="the event field that says when it was received")
+    versions: Annotated[
+        list[str],
+        BeforeValidator(_as_list),
+        AfterValidator(_distinct),
+        Field(description="the file of another Avro schema that events were written with, or a list of them"),
+    ] = []
 
 
 class Part(_Settings):

@@ -1,0 +1,90 @@
+"""An event's bytes, written with one schema, as an event of another: the quick way if both are flat, else fastavro's.
+
+fastavro takes more for an event than is one (see `flat_reader`), so what it read must encode back into the same bytes;
+then it is read again, resolved. Two things are done for it: defaults become the values that they stand for (fastavro
+hands out the JSON), and of a field's name and aliases only the one that counts is left.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import fastavro
+
+from user_state.events.flat_reader import flat_reader
+from user_state.spec.avro_types import NamedTypes, default_value, named_types
+from user_state.spec.event_schema import EventSchema
+from user_state.spec.resolution import field_sources
+
+ReadEvent = Callable[[bytes], dict[str, Any]]
+
+
+def event_reader(writer: EventSchema, reader: EventSchema) -> ReadEvent:
+    """Return a function that reads exactly one event of `writer`, as one of `reader`, which must resolve.
+
+    The function raises whatever Python raises where bytes that are no event trip it.
+    """
+    same = writer.fingerprint == reader.fingerprint
+    flat = flat_reader(writer.parsed) if same else flat_reader(writer.parsed, reader.parsed)
+    return flat or _any_reader(writer.parsed, None if same else _as_read(writer.parsed, reader.parsed))
+
+
+def write_event(schema: EventSchema, event: Mapping[str, Any]) -> bytes:
+    """Return the event's bytes; raises whatever Python raises where an event that does not fit trips fastavro."""
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(buffer, schema.parsed, event)
+    return buffer.getvalue()
+
+
+def _any_reader(writer: Any, reader: Any) -> ReadEvent:
+    def read(data: bytes) -> dict[str, Any]:
+        event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(data), writer, None)
+        again = io.BytesIO()
+        fastavro.schemaless_writer(again, writer, event)
+        if again.getvalue() != data:
+            raise ValueError("bytes that no writer writes")
+        if reader is None:
+            return event
+        resolved: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(data), writer, reader)
+        return resolved
+
+    return read
+
+
+def _as_read(writer: Any, reader: Any) -> Any:
+    """Return `reader` as fastavro should have it to read events of `writer`; see the module."""
+    sources = field_sources(writer, reader)
+    named = named_types(reader)
+    whole = _with_default_values(reader, named)
+    for field in whole["fields"]:
+        source = sources[field["name"]]
+        field["aliases"] = [] if source in (None, field["name"]) else [source]
+    # Where fastavro looks up a type that is mentioned again by its name.
+    whole["__named_schemas"] = named_types(whole)
+    return whole
+
+
+def _with_default_values(declared: Any, named: NamedTypes) -> Any:
+    """Return a copy of the parsed schema `declared` in which defaults are the values that they stand for."""
+    if isinstance(declared, list):
+        return [_with_default_values(branch, named) for branch in declared]
+    if not isinstance(declared, Mapping):
+        return declared
+    copied = dict(declared)
+    for key in ("items", "values"):
+        if key in copied:
+            copied[key] = _with_default_values(copied[key], named)
+    if "fields" in copied:
+        copied["fields"] = [_field_with_default_value(field, named) for field in copied["fields"]]
+    return copied
+
+
+def _field_with_default_value(field: Mapping[str, Any], named: NamedTypes) -> dict[str, Any]:
+    copied = {**field, "type": _with_default_values(field["type"], named)}
+    if "default" in copied:
+        with suppress(ValueError):  # one that does not fit is never used: the schemas would not have resolved
+            copied["default"] = default_value(field["type"], field["default"], named)
+    return copied

@@ -1,0 +1,65 @@
+"""The other versions of the events' schema: read, told apart, and each readable as the schema itself.
+
+What cannot be read as the schema is found out here, before anything starts, and not by the first event of its kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from user_state.errors import InputError, SpecError
+from user_state.spec.event_schema import EventSchema, load_event_schema
+from user_state.spec.problems import Problem
+from user_state.spec.resolution import Mismatch, mismatches
+from user_state.spec.yaml_document import Document
+
+
+def load_versions(document: Document, schema: EventSchema, beside: Path) -> tuple[EventSchema, list[Problem]]:
+    """Return `schema` with the versions that the spec names, and what is wrong with them."""
+    problems: list[Problem] = []
+    known = {schema.fingerprint: schema}
+    named = document.items(("events", "versions")) if "versions" in document.mapping("events") else ()
+    for path, name in named:
+        if not isinstance(name, str):
+            continue  # said already
+        try:
+            version = load_event_schema(name, beside)
+        except SpecError as exc:
+            problems.append(document.problem(path, str(exc)))
+            continue
+        unread = _unread(version, schema)
+        problems += [
+            document.problem(path, f"events of {name} cannot be read as {schema.name} of {schema.file}: {found}")
+            for found in unread
+        ]
+        if version.fingerprint in known and not unread:
+            twin = known[version.fingerprint].file
+            problems.append(
+                document.problem(
+                    path,
+                    f"expected another schema than {twin}, got {name} with the same fingerprint"
+                    f" {version.fingerprint.hex()}; aliases, defaults, docs and logical types are no part of it:"
+                    f" leave it out, what it wrote is read as {twin}",
+                )
+            )
+        known.setdefault(version.fingerprint, version)
+    return replace(schema, versions=tuple(known.values())[1:]), problems
+
+
+def check_resolves(path: str, writer: EventSchema, reader: EventSchema) -> None:
+    """Find out whether events of the file `path`, written with `writer`, can be read as `reader`.
+
+    Raises:
+        InputError: they cannot; says which field is in the way.
+    """
+    unread = _unread(writer, reader)
+    if unread:
+        more = f"; and {len(unread) - 1} more" if len(unread) > 1 else ""
+        raise InputError(
+            f"expected events that can be read as {reader.name} in {path}, got {writer.name}: {unread[0]}{more}"
+        )
+
+
+def _unread(writer: EventSchema, reader: EventSchema) -> list[Mismatch]:
+    return [found for found in mismatches(writer.whole, reader.whole) if not found.null_only]
