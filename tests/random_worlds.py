@@ -22,9 +22,7 @@ MOMENTS = ("variance", "stddev", "skew", "kurtosis")
 LISTS = ("last_k", "first_k", "last_distinct_k")
 EDGES = ("last", "first")
 SEEN = ("distinct", "active_days", "streak_days")
-WINDOWED = ("count", "sum", "mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean", *LISTS, *EDGES, *SEEN)
 HALF_LIVED = ("decayed_count", "decayed_sum", "hour_of_day", "day_of_week")
-NUMERIC = {"sum", "mean", "min", "max", *MOMENTS, "decayed_sum"}
 ZONES = (
     "UTC",
     "UTC",
@@ -38,6 +36,20 @@ ZONES = (
 """Among them half-hour offsets and changes, a date that did not exist, and clocks set back across midnight."""
 BEGINNINGS = (T0, T0, T0, T0 + 77 * D, 17_468 * D, 15_336 * D, 14_918 * D)
 """Midnights at which a world may begin: any, and a day or two before zones change in 2022, 2017, 2011 and 2010."""
+SESSIONS = (
+    "session_count",
+    "session_length_mean",
+    "session_events_mean",
+    "current_session_length",
+    "current_session_events",
+)
+WINDOWED = (
+    *("count", "sum", "mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean", *LISTS, *EDGES, *SEEN),
+    *SESSIONS,
+    "approx_distinct",
+    "approx_quantiles",
+)
+NUMERIC = {"sum", "mean", "min", "max", *MOMENTS, "decayed_sum", "approx_quantiles"}
 ACTIONS = ("view", "like", "skip", "sh\u00e4re \U0001f389")
 ITEMS = (None, "a", "b", "c\u0000", "\u6f22", "")
 USERS = ("u", "v", "{w}%")
@@ -97,7 +109,7 @@ def plain_features(draw: st.DrawFn) -> dict[str, Any]:
         made["of"] = draw(st.sampled_from(["value", "amount"]))
     elif set(aggregates) & set(EDGES):
         made["of"] = draw(st.sampled_from(["value", "amount", "bought"]))
-    elif set(aggregates) & {*LISTS, "distinct"}:
+    elif set(aggregates) & {*LISTS, "distinct", "approx_distinct"}:
         made["of"] = draw(st.sampled_from(["value", "amount", "item_id", "bought", "event_time"]))
     if set(aggregates) & set(LISTS):
         made["k"] = draw(st.integers(1, 5))
@@ -106,6 +118,14 @@ def plain_features(draw: st.DrawFn) -> dict[str, Any]:
             made["with"] = draw(st.lists(st.sampled_from(sorted(beside)), min_size=1, max_size=2, unique=True))
     if "distinct" in aggregates and draw(st.booleans()):
         made["cap"] = draw(st.sampled_from([1, 2, 3, 65_535]))
+    if "approx_quantiles" in aggregates:
+        made["quantiles"] = draw(
+            st.lists(st.sampled_from([0, 0.1, 0.25, 0.28, 0.5, 0.9, 1]), min_size=1, max_size=4, unique=True)
+        )
+    if {"approx_distinct", "approx_quantiles"} & set(aggregates) and draw(st.booleans()):
+        made["error"] = draw(st.sampled_from([0.1, 0.05]))
+    if set(aggregates) & set(SESSIONS):
+        made["gap"] = draw(st.sampled_from(["1s", "10m", "1h", "1d"]))
     if draw(st.booleans()):
         made["default"] = draw(st.sampled_from([0.0, -1.0]))
     return made
@@ -159,7 +179,7 @@ def specs(draw: st.DrawFn) -> LoadedSpec:
     parts["tiles"] = {w: width for w, width in TILES.items() if w in used and draw(st.booleans())}
     parts["timezone"] = draw(st.sampled_from(ZONES))
     parts["max_clock_skew"] = draw(st.sampled_from(["1s", "1m", "10m"]))
-    parts["allowed_lateness"] = draw(st.sampled_from(["10m", "1h", "2d"]))
+    parts["allowed_lateness"] = draw(st.sampled_from(["10m", "1h", "2d", "9d"]))
     return spec_of(**parts)
 
 
@@ -220,4 +240,6 @@ def reading_times(loaded: LoadedSpec, clock_us: int, last_event_us: int) -> list
             if window != "lifetime":
                 leaving = last_event_us + parse_duration_us(window)
                 times |= {max(earliest, leaving), max(earliest, leaving + 1), max(earliest, leaving - M)}
+        if feature.gap is not None:
+            times |= {max(earliest, last_event_us + feature.gap), max(earliest, last_event_us + feature.gap + 1)}
     return sorted(times)

@@ -18,7 +18,7 @@ LAYERS = {
     # what it is: what it may import of user_state beside itself; what it may import that others made
     "user_state/errors.py": (set(), set()),
     "user_state/durations.py": (set(), set()),
-    "user_state/core": ({"spec", "durations", "errors"}, {"numpy", "xxhash"}),
+    "user_state/core": ({"spec", "durations", "errors"}, {"numpy", "xxhash", "datasketches"}),
     "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
     "user_state/store": ({"core", "codec", "errors"}, {"redis"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
@@ -31,6 +31,7 @@ ONLY_UNDER = {
     "google": ("transforms", "beam_pipelines"),
     "yaml": "user_state/spec",
     "typer": ("user_state/cli", "beam_pipelines"),
+    "datasketches": "user_state/core",
 }
 STANDARD = sys.stdlib_module_names
 
@@ -134,6 +135,7 @@ def test_the_core_has_no_clock_chance_environment_logging_or_files():
 def test_importing_the_package_is_cheap():
     heavy = [
         "numpy",
+        "datasketches",
         "redis",
         "fastavro",
         "apache_beam",

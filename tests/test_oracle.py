@@ -302,6 +302,38 @@ def test_where_needs_every_field_to_have_one_of_its_values_and_null_never_matche
     assert one_feature(T0, events, aggregate="count", where=where, windows="1h") == {"f_count_1h": count}
 
 
+# Sessions
+
+SESSIONS = [
+    "session_count",
+    "session_length_mean",
+    "session_events_mean",
+    "current_session_length",
+    "current_session_events",
+]
+
+
+@pytest.mark.parametrize(
+    ("times_us", "at_us", "expected"),
+    [
+        ([], T0, [0, math.nan, math.nan, 0, 0]),
+        ([T0], T0 + 30 * M, [1, 0, 1, 0, 1]),
+        ([T0], T0 + 30 * M + 1, [1, 0, 1, 0, 0]),
+        ([T0, T0 + 30 * M], T0 + 31 * M, [1, 1800, 2, 1800, 2]),
+        ([T0, T0 + 30 * M + 1], T0 + 31 * M, [2, 0, 1, 0, 1]),
+        # begun before the window's old edge at T0, and counted whole; the other ended before it
+        ([T0 - 2 * H, T0 - 20 * M, T0 + M], T0 + H, [1, 1260, 2, 0, 0]),
+    ],
+)
+def test_sessions_part_where_a_pause_is_longer_than_the_gap(
+    times_us: list[int], at_us: int, expected: list[float]
+) -> None:
+    events = [event(str(n), time_us) for n, time_us in enumerate(times_us)]
+    found = one_feature(at_us, events, aggregate=SESSIONS, gap="30m", windows="1h")
+    assert list(found) == [f"f_{name}_1h" for name in SESSIONS]
+    assert list(found.values()) == pytest.approx(expected, nan_ok=True)
+
+
 # Lists
 
 

@@ -116,6 +116,19 @@ def same_record(plan: Plan, a: Records, b: Records, values: bool = True) -> None
                 assert texts_of(a, of_field_a) == texts_of(b, of_field_b)
             else:
                 np.testing.assert_array_equal(of_field_a, of_field_b)
+    for column in ("user", "track", "start_us", "end_us", "events", "totals"):
+        np.testing.assert_array_equal(getattr(a.sessions, column), getattr(b.sessions, column), column)
+    np.testing.assert_array_equal(a.hlls.key, b.hlls.key)
+    np.testing.assert_array_equal(a.hlls.coupon, b.hlls.coupon)
+    np.testing.assert_array_equal(a.hlls.dense_key, b.hlls.dense_key)
+    for of_a, of_b in zip(a.hlls.registers, b.hlls.registers, strict=True):
+        np.testing.assert_array_equal(of_a, of_b)
+    np.testing.assert_array_equal(a.klls.key, b.klls.key)
+    np.testing.assert_array_equal(a.klls.value, b.klls.value)
+    np.testing.assert_array_equal(a.klls.dense_key, b.klls.dense_key)
+    for of_a, of_b in zip(a.klls.sketches, b.klls.sketches, strict=True):
+        # What else they hold is drawn by lot.
+        assert (of_a.seen, of_a.least, of_a.greatest) == (of_b.seen, of_b.least, of_b.greatest)
     for of_a, of_b in zip(a.vectors, b.vectors, strict=True):
         np.testing.assert_array_equal(of_a.time_us, of_b.time_us)
         np.testing.assert_allclose(of_a.weight, of_b.weight, rtol=1e-9)

@@ -1,7 +1,8 @@
 """What a client reads, held against the brute force of `user_state.oracle`, user by user and feature by feature.
 
 Counts, ids and order must be equal; sums, means and other floating-point numbers to 1e-6 relative, embeddings to 1e-6
-of the vector's largest component (their last bits depend on the order of arrival).
+of the vector's largest component (their last bits depend on the order of arrival). Sketches must lie within a few of
+the errors they state: user_state/oracle/sketches.py says how many.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def _differences(state: UserState, expected: oracle.Expected) -> Iterable[Differ
             yield Difference(state.user, name, name in names, name in held_names, math.inf)
     for name, value in expected.scalars.items():
         actual = state.features.get(name, math.nan)
-        size = _scalar_difference(float(np.float32(value)), actual)
+        low, high = expected.bounds.get(name, (value, value))
+        size = _scalar_difference(float(np.float32(_nearest(actual, low, high))), actual)
         if size > RELATIVE:
             yield Difference(state.user, name, value, actual, size)
     for name, numbers in expected.arrays.items():
@@ -94,7 +96,9 @@ def _differences(state: UserState, expected: oracle.Expected) -> Iterable[Differ
         if held is None or held.shape != numbers.shape:
             yield Difference(state.user, name, numbers, held, math.inf)
             continue
-        size = max(map(_scalar_difference, numbers.astype(np.float32).tolist(), held.tolist()), default=0.0)
+        lows, highs = expected.bounds.get(name, (numbers, numbers))
+        allowed = np.array(list(map(_nearest, held.tolist(), lows.tolist(), highs.tolist())), np.float32)
+        size = max(map(_scalar_difference, allowed.tolist(), held.tolist()), default=0.0)
         if size > RELATIVE:
             yield Difference(state.user, name, numbers, held, size)
     for name, entries in expected.sequences.items():
@@ -109,6 +113,11 @@ def _differences(state: UserState, expected: oracle.Expected) -> Iterable[Differ
         size = float(np.abs(held_vector - vector).max()) / scale
         if not size <= RELATIVE:
             yield Difference(state.user, name, vector, held_vector, size)
+
+
+def _nearest(actual: float, low: float, high: float) -> float:
+    """Return what of all values from `low` to `high` is nearest to the actual one: itself, if it is one of them."""
+    return low if math.isnan(actual) or math.isnan(low) else min(max(actual, low), high)
 
 
 def _scalar_difference(expected: float, actual: float) -> float:

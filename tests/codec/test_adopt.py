@@ -1,5 +1,6 @@
 """A changed spec takes over what still has the same definition, starts what is new empty, drops what is gone."""
 
+import numpy as np
 import pytest
 
 from tests.trying import T0, VERSION, D, H, M, S, batch, event, plan_of, record_of, value_of
@@ -14,10 +15,11 @@ from user_state.store.layouts import RecordReader
 VIEWS = {"aggregate": "count", "where": {"action": "view"}, "windows": ["1h"]}
 WATCHED = {"aggregate": "sum", "of": "value", "where": {"action": "view"}, "windows": ["1h"]}
 DECAYED = {"aggregate": ["decayed_count"], "half_life": "1h"}
+VISITS = {"aggregate": "session_count", "gap": "10s", "windows": ["1h", "lifetime"]}
 RECENT = {"fields": ["item_id"], "last": 3}
 TASTE = {"kind": "decayed_mean", "of": "item_id", "dimensions": 8, "half_life": "1h"}
 ALL = {
-    "features": {"views": VIEWS, "watched": WATCHED, "decayed": DECAYED},
+    "features": {"views": VIEWS, "watched": WATCHED, "decayed": DECAYED, "visits": VISITS},
     "sequences": {"recent": RECENT},
     "embeddings": {"taste": TASTE},
 }
@@ -57,7 +59,7 @@ def read(plan, records, at_us=T0 + M):
 
 @pytest.mark.parametrize(
     ("section", "name"),
-    [("features", "views"), ("features", "watched"), ("features", "decayed")],
+    [("features", "views"), ("features", "watched"), ("features", "decayed"), ("features", "visits")],
 )
 def test_a_feature_that_is_gone_is_dropped_and_the_rest_stays(section, name):
     old, new = plan_of(**ALL), plan_of(**without(section, name))
@@ -74,6 +76,7 @@ def test_a_feature_that_is_gone_is_dropped_and_the_rest_stays(section, name):
         ("features", "views", {"views_count_1h": 0.0}),
         ("features", "watched", {"watched_sum_1h": 0.0}),
         ("features", "decayed", {"decayed_decayed_count_1h": 0.0}),
+        ("features", "visits", {"visits_session_count_1h": 0.0, "visits_session_count_lifetime": 0.0}),
     ],
 )
 def test_a_feature_that_is_new_starts_empty_and_the_rest_stays(section, name, empty):
@@ -84,6 +87,43 @@ def test_a_feature_that_is_new_starts_empty_and_the_rest_stays(section, name, em
     assert (len(started), dropped) == (1, [])
     later = apply(new, records, batch(new, [event(T0 + 10 * S, value=1.0)]))
     assert read(new, later)[next(iter(empty))] > 0
+
+
+def test_sessions_and_their_totals_move_with_their_track_and_a_gap_that_changes_starts_anew():
+    likes = {**VISITS, "where": {"action": "like"}}
+    old = plan_of(features={"visits": VISITS, "likes": likes, "gone": {**VISITS, "gap": "5s"}})
+    new = plan_of(features={"new": {**VISITS, "gap": "20s"}, "likes": likes, "visits": VISITS})
+    history = [event(T0 + n * D, action=action) for n in range(4) for action in ("view", "like")]
+    records = read_by(new, old, [*history, event(T0 + 3 * D + M)])
+    at_us = T0 + 3 * D + M
+    names = ("visits", "likes", "new")
+    assert [value_of(new, records, f"{name}_session_count_lifetime", at_us) for name in names] == [5, 4, 0]
+    later = apply(new, records, batch(new, [event(T0 + 3 * D + M + S, action="like")]))
+    assert value_of(new, later, "likes_session_count_lifetime", at_us) == 5
+    assert value_of(new, later, "visits_session_count_1h", at_us) == 2
+
+
+@pytest.mark.parametrize("values", [5, 2000])
+def test_sketches_move_with_their_track_and_one_of_another_size_starts_anew(values):
+    of = {"aggregate": ["approx_distinct", "approx_quantiles"], "of": "value", "quantiles": [0, 1], "windows": "1h"}
+    likes = {**of, "where": {"action": "like"}}
+    old = plan_of(features={"gone": {**of, "of": "amount"}, "seen": of, "likes": likes})
+    new = plan_of(features={"likes": likes, "new": {**of, "error": 0.1}, "seen": of})
+    history = [event(T0 + n, value=float(n), amount=n, action="like" if n % 5 == 4 else "view") for n in range(values)]
+    records = read_by(new, old, history)
+    held = record_of(old, history)
+    for name in ("seen", "likes"):
+        assert value_of(new, records, f"{name}_approx_distinct_1h", T0) == value_of(
+            old, held, f"{name}_approx_distinct_1h", T0
+        )
+        output = f"{name}_approx_quantiles_1h"
+        np.testing.assert_array_equal(features(new, records, T0).arrays[output], features(old, held, T0).arrays[output])
+    assert value_of(new, records, "seen_approx_distinct_1h", T0) == pytest.approx(values, rel=0.15)
+    assert value_of(new, records, "new_approx_distinct_1h", T0) == 0
+    assert np.isnan(features(new, records, T0).arrays["new_approx_quantiles_1h"]).all()
+    later = apply(new, records, batch(new, [event(T0 + S, value=-1.0, action="like")]))
+    assert features(new, later, T0 + S).arrays["likes_approx_quantiles_1h"].tolist() == [[-1.0, float(values - 1)]]
+    assert [len(found) for found in changes(new, old.layout)] == [2, 2]
 
 
 def test_sequences_and_embeddings_come_and_go_with_the_rest():

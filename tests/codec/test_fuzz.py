@@ -68,6 +68,21 @@ def some_plan(small: bool):
             "distinct": {"aggregate": ["distinct"], "of": "item_id", "cap": 3, "windows": ["1d", "lifetime"]},
             "days": {"aggregate": ["streak_days", "active_days"], "windows": ["lifetime"]},
             "hours": {"aggregate": ["hour_of_day", "day_of_week"], "half_life": ["1h", "7d"]},
+            "seen": {"aggregate": "approx_distinct", "of": "item_id", "error": 0.1, "windows": ["1d", "lifetime"]},
+            "spread": {
+                "aggregate": ["approx_distinct", "approx_quantiles"],
+                "of": "amount",
+                "error": 0.1,
+                "quantiles": [0, 0.5, 1],
+                "windows": ["1h"],
+            },
+            "visits": {"aggregate": ["session_count", "current_session_length"], "gap": "1h", "windows": ["1d"]},
+            "likes": {
+                "aggregate": ["session_events_mean", "session_length_mean"],
+                "gap": "8h",
+                "where": {"action": "like"},
+                "windows": ["lifetime"],
+            },
         },
         sequences={
             "s": {"fields": ["item_id", "value"], "last": 4},
@@ -82,6 +97,7 @@ def some_records(plan):
         event(T0 + n * 7 * H, item_id=f"\u00e9{n % 4}", value=n / 3, amount=n, action="like" if n % 2 else "view")
         for n in range(9)
     ] + [event(T0 + 60 * H) for _ in range(300)]
+    made += [event(T0 + 60 * H, item_id=f"{n}", amount=n * n) for n in range(60)]
     return [record_of(plan, made[:1]), record_of(plan, made), record_of(plan, [made[0], event(T0 + 20_000 * D)])]
 
 

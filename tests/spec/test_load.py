@@ -245,6 +245,87 @@ CASES = {
         9,
         ["'a_distinct_1h' is also one of features.a on line 7"],
     ),
+    "sessions without a gap": (
+        feature("aggregate: session_count, windows: 1h"),
+        7,
+        ["features.views: aggregate session_count needs `gap:`, a duration"],
+    ),
+    "a gap without sessions": (
+        feature("aggregate: count, windows: 1h, gap: 30m"),
+        7,
+        ["count takes no `gap:`; it goes with session_count, session_length_mean"],
+    ),
+    "a gap that is no duration": (
+        feature("aggregate: session_count, windows: 1h, gap: 30"),
+        7,
+        ["features.views.gap: expected a duration such as 30s", "got 30"],
+    ),
+    "a gap beyond retention": (
+        feature("aggregate: session_count, windows: 1h, gap: 91d"),
+        7,
+        ["views.gap", "`retention`, 90d, got 91d"],
+    ),
+    "sessions of a field": (
+        feature("aggregate: session_count, windows: 1h, gap: 30m, of: value"),
+        7,
+        ["session_count takes no `of:`"],
+    ),
+    "a misspelt session aggregation": (
+        feature("aggregate: sesion_count, windows: 1h, gap: 30m"),
+        7,
+        ["'sesion_count'", "did you mean `session_count`?"],
+    ),
+    "distinct values of nothing": (feature("aggregate: approx_distinct, windows: 1h"), 7, ["needs `of:`, the event"]),
+    "a misspelt sketch": (
+        feature("aggregate: aprox_distinct, of: item_id, windows: 1h"),
+        7,
+        ["'aprox_distinct'", "did you mean `approx_distinct`?"],
+    ),
+    "an error that no sketch has": (
+        feature("aggregate: approx_distinct, of: item_id, windows: 1h, error: 0.001"),
+        7,
+        ["views.error: expected a share from 0.01 to 0.1, such as 0.02, got 0.001"],
+    ),
+    "an error in per cent": (
+        feature("aggregate: approx_distinct, of: item_id, windows: 1h, error: 2%"),
+        7,
+        ["views.error", "'2%'"],
+    ),
+    "an error without a sketch": (
+        feature("aggregate: count, windows: 1h, error: 0.02"),
+        7,
+        ["count takes no `error:`; it goes with approx_distinct, approx_quantiles"],
+    ),
+    "quantiles without shares": (
+        feature("aggregate: approx_quantiles, of: value, windows: 1h"),
+        7,
+        ["approx_quantiles needs `quantiles:`, a number from 0 to 1"],
+    ),
+    "quantiles of text": (
+        feature("aggregate: approx_quantiles, of: creator, windows: 1h, quantiles: [0.5]"),
+        7,
+        ["views.of", "numeric field for approx_quantiles", "string"],
+    ),
+    "a percentile": (
+        feature("aggregate: approx_quantiles, of: value, windows: 1h, quantiles: [0.5, 95]"),
+        7,
+        ["views.quantiles[1]: expected a number from 0 to 1", "got 95"],
+    ),
+    "a quantile twice": (
+        feature("aggregate: approx_quantiles, of: value, windows: 1h, quantiles: [0.5, 0.5]"),
+        7,
+        ["at most once", "0.5 twice"],
+    ),
+    "no quantiles": (
+        feature("aggregate: approx_quantiles, of: value, windows: 1h, quantiles: []"),
+        7,
+        ["views.quantiles", "got []"],
+    ),
+    "quantiles of a count": (
+        feature("aggregate: count, windows: 1h, quantiles: 0.5"),
+        7,
+        ["count takes no `quantiles:`; it goes with approx_quantiles"],
+    ),
     "skew beyond lateness": (HEAD.replace("5m", "2d") + VIEWS, 4, ["max_clock_skew", "`allowed_lateness`, 1d, got 2d"]),
     "lateness beyond retention": (HEAD.replace("1d", "91d") + VIEWS, 3, ["at most `retention`, 90d, got 91d"]),
     "a window beyond retention": (feature("aggregate: count, windows: [1h, 91d]"), 7, ["windows[1]", "`retention`"]),

@@ -12,7 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from user_state.core.compile import compile_plan
-from user_state.core.plan import DecayedOutput, LastSeenOutput, Plan, ProfileOutput, RatioOutput
+from user_state.core.plan import (
+    ApproxDistinctOutput,
+    ApproxQuantilesOutput,
+    DecayedOutput,
+    LastSeenOutput,
+    Plan,
+    ProfileOutput,
+    RatioOutput,
+)
 from user_state.costs import ACTIVITIES, Activity, added_bytes, cost
 from user_state.durations import SECOND_US, format_duration
 from user_state.spec import LoadedSpec, load_spec
@@ -37,8 +45,9 @@ def check(
     Lists the event schemas that are accepted, with their fingerprints, and how other versions' fields differ.
 
     A window may reach back further than it says by at most its tile width: that is the error bound of what is exact
-    otherwise. The bytes beside a feature are what it adds to a typical user's record; what several share is counted
-    for none of them.
+    otherwise. Sketches add their own: of a count its relative standard error, of quantiles how far their rank may be
+    off, in 99 of 100 cases. The bytes beside a feature are what it adds to a typical user's record; what several share
+    is counted for none of them.
 
     Example: `user-state check user_state.yaml --sessions-a-day 3`
     """
@@ -127,12 +136,21 @@ def _rows(plan: Plan) -> Iterator[tuple[str, ...]]:
         # The cap on days is ten years': no shorter window comes near it.
         if isinstance(scalar, LastSeenOutput) and (scalar.aggregate == "distinct" or window.reach_s is None):
             bound += f"; up to {scalar.cap:,}"
+        if isinstance(scalar, ApproxDistinctOutput):
+            bound += f"; {100 * scalar.error:.2g} % standard error"
         yield scalar.name, "float32", window.text, tile, bound, default
     for array in plan.arrays:
         if isinstance(array, ProfileOutput):
             profile = plan.profiles[array.profile]
             reach = f"half-life {format_duration(profile.half_lives_us[array.half_life])}"
             yield array.name, f"float32 x {profile.bins}", reach, "-", "0", "zeros"
+            continue
+        if isinstance(array, ApproxQuantilesOutput):
+            tile, bound = _tile(array.window.reach_s, array.window.width_s)
+            bound += f"; {100 * array.error:.2g} % of rank"
+            default = "none (NaN)" if math.isnan(array.empty) else f"{array.empty:g}"
+            shares = ", ".join(f"{share:g}" for share in array.quantiles)
+            yield array.name, f"float32 at {shares}", array.window.text, tile, bound, default
             continue
         window = array.parts[0].window
         kind, empty = f"float32 x {len(array.parts)}", f"{array.parts[0].empty:g}"

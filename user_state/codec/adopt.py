@@ -6,13 +6,16 @@ longer fills as time passes, since what was rolled up or dropped before cannot c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from user_state.core.decays import DecayedNumbers
-from user_state.core.events import NULL_INT
+from user_state.core.events import I64, NULL_INT
+from user_state.core.hll_tiles import HllTiles
+from user_state.core.kll_tiles import KllTiles
 from user_state.core.last_seen import LastSeenRows
 from user_state.core.last_seen import pack_keys as pack_last_seen_keys
 from user_state.core.layout import TIME_KIND, Layout
@@ -21,8 +24,9 @@ from user_state.core.plan import Log, Plan
 from user_state.core.pool import NULL_CODE
 from user_state.core.profiles import DecayedBins
 from user_state.core.records import Records
+from user_state.core.sessions import Sessions
 from user_state.core.tile_values import width_of
-from user_state.core.tiles import Tiles, pack_keys
+from user_state.core.tiles import MAX_TRACKS, Tiles, pack_keys
 from user_state.core.vectors import DecayedSums
 
 
@@ -53,6 +57,9 @@ def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
         profiles=tuple(
             profiles.get(p.key, DecayedBins.empty(users, len(p.half_lives_us), p.bins)) for p in plan.profiles
         ),
+        sessions=_adopt_sessions(plan, records.sessions, layout, users),
+        hlls=_adopt_hlls(plan, records.hlls, layout),
+        klls=_adopt_klls(plan, records.klls, layout),
         pool=records.pool,
     )
 
@@ -101,3 +108,48 @@ def _adopt_log(plan: Plan, log: Log, rows: LogRows, fields: tuple[tuple[str, str
             blank = {"string": NULL_CODE, "float": np.nan}.get(field.kind, NULL_INT)
             columns.append(np.full(len(rows.user), blank, dtype_of(field.kind)))
     return LogRows(rows.user, rows.time_us, rows.tie, tuple(columns))
+
+
+def _adopt_sessions(plan: Plan, sessions: Sessions, layout: Layout, users: int) -> Sessions:
+    index_of = {track.key: index for index, track in enumerate(plan.sessions)}
+    adopted = Sessions.empty(users, len(plan.sessions))
+    if not layout.sessions:
+        return adopted
+    moved = np.array([index_of.get(track.key, -1) for track in layout.sessions], np.int64)
+    adopted.totals[:, moved[moved >= 0]] = sessions.totals[:, moved >= 0]
+    track = moved[sessions.track]
+    kept = sessions.take(track >= 0)
+    track = track[track >= 0]
+    moved_rows = Sessions(kept.user, track, kept.start_us, kept.end_us, kept.events, adopted.totals)
+    return moved_rows.take(np.lexsort((kept.start_us, track, kept.user)))
+
+
+def _adopt_hlls(plan: Plan, tiles: HllTiles, layout: Layout) -> HllTiles:
+    moved = _moved([track.key for track in plan.hlls], [track.key for track in layout.hlls])
+    key, order = _moved_keys(tiles.key, moved)
+    dense_key, dense_order = _moved_keys(tiles.dense_key, moved)
+    return HllTiles(key, tiles.coupon[order], dense_key, tuple(tiles.registers[row] for row in dense_order))
+
+
+def _adopt_klls(plan: Plan, tiles: KllTiles, layout: Layout) -> KllTiles:
+    moved = _moved([track.key for track in plan.klls], [track.key for track in layout.klls])
+    key, order = _moved_keys(tiles.key, moved)
+    dense_key, dense_order = _moved_keys(tiles.dense_key, moved)
+    return KllTiles(key, tiles.value[order], dense_key, tuple(tiles.sketches[row] for row in dense_order))
+
+
+def _moved(new: Sequence[str], old: Sequence[str]) -> I64:
+    """Return for each of the old tracks its index among the new ones, -1 if it is gone."""
+    index_of = {key: index for index, key in enumerate(new)}
+    return np.array([index_of.get(key, -1) for key in old], np.int64)
+
+
+def _moved_keys(key: I64, moved: I64) -> tuple[I64, I64]:
+    """Return (keys with their tracks moved, ascending; the rows that they were), without tracks that are gone."""
+    if len(moved) == 0:
+        return key, np.arange(len(key))
+    track = moved[key & (MAX_TRACKS - 1)]
+    key = (key & ~np.int64(MAX_TRACKS - 1)) | track
+    kept = np.flatnonzero(track >= 0)
+    order = kept[np.argsort(key[kept], kind="stable")]
+    return key[order], order

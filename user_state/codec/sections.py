@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from user_state.codec.decays import pack_decays, unpack_decays
+from user_state.codec.hlls import empty_hlls, pack_hlls, unpack_hlls
+from user_state.codec.klls import empty_klls, pack_klls, unpack_klls
 from user_state.codec.last_seen import empty_last_seen, pack_last_seen, unpack_last_seen
 from user_state.codec.logs import empty_logs, log_strings, pack_logs, unpack_logs
 from user_state.codec.profiles import pack_profiles, unpack_profiles
+from user_state.codec.sessions import empty_sessions, pack_sessions, unpack_sessions
 from user_state.codec.strings import Dictionaries
 from user_state.codec.tiles import empty_tiles, pack_tiles, unpack_tiles
 from user_state.codec.vectors import pack_vectors, unpack_vectors
@@ -54,4 +57,7 @@ SECTIONS = (
     Section("vectors", lambda layout: bytes(len(layout.vectors)), unpack_vectors, pack_vectors),
     Section("last_seen", empty_last_seen, unpack_last_seen, pack_last_seen),
     Section("profiles", lambda layout: bytes(len(layout.profiles)), unpack_profiles, pack_profiles),
+    Section("sessions", empty_sessions, unpack_sessions, pack_sessions),
+    Section("hlls", empty_hlls, unpack_hlls, pack_hlls),
+    Section("klls", empty_klls, unpack_klls, pack_klls),
 )

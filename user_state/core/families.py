@@ -18,10 +18,13 @@ from typing import Any
 
 from user_state.core.decays import DecayedNumbers, join_decays, lift_decays
 from user_state.core.events import I64, Bool, Events
+from user_state.core.hll_tiles import HllTiles, join_hlls, lift_hlls
+from user_state.core.kll_tiles import KllTiles, join_klls, lift_klls
 from user_state.core.last_seen import LastSeenRows, join_last_seen, lift_last_seen
 from user_state.core.logs import LogRows, join_logs, kinds_of, lift_logs, recode_logs
 from user_state.core.plan import Plan
 from user_state.core.profiles import DecayedBins, join_profiles, lift_profiles
+from user_state.core.sessions import Sessions, join_sessions, lift_sessions
 from user_state.core.tile_values import width_of
 from user_state.core.tiles import Tiles, join_tiles, lift_tiles
 from user_state.core.vectors import DecayedSums, join_vectors, lift_vectors
@@ -79,4 +82,7 @@ FAMILIES = (
         lift_profiles,
         join_profiles,
     ),
+    Family("sessions", lambda plan, users: Sessions.empty(users, len(plan.sessions)), lift_sessions, join_sessions),
+    Family("hlls", lambda _plan, _users: HllTiles.empty(), lift_hlls, join_hlls),
+    Family("klls", lambda _plan, _users: KllTiles.empty(), lift_klls, join_klls),
 )

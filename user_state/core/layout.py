@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from user_state.core.coupons import LG_KS
+from user_state.core.kll import KS
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.errors import CodecError
 
@@ -81,6 +83,29 @@ class ProfileLayout:
 
 
 @dataclass(frozen=True)
+class SessionLayout:
+    """Sessions of one filter and gap."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class HllLayout:
+    """Sketches of distinct values in tiles, of 2^lg_k registers."""
+
+    key: str
+    lg_k: int
+
+
+@dataclass(frozen=True)
+class KllLayout:
+    """KLL sketches in tiles."""
+
+    key: str
+    k: int
+
+
+@dataclass(frozen=True)
 class Layout:
     """The pieces of each family, in the order in which a record holds them."""
 
@@ -90,6 +115,9 @@ class Layout:
     vectors: tuple[VectorsLayout, ...] = ()
     last_seen: tuple[LastSeenLayout, ...] = ()
     profiles: tuple[ProfileLayout, ...] = ()
+    sessions: tuple[SessionLayout, ...] = ()
+    hlls: tuple[HllLayout, ...] = ()
+    klls: tuple[KllLayout, ...] = ()
 
     @cached_property
     def track_kinds(self) -> tuple[str, ...]:
@@ -148,5 +176,8 @@ _READERS: dict[str, Callable[..., Any]] = {
     "vectors": lambda key, half_lives, dimensions: VectorsLayout(str(key), int(half_lives), int(dimensions)),
     "last_seen": _read_last_seen,
     "profiles": lambda key, half_lives, bins: ProfileLayout(str(key), int(half_lives), int(bins)),
+    "sessions": lambda key: SessionLayout(str(key)),
+    "hlls": lambda key, lg_k: HllLayout(str(key), LG_KS[LG_KS.index(lg_k)]),
+    "klls": lambda key, k: KllLayout(str(key), KS[KS.index(k)]),
 }
 """How each family's pieces are read back from JSON; raises KeyError, TypeError or ValueError."""

@@ -7,6 +7,8 @@
     Vectors  decayed sums of item vectors, one a half-life
     LastSeen the last second of each distinct value of a field, or of each active day
     Profile  decayed counts by local hour or day of the week, one set a half-life
+    HllTrack, KllTrack  sketches of a field in tiles: of its distinct values, of its quantiles
+    SessionTrack  sessions of the events that pass a filter, by inactivity gap
 
 Outputs that can share a piece of state do: three aggregations of one filter and field over five windows are one
 track. A piece is identified by its `key`, the text of its definition, so that a changed spec recognises what it still
@@ -131,6 +133,44 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class SessionTrack:
+    """Sessions of the events that pass `filter`: no more than `gap_us` lies between one event and the next."""
+
+    key: str
+    filter: int
+    gap_us: int
+    horizon: Window | None
+    """The longest finite window read from this track."""
+    lifetime: bool
+
+
+@dataclass(frozen=True)
+class HllTrack:
+    """The distinct values of field `of` of the events that pass `filter`, in tiles, counted by 2^lg_k registers."""
+
+    key: str
+    filter: int
+    of: int
+    lg_k: int
+    horizon: Window | None
+    """The longest finite window read from this track."""
+    lifetime: bool
+
+
+@dataclass(frozen=True)
+class KllTrack:
+    """The values of field `of` of the events that pass `filter`, in tiles, as KLL sketches of `k`."""
+
+    key: str
+    filter: int
+    of: int
+    k: int
+    horizon: Window | None
+    """The longest finite window read from this track."""
+    lifetime: bool
+
+
+@dataclass(frozen=True)
 class ScalarOutput:
     """A number read from a window's tiles."""
 
@@ -197,6 +237,42 @@ class ProfileOutput:
     aggregate: str
     profile: int
     half_life: int
+
+
+@dataclass(frozen=True)
+class SessionOutput:
+    """A number read from the sessions whose last event lies in a window; `track` is an index into `sessions`."""
+
+    name: str
+    aggregate: str
+    track: int
+    window: Window
+    empty: float
+
+
+@dataclass(frozen=True)
+class ApproxDistinctOutput:
+    """A number of distinct values; `track` is an index into `hlls`, `error` the relative standard error."""
+
+    name: str
+    aggregate: str
+    track: int
+    window: Window
+    error: float
+    empty: float
+
+
+@dataclass(frozen=True)
+class ApproxQuantilesOutput:
+    """Quantiles as an array; `track` is an index into `klls`, `error` the rank error, as a share of all values."""
+
+    name: str
+    aggregate: str
+    track: int
+    window: Window
+    quantiles: tuple[float, ...]
+    error: float
+    empty: float
 
 
 @dataclass(frozen=True)
@@ -269,8 +345,20 @@ class Plan:
     vectors: tuple[Vectors, ...]
     last_seen: tuple[LastSeen, ...]
     profiles: tuple[Profile, ...]
-    scalars: tuple[ScalarOutput | DecayedOutput | RatioOutput | LoggedOutput | LastSeenOutput, ...]
-    arrays: tuple[StackedOutput | ProfileOutput, ...]
+    sessions: tuple[SessionTrack, ...]
+    hlls: tuple[HllTrack, ...]
+    klls: tuple[KllTrack, ...]
+    scalars: tuple[
+        ScalarOutput
+        | DecayedOutput
+        | RatioOutput
+        | LoggedOutput
+        | LastSeenOutput
+        | SessionOutput
+        | ApproxDistinctOutput,
+        ...,
+    ]
+    arrays: tuple[StackedOutput | ProfileOutput | ApproxQuantilesOutput, ...]
     lists: tuple[ListOutput, ...]
     sequences: tuple[SequenceOutput, ...]
     embeddings: tuple[EmbeddingOutput, ...]
@@ -298,4 +386,5 @@ class Plan:
         tiled += [part for array in self.arrays if isinstance(array, StackedOutput) for part in array.parts]
         ratios = [output for output in self.scalars if isinstance(output, RatioOutput)]
         tiled += [part for ratio in ratios for part in (ratio.numerator, ratio.denominator)]
+        tiled += [part for array in self.arrays if isinstance(array, StackedOutput) for part in array.parts]
         return tuple(dict.fromkeys(output.window for output in tiled))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,14 @@ import numpy.typing as npt
 from user_state.core.decays import read_decay
 from user_state.core.events import F64
 from user_state.core.finishing import finish
+from user_state.core.hll_tiles import count_distinct
+from user_state.core.kll_tiles import Numbers, numbers_of, read_quantiles
 from user_state.core.last_seen import count_windows, settle, streaks
 from user_state.core.logs import LogRows, newer_rows, older_rows
 from user_state.core.padding import Padded, pad
 from user_state.core.plan import (
+    ApproxDistinctOutput,
+    ApproxQuantilesOutput,
     DecayedOutput,
     LastSeenOutput,
     ListOutput,
@@ -28,11 +33,13 @@ from user_state.core.plan import (
     RatioOutput,
     ScalarOutput,
     SequenceOutput,
+    SessionOutput,
     StackedOutput,
     Window,
 )
 from user_state.core.profiles import read_profile
 from user_state.core.records import Records
+from user_state.core.sessions import read_sessions
 from user_state.core.tiles import WindowSums, sum_windows
 from user_state.core.time_axis import window_start_s
 from user_state.core.vectors import F32, mean_vectors
@@ -135,6 +142,27 @@ class Reading:
         """Return (n, bins) the shares of the hours of the day, or of the days of the week."""
         return read_profile(self.records.profiles[output.profile], output.half_life)
 
+    def sessions(self, outputs: Sequence[SessionOutput], values: F64) -> None:
+        """Fill (n, outputs) with numbers read from sessions."""
+        since_us = [window_start(output.window, self.at_us) * 1_000_000 for output in outputs]
+        read_sessions(self.plan, self.records.sessions, outputs, since_us, self.at_us, values)
+
+    def approx_distinct(self, outputs: Sequence[ApproxDistinctOutput], values: F64) -> None:
+        """Fill (n, outputs) with approximate counts of distinct values."""
+        asked = [(output.track, window_start(output.window, self.at_us)) for output in outputs]
+        counts = count_distinct(self.plan, self.records.hlls, len(self.records), asked)
+        values[:] = np.where(counts > 0, counts, [output.empty for output in outputs])
+
+    def approx_quantiles(self, output: ApproxQuantilesOutput) -> F64:
+        """Return (n, quantiles) approximate quantiles."""
+        since_s = window_start(output.window, self.at_us)
+        return read_quantiles(self.numbers[output.track], output, since_s, len(self.records))
+
+    @cached_property
+    def numbers(self) -> list[Numbers]:
+        """What quantiles are read from, by index of their track."""
+        return [numbers_of(self.records.klls, track) for track in range(len(self.plan.klls))]
+
     def stacked(self, output: StackedOutput) -> F64:
         """Return (n, parts) numbers read from tiles, side by side."""
         values = np.empty((len(self.records), len(output.parts)))
@@ -178,11 +206,14 @@ SCALAR_READERS: dict[type, Callable[[Reading, Sequence[Any], F64], None]] = {
     RatioOutput: Reading.ratios,
     LoggedOutput: Reading.logged,
     LastSeenOutput: Reading.last_seen,
+    SessionOutput: Reading.sessions,
+    ApproxDistinctOutput: Reading.approx_distinct,
 }
 """By type of output: fills (n, outputs) with all outputs of the type."""
 ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {
     StackedOutput: Reading.stacked,
     ProfileOutput: Reading.profile,
+    ApproxQuantilesOutput: Reading.approx_quantiles,
 }
 LIST_READERS: dict[type, Callable[[Reading, Any], Padded]] = {
     ListOutput: Reading.values,

@@ -21,11 +21,14 @@ import numpy as np
 from user_state.core.decays import DecayedNumbers
 from user_state.core.events import I64, Events
 from user_state.core.families import FAMILIES
+from user_state.core.hll_tiles import HllTiles
+from user_state.core.kll_tiles import KllTiles
 from user_state.core.last_seen import LastSeenRows
 from user_state.core.logs import LogRows
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
 from user_state.core.profiles import DecayedBins
+from user_state.core.sessions import Sessions
 from user_state.core.tiles import MAX_USERS, Tiles
 from user_state.core.vectors import DecayedSums
 
@@ -40,8 +43,8 @@ class Records:
         horizon_us: (n,) events before this are refused although the lateness allows them; 0 unless the cap on
             remembered ids was reached.
         applied: (n,) how many events the user's record is made of.
-        tiles, logs, decays, vectors, last_seen, profiles: the families of state (user_state/core/families.py), as the
-            plan declares them.
+        tiles, logs, decays, vectors, last_seen, profiles, sessions, hlls, klls: the families of state
+            (user_state/core/families.py), as the plan declares them.
         pool: the strings that codes stand for.
     """
 
@@ -55,6 +58,9 @@ class Records:
     vectors: tuple[DecayedSums, ...]
     last_seen: LastSeenRows
     profiles: tuple[DecayedBins, ...]
+    sessions: Sessions
+    hlls: HllTiles
+    klls: KllTiles
     pool: StringPool
 
     def __len__(self) -> int:

@@ -9,12 +9,14 @@ and commutative, so neither order nor batching of events matters.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from user_state.core.events import F64, I64, Bool, Events
-from user_state.core.plan import Plan, Track
+from user_state.core.plan import Plan, Window
 from user_state.core.tile_values import join_values, lift_values, width_of
 
 TRACK_BITS = 12
@@ -22,6 +24,18 @@ START_BITS = 32
 USER_SHIFT = TRACK_BITS + START_BITS
 MAX_USERS = 1 << 19
 MAX_TRACKS = 1 << TRACK_BITS
+
+
+class TiledTrack(Protocol):
+    """What placing tiles must know of the track they belong to."""
+
+    @property
+    def horizon(self) -> Window | None:
+        """The longest finite window read from the track."""
+
+    @property
+    def lifetime(self) -> bool:
+        """Whether it is read over a lifetime."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +112,8 @@ def join_tiles(plan: Plan, a: Tiles, b: Tiles, clock_us: I64) -> Tiles:
     )
     if len(rows.key) == 0:
         return rows
-    user, track = rows.user, rows.track
-    cuts = plan.axis.cuts_s(clock_us)
-    start_s, kept = plan.axis.place(rows.start_s, [cut[user] for cut in cuts])
-    kept &= start_s >= _horizons_s(plan, clock_us)[track, user]
-    rows = Tiles(pack_keys(user, start_s, track), rows.count, rows.values)
+    key, kept = place_keys(plan, plan.tracks, rows.key, clock_us)
+    rows = Tiles(key, rows.count, rows.values)
     if not kept.all():
         rows = rows.take(kept)
     if len(rows.key) == 0:
@@ -119,13 +130,25 @@ def join_tiles(plan: Plan, a: Tiles, b: Tiles, clock_us: I64) -> Tiles:
     )
 
 
-def _horizons_s(plan: Plan, clock_us: I64) -> I64:
+def place_keys(plan: Plan, tracks: Sequence[TiledTrack], key: I64, clock_us: I64) -> tuple[I64, Bool]:
+    """Return (keys (m,) placed on the time axis of the users' clocks (n,), whether an output of the track reads them).
+
+    `tracks` are what the keys' tracks are indices into: `plan.tracks`, or another family's.
+    """
+    user, start_s, track = key >> USER_SHIFT, (key >> TRACK_BITS) & ((1 << START_BITS) - 1), key & (MAX_TRACKS - 1)
+    cuts = plan.axis.cuts_s(clock_us)
+    start_s, kept = plan.axis.place(start_s, [cut[user] for cut in cuts])
+    kept &= start_s >= _horizons_s(plan, tracks, clock_us)[track, user]
+    return pack_keys(user, start_s, track), kept
+
+
+def _horizons_s(plan: Plan, tracks: Sequence[TiledTrack], clock_us: I64) -> I64:
     """Return (tracks, n) the tile start before which a track's rows are read by none of its outputs."""
     clock_s = clock_us // 1_000_000 - plan.axis.skew_s
-    return np.stack([_horizon_s(track, clock_s) for track in plan.tracks])
+    return np.stack([_horizon_s(track, clock_s) for track in tracks])
 
 
-def _horizon_s(track: Track, clock_s: I64) -> I64:
+def _horizon_s(track: TiledTrack, clock_s: I64) -> I64:
     if track.lifetime or track.horizon is None or track.horizon.reach_s is None:
         return np.zeros_like(clock_s)
     # At least 1: the lifetime tile, at 0, is no business of a track that nobody reads over a lifetime.

@@ -18,33 +18,52 @@ from user_state.oracle.lists import LISTS
 from user_state.oracle.numbers import NUMBERS
 from user_state.oracle.question import Aggregate, Question
 from user_state.oracle.ratios import RATIOS
+from user_state.oracle.sessions import SESSIONS
+from user_state.oracle.sketches import SKETCHES
 from user_state.spec.aggregations import AGGREGATIONS
 from user_state.spec.model import Spec
 
-AGGREGATES: dict[str, Aggregate] = {**NUMBERS, **LISTS, **RATIOS, **DISTINCT, **CALENDAR}
+AGGREGATES: dict[str, Aggregate] = {
+    **NUMBERS,
+    **LISTS,
+    **RATIOS,
+    **DISTINCT,
+    **CALENDAR,
+    **SESSIONS,
+    **SKETCHES,
+}
 
 
 @dataclass(frozen=True)
 class Expected:
-    """One user's features at one moment, by output name; sequences are field -> values, newest first."""
+    """One user's features at one moment, by output name; sequences are field -> values, newest first.
+
+    `bounds` has the least and the greatest value that a sketch may give for those of `scalars` and `arrays` that are
+    sketched; what they hold themselves is exact.
+    """
 
     scalars: dict[str, float]
     arrays: dict[str, npt.NDArray[np.float64]]
     sequences: dict[str, list[Any] | dict[str, list[Any]]]
     embeddings: dict[str, npt.NDArray[np.float64]]
+    bounds: dict[str, tuple[Any, Any]]
 
 
 def features(spec: Spec, applied_events: Iterable[AppliedEvent], at_us: int) -> Expected:
     """Return the features at `at_us` (microseconds UTC) of the one user who did `applied_events`, in any order."""
     events = sorted(applied_events, key=lambda e: (e.time_us, e.id_hash))
-    expected = Expected({}, {}, {}, {})
+    expected = Expected({}, {}, {}, {}, {})
 
     for name, feature in spec.features.items():
         matching = [e for e in events if matches(e.event, feature.where)]
         for aggregate in feature.aggregate:
             for over in feature.half_life if AGGREGATIONS[aggregate].over == "half_life" else feature.windows:
-                answer = AGGREGATES[aggregate].answer(Question(spec, feature, matching, over, at_us))
+                question = Question(spec, feature, matching, over, at_us)
+                answer = AGGREGATES[aggregate].answer(question)
                 output = f"{name}_{aggregate}_{over}"
+                bounds = AGGREGATES[aggregate].bounds
+                if bounds is not None:
+                    expected.bounds[output] = bounds(question)
                 if isinstance(answer, float):
                     expected.scalars[output] = answer
                 elif isinstance(answer, np.ndarray):

@@ -53,4 +53,16 @@ AGGREGATIONS: dict[str, Aggregation] = {
     **dict.fromkeys(("hour_of_day", "day_of_week"), Aggregation(over="half_life")),
     **dict.fromkeys(("last", "first"), Aggregation(of=("float", "int", "bool"))),
     **dict.fromkeys(("last_k", "last_distinct_k", "first_k"), Aggregation(of=ANY_FIELD, needs=("k",), takes=("with",))),
+    **dict.fromkeys(
+        (
+            "session_count",
+            "session_length_mean",
+            "session_events_mean",
+            "current_session_length",
+            "current_session_events",
+        ),
+        Aggregation(needs=("gap",)),
+    ),
+    "approx_distinct": Aggregation(of=ANY_FIELD, takes=("error",)),
+    "approx_quantiles": Aggregation(of=NUMBER, needs=("quantiles",), takes=("error",)),
 }

@@ -204,6 +204,16 @@ class Feature(_Settings):
     cap: Annotated[int, Field(ge=1, le=65_535)] | None = Field(
         default=None, description="how many distinct values to count up to, a whole number from 1 to 65535"
     )
+    gap: DurationUs | None = Field(default=None, description=A_DURATION)
+    quantiles: Annotated[
+        list[Annotated[float, Field(ge=0, le=1)]],
+        BeforeValidator(_as_list),
+        AfterValidator(_distinct),
+        Field(min_length=1, max_length=100, description="a number from 0 to 1, or a list of up to 100 of them"),
+    ] = []
+    error: Annotated[float, Field(ge=0.01, le=0.1)] | None = Field(
+        default=None, description="a share from 0.01 to 0.1, such as 0.02"
+    )
     default: float | None = Field(default=None, description="a number")
 
     @model_validator(mode="after")

@@ -26,6 +26,8 @@ def window_problems(document: Document) -> Iterator[Problem]:
         yield from _ordered(document, path, "retention")
     for name, _ in document.entries("sequences"):
         yield from _ordered(document, ("sequences", name, "within"), "retention")
+    for name, _ in document.entries("features"):
+        yield from _ordered(document, ("features", name, "gap"), "retention")
     yield from _spelt_two_ways(document, windows)
     yield from _tiles(document, windows)
 

@@ -11,6 +11,8 @@ from user_state.core.compile.decays import decayed_number
 from user_state.core.compile.last_seen import distinct_values, local_days
 from user_state.core.compile.logs import edge_values, sequence
 from user_state.core.compile.profiles import profile
+from user_state.core.compile.sessions import SESSION_AGGREGATES, session_number
+from user_state.core.compile.sketches import approximate_count, approximate_quantiles
 from user_state.core.compile.tiles import histogram, ratio, tiled_number
 from user_state.core.compile.vectors import embedding
 from user_state.core.plan import Plan
@@ -28,6 +30,9 @@ COMPILERS = {
     "distinct": distinct_values,
     **dict.fromkeys(("active_days", "streak_days"), local_days),
     **dict.fromkeys(BINS, profile),
+    **dict.fromkeys(SESSION_AGGREGATES, session_number),
+    "approx_distinct": approximate_count,
+    "approx_quantiles": approximate_quantiles,
 }
 """What turns each aggregation of a feature into state and outputs."""
 

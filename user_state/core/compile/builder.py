@@ -9,20 +9,27 @@ from typing import Any
 from user_state.core.layout import (
     TIME_KIND,
     DecayLayout,
+    HllLayout,
+    KllLayout,
     LastSeenLayout,
     Layout,
     LogLayout,
     ProfileLayout,
+    SessionLayout,
     TrackLayout,
     VectorsLayout,
 )
 from user_state.core.local_time import LocalTime
 from user_state.core.plan import (
+    ApproxDistinctOutput,
+    ApproxQuantilesOutput,
     Decay,
     DecayedOutput,
     EmbeddingOutput,
     Field,
     Filter,
+    HllTrack,
+    KllTrack,
     LastSeen,
     LastSeenOutput,
     ListOutput,
@@ -34,6 +41,8 @@ from user_state.core.plan import (
     RatioOutput,
     ScalarOutput,
     SequenceOutput,
+    SessionOutput,
+    SessionTrack,
     StackedOutput,
     Track,
     Vectors,
@@ -65,8 +74,19 @@ class Builder:
         self.vectors: dict[str, Vectors] = {}
         self.last_seen: dict[str, LastSeen] = {}
         self.profiles: dict[str, Profile] = {}
-        self.scalars: list[ScalarOutput | DecayedOutput | RatioOutput | LoggedOutput | LastSeenOutput] = []
-        self.arrays: list[StackedOutput | ProfileOutput] = []
+        self.sessions: dict[str, SessionTrack] = {}
+        self.hlls: dict[str, HllTrack] = {}
+        self.klls: dict[str, KllTrack] = {}
+        self.scalars: list[
+            ScalarOutput
+            | DecayedOutput
+            | RatioOutput
+            | LoggedOutput
+            | LastSeenOutput
+            | SessionOutput
+            | ApproxDistinctOutput
+        ] = []
+        self.arrays: list[StackedOutput | ProfileOutput | ApproxQuantilesOutput] = []
         self.lists: list[ListOutput] = []
         self.sequences: list[SequenceOutput] = []
         self.embeddings: list[EmbeddingOutput] = []
@@ -134,6 +154,9 @@ class Builder:
             vectors=tuple(self.vectors.values()),
             last_seen=tuple(self.last_seen.values()),
             profiles=tuple(self.profiles.values()),
+            sessions=tuple(self.sessions.values()),
+            hlls=tuple(self.hlls.values()),
+            klls=tuple(self.klls.values()),
             scalars=tuple(self.scalars),
             arrays=tuple(self.arrays),
             lists=tuple(self.lists),
@@ -157,6 +180,9 @@ class Builder:
             vectors=tuple(VectorsLayout(v.key, len(v.half_lives_us), v.dimensions) for v in self.vectors.values()),
             last_seen=tuple(LastSeenLayout(track.key, track.kind) for track in self.last_seen.values()),
             profiles=tuple(ProfileLayout(p.key, len(p.half_lives_us), p.bins) for p in self.profiles.values()),
+            sessions=tuple(SessionLayout(track.key) for track in self.sessions.values()),
+            hlls=tuple(HllLayout(track.key, track.lg_k) for track in self.hlls.values()),
+            klls=tuple(KllLayout(track.key, track.k) for track in self.klls.values()),
         )
 
 

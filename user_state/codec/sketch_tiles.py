@@ -1,0 +1,173 @@
+"""Tiles that hold a few items or a sketch; hlls.py and klls.py say what those are.
+
+    u1 flags: 1 if the high sizes are there, 2 if numbers are single precision
+    u4 tiles E
+    u4 start in seconds x E, ascending; 0 is the lifetime tile
+    u1 track x E, u2 if the layout has more than 256, ascending within a start; nothing if it has one
+    u1 x E and, if marked, u1 x E                     low and high byte of how many items a tile holds; 0 is a sketch
+    items, 4 bytes each, tile by tile, ascending; 8 if they are numbers and not marked as single precision
+    the sketches, tile by tile
+
+A layout without such tracks has no bytes here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from user_state.codec.columns import column, ends_of, need
+from user_state.core.events import I64, Bool
+from user_state.core.tiles import MAX_TRACKS, START_BITS, TRACK_BITS, USER_SHIFT, pack_keys
+
+HIGH, SINGLE = 1, 2
+EMPTY = bytes(5)
+_HEAD = struct.Struct("<BI")
+
+
+@dataclass(frozen=True)
+class UnpackedTiles:
+    """The tiles of n records, their items still bytes.
+
+    Attributes:
+        key: (m,) tile of each item, as in the core.
+        items: each record's items.
+        single: (n,) whether a record's numbers are single precision.
+        items_of: (n,) how many items a record has.
+        dense_key: (d,) tiles that hold sketches.
+        sketches: (d,) what `cut` made of them.
+    """
+
+    key: I64
+    items: list[bytes]
+    single: Bool
+    items_of: I64
+    dense_key: I64
+    sketches: tuple[Any, ...]
+
+
+def unpack_sketch_tiles(
+    blobs: Sequence[bytes],
+    tracks: int,
+    what: str,
+    wide: bool,
+    cut: Callable[[bytes, int, int, bool], tuple[Any, int]],
+) -> UnpackedTiles:
+    """Return the tiles of n records.
+
+    Args:
+        blobs: each record's section.
+        tracks: how many the layout has, at least one.
+        what: the section's name, for errors.
+        wide: whether items are numbers, of eight bytes unless marked as single precision.
+        cut: (section, offset, track, whether its numbers are single precision) -> (sketch, offset after it).
+
+    Raises:
+        CodecError: a section is not what packing makes.
+    """
+    starts, track_of, low, high, items = [], [], [], [], []
+    tiles, single, items_of = [], [], []
+    sketches: list[Any] = []
+    width = _track_width(tracks)
+    for blob in blobs:
+        need(len(blob) >= _HEAD.size, f"{what} are cut off")
+        flags, e = _HEAD.unpack_from(blob)
+        need(flags <= (HIGH | SINGLE if wide else HIGH), f"{what} have a mark that is none")
+        at = _HEAD.size
+        starts.append(blob[at : (at := at + 4 * e)])
+        listed = blob[at : (at := at + width * e)]
+        track_of.append(listed)
+        few = blob[at : (at := at + e)]
+        # Before anything is made for them.
+        need(len(blob) >= at, f"{what} are cut off")
+        more = blob[at : (at := at + e)] if flags & HIGH else bytes(e)
+        low.append(few)
+        high.append(more)
+        count = sum(few) + 256 * sum(more)
+        items.append(blob[at : (at := at + count * (8 if wide and not flags & SINGLE else 4))])
+        need(len(blob) >= at, f"{what} are cut off")
+        if 0 in few:
+            for tile in (tile for tile in range(e) if few[tile] == 0 and more[tile] == 0):
+                track = int.from_bytes(listed[width * tile : width * (tile + 1)], "little")
+                need(track < tracks, f"{what} name a track that the layout does not have")
+                sketch, at = cut(blob, at, track, bool(flags & SINGLE))
+                sketches.append(sketch)
+        need(at == len(blob), f"{what} have another length than they say")
+        tiles.append(e)
+        single.append(bool(flags & SINGLE))
+        items_of.append(count)
+    user = np.repeat(np.arange(len(blobs)), tiles)
+    tracks_of = column(track_of, f"<u{width}").astype(np.int64) if width else np.zeros(len(user), np.int64)
+    need(bool((tracks_of < tracks).all()), f"{what} name a track that the layout does not have")
+    key = pack_keys(user, column(starts, "<u4").astype(np.int64), tracks_of)
+    need(bool((key[1:] > key[:-1]).all()), f"{what} are not in order")
+    sizes = column(low, "u1").astype(np.int64) | column(high, "u1").astype(np.int64) << 8
+    return UnpackedTiles(
+        np.repeat(key, sizes),
+        items,
+        np.array(single, np.bool_),
+        np.array(items_of, np.int64),
+        key[sizes == 0],
+        tuple(sketches),
+    )
+
+
+def pack_sketch_tiles(
+    key: I64,
+    dense_key: I64,
+    sketches: Sequence[bytes],
+    tracks: int,
+    single: Bool,
+    item_bytes: Callable[[int, int, int], bytes],
+    users: int,
+) -> list[bytes]:
+    """Return each user's packed tiles.
+
+    Args:
+        key: (m,) tile of each item, ascending.
+        dense_key: (d,) tiles that hold sketches, ascending.
+        sketches: (d,) their bytes.
+        tracks: how many the layout has, at least one.
+        single: (users,) whether a user's numbers are single precision.
+        item_bytes: (user, begin, end) -> the bytes of those items, which are the user's.
+        users: n.
+    """
+    heads = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1]))) if len(key) else key
+    tile = np.concatenate((key[heads], dense_key))
+    sizes = np.concatenate((np.diff(np.append(heads, len(key))), np.zeros(len(dense_key), np.int64)))
+    order = np.argsort(tile)
+    tile, sizes = tile[order], sizes[order]
+    width = _track_width(tracks)
+    starts = (tile >> TRACK_BITS & ((1 << START_BITS) - 1)).astype("<u4").tobytes()
+    track_of = (tile & (MAX_TRACKS - 1)).astype(f"<u{width}").tobytes() if width else b""
+    low, high = (sizes & 0xFF).astype("u1").tobytes(), (sizes >> 8).astype("u1").tobytes()
+    user = tile >> USER_SHIFT
+    marks = np.where(single, SINGLE, 0)
+    marks[user[sizes > 0xFF]] |= HIGH
+    ends = (ends_of(user, users), ends_of(key >> USER_SHIFT, users), ends_of(dense_key >> USER_SHIFT, users))
+    packed = []
+    e0 = i0 = d0 = 0
+    for index, (mark, e, i, d) in enumerate(zip(marks.tolist(), *ends, strict=True)):
+        pieces = [_HEAD.pack(mark, e - e0), starts[4 * e0 : 4 * e], track_of[width * e0 : width * e], low[e0:e]]
+        if mark & HIGH:
+            pieces.append(high[e0:e])
+        if i > i0:
+            pieces.append(item_bytes(index, i0, i))
+        packed.append(b"".join((*pieces, *sketches[d0:d])))
+        e0, i0, d0 = e, i, d
+    return packed
+
+
+def _track_width(tracks: int) -> int:
+    return 0 if tracks == 1 else 1 if tracks <= 256 else 2
+
+
+def ascending(key: I64, items: npt.NDArray[Any], *, once: bool) -> bool:
+    """Return whether items ascend within their tile, and if `once`, none comes twice."""
+    grows = items[1:] > items[:-1] if once else items[1:] >= items[:-1]
+    return bool((grows | (key[1:] != key[:-1])).all())

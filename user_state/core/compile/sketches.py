@@ -1,0 +1,45 @@
+"""Sketches: one track for every (filter, field, size of sketch), whatever the windows."""
+
+from __future__ import annotations
+
+from user_state.core.compile.builder import NAN, Builder, longer
+from user_state.core.coupons import lg_k_for, standard_error
+from user_state.core.kll import k_for, rank_error
+from user_state.core.plan import ApproxDistinctOutput, ApproxQuantilesOutput, HllTrack, KllTrack
+from user_state.spec.model import Feature
+
+DISTINCT_ERROR = 0.03
+RANK_ERROR = 0.02
+
+
+def approximate_count(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
+    """Add a count of distinct values over each of the feature's windows."""
+    assert feature.of is not None  # the model demands it  # noqa: S101
+    where, of = builder.filter(feature.where), builder.field(feature.of)
+    lg_k = lg_k_for(DISTINCT_ERROR if feature.error is None else feature.error)
+    key = f"distinct {builder.filter_text(where)} of {feature.of} by 2^{lg_k} registers"
+    empty = 0.0 if feature.default is None else feature.default
+    for window in (builder.windows[text] for text in feature.windows):
+        old = builder.hlls.get(key)
+        horizon = longer(old.horizon if old else None, window)
+        lifetime = window.reach_s is None or (old is not None and old.lifetime)
+        track = builder.keep(builder.hlls, HllTrack(key, where, of, lg_k, horizon, lifetime))
+        output = f"{name}_{aggregate}_{window.text}"
+        builder.scalars.append(ApproxDistinctOutput(output, aggregate, track, window, standard_error(lg_k), empty))
+
+
+def approximate_quantiles(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
+    """Add an array of quantiles over each of the feature's windows."""
+    assert feature.of is not None  # the model demands it  # noqa: S101
+    where, of = builder.filter(feature.where), builder.field(feature.of)
+    k = k_for(RANK_ERROR if feature.error is None else feature.error)
+    key = f"quantiles {builder.filter_text(where)} of {feature.of} by k {k}"
+    empty = NAN if feature.default is None else feature.default
+    quantiles = tuple(float(share) for share in feature.quantiles)
+    for window in (builder.windows[text] for text in feature.windows):
+        old = builder.klls.get(key)
+        horizon = longer(old.horizon if old else None, window)
+        lifetime = window.reach_s is None or (old is not None and old.lifetime)
+        track = builder.keep(builder.klls, KllTrack(key, where, of, k, horizon, lifetime))
+        output = f"{name}_{aggregate}_{window.text}"
+        builder.arrays.append(ApproxQuantilesOutput(output, aggregate, track, window, quantiles, rank_error(k), empty))
