@@ -55,8 +55,8 @@ def evaluate(
 ) -> None:
     """Ask scorers who does what next, before they learn it, and print how high what came was ranked.
 
-    **tgb**: as the Temporal Graph Benchmark tests tgbl-wiki. All items are candidates; the last 15 % of the interactions
-    are the test part, the 15 % before it val; a scorer knows what happened strictly earlier. EdgeBank alone learns in
+    **tgb**: as the Temporal Graph Benchmark tests tgbl-wiki. All items are candidates. The last 15 % of interactions
+    are the test part, the 15 % before it val. A scorer knows what happened strictly earlier; EdgeBank alone learns in
     batches of 200, as its figures were published.
 
     **prequential**: every interaction in order of time, those of one time in the file's order, is tested, then learnt.

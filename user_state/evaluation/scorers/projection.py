@@ -37,7 +37,7 @@ class Projection:
         fade: float = 0.9,
         fade_read: float = 0.8,
         damp: float = 0.5,
-        lift: float = 0.0,
+        lift: float = 0.1,
     ) -> None:
         if dimensions < 1 or reach < 1:
             raise InputError(f"expected dimensions and reach of at least 1, got {dimensions} and {reach}")

@@ -25,7 +25,11 @@ class RecentCounts(Protocol):
         ...
 
     def read(self, user: int, at_us: int) -> tuple[I64, F64]:
-        """Return (n,) items of the user, each once, and (n, half-lives) counts at that time; do not change them."""
+        """Return (n,) items of the user, each once, and (n, half-lives) counts; do not change them.
+
+        Counts may be those of any one time up to `at_us`, best that of the user's newest interaction: scorers use
+        shares, which do not depend on it, while counts themselves decay to nothing in a long pause.
+        """
         ...
 
 
@@ -81,12 +85,11 @@ class ReferenceCounts:
                 state.counts[at] += 1
 
     def read(self, user: int, at_us: int) -> tuple[I64, F64]:
-        """Return the user's items and their counts."""
+        """Return the user's items and their counts at the user's newest interaction."""
         state = self._of.get(user)
         if state is None:
             return self._nothing
-        passed = np.exp2((state.time_us - at_us) / self._half_lives_us)
-        return np.array(state.items, np.int64), state.counts * passed
+        return np.array(state.items, np.int64), state.counts
 
     def _drop_lightest(self, state: _OfUser) -> None:
         weight = shares(state.counts).sum(axis=1)
