@@ -5,7 +5,7 @@
               from whatever the data set begins with, so they are put after the year 2000.
     table     delimited text with column names in its first line: RecBole's `.inter` and any CSV, read as
               `user-state convert` reads it
-    avro      a file of events or of messages; without a spec, of interaction.avsc
+    avro      a file of events or of messages; without a spec, of interaction.avsc. An id that came before is left out
 
 Data sets: Kumar, Zhang, Leskovec, "Predicting dynamic embedding trajectory in temporal interaction networks", KDD 2019
 (JODIE); Harper, Konstan, "The MovieLens datasets", TiiS 2015.
@@ -147,7 +147,8 @@ def _from_avro(path: Path, how: Reading) -> Interactions:
     left_out: Counter[str] = Counter()
     triples: list[tuple[str, str, int]] = []
     rows: list[EventRow] = []
-    catalogue = set()
+    catalogue: set[str] = set()
+    ids: set[tuple[str, int]] = set()
     for event, publish_us in _events(path, loaded, decoder, left_out):
         item = event.get(item_field)
         if not isinstance(item, str) or not item:
@@ -162,6 +163,10 @@ def _from_avro(path: Path, how: Reading) -> Interactions:
         except EventError as exc:
             left_out[exc.reason] += 1
             continue
+        if (row[0], row[1]) in ids:
+            left_out["duplicate"] += 1
+            continue
+        ids.add((row[0], row[1]))
         triples.append((row[0], item, row[2]))
         rows.append(row)
     return in_order(

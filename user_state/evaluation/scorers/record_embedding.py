@@ -69,7 +69,7 @@ class RecordEmbedding:
         return scores
 
 
-def identity_sketch(log: Interactions, *, dimensions: int = 128, half_lives: str = "1m+10m+1h+1d") -> RecordEmbedding:
+def identity_sketch(log: Interactions, *, dimensions: int = 128, half_lives: str = "1m+1h+1d+7d") -> RecordEmbedding:
     """Return the scorer of a spec of one embedding over the items' hash vectors.
 
     Raises:

@@ -41,7 +41,7 @@ class ReferenceSketch:
         log: Interactions,
         *,
         dimensions: int = 128,
-        half_lives: str = "1m+10m+1h+1d",
+        half_lives: str = "1m+1h+1d+7d",
         storage: str = "float32",
     ) -> None:
         if storage not in STORAGE:

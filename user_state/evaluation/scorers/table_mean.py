@@ -47,6 +47,8 @@ class TableMean:
         self._log = log
         self._fit = Fit(dimensions=dimensions, reach=reach, fade=fade)
         self._fit.check()
+        if dimensions > len(log.items):
+            raise InputError(f"expected at most as many dimensions as items, {len(log.items)}, got {dimensions}")
         self._every = every
         self._counts = ReferenceCounts(log, durations_us(half_lives)) if counts is None else counts
         self._popularity = Popularity(log)
