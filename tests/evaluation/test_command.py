@@ -141,3 +141,19 @@ def test_items_without_a_pair_are_left_out_and_a_log_without_any_pair_is_an_erro
     assert "1 items without a pair left out" in capsys.readouterr().out
     assert typed(monkeypatch, "items", "fit", "--input", none, "--output", out, "--dimensions", "1") == 2
     assert "no item has a pair" in capsys.readouterr().err
+
+
+def test_the_embedding_of_a_spec_on_its_own_events_with_duplicates_and_corrupt_ones_among_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    traffic = tmp_path / "traffic.avro"
+    faults = ["--late", "0.05", "--duplicates", "0.05", "--corrupt", "0.01", "--seed", "3"]
+    assert typed(monkeypatch, "generate", "--users", "50", "--events", "600", "--out", traffic, *faults) == 0
+    spec = ROOT / "examples" / "feed" / "user_state.yaml"
+    words = ["--protocol", "tgb", "--spec", spec, "--input", traffic, "--scorer", "spec:taste", "--scorer", "chance"]
+    capsys.readouterr()
+    assert typed(monkeypatch, "evaluate", *words, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["left_out"] == {"duplicate": 30, "undecodable": 6}
+    taste, chance = (scorer["parts"]["test"]["mrr"] for scorer in told["scorers"])
+    assert taste > chance

@@ -40,8 +40,8 @@ class Quality:
     def of(cls, ranks: F64) -> Quality:
         """Return the figures of at least one rank.
 
-        >>> Quality.of(np.array([1.0, 4.0, 20.0, 10.0]))
-        Quality(tested=4, mrr=0.35, recall=0.75)
+        >>> Quality.of(np.array([1.0, 2.0, 16.0, 16.0]))
+        Quality(tested=4, mrr=0.40625, recall=0.5)
         """
         return cls(len(ranks), float(np.mean(1 / ranks)), float(np.mean(ranks <= CUTOFF)))
 
