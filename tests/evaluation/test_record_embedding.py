@@ -9,8 +9,9 @@ import pytest
 
 from tests.logs import log_of, random_log
 from user_state.codec.record import open_record
+from user_state.core.compile import compile_plan
 from user_state.core.hashed_vectors import hashed_vectors
-from user_state.core.plan import Plan, compile_plan
+from user_state.core.plan import Plan
 from user_state.durations import SECOND_US
 from user_state.errors import InputError, SpecError
 from user_state.evaluation.interactions import Interactions

@@ -104,7 +104,7 @@ def evaluate(
 
 
 def _plan(loaded: LoadedSpec | None) -> Plan | None:
-    from user_state.core.plan import compile_plan
+    from user_state.core.compile import compile_plan
 
     return None if loaded is None else compile_plan(loaded)
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
-from user_state.core.plan import compile_plan
 from user_state.durations import SECOND_US
 from user_state.errors import EventError, InputError, shorten
 from user_state.evaluation.interactions import Interactions, in_order

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from user_state.codec.record import version_of
-from user_state.core.plan import Layout
+from user_state.core.layout import Layout
 from user_state.store.store import Replacement, Stored
 
 
