@@ -16,6 +16,15 @@ from user_state.evaluation.log_files import YEAR_2000_US
 from user_state.items.table_file import read_table
 
 ROOT = Path(__file__).parents[2]
+SPEC = """
+name: feed
+events: {schema: interaction.avsc, user: user_id, id: event_id, time: event_time}
+allowed_lateness: 1d
+max_clock_skew: 5m
+retention: 90d
+embeddings:
+  taste: {kind: decayed_mean, of: item_id, dimensions: 64, half_life: [1h, 7d], weights: {view: 1.0, like: 3.0}}
+"""
 
 
 @pytest.fixture
@@ -149,7 +158,8 @@ def test_the_embedding_of_a_spec_on_its_own_events_with_duplicates_and_corrupt_o
     traffic = tmp_path / "traffic.avro"
     faults = ["--late", "0.05", "--duplicates", "0.05", "--corrupt", "0.01", "--seed", "3"]
     assert typed(monkeypatch, "generate", "--users", "50", "--events", "600", "--out", traffic, *faults) == 0
-    spec = ROOT / "examples" / "feed" / "user_state.yaml"
+    spec = tmp_path / "user_state.yaml"
+    spec.write_text(SPEC)
     words = ["--protocol", "tgb", "--spec", spec, "--input", traffic, "--scorer", "spec:taste", "--scorer", "chance"]
     capsys.readouterr()
     assert typed(monkeypatch, "evaluate", *words, "--json") == 0
