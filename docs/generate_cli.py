@@ -7,6 +7,7 @@ A test compares the file with what this gives, so that no command or option goes
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
@@ -35,7 +36,7 @@ def reference(cli: typer.Typer) -> str:
     group = typer.main.get_command(cli)
     assert isinstance(group, typer.core.TyperGroup)  # noqa: S101 - several commands make a group
     parts = [HEAD]
-    for name, command in group.commands.items():
+    for name, command in _commands(group):
         if not command.help or not command.help.strip():
             raise ValueError(f"expected `user-state {name}` to have a docstring, got none")
         context = command.context_class(command, info_name=f"user-state {name}", terminal_width=WIDTH)
@@ -44,6 +45,15 @@ def reference(cli: typer.Typer) -> str:
                 raise ValueError(f"expected `user-state {name}` to say what {parameter.name} is, got no help")
         parts.append(f"\n## {name}\n\n```text\n{command.get_help(context).strip()}\n```\n")
     return "".join(parts)
+
+
+def _commands(group: typer.core.TyperGroup) -> Iterator[tuple[str, typer.core.TyperCommand]]:
+    """Yield every command with its whole name; of a group of commands, its commands."""
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from ((f"{name} {inner}", one) for inner, one in _commands(command))
+        else:
+            yield name, command
 
 
 def main() -> None:

@@ -23,6 +23,11 @@ LAYERS = {
     "user_state/store": ({"core", "codec", "errors"}, {"redis"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
     "user_state/client.py": ({"core", "codec", "store", "spec", "errors"}, {"numpy"}),
+    "user_state/items": ({"errors"}, {"numpy"}),
+    "user_state/evaluation": (
+        {"items", "core", "codec", "store", "fold", "events", "spec", "durations", "errors"},
+        {"numpy"},
+    ),
     "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
 }
 ONLY_UNDER = {

@@ -1,6 +1,6 @@
 """`user-state`: every command, and the one place where our errors become a message and exit code 2.
 
-Commands of the library (get, check, generate, convert) are registered here. Those that need Apache Beam (run,
+Commands of the library (get, check, evaluate, items, ...) are registered here. Those that need Apache Beam (run,
 publish, demo) are found by the entry point group `user_state.commands`, so that the library never imports the
 pipeline; where the pipeline is not installed, the command says how to get it.
 """
@@ -15,8 +15,10 @@ from rich.console import Console
 
 from user_state.cli.check import check
 from user_state.cli.convert import convert
+from user_state.cli.evaluate import evaluate
 from user_state.cli.generate import generate
 from user_state.cli.get import get
+from user_state.cli.items import items
 from user_state.cli.verify import verify
 from user_state.errors import UserStateError
 
@@ -49,8 +51,9 @@ def app() -> typer.Typer:
             command = _not_installed(name)
         settings = _ANY_OPTION if name == "run" else None
         cli.command(name, help=None if command.__doc__ else text, context_settings=settings)(command)
-    for library_command in (get, check, verify, generate, convert):
+    for library_command in (get, check, verify, generate, convert, evaluate):
         cli.command()(library_command)
+    cli.add_typer(items)
     return cli
 
 

@@ -104,6 +104,17 @@ def convert(
     return len(events)
 
 
+def read_log(path: str | os.PathLike[str], columns: Columns) -> Iterator[Row]:
+    """Yield the events of a delimited file one after the other, in the order of the file.
+
+    Raises:
+        InputError: as `convert`, except for what concerns the file that is written.
+    """
+    columns.check()
+    source = Path(path)
+    yield from _events(source, columns, None, source.stem)
+
+
 def _events(path: Path, columns: Columns, categories: dict[str, str] | None, prefix: str) -> Iterator[Row]:
     table = _Table(path, columns.delimiter)
     user, item, time = (table.column(name) for name in (columns.user, columns.item, columns.time))

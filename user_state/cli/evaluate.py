@@ -1,0 +1,176 @@
+"""`user-state evaluate`: how well states and vectors tell what users do next. The work is `user_state.evaluation`."""
+
+from __future__ import annotations
+
+import json as json_module
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from user_state.cli.progress import with_progress
+from user_state.errors import InputError
+
+if TYPE_CHECKING:
+    from user_state.core.plan import Plan
+    from user_state.evaluation.catalogue import Choice
+    from user_state.evaluation.interactions import F64
+    from user_state.evaluation.results import Outcome
+    from user_state.evaluation.trials import Age, Trial
+    from user_state.spec import LoadedSpec
+
+AGES = "0-10s,60s,5m,15m,1h,6h,24h"
+
+
+def evaluate(
+    *,
+    events: Annotated[Path, typer.Option("--input", help="The log: Avro events, a delimited file, or triples.")],
+    protocol: Annotated[str, typer.Option(help="tgb or prequential; see above.", show_default=False)],
+    scorer: Annotated[
+        list[str] | None,
+        typer.Option(help="A scorer, NAME or NAME:setting=value,...; again for more. Default: the protocol's table."),
+    ] = None,
+    spec: Annotated[Path | None, typer.Option(help="The spec of Avro events, for its embeddings.")] = None,
+    ages: Annotated[
+        str | None,
+        typer.Option(help=f"Also with states this old, such as {AGES}: a lag, or 0-10s for refreshed every 10 s."),
+    ] = None,
+    first: Annotated[int | None, typer.Option(min=1, help="Only so many interactions, the earliest.")] = None,
+    log_format: Annotated[
+        str, typer.Option("--format", help="auto, avro, table (names in the first line), triples (user item seconds).")
+    ] = "auto",
+    user_column: Annotated[str, typer.Option(help="Of a table: the column of the user.")] = "user_id",
+    item_column: Annotated[str, typer.Option(help="The column or event field of the item.")] = "item_id",
+    time_column: Annotated[str, typer.Option(help="Of a table: the column of the time since 1970.")] = "timestamp",
+    time_unit: Annotated[str, typer.Option(help="Of a table: what the time counts: s, ms or us.")] = "s",
+    value_column: Annotated[str | None, typer.Option(help="The column or event field of a number.")] = None,
+    min_value: Annotated[
+        float | None, typer.Option(help="Leave out interactions with less; their items stay candidates.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the curves into this SVG file.")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: figures, curves over the stream and by age.")
+    ] = False,
+) -> None:
+    """Ask scorers who does what next, before they learn it, and print how high what came was ranked.
+
+    **tgb**: as the Temporal Graph Benchmark tests tgbl-wiki. All items are candidates. The last 15 % of interactions
+    are the test part, the 15 % before it val. A scorer knows what happened strictly earlier; EdgeBank alone learns in
+    batches of 200, as its figures were published.
+
+    **prequential**: every interaction in order of time, those of one time in the file's order, is tested, then learnt.
+    Candidates are the items that the user has not met; what the user repeats is learnt and not tested.
+
+    An item's rank is 1 + the number of those scored higher + half the number of others scored the same. MRR is the mean
+    of 1/rank, R@10 the share of ranks up to 10. Scores that are not finite are an error.
+
+    Scorers: `chance`, `popularity`, `edgebank`, `transitions`, `knn`, `isgd`, `ials` for comparison; `recent`,
+    `sketch`, `sketch_reference`, `table`, `projection`, `mixture` for this project's methods; `spec:NAME` for the
+    embedding NAME of the --spec. `sketch` and `spec:NAME` are scored from the bytes that Redis would hold.
+
+    Examples:
+    user-state evaluate --protocol tgb --input wiki.txt --scorer recent --scorer sketch:dimensions=256
+
+    user-state evaluate --protocol prequential --input ml-100k.inter --value-column rating --min-value 4 --plot ml.svg
+    """
+    from user_state.evaluation import trials
+    from user_state.evaluation.catalogue import BASELINES, Choice
+    from user_state.evaluation.log_files import Reading, read_interactions
+    from user_state.evaluation.results import report
+    from user_state.events.convert import Columns
+    from user_state.spec import load_spec
+
+    if protocol not in BASELINES:
+        raise InputError(f"expected a protocol of {', '.join(BASELINES)}, got {protocol!r}")
+    choices = [Choice.parse(text) for text in scorer or BASELINES[protocol]]
+    states = [trials.Age.parse(text) for text in ages.split(",")] if ages else []
+    loaded = None if spec is None else load_spec(spec)
+    columns = Columns(user=user_column, item=item_column, time=time_column, time_unit=time_unit, value=value_column)
+    log = read_interactions(events, Reading(log_format, columns, min_value, loaded))
+    if first is not None:
+        log = log.first(first)
+    trial = trials.tgb(log) if protocol == "tgb" else trials.prequential(log)
+    plan = _plan(loaded)
+    for choice in choices:
+        choice.make(log.first(1), plan)  # so that a wrong setting is told before an hour's work, not after it
+    outcomes = [_outcome(choice, trial, plan, states) for choice in choices]
+    if plot is not None:
+        _draw(plot, outcomes, "mrr" if protocol == "tgb" else "recall")
+    if json:
+        typer.echo(json_module.dumps(report(trial, outcomes)))
+    else:
+        _print(trial, outcomes)
+
+
+def _plan(loaded: LoadedSpec | None) -> Plan | None:
+    from user_state.core.compile import compile_plan
+
+    return None if loaded is None else compile_plan(loaded)
+
+
+def _outcome(choice: Choice, trial: Trial, plan: Plan | None, ages: list[Age]) -> Outcome:
+    from user_state.evaluation.results import Outcome, Quality
+    from user_state.evaluation.trials import aged
+
+    began = time.monotonic()
+    fitting = choice.trial(trial)
+    ranks = _measured(choice, fitting, plan, choice.text)
+    outcome = Outcome(choice.text, fitting, ranks, time.monotonic() - began)
+    counted = trial.only(trial.counted)
+    for age in ages:
+        ranks = _measured(choice, aged(counted, age), plan, f"{choice.text}, {age} old")
+        outcome.by_age.append((age, Quality.of(ranks)))
+    return outcome
+
+
+def _measured(choice: Choice, trial: Trial, plan: Plan | None, doing: str) -> F64:
+    from user_state.evaluation.scoring import measure
+
+    made = choice.make(trial.log, plan)
+    return measure(choice.text, made, trial, lambda asked: with_progress(asked, doing, len(trial.tested)))
+
+
+def _draw(path: Path, outcomes: list[Outcome], measure: str) -> None:
+    from user_state.evaluation.chart import draw
+
+    try:
+        path.write_text(draw(outcomes, measure), "utf-8")
+    except OSError as exc:
+        raise InputError(f"cannot write {path}: {exc.strerror or exc}") from exc
+    typer.echo(f"drew {path}", err=True)
+
+
+def _print(trial: Trial, outcomes: list[Outcome]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from user_state.evaluation.results import CUTOFF
+
+    log = trial.log
+    left_out = "".join(f"; left out {count:,} {reason}" for reason, count in log.left_out if count)
+    typer.echo(
+        f"{log.source}: {len(log):,} interactions of {len(log.users):,} users with {len(log.items):,} items{left_out}\n"
+        f"{trial.protocol}: {len(trial.tested):,} tested against"
+        f" {'the items their users had not met' if trial.unseen_only else 'all items'}, ties at their mean rank\n"
+    )
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    table.add_column("scorer", no_wrap=True)
+    for part in trial.parts:
+        for measure in ("MRR", f"R@{CUTOFF}"):
+            table.add_column(measure if len(trial.parts) == 1 else f"{part} {measure}", justify="right")
+    table.add_column("seconds", justify="right")
+    for outcome in outcomes:
+        figures = [f"{value:.4f}" for quality in outcome.parts.values() for value in (quality.mrr, quality.recall)]
+        table.add_row(outcome.scorer, *figures, f"{outcome.seconds:.0f}")
+    console.print(table)
+    if outcomes[0].by_age:
+        by_age = Table(box=None, pad_edge=False, padding=(0, 2))
+        by_age.add_column(f"{trial.counted} MRR by age of the state", no_wrap=True)
+        for age, _ in outcomes[0].by_age:
+            by_age.add_column(age.text, justify="right")
+        for outcome in outcomes:
+            by_age.add_row(outcome.scorer, *(f"{quality.mrr:.4f}" for _, quality in outcome.by_age))
+        console.print("")
+        console.print(by_age)

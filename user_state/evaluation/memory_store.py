@@ -1,0 +1,44 @@
+"""Records and remembered ids as Redis would hold them, in a dict: the store of one process that measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from user_state.codec.record import version_of
+from user_state.core.layout import Layout
+from user_state.store.store import Replacement, Stored
+
+
+class MemoryStore:
+    """A `StateStore` without a server; nobody else writes to it."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Stored] = {}
+        self._layouts: dict[bytes, Layout] = {}
+
+    def read(self, users: Sequence[str]) -> list[Stored]:
+        """Return what is held of each user."""
+        nothing = Stored(None, None)
+        return [self._held.get(user, nothing) for user in users]
+
+    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
+        """Replace those whose version is still the expected one."""
+        answers = []
+        for new in replacements:
+            held = self._held.get(new.user)
+            matches = version_of(None if held is None else held.record) == new.expected
+            if matches:
+                self._held[new.user] = Stored(new.record, new.seen)
+            answers.append(matches)
+        return answers
+
+    def confirm(self) -> None:
+        """Return at once."""
+
+    def layout(self, fingerprint: bytes) -> Layout | None:
+        """Return a layout that was registered, or None."""
+        return self._layouts.get(fingerprint)
+
+    def register(self, layout: Layout) -> None:
+        """Remember a layout."""
+        self._layouts[layout.fingerprint] = layout

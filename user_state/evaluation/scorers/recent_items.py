@@ -1,0 +1,58 @@
+"""Recent items with decayed counts: the strongest single scorer where people come back to what they know.
+
+    score(j) = sum over half-lives h of c_h(j) / sum over i of c_h(i),  c from `recent_counts`
+
+Items that the user never met share the score 0; popularity orders them, and is named where it takes part.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from user_state.evaluation.interactions import F64, Interactions
+from user_state.evaluation.scorers.popularity import TIE_BREAK, Popularity
+from user_state.evaluation.scorers.recent_counts import RecentCounts, ReferenceCounts, shares
+from user_state.evaluation.scorers.settings import durations_us
+
+
+class RecentItems:
+    """Scores a user's items by their shares of the user's decayed counts.
+
+    Args:
+        log: the interactions.
+        half_lives: durations with a plus between.
+        keep: how many items a user keeps; 0 for all.
+        popular: whether popularity breaks ties.
+        popularity_half_life: of that popularity, in interactions.
+        counts: where the decayed counts come from; the reference in numpy, if None.
+    """
+
+    def __init__(
+        self,
+        log: Interactions,
+        *,
+        half_lives: str = "1m+10m+1h+1d",
+        keep: int = 0,
+        popular: bool = True,
+        popularity_half_life: float = 500.0,
+        counts: RecentCounts | None = None,
+    ) -> None:
+        self._items = len(log.items)
+        self._counts = ReferenceCounts(log, durations_us(half_lives), keep=keep) if counts is None else counts
+        self._popularity = Popularity(log, half_life_events=popularity_half_life) if popular else None
+
+    def learn(self, begin: int, end: int) -> None:
+        """Count."""
+        self._counts.learn(begin, end)
+        if self._popularity is not None:
+            self._popularity.learn(begin, end)
+
+    def scores(self, user: int, at_us: int) -> F64:
+        """Return the shares of the user's items, and less than any for the others."""
+        scores = np.zeros(self._items)
+        if self._popularity is not None:
+            popular = self._popularity.scores(user, at_us)
+            scores += popular * (TIE_BREAK / max(popular.sum(), 1e-300))
+        items, counts = self._counts.read(user, at_us)
+        scores[items] += shares(counts).sum(axis=1)
+        return scores
