@@ -19,6 +19,7 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.drain import draining
 from transforms.packet import KEYED_PACKETS
+from transforms.remote_drain import DrainSource, watch
 
 _WAITING = BagStateSpec("waiting", BytesCoder())
 _DUE_US = ReadModifyWriteStateSpec("due_us", VarIntCoder())
@@ -32,11 +33,16 @@ _FLUSH_TIMER = beam.DoFn.TimerParam(_FLUSH)
 
 
 class CoalesceShards(beam.PTransform):
-    """(shard, packet) -> the same, at most `flush_interval_s` later and all of a shard's together."""
+    """(shard, packet) -> the same, at most `flush_interval_s` later and all of a shard's together.
 
-    def __init__(self, flush_interval_s: float) -> None:
+    Args:
+        flush_interval_s: how long packets wait, seconds.
+        drained_by: where a drain is requested, if not in this process.
+    """
+
+    def __init__(self, flush_interval_s: float, *, drained_by: DrainSource | None = None) -> None:
         super().__init__()
-        self._coalesce = _CoalesceFn(flush_interval_s)
+        self._coalesce = _CoalesceFn(flush_interval_s, drained_by)
 
     def expand(self, packets: Any) -> Any:
         """Hold packets back."""
@@ -48,8 +54,12 @@ class _CoalesceFn(beam.DoFn):
     DUE_US = _DUE_US
     FLUSH = _FLUSH
 
-    def __init__(self, flush_interval_s: float) -> None:
+    def __init__(self, flush_interval_s: float, drained_by: DrainSource | None) -> None:
         self._interval = Duration(seconds=flush_interval_s)
+        self._drained_by = drained_by
+
+    def setup(self) -> None:
+        watch(self._drained_by)
 
     def process(
         self,

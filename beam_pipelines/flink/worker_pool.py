@@ -12,7 +12,6 @@ once, instead of waiting for processes that nobody will end.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import logging
 import os
 import signal
@@ -26,7 +25,6 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 STOP_TIMEOUT_S = 5.0
-PR_SET_PDEATHSIG = 1
 _LOG = logging.getLogger(__name__)
 
 
@@ -44,11 +42,11 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "beam_pipelines.flink.worker"),
-                    *(request.control_endpoint.url, request.worker_id, str(self._state_cache_bytes)),
+                    *(request.control_endpoint.url, request.provision_endpoint.url, request.worker_id),
+                    *(str(self._state_cache_bytes), str(os.getpid())),
                 ],
                 stdin=subprocess.DEVNULL,
-                stdout=sys.stderr,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call, no lock
+                stdout=subprocess.PIPE,
             )
         except OSError as exc:
             return beam_fn_api_pb2.StartWorkerResponse(error=f"the worker pool cannot start {sys.executable}: {exc}")
@@ -56,6 +54,12 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             self._workers[request.worker_id] = process
         _LOG.info("worker %s started, pid %d", request.worker_id, process.pid)
         threading.Thread(target=self._reap, args=(request.worker_id, process), daemon=True).start()
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        if not process.stdout.readline():
+            # Told here the job fails and starts again; else the TaskManager would wait for this worker for good.
+            return beam_fn_api_pb2.StartWorkerResponse(
+                error=f"worker {request.worker_id} ended with {process.wait()} before it was connected"
+            )
         return beam_fn_api_pb2.StartWorkerResponse()
 
     def StopWorker(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
@@ -128,16 +132,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
 
-
-def _die_with_parent() -> None:
-    """Have the kernel end the worker should its pool be killed.
-
-    The signal comes when the *thread* that started the worker ends, so the server's threads must last; and a pool that
-    died before this call is told by the parent's id.
-    """
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:
-        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ fi
 
 mkdir -p "$FLINK_RUN"/{conf,log,pids,checkpoints,savepoints,tmp,artifacts}
 sed -e "s#@FLINK_RUN@#$FLINK_RUN#g" -e "s#@REST_PORT@#$FLINK_REST_PORT#g" -e "s#@RPC_PORT@#$FLINK_RPC_PORT#g" \
-  -e "s#@SLOTS@#$FLINK_SLOTS#g" "$HERE/flink-conf.yaml.in" >"$FLINK_RUN/conf/flink-conf.yaml.$$"
+  -e "s#@SLOTS@#$FLINK_SLOTS#g" -e "s#@HEARTBEAT_MS@#$FLINK_HEARTBEAT_MS#g" "$HERE/flink-conf.yaml.in" >"$FLINK_RUN/conf/flink-conf.yaml.$$"
 mv "$FLINK_RUN/conf/flink-conf.yaml.$$" "$FLINK_RUN/conf/flink-conf.yaml"
 cp "$HERE/log4j.properties" "$FLINK_RUN/conf/"
 
