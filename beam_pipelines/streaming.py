@@ -22,7 +22,7 @@ from transforms.decode_events import DEAD, DECODED, DecodeEvents
 from transforms.fold_into_redis import FoldIntoRedis
 from transforms.read_avro_files import ReadFromAvroFiles
 from transforms.read_pubsub import ReadFromPubSubSubscription
-from transforms.remote_drain import DrainSource
+from transforms.remote_run import RemoteRun
 from transforms.write_dead_letters import WriteDeadLetters
 from user_state.errors import InputError
 from user_state.events.avro_blocks import BlockReader
@@ -49,7 +49,7 @@ class StreamingSettings:
         replay_speed: for files: how much faster than it happened; None is as fast as possible.
         cache_mb: how much of what was last read or written each worker keeps.
         redis_timeout_s: longest a call to Redis takes.
-        run: where workers are other processes: the id under which they look for a request to drain.
+        run: where workers are other processes: the id under which they and the command meet in Redis.
     """
 
     input: str
@@ -74,9 +74,9 @@ def open_store(spec: LoadedSpec, settings: StreamingSettings) -> RedisStateStore
     )
 
 
-def drain_source(spec: LoadedSpec, settings: StreamingSettings) -> DrainSource | None:
-    """Return where workers look for a request to drain, None where they are threads of this process."""
-    return None if settings.run is None else DrainSource(settings.redis, spec.spec.name, settings.run)
+def remote_run(spec: LoadedSpec, settings: StreamingSettings) -> RemoteRun | None:
+    """Return where workers and command meet, None where workers are threads of this process."""
+    return None if settings.run is None else RemoteRun(settings.redis, spec.spec.name, settings.run)
 
 
 def input_files(pattern: str, spec: LoadedSpec) -> list[str]:
@@ -144,14 +144,14 @@ def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
 
 def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings) -> None:
     """Add the graph to a pipeline."""
-    drained_by = drain_source(spec, settings)
+    run = remote_run(spec, settings)
     pulls = pipeline | "Read" >> source_of(spec, settings)
-    events = pulls | "DecodeEvents" >> DecodeEvents(spec, settings.shards, drained_by=drained_by)
+    events = pulls | "DecodeEvents" >> DecodeEvents(spec, settings.shards, run=run)
     packets = events[DECODED]
     if settings.flush_interval_s:
-        packets |= "CoalesceShards" >> CoalesceShards(settings.flush_interval_s, drained_by=drained_by)
+        packets |= "CoalesceShards" >> CoalesceShards(settings.flush_interval_s, run=run)
     folded = packets | "FoldIntoRedis" >> FoldIntoRedis(
-        spec, partial(open_store, spec, settings), cache_bytes=settings.cache_mb << 20, drained_by=drained_by
+        spec, partial(open_store, spec, settings), cache_bytes=settings.cache_mb << 20, run=run
     )
     # A writer for each, not one behind a Flatten: DirectRunner would hold what is flattened until the pipeline drains,
     # while the messages, unacknowledged, come again and again.

@@ -19,7 +19,7 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.drain import draining
 from transforms.packet import KEYED_PACKETS
-from transforms.remote_drain import DrainSource, watch
+from transforms.remote_run import RemoteRun, join
 
 _WAITING = BagStateSpec("waiting", BytesCoder())
 _DUE_US = ReadModifyWriteStateSpec("due_us", VarIntCoder())
@@ -37,12 +37,12 @@ class CoalesceShards(beam.PTransform):
 
     Args:
         flush_interval_s: how long packets wait, seconds.
-        drained_by: where a drain is requested, if not in this process.
+        run: the run this is part of, if its command is another process.
     """
 
-    def __init__(self, flush_interval_s: float, *, drained_by: DrainSource | None = None) -> None:
+    def __init__(self, flush_interval_s: float, *, run: RemoteRun | None = None) -> None:
         super().__init__()
-        self._coalesce = _CoalesceFn(flush_interval_s, drained_by)
+        self._coalesce = _CoalesceFn(flush_interval_s, run)
 
     def expand(self, packets: Any) -> Any:
         """Hold packets back."""
@@ -54,12 +54,12 @@ class _CoalesceFn(beam.DoFn):
     DUE_US = _DUE_US
     FLUSH = _FLUSH
 
-    def __init__(self, flush_interval_s: float, drained_by: DrainSource | None) -> None:
+    def __init__(self, flush_interval_s: float, run: RemoteRun | None) -> None:
         self._interval = Duration(seconds=flush_interval_s)
-        self._drained_by = drained_by
+        self._run = run
 
     def setup(self) -> None:
-        watch(self._drained_by)
+        join(self._run)
 
     def process(
         self,

@@ -13,6 +13,7 @@ from transforms import tally
 from transforms.acknowledge import acknowledge_messages
 from transforms.packet import KEYED_PACKETS, DeadLetter, pack_dead, pack_decoded
 from transforms.remote_drain import DrainSource, watch
+from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
 from user_state.core.plan import Plan
@@ -32,12 +33,12 @@ class DecodeEvents(beam.PTransform):
     Args:
         spec: the events' schema and the fields that are read.
         shards: how many keys users are spread over; one worker owns a shard's users.
-        drained_by: where a drain is requested, if not in this process; the source runs in the worker of this step.
+        run: the run this is part of, if its command is another process; the source is in the worker of this step.
     """
 
-    def __init__(self, spec: LoadedSpec, shards: int, *, drained_by: DrainSource | None = None) -> None:
+    def __init__(self, spec: LoadedSpec, shards: int, *, run: RemoteRun | None = None) -> None:
         super().__init__()
-        self._decode = _DecodeFn(spec, shards, drained_by)
+        self._decode = _DecodeFn(spec, shards, run)
 
     def expand(self, pulls: Any) -> Any:
         """Decode each pull."""
@@ -49,13 +50,13 @@ class DecodeEvents(beam.PTransform):
 
 
 class _DecodeFn(beam.DoFn):
-    def __init__(self, spec: LoadedSpec, shards: int, drained_by: DrainSource | None) -> None:
+    def __init__(self, spec: LoadedSpec, shards: int, run: RemoteRun | None) -> None:
         self._spec = spec
         self._shards = shards
-        self._drained_by = drained_by
+        self._run = run
 
     def setup(self) -> None:
-        watch(self._drained_by)
+        join(self._run)
         self._plan: Plan = compile_plan(self._spec)
         self._decoder = EventDecoder(self._plan, self._spec.schema)
 
@@ -95,3 +96,4 @@ class _DecodeFn(beam.DoFn):
     def finish_bundle(self) -> None:
         tally.count(tally.IGNORED, len(self._ignored))
         acknowledge_messages(self._ignored)
+        bundle_ended()

@@ -24,7 +24,7 @@ from transforms.acknowledge import acknowledge_messages
 from transforms.decode_events import DEAD
 from transforms.drain import draining, wait
 from transforms.packet import DeadLetter, pack_dead, unpack_decoded
-from transforms.remote_drain import DrainSource, watch
+from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
@@ -60,7 +60,7 @@ class FoldIntoRedis(beam.PTransform):
         spec: what is computed.
         open_store: opens the store in the worker; must pickle.
         cache_bytes: how much of the last read and written bytes each worker keeps.
-        drained_by: where a drain is requested, if not in this process.
+        run: the run this is part of, if its command is another process.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class FoldIntoRedis(beam.PTransform):
         open_store: OpenStore,
         *,
         cache_bytes: int = 64 << 20,
-        drained_by: DrainSource | None = None,
+        run: RemoteRun | None = None,
     ) -> None:
         super().__init__()
-        self._fold = _FoldFn(spec, open_store, cache_bytes, drained_by)
+        self._fold = _FoldFn(spec, open_store, cache_bytes, run)
 
     def expand(self, packets: Any) -> Any:
         """Fold each bundle's packets."""
@@ -86,16 +86,14 @@ class _FoldFn(beam.DoFn):
 
     OWNER = _OWNER
 
-    def __init__(
-        self, spec: LoadedSpec, open_store: OpenStore, cache_bytes: int, drained_by: DrainSource | None
-    ) -> None:
+    def __init__(self, spec: LoadedSpec, open_store: OpenStore, cache_bytes: int, run: RemoteRun | None) -> None:
         self._spec = spec
         self._open_store = open_store
         self._cache_bytes = cache_bytes
-        self._drained_by = drained_by
+        self._run = run
 
     def setup(self) -> None:
-        watch(self._drained_by)
+        join(self._run)
         plan = compile_plan(self._spec)
         self._store = self._open_store()
         self._folder = Folder(plan, self._store, cache_bytes=self._cache_bytes)
@@ -123,6 +121,7 @@ class _FoldFn(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
         dead = self._fold() if self._rows else []
+        bundle_ended()
         if dead:
             window = GlobalWindow()
             yield TaggedOutput(DEAD, WindowedValue(pack_dead(dead), self._latest, [window]))

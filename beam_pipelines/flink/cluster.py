@@ -1,23 +1,19 @@
-"""A Flink cluster's REST interface: what is there, how a job fares, and Beam's counters of it.
+"""A Flink cluster's REST interface: what is there, how a job fares, and its end.
 
-Beam's counters reach the JobManager as one accumulator, JSON of Beam's `MonitoringInfo`s, with each heartbeat and when
-a task ends. They are those of finished bundles, and of the tasks that run now: a restart of the job begins at zero.
+Beam's counters are not read here: while a job runs Flink knows them as metrics only, ten seconds late, which begin at
+zero whenever the job starts again. Workers report through Redis instead (`transforms.remote_run`).
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from user_state.errors import InputError
 
 TIMEOUT_S = 5.0
-COUNTER_URN = "beam:metric:user:sum_int64:v1"
-ACCUMULATOR = "__metricscontainers"
 ENDED = ("FINISHED", "CANCELED", "FAILED")
 TESTED_VERSION = "1.19"
 
@@ -81,12 +77,6 @@ class FlinkCluster:
         """Return whether every task of a job runs, or has ended well."""
         return all(vertex["status"] in ("RUNNING", "FINISHED") for vertex in self._get(f"/jobs/{job}")["vertices"])
 
-    def counters(self, job: str, namespace: str) -> dict[str, int]:
-        """Return a job's counters of a namespace by name, over all steps."""
-        held = self._get(f"/jobs/{job}/accumulators")["user-task-accumulators"]
-        text = next((one["value"] for one in held if one["name"] == ACCUMULATOR), None)
-        return {} if text is None else counters_of(json.loads(text), namespace)
-
     def failures(self, job: str) -> list[Failure]:
         """Return why a job failed or started again, oldest first, as far back as Flink remembers."""
         found = self._get(f"/jobs/{job}/exceptions")
@@ -109,27 +99,3 @@ class FlinkCluster:
             raise Unreachable(f"{method} {path}: {exc}") from exc
         except (OSError, ValueError) as exc:
             raise Unreachable(str(getattr(exc, "reason", exc))) from exc
-
-
-def counters_of(accumulator: Mapping[str, Any], namespace: str) -> dict[str, int]:
-    """Return the counters of a namespace from Beam's accumulator, summed over steps.
-
-    >>> infos = [{"urn": COUNTER_URN, "payload": "rAI=", "labels": {"NAMESPACE": "n", "NAME": "read", "PTRANSFORM": p}}
-    ...          for p in ("a", "b")]
-    >>> counters_of({"metrics": {"attempted": infos}}, "n")
-    {'read': 600}
-    """
-    counters: dict[str, int] = {}
-    for info in accumulator.get("metrics", {}).get("attempted", []):
-        labels = info.get("labels", {})
-        if info.get("urn") == COUNTER_URN and labels.get("NAMESPACE") == namespace:
-            counters[labels["NAME"]] = counters.get(labels["NAME"], 0) + _varint(base64.b64decode(info["payload"]))
-    return counters
-
-
-def _varint(payload: bytes) -> int:
-    """Return the number that `payload` is as Beam's variable-length integer: 7 bits a byte, lowest first."""
-    value = 0
-    for place, byte in enumerate(payload):
-        value |= (byte & 0x7F) << (7 * place)
-    return value - (1 << 64) if value >= 1 << 63 else value

@@ -27,10 +27,11 @@ from beam_pipelines.accounting import accounting_line, balanced, progress_line
 from beam_pipelines.flink.cluster import ENDED, TESTED_VERSION, FlinkCluster, Unreachable
 from beam_pipelines.flink.options import LOOPBACK, FlinkSettings, beam_arguments
 from beam_pipelines.running import INTERVAL_S, beam_options, draining_on_signals, new_pipeline
-from beam_pipelines.streaming import StreamingSettings, build, check_settings, drain_source
+from beam_pipelines.streaming import StreamingSettings, build, check_settings
 from transforms import drain, tally
 from user_state.errors import InputError, StoreError, UserStateError
 from user_state.spec import LoadedSpec
+from user_state.store.run_board import RunBoard
 
 SUBMIT_S = 60.0
 DRAIN_S = 60.0
@@ -76,17 +77,20 @@ def run_on_flink(
             f" slot(s), {cluster.address}",
             markup=False,
         )
-        watched = _Watch(console, cluster, job, spec, settings, stop_when_idle_s)
+        board = RunBoard(settings.redis, spec.spec.name, run)
+        watched = _Watch(console, cluster, job, board, stop_when_idle_s)
         try:
             counters = watched.until_it_ends()
         except KeyboardInterrupt:
             cluster.cancel(job)
             raise
+        finally:
+            board.close()
     console.print(accounting_line(counters), markup=False)
     if watched.restarts and not balanced(counters):
         console.print(
-            f"The job started again {watched.restarts} time(s): counts of workers that were killed are missing above,"
-            " and what they had read came again. In Redis each event is counted once.",
+            f"The job started again {watched.restarts} time(s): what a killed worker counted last is missing above,"
+            " and what it had read came again. In Redis each event is counted once.",
             markup=False,
         )
     return counters
@@ -164,8 +168,10 @@ def _job_id(cluster: FlinkCluster, name: str, failed: list[str]) -> str:
         if failed:
             raise InputError(f"Flink at {cluster.address} did not take the job: {failed[0]}")
         time.sleep(POLL_S)
-    raise InputError(f"expected job {name} in Flink at {cluster.address} within {SUBMIT_S:.0f} s, got none: does the job"
-                     " server submit to that cluster?")
+    raise InputError(
+        f"expected job {name} in Flink at {cluster.address} within {SUBMIT_S:.0f} s, got none: does the job"
+        " server submit to that cluster?"
+    )
 
 
 def _wait_for_tasks(cluster: FlinkCluster, job: str) -> None:
@@ -188,17 +194,15 @@ class _Watch:
         console: Console,
         cluster: FlinkCluster,
         job: str,
-        spec: LoadedSpec,
-        settings: StreamingSettings,
+        board: RunBoard,
         stop_when_idle_s: float | None,
     ) -> None:
         self._console = console
         self._cluster = cluster
         self._job = job
-        self._settings = settings
-        self._drain_source = drain_source(spec, settings)
+        self._board = board
         self._stop_when_idle_s = stop_when_idle_s
-        self._counts = _CountsOverRestarts()
+        self._counts: dict[str, int] = {}
         self._failures_until_ms = 0
         self._drain_since: float | None = None
         self._drain_left = False
@@ -217,7 +221,6 @@ class _Watch:
             now = time.monotonic()
             try:
                 state = self._cluster.state(self._job)
-                self._counts.update(self._cluster.counters(self._job, tally.NAMESPACE))
                 seen = now
             except Unreachable as exc:
                 if now - seen > ABSENT_S:
@@ -226,7 +229,7 @@ class _Watch:
                         " what was not acknowledged comes again to the next run"
                     ) from exc
                 state = "AWAY"
-            counts = self._counts.total()
+            counts = self._counters()
             if counts.get(tally.READ, 0) != read:
                 changed, read = now, counts.get(tally.READ, 0)
             if now - printed >= interval_s and read != printed_read:
@@ -244,13 +247,21 @@ class _Watch:
 
     def _ended(self, state: str) -> dict[str, int]:
         if state == "FINISHED" or (state == "CANCELED" and self._drain_since is not None):
-            return self._counts.total()
+            return self._counters()
         self._report_failures()
         raise UserStateError(
             f"Flink job {self._job} was {state.lower()} by somebody else"
             if state == "CANCELED"
             else f"Flink job {self._job} failed; {self._cluster.address} shows why"
         )
+
+    def _counters(self) -> dict[str, int]:
+        """Return what the workers have counted, as far as is known."""
+        try:
+            self._counts = self._board.counters()
+        except StoreError as exc:
+            _LOG.debug("cannot read the counters: %s", exc)
+        return self._counts
 
     def _report_failures(self) -> None:
         """Say why the job starts again; end it if it would fail the same way for ever."""
@@ -276,7 +287,7 @@ class _Watch:
             self._drain_since = now
         if not self._drain_left:
             try:
-                self._drain_source.request()
+                self._board.ask_to_stop()
                 self._drain_left = True
             except StoreError as exc:
                 _LOG.debug("cannot leave the request to drain yet: %s", exc)
@@ -286,23 +297,6 @@ class _Watch:
             )
             self._cluster.cancel(self._job)
             self._drain_since = now
-
-
-class _CountsOverRestarts:
-    """Counters of a job whose tasks begin at zero when it starts again: what was last seen before counts on."""
-
-    def __init__(self) -> None:
-        self._before: dict[str, int] = {}
-        self._now: dict[str, int] = {}
-
-    def update(self, counters: dict[str, int]) -> None:
-        if any(counters.get(name, 0) < value for name, value in self._now.items()):
-            self._before = self.total()
-        self._now = counters
-
-    def total(self) -> dict[str, int]:
-        names = self._before.keys() | self._now.keys()
-        return {name: self._before.get(name, 0) + self._now.get(name, 0) for name in names}
 
 
 def _brief(error: Exception) -> str:

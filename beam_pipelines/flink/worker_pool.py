@@ -133,6 +133,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-
 if __name__ == "__main__":
     main()

@@ -1,0 +1,176 @@
+"""A pipeline on a real Flink under steady traffic and kills, for as long as you like: `make soak`.
+
+    python -m tests.flink.soak [--minutes 20] [--seed 1] [--rate 150]
+
+Messages come at an even rate: 5 % twice, 5 % late, 1 % too late, 1 % corrupt. At the end, when all is acknowledged:
+every user's record equals brute force, every distinct event ended in one bin, and memory was flat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import fastavro
+
+from tests.flink.torment import Memory, carry_out, memory_sampled, schedule
+from tests.pipelines.traffic import (
+    Expected,
+    Traffic,
+    assert_all_acknowledged,
+    assert_equals_brute_force,
+    dead_letters,
+    events_in_redis,
+    expected_of_file,
+    make_traffic,
+    publish_arguments,
+    run_arguments,
+    undecodable_bodies,
+)
+from tests.servers.flink import running_flink
+from tests.servers.pipeline import running_pipeline, started_command
+from tests.servers.pubsub import PubSubEmulator, pubsub_emulator
+from tests.servers.redis import Valkey, running_valkey
+from user_state.errors import EventError
+from user_state.events.avro_files import SingleObject, interaction_schema
+
+USERS = 150
+ACK_DEADLINE_S = 10
+RECOVER_S = 150.0
+"""Longest it may take, when the kills are over and all is published, until every event is folded."""
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What is done to the pipeline: `kills` at pauses between the two of `pause_s`, `rate` messages a second."""
+
+    seed: int
+    kills: int
+    pause_s: tuple[float, float]
+    rate: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        killed: how often each victim was killed.
+        held_at_kills: different numbers of events in Redis at the kills, neither none nor all.
+        memory: of each role.
+    """
+
+    killed: dict[str, int]
+    held_at_kills: set[int]
+    memory: Memory
+
+
+def soak(pubsub: PubSubEmulator, folder: Path, what: Soak, say: Callable[[str], None]) -> Outcome:
+    """Run, kill, and hold the outcome against brute force.
+
+    Raises:
+        AssertionError: something is lost, counted twice, or never recovered.
+    """
+    plan = schedule(what.seed, what.kills, what.pause_s)
+    lasts_s = sum(kill.after_s + kill.down_s for kill in plan)
+    traffic = make_traffic(folder, events=round(what.rate * lasts_s), users=USERS, seed=what.seed)
+    expected = expected_of_file(traffic)
+    name = f"soak-{time.time_ns()}"
+    topic = pubsub.create_topic(name)
+    subscription = pubsub.create_subscription(name, topic, ack_deadline_s=ACK_DEADLINE_S)
+    held: set[int] = set()
+    began = time.monotonic()
+
+    with (
+        running_flink(folder / "flink") as flink,
+        running_valkey(folder / "valkey", appendonly=True, appendfsync="everysec") as valkey,
+        running_pipeline(
+            *run_arguments(traffic, subscription, valkey.url, folder / "dead-letters"),
+            *("--durability", "fsync", *flink.run_arguments),
+            output=folder / "run.log",
+        ) as pipeline,
+    ):
+        pipeline.wait_until_started()
+
+        def progress(text: str) -> None:
+            folded = events_in_redis(valkey, expected.applied)
+            if 0 < folded < expected.events_applied:
+                held.add(folded)
+            say(f"{time.monotonic() - began:6.0f} s  {text}; {folded:,} of {expected.events_applied:,} events folded")
+
+        roles = {"run": lambda: pipeline.pid, "valkey": lambda: valkey.pid, "emulator": lambda: pubsub.process.pid}
+        with (
+            memory_sampled(flink, roles, every_s=max(1.0, lasts_s / 200)) as memory,
+            started_command(*publish_arguments(traffic, topic, rate=what.rate), output=folder / "publish.log") as sent,
+        ):
+            killed = carry_out(plan, flink, valkey, what.seed, progress)
+            sent.wait(RECOVER_S)
+            pipeline.wait_until(
+                lambda: events_in_redis(valkey, expected.applied) >= expected.events_applied,
+                "every event to be folded",
+                RECOVER_S,
+            )
+        # Dead letters and ignored messages leave no trace in Redis: what was in flight with them comes again by now.
+        time.sleep(2 * ACK_DEADLINE_S)
+        accounting = pipeline.drain()
+        say(f"{time.monotonic() - began:6.0f} s  drained: {accounting}")
+        say(f"{accounting.read - traffic.messages:+,} messages beside the {traffic.messages:,} published were read")
+
+        _assert_each_event_once(valkey, traffic, expected, folder / "dead-letters")
+        assert_all_acknowledged(pubsub, subscription, ACK_DEADLINE_S)
+    return Outcome(killed, held, memory)
+
+
+def _assert_each_event_once(valkey: Valkey, traffic: Traffic, expected: Expected, folder: Path) -> None:
+    """Every user equals brute force, and every distinct message is in one bin: 0 lost, 0 counted twice."""
+    assert_equals_brute_force(valkey, traffic, expected)
+    applied = events_in_redis(valkey, expected.applied)
+    assert applied == expected.events_applied
+    letters = dead_letters(folder)
+    assert set(expected.corrupt) == set(undecodable_bodies(letters))
+    bodies = SingleObject(interaction_schema())
+    ignored: set[bytes] = set()
+    with traffic.path.open("rb") as file:
+        sent = {message["data"] for message in fastavro.reader(file)}
+    for body in sent:
+        try:
+            if bodies.decode(body)["action"] == "skip":  # what the spec of this traffic does not want
+                ignored.add(body)
+        except EventError:
+            continue
+    dead = {letter["data"] for letter in letters}
+    assert not dead & ignored
+    assert len(sent) == applied + len(ignored) + len(dead)
+
+
+def main() -> None:
+    """Soak from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 100_000)
+    parser.add_argument("--rate", type=float, default=150, help="messages a second")
+    parser.add_argument("--pause_s", type=float, default=25, help="mean seconds between kills")
+    args = parser.parse_args()
+    kills = max(10, round(60 * args.minutes / (args.pause_s + 1)))
+    what = Soak(args.seed, kills, (0.2 * args.pause_s, 1.8 * args.pause_s), args.rate)
+    print(
+        f"seed {args.seed}: {kills} kills in about {args.minutes:g} minutes, {args.rate:g} messages a second",
+        flush=True,
+    )
+    with tempfile.TemporaryDirectory(prefix="user-state-soak-") as folder, pubsub_emulator() as emulator:
+        os.environ["PUBSUB_EMULATOR_HOST"] = emulator.host
+        outcome = soak(emulator, Path(folder), what, say=lambda text: print(text, flush=True))
+    print(outcome.memory.table())
+    grown = outcome.memory.growing()
+    if grown:
+        raise SystemExit("memory grew: " + "; ".join(grown))
+    print(f"{sum(outcome.killed.values())} kills, nothing lost, nothing counted twice, memory flat")
+
+
+if __name__ == "__main__":
+    main()
