@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from apache_beam.portability.api import beam_job_api_pb2
 from rich.console import Console
 
 from beam_pipelines.accounting import accounting_line, balanced, progress_line
@@ -87,9 +88,9 @@ def run_on_flink(
         finally:
             board.close()
     console.print(accounting_line(counters), markup=False)
-    if watched.restarts and not balanced(counters):
+    if watched.restarted and not balanced(counters):
         console.print(
-            f"The job started again {watched.restarts} time(s): what a killed worker counted last is missing above,"
+            "The job had to start again: what a killed worker counted last is missing above,"
             " and what it had read came again. In Redis each event is counted once.",
             markup=False,
         )
@@ -117,10 +118,9 @@ def _check_cluster(console: Console, cluster: FlinkCluster, flink: FlinkSettings
         )
     _check_port(flink.job_endpoint, "Beam's job server", "--job_endpoint")
     host = flink.worker_pool.rsplit(":", 1)[0]
-    if flink.worker_pool != LOOPBACK and host in ("localhost", "127.0.0.1", "::1"):
-        # An address as the TaskManagers see it: only one on this machine can be tried from here.
-        if cluster.address.split(":")[0] in ("localhost", "127.0.0.1"):
-            _check_port(flink.worker_pool, "the Python worker pool", "--worker_pool")
+    # The pool's address is as the TaskManagers see it: it can be tried from here if they are on this machine.
+    if flink.worker_pool != LOOPBACK and {host, cluster.address.split(":")[0]} <= {"localhost", "127.0.0.1"}:
+        _check_port(flink.worker_pool, "the Python worker pool", "--worker_pool")
     return wanted
 
 
@@ -147,9 +147,13 @@ def _submitting(flink: FlinkSettings, pipeline: Any) -> Iterator[list[str]]:
 
     def listen() -> None:
         try:
-            result.wait_until_finish()
-        except Exception as exc:  # also when the job server goes away, which does not matter once the job runs
-            failed.append(_brief(exc))
+            # Not `wait_until_finish`: should the job server go away, which does not matter once the job runs, a thread
+            # of its own would print a stack trace.
+            for message in result._message_stream:
+                if message.message_response.importance >= beam_job_api_pb2.JobMessage.JOB_MESSAGE_ERROR:
+                    failed.append(message.message_response.message_text.strip().split("\n", maxsplit=1)[0][:400])
+        except Exception as exc:
+            _LOG.debug("the job server is gone: %s", exc)
 
     threading.Thread(target=listen, name="job-server", daemon=True).start()
     yield failed
@@ -206,7 +210,8 @@ class _Watch:
         self._failures_until_ms = 0
         self._drain_since: float | None = None
         self._drain_left = False
-        self.restarts = 0
+        self._last_cause = ""
+        self.restarted = False
 
     def until_it_ends(self) -> dict[str, int]:
         """Watch; return the counters.
@@ -273,12 +278,15 @@ class _Watch:
             if failure.at_ms <= self._failures_until_ms:
                 continue
             self._failures_until_ms = failure.at_ms
-            self.restarts += 1
+            self.restarted = True
             ours = _OUR_ERROR.search(failure.text)
             if ours is not None:
                 self._cluster.cancel(self._job)
                 raise (StoreError if ours[1] == "StoreError" else InputError)(ours[2].strip())
-            self._console.print(f"starting again, nothing is lost: {_cause(failure.text)}", markup=False)
+            cause = _cause(failure.text)
+            if cause != self._last_cause:  # while a TaskManager is away the job tries every second
+                self._console.print(f"starting again, nothing is lost: {cause}", markup=False)
+                self._last_cause = cause
 
     def _drain(self) -> None:
         """Leave the request to drain; cancel the job if it does not end in time."""

@@ -33,8 +33,10 @@ need_java() { # need_java COMMAND: java, javac or jar of a JDK that Flink 1.19 r
 }
 
 is_alive() { # is_alive NAME: the process of that name, started by start.sh, still runs
-  local pid
-  pid=$(cat "$FLINK_RUN/pids/$1" 2>/dev/null) && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
+  local pid state
+  pid=$(cat "$FLINK_RUN/pids/$1" 2>/dev/null) && [ -n "$pid" ] || return 1
+  state=$(ps -o stat= -p "$pid" 2>/dev/null) || return 1
+  [ "${state#Z}" = "$state" ] # one that was killed, and that nobody has waited for yet, is no process any more
 }
 
 answers() { # answers PORT: somebody listens there

@@ -41,6 +41,9 @@ from user_state.events.avro_files import SingleObject, interaction_schema
 
 USERS = 150
 ACK_DEADLINE_S = 10
+RECOVERS_S = 4.0
+"""What it takes on the whole until events flow again, so that they are published for about as long as there are kills."""
+
 RECOVER_S = 150.0
 """Longest it may take, when the kills are over and all is published, until every event is folded."""
 
@@ -77,7 +80,7 @@ def soak(pubsub: PubSubEmulator, folder: Path, what: Soak, say: Callable[[str], 
         AssertionError: something is lost, counted twice, or never recovered.
     """
     plan = schedule(what.seed, what.kills, what.pause_s)
-    lasts_s = sum(kill.after_s + kill.down_s for kill in plan)
+    lasts_s = sum(kill.after_s + kill.down_s + RECOVERS_S * kill.in_stream for kill in plan)
     traffic = make_traffic(folder, events=round(what.rate * lasts_s), users=USERS, seed=what.seed)
     expected = expected_of_file(traffic)
     name = f"soak-{time.time_ns()}"
@@ -97,21 +100,24 @@ def soak(pubsub: PubSubEmulator, folder: Path, what: Soak, say: Callable[[str], 
     ):
         pipeline.wait_until_started()
 
+        def folded() -> int:
+            return events_in_redis(valkey, expected.applied)
+
         def progress(text: str) -> None:
-            folded = events_in_redis(valkey, expected.applied)
-            if 0 < folded < expected.events_applied:
-                held.add(folded)
-            say(f"{time.monotonic() - began:6.0f} s  {text}; {folded:,} of {expected.events_applied:,} events folded")
+            now = folded()
+            if 0 < now < expected.events_applied:
+                held.add(now)
+            say(f"{time.monotonic() - began:6.0f} s  {text}; {now:,} of {expected.events_applied:,} events folded")
 
         roles = {"run": lambda: pipeline.pid, "valkey": lambda: valkey.pid, "emulator": lambda: pubsub.process.pid}
         with (
             memory_sampled(flink, roles, every_s=max(1.0, lasts_s / 200)) as memory,
             started_command(*publish_arguments(traffic, topic, rate=what.rate), output=folder / "publish.log") as sent,
         ):
-            killed = carry_out(plan, flink, valkey, what.seed, progress)
+            killed = carry_out(plan, flink, valkey, what.seed, folded, progress)
             sent.wait(RECOVER_S)
             pipeline.wait_until(
-                lambda: events_in_redis(valkey, expected.applied) >= expected.events_applied,
+                lambda: folded() >= expected.events_applied,
                 "every event to be folded",
                 RECOVER_S,
             )

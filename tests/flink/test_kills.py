@@ -20,7 +20,7 @@ def test_kills_of_every_process_at_random_moments_lose_nothing_and_count_nothing
 ):
     skip_without_flink()
 
-    outcome = soak(pubsub, tmp_path, Soak(seed=5, kills=11, pause_s=(1.0, 11.0), rate=120), say=print)
+    outcome = soak(pubsub, tmp_path, Soak(seed=5, kills=11, pause_s=(0.5, 8.0), rate=120), say=print)
 
     assert sum(outcome.killed.values()) >= 10
     assert min(outcome.killed.values()) >= 2

@@ -27,13 +27,24 @@ from tests.servers.redis import Valkey
 
 VICTIMS = ("taskmanager", "worker", "pool", "jobserver", "redis")
 RESTART_AFTER_S = (0.3, 2.0)
+IN_STREAM = 0.7
+FLOW_S = 90.0
+"""Longest we wait for events to flow again."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: how long after the one before, whom, and how long until it is started again, seconds."""
+    """One kill.
+
+    Attributes:
+        after_s: seconds after the one before, or after events flow again.
+        in_stream: whether to wait until events flow again; else it may hit what has not recovered yet.
+        victim: whom.
+        down_s: seconds until it is started again.
+    """
 
     after_s: float
+    in_stream: bool
     victim: str
     down_s: float
 
@@ -43,16 +54,28 @@ def schedule(seed: int, kills: int, pause_s: tuple[float, float]) -> list[Kill]:
     rng = random.Random(seed)
     victims = [VICTIMS[n % len(VICTIMS)] for n in range(kills)]
     rng.shuffle(victims)
-    return [Kill(rng.uniform(*pause_s), victim, rng.uniform(*RESTART_AFTER_S)) for victim in victims]
+    return [
+        Kill(rng.uniform(*pause_s), rng.random() < IN_STREAM, victim, rng.uniform(*RESTART_AFTER_S))
+        for victim in victims
+    ]
 
 
 def carry_out(
-    plan: Sequence[Kill], flink: Flink, valkey: Valkey, seed: int, say: Callable[[str], None]
+    plan: Sequence[Kill],
+    flink: Flink,
+    valkey: Valkey,
+    seed: int,
+    folded: Callable[[], int],
+    say: Callable[[str], None],
 ) -> dict[str, int]:
-    """Kill as planned; return how often each victim was killed."""
+    """Kill as planned; return how often each victim was killed. `folded` gives the events folded so far."""
     rng = random.Random(seed + 1)
     killed = dict.fromkeys(VICTIMS, 0)
     for kill in plan:
+        if kill.in_stream:
+            before, deadline = folded(), time.monotonic() + FLOW_S
+            while folded() == before and time.monotonic() < deadline:
+                time.sleep(0.2)
         time.sleep(kill.after_s)
         if kill.victim == "redis":
             valkey.kill_9()
@@ -70,7 +93,7 @@ def carry_out(
             time.sleep(kill.down_s)
             flink.restart(kill.victim)
         killed[kill.victim] += 1
-        say(f"killed {kill.victim}")
+        say(f"killed {kill.victim}{'' if kill.in_stream else ', whatever had recovered'}")
     return killed
 
 
@@ -120,7 +143,7 @@ def memory_sampled(flink: Flink, others: dict[str, Callable[[], int]], every_s: 
                 workers = [resident_mb(pid) for pid in children(flink.pid("pool"))]
                 add("workers", max(workers, default=0))
             for role, pid in others.items():
-                with suppress(OSError, ValueError):
+                with suppress(OSError, ValueError, AssertionError):
                     add(role, resident_mb(pid()))
 
     def add(role: str, held_mb: float) -> None:

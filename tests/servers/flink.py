@@ -1,4 +1,4 @@
-"""A real Flink cluster for tests, as `make flink-up` starts it, on free ports and with files of its own; killed at will.
+"""A real Flink cluster for tests, as `make flink-up` starts it, on free ports, with its own files; killed at will.
 
 JobManager, TaskManager, Beam's job server, the Python worker pool and its workers are processes of their own. Nothing
 here touches a cluster that someone else started.
