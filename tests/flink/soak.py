@@ -42,9 +42,9 @@ from user_state.events.avro_files import SingleObject, interaction_schema
 USERS = 150
 ACK_DEADLINE_S = 10
 RECOVERS_S = 4.0
-"""What it takes on the whole until events flow again, so that they are published for about as long as there are kills."""
+"""What it takes on the whole until events flow again, so that events come for as long as kills do."""
 
-RECOVER_S = 150.0
+RECOVER_S = 240.0
 """Longest it may take, when the kills are over and all is published, until every event is folded."""
 
 
