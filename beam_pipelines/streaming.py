@@ -151,7 +151,11 @@ def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings
     if settings.flush_interval_s:
         packets |= "CoalesceShards" >> CoalesceShards(settings.flush_interval_s, run=run)
     folded = packets | "FoldIntoRedis" >> FoldIntoRedis(
-        spec, partial(open_store, spec, settings), cache_bytes=settings.cache_mb << 20, run=run
+        spec,
+        partial(open_store, spec, settings),
+        cache_bytes=settings.cache_mb << 20,
+        ack_deadline_s=settings.ack_deadline_s,
+        run=run,
     )
     # A writer for each, not one behind a Flatten: DirectRunner would hold what is flattened until the pipeline drains,
     # while the messages, unacknowledged, come again and again.
