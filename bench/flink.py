@@ -239,7 +239,7 @@ def measure(
         """Publish `count` messages to a new topic; return it, and settings for a store of its own."""
         name = f"bench-{next(number)}"
         topic = pubsub.create_topic(name)
-        subscription = pubsub.create_subscription(name, topic, ack_deadline_s=60)
+        pubsub.create_subscription(name, topic, ack_deadline_s=60)
         file = folder / f"{name}.avro"
         end_us = time.time_ns() // 1000
         write_messages(file, generate(USERS, count, 1, end_us=end_us, span_us=HOUR_US), interaction_schema())
