@@ -3,7 +3,8 @@
 The packets wait in Beam state, one append each. The timer follows the watermark, which for our sources is the wall
 time of their pulls: it fires in live running as time passes, and when the pipeline drains, on every runner. (Timers
 that follow the clock would turn DirectRunner to its old, slow engine.) A runner may fire it early: DirectRunner does
-after each round of pulls, whatever the watermark. So the clock decides: too early, and the timer is set again.
+after each round of pulls, whatever the watermark, and any runner once the watermark has gone to the end of time. So the
+clock decides: too early, and the timer is set again, after a pause, since it may fire again at once.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.utils.timestamp import Duration, Timestamp
 
-from transforms.drain import draining
+from transforms.drain import wait
 from transforms.packet import KEYED_PACKETS
 from transforms.remote_run import RemoteRun, join
+
+EARLY_PAUSE_S = 0.02
+"""Keeps a runner that drains, while the request to drain has not reached this process, from firing in a tight loop."""
 
 _WAITING = BagStateSpec("waiting", BytesCoder())
 _DUE_US = ReadModifyWriteStateSpec("due_us", VarIntCoder())
@@ -83,7 +87,7 @@ class _CoalesceFn(beam.DoFn):
         flush: Any = _FLUSH_TIMER,
     ) -> Iterator[tuple[int, bytes]]:
         due = Timestamp(micros=due_us.read() or 0)
-        if Timestamp.now() < due and not draining():
+        if Timestamp.now() < due and not wait(EARLY_PAUSE_S):
             flush.set(due)
             return
         packets = list(waiting.read())
