@@ -63,7 +63,7 @@ def _refusal(*more: str) -> str:
         *("run", "--spec", SPEC, "--input", "pubsub://projects/local-dev/subscriptions/events"),
         *("--redis", f"redis://127.0.0.1:{free_port()}", "--runner", "flink", *more),
     )
-    assert time.monotonic() - began < 10 + 10  # ten, and as long for Python to start on a busy machine
+    assert time.monotonic() - began < 30  # ten, and what Python takes to start on a busy machine
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     (line,) = [one for one in ended.stderr.splitlines() if one.startswith("error: ")]
