@@ -12,7 +12,6 @@ from apache_beam.pvalue import TaggedOutput
 from transforms import tally
 from transforms.acknowledge import acknowledge_messages
 from transforms.packet import KEYED_PACKETS, DeadLetter, pack_dead, pack_decoded
-from transforms.remote_drain import DrainSource, watch
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
