@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +41,7 @@ from beam_pipelines.publish import publish_file
 from beam_pipelines.streaming import StreamingSettings, build, source_of
 from bench.pipeline import SHARDS
 from bench.report import arguments, finish, percentile
-from tests.servers.flink import Flink, flink_missing, running_flink
+from tests.servers.flink import Flink, cpu_seconds, flink_missing, running_flink
 from tests.servers.pubsub import PROJECT, PubSubEmulator, emulator_missing, pubsub_emulator
 from tests.servers.redis import Valkey, running_valkey
 from transforms import tally
@@ -146,17 +146,44 @@ def job(kind: str, slots: int, flink: Flink, spec: LoadedSpec, settings: Streami
         board.close()
 
 
-def sustained(one: Job, messages: int) -> float:
-    """Return events a second from the first WARM of the messages to the last."""
+class Spent(NamedTuple):
+    """Processor time an event, microseconds, by who spent it."""
+
+    workers: float
+    taskmanager: float
+    emulator: float
+    redis: float
+
+    def text(self) -> str:
+        """Return it in words, with what it allows on two cores that do nothing else."""
+        each = ", ".join(f"{name} {value:.0f}" for name, value in self._asdict().items())
+        return f"processor time an event, us: {each}; two idle cores could do {2e6 / max(1.0, sum(self)):,.0f} events/s"
+
+
+def processor_time(flink: Flink, pubsub: PubSubEmulator, valkey: Valkey) -> list[float]:
+    """Return seconds used so far, in the order of `Spent`."""
+    return [
+        sum(cpu_seconds(pid) for pid in flink.worker_pids()),
+        cpu_seconds(flink.pid("taskmanager")),
+        cpu_seconds(pubsub.process.pid),
+        cpu_seconds(valkey.pid),
+    ]
+
+
+def sustained(one: Job, messages: int, spent: Callable[[], list[float]]) -> tuple[float, Spent]:
+    """Return events a second from the first WARM of the messages to the last, and the processor time of an event."""
     first: tuple[float, int] | None = None
+    used: list[float] = []
     until = time.monotonic() + TIMEOUT_S
     while time.monotonic() < until:
         done, now = one.done(), time.monotonic()
         if first is None and done >= WARM * messages:
-            first = now, done
+            first, used = (now, done), spent()
         if done >= messages and first is not None:
             assert now > first[0], "too few messages to tell a rate"
-            return (done - first[1]) / (now - first[0])
+            events = done - first[1]
+            share = [1e6 * (after - before) / events for before, after in zip(used, spent(), strict=True)]
+            return events / (now - first[0]), Spent(*share)
         time.sleep(POLL_S)
     raise AssertionError(f"{one.done():,} of {messages:,} messages within {TIMEOUT_S:.0f} s")
 
@@ -253,17 +280,21 @@ def measure(
         )
         return topic, settings
 
+    def spent() -> list[float]:
+        return processor_time(flink, pubsub, valkey)
+
     results: dict[str, float | str | None] = {}
     topic, settings = waiting(messages)
     with job("ours", 2, flink, spec, settings) as one:
-        ours = sustained(one, messages)
+        ours, cost = sustained(one, messages, spent)
         took, sent = freshness(pubsub, topic, valkey, spec, ours / 2, lasts_s)
         until = time.monotonic() + 10
         while one.done() < messages + sent and time.monotonic() < until:
             time.sleep(POLL_S)
         counters = one.board.counters()
     results["events_per_second"] = ours
-    print(f"ours, two slots    {ours:9,.0f} events/s")
+    results["processor_us_per_event"] = sum(cost)
+    print(f"ours, two slots    {ours:9,.0f} events/s; {cost.text()}")
     p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
     results |= {"freshness_p50_s": p50, "freshness_p99_s": p99}
     print(f"freshness at {ours / 2:,.0f} events/s: p50 {p50:.2f} s, p99 {p99:.2f} s, {len(took)} new users looked for")
@@ -273,17 +304,18 @@ def measure(
 
     _, settings = waiting(messages)
     with job("empty", 2, flink, spec, settings) as one:
-        empty = sustained(one, messages)
+        empty, cost = sustained(one, messages, spent)
+    results["processor_ratio_to_empty"] = sum(cost) / float(results["processor_us_per_event"] or 1)
     results["empty_events_per_second"] = empty
     results["ratio_to_empty_pipeline"] = ours / empty
-    print(f"empty, two slots   {empty:9,.0f} events/s; ours is {ours / empty:.2f} of it")
+    print(f"empty, two slots   {empty:9,.0f} events/s; ours is {ours / empty:.2f} of it; {cost.text()}")
 
     _, settings = waiting(messages)
     with job("ours", 1, flink, spec, settings) as one:
-        single = sustained(one, messages)
+        single, cost = sustained(one, messages, spent)
     results["one_slot_events_per_second"] = single
     results["scaling_1_to_2"] = ours / single
-    print(f"ours, one slot     {single:9,.0f} events/s; two slots do {ours / single:.2f} times as much")
+    print(f"ours, one slot     {single:9,.0f} events/s; two slots do {ours / single:.2f} times as much; {cost.text()}")
 
     own = beams_own(pubsub, folder, 2_000 if args.quick else 10_000, f"bench-{next(number)}")
     results["beams_own_direct_runner_events_per_second"] = own or None

@@ -138,6 +138,15 @@ def resident_mb(pid: int) -> float:
     return int(found.stdout or 0) / 1024
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return how much processor time a process has used (Linux); 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _free_ports() -> tuple[int, int, int, int]:
     while True:
         rest, rpc, job, pool = (free_port() for _ in range(4))
