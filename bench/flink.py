@@ -24,7 +24,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +42,7 @@ from beam_pipelines.publish import publish_file
 from beam_pipelines.streaming import StreamingSettings, build, source_of
 from bench.pipeline import SHARDS
 from bench.report import arguments, finish, percentile
-from tests.servers.flink import Flink, cpu_seconds, flink_missing, running_flink
+from tests.servers.flink import Flink, cpu_seconds, flink_missing
 from tests.servers.pubsub import PROJECT, PubSubEmulator, emulator_missing, pubsub_emulator
 from tests.servers.redis import Valkey, running_valkey
 from transforms import tally
@@ -257,7 +258,7 @@ def measure(
     args: Any, folder: Path, flink: Flink, pubsub: PubSubEmulator, valkey: Valkey
 ) -> dict[str, float | str | None]:
     """Run all of it; print; return the results."""
-    messages, lasts_s = (30_000, 6.0) if args.quick else (150_000, 30.0)
+    messages, lasts_s = (20_000, 5.0) if args.quick else (150_000, 30.0)
     spec = load_spec(SPEC)
     spec = replace(spec, spec=spec.spec.model_copy(update={"allowed_lateness": 30 * 24 * HOUR_US}))
     number = iter(range(100))
@@ -317,7 +318,7 @@ def measure(
     results["scaling_1_to_2"] = ours / single
     print(f"ours, one slot     {single:9,.0f} events/s; two slots do {ours / single:.2f} times as much; {cost.text()}")
 
-    own = beams_own(pubsub, folder, 2_000 if args.quick else 10_000, f"bench-{next(number)}")
+    own = beams_own(pubsub, folder, 400 if args.quick else 10_000, f"bench-{next(number)}")
     results["beams_own_direct_runner_events_per_second"] = own or None
     print(f"Beam's own source  {own:9,.0f} events/s on DirectRunner, counting only")
     return results
@@ -331,13 +332,14 @@ def main() -> None:
     if missing is not None:
         sys.exit(f"bench/flink.py needs a real Flink and the Pub/Sub emulator: {missing}")
     results: dict[str, float | str | None] = {}
-    with tempfile.TemporaryDirectory(prefix="user-state-bench-") as folder, pubsub_emulator() as pubsub:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="user-state-bench-")))
+        starting = stack.enter_context(ThreadPoolExecutor(1)).submit(Flink, folder / "flink")  # beside the emulator
+        stack.callback(lambda: starting.result().stop())
+        pubsub = stack.enter_context(pubsub_emulator())
         os.environ["PUBSUB_EMULATOR_HOST"] = pubsub.host
-        with (
-            running_flink(Path(folder) / "flink") as flink,
-            running_valkey(Path(folder) / "valkey") as valkey,
-        ):
-            results = measure(args, Path(folder), flink, pubsub, valkey)
+        valkey = stack.enter_context(running_valkey(folder / "valkey"))
+        results = measure(args, folder, starting.result(), pubsub, valkey)
     finish(args, results)
 
 
