@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compi
 PINS := requirements.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types movielens bench bench-quick docs pins clean
+.PHONY: help demo test check lint types movielens flink-up flink-down soak bench bench-quick docs pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,13 +32,24 @@ types: $(VENV)/dev.stamp ## strict mypy
 movielens: $(VENV)/dev.stamp ## 100,000 real interactions through Pub/Sub into Redis, checked for every user
 	@$(BIN)/python -m examples.movielens.run
 
+flink-up: $(VENV)/run.stamp ## a Flink cluster on this machine, for user-state run --runner flink: see docs/flink.md
+	@deploy/flink/up.sh
+
+flink-down: ## end that cluster
+	@deploy/flink/down.sh
+
+soak: $(VENV)/dev.stamp ## twenty minutes on Flink while everything is killed at random: SOAK="--minutes 5 --seed 7"
+	@$(BIN)/python -m tests.flink.soak $(SOAK)
+
 bench: $(VENV)/dev.stamp ## pipeline and serving, beside their baselines
 	@$(BIN)/python -m bench.pipeline
 	@$(BIN)/python -m bench.serving
+	@$(BIN)/python -m bench.flink
 
 bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.pipeline --quick
 	@$(BIN)/python -m bench.serving --quick
+	@$(BIN)/python -m bench.flink --quick
 
 docs: $(VENV)/dev.stamp ## write docs/cli.md and docs/record.md anew
 	@$(BIN)/python docs/generate_cli.py

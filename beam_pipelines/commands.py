@@ -73,36 +73,104 @@ def run(
     cache_mb: Annotated[
         int, typer.Option("--cache_mb", "--cache-mb", min=0, help="Cache of recent records in each worker, MB.")
     ] = 64,
+    runner: Annotated[
+        str,
+        typer.Option(
+            help="direct: this process. flink: a Flink cluster (`make flink-up` starts one here). Or the name of a Beam"
+            " runner, untested."
+        ),
+    ] = "direct",
+    flink: Annotated[
+        str, typer.Option(help="With --runner flink: REST address of the cluster, host:port or URL.")
+    ] = "localhost:8081",
+    job_endpoint: Annotated[
+        str,
+        typer.Option("--job_endpoint", "--job-endpoint", help="With --runner flink: Beam's job server, host:port."),
+    ] = "localhost:8099",
+    worker_pool: Annotated[
+        str,
+        typer.Option(
+            "--worker_pool",
+            "--worker-pool",
+            help="With --runner flink: host:port of the pool of Python workers as a TaskManager sees it (beam:"
+            " EXTERNAL), or `loopback`: this process does the work, to try things out (LOOPBACK).",
+        ),
+    ] = "localhost:50000",
+    parallelism: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --runner flink: task slots, with one Python process each. Default: all that are free.",
+            show_default=False,
+        ),
+    ] = None,
+    checkpoint_interval: Annotated[
+        float,
+        typer.Option(
+            "--checkpoint_interval",
+            "--checkpoint-interval",
+            min=0,
+            help="With --runner flink: seconds between checkpoints, 0 for none. Nothing needs them: records live in"
+            " Redis, and what is not acknowledged comes again.",
+        ),
+    ] = 0,
+    bundle_ms: Annotated[
+        int,
+        typer.Option(
+            "--bundle_ms",
+            "--bundle-ms",
+            min=1,
+            max=60_000,
+            help="With --runner flink: longest a bundle stays open, ms. Longer writes a busy user less often, shorter"
+            " makes features fresher.",
+        ),
+    ] = 100,
 ) -> None:
-    """Run the streaming pipeline: events in, Redis records out. Any further option goes to Beam (--runner, ...).
+    """Run the streaming pipeline: events in, Redis records out. Any further option goes to Beam.
 
     Ctrl-C or SIGTERM drains: what was read is folded, stored and acknowledged, then the run ends.
 
     Example: `user-state run --spec user_state.yaml --input pubsub://projects/p/subscriptions/s
-    --redis redis://localhost:6379`
+    --redis redis://localhost:6379`; the same with `--runner flink` runs on the cluster of `make flink-up`.
     """
-    from beam_pipelines.running import run_streaming
     from beam_pipelines.streaming import StreamingSettings
     from user_state.spec import load_spec
 
-    run_streaming(
-        load_spec(spec),
-        StreamingSettings(
-            input=input_,
-            redis=redis,
-            dead_letters=dead_letters,
-            durability=durability,
-            flush_interval_s=flush_interval,
-            shards=shards,
-            source_shards=source_shards,
-            ack_deadline_s=ack_deadline,
-            publish_time_attribute=publish_time_attribute,
-            replay_speed=replay_speed,
-            cache_mb=cache_mb,
-        ),
-        context.args,
-        stop_when_idle_s=stop_when_idle,
+    settings = StreamingSettings(
+        input=input_,
+        redis=redis,
+        dead_letters=dead_letters,
+        durability=durability,
+        flush_interval_s=flush_interval,
+        shards=shards,
+        source_shards=source_shards,
+        ack_deadline_s=ack_deadline,
+        publish_time_attribute=publish_time_attribute,
+        replay_speed=replay_speed,
+        cache_mb=cache_mb,
     )
+    if runner.lower() in ("flink", "flinkrunner"):
+        from beam_pipelines.flink.job import run_on_flink
+        from beam_pipelines.flink.options import FlinkSettings
+
+        run_on_flink(
+            load_spec(spec),
+            settings,
+            FlinkSettings(
+                rest=flink,
+                job_endpoint=job_endpoint,
+                worker_pool=worker_pool,
+                parallelism=parallelism,
+                checkpoint_interval_s=checkpoint_interval,
+                bundle_ms=bundle_ms,
+            ),
+            context.args,
+            stop_when_idle_s=stop_when_idle,
+        )
+        return
+    from beam_pipelines.running import run_streaming
+
+    run_streaming(load_spec(spec), settings, [f"--runner={runner}", *context.args], stop_when_idle_s=stop_when_idle)
 
 
 def publish(

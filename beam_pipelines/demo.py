@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 
-from beam_pipelines.running import accounting_line, run_streaming
+from beam_pipelines.accounting import accounting_line
+from beam_pipelines.running import run_streaming
 from beam_pipelines.streaming import StreamingSettings
 from user_state import oracle
 from user_state.cli.get import show

@@ -15,6 +15,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from rich.console import Console
 
+from beam_pipelines.accounting import accounting_line, progress_line
 from beam_pipelines.streaming import StreamingSettings, build, check_settings
 from transforms import drain, tally
 from user_state.errors import InputError, UserStateError
@@ -23,7 +24,6 @@ from user_state.spec import LoadedSpec
 INTERVAL_S = 1.0
 """How often progress is printed on a terminal; a tenth as often elsewhere."""
 DIRECT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER)
 
 
 def run_streaming(
@@ -63,7 +63,7 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
         InputError: an argument is no option that Beam knows.
     """
     options = PipelineOptions(list(arguments))
-    _, unknown = _all_option_names(arguments)
+    unknown = _unknown_options(arguments)
     if unknown:
         raise InputError(f"expected options of user-state run or of Apache Beam, got {' '.join(unknown)}")
     standard = options.view_as(StandardOptions)
@@ -88,7 +88,8 @@ def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
         raise InputError(f"expected options that Apache Beam accepts: {exc}") from exc
 
 
-def _all_option_names(arguments: Sequence[str]) -> tuple[Any, list[str]]:
+def _unknown_options(arguments: Sequence[str]) -> list[str]:
+    """Return what is no option of Beam's."""
     import argparse
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -99,7 +100,7 @@ def _all_option_names(arguments: Sequence[str]) -> tuple[Any, list[str]]:
                 view._add_argparse_args(parser)
             except argparse.ArgumentError:
                 continue
-    return parser.parse_known_args(list(arguments))
+    return parser.parse_known_args(list(arguments))[1]
 
 
 def committed_counters(result: Any) -> dict[str, int]:
@@ -111,21 +112,6 @@ def committed_counters(result: Any) -> dict[str, int]:
             name = counter.key.metric.name
             counters[name] = counters.get(name, 0) + (counter.committed or 0)
     return counters
-
-
-def accounting_line(counters: Mapping[str, int]) -> str:
-    """Return the accounting identity in one line.
-
-    >>> accounting_line({"read": 3, "applied": 2, "dead_letter": 1, "dead_letter_invalid": 1})
-    'read 3 = applied 2 + duplicate 0 + ignored 0 + dead letters 1 (invalid 1)'
-    """
-    values = [counters.get(name, 0) for name in BINS]
-    prefix = f"{tally.DEAD_LETTER}_"
-    reasons = ", ".join(f"{n[len(prefix) :]} {v:,}" for n, v in sorted(counters.items()) if n.startswith(prefix))
-    read = counters.get(tally.READ, 0)
-    sign = "=" if read == sum(values) else "!="
-    line = "read {:,} {} applied {:,} + duplicate {:,} + ignored {:,} + dead letters {:,}".format(read, sign, *values)
-    return f"{line} ({reasons})" if reasons else line
 
 
 @contextmanager
@@ -167,10 +153,7 @@ def reporting(console: Console, stop_when_idle_s: float | None) -> Iterator[None
                 last_change, last_read = now, read
             if now - last_print >= interval_s and read != printed_read:
                 rate = (read - printed_read) / (now - last_print)
-                console.print(
-                    f"{now - began:6.0f} s  {accounting_line(counts)}  {rate:,.0f}/s, {counts[tally.WRITES]:,} writes",
-                    markup=False,
-                )
+                console.print(progress_line(now - began, counts, rate), markup=False)
                 last_print, printed_read = now, read
             if stop_when_idle_s is not None and now - last_change >= stop_when_idle_s and not drain.draining():
                 drain.request_drain()

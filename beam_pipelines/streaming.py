@@ -22,6 +22,7 @@ from transforms.decode_events import DEAD, DECODED, DecodeEvents
 from transforms.fold_into_redis import FoldIntoRedis
 from transforms.read_avro_files import ReadFromAvroFiles
 from transforms.read_pubsub import ReadFromPubSubSubscription
+from transforms.remote_run import RemoteRun
 from transforms.write_dead_letters import WriteDeadLetters
 from user_state.errors import InputError
 from user_state.events.avro_blocks import BlockReader
@@ -48,6 +49,7 @@ class StreamingSettings:
         replay_speed: for files: how much faster than it happened; None is as fast as possible.
         cache_mb: how much of what was last read or written each worker keeps.
         redis_timeout_s: longest a call to Redis takes.
+        run: where workers are other processes: the id under which they and the command meet in Redis.
     """
 
     input: str
@@ -62,6 +64,7 @@ class StreamingSettings:
     replay_speed: float | None = None
     cache_mb: int = 64
     redis_timeout_s: float = 10.0
+    run: str | None = None
 
 
 def open_store(spec: LoadedSpec, settings: StreamingSettings) -> RedisStateStore:
@@ -69,6 +72,11 @@ def open_store(spec: LoadedSpec, settings: StreamingSettings) -> RedisStateStore
     return RedisStateStore(
         settings.redis, spec.spec.name, durability=settings.durability, timeout_s=settings.redis_timeout_s
     )
+
+
+def remote_run(spec: LoadedSpec, settings: StreamingSettings) -> RemoteRun | None:
+    """Return where workers and command meet, None where workers are threads of this process."""
+    return None if settings.run is None else RemoteRun(settings.redis, spec.spec.name, settings.run)
 
 
 def input_files(pattern: str, spec: LoadedSpec) -> list[str]:
@@ -136,12 +144,18 @@ def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
 
 def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings) -> None:
     """Add the graph to a pipeline."""
-    events = pipeline | "Read" >> source_of(spec, settings) | "DecodeEvents" >> DecodeEvents(spec, settings.shards)
+    run = remote_run(spec, settings)
+    pulls = pipeline | "Read" >> source_of(spec, settings)
+    events = pulls | "DecodeEvents" >> DecodeEvents(spec, settings.shards, run=run)
     packets = events[DECODED]
     if settings.flush_interval_s:
-        packets |= "CoalesceShards" >> CoalesceShards(settings.flush_interval_s)
+        packets |= "CoalesceShards" >> CoalesceShards(settings.flush_interval_s, run=run)
     folded = packets | "FoldIntoRedis" >> FoldIntoRedis(
-        spec, partial(open_store, spec, settings), cache_bytes=settings.cache_mb << 20
+        spec,
+        partial(open_store, spec, settings),
+        cache_bytes=settings.cache_mb << 20,
+        ack_deadline_s=settings.ack_deadline_s,
+        run=run,
     )
     # A writer for each, not one behind a Flatten: DirectRunner would hold what is flattened until the pipeline drains,
     # while the messages, unacknowledged, come again and again.

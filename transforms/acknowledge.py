@@ -26,6 +26,7 @@ REQUEST_BYTES = 450_000
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.2
 TIMEOUT_S = 10.0
+LEASE_TIMEOUT_S = 5.0
 
 _LOG = logging.getLogger(__name__)
 _UNACKNOWLEDGED = Metrics.counter("pubsub", "unacknowledged")
@@ -51,6 +52,24 @@ def acknowledge_messages(messages: Iterable[Message]) -> None:
             by_origin.setdefault(message.origin, []).append(message.ack_id)
     for subscription, ack_ids in by_origin.items():
         acknowledge(subscription, ack_ids)
+
+
+def set_ack_deadline(subscription: str, ack_ids: Sequence[str], ack_deadline_s: int) -> None:
+    """Lease messages for so many seconds from now, or give them back with 0; failing costs a redelivery only."""
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError
+
+    for chunk in ack_id_chunks(ack_ids):
+        try:
+            subscriber_client().modify_ack_deadline(
+                subscription=subscription,
+                ack_ids=chunk,
+                ack_deadline_seconds=ack_deadline_s,
+                timeout=LEASE_TIMEOUT_S,
+                retry=None,
+            )
+        except (GoogleAPICallError, GoogleAuthError) as exc:
+            _LOG.debug("could not lease %d messages of %s: %s", len(chunk), subscription, exc)
 
 
 def ack_id_chunks(ack_ids: Sequence[str]) -> Iterator[list[str]]:

@@ -3,7 +3,8 @@
 The packets wait in Beam state, one append each. The timer follows the watermark, which for our sources is the wall
 time of their pulls: it fires in live running as time passes, and when the pipeline drains, on every runner. (Timers
 that follow the clock would turn DirectRunner to its old, slow engine.) A runner may fire it early: DirectRunner does
-after each round of pulls, whatever the watermark. So the clock decides: too early, and the timer is set again.
+after each round of pulls, whatever the watermark, and any runner once the watermark has gone to the end of time. So the
+clock decides: too early, and the timer is set again, after a pause, since it may fire again at once.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.utils.timestamp import Duration, Timestamp
 
-from transforms.drain import draining
+from transforms.drain import wait
 from transforms.packet import KEYED_PACKETS
+from transforms.remote_run import RemoteRun, join
+
+EARLY_PAUSE_S = 0.02
+"""Keeps a runner that drains, while the request to drain has not reached this process, from firing in a tight loop."""
 
 _WAITING = BagStateSpec("waiting", BytesCoder())
 _DUE_US = ReadModifyWriteStateSpec("due_us", VarIntCoder())
@@ -32,11 +37,16 @@ _FLUSH_TIMER = beam.DoFn.TimerParam(_FLUSH)
 
 
 class CoalesceShards(beam.PTransform):
-    """(shard, packet) -> the same, at most `flush_interval_s` later and all of a shard's together."""
+    """(shard, packet) -> the same, at most `flush_interval_s` later and all of a shard's together.
 
-    def __init__(self, flush_interval_s: float) -> None:
+    Args:
+        flush_interval_s: how long packets wait, seconds.
+        run: the run this is part of, if its command is another process.
+    """
+
+    def __init__(self, flush_interval_s: float, *, run: RemoteRun | None = None) -> None:
         super().__init__()
-        self._coalesce = _CoalesceFn(flush_interval_s)
+        self._coalesce = _CoalesceFn(flush_interval_s, run)
 
     def expand(self, packets: Any) -> Any:
         """Hold packets back."""
@@ -48,8 +58,12 @@ class _CoalesceFn(beam.DoFn):
     DUE_US = _DUE_US
     FLUSH = _FLUSH
 
-    def __init__(self, flush_interval_s: float) -> None:
+    def __init__(self, flush_interval_s: float, run: RemoteRun | None) -> None:
         self._interval = Duration(seconds=flush_interval_s)
+        self._run = run
+
+    def setup(self) -> None:
+        join(self._run)
 
     def process(
         self,
@@ -73,7 +87,7 @@ class _CoalesceFn(beam.DoFn):
         flush: Any = _FLUSH_TIMER,
     ) -> Iterator[tuple[int, bytes]]:
         due = Timestamp(micros=due_us.read() or 0)
-        if Timestamp.now() < due and not draining():
+        if Timestamp.now() < due and not wait(EARLY_PAUSE_S):
             flush.set(due)
             return
         packets = list(waiting.read())

@@ -12,6 +12,7 @@ from apache_beam.pvalue import TaggedOutput
 from transforms import tally
 from transforms.acknowledge import acknowledge_messages
 from transforms.packet import KEYED_PACKETS, DeadLetter, pack_dead, pack_decoded
+from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
 from user_state.core.plan import Plan
@@ -31,11 +32,12 @@ class DecodeEvents(beam.PTransform):
     Args:
         spec: the events' schema and the fields that are read.
         shards: how many keys users are spread over; one worker owns a shard's users.
+        run: the run this is part of, if its command is another process; the source is in the worker of this step.
     """
 
-    def __init__(self, spec: LoadedSpec, shards: int) -> None:
+    def __init__(self, spec: LoadedSpec, shards: int, *, run: RemoteRun | None = None) -> None:
         super().__init__()
-        self._decode = _DecodeFn(spec, shards)
+        self._decode = _DecodeFn(spec, shards, run)
 
     def expand(self, pulls: Any) -> Any:
         """Decode each pull."""
@@ -47,11 +49,13 @@ class DecodeEvents(beam.PTransform):
 
 
 class _DecodeFn(beam.DoFn):
-    def __init__(self, spec: LoadedSpec, shards: int) -> None:
+    def __init__(self, spec: LoadedSpec, shards: int, run: RemoteRun | None) -> None:
         self._spec = spec
         self._shards = shards
+        self._run = run
 
     def setup(self) -> None:
+        join(self._run)
         self._plan: Plan = compile_plan(self._spec)
         self._decoder = EventDecoder(self._plan, self._spec.schema)
 
@@ -91,3 +95,4 @@ class _DecodeFn(beam.DoFn):
     def finish_bundle(self) -> None:
         tally.count(tally.IGNORED, len(self._ignored))
         acknowledge_messages(self._ignored)
+        bundle_ended()

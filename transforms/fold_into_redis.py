@@ -23,7 +23,9 @@ from transforms import tally
 from transforms.acknowledge import acknowledge_messages
 from transforms.decode_events import DEAD
 from transforms.drain import draining, wait
+from transforms.leases import Leases
 from transforms.packet import DeadLetter, pack_dead, unpack_decoded
+from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
@@ -36,6 +38,8 @@ from user_state.store.store import StateStore
 _LOG = logging.getLogger(__name__)
 FOLD_AT = 20_000
 """Rows gathered before a bundle folds without waiting for its end: bounds memory."""
+FOLD_AT_BYTES = 32 << 20
+"""Bytes of packets, likewise."""
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 GIVE_UP_S = 20.0
@@ -59,11 +63,21 @@ class FoldIntoRedis(beam.PTransform):
         spec: what is computed.
         open_store: opens the store in the worker; must pickle.
         cache_bytes: how much of the last read and written bytes each worker keeps.
+        ack_deadline_s: what the leases of messages are extended by while they wait to be stored; 0 extends none.
+        run: the run this is part of, if its command is another process.
     """
 
-    def __init__(self, spec: LoadedSpec, open_store: OpenStore, *, cache_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self,
+        spec: LoadedSpec,
+        open_store: OpenStore,
+        *,
+        cache_bytes: int = 64 << 20,
+        ack_deadline_s: int = 0,
+        run: RemoteRun | None = None,
+    ) -> None:
         super().__init__()
-        self._fold = _FoldFn(spec, open_store, cache_bytes)
+        self._fold = _FoldFn(spec, open_store, cache_bytes, ack_deadline_s, run)
 
     def expand(self, packets: Any) -> Any:
         """Fold each bundle's packets."""
@@ -77,22 +91,35 @@ class _FoldFn(beam.DoFn):
 
     OWNER = _OWNER
 
-    def __init__(self, spec: LoadedSpec, open_store: OpenStore, cache_bytes: int) -> None:
+    def __init__(
+        self,
+        spec: LoadedSpec,
+        open_store: OpenStore,
+        cache_bytes: int,
+        ack_deadline_s: int,
+        run: RemoteRun | None,
+    ) -> None:
         self._spec = spec
         self._open_store = open_store
         self._cache_bytes = cache_bytes
+        self._ack_deadline_s = ack_deadline_s
+        self._run = run
 
     def setup(self) -> None:
+        join(self._run)
         plan = compile_plan(self._spec)
         self._store = self._open_store()
         self._folder = Folder(plan, self._store, cache_bytes=self._cache_bytes)
+        self._leases = Leases(self._ack_deadline_s)
         self._started = False
         self._lag = Metrics.distribution(tally.NAMESPACE, "publish_to_stored_ms")
         self._size = Metrics.distribution(tally.NAMESPACE, "rows_per_fold")
 
     def start_bundle(self) -> None:
+        self._leases.release()  # of a bundle that failed
         self._rows: list[EventRow] = []
         self._messages: list[Message] = []
+        self._bytes = 0
         self._latest: Any = None
 
     def process(
@@ -101,22 +128,25 @@ class _FoldFn(beam.DoFn):
         rows, messages = unpack_decoded(packet[1])
         self._rows += rows
         self._messages += messages
+        self._bytes += len(packet[1])
+        self._leases.hold(messages)
         if self._latest is None or timestamp > self._latest:
             self._latest = timestamp
-        if len(self._rows) >= FOLD_AT:
+        if len(self._rows) >= FOLD_AT or self._bytes >= FOLD_AT_BYTES:
             dead = self._fold()
             if dead:
                 yield TaggedOutput(DEAD, pack_dead(dead))
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
         dead = self._fold() if self._rows else []
+        bundle_ended()
         if dead:
             window = GlobalWindow()
             yield TaggedOutput(DEAD, WindowedValue(pack_dead(dead), self._latest, [window]))
 
     def _fold(self) -> list[DeadLetter]:
         rows, messages = self._rows, self._messages
-        self._rows, self._messages = [], []
+        self._rows, self._messages, self._bytes = [], [], 0
         waiting = _Patience()
         if not self._started:
             waiting.for_store(self._folder.start)
@@ -132,6 +162,7 @@ class _FoldFn(beam.DoFn):
             else:
                 dead.append(DeadLetter(message, *DETAIL[Outcome(outcome)]))
         acknowledge_messages(stored)
+        self._leases.release()
         applied = int((report.outcome == Outcome.APPLIED).sum())
         tally.count(tally.APPLIED, applied)
         tally.count(tally.DUPLICATE, len(stored) - applied)

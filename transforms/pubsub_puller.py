@@ -1,16 +1,16 @@
 """One puller per subscription and process: background threads pull ahead, any DoFn instance takes.
 
 Runners make many DoFn instances in a process and may leave most of them idle, so messages must never belong to one of
-them. Threads do unary pulls into a queue bounded by messages; when it is full they stop pulling, and Pub/Sub keeps
-the rest. What must not happen here:
+them. Threads do unary pulls into a queue bounded by messages and bytes; when it is full they stop pulling, and Pub/Sub
+keeps the rest. What must not happen here:
 
 - **A pull is never cancelled midway.** The service has handed out the messages by then, and they would be stranded
   until their ack deadline (tried on the emulator: 10 s without a message for each cancelled pull). A pull has a
   timeout of PULL_TIMEOUT_S instead; the service knows it and answers empty before it ends (the emulator: one second
   before).
 - **Nothing is acknowledged here**: that is for the step that stored what became of the message.
-- **Nothing waits in the queue for nobody.** On drain, or when no reader came for ABANDONED_S, the queue is given back
-  (ack deadline 0), so that the messages go to another process at once.
+- **Nothing waits in the queue for nobody.** On drain, or when no reader came for ABANDONED_S (or half a lease), it is
+  given back (ack deadline 0), so that the messages go to another process at once.
 
     take() --starts--> threads --pull--> queue --take()--> reader
     draining(), no reader, failure, exit: the run is halted, its queue given back; the next take() starts a new run
@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from transforms.acknowledge import ack_id_chunks, is_transient, subscriber_client
+from transforms.acknowledge import LEASE_TIMEOUT_S, is_transient, set_ack_deadline, subscriber_client
 from transforms.drain import draining
 from user_state.errors import InputError
 
@@ -36,11 +36,16 @@ PULL_MESSAGES = 1000
 
 PULL_TIMEOUT_S = 2.5
 QUEUE_MESSAGES = 5000
+QUEUE_BYTES = 32 << 20
+"""No pull is begun while so much waits; those under way may bring some more."""
+
+ELEMENT_BYTES = 8 << 20
+"""Of no more does one element consist, unless one pull brings more: large elements stay long, and need memory twice."""
+
 THREADS = 2
 ABANDONED_S = 10.0
 FIRST_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 5.0
-LEASE_TIMEOUT_S = 5.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,11 +63,14 @@ class SubscriptionPuller:
         self.subscription = subscription
         self._ack_deadline_s = ack_deadline_s
         self._lease_needed = ack_deadline_s > 0
+        # In time before the leases of what waits here end.
+        self._abandoned_s = min(ABANDONED_S, ack_deadline_s / 2) if ack_deadline_s else ABANDONED_S
         self._capacity = max(queue_messages, PULL_MESSAGES)
         self._changed = threading.Condition()
         # All below are read and written with `_changed` held.
         self._queue: deque[list[Any]] = deque()
         self._queued = 0
+        self._queued_bytes = 0
         self._asked = 0  # messages that pulls under way may still bring
         self._halt: threading.Event | None = None  # of the present run; None while nothing runs
         self._threads: list[threading.Thread] = []
@@ -80,6 +88,7 @@ class SubscriptionPuller:
         """
         started_s = time.monotonic()
         taken: list[Any] = []
+        taken_bytes = 0
         with self._changed:
             if not draining():
                 self._run()
@@ -88,10 +97,12 @@ class SubscriptionPuller:
                 if self._failure is not None:
                     failure, self._failure = self._failure, None
                     raise InputError(f"cannot pull from {self.subscription}: {failure}") from failure
-                while self._queue and len(taken) < max_messages:
-                    taken += self._pop(max_messages - len(taken))
+                while self._queue and len(taken) < max_messages and taken_bytes < ELEMENT_BYTES:
+                    part = self._pop(max_messages - len(taken))
+                    taken_bytes += _bytes_of(part)
+                    taken += part
                 left_s = started_s + (budget_s if taken else min(first_wait_s, budget_s)) - time.monotonic()
-                if left_s <= 0 or len(taken) >= max_messages:
+                if left_s <= 0 or len(taken) >= max_messages or taken_bytes >= ELEMENT_BYTES:
                     break
                 self._changed.wait(left_s)
         if draining():
@@ -104,11 +115,11 @@ class SubscriptionPuller:
             halt, self._halt = self._halt, None
             waiting = [message for batch in self._queue for message in batch]
             self._queue.clear()
-            self._queued = 0
+            self._queued = self._queued_bytes = 0
             if halt is not None:
                 halt.set()
             self._changed.notify_all()
-        self._set_deadline(waiting, 0)
+        self._lease(waiting, 0)
 
     def join(self, timeout_s: float) -> bool:
         """Wait up to `timeout_s` seconds for halted threads to end; return whether all did."""
@@ -134,7 +145,7 @@ class SubscriptionPuller:
         self._lease_needed = self._ack_deadline_s > 0 and self._own_deadline_s() < self._ack_deadline_s
         backoff_s = FIRST_BACKOFF_S
         while not halt.is_set():
-            if draining() or time.monotonic() - self._last_reader_s > ABANDONED_S:
+            if draining() or time.monotonic() - self._last_reader_s > self._abandoned_s:
                 self._halt_run(halt)
                 return
             asked = self._ask()
@@ -178,7 +189,7 @@ class SubscriptionPuller:
     def _ask(self) -> int:
         """Wait a moment for room for one pull; return how many messages it may bring, 0 if there is no room."""
         with self._changed:
-            if self._capacity - self._queued - self._asked < PULL_MESSAGES:
+            if self._capacity - self._queued - self._asked < PULL_MESSAGES or self._queued_bytes >= QUEUE_BYTES:
                 self._changed.wait(0.5)
                 return 0
             self._asked += PULL_MESSAGES
@@ -197,7 +208,7 @@ class SubscriptionPuller:
         # The raw protobuf: reading fields through proto-plus costs several times as much.
         messages = list(PullResponse.pb(response).received_messages)
         if messages and self._lease_needed:
-            self._set_deadline(messages, self._ack_deadline_s)
+            self._lease(messages, self._ack_deadline_s)
         return messages
 
     def _keep(self, messages: list[Any], halt: threading.Event) -> None:
@@ -208,9 +219,10 @@ class SubscriptionPuller:
             if not halt.is_set():
                 self._queue.append(messages)
                 self._queued += len(messages)
+                self._queued_bytes += _bytes_of(messages)
                 self._changed.notify_all()
                 return
-        self._set_deadline(messages, 0)
+        self._lease(messages, 0)
 
     def _pop(self, room: int) -> list[Any]:
         """Take the oldest pull, or as much of it as there is room for; `_changed` is held."""
@@ -219,6 +231,7 @@ class SubscriptionPuller:
             self._queue.appendleft(batch[room:])
             batch = batch[:room]
         self._queued -= len(batch)
+        self._queued_bytes -= _bytes_of(batch)
         self._changed.notify_all()
         return batch
 
@@ -235,6 +248,9 @@ class SubscriptionPuller:
                 self._failure = error
         self._halt_run(halt)
 
+    def _lease(self, messages: Sequence[Any], ack_deadline_s: int) -> None:
+        set_ack_deadline(self.subscription, [message.ack_id for message in messages], ack_deadline_s)
+
     def _note_reachable(self, error: Exception | None) -> None:
         """Log when pulling starts to fail and when it works again, not every try."""
         with self._changed:
@@ -245,22 +261,10 @@ class SubscriptionPuller:
         elif changed:
             _LOG.info("pulling from %s again", self.subscription)
 
-    def _set_deadline(self, messages: Sequence[Any], ack_deadline_s: int) -> None:
-        """Lease messages for `ack_deadline_s` from now, or give them back with 0; failing costs a redelivery only."""
-        from google.api_core.exceptions import GoogleAPICallError
-        from google.auth.exceptions import GoogleAuthError
 
-        for chunk in ack_id_chunks([message.ack_id for message in messages]):
-            try:
-                subscriber_client().modify_ack_deadline(
-                    subscription=self.subscription,
-                    ack_ids=chunk,
-                    ack_deadline_seconds=ack_deadline_s,
-                    timeout=LEASE_TIMEOUT_S,
-                    retry=None,
-                )
-            except (GoogleAPICallError, GoogleAuthError) as exc:
-                _LOG.debug("could not lease %d messages of %s: %s", len(chunk), self.subscription, exc)
+def _bytes_of(messages: Sequence[Any]) -> int:
+    """Return the size of the messages' bodies."""
+    return sum(len(message.message.data) for message in messages)
 
 
 _PULLERS: dict[tuple[str, int], SubscriptionPuller] = {}

@@ -77,10 +77,22 @@ class ReadFromPubSubSubscription(beam.PTransform):
         """Give each shard a reader that never ends."""
         return (
             pbegin
-            | "Shards" >> beam.Create([f"shard-{n}" for n in range(self._shards)], reshuffle=False)
+            | "Impulse" >> beam.Impulse()  # not Create, whose steps are named after lines of Beam's source
+            | "Shards" >> beam.ParDo(_ShardsFn(self._shards)).with_output_types(str)
             | "SpreadShards" >> beam.Reshuffle()
             | "Pull" >> beam.ParDo(self._read)
         )
+
+
+class _ShardsFn(beam.DoFn):
+    """Names the readers."""
+
+    def __init__(self, shards: int) -> None:
+        self._shards = shards
+
+    def process(self, impulse: bytes) -> Iterator[str]:
+        for number in range(self._shards):
+            yield f"shard-{number}"
 
 
 def message_of(received: Any, origin: str, publish_time_attribute: str | None) -> Message:

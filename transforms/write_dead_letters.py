@@ -22,6 +22,7 @@ import fastavro
 from transforms import tally
 from transforms.acknowledge import acknowledge_messages
 from transforms.packet import DeadLetter, unpack_dead
+from transforms.remote_run import bundle_ended
 from user_state.codec.record import SCHEMA_PATH
 
 Sink = Callable[[list[DeadLetter]], None]
@@ -71,6 +72,7 @@ class _StoreFn(beam.DoFn):
         for reason in {letter.reason for letter in self._letters}:
             held = sum(letter.reason == reason for letter in self._letters)
             tally.count(f"{tally.DEAD_LETTER}_{reason}", held)
+        bundle_ended()
 
 
 class _FolderSink:

@@ -7,6 +7,7 @@ older than that, so all of them are within the lateness of a day whichever way t
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -151,6 +152,13 @@ def expected_of_file(traffic: Traffic) -> Expected:
     """Return what must become of the file when it is run as a file, with the publish times it says."""
     with traffic.path.open("rb") as file:
         return _expected(traffic, ((m["data"], oracle.microseconds(m["publish_time"])) for m in fastavro.reader(file)))
+
+
+def expected_of_first(traffic: Traffic, messages: int) -> Expected:
+    """Return what must become of the first so many messages of the file."""
+    with traffic.path.open("rb") as file:
+        first = itertools.islice(fastavro.reader(file), messages)
+        return _expected(traffic, ((m["data"], oracle.microseconds(m["publish_time"])) for m in first))
 
 
 def expected_of_messages(traffic: Traffic, received: Iterable[Any]) -> Expected:

@@ -106,6 +106,11 @@ class Pipeline:
         """Return what it has printed so far."""
         return self._output.read_text(errors="replace")
 
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+        return self._process.pid
+
     def is_running(self) -> bool:
         """Return whether it has not ended."""
         return self._process.poll() is None

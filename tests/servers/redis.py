@@ -58,6 +58,12 @@ class Valkey:
         credentials = "" if self.password is None else f":{self.password}@"
         return f"redis{'-cluster' if self._cluster else ''}://{credentials}127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Return the process id of the server; fails while it is down."""
+        assert self._process is not None
+        return self._process.pid
+
     @contextmanager
     def client(self) -> Iterator[Any]:
         """Yield a plain client of this one node."""

@@ -163,6 +163,26 @@ def test_what_no_reader_takes_goes_back_and_reading_starts_again(pubsub, channel
     assert puller.join(5)
 
 
+def test_large_messages_wait_in_pubsub_not_in_memory_and_come_in_small_elements(pubsub, channel, monkeypatch):
+    topic, subscription = channel
+    monkeypatch.setattr(pubsub_puller, "QUEUE_BYTES", 1 << 20)
+    monkeypatch.setattr(pubsub_puller, "ELEMENT_BYTES", 1 << 19)
+    monkeypatch.setattr(pubsub_puller, "PULL_MESSAGES", 10)
+    for _ in range(6):
+        pubsub.publish(topic, [b"x" * 100_000] * 10)
+    puller = SubscriptionPuller(subscription, ack_deadline_s=60)
+    elements = []
+    while sum(map(len, elements)) < 60:
+        elements.append(puller.take(5000, 5.0, 5.0))
+        time.sleep(0.3)  # time enough to pull whatever there is
+        assert puller._queued_bytes <= (1 << 20) + pubsub_puller.THREADS * 1_000_000
+        assert puller._queued_bytes == sum(len(m.message.data) for batch in puller._queue for m in batch)
+    puller.halt()
+    assert puller.join(5)
+    assert max(sum(len(m.message.data) for m in element) for element in elements) < (1 << 19) + 1_000_001
+    assert len(elements) >= 6
+
+
 def test_an_unreachable_service_is_reported_once_and_read_from_when_it_is_back(pubsub, channel, monkeypatch, caplog):
     topic, subscription = channel
     pubsub.publish(topic, [b"waiting"])

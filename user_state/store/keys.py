@@ -4,6 +4,7 @@
     {name}:{{user}}:seen     the remembered event ids
     {name}:layouts           hash: layout fingerprint -> layout as JSON
     {name}:fence             nothing: written for a moment, to wait until all written before it is durable
+    {name}:run:{run}         hash: what the processes of a run tell each other (`run_board`)
 
 The braces around the user are Redis Cluster's hash tag: a user's two keys lie in one slot and can change together.
 Braces inside a user id would move the tag, so they are percent-escaped, and so is the percent sign.
@@ -34,6 +35,11 @@ def layouts_key(name: str) -> str:
 def fence_key(name: str) -> str:
     """Return the key that is written to wait for what was written before."""
     return f"{name}:fence"
+
+
+def run_key(name: str, run: str) -> str:
+    """Return the key of what the processes of a run tell each other."""
+    return f"{name}:run:{run}"
 
 
 def _escape(user: str) -> str:

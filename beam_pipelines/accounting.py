@@ -1,0 +1,40 @@
+"""The accounting identity, as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transforms import tally
+
+BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER)
+
+
+def balanced(counters: Mapping[str, int]) -> bool:
+    """Return whether every message read is in a bin."""
+    return counters.get(tally.READ, 0) == sum(counters.get(name, 0) for name in BINS)
+
+
+def accounting_line(counters: Mapping[str, int]) -> str:
+    """Return the accounting identity in one line.
+
+    >>> accounting_line({"read": 3, "applied": 2, "dead_letter": 1, "dead_letter_invalid": 1})
+    'read 3 = applied 2 + duplicate 0 + ignored 0 + dead letters 1 (invalid 1)'
+    """
+    values = [counters.get(name, 0) for name in BINS]
+    prefix = f"{tally.DEAD_LETTER}_"
+    reasons = ", ".join(f"{n[len(prefix) :]} {v:,}" for n, v in sorted(counters.items()) if n.startswith(prefix))
+    sign = "=" if balanced(counters) else "!="
+    line = "read {:,} {} applied {:,} + duplicate {:,} + ignored {:,} + dead letters {:,}".format(
+        counters.get(tally.READ, 0), sign, *values
+    )
+    return f"{line} ({reasons})" if reasons else line
+
+
+def progress_line(elapsed_s: float, counters: Mapping[str, int], rate: float) -> str:
+    """Return how a run fares, in one line.
+
+    >>> progress_line(3.2, {"read": 3, "applied": 3, "writes": 2}, 1.04)
+    '     3 s  read 3 = applied 3 + duplicate 0 + ignored 0 + dead letters 0  1/s, 2 writes'
+    """
+    writes = counters.get(tally.WRITES, 0)
+    return f"{elapsed_s:6.0f} s  {accounting_line(counters)}  {rate:,.0f}/s, {writes:,} writes"

@@ -1,0 +1,101 @@
+"""A Flink cluster's REST interface: what is there, how a job fares, and its end.
+
+Beam's counters are not read here: while a job runs Flink knows them as metrics only, ten seconds late, which begin at
+zero whenever the job starts again. Workers report through Redis instead (`transforms.remote_run`).
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any, NamedTuple
+
+from user_state.errors import InputError
+
+TIMEOUT_S = 5.0
+ENDED = ("FINISHED", "CANCELED", "FAILED")
+TESTED_VERSION = "1.19"
+
+
+class Overview(NamedTuple):
+    """What a cluster has."""
+
+    version: str
+    slots: int
+    free_slots: int
+
+
+class Failure(NamedTuple):
+    """Why a job failed or started again, and when: milliseconds UTC by the JobManager's clock."""
+
+    at_ms: int
+    text: str
+
+
+class Unreachable(Exception):
+    """The JobManager did not answer."""
+
+
+class FlinkCluster:
+    """The cluster whose REST interface is at `address`, such as `localhost:8081` or `https://flink.example.com`."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address.removesuffix("/")
+        self._url = self.address if "://" in self.address else f"http://{self.address}"
+
+    def check(self) -> Overview:
+        """Return what the cluster has.
+
+        Raises:
+            InputError: nobody answers there, or not as Flink does, or it has no task slot.
+        """
+        try:
+            found = self._get("/overview")
+            overview = Overview(found["flink-version"], found["slots-total"], found["slots-available"])
+        except Unreachable as exc:
+            raise InputError(
+                f"cannot reach Flink at {self.address}: {exc}; `make flink-up` starts a cluster here,"
+                " --flink names the REST address of another"
+            ) from exc
+        except (KeyError, TypeError, ValueError) as exc:
+            raise InputError(f"expected Flink's REST interface at {self.address}, got another server there") from exc
+        if overview.slots == 0:
+            raise InputError(f"Flink at {self.address} has no TaskManager: start one, or wait until it has registered")
+        return overview
+
+    def job_id(self, name: str) -> str | None:
+        """Return the id of the job of that name, None if there is none."""
+        jobs = self._get("/jobs/overview")["jobs"]
+        return next((str(job["jid"]) for job in jobs if job["name"] == name), None)
+
+    def state(self, job: str) -> str:
+        """Return a job's state, such as RUNNING or one of ENDED."""
+        return str(self._get(f"/jobs/{job}")["state"])
+
+    def tasks_running(self, job: str) -> bool:
+        """Return whether every task of a job runs, or has ended well."""
+        return all(vertex["status"] in ("RUNNING", "FINISHED") for vertex in self._get(f"/jobs/{job}")["vertices"])
+
+    def failures(self, job: str) -> list[Failure]:
+        """Return why a job failed or started again, oldest first, as far back as Flink remembers."""
+        found = self._get(f"/jobs/{job}/exceptions")
+        entries = found.get("exceptionHistory", {}).get("entries", [])
+        return sorted(Failure(entry["timestamp"], entry.get("stacktrace") or "") for entry in entries)
+
+    def cancel(self, job: str) -> None:
+        """Cancel a job: it ends at once, and what was in flight comes again."""
+        self._request(f"/jobs/{job}?mode=cancel", "PATCH")
+
+    def _get(self, path: str) -> Any:
+        return json.loads(self._request(path, "GET"))
+
+    def _request(self, path: str, method: str) -> bytes:
+        try:
+            request = urllib.request.Request(self._url + path, method=method)  # noqa: S310 - the user's own address
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+                return bytes(answer.read())
+        except urllib.error.HTTPError as exc:
+            raise Unreachable(f"{method} {path}: {exc}") from exc
+        except (OSError, ValueError) as exc:
+            raise Unreachable(str(getattr(exc, "reason", exc))) from exc

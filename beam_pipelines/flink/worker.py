@@ -1,0 +1,103 @@
+"""One Beam worker process, as `worker_pool` starts it: it imports all it needs, then waits to be told whom to work for.
+
+    python -m beam_pipelines.flink.worker PARENT_PID
+
+stdin: one line of JSON, the fields of `Assignment`. stdout: one line when it is connected, and nothing after it. It
+ends when the TaskManager does, or on SIGTERM, and gives back to Pub/Sub what it has pulled and not yet passed on; on
+Linux the kernel ends it if the pool is killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+from typing import Any, NamedTuple
+
+import grpc  # type: ignore[import-untyped]
+from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
+from apache_beam.runners.worker.sdk_worker import SdkHarness
+from apache_beam.runners.worker.worker_id_interceptor import WorkerIdInterceptor
+
+import beam_pipelines.streaming  # noqa: F401 - what a bundle will need, ahead of time
+import transforms  # noqa: F401 - before Beam, whose complaints it leaves out
+from beam_pipelines.flink.options import ENVIRONMENT_OPTION, apply_environment
+from transforms.pubsub_puller import halt_all
+
+GIVE_BACK_S = 2.0
+PROVISION_S = 20.0
+PR_SET_PDEATHSIG = 1
+
+
+class Assignment(NamedTuple):
+    """Whom to work for: addresses are host:port of services in the TaskManager."""
+
+    control_address: str
+    provision_address: str
+    worker_id: str
+    state_cache_bytes: int
+
+
+def main() -> None:
+    """Work until the TaskManager closes the control stream, or the pool says stop."""
+    parent = int(sys.argv[1])
+    if sys.platform == "linux":
+        # Here, and not between fork and exec in the pool: its gRPC threads make running Python there unsafe.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            return
+    line = sys.stdin.readline()
+    if not line:
+        return  # the pool has ended
+    assignment = Assignment(*json.loads(line))
+    logging.basicConfig(
+        level=logging.WARNING,
+        format=f"%(asctime)s worker {assignment.worker_id} {os.getpid()} %(levelname)s %(message)s",
+        force=True,
+    )
+    signal.signal(signal.SIGTERM, _stop)
+    code = 0
+    try:
+        _work(assignment)
+    except SystemExit:
+        pass
+    except Exception as exc:  # the stream breaks when a TaskManager is killed: said in one line
+        logging.getLogger(__name__).warning("the TaskManager is gone: %s", str(exc).split("\n", maxsplit=1)[0])
+        code = 1
+    halt_all(GIVE_BACK_S)
+    # Not sys.exit: threads of a bundle that waits for the lost TaskManager, or for Redis, would keep the process.
+    os._exit(code)
+
+
+def _work(assignment: Assignment) -> None:
+    options = _pipeline_options(assignment)
+    apply_environment(options.get(f"beam:option:{ENVIRONMENT_OPTION}:v1") or "{}")
+    harness = SdkHarness(
+        assignment.control_address,
+        worker_id=assignment.worker_id,
+        state_cache_size=assignment.state_cache_bytes,
+        data_buffer_time_limit_ms=-1,
+    )
+    print("connected", flush=True)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads the pipe any more
+    harness.run()
+
+
+def _pipeline_options(assignment: Assignment) -> dict[str, Any]:
+    """Return the options of the job, which the TaskManager provides to its workers."""
+    with grpc.insecure_channel(assignment.provision_address) as channel:
+        identified = grpc.intercept_channel(channel, WorkerIdInterceptor(assignment.worker_id))
+        service = beam_provision_api_pb2_grpc.ProvisionServiceStub(identified)
+        found = service.GetProvisionInfo(beam_provision_api_pb2.GetProvisionInfoRequest(), timeout=PROVISION_S)
+    return dict(found.info.pipeline_options)
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise SystemExit
+
+
+if __name__ == "__main__":
+    main()

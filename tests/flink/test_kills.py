@@ -1,0 +1,27 @@
+"""Everything the pipeline stands on is killed -9 while events stream: nothing is lost, nothing counted twice.
+
+The seed is fixed, so that a failure can be tried again; `make soak` does the same for twenty minutes with any seed.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.flink.conftest import skip_without_flink
+from tests.flink.soak import Soak, soak
+from tests.servers.pubsub import PubSubEmulator
+
+pytestmark = [pytest.mark.pubsub, pytest.mark.slow]
+
+
+@pytest.mark.timeout(900)  # three minutes on two cores that do nothing else
+def test_kills_of_every_process_at_random_moments_lose_nothing_and_count_nothing_twice(
+    pubsub: PubSubEmulator, tmp_path: Path
+):
+    skip_without_flink()
+
+    outcome = soak(pubsub, tmp_path, Soak(seed=5, kills=11, pause_s=(0.5, 8.0), rate=120), say=print)
+
+    assert sum(outcome.killed.values()) >= 10
+    assert min(outcome.killed.values()) >= 2
+    assert len(outcome.held_at_kills) >= 5  # the kills fell into the stream, not after it

@@ -1,0 +1,162 @@
+"""What is missing when a run on Flink starts is said in one line that tells how to mend it, within ten seconds."""
+
+import http.server
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from beam_pipelines.flink.cluster import FlinkCluster
+from beam_pipelines.flink.job import _cause
+from tests.servers.flink import SCRIPTS
+from tests.servers.pipeline import run_command
+from tests.servers.redis import free_port
+from user_state.errors import InputError
+
+SPEC = "examples/feed/user_state.yaml"
+
+
+class _Rest(http.server.BaseHTTPRequestHandler):
+    """Answers as a JobManager that has what `answer` says."""
+
+    answer: bytes = b""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.answer)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def rest() -> Iterator[tuple[str, type[_Rest]]]:
+    """An HTTP server on loopback: its address, and the class whose `answer` it gives."""
+    handler = type("Handler", (_Rest,), {})
+    server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}", handler
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _overview(slots: int, free: int) -> bytes:
+    return json.dumps({"flink-version": "1.19.3", "slots-total": slots, "slots-available": free}).encode()
+
+
+def _refusal(*more: str) -> str:
+    """Run with `more`; return the one line that it ends with."""
+    began = time.monotonic()
+    ended = run_command(
+        *("run", "--spec", SPEC, "--input", "pubsub://projects/local-dev/subscriptions/events"),
+        *("--redis", f"redis://127.0.0.1:{free_port()}", "--runner", "flink", *more),
+    )
+    assert time.monotonic() - began < 30  # ten, and what Python takes to start on a busy machine
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    (line,) = [one for one in ended.stderr.splitlines() if one.startswith("error: ")]
+    return line
+
+
+def test_no_cluster_is_said_with_how_to_start_one():
+    address = f"localhost:{free_port()}"
+
+    line = _refusal("--flink", address)
+
+    assert f"cannot reach Flink at {address}" in line
+    assert "make flink-up" in line
+    assert "--flink" in line
+
+
+def test_another_server_where_flink_should_be_is_said(rest: tuple[str, type[_Rest]]):
+    address, handler = rest
+    handler.answer = b"<html>hello</html>"
+
+    assert f"expected Flink's REST interface at {address}" in _refusal("--flink", address)
+
+
+@pytest.mark.parametrize(
+    ("slots", "free", "more", "words"),
+    [
+        pytest.param(0, 0, [], "has no TaskManager", id="no TaskManager"),
+        pytest.param(2, 0, [], "expected a free task slot(s)", id="no free slot"),
+        pytest.param(4, 2, ["--parallelism", "3"], "expected 3 free task slot(s)", id="too few free slots"),
+    ],
+)
+def test_too_few_slots_are_said(rest: tuple[str, type[_Rest]], slots: int, free: int, more: list[str], words: str):
+    address, handler = rest
+    handler.answer = _overview(slots, free)
+
+    assert words in _refusal("--flink", address, *more)
+
+
+def test_no_job_server_and_no_worker_pool_are_said_with_the_option_that_names_them(rest: tuple[str, type[_Rest]]):
+    address, handler = rest
+    handler.answer = _overview(2, 2)
+    nobody = f"localhost:{free_port()}"
+
+    line = _refusal("--flink", address, "--job_endpoint", nobody)
+    assert f"cannot reach Beam's job server at {nobody}" in line
+    assert "--job_endpoint" in line
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        endpoint = f"127.0.0.1:{listening.getsockname()[1]}"
+        line = _refusal("--flink", address, "--job_endpoint", endpoint, "--worker_pool", nobody)
+    assert f"cannot reach the Python worker pool at {nobody}" in line
+    assert "--worker_pool" in line
+    assert "expected --job_endpoint to be host:port" in _refusal("--flink", address, "--job_endpoint", "here")
+
+
+def test_a_cluster_with_a_free_slot_passes(rest: tuple[str, type[_Rest]]):
+    address, handler = rest
+    handler.answer = _overview(4, 1)
+
+    assert FlinkCluster(f"http://{address}/").check() == ("1.19.3", 4, 1)
+    with pytest.raises(InputError, match="cannot reach Flink"):
+        FlinkCluster(f"localhost:{free_port()}").check()
+
+
+def test_the_innermost_cause_of_a_failure_is_what_is_told():
+    trace = (
+        "java.lang.RuntimeException: outer\n\tat a.b(C.java:1)\nCaused by: java.io.IOException: inner\n\tat d.e(F:2)"
+    )
+
+    assert _cause(trace) == "java.io.IOException: inner"
+    assert _cause("java.lang.RuntimeException: only\n\tat a.b(C.java:1)") == "java.lang.RuntimeException: only"
+    assert _cause("") == "no reason given"
+
+
+@pytest.mark.parametrize(("tool", "words"), [("java", "expected java on the PATH"), ("mvn", "expected Maven")])
+def test_make_flink_up_says_which_tool_is_missing(tmp_path: Path, tool: str, words: str):
+    """A PATH with the other tools only, and nothing downloaded."""
+    (tmp_path / "bin").mkdir()
+    for name in ("bash", "env", "dirname", "cat", "cksum", "tr", "java", "javac", "jar", "mvn", "head", "ps", "sed"):
+        if name != tool and (found := _which(name)):
+            (tmp_path / "bin" / name).symlink_to(found)
+    env = {"PATH": str(tmp_path / "bin"), "PYTHON": sys.executable, "FLINK_HOME": str(tmp_path / "home")}
+    if tool == "mvn" and not (_which("java") and _which("javac")):
+        pytest.skip("there is no JDK here")
+
+    done = subprocess.run([SCRIPTS / "up.sh"], env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def _which(name: str) -> str | None:
+    import shutil
+
+    found = shutil.which(name)
+    return None if found is None else os.path.realpath(found) if name == "bash" else found

@@ -1,0 +1,48 @@
+"""The board on a real Valkey: processes add up, a stop is seen, and another run has a board of its own."""
+
+import pytest
+
+from tests.servers.redis import Valkey, free_port
+from user_state.errors import StoreUnavailable
+from user_state.store.run_board import KEPT_MS, RunBoard
+
+
+@pytest.fixture
+def board(valkey: Valkey):
+    made = RunBoard(valkey.url, "feed", "run-1")
+    yield made
+    made.close()
+
+
+def test_counters_of_processes_add_up_and_a_process_reports_its_last_word(board: RunBoard):
+    board.report("a", {"read": 3, "applied": 2})
+    board.report("b", {"read": 5})
+    board.report("a", {"read": 4, "applied": 4})
+    board.ask_to_stop()
+
+    assert board.counters() == {"read": 9, "applied": 4}
+
+
+def test_a_stop_is_seen_by_this_run_and_by_no_other(board: RunBoard, valkey: Valkey):
+    assert not board.is_asked_to_stop()
+    board.ask_to_stop()
+    assert board.is_asked_to_stop()
+    other = RunBoard(valkey.url, "feed", "run-2")
+    assert not other.is_asked_to_stop()
+    assert other.counters() == {}
+    other.close()
+
+
+def test_the_board_is_forgotten_after_a_day(board: RunBoard, valkey: Valkey):
+    board.report("a", {"read": 1})
+    with valkey.client() as client:
+        assert 0 < client.pttl("feed:run:run-1") <= KEPT_MS
+
+
+def test_a_server_that_is_away_is_our_error():
+    away = RunBoard(f"redis://127.0.0.1:{free_port()}", "feed", "run-1", timeout_s=1)
+    with pytest.raises(StoreUnavailable):
+        away.ask_to_stop()
+    with pytest.raises(StoreUnavailable):
+        away.counters()
+    away.close()

@@ -1,0 +1,91 @@
+"""A run whose command is another process: workers look in Redis whether to drain, and say there what they have counted.
+
+`transforms.drain` and `transforms.tally` are of one process, enough where source, steps and command share it. On a
+cluster one thread a worker process joins them through a `RunBoard`, every INTERVAL_S; while the run drains, each bundle
+reports at its end, since the process may be gone a moment later.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+
+from transforms.drain import draining, request_drain
+from transforms.tally import tally
+from user_state.errors import StoreError
+from user_state.store.run_board import RunBoard
+
+INTERVAL_S = 0.5
+_LOG = logging.getLogger(__name__)
+_LOCK = threading.Lock()
+_JOINED: dict[RemoteRun, _Member] = {}
+
+
+@dataclass(frozen=True)
+class RemoteRun:
+    """Where the processes of a run meet; pickles, so that a DoFn can carry it to its worker.
+
+    Attributes:
+        redis: URL.
+        name: the spec's name.
+        run: an id of this run alone.
+    """
+
+    redis: str
+    name: str
+    run: str
+
+    def board(self) -> RunBoard:
+        """Return the board, to be closed."""
+        return RunBoard(self.redis, self.name, self.run)
+
+
+def join(run: RemoteRun | None) -> None:
+    """Have this process take part in `run`, however often this is called; None is a run of this process alone."""
+    if run is not None:
+        with _LOCK:
+            if run not in _JOINED:
+                _JOINED[run] = _Member(run)
+
+
+def bundle_ended() -> None:
+    """Report if this may be the process's last bundle; call it when a bundle's counts are complete."""
+    if draining():
+        for member in list(_JOINED.values()):
+            member.report()
+
+
+class _Member:
+    """This process's part in a run."""
+
+    def __init__(self, run: RemoteRun) -> None:
+        self._process = uuid.uuid4().hex
+        self._board = run.board()
+        self._reported: dict[str, int] = {}
+        self._reporting = threading.Lock()
+        threading.Thread(target=self._keep_in_touch, name="run-board", daemon=True).start()
+
+    def report(self) -> None:
+        """Say what was counted, if there is anything new."""
+        with self._reporting:
+            counted = dict(tally())
+            if counted == self._reported:
+                return
+            try:
+                self._board.report(self._process, counted)
+                self._reported = counted
+            except StoreError as exc:  # the fold says so, and waits
+                _LOG.debug("cannot report counters: %s", exc)
+
+    def _keep_in_touch(self) -> None:
+        while True:
+            self.report()
+            try:
+                if not draining() and self._board.is_asked_to_stop():
+                    request_drain()
+            except StoreError as exc:
+                _LOG.debug("cannot look for a request to drain: %s", exc)
+            time.sleep(INTERVAL_S)

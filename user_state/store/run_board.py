@@ -1,0 +1,65 @@
+"""What the processes of one run tell each other through Redis, the one place they all reach.
+
+    {name}:run:{run}    hash, forgotten a day after the last word
+        stop            exists while the run shall stop
+        <process>       that worker process's counters so far, JSON
+
+Counters are for people: what a worker counted in its last half second is missing if it is killed. What is folded is
+told by the records, not by these.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from user_state.store.connection import connect, translated
+from user_state.store.keys import run_key
+
+KEPT_MS = 86_400_000
+_STOP = b"stop"
+
+
+class RunBoard:
+    """The board of the run `run` of the pipeline `name`; every method raises as `translated` says."""
+
+    def __init__(self, url: str, name: str, run: str, *, timeout_s: float = 5.0) -> None:
+        self._url = url
+        self._key = run_key(name, run)
+        self._redis: Any = connect(url, timeout_s)
+
+    def ask_to_stop(self) -> None:
+        """Ask every process of the run to stop."""
+        self._write(_STOP, b"1")
+
+    def is_asked_to_stop(self) -> bool:
+        """Return whether the run was asked to stop."""
+        with translated(self._url):
+            return bool(self._redis.hexists(self._key, _STOP))
+
+    def report(self, process: str, counters: Mapping[str, int]) -> None:
+        """Say what a process has counted so far."""
+        self._write(process.encode(), json.dumps(dict(counters)).encode())
+
+    def counters(self) -> dict[str, int]:
+        """Return the counters of all processes together, of those that have ended too."""
+        with translated(self._url):
+            held = self._redis.hgetall(self._key)
+        total: dict[str, int] = {}
+        for process, text in held.items():
+            if process != _STOP:
+                for name, value in json.loads(text).items():
+                    total[name] = total.get(name, 0) + value
+        return total
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+    def _write(self, field: bytes, value: bytes) -> None:
+        with translated(self._url):
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.hset(self._key, field, value)
+            pipeline.pexpire(self._key, KEPT_MS)
+            pipeline.execute()
