@@ -49,12 +49,16 @@ WINDOWED = (
     "approx_distinct",
     "approx_quantiles",
 )
-NUMERIC = {"sum", "mean", "min", "max", *MOMENTS, "decayed_sum", "approx_quantiles"}
+NUMERIC = {"sum", "mean", "min", "max", *MOMENTS, "decayed_sum", "approx_quantiles", "sum_by", "mean_by"}
+KEYED = ("count_by", "sum_by", "mean_by", "share_by", "top_k", "entropy_by")
+KEYS = ("item_id", "action", "amount", "bought", "event_time", ["action", "item_id"], ["bought", "amount", "item_id"])
 ACTIONS = ("view", "like", "skip", "sh\u00e4re \U0001f389")
 ITEMS = (None, "a", "b", "c\u0000", "\u6f22", "")
 USERS = ("u", "v", "{w}%")
 TAME = st.one_of(st.none(), st.integers(-1000, 1000).map(lambda tenths: tenths / 10))
 """Values whose fourth powers neither overflow nor drown one another."""
+EIGHTHS = st.one_of(st.none(), st.integers(-1000, 1000).map(lambda eighths: eighths / 8))
+"""Values whose sums are exact in any order, for what is ordered by sums."""
 VALUES = st.one_of(
     st.none(), st.sampled_from([0.0, -0.0, 1.0, -2.5, 1e300, -1e300, 5e-324, 0.1]), st.floats(-1e6, 1e6, width=32)
 )
@@ -131,9 +135,33 @@ def plain_features(draw: st.DrawFn) -> dict[str, Any]:
     return made
 
 
+@st.composite
+def keyed_features(draw: st.DrawFn) -> dict[str, Any]:
+    """One or several aggregations by key, of no more keys than a tile keeps."""
+    choices = [*KEYED, "decayed_count_by", "count"]
+    aggregates = draw(st.lists(st.sampled_from(choices), min_size=1, max_size=4, unique=True))
+    made: dict[str, Any] = {"aggregate": aggregates, "where": draw(WHERES)}
+    if set(aggregates) & {*KEYED, "count"}:
+        made["windows"] = _over_windows(draw)
+    if "decayed_count_by" in aggregates:
+        made["half_life"] = draw(st.lists(st.sampled_from(["1m", "1h", "7d"]), min_size=1, max_size=2, unique=True))
+    if "top_k" in aggregates:
+        made["measure"] = draw(st.sampled_from(["count", "sum", "mean"]))
+    if set(aggregates) & NUMERIC or made.get("measure") in ("sum", "mean"):
+        made["of"] = draw(st.sampled_from(["value", "amount"]))
+    listing = {"count_by", "share_by", "decayed_count_by"} & set(aggregates)
+    if "top_k" in aggregates or (listing and draw(st.booleans())):
+        made["k"] = draw(st.integers(1, 5))
+    if aggregates != ["count"]:
+        made["by"] = draw(st.sampled_from(KEYS))
+        if draw(st.booleans()):
+            made["keys"] = draw(st.sampled_from([50, 10_000]))  # no world has more events than that
+    return made
+
+
 def features() -> st.SearchStrategy[dict[str, Any]]:
     """A feature of any kind."""
-    return st.one_of(plain_features(), plain_features(), ratios(), histograms())
+    return st.one_of(plain_features(), plain_features(), keyed_features(), keyed_features(), ratios(), histograms())
 
 
 SEQUENCES = st.fixed_dictionaries(
@@ -208,7 +236,9 @@ def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True) -> World
         [0, 0, 0, 0, S, M, -S, -skew_us, -skew_us - 1, lateness_us, lateness_us + 1, lateness_us // 2]
     )
     with_moments = any(set(MOMENTS) & set(feature.aggregate) for feature in loaded.spec.features.values())
-    values, amounts = (TAME, st.integers(-1000, 1000)) if with_moments else (VALUES, AMOUNTS)
+    with_measure = any(feature.measure in ("sum", "mean") for feature in loaded.spec.features.values())
+    values = EIGHTHS if with_measure else TAME if with_moments else VALUES
+    amounts = st.integers(-1000, 1000) if with_moments or with_measure else AMOUNTS
     beginning = draw(st.sampled_from(BEGINNINGS))
     arrivals: list[Arrival] = []
     for number in range(draw(st.integers(1, most))):

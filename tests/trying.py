@@ -17,9 +17,11 @@ import yaml
 from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
+from user_state.core.keyed_rows import KeyedRows
 from user_state.core.plan import Plan
 from user_state.core.reading import features
 from user_state.core.records import Records, apply
+from user_state.core.tiles import MAX_TRACKS
 from user_state.events.decode import EventDecoder
 from user_state.spec import LoadedSpec, parse_spec
 
@@ -138,6 +140,39 @@ def same_record(plan: Plan, a: Records, b: Records, values: bool = True) -> None
     for of_a, of_b in zip(a.profiles, b.profiles, strict=True):
         np.testing.assert_array_equal(of_a.time_us, of_b.time_us)
         np.testing.assert_allclose(of_a.sums, of_b.sums, rtol=1e-9, atol=1e-290)
+
+    for rows_a, rows_b in (
+        (keyed_of(a, plan.layout.keyed_kinds, a.keyed_tiles), keyed_of(b, plan.layout.keyed_kinds, b.keyed_tiles)),
+        (
+            keyed_of(a, plan.layout.keyed_decay_kinds, a.keyed_decays.rows),
+            keyed_of(b, plan.layout.keyed_decay_kinds, b.keyed_decays.rows),
+        ),
+    ):
+        assert list(rows_a) == list(rows_b)
+        for (weight_a, *sums_a), (weight_b, *sums_b) in zip(rows_a.values(), rows_b.values(), strict=True):
+            np.testing.assert_allclose(weight_a, weight_b, rtol=1e-9 if isinstance(weight_a, float) else 0)
+            if values:
+                np.testing.assert_allclose(sums_a, sums_b, rtol=1e-12)
+    np.testing.assert_array_equal(a.keyed_decays.time_us, b.keyed_decays.time_us)
+
+
+def keyed_of(records: Records, kinds_of: tuple[tuple[str, ...], ...], rows: KeyedRows) -> dict[Any, list[Any]]:
+    """Return (group, key) -> weight and sums, in order; a rest's key is None."""
+    found = {}
+    for group, rest, weight, *numbers in zip(
+        rows.group.tolist(),
+        rows.rest.tolist(),
+        rows.weight.tolist(),
+        *rows.sums.tolist(),
+        *rows.keys.tolist(),
+        strict=True,
+    ):
+        sums, key = numbers[: len(rows.sums)], numbers[len(rows.sums) :]
+        kinds = kinds_of[group & (MAX_TRACKS - 1)]
+        plain = [records.pool[part] if kind == "string" else part for part, kind in zip(key, kinds, strict=False)]
+        found[group, () if rest else tuple(plain)] = [weight, *sums]
+    assert len(found) == len(rows)
+    return dict(sorted(found.items()))
 
 
 def texts_of(records: Records, codes: np.ndarray) -> list[str | None]:

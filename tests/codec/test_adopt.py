@@ -17,9 +17,18 @@ WATCHED = {"aggregate": "sum", "of": "value", "where": {"action": "view"}, "wind
 DECAYED = {"aggregate": ["decayed_count"], "half_life": "1h"}
 VISITS = {"aggregate": "session_count", "gap": "10s", "windows": ["1h", "lifetime"]}
 RECENT = {"fields": ["item_id"], "last": 3}
+KEYED = {"aggregate": ["count_by"], "by": "item_id", "windows": ["1h"]}
+FADING = {"aggregate": ["decayed_count_by"], "by": "item_id", "half_life": "1h"}
 TASTE = {"kind": "decayed_mean", "of": "item_id", "dimensions": 8, "half_life": "1h"}
 ALL = {
-    "features": {"views": VIEWS, "watched": WATCHED, "decayed": DECAYED, "visits": VISITS},
+    "features": {
+        "views": VIEWS,
+        "watched": WATCHED,
+        "decayed": DECAYED,
+        "visits": VISITS,
+        "keyed": KEYED,
+        "fading": FADING,
+    },
     "sequences": {"recent": RECENT},
     "embeddings": {"taste": TASTE},
 }
@@ -59,7 +68,7 @@ def read(plan, records, at_us=T0 + M):
 
 @pytest.mark.parametrize(
     ("section", "name"),
-    [("features", "views"), ("features", "watched"), ("features", "decayed"), ("features", "visits")],
+    [("features", name) for name in ("views", "watched", "decayed", "visits", "keyed", "fading")],
 )
 def test_a_feature_that_is_gone_is_dropped_and_the_rest_stays(section, name):
     old, new = plan_of(**ALL), plan_of(**without(section, name))
@@ -77,6 +86,8 @@ def test_a_feature_that_is_gone_is_dropped_and_the_rest_stays(section, name):
         ("features", "watched", {"watched_sum_1h": 0.0}),
         ("features", "decayed", {"decayed_decayed_count_1h": 0.0}),
         ("features", "visits", {"visits_session_count_1h": 0.0, "visits_session_count_lifetime": 0.0}),
+        ("features", "keyed", {"keyed_count_by_1h": {"item_id": [], "count": []}}),
+        ("features", "fading", {"fading_decayed_count_by_1h": {"item_id": [], "count": []}}),
     ],
 )
 def test_a_feature_that_is_new_starts_empty_and_the_rest_stays(section, name, empty):
@@ -85,8 +96,9 @@ def test_a_feature_that_is_new_starts_empty_and_the_rest_stays(section, name, em
     assert read(new, records) == {**read(old, record_of(old, EVENTS)), **empty}
     started, dropped = changes(new, old.layout)
     assert (len(started), dropped) == (1, [])
-    later = apply(new, records, batch(new, [event(T0 + 10 * S, value=1.0)]))
-    assert read(new, later)[next(iter(empty))] > 0
+    later = apply(new, records, batch(new, [event(T0 + 10 * S, item_id="new", value=1.0)]))
+    found = read(new, later)[next(iter(empty))]
+    assert found["item_id"] == ["new"] if isinstance(found, dict) else found > 0
 
 
 def test_sessions_and_their_totals_move_with_their_track_and_a_gap_that_changes_starts_anew():
@@ -188,6 +200,37 @@ def test_an_embedding_that_means_something_else_starts_empty(changed):
     old = plan_of(embeddings={"taste": TASTE})
     new = plan_of(embeddings={"taste": {**TASTE, **changed}})
     assert not features(new, read_by(new, old), T0).embeddings[new.embeddings[0].name].any()
+
+
+def test_tracks_of_keys_with_more_columns_and_sums_come_and_go():
+    """Keys of one column stand beside keys of three, with and without sums and rests."""
+    plain = {**KEYED, "keys": 3, "k": 3, "windows": ["1h", "lifetime"]}
+    wide = {"aggregate": "sum_by", "by": ["action", "item_id", "amount"], "of": "value", "windows": ["1h"]}
+    fading = {**FADING, "by": ["item_id", "action", "amount"]}
+    some = plan_of(features={"keyed": plain, "fading": FADING})
+    more = plan_of(features={"more": fading, "wide": wide, "keyed": plain, "fading": FADING})
+    assert record_of(some, EVENTS).keyed_tiles.rest.any()
+    for old, new in ((some, more), (more, some), (more, plan_of(features={"wide": wide}))):
+        before, after = read(old, record_of(old, EVENTS)), read(new, read_by(new, old))
+        for name, entries in after.items():
+            assert entries == (before[name] if name in before else {field: [] for field in entries})
+        extra = [event(T0 + 20 * S, item_id="i1", value=2.0, amount=9)]
+        later = apply(new, read_by(new, old), batch(new, extra))
+        whole = apply(old, record_of(old, EVENTS), batch(old, extra))
+        expected = read(old, whole)
+        assert {n: e for n, e in read(new, later).items() if n in before} == {
+            n: e for n, e in expected.items() if n in after
+        }
+
+
+@pytest.mark.parametrize(
+    "changed", [{"by": "action"}, {"by": ["item_id", "action"]}, {"where": {"action": "view"}}, {"by": "amount"}]
+)
+def test_keys_that_mean_something_else_start_empty(changed):
+    old = plan_of(features={"keyed": KEYED, "fading": FADING})
+    new = plan_of(features={"keyed": {**KEYED, **changed}, "fading": {**FADING, **changed}})
+    tables = read(new, read_by(new, old))
+    assert [table["count"] for table in tables.values()] == [[], []]
 
 
 def test_records_of_several_layouts_in_one_read_are_each_taken_over_and_layouts_asked_for_once():

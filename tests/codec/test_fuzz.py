@@ -83,6 +83,25 @@ def some_plan(small: bool):
                 "where": {"action": "like"},
                 "windows": ["lifetime"],
             },
+            "keyed": {
+                "aggregate": ["count_by", "sum_by"],
+                "by": "item_id",
+                "of": "value",
+                "windows": ["1h", "lifetime"],
+            },
+            "composite": {
+                "aggregate": ["share_by", "entropy_by"],
+                "by": ["amount", "action", "item_id"],
+                "keys": 3,
+                "k": 3,
+                "windows": ["1d", "lifetime"],
+            },
+            "fading": {
+                "aggregate": "decayed_count_by",
+                "by": ["action", "amount"],
+                "keys": 3,
+                "half_life": ["1h", "7d"],
+            },
         },
         sequences={
             "s": {"fields": ["item_id", "value"], "last": 4},

@@ -82,4 +82,4 @@ def test_a_spec_that_shares_nothing_reads_it_as_empty():
     other = plan_of(features={"f": {"aggregate": "max", "of": "amount", "windows": ["1h"], "where": {"action": "x"}}})
     records = RecordReader(other, Registered()).decode([bytes.fromhex(KEPT["users"][1]["record"])])
     assert records.applied.tolist() == [KEPT["users"][1]["applied"]]
-    assert len(records.tiles.key) == 0
+    assert (len(records.tiles.key), len(records.keyed_tiles), len(records.keyed_decays.rows)) == (0, 0, 0)

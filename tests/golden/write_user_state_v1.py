@@ -48,6 +48,15 @@ PARTS: dict[str, Any] = {
         },
         "visits": {"aggregate": ["session_count", "session_length_mean"], "gap": "30m", "windows": ["1d", "lifetime"]},
         "liked": {"aggregate": "last_k", "of": "item_id", "k": 2, "where": {"action": "like"}, "windows": ["1d"]},
+        "items": {
+            "aggregate": ["count_by", "share_by", "entropy_by"],
+            "by": "item_id",
+            "keys": 2,
+            "k": 2,
+            "windows": ["1h", "lifetime"],
+        },
+        "spent": {"aggregate": "sum_by", "by": ["action", "bought", "amount"], "of": "value", "windows": ["1d"]},
+        "lately_by": {"aggregate": "decayed_count_by", "by": "item_id", "keys": 2, "k": 2, "half_life": ["1h", "1d"]},
     },
     "sequences": {"recent": {"fields": ["item_id", "action", "event_time", "value", "amount", "bought"], "last": 4}},
     "embeddings": {

@@ -119,6 +119,31 @@ CASES = {
     "a filter on a mapping": (feature("aggregate: count, windows: 1h, where: {action: {a: 1}}"), 7, ["{'a': 1}"]),
     "a long value": (feature(f"aggregate: {'x' * 500}, windows: 1h"), 7, ["xxx..."]),
     # Parts that do not fit
+    "keys of nothing": (feature("aggregate: count_by, windows: 1h"), 7, ["count_by needs `by:`, the event field"]),
+    "keys by a fraction": (feature("aggregate: count_by, by: value, windows: 1h"), 7, ["views.by", "a key", "double"]),
+    "keys of four fields": (feature("aggregate: count_by, by: [a, b, c, d], windows: 1h"), 7, ["views.by", "up to 3"]),
+    "no keys kept": (feature("aggregate: count_by, by: creator, keys: 0, windows: 1h"), 7, ["views.keys", "got 0"]),
+    "more listed than kept": (
+        feature("aggregate: top_k, by: creator, k: 65, windows: 1h"),
+        7,
+        ["expected `k:` of at most `keys:`, 64, got 65"],
+    ),
+    "a measure of nothing": (
+        feature("aggregate: top_k, by: creator, k: 5, measure: sum, windows: 1h"),
+        7,
+        ["measure sum needs `of:`"],
+    ),
+    "a field that top_k does not go by": (
+        feature("aggregate: top_k, by: creator, k: 5, of: value, windows: 1h"),
+        7,
+        ["top_k by count takes no `of:`", "`measure: sum`"],
+    ),
+    "an unknown measure": (
+        feature("aggregate: top_k, by: creator, k: 5, measure: max, windows: 1h"),
+        7,
+        ["views.measure: expected count, sum or mean", "'max'"],
+    ),
+    "a count by key": (feature("aggregate: count, by: creator, windows: 1h"), 7, ["takes no `by:`", "count_by"]),
     "sum of nothing": (feature("aggregate: sum, windows: 1h"), 7, ["features.views: aggregate sum needs `of:`"]),
     "count of something": (feature("aggregate: count, of: value, windows: 1h"), 7, ["count takes no `of:`"]),
     "last_k without k": (

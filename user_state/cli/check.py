@@ -16,10 +16,13 @@ from user_state.core.plan import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
     DecayedOutput,
+    DecayedTableOutput,
+    EntropyOutput,
     LastSeenOutput,
     Plan,
     ProfileOutput,
     RatioOutput,
+    TableOutput,
 )
 from user_state.costs import ACTIVITIES, Activity, added_bytes, cost
 from user_state.durations import SECOND_US, format_duration
@@ -64,6 +67,12 @@ def check(
         highlight=False,
     )
     console.print(table)
+    if plan.keyed_tracks or plan.keyed_decays:
+        console.print(
+            "\nkeys: exact as long as no tile has more of them than stated; beyond that a count is never too high, and"
+            "\ntoo low by at most the stated part of N, the window's events with a key (decayed as the counts are)",
+            highlight=False,
+        )
     _print_versions(console, loaded.schema)
     given = () if sessions_a_day is None else (Activity("given", sessions_a_day, events_a_session, days),)
     lateness = format_duration(plan.allowed_lateness_us)
@@ -138,6 +147,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, ...]]:
             bound += f"; up to {scalar.cap:,}"
         if isinstance(scalar, ApproxDistinctOutput):
             bound += f"; {100 * scalar.error:.2g} % standard error"
+        if isinstance(scalar, EntropyOutput):
+            bound += f"; exact up to {plan.keyed_tracks[scalar.track].most_keys} keys a tile"
         yield scalar.name, "float32", window.text, tile, bound, default
     for array in plan.arrays:
         if isinstance(array, ProfileOutput):
@@ -156,6 +167,9 @@ def _rows(plan: Plan) -> Iterator[tuple[str, ...]]:
         kind, empty = f"float32 x {len(array.parts)}", f"{array.parts[0].empty:g}"
         yield array.name, kind, window.text, *_tile(window.reach_s, window.width_s), empty
     for output in plan.lists:
+        if isinstance(output, TableOutput | DecayedTableOutput):
+            yield _keyed_row(plan, output)
+            continue
         window = output.window
         which = output.aggregate.removesuffix("_k").replace("_", " ")
         kind = f"{which} {output.k} of {', '.join(field.name for field in output.fields)}"
@@ -168,6 +182,22 @@ def _rows(plan: Plan) -> Iterator[tuple[str, ...]]:
         half_life_us = plan.vectors[embedding.vectors].half_lives_us[embedding.half_life]
         kind = f"float32 x {embedding.dimensions}"
         yield embedding.name, kind, f"half-life {format_duration(half_life_us)}", "-", "0", "zeros"
+
+
+def _keyed_row(plan: Plan, output: TableOutput | DecayedTableOutput) -> tuple[str, ...]:
+    """Return the row of a table of keys; how far a key may be too low goes by N, the window's events or their decay."""
+    if isinstance(output, DecayedTableOutput):
+        decay = plan.keyed_decays[output.decay]
+        by, most_keys, kind = decay.by, decay.most_keys, "decayed count"
+        window, width, bound = f"half-life {format_duration(decay.half_life_us)}", "-", "0"
+    else:
+        track = plan.keyed_tracks[output.track]
+        by, most_keys, kind = track.by, track.most_keys, output.shown
+        window, (width, bound) = output.window.text, _tile(output.window.reach_s, output.window.width_s)
+    of = f"{kind} by " * bool(kind) + ", ".join(plan.fields[field].name for field in by)
+    over = "keys" if isinstance(output, DecayedTableOutput) else "keys a tile"
+    limit = f"{bound}; N/{most_keys + 1} low above {most_keys} {over}"
+    return output.name, f"top {output.k} of {of}", window, width, limit, "empty"
 
 
 def _tile(reach_s: int | None, width_s: int) -> tuple[str, str]:

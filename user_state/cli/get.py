@@ -140,4 +140,6 @@ def _entry(field: str, entry: Any) -> str:
         return "null"
     if isinstance(entry, int) and field.endswith("time"):
         return format_time(entry // SECOND_US * SECOND_US)
+    if isinstance(entry, float):
+        return _number(entry)
     return str(entry)

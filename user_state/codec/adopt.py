@@ -15,6 +15,8 @@ import numpy.typing as npt
 from user_state.core.decays import DecayedNumbers
 from user_state.core.events import I64, NULL_INT
 from user_state.core.hll_tiles import HllTiles
+from user_state.core.keyed_decays import KeyedDecays
+from user_state.core.keyed_rows import KeyedRows, height_of, with_height
 from user_state.core.kll_tiles import KllTiles
 from user_state.core.last_seen import LastSeenRows
 from user_state.core.last_seen import pack_keys as pack_last_seen_keys
@@ -60,6 +62,8 @@ def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
         sessions=_adopt_sessions(plan, records.sessions, layout, users),
         hlls=_adopt_hlls(plan, records.hlls, layout),
         klls=_adopt_klls(plan, records.klls, layout),
+        keyed_tiles=_adopt_keyed_tiles(plan, records.keyed_tiles, layout),
+        keyed_decays=_adopt_keyed_decays(plan, records.keyed_decays, layout),
         pool=records.pool,
     )
 
@@ -93,6 +97,35 @@ def _adopt_last_seen(plan: Plan, rows: LastSeenRows, layout: Layout) -> LastSeen
     kept = rows.take(track >= 0)
     key = pack_last_seen_keys(kept.user, track[track >= 0])
     return LastSeenRows(key, kept.value, kept.second).take(np.argsort(key, kind="stable"))
+
+
+def _adopt_keyed_tiles(plan: Plan, rows: KeyedRows, layout: Layout) -> KeyedRows:
+    new = plan.layout
+    rows = _moved_rows(rows, _moved([t.key for t in new.keyed_tiles], [t.key for t in layout.keyed_tiles]))
+    sums = np.zeros((new.keyed_width, len(rows)))
+    if len(sums) and len(rows.sums):
+        sums[0] = rows.sums[0]
+    return KeyedRows(rows.group, with_height(rows.keys, height_of(new.keyed_kinds)), rows.weight, sums)
+
+
+def _adopt_keyed_decays(plan: Plan, part: KeyedDecays, layout: Layout) -> KeyedDecays:
+    new = plan.layout
+    moved = _moved([decay.key for decay in new.keyed_decays], [decay.key for decay in layout.keyed_decays])
+    time_us = np.zeros((len(part.time_us), len(new.keyed_decays)), np.int64)
+    time_us[:, moved[moved >= 0]] = part.time_us[:, moved >= 0]
+    rows = _moved_rows(part.rows, moved)
+    height = height_of(new.keyed_decay_kinds)
+    return KeyedDecays(time_us, KeyedRows(rows.group, with_height(rows.keys, height), rows.weight, rows.sums))
+
+
+def _moved_rows(rows: KeyedRows, moved: npt.NDArray[np.int64]) -> KeyedRows:
+    """Return the rows of tracks that have a place, -1 being none, in that place; tracks are the groups' low bits."""
+    if len(rows) == 0:
+        return rows
+    track = moved[rows.group & (MAX_TRACKS - 1)]
+    group = rows.group & ~np.int64(MAX_TRACKS - 1) | track
+    rows = KeyedRows(group, rows.keys, rows.weight, rows.sums).take(track >= 0)
+    return rows.take(np.argsort(rows.group, kind="stable"))
 
 
 def _adopt_log(plan: Plan, log: Log, rows: LogRows, fields: tuple[tuple[str, str], ...]) -> LogRows:

@@ -1,18 +1,19 @@
 """A record's logs: the rows of all of them, log by log and oldest first, as columns.
 
-    u1 flags: 1 if the top column is there, 2 if the high codes are
+    u1 flags: 1 if the top column is there, 2 if the high codes are, 4 if the wide codes are
     u2 rows x logs                                    N rows in all
     i8 newest time of them all, microseconds; 0 if there are none
     u4 x N, u2 x N and, if marked, u2 x N             low, high and top part of the microseconds before the newest
     u4 x N                                            tie
-    u1 x S and, if marked, u1 x S                     low and high byte of string codes: 0 is null, k the k-th string
+    u1 x S and, if marked, u1 x S and u2 x S          low, high, wide part of string codes; 0 is null
     8 bytes x V                                       float fields as f8, int and bool fields as i8; the event time
                                                       is the row's own
 
 S counts a code a row and string field: those of the first log's first string field come first, row by row, then its
 second's, and so on; V does the same for the other fields. What is nearly always zero stands apart and is left out:
-the top part of times (nine years and more before the newest), the high bytes of codes (a dictionary of more than 255
-strings). All logs share their columns so that a record is cut into a handful of slices, however many logs it has.
+the top part of times (nine years and more before the newest), the high and the wide part of codes (a dictionary of
+more than 255 and of more than 65,535 strings). All logs share their columns so that a record is cut into a handful of
+slices, however many logs it has.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from user_state.core.logs import LogRows, dtype_of
 
 TOP = 1
 HIGH_CODES = 2
+WIDE_CODES = 4
 NUMBER_KINDS = ("float", "int", "bool")
 NARROW_US = 1 << 48
 Kinds = tuple[tuple[str, ...], ...]
@@ -87,8 +89,8 @@ def unpack_logs(blobs: Sequence[bytes], layout: Layout, dictionaries: Dictionari
     head, size, logs = slots.head, slots.head.size, len(kinds)
     counts: list[tuple[int, ...]] = []
     newest: list[int] = []
-    parts: list[list[bytes]] = [[] for _ in range(7)]
-    low, high, top, tie, codes, high_codes, numbers = parts
+    parts: list[list[bytes]] = [[] for _ in range(8)]
+    low, high, top, tie, codes, high_codes, wide_codes, numbers = parts
     for blob in blobs:
         need(len(blob) >= size, "logs are cut off")
         flags, *rows, newest_us = head.unpack_from(blob)
@@ -102,8 +104,9 @@ def unpack_logs(blobs: Sequence[bytes], layout: Layout, dictionaries: Dictionari
         tie.append(blob[at : (at := at + 4 * n)])
         codes.append(blob[at : (at := at + s)])
         high_codes.append(blob[at : (at := at + s)] if flags & HIGH_CODES else bytes(s))
+        wide_codes.append(blob[at : (at := at + 2 * s)] if flags & WIDE_CODES else bytes(2 * s))
         numbers.append(blob[at : (at := at + 8 * v)])
-        need(at == len(blob) and flags <= TOP | HIGH_CODES, "logs have another length than they say")
+        need(at == len(blob) and flags <= TOP | HIGH_CODES | WIDE_CODES, "logs have another length than they say")
         counts.append(tuple(rows))
         newest.append(newest_us)
     rows_of = np.array(counts, np.int64).reshape(len(blobs), logs)
@@ -117,6 +120,7 @@ def unpack_logs(blobs: Sequence[bytes], layout: Layout, dictionaries: Dictionari
     need(bool(((age_us >= 0) & (time_us >= 0)).all()), "logs have times out of range")
     ties = column(tie, "<u4").astype(np.int64)
     texts = column(codes, "u1").astype(np.int64) | column(high_codes, "u1").astype(np.int64) << 8
+    texts |= column(wide_codes, "<u2").astype(np.int64) << 16
     text_slots = _by_slot(texts, rows_of, slots.strings)
     number_slots = _by_slot(column(numbers, "<i8"), rows_of, slots.numbers)
     unpacked = []
@@ -180,10 +184,12 @@ def pack_logs(logs: Sequence[LogRows], layout: Layout, string_numbers: Sequence[
     top = (age_us >> 48).astype("<u2").tobytes()
     tie = np.concatenate([rows.tie for rows in logs])[order].astype("<u4").tobytes()
     low_codes = (codes & 0xFF).astype("u1").tobytes()
-    high_codes = (codes >> 8).astype("u1").tobytes()
+    high_codes = (codes >> 8 & 0xFF).astype("u1").tobytes()
+    wide_codes = (codes >> 16).astype("<u2").tobytes()
     marks = np.zeros(users, np.int64)
     marks[user[age_us >= NARROW_US]] |= TOP
     marks[string_users[codes > 0xFF]] |= HIGH_CODES
+    marks[string_users[codes > 0xFFFF]] |= WIDE_CODES
     rows_of = np.stack([np.bincount(rows.user, minlength=users) for rows in logs], axis=1).tolist()
     packed = []
     n0 = s0 = v0 = 0
@@ -199,6 +205,7 @@ def pack_logs(logs: Sequence[LogRows], layout: Layout, string_numbers: Sequence[
                     tie[4 * n0 : 4 * n],
                     low_codes[s0:s],
                     high_codes[s0:s] if flags & HIGH_CODES else b"",
+                    wide_codes[2 * s0 : 2 * s] if flags & WIDE_CODES else b"",
                     numbers[8 * v0 : 8 * v],
                 )
             )

@@ -12,6 +12,8 @@ from typing import Any
 
 from user_state.codec.decays import pack_decays, unpack_decays
 from user_state.codec.hlls import empty_hlls, pack_hlls, unpack_hlls
+from user_state.codec.keyed_decays import keyed_decay_strings, pack_keyed_decays, unpack_keyed_decays
+from user_state.codec.keyed_tiles import keyed_tile_strings, pack_keyed_tiles, unpack_keyed_tiles
 from user_state.codec.klls import empty_klls, pack_klls, unpack_klls
 from user_state.codec.last_seen import empty_last_seen, pack_last_seen, unpack_last_seen
 from user_state.codec.logs import empty_logs, log_strings, pack_logs, unpack_logs
@@ -60,4 +62,6 @@ SECTIONS = (
     Section("sessions", empty_sessions, unpack_sessions, pack_sessions),
     Section("hlls", empty_hlls, unpack_hlls, pack_hlls),
     Section("klls", empty_klls, unpack_klls, pack_klls),
+    Section("keyed_tiles", lambda _: b"", unpack_keyed_tiles, pack_keyed_tiles, keyed_tile_strings),
+    Section("keyed_decays", lambda _: b"", unpack_keyed_decays, pack_keyed_decays, keyed_decay_strings),
 )

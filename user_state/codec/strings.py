@@ -1,8 +1,9 @@
 """A record's dictionary: every string that its other sections point into, once, in order of text.
 
-u2 n | u2 length in bytes x n | UTF-8 x n
+u4 n | u2 length in bytes x n | UTF-8 x n
 
-Sections name a string by its number in their record's dictionary, from 1 on; 0 is null.
+A dictionary of no strings has no bytes. Sections name a string by its number in their record's dictionary, from 1 on;
+0 is null.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import lt
 
 import numpy as np
 
@@ -19,7 +21,8 @@ from user_state.core.events import I64
 from user_state.core.pool import NULL_CODE, StringPool
 from user_state.errors import CodecError
 
-EMPTY = b"\0\0"
+EMPTY = b""
+COUNT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,10 @@ def unpack_strings(blobs: Sequence[bytes]) -> Dictionaries:
     begins = [0]
     for blob in blobs:
         if blob != EMPTY:
-            need(len(blob) >= 2, "dictionary is cut off")
-            count = int.from_bytes(blob[:2], "little")
-            body = 2 + 2 * count
-            need(len(blob) >= body, "dictionary is cut off")
-            lengths = struct.unpack_from(f"<{count}H", blob, 2)
+            count = int.from_bytes(blob[:COUNT_BYTES], "little")
+            body = COUNT_BYTES + 2 * count
+            need(count > 0 and len(blob) >= body, "dictionary is cut off")
+            lengths = struct.unpack_from(f"<{count}H", blob, COUNT_BYTES)
             try:
                 text = blob[body:].decode()
             except UnicodeDecodeError as exc:
@@ -76,6 +78,9 @@ def unpack_strings(blobs: Sequence[bytes]) -> Dictionaries:
                 for length in lengths:
                     texts.append(_utf8(blob[at : at + length]))
                     at += length
+            # A string that stood there twice would make one key of two.
+            mine = texts[begins[-1] :]
+            need(all(map(lt, mine, mine[1:])), "dictionary is not in order")
         begins.append(len(texts))
     pool = StringPool()
     return Dictionaries(pool, np.array(pool.codes(texts), np.int64), np.array(begins, np.int64))
@@ -120,4 +125,6 @@ def pack_strings(columns: Sequence[tuple[I64, I64]], pool: StringPool, users: in
 
 
 def _pack(words: Sequence[bytes]) -> bytes:
-    return struct.pack(f"<H{len(words)}H", len(words), *map(len, words)) + b"".join(words)
+    if not words:
+        return EMPTY
+    return struct.pack(f"<I{len(words)}H", len(words), *map(len, words)) + b"".join(words)

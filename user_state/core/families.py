@@ -19,6 +19,8 @@ from typing import Any
 from user_state.core.decays import DecayedNumbers, join_decays, lift_decays
 from user_state.core.events import I64, Bool, Events
 from user_state.core.hll_tiles import HllTiles, join_hlls, lift_hlls
+from user_state.core.keyed_decays import KeyedDecays, join_keyed_decays, lift_keyed_decays, recode_keyed_decays
+from user_state.core.keyed_tiles import empty_keyed_tiles, join_keyed_tiles, lift_keyed_tiles, recode_keyed_tiles
 from user_state.core.kll_tiles import KllTiles, join_klls, lift_klls
 from user_state.core.last_seen import LastSeenRows, join_last_seen, lift_last_seen
 from user_state.core.logs import LogRows, join_logs, kinds_of, lift_logs, recode_logs
@@ -85,4 +87,12 @@ FAMILIES = (
     Family("sessions", lambda plan, users: Sessions.empty(users, len(plan.sessions)), lift_sessions, join_sessions),
     Family("hlls", lambda _plan, _users: HllTiles.empty(), lift_hlls, join_hlls),
     Family("klls", lambda _plan, _users: KllTiles.empty(), lift_klls, join_klls),
+    Family("keyed_tiles", empty_keyed_tiles, lift_keyed_tiles, join_keyed_tiles, recode_keyed_tiles),
+    Family(
+        "keyed_decays",
+        lambda plan, users: KeyedDecays.empty(users, plan.layout.keyed_decay_kinds),
+        lift_keyed_decays,
+        join_keyed_decays,
+        recode_keyed_decays,
+    ),
 )

@@ -18,6 +18,7 @@ from user_state.core.coupons import LG_KS
 from user_state.core.kll import KS
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.errors import CodecError
+from user_state.spec.aggregations import KEY_FIELD, MOST_KEY_FIELDS
 
 LAST_SEEN_KINDS = ("values", "days")
 """What a track of `user_state.core.last_seen` keeps."""
@@ -106,6 +107,23 @@ class KllLayout:
 
 
 @dataclass(frozen=True)
+class KeyedTrackLayout:
+    """A track of the keyed tiles; `kinds` are those of its keys' columns."""
+
+    key: str
+    kinds: tuple[str, ...]
+    sums: bool
+
+
+@dataclass(frozen=True)
+class KeyedDecayLayout:
+    """Decayed counts by key; `kinds` are those of the keys' columns."""
+
+    key: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Layout:
     """The pieces of each family, in the order in which a record holds them."""
 
@@ -118,11 +136,28 @@ class Layout:
     sessions: tuple[SessionLayout, ...] = ()
     hlls: tuple[HllLayout, ...] = ()
     klls: tuple[KllLayout, ...] = ()
+    keyed_tiles: tuple[KeyedTrackLayout, ...] = ()
+    keyed_decays: tuple[KeyedDecayLayout, ...] = ()
 
     @cached_property
     def track_kinds(self) -> tuple[str, ...]:
         """The kind of each track."""
         return tuple(track.kind for track in self.tracks)
+
+    @cached_property
+    def keyed_kinds(self) -> tuple[tuple[str, ...], ...]:
+        """The kinds of the keys' columns of each keyed track."""
+        return tuple(track.kinds for track in self.keyed_tiles)
+
+    @cached_property
+    def keyed_width(self) -> int:
+        """How many columns hold the sums of the keyed tracks: 1, or 0 if none sums."""
+        return int(any(track.sums for track in self.keyed_tiles))
+
+    @cached_property
+    def keyed_decay_kinds(self) -> tuple[tuple[str, ...], ...]:
+        """The kinds of the keys' columns of each keyed decay."""
+        return tuple(decay.kinds for decay in self.keyed_decays)
 
     @property
     def keys(self) -> set[str]:
@@ -169,6 +204,12 @@ def _read_last_seen(key: Any, kind: Any) -> LastSeenLayout:
     return LastSeenLayout(str(key), kind)
 
 
+def _key_kinds(kinds: Any) -> tuple[str, ...]:
+    if not isinstance(kinds, list) or not 1 <= len(kinds) <= MOST_KEY_FIELDS or not set(kinds) <= set(KEY_FIELD):
+        raise ValueError(f"expected the kinds of a key's columns, got {kinds!r}")
+    return tuple(kinds)
+
+
 _READERS: dict[str, Callable[..., Any]] = {
     "tracks": _read_track,
     "logs": _read_log,
@@ -179,5 +220,7 @@ _READERS: dict[str, Callable[..., Any]] = {
     "sessions": lambda key: SessionLayout(str(key)),
     "hlls": lambda key, lg_k: HllLayout(str(key), LG_KS[LG_KS.index(lg_k)]),
     "klls": lambda key, k: KllLayout(str(key), KS[KS.index(k)]),
+    "keyed_tiles": lambda key, kinds, sums: KeyedTrackLayout(str(key), _key_kinds(kinds), bool(sums)),
+    "keyed_decays": lambda key, kinds: KeyedDecayLayout(str(key), _key_kinds(kinds)),
 }
 """How each family's pieces are read back from JSON; raises KeyError, TypeError or ValueError."""

@@ -9,6 +9,7 @@
     Profile  decayed counts by local hour or day of the week, one set a half-life
     HllTrack, KllTrack  sketches of a field in tiles: of its distinct values, of its quantiles
     SessionTrack  sessions of the events that pass a filter, by inactivity gap
+    KeyedTrack, KeyedDecay   counts by key in tiles, and decayed counts by key
 
 Outputs that can share a piece of state do: three aggregations of one filter and field over five windows are one
 track. A piece is identified by its `key`, the text of its definition, so that a changed spec recognises what it still
@@ -140,7 +141,7 @@ class SessionTrack:
     filter: int
     gap_us: int
     horizon: Window | None
-    """The longest finite window read from this track."""
+    """Begins no later than any finite window read from this track."""
     lifetime: bool
 
 
@@ -153,7 +154,7 @@ class HllTrack:
     of: int
     lg_k: int
     horizon: Window | None
-    """The longest finite window read from this track."""
+    """Begins no later than any finite window read from this track."""
     lifetime: bool
 
 
@@ -166,8 +167,34 @@ class KllTrack:
     of: int
     k: int
     horizon: Window | None
-    """The longest finite window read from this track."""
+    """Begins no later than any finite window read from this track."""
     lifetime: bool
+
+
+@dataclass(frozen=True)
+class KeyedTrack:
+    """What keyed tiles hold of the events that pass `filter`, have the key fields `by`, and field `of`, if any."""
+
+    key: str
+    filter: int
+    by: tuple[int, ...]
+    of: int | None
+    most_keys: int
+    """A tile holds no more keys than this."""
+    horizon: Window | None
+    """Begins no later than any finite window read from this track."""
+    lifetime: bool
+
+
+@dataclass(frozen=True)
+class KeyedDecay:
+    """Decayed counts by key, at most so many keys, of the events that pass `filter` and have the key fields `by`."""
+
+    key: str
+    filter: int
+    by: tuple[int, ...]
+    half_life_us: int
+    most_keys: int
 
 
 @dataclass(frozen=True)
@@ -299,6 +326,39 @@ class ListOutput:
 
 
 @dataclass(frozen=True)
+class EntropyOutput:
+    """The entropy of a keyed track's counts in a window."""
+
+    name: str
+    aggregate: str
+    track: int
+    window: Window
+    empty: float
+
+
+@dataclass(frozen=True)
+class TableOutput:
+    """The `k` heaviest keys of a keyed track in a window, with the number `shown` ("" for none) beside each."""
+
+    name: str
+    track: int
+    k: int
+    shown: str
+    measure: str
+    """What makes a key heavy: count, sum or mean."""
+    window: Window
+
+
+@dataclass(frozen=True)
+class DecayedTableOutput:
+    """The `k` heaviest keys of a keyed decay, with the decayed count of each."""
+
+    name: str
+    decay: int
+    k: int
+
+
+@dataclass(frozen=True)
 class SequenceOutput:
     """A named sequence: several fields side by side."""
 
@@ -348,6 +408,8 @@ class Plan:
     sessions: tuple[SessionTrack, ...]
     hlls: tuple[HllTrack, ...]
     klls: tuple[KllTrack, ...]
+    keyed_tracks: tuple[KeyedTrack, ...]
+    keyed_decays: tuple[KeyedDecay, ...]
     scalars: tuple[
         ScalarOutput
         | DecayedOutput
@@ -355,11 +417,12 @@ class Plan:
         | LoggedOutput
         | LastSeenOutput
         | SessionOutput
-        | ApproxDistinctOutput,
+        | ApproxDistinctOutput
+        | EntropyOutput,
         ...,
     ]
     arrays: tuple[StackedOutput | ProfileOutput | ApproxQuantilesOutput, ...]
-    lists: tuple[ListOutput, ...]
+    lists: tuple[ListOutput | TableOutput | DecayedTableOutput, ...]
     sequences: tuple[SequenceOutput, ...]
     embeddings: tuple[EmbeddingOutput, ...]
     layout: Layout
@@ -375,7 +438,7 @@ class Plan:
         return found
 
     @cached_property
-    def all_lists(self) -> tuple[ListOutput | SequenceOutput, ...]:
+    def all_lists(self) -> tuple[ListOutput | TableOutput | DecayedTableOutput | SequenceOutput, ...]:
         """Every output that is a list for each user."""
         return (*self.lists, *self.sequences)
 
@@ -386,5 +449,10 @@ class Plan:
         tiled += [part for array in self.arrays if isinstance(array, StackedOutput) for part in array.parts]
         ratios = [output for output in self.scalars if isinstance(output, RatioOutput)]
         tiled += [part for ratio in ratios for part in (ratio.numerator, ratio.denominator)]
-        tiled += [part for array in self.arrays if isinstance(array, StackedOutput) for part in array.parts]
         return tuple(dict.fromkeys(output.window for output in tiled))
+
+    @cached_property
+    def keyed_windows(self) -> tuple[Window, ...]:
+        """Every window that keyed tiles are read over, each once."""
+        keyed = [o for o in (*self.scalars, *self.lists) if isinstance(o, EntropyOutput | TableOutput)]
+        return tuple(dict.fromkeys(output.window for output in keyed))

@@ -25,6 +25,8 @@ from user_state.core.plan import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
     DecayedOutput,
+    DecayedTableOutput,
+    EntropyOutput,
     LastSeenOutput,
     ListOutput,
     LoggedOutput,
@@ -35,11 +37,13 @@ from user_state.core.plan import (
     SequenceOutput,
     SessionOutput,
     StackedOutput,
+    TableOutput,
     Window,
 )
 from user_state.core.profiles import read_profile
 from user_state.core.records import Records
 from user_state.core.sessions import read_sessions
+from user_state.core.tables import KeyTotals, read_decayed_table, read_entropy, read_table, total_by_key
 from user_state.core.tiles import WindowSums, sum_windows
 from user_state.core.time_axis import window_start_s
 from user_state.core.vectors import F32, mean_vectors
@@ -163,6 +167,25 @@ class Reading:
         """What quantiles are read from, by index of their track."""
         return [numbers_of(self.records.klls, track) for track in range(len(self.plan.klls))]
 
+    @cached_property
+    def key_totals(self) -> KeyTotals:
+        """What each key comes to in the windows of keyed tiles."""
+        starts = {window: window_start(window, self.at_us) for window in self.plan.keyed_windows}
+        return total_by_key(self.records.keyed_tiles, starts)
+
+    def entropies(self, outputs: Sequence[EntropyOutput], values: F64) -> None:
+        """Fill (n, outputs) with entropies of keys."""
+        for column, output in enumerate(outputs):
+            values[:, column] = read_entropy(self.key_totals, output, len(self.records))
+
+    def table(self, output: TableOutput) -> Padded:
+        """Return a table of keys, or the heaviest keys."""
+        return read_table(self.plan, self.key_totals, output, len(self.records), self.texts)
+
+    def decayed_table(self, output: DecayedTableOutput) -> Padded:
+        """Return a table of decayed counts by key."""
+        return read_decayed_table(self.plan, self.records.keyed_decays, output, self.at_us, self.texts)
+
     def stacked(self, output: StackedOutput) -> F64:
         """Return (n, parts) numbers read from tiles, side by side."""
         values = np.empty((len(self.records), len(output.parts)))
@@ -208,6 +231,7 @@ SCALAR_READERS: dict[type, Callable[[Reading, Sequence[Any], F64], None]] = {
     LastSeenOutput: Reading.last_seen,
     SessionOutput: Reading.sessions,
     ApproxDistinctOutput: Reading.approx_distinct,
+    EntropyOutput: Reading.entropies,
 }
 """By type of output: fills (n, outputs) with all outputs of the type."""
 ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {
@@ -217,6 +241,8 @@ ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {
 }
 LIST_READERS: dict[type, Callable[[Reading, Any], Padded]] = {
     ListOutput: Reading.values,
+    TableOutput: Reading.table,
+    DecayedTableOutput: Reading.decayed_table,
     SequenceOutput: Reading.sequence,
 }
 

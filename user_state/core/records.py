@@ -22,6 +22,8 @@ from user_state.core.decays import DecayedNumbers
 from user_state.core.events import I64, Events
 from user_state.core.families import FAMILIES
 from user_state.core.hll_tiles import HllTiles
+from user_state.core.keyed_decays import KeyedDecays
+from user_state.core.keyed_rows import KeyedRows
 from user_state.core.kll_tiles import KllTiles
 from user_state.core.last_seen import LastSeenRows
 from user_state.core.logs import LogRows
@@ -43,8 +45,8 @@ class Records:
         horizon_us: (n,) events before this are refused although the lateness allows them; 0 unless the cap on
             remembered ids was reached.
         applied: (n,) how many events the user's record is made of.
-        tiles, logs, decays, vectors, last_seen, profiles, sessions, hlls, klls: the families of state
-            (user_state/core/families.py), as the plan declares them.
+        tiles, logs, decays, vectors, last_seen, profiles, sessions, hlls, klls, keyed_tiles, keyed_decays: the families
+            of state (user_state/core/families.py), as the plan declares them.
         pool: the strings that codes stand for.
     """
 
@@ -61,6 +63,8 @@ class Records:
     sessions: Sessions
     hlls: HllTiles
     klls: KllTiles
+    keyed_tiles: KeyedRows
+    keyed_decays: KeyedDecays
     pool: StringPool
 
     def __len__(self) -> int:

@@ -145,10 +145,11 @@ def place_keys(plan: Plan, tracks: Sequence[TiledTrack], key: I64, clock_us: I64
 def _horizons_s(plan: Plan, tracks: Sequence[TiledTrack], clock_us: I64) -> I64:
     """Return (tracks, n) the tile start before which a track's rows are read by none of its outputs."""
     clock_s = clock_us // 1_000_000 - plan.axis.skew_s
-    return np.stack([_horizon_s(track, clock_s) for track in tracks])
+    return np.stack([horizon_s(track, clock_s) for track in tracks])
 
 
-def _horizon_s(track: TiledTrack, clock_s: I64) -> I64:
+def horizon_s(track: TiledTrack, clock_s: I64) -> I64:
+    """Return (n,) the tile start before which a track's rows are read by none of its outputs; clocks less the skew."""
     if track.lifetime or track.horizon is None or track.horizon.reach_s is None:
         return np.zeros_like(clock_s)
     # At least 1: the lifetime tile, at 0, is no business of a track that nobody reads over a lifetime.

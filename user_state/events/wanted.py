@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from user_state.core import keyed_decays, keyed_tiles
 from user_state.core.events import Bool, EventRow, Events
 from user_state.core.plan import Plan
 from user_state.core.vectors import wanted_by
@@ -20,6 +21,10 @@ def wanted(plan: Plan, rows: list[EventRow]) -> Bool:
     taken = events.user < 0
     for accepting, field in needs:
         taken |= matched[accepting] if field is None else matched[accepting] & events.has(plan, field)
+    for track in plan.keyed_tracks:
+        taken |= keyed_tiles.wanted_by(plan, track, events, matched)[0]
+    for decay in plan.keyed_decays:
+        taken |= keyed_decays.wanted_by(plan, decay, events, matched)[0]
     for vectors in plan.vectors:
         taken |= wanted_by(plan, vectors, events)[0]
     return taken

@@ -14,6 +14,7 @@ from user_state.oracle.calendar import CALENDAR
 from user_state.oracle.distinct import DISTINCT
 from user_state.oracle.embeddings import decayed_mean
 from user_state.oracle.events import AppliedEvent, matches, plain
+from user_state.oracle.keyed import KEYED
 from user_state.oracle.lists import LISTS
 from user_state.oracle.numbers import NUMBERS
 from user_state.oracle.question import Aggregate, Question
@@ -31,6 +32,7 @@ AGGREGATES: dict[str, Aggregate] = {
     **CALENDAR,
     **SESSIONS,
     **SKETCHES,
+    **KEYED,
 }
 
 

@@ -120,6 +120,7 @@ def _used_fields(spec: Spec) -> list[str]:
         for part in (feature.numerator, feature.denominator):
             if part is not None:
                 names += [*part.where, *([part.of] if part.of is not None else [])]
+        names += feature.by
     for sequence in spec.sequences.values():
         names += [*sequence.where, *sequence.fields]
     for embedding in spec.embeddings.values():

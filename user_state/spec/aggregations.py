@@ -11,6 +11,11 @@ from typing import Literal
 
 NUMBER = ("float", "int")
 ANY_FIELD = ("string", "float", "int", "bool")
+KEY_FIELD = ("string", "int", "bool")
+MOST_KEY_FIELDS = 3
+DEFAULT_K, DEFAULT_KEYS = 10, 64
+MEASURES = {"top_k": "", "count_by": "count", "sum_by": "sum", "mean_by": "mean", "share_by": "share"}
+"""Tables of keys, and the name of the number beside each key; `top_k` has none."""
 
 
 @dataclass(frozen=True)
@@ -20,19 +25,26 @@ class Aggregation:
     Attributes:
         over: the key whose entries it has an output for.
         of: the kinds of field that `of:` may name; none if it takes no `of:`.
+        of_needed: whether `of:` must be there, if it takes one.
         needs: keys that must be there.
         takes: keys that may be there.
     """
 
     over: Literal["windows", "half_life"] = "windows"
     of: tuple[str, ...] = ()
+    of_needed: bool = True
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
         """Every key that must be there."""
-        return (*(("of",) if self.of else ()), self.over, *self.needs)
+        return (*(("of",) if self.of and self.of_needed else ()), self.over, *self.needs)
+
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """Every key that must or may be there."""
+        return (*self.needed, *self.takes, *(("of",) if self.of else ()))
 
 
 PARTS_OF_RATIO = ("count", "sum", "mean", "min", "max", "variance", "stddev", "skew", "kurtosis")
@@ -65,4 +77,9 @@ AGGREGATIONS: dict[str, Aggregation] = {
     ),
     "approx_distinct": Aggregation(of=ANY_FIELD, takes=("error",)),
     "approx_quantiles": Aggregation(of=NUMBER, needs=("quantiles",), takes=("error",)),
+    **dict.fromkeys(("count_by", "share_by"), Aggregation(needs=("by",), takes=("k", "keys"))),
+    **dict.fromkeys(("sum_by", "mean_by"), Aggregation(of=NUMBER, needs=("by",), takes=("k", "keys"))),
+    "top_k": Aggregation(of=NUMBER, of_needed=False, needs=("by", "k"), takes=("keys", "measure")),
+    "entropy_by": Aggregation(needs=("by",), takes=("keys",)),
+    "decayed_count_by": Aggregation(over="half_life", needs=("by",), takes=("k", "keys")),
 }

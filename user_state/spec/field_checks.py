@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from user_state.errors import shorten
-from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, NUMBER
+from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, KEY_FIELD, MEASURES, NUMBER
 from user_state.spec.event_schema import EventField, EventSchema
 from user_state.spec.model import Embedding
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
 from user_state.spec.yaml_document import QUOTE, Document
 
-MAX_STRINGS = 65_535
-"""How many strings a record can hold: its dictionary numbers them in two bytes."""
 _IN_WORDS = {"string": "text", "float": "a number", "int": "a whole number", "bool": "true or false"}
 
 
@@ -40,6 +38,8 @@ class _FieldChecks:
             path: KeyPath = ("features", name)
             if "of" in feature:
                 yield from self.aggregated((*path, "of"), [a for _, a in self.document.items((*path, "aggregate"))])
+            if "by" in feature:
+                yield from self.keyed((*path, "by"))
             yield from self.where((*path, "where"))
             if "with" in feature:
                 for field_path, _ in self.document.items((*path, "with")):
@@ -57,25 +57,6 @@ class _FieldChecks:
             yield from self.where((*path, "where"))
         for name, embedding in self.document.entries("embeddings"):
             yield from self.embedding(("embeddings", name), embedding)
-        yield from self.dictionary()
-
-    def dictionary(self) -> Iterator[Problem]:
-        """Yield a problem for the first entry with which a record could hold more strings than it can number."""
-        held = 0
-        for section, size, fields in (("features", "k", "of"), ("sequences", "last", "fields")):
-            for name, entry in self.document.entries(section):
-                kept = entry.get(size)
-                named = [field for _, field in self.document.items((section, name, fields))] if fields in entry else []
-                texts = [f for f in named if isinstance(f, str) and self.is_text(f)]
-                if isinstance(kept, int) and texts:
-                    held += kept * len(texts)
-                    if held > MAX_STRINGS:
-                        text = f"expected at most {MAX_STRINGS} strings a user in all sequences and last_k together"
-                        yield self.document.problem((section, name, size), f"{text}, got {held} with this one")
-                        return
-
-    def is_text(self, name: str) -> bool:
-        return name in self.schema.fields and self.schema.fields[name].kind == "string"
 
     def events(self) -> Iterator[Problem]:
         events = self.document.mapping("events")
@@ -99,6 +80,16 @@ class _FieldChecks:
             yield from self.field(path, ANY_FIELD, "a feature")
         else:
             yield from self.field(path, AGGREGATIONS[name].of, name)
+
+    def keyed(self, path: KeyPath) -> Iterator[Problem]:
+        """Yield a problem for each field that cannot be a key: of another type, or named as a table's number is."""
+        for field_path, name in self.document.items(path):
+            taken = [measure for measure in MEASURES.values() if measure]
+            if name in taken:
+                text = f"expected a key field that is not named as a table's number is ({listing(taken)}), got {name}"
+                yield self.document.problem(field_path, text)
+            else:
+                yield from self.field(field_path, KEY_FIELD, "a key")
 
     def embedding(self, path: KeyPath, embedding: dict[str, Any]) -> Iterator[Problem]:
         if "of" in embedding:
@@ -178,6 +169,7 @@ class _FieldChecks:
 def _unusable(field: EventField, kinds: tuple[str, ...], purpose: str) -> str:
     words = "a numeric" if kinds == NUMBER else "a string or enum" if kinds == ("string",) else "a plain"
     more = " (string, enum, int, long, float, double or boolean)" if kinds == ANY_FIELD else ""
+    more = " (string, enum, int, long or boolean)" if kinds == KEY_FIELD else more
     return f"expected {words} field{more} for {purpose}, got `{field.name}`, {_type_of(field)}"
 
 

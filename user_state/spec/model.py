@@ -28,7 +28,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from user_state.durations import parse_duration_us
-from user_state.spec.aggregations import AGGREGATIONS, PARTS_OF_RATIO
+from user_state.spec.aggregations import AGGREGATIONS, DEFAULT_K, DEFAULT_KEYS, MOST_KEY_FIELDS, PARTS_OF_RATIO
 
 LIFETIME = "lifetime"
 DEFAULT_CAP = 1_000
@@ -214,6 +214,22 @@ class Feature(_Settings):
     error: Annotated[float, Field(ge=0.01, le=0.1)] | None = Field(
         default=None, description="a share from 0.01 to 0.1, such as 0.02"
     )
+    by: Annotated[
+        list[str],
+        BeforeValidator(_as_list),
+        AfterValidator(_distinct),
+        Field(
+            min_length=1,
+            max_length=MOST_KEY_FIELDS,
+            description=f"the event field whose values are the keys, or a list of up to {MOST_KEY_FIELDS}",
+        ),
+    ] = []
+    keys: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="how many keys a tile keeps, a whole number from 1 to 10000"
+    )
+    measure: Literal["count", "sum", "mean"] | None = Field(
+        default=None, description="count, sum or mean: what makes a key heavy"
+    )
     default: float | None = Field(default=None, description="a number")
 
     @model_validator(mode="after")
@@ -225,9 +241,9 @@ class Feature(_Settings):
             for key in aggregation.needed:
                 if key not in given:
                     raise ValueError(f"aggregate {name} needs `{key}:`, {keys[key].description}")
-        usable = {key for _, aggregation in chosen for key in (*aggregation.needed, *aggregation.takes)}
+        usable = {key for _, aggregation in chosen for key in aggregation.usable}
         for key in given - usable - {"aggregate", "where", "default"}:
-            users = [name for name, other in AGGREGATIONS.items() if key in (*other.needed, *other.takes)]
+            users = [name for name, other in AGGREGATIONS.items() if key in other.usable]
             one = "aggregate" if len(self.aggregate) == 1 else "neither aggregate"
             taking = f"{one} {' nor '.join(self.aggregate)} takes {'no ' if len(self.aggregate) == 1 else ''}`{key}:`"
             raise ValueError(f"{taking}; it goes with {', '.join(users)}")
@@ -238,7 +254,32 @@ class Feature(_Settings):
                     raise ValueError(
                         f"expected filters that go together, but no `{field}` passes `where:` and {side}'s"
                     )
+        self._keys_fit()
         return self
+
+    def _keys_fit(self) -> None:
+        """Refuse tables of more keys than are kept, and measures that go by no field or leave one unused.
+
+        Raises:
+            ValueError: says what would fit.
+        """
+        if self.by and self.k is not None and self.k > self.kept_keys:
+            raise ValueError(f"expected `k:` of at most `keys:`, {self.kept_keys}, got {self.k}")
+        if self.measure in ("sum", "mean") and self.of is None:
+            raise ValueError(f"measure {self.measure} needs `of:`, {Feature.model_fields['of'].description}")
+        by_count = "top_k" in self.aggregate and self.measure in (None, "count")
+        if by_count and self.of is not None and not any(AGGREGATIONS[a].of for a in self.aggregate if a != "top_k"):
+            raise ValueError("aggregate top_k by count takes no `of:`; `measure: sum` or `mean` goes by a field")
+
+    @property
+    def kept_keys(self) -> int:
+        """How many keys a tile keeps at most."""
+        return DEFAULT_KEYS if self.keys is None else self.keys
+
+    @property
+    def listed_keys(self) -> int:
+        """How many keys a table lists at most."""
+        return min(DEFAULT_K, self.kept_keys) if self.k is None else self.k
 
 
 class Sequence(_Settings):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from user_state.core.compile.builder import Builder, windows_of
 from user_state.core.compile.decays import decayed_number
+from user_state.core.compile.keyed import decayed_table, entropy, table
 from user_state.core.compile.last_seen import distinct_values, local_days
 from user_state.core.compile.logs import edge_values, sequence
 from user_state.core.compile.profiles import profile
@@ -19,6 +20,7 @@ from user_state.core.plan import Plan
 from user_state.core.profiles import BINS
 from user_state.core.tile_kinds import TRACK_OF
 from user_state.spec import LoadedSpec
+from user_state.spec.aggregations import MEASURES
 
 COMPILERS = {
     **dict.fromkeys(TRACK_OF, tiled_number),
@@ -33,6 +35,9 @@ COMPILERS = {
     **dict.fromkeys(SESSION_AGGREGATES, session_number),
     "approx_distinct": approximate_count,
     "approx_quantiles": approximate_quantiles,
+    **dict.fromkeys(MEASURES, table),
+    "entropy_by": entropy,
+    "decayed_count_by": decayed_table,
 }
 """What turns each aggregation of a feature into state and outputs."""
 

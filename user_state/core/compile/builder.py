@@ -10,6 +10,8 @@ from user_state.core.layout import (
     TIME_KIND,
     DecayLayout,
     HllLayout,
+    KeyedDecayLayout,
+    KeyedTrackLayout,
     KllLayout,
     LastSeenLayout,
     Layout,
@@ -25,10 +27,14 @@ from user_state.core.plan import (
     ApproxQuantilesOutput,
     Decay,
     DecayedOutput,
+    DecayedTableOutput,
     EmbeddingOutput,
+    EntropyOutput,
     Field,
     Filter,
     HllTrack,
+    KeyedDecay,
+    KeyedTrack,
     KllTrack,
     LastSeen,
     LastSeenOutput,
@@ -44,6 +50,7 @@ from user_state.core.plan import (
     SessionOutput,
     SessionTrack,
     StackedOutput,
+    TableOutput,
     Track,
     Vectors,
     Window,
@@ -77,6 +84,8 @@ class Builder:
         self.sessions: dict[str, SessionTrack] = {}
         self.hlls: dict[str, HllTrack] = {}
         self.klls: dict[str, KllTrack] = {}
+        self.keyed_tracks: dict[str, KeyedTrack] = {}
+        self.keyed_decays: dict[str, KeyedDecay] = {}
         self.scalars: list[
             ScalarOutput
             | DecayedOutput
@@ -85,9 +94,10 @@ class Builder:
             | LastSeenOutput
             | SessionOutput
             | ApproxDistinctOutput
+            | EntropyOutput
         ] = []
         self.arrays: list[StackedOutput | ProfileOutput | ApproxQuantilesOutput] = []
-        self.lists: list[ListOutput] = []
+        self.lists: list[ListOutput | TableOutput | DecayedTableOutput] = []
         self.sequences: list[SequenceOutput] = []
         self.embeddings: list[EmbeddingOutput] = []
 
@@ -157,6 +167,8 @@ class Builder:
             sessions=tuple(self.sessions.values()),
             hlls=tuple(self.hlls.values()),
             klls=tuple(self.klls.values()),
+            keyed_tracks=tuple(self.keyed_tracks.values()),
+            keyed_decays=tuple(self.keyed_decays.values()),
             scalars=tuple(self.scalars),
             arrays=tuple(self.arrays),
             lists=tuple(self.lists),
@@ -183,7 +195,17 @@ class Builder:
             sessions=tuple(SessionLayout(track.key) for track in self.sessions.values()),
             hlls=tuple(HllLayout(track.key, track.lg_k) for track in self.hlls.values()),
             klls=tuple(KllLayout(track.key, track.k) for track in self.klls.values()),
+            keyed_tiles=tuple(
+                KeyedTrackLayout(track.key, self._kinds(track.by), track.of is not None)
+                for track in self.keyed_tracks.values()
+            ),
+            keyed_decays=tuple(
+                KeyedDecayLayout(decay.key, self._kinds(decay.by)) for decay in self.keyed_decays.values()
+            ),
         )
+
+    def _kinds(self, fields: tuple[int, ...]) -> tuple[str, ...]:
+        return tuple(self.fields[field].kind for field in fields)
 
 
 def windows_of(spec: Spec) -> dict[str, Window]:
