@@ -415,6 +415,11 @@ CASES = {
         7,
         ["embeddings.e.kind", "`decayed_mean`?"],
     ),
+    "an embedding without half-lives": (
+        f"{HEAD}embeddings:\n  e: {{kind: decayed_mean, of: item_id, dimensions: 4}}",
+        7,
+        ["embeddings.e: kind decayed_mean needs `half_life:`, a duration such as 1h or 7d"],
+    ),
     "a weight of zero": (
         f"{HEAD}embeddings:\n  e: {{kind: decayed_mean, of: item_id, dimensions: 4, half_life: 1h, weights: {{a: 0}}}}",
         7,

@@ -118,7 +118,7 @@ def _bytes_by_output(loaded: LoadedSpec) -> dict[str, str]:
         reach = getattr(feature, AGGREGATIONS[aggregate].over)[0]
         first[name] = f"{name}_{aggregate}_{reach}"
     for name, embedding in spec.embeddings.items():
-        first[name] = f"{name}_{embedding.half_life[0]}"
+        first[name] = embedding.outputs(name)[0][0]
     return {output: f"{added[name]:,}" for name, output in first.items()}
 
 

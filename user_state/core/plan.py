@@ -26,7 +26,7 @@ from typing import Any, Literal
 from user_state.core.layout import Layout
 from user_state.core.local_time import LocalTime
 from user_state.core.time_axis import TimeAxis
-from user_state.spec.model import Scalar
+from user_state.spec.values import Scalar
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from user_state.core.plan import (
     ApproxQuantilesOutput,
     DecayedOutput,
     DecayedTableOutput,
+    EmbeddingOutput,
     EntropyOutput,
     LastSeenOutput,
     ListOutput,
@@ -186,6 +187,10 @@ class Reading:
         """Return a table of decayed counts by key."""
         return read_decayed_table(self.plan, self.records.keyed_decays, output, self.at_us, self.texts)
 
+    def decayed_mean(self, output: EmbeddingOutput) -> F32:
+        """Return (n, dimensions) decayed means of vectors."""
+        return mean_vectors(self.records.vectors[output.vectors], output.half_life)
+
     def stacked(self, output: StackedOutput) -> F64:
         """Return (n, parts) numbers read from tiles, side by side."""
         values = np.empty((len(self.records), len(output.parts)))
@@ -245,6 +250,9 @@ LIST_READERS: dict[type, Callable[[Reading, Any], Padded]] = {
     DecayedTableOutput: Reading.decayed_table,
     SequenceOutput: Reading.sequence,
 }
+EMBEDDING_READERS: dict[type, Callable[[Reading, Any], F32]] = {
+    EmbeddingOutput: Reading.decayed_mean,
+}
 
 
 def features(plan: Plan, records: Records, at_us: int) -> Features:
@@ -263,7 +271,7 @@ def features(plan: Plan, records: Records, at_us: int) -> Features:
         values=values,
         arrays={output.name: ARRAY_READERS[type(output)](reading, output) for output in plan.arrays},
         sequences={output.name: LIST_READERS[type(output)](reading, output) for output in plan.all_lists},
-        embeddings={e.name: mean_vectors(records.vectors[e.vectors], e.half_life) for e in plan.embeddings},
+        embeddings={e.name: EMBEDDING_READERS[type(e)](reading, e) for e in plan.embeddings},
     )
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.durations import parse_duration_us
 from user_state.oracle.calendar import CALENDAR
 from user_state.oracle.distinct import DISTINCT
-from user_state.oracle.embeddings import decayed_mean
+from user_state.oracle.embeddings import EMBEDDINGS, EmbeddingQuestion
 from user_state.oracle.events import AppliedEvent, matches, plain
 from user_state.oracle.keyed import KEYED
 from user_state.oracle.lists import LISTS
@@ -81,7 +80,10 @@ def features(spec: Spec, applied_events: Iterable[AppliedEvent], at_us: int) -> 
         expected.sequences[name] = {f: [plain(e.event.get(f)) for e in newest_first] for f in sequence.fields}
 
     for name, embedding in spec.embeddings.items():
-        for half_life in embedding.half_life:
-            vector = decayed_mean(embedding, parse_duration_us(half_life), events)
-            expected.embeddings[f"{name}_{half_life}"] = vector
+        for output, half_life in embedding.outputs(name):
+            found = EMBEDDINGS[embedding.kind].answer(EmbeddingQuestion(embedding, half_life, events, at_us))
+            if isinstance(found, np.ndarray):
+                expected.embeddings[output] = found
+            else:
+                expected.sequences[output] = found
     return expected

@@ -9,7 +9,8 @@ from typing import Any
 
 from user_state.durations import parse_duration_us
 from user_state.oracle.events import AppliedEvent
-from user_state.spec.model import LIFETIME, Feature, Spec
+from user_state.spec.model import Feature, Spec
+from user_state.spec.values import LIFETIME
 
 TILE_WIDTHS = ("1s", "5s", "10s", "30s", "1m", "5m", "10m", "30m", "1h", "3h", "6h", "12h", "1d")
 """The tile widths a window may get by default, as documented for the spec, narrowest first."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import xxhash
 
-from user_state.oracle.embeddings import weight
+from user_state.oracle.embeddings import EMBEDDINGS
 from user_state.oracle.events import AppliedEvent, Arrival, matches, microseconds
 from user_state.oracle.features import AGGREGATES
 from user_state.spec.model import Spec
@@ -124,8 +124,7 @@ def _used_fields(spec: Spec) -> list[str]:
     for sequence in spec.sequences.values():
         names += [*sequence.where, *sequence.fields]
     for embedding in spec.embeddings.values():
-        names.append(embedding.of)
-        names += [embedding.weight_field] if embedding.weights is not None else []
+        names += EMBEDDINGS[embedding.kind].fields(embedding)
     return sorted(set(names))
 
 
@@ -142,7 +141,7 @@ def _is_wanted(spec: Spec, event: Mapping[str, Any]) -> bool:
     for sequence in spec.sequences.values():
         if matches(event, sequence.where):
             return True
-    return any(weight(embedding, event) is not None for embedding in spec.embeddings.values())
+    return any(EMBEDDINGS[embedding.kind].takes(embedding, event) for embedding in spec.embeddings.values())
 
 
 def _published_us(spec: Spec, arrival: Arrival, time_us: int) -> int:

@@ -12,8 +12,8 @@ from typing import Any
 
 from user_state.errors import shorten
 from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, KEY_FIELD, MEASURES, NUMBER
+from user_state.spec.embedding import Embedding
 from user_state.spec.event_schema import EventField, EventSchema
-from user_state.spec.model import Embedding
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
 from user_state.spec.yaml_document import QUOTE, Document
 

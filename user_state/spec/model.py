@@ -12,63 +12,31 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from user_state.durations import parse_duration_us
 from user_state.spec.aggregations import AGGREGATIONS, DEFAULT_K, DEFAULT_KEYS, MOST_KEY_FIELDS, PARTS_OF_RATIO
+from user_state.spec.embedding import Embedding
+from user_state.spec.values import (
+    A_DURATION,
+    A_NAME,
+    LIFETIME,
+    WHERE,
+    Duration,
+    DurationUs,
+    Name,
+    Settings,
+    Where,
+    Window,
+    as_list,
+    distinct,
+)
 
-LIFETIME = "lifetime"
 DEFAULT_CAP = 1_000
 """How many distinct values are counted of a user, unless the spec says otherwise."""
-LONGEST_DURATION = "36500d"
-"""A century: far beyond any feature, and far from where microseconds overflow 64 bits."""
-A_DURATION = f"a duration such as 30s, 10m, 1h or 7d, at most {LONGEST_DURATION}"
-A_NAME = "a name of lower-case letters, digits and _, beginning with a letter, at most 100 long"
-
-_T = TypeVar("_T")
-
-
-def _duration_us(text: Any) -> int:
-    try:
-        duration_us = parse_duration_us(text)
-    except ValueError:
-        raise PydanticCustomError("duration", "expected a duration") from None
-    if duration_us > parse_duration_us(LONGEST_DURATION):
-        raise PydanticCustomError("duration", "expected a shorter duration")
-    return duration_us
-
-
-def _duration(text: str) -> str:
-    _duration_us(text)
-    return text
-
-
-def _window(text: str) -> str:
-    return text if text == LIFETIME else _duration(text)
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-def _distinct(listed: list[_T]) -> list[_T]:
-    for index, value in enumerate(listed):
-        if value in listed[:index]:
-            raise ValueError(f"expected each at most once, got {value!r} twice")
-    return listed
 
 
 def _aggregation(name: str) -> str:
@@ -94,39 +62,7 @@ def _ascending(numbers: list[float]) -> list[float]:
     return numbers
 
 
-def _scalar(value: Any) -> Any:
-    # Before the union below, so that one wrong value is one error and not one for each of its types.
-    if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and not math.isfinite(value)):
-        raise PydanticCustomError("scalar", "expected a text, number or boolean")
-    return value
-
-
-def _weight(weight: float) -> float:
-    if not -1e6 <= weight <= 1e6 or weight == 0:
-        raise PydanticCustomError("weight", "expected another number")
-    return weight
-
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\z", max_length=100)]
-DurationUs = Annotated[int, BeforeValidator(_duration_us)]
-Duration = Annotated[str, AfterValidator(_duration)]
-Window = Annotated[str, AfterValidator(_window)]
-Weight = Annotated[float, AfterValidator(_weight)]
-Scalar = str | bool | int | float
-
-Where = dict[
-    str, Annotated[list[Annotated[Scalar, BeforeValidator(_scalar)]], BeforeValidator(_as_list), Field(min_length=1)]
-]
-"""Field name to accepted values; an event matches if every field has one of its values."""
-
-_WHERE = "event fields, each with the value or the list of values it must have, such as {action: [view, like]}"
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Events(_Settings):
+class Events(Settings):
     """Which Avro schema the events have, and which of its fields play which part."""
 
     schema_: str = Field(alias="schema", description="the file of the events' Avro schema, such as interaction.avsc")
@@ -136,18 +72,18 @@ class Events(_Settings):
     published: str | None = Field(default=None, description="the event field that says when it was received")
     versions: Annotated[
         list[str],
-        BeforeValidator(_as_list),
-        AfterValidator(_distinct),
+        BeforeValidator(as_list),
+        AfterValidator(distinct),
         Field(description="the file of another Avro schema that events were written with, or a list of them"),
     ] = []
 
 
-class Part(_Settings):
+class Part(Settings):
     """One of the two aggregations of a ratio, over the ratio's windows and within its filter."""
 
     aggregate: Annotated[str, AfterValidator(_part_of_ratio)] = Field(description=f"one of {', '.join(PARTS_OF_RATIO)}")
     of: str | None = Field(default=None, description="the event field to aggregate")
-    where: Where = Field(default={}, description=_WHERE)
+    where: Where = Field(default={}, description=WHERE)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Part:
@@ -157,7 +93,7 @@ class Part(_Settings):
         return self
 
 
-class Prior(_Settings):
+class Prior(Settings):
     """What a ratio is taken to be before anything was seen: `weight` more in the denominator, at `rate`."""
 
     rate: Annotated[float, Field(ge=-1e9, le=1e9)] = Field(description="a number, the ratio to expect")
@@ -166,33 +102,33 @@ class Prior(_Settings):
     )
 
 
-class Feature(_Settings):
+class Feature(Settings):
     """One or several aggregations of the same filtered events over one or several windows."""
 
     aggregate: Annotated[
         list[Annotated[str, AfterValidator(_aggregation)]],
-        BeforeValidator(_as_list),
-        AfterValidator(_distinct),
+        BeforeValidator(as_list),
+        AfterValidator(distinct),
         Field(min_length=1, description=f"one of {', '.join(AGGREGATIONS)}, or a list of them"),
     ]
     of: str | None = Field(default=None, description="the event field to aggregate")
-    where: Where = Field(default={}, description=_WHERE)
+    where: Where = Field(default={}, description=WHERE)
     windows: Annotated[
         list[Window],
-        BeforeValidator(_as_list),
-        AfterValidator(_distinct),
+        BeforeValidator(as_list),
+        AfterValidator(distinct),
         Field(min_length=1, description=f"a duration such as 10m or 7d, {LIFETIME}, or a list of them"),
     ] = []
     half_life: Annotated[
         list[Duration],
-        BeforeValidator(_as_list),
-        AfterValidator(_distinct),
+        BeforeValidator(as_list),
+        AfterValidator(distinct),
         Field(min_length=1, description=f"{A_DURATION}, or a list of them"),
     ] = []
     k: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None, description="how many to keep, a whole number from 1 to 10000"
     )
-    with_: Annotated[list[str], BeforeValidator(_as_list), AfterValidator(_distinct)] = Field(
+    with_: Annotated[list[str], BeforeValidator(as_list), AfterValidator(distinct)] = Field(
         default=[], alias="with", description="an event field to list beside the one that `of` names, or a list of them"
     )
     edges: Annotated[list[float], AfterValidator(_ascending), Field(min_length=1, max_length=200)] = Field(
@@ -207,8 +143,8 @@ class Feature(_Settings):
     gap: DurationUs | None = Field(default=None, description=A_DURATION)
     quantiles: Annotated[
         list[Annotated[float, Field(ge=0, le=1)]],
-        BeforeValidator(_as_list),
-        AfterValidator(_distinct),
+        BeforeValidator(as_list),
+        AfterValidator(distinct),
         Field(min_length=1, max_length=100, description="a number from 0 to 1, or a list of up to 100 of them"),
     ] = []
     error: Annotated[float, Field(ge=0.01, le=0.1)] | None = Field(
@@ -216,8 +152,8 @@ class Feature(_Settings):
     )
     by: Annotated[
         list[str],
-        BeforeValidator(_as_list),
-        AfterValidator(_distinct),
+        BeforeValidator(as_list),
+        AfterValidator(distinct),
         Field(
             min_length=1,
             max_length=MOST_KEY_FIELDS,
@@ -282,44 +218,18 @@ class Feature(_Settings):
         return min(DEFAULT_K, self.kept_keys) if self.k is None else self.k
 
 
-class Sequence(_Settings):
+class Sequence(Settings):
     """The last events that match, newest first, with some of their fields."""
 
-    fields: Annotated[list[str], AfterValidator(_distinct), Field(min_length=1, description="a list of event fields")]
+    fields: Annotated[list[str], AfterValidator(distinct), Field(min_length=1, description="a list of event fields")]
     last: Annotated[int, Field(ge=1, le=10_000)] = Field(
         description="how many events to keep, a whole number from 1 to 10000"
     )
-    where: Where = Field(default={}, description=_WHERE)
+    where: Where = Field(default={}, description=WHERE)
     within: DurationUs | None = Field(default=None, description=A_DURATION)
 
 
-class Embedding(_Settings):
-    """A vector a half-life: the time-decayed weighted mean of the vectors of what the user acted on."""
-
-    kind: Literal["decayed_mean"] = Field(description="decayed_mean")
-    of: str = Field(description="the event field that names the item")
-    dimensions: Annotated[int, Field(ge=1, le=4096)] = Field(description="a whole number from 1 to 4096")
-    half_life: Annotated[
-        list[Duration],
-        BeforeValidator(_as_list),
-        AfterValidator(_distinct),
-        Field(min_length=1, description="a duration such as 1h or 7d, or a list of them"),
-    ]
-    weights: dict[str, Weight] | None = Field(
-        default=None,
-        description="a number from -1e6 to 1e6, and not 0, for each value of `weight_field`, such as {like: 3.0}",
-    )
-    weight_field: str = Field(default="action", description="the event field that `weights` go by")
-
-    @field_validator("weights")
-    @classmethod
-    def _weighs_something(cls, weights: dict[str, float] | None) -> dict[str, float] | None:
-        if weights is not None and not weights:
-            raise ValueError("expected at least one weight, got none; leave `weights:` out to weigh all alike")
-        return weights
-
-
-class Spec(_Settings):
+class Spec(Settings):
     """Everything a team declares about its users' state."""
 
     name: Name = Field(description=A_NAME)

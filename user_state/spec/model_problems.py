@@ -11,8 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from user_state.spec.model import A_NAME, LIFETIME, Embedding, Events, Feature, Part, Prior, Sequence, Spec
+from user_state.spec.embedding import Embedding
+from user_state.spec.model import Events, Feature, Part, Prior, Sequence, Spec
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing, nearest
+from user_state.spec.values import A_NAME, LIFETIME
 from user_state.spec.yaml_document import QUOTE, Document
 
 _NAMED: dict[str, type[BaseModel]] = {"features": Feature, "sequences": Sequence, "embeddings": Embedding}

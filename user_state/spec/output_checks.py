@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from user_state.errors import shorten
 from user_state.spec.aggregations import AGGREGATIONS
+from user_state.spec.embedding_kinds import EMBEDDING_KINDS
 from user_state.spec.problems import KeyPath, Problem, spell
 from user_state.spec.yaml_document import Document
 
@@ -36,6 +37,9 @@ def _outputs(document: Document) -> Iterator[tuple[KeyPath, str]]:
     for name, _ in document.entries("sequences"):
         yield ("sequences", name), name
     for name, embedding in document.entries("embeddings"):
-        if "half_life" in embedding:
+        kind = embedding.get("kind")
+        if isinstance(kind, str) and kind in EMBEDDING_KINDS and EMBEDDING_KINDS[kind].over is None:
+            yield ("embeddings", name), name
+        elif "half_life" in embedding:
             for _, half_life in document.items(("embeddings", name, "half_life")):
                 yield ("embeddings", name), f"{name}_{half_life}"

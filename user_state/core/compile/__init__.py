@@ -15,7 +15,7 @@ from user_state.core.compile.profiles import profile
 from user_state.core.compile.sessions import SESSION_AGGREGATES, session_number
 from user_state.core.compile.sketches import approximate_count, approximate_quantiles
 from user_state.core.compile.tiles import histogram, ratio, tiled_number
-from user_state.core.compile.vectors import embedding
+from user_state.core.compile.vectors import decayed_vectors
 from user_state.core.plan import Plan
 from user_state.core.profiles import BINS
 from user_state.core.tile_kinds import TRACK_OF
@@ -40,6 +40,10 @@ COMPILERS = {
     "decayed_count_by": decayed_table,
 }
 """What turns each aggregation of a feature into state and outputs."""
+EMBEDDING_COMPILERS = {
+    "decayed_mean": decayed_vectors,
+}
+"""What turns each kind of embedding into state and outputs."""
 
 
 def compile_plan(loaded: LoadedSpec) -> Plan:
@@ -55,7 +59,7 @@ def compile_plan(loaded: LoadedSpec) -> Plan:
     for name, declared in loaded.spec.sequences.items():
         sequence(builder, name, declared)
     for name, wanted in loaded.spec.embeddings.items():
-        embedding(builder, name, wanted)
+        EMBEDDING_COMPILERS[wanted.kind](builder, name, wanted)
     return builder.plan()
 
 

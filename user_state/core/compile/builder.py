@@ -58,8 +58,9 @@ from user_state.core.plan import (
 from user_state.core.time_axis import TimeAxis, default_tile_width_s
 from user_state.durations import SECOND_US, parse_duration_us
 from user_state.spec import LoadedSpec
-from user_state.spec.model import LIFETIME, Scalar, Spec
+from user_state.spec.model import Spec
 from user_state.spec.time_zones import utc_offsets
+from user_state.spec.values import LIFETIME, Scalar
 
 NAN = float("nan")
 

@@ -9,7 +9,8 @@ from itertools import pairwise
 from user_state.core.compile.builder import NAN, Builder, longer
 from user_state.core.plan import RatioOutput, ScalarOutput, StackedOutput, Track, Window
 from user_state.core.tile_kinds import TRACK_OF
-from user_state.spec.model import Feature, Part, Scalar
+from user_state.spec.model import Feature, Part
+from user_state.spec.values import Scalar
 
 
 def tiled_number(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:

@@ -1,4 +1,4 @@
-"""Embeddings: one piece of state for every (field, dimensions, half-lives, weights)."""
+"""Decayed vectors: one piece of state for every (field, dimensions, half-lives, weights)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 from user_state.core.compile.builder import Builder
 from user_state.core.plan import EmbeddingOutput, Vectors
 from user_state.durations import parse_duration_us
-from user_state.spec.model import Embedding
+from user_state.spec.embedding import Embedding
 
 
-def embedding(builder: Builder, name: str, declared: Embedding) -> None:
+def decayed_vectors(builder: Builder, name: str, declared: Embedding) -> None:
     """Add an embedding's vector for each of its half-lives."""
     of = builder.field(declared.of)
     weighed_by = declared.weight_field if declared.weights is not None else None
@@ -23,5 +23,5 @@ def embedding(builder: Builder, name: str, declared: Embedding) -> None:
     )
     piece = Vectors(key, of, declared.dimensions, half_lives_us, weight_field, declared.weights)
     index = builder.keep(builder.vectors, piece)
-    for position, text in enumerate(declared.half_life):
-        builder.embeddings.append(EmbeddingOutput(f"{name}_{text}", index, position, declared.dimensions))
+    for position, (output, _) in enumerate(declared.outputs(name)):
+        builder.embeddings.append(EmbeddingOutput(output, index, position, declared.dimensions))

@@ -1,0 +1,61 @@
+"""An embedding as a spec declares it; `embedding_kinds.py` says which keys go with which kind."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from user_state.spec.embedding_kinds import EMBEDDING_KINDS
+from user_state.spec.values import Duration, Settings, Weight, as_list, distinct
+
+
+def _kind(name: str) -> str:
+    if name not in EMBEDDING_KINDS:
+        choices = ", ".join(f"'{choice}'" for choice in EMBEDDING_KINDS)
+        raise PydanticCustomError("literal_error", "expected a kind of embedding", {"expected": choices})
+    return name
+
+
+class Embedding(Settings):
+    """What a user acted on lately, as vectors."""
+
+    kind: Annotated[str, AfterValidator(_kind)] = Field(description=" or ".join(EMBEDDING_KINDS))
+    of: str = Field(description="the event field that names the item")
+    dimensions: Annotated[int, Field(ge=1, le=4096)] = Field(default=0, description="a whole number from 1 to 4096")
+    half_life: Annotated[
+        list[Duration],
+        BeforeValidator(as_list),
+        AfterValidator(distinct),
+        Field(min_length=1, description="a duration such as 1h or 7d, or a list of them"),
+    ] = []
+    weights: dict[str, Weight] | None = Field(
+        default=None,
+        description="a number from -1e6 to 1e6, and not 0, for each value of `weight_field`, such as {like: 3.0}",
+    )
+    weight_field: str = Field(default="action", description="the event field that `weights` go by")
+
+    @field_validator("weights")
+    @classmethod
+    def _weighs_something(cls, weights: dict[str, float] | None) -> dict[str, float] | None:
+        if weights is not None and not weights:
+            raise ValueError("expected at least one weight, got none; leave `weights:` out to weigh all alike")
+        return weights
+
+    @model_validator(mode="after")
+    def _keys_fit(self) -> Embedding:
+        kind = EMBEDDING_KINDS[self.kind]
+        for key in kind.needed:
+            if key not in self.model_fields_set:
+                raise ValueError(f"kind {self.kind} needs `{key}:`, {Embedding.model_fields[key].description}")
+        for key in sorted(self.model_fields_set - set(kind.usable) - {"kind", "of"}):
+            users = [name for name, other in EMBEDDING_KINDS.items() if key in other.usable]
+            raise ValueError(f"kind {self.kind} takes no `{key}:`; it goes with {', '.join(users)}")
+        return self
+
+    def outputs(self, name: str) -> list[tuple[str, str | None]]:
+        """Return (name of the output, its half-life or None) for each output, `name` being the embedding's."""
+        if EMBEDDING_KINDS[self.kind].over is None:
+            return [(name, None)]
+        return [(f"{name}_{half_life}", half_life) for half_life in self.half_life]

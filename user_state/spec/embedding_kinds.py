@@ -1,0 +1,41 @@
+"""The kinds an embedding can be of: which keys each needs or takes beside `kind:` and `of:`.
+
+The model's rules, the names of outputs and the documentation's completeness are read from this table, so that a kind is
+declared in one place. Beyond it, a kind is a compiler in `user_state/core/compile/`, a reader by type of output in
+`user_state/core/reading.py`, and a brute force in `user_state/oracle/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class EmbeddingKind:
+    """One kind of embedding.
+
+    Attributes:
+        over: the key whose entries it has an output for, None if it has one output, named as the embedding.
+        needs: keys that must be there.
+        takes: keys that may be there.
+    """
+
+    over: Literal["half_life"] | None = "half_life"
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Every key that must be there."""
+        return (*self.needs, *((self.over,) if self.over else ()))
+
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """Every key that must or may be there."""
+        return (*self.needed, *self.takes)
+
+
+EMBEDDING_KINDS: dict[str, EmbeddingKind] = {
+    "decayed_mean": EmbeddingKind(needs=("dimensions",), takes=("weights", "weight_field")),
+}

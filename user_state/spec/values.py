@@ -1,0 +1,89 @@
+"""The values that a spec is made of: durations, names, weights, filters, and lists of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from user_state.durations import parse_duration_us
+
+LIFETIME = "lifetime"
+LONGEST_DURATION = "36500d"
+"""A century: far beyond any feature, and far from where microseconds overflow 64 bits."""
+A_DURATION = f"a duration such as 30s, 10m, 1h or 7d, at most {LONGEST_DURATION}"
+A_NAME = "a name of lower-case letters, digits and _, beginning with a letter, at most 100 long"
+
+_T = TypeVar("_T")
+
+
+def _duration_us(text: Any) -> int:
+    try:
+        duration_us = parse_duration_us(text)
+    except ValueError:
+        raise PydanticCustomError("duration", "expected a duration") from None
+    if duration_us > parse_duration_us(LONGEST_DURATION):
+        raise PydanticCustomError("duration", "expected a shorter duration")
+    return duration_us
+
+
+def _duration(text: str) -> str:
+    _duration_us(text)
+    return text
+
+
+def _window(text: str) -> str:
+    return text if text == LIFETIME else _duration(text)
+
+
+def as_list(value: Any) -> Any:
+    """Return a list as it is, and anything else as a list of itself."""
+    return value if isinstance(value, list) else [value]
+
+
+def distinct(listed: list[_T]) -> list[_T]:
+    """Return a list that names nothing twice.
+
+    Raises:
+        ValueError: it does; says what.
+    """
+    for index, value in enumerate(listed):
+        if value in listed[:index]:
+            raise ValueError(f"expected each at most once, got {value!r} twice")
+    return listed
+
+
+def _scalar(value: Any) -> Any:
+    # Before the union below, so that one wrong value is one error and not one for each of its types.
+    if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        raise PydanticCustomError("scalar", "expected a text, number or boolean")
+    return value
+
+
+def _weight(weight: float) -> float:
+    if not -1e6 <= weight <= 1e6 or weight == 0:
+        raise PydanticCustomError("weight", "expected another number")
+    return weight
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\z", max_length=100)]
+DurationUs = Annotated[int, BeforeValidator(_duration_us)]
+Duration = Annotated[str, AfterValidator(_duration)]
+Window = Annotated[str, AfterValidator(_window)]
+Weight = Annotated[float, AfterValidator(_weight)]
+Scalar = str | bool | int | float
+
+Where = dict[
+    str, Annotated[list[Annotated[Scalar, BeforeValidator(_scalar)]], BeforeValidator(as_list), Field(min_length=1)]
+]
+"""Field name to accepted values; an event matches if every field has one of its values."""
+
+WHERE = "event fields, each with the value or the list of values it must have, such as {action: [view, like]}"
+
+
+class Settings(BaseModel):
+    """Part of a spec: no unknown keys, no conversions, not to be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
