@@ -20,10 +20,10 @@ LAYERS = {
     "user_state/durations.py": (set(), set()),
     "user_state/core": ({"spec", "durations", "errors"}, {"numpy", "xxhash", "datasketches"}),
     "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
-    "user_state/store": ({"core", "codec", "errors"}, {"redis"}),
+    "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
     "user_state/client.py": ({"core", "codec", "store", "spec", "errors"}, {"numpy"}),
-    "user_state/items": ({"errors"}, {"numpy"}),
+    "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow"}),
     "user_state/evaluation": (
         {"items", "core", "codec", "store", "fold", "events", "spec", "durations", "errors"},
         {"numpy"},

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from user_state.errors import InputError
-from user_state.items.table_file import checked_table, read_table, write_table
+from user_state.items.table import checked_table
+from user_state.items.table_file import read_table, write_table
 
 IDS = ["tea", "Jörg's jam", "茶"]
 VECTORS = np.arange(6, dtype=np.float32).reshape(3, 2) / 7
@@ -63,8 +64,8 @@ def test_files_that_hold_no_table_are_refused(tmp_path: Path) -> None:
     np.save(path.with_suffix(".npy"), VECTORS)
     with pytest.raises(InputError, match="expected"):
         read_table(path.with_suffix(".npy"))
-    np.savez(path, ids=np.array(IDS), vectors=VECTORS)
-    with pytest.raises(InputError, match="got none named version"):
+    np.savez(path, ids=np.array(IDS), version=np.array("x"))
+    with pytest.raises(InputError, match="got none named vectors"):
         read_table(path)
     np.savez(path, ids=np.array([1, 2, 3]), vectors=VECTORS, version=np.array("x"))
     with pytest.raises(InputError, match="texts for ids"):
@@ -75,6 +76,20 @@ def test_files_that_hold_no_table_are_refused(tmp_path: Path) -> None:
     np.savez(path, ids=np.array(IDS), vectors=VECTORS, version=np.array("0123456789abcdef"))
     with pytest.raises(InputError, match="damaged or edited"):
         read_table(path)
+
+
+def test_the_version_may_be_left_out(tmp_path: Path) -> None:
+    np.savez(tmp_path / "items.npz", ids=np.array(IDS), vectors=VECTORS)
+    assert read_table(tmp_path / "items.npz").version == checked_table(IDS, VECTORS, "here").version
+
+
+def test_the_gram_matrix_and_look_ups_are_those_of_a_loop() -> None:
+    table = checked_table(IDS, VECTORS, "here")
+    np.testing.assert_allclose(table.gram(), sum(np.outer(v, v) for v in VECTORS.astype(float)), rtol=1e-12)
+    vectors, found = table.lookup(["茶", "nothing", "tea"])
+    np.testing.assert_array_equal(vectors, [VECTORS[2], [0, 0], VECTORS[0]])
+    assert found.tolist() == [True, False, True]
+    assert table.lookup([])[0].shape == (0, 2)
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:

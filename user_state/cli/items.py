@@ -52,7 +52,8 @@ def fit(
     from user_state.evaluation.log_files import Reading, read_interactions
     from user_state.events.convert import Columns
     from user_state.items.cooccurrence import Fit, fit_vectors
-    from user_state.items.table_file import checked_table, write_table
+    from user_state.items.table import checked_table
+    from user_state.items.table_file import write_table
     from user_state.spec import load_spec
 
     how = Fit(dimensions=dimensions, reach=reach, fade=fade)
