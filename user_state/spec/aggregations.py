@@ -12,6 +12,7 @@ from typing import Literal
 NUMBER = ("float", "int")
 ANY_FIELD = ("string", "float", "int", "bool")
 KEY_FIELD = ("string", "int", "bool")
+EDGE_FIELD = ("float", "int", "bool")
 MOST_KEY_FIELDS = 3
 DEFAULT_K, DEFAULT_KEYS = 10, 64
 MEASURES = {"top_k": "", "count_by": "count", "sum_by": "sum", "mean_by": "mean", "share_by": "share"}
@@ -28,6 +29,7 @@ class Aggregation:
         of_needed: whether `of:` must be there, if it takes one.
         needs: keys that must be there.
         takes: keys that may be there.
+        defaults: whether `default:` says what it is over nothing; else it is empty, or zeros.
     """
 
     over: Literal["windows", "half_life"] = "windows"
@@ -35,6 +37,7 @@ class Aggregation:
     of_needed: bool = True
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    defaults: bool = True
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -58,13 +61,16 @@ AGGREGATIONS: dict[str, Aggregation] = {
     **dict.fromkeys(("recency", "first_seen", "gap_mean"), Aggregation()),
     "decayed_count": Aggregation(over="half_life"),
     "decayed_sum": Aggregation(over="half_life", of=NUMBER),
-    "histogram": Aggregation(of=NUMBER, needs=("edges",)),
+    "histogram": Aggregation(of=NUMBER, needs=("edges",), defaults=False),
     "ratio": Aggregation(needs=("numerator", "denominator"), takes=("prior",)),
     "distinct": Aggregation(of=ANY_FIELD, takes=("cap",)),
     **dict.fromkeys(("active_days", "streak_days"), Aggregation()),
-    **dict.fromkeys(("hour_of_day", "day_of_week"), Aggregation(over="half_life")),
-    **dict.fromkeys(("last", "first"), Aggregation(of=("float", "int", "bool"))),
-    **dict.fromkeys(("last_k", "last_distinct_k", "first_k"), Aggregation(of=ANY_FIELD, needs=("k",), takes=("with",))),
+    **dict.fromkeys(("hour_of_day", "day_of_week"), Aggregation(over="half_life", defaults=False)),
+    **dict.fromkeys(("last", "first"), Aggregation(of=EDGE_FIELD)),
+    **dict.fromkeys(
+        ("last_k", "last_distinct_k", "first_k"),
+        Aggregation(of=ANY_FIELD, needs=("k",), takes=("with",), defaults=False),
+    ),
     **dict.fromkeys(
         (
             "session_count",
@@ -77,9 +83,9 @@ AGGREGATIONS: dict[str, Aggregation] = {
     ),
     "approx_distinct": Aggregation(of=ANY_FIELD, takes=("error",)),
     "approx_quantiles": Aggregation(of=NUMBER, needs=("quantiles",), takes=("error",)),
-    **dict.fromkeys(("count_by", "share_by"), Aggregation(needs=("by",), takes=("k", "keys"))),
-    **dict.fromkeys(("sum_by", "mean_by"), Aggregation(of=NUMBER, needs=("by",), takes=("k", "keys"))),
-    "top_k": Aggregation(of=NUMBER, of_needed=False, needs=("by", "k"), takes=("keys", "measure")),
+    **dict.fromkeys(("count_by", "share_by"), Aggregation(needs=("by",), takes=("k", "keys"), defaults=False)),
+    **dict.fromkeys(("sum_by", "mean_by"), Aggregation(of=NUMBER, needs=("by",), takes=("k", "keys"), defaults=False)),
+    "top_k": Aggregation(of=NUMBER, of_needed=False, needs=("by", "k"), takes=("keys", "measure"), defaults=False),
     "entropy_by": Aggregation(needs=("by",), takes=("keys",)),
-    "decayed_count_by": Aggregation(over="half_life", needs=("by",), takes=("k", "keys")),
+    "decayed_count_by": Aggregation(over="half_life", needs=("by",), takes=("k", "keys"), defaults=False),
 }

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from user_state.spec.embedding_kinds import EMBEDDING_KINDS
-from user_state.spec.values import Duration, Settings, Weight, as_list, distinct
+from user_state.spec.values import Duration, Settings, Weight, as_list, distinct, misfit
 
 
 def _kind(name: str) -> str:
@@ -51,7 +51,7 @@ class Embedding(Settings):
                 raise ValueError(f"kind {self.kind} needs `{key}:`, {Embedding.model_fields[key].description}")
         for key in sorted(self.model_fields_set - set(kind.usable) - {"kind", "of"}):
             users = [name for name, other in EMBEDDING_KINDS.items() if key in other.usable]
-            raise ValueError(f"kind {self.kind} takes no `{key}:`; it goes with {', '.join(users)}")
+            raise misfit(key, f"kind {self.kind} takes no `{key}:`; it goes with {', '.join(users)}")
         return self
 
     def outputs(self, name: str) -> list[tuple[str, str | None]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from user_state.errors import shorten
-from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, KEY_FIELD, MEASURES, NUMBER
+from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, EDGE_FIELD, KEY_FIELD, MEASURES, NUMBER
 from user_state.spec.embedding import Embedding
 from user_state.spec.event_schema import EventField, EventSchema
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
@@ -136,6 +136,7 @@ class _FieldChecks:
             hint = QUOTE if field.kind == "string" else ""
             if isinstance(value, str):
                 hint = "; write it without quotes" if _is_number(value) and field.kind != "bool" else ""
+                hint = "; a filter lists the values that it accepts" if value[:1] in "<>=!" else hint
             accepted = f"expected {_IN_WORDS[field.kind]} for field `{field.name}`, {_type_of(field)}"
             yield self.document.problem(path, f"{accepted}, got {self.document.got(path)}{hint}")
         elif field.symbols is not None:
@@ -170,7 +171,13 @@ def _unusable(field: EventField, kinds: tuple[str, ...], purpose: str) -> str:
     words = "a numeric" if kinds == NUMBER else "a string or enum" if kinds == ("string",) else "a plain"
     more = " (string, enum, int, long, float, double or boolean)" if kinds == ANY_FIELD else ""
     more = " (string, enum, int, long or boolean)" if kinds == KEY_FIELD else more
-    return f"expected {words} field{more} for {purpose}, got `{field.name}`, {_type_of(field)}"
+    hint = ""
+    if kinds == EDGE_FIELD:
+        words, hint = (
+            "a numeric or boolean",
+            f"; `{purpose}_k` lists values of any type" if field.kind == "string" else "",
+        )
+    return f"expected {words} field{more} for {purpose}, got `{field.name}`, {_type_of(field)}{hint}"
 
 
 def _type_of(field: EventField) -> str:

@@ -33,6 +33,7 @@ from user_state.spec.values import (
     Window,
     as_list,
     distinct,
+    misfit,
 )
 
 DEFAULT_CAP = 1_000
@@ -173,16 +174,21 @@ class Feature(Settings):
         chosen = [(name, AGGREGATIONS[name]) for name in self.aggregate]
         keys = {field.alias or name: field for name, field in Feature.model_fields.items()}
         given = {Feature.model_fields[name].alias or name for name in self.model_fields_set}
+        usable = {key for _, aggregation in chosen for key in aggregation.usable}
+        one = "aggregate" if len(self.aggregate) == 1 else "neither aggregate"
+        taking = f"{one} {' nor '.join(self.aggregate)} takes {'no ' * (len(self.aggregate) == 1)}"
         for name, aggregation in chosen:
             for key in aggregation.needed:
                 if key not in given:
-                    raise ValueError(f"aggregate {name} needs `{key}:`, {keys[key].description}")
-        usable = {key for _, aggregation in chosen for key in aggregation.usable}
-        for key in given - usable - {"aggregate", "where", "default"}:
+                    instead = "; it takes no `of:`" if key == "by" and "of" in given - usable else ""
+                    raise ValueError(f"aggregate {name} needs `{key}:`, {keys[key].description}{instead}")
+        for key in sorted(given - usable - {"aggregate", "where", "default"}):
             users = [name for name, other in AGGREGATIONS.items() if key in other.usable]
-            one = "aggregate" if len(self.aggregate) == 1 else "neither aggregate"
-            taking = f"{one} {' nor '.join(self.aggregate)} takes {'no ' if len(self.aggregate) == 1 else ''}`{key}:`"
-            raise ValueError(f"{taking}; it goes with {', '.join(users)}")
+            raise misfit(key, f"{taking}`{key}:`; it goes with {', '.join(users)}")
+        if "default" in given and not any(aggregation.defaults for _, aggregation in chosen):
+            raise misfit("default", f"{taking}`default:`; over nothing, tables and lists are empty and arrays zeros")
+        if self.of in self.with_:
+            raise misfit("with", f"expected fields beside `of`, got {self.of}, which `of` names")
         for side in ("numerator", "denominator"):
             part = getattr(self, side)
             for field in self.where.keys() & (part.where.keys() if part else set()):
@@ -197,15 +203,16 @@ class Feature(Settings):
         """Refuse tables of more keys than are kept, and measures that go by no field or leave one unused.
 
         Raises:
-            ValueError: says what would fit.
+            PydanticCustomError: says what would fit.
         """
         if self.by and self.k is not None and self.k > self.kept_keys:
-            raise ValueError(f"expected `k:` of at most `keys:`, {self.kept_keys}, got {self.k}")
+            unless = " unless set" if self.keys is None else ""
+            raise misfit("k", f"expected `k:` of at most `keys:`, {self.kept_keys}{unless}, got {self.k}")
         if self.measure in ("sum", "mean") and self.of is None:
-            raise ValueError(f"measure {self.measure} needs `of:`, {Feature.model_fields['of'].description}")
+            raise misfit("measure", f"measure {self.measure} needs `of:`, {Feature.model_fields['of'].description}")
         by_count = "top_k" in self.aggregate and self.measure in (None, "count")
         if by_count and self.of is not None and not any(AGGREGATIONS[a].of for a in self.aggregate if a != "top_k"):
-            raise ValueError("aggregate top_k by count takes no `of:`; `measure: sum` or `mean` goes by a field")
+            raise misfit("of", "aggregate top_k by count takes no `of:`; `measure: sum` or `mean` goes by a field")
 
     @property
     def kept_keys(self) -> int:

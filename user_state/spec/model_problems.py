@@ -11,15 +11,24 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from user_state.errors import shorten
 from user_state.spec.embedding import Embedding
+from user_state.spec.hints import HINTS, aggregation_meant, duration_meant, key_meant, share_meant, zone_meant
 from user_state.spec.model import Events, Feature, Part, Prior, Sequence, Spec
-from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing, nearest
+from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
 from user_state.spec.values import A_NAME, LIFETIME
 from user_state.spec.yaml_document import QUOTE, Document
 
 _NAMED: dict[str, type[BaseModel]] = {"features": Feature, "sequences": Sequence, "embeddings": Embedding}
 
 _WITHIN_FEATURES: dict[str, type[BaseModel]] = {"numerator": Part, "denominator": Part, "prior": Prior}
+
+_WITHIN = {
+    "where": "a value or a list of values",  # the names of fields are not in question
+    "edges": "a number",
+    "quantiles": "a number from 0 to 1",
+}
+"""What is accepted within these keys, where it is less than they accept."""
 
 _QUOTED = re.compile(r"'([^']+)'")
 """Pydantic lists the choices of a literal as 'this', 'that' or 'other'."""
@@ -55,7 +64,7 @@ def _errors(document: Document) -> Iterator[tuple[str, KeyPath, Any]]:
     for error in errors:
         if error["type"] == "extra_forbidden":
             *around, key = error["loc"]
-            misspelt.add((*around, nearest(str(key), _keys(tuple(around))) or ""))
+            misspelt.add((*around, key_meant(str(key), _keys(tuple(around))) or ""))
     for error in errors:
         path: KeyPath = error["loc"]
         if error["type"] == "missing" and path in misspelt:
@@ -64,6 +73,12 @@ def _errors(document: Document) -> Iterator[tuple[str, KeyPath, Any]]:
         if path and isinstance(path[-1], int) and not isinstance(document.at(path[:-1]), list):
             path = path[:-1]
         context = error.get("ctx", {})
+        if error["type"] == "misfit":
+            yield "value_error", (*path, context["key"]), context["said"]
+            continue
+        # What declares nothing may have been refused as it was read.
+        if not path and document.problems:
+            continue
         yield error["type"], path, context.get("error", context.get("expected"))
 
 
@@ -71,19 +86,42 @@ def _explain(kind: str, path: KeyPath, said: Any, document: Document) -> tuple[K
     if kind == "extra_forbidden":
         *around, key = path
         accepted = _keys(tuple(around))
-        return path, f"unknown key{did_you_mean(key, accepted)}; accepted here: {listing(accepted)}"
+        meant = key_meant(str(key), accepted)
+        hint = "" if meant is None else f"; did you mean `{meant}`?"
+        return path, f"unknown key{hint}; accepted here: {listing(accepted)}"
     if kind == "missing":
         *around, key = path
         return tuple(around), f"expected `{key}:`, {_accepted(path)}, got none"
     if path and path[-1] == "[key]":
         accepted_key = "a duration such as 1d" if path[0] == "tiles" else A_NAME
-        return path[:-1], f"expected {accepted_key}"
+        folded = re.sub(r"[^a-z0-9]+", "_", str(path[-2]).casefold()).strip("_")
+        hint = f"; did you mean `{folded}`?" if path[0] != "tiles" and folded[:1].isalpha() else ""
+        return path[:-1], f"expected {accepted_key}, got {shorten(path[-2])}{hint}"
     if kind == "value_error":
         return path, str(said)
-    choices = _QUOTED.findall(str(said)) if kind == "literal_error" else [LIFETIME] if "windows" in path else []
-    meant = did_you_mean(document.at(path), choices)
+    got = document.got(path)
+    if kind == "literal_error":
+        choices = _QUOTED.findall(str(said))
+        if "aggregate" in path:
+            meant = aggregation_meant(document.at(path), choices)
+            return path, f"expected an aggregation, got {got}{meant}; there are {', '.join(choices)}"
+        return path, f"expected {_accepted(path)}, got {got}{did_you_mean(document.at(path), choices)}"
     quote = isinstance(document.at(path), bool) and "number" not in _accepted(path)
-    return path, f"expected {_accepted(path)}, got {document.got(path)}{QUOTE * quote}{meant}"
+    return path, f"expected {_accepted(path)}, got {got}{QUOTE * quote}{_meant(kind, path, document.at(path))}"
+
+
+def _meant(kind: str, path: KeyPath, value: Any) -> str:
+    """Return what the wrong `value` at `path` may have been meant to say, to append to a message."""
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
+    if kind == "duration":
+        lifetime = did_you_mean(value, [LIFETIME]) if key == "windows" else ""
+        leave_out = "; leave it out for no limit" if key == "within" and value == LIFETIME else ""
+        return lifetime or leave_out or duration_meant(value)
+    if kind == "timezone":
+        return zone_meant(value)
+    if key in ("quantiles", "error"):
+        return share_meant(value)
+    return HINTS.get(key, "") if isinstance(value, list) else ""
 
 
 def _model(path: KeyPath) -> tuple[type[BaseModel], KeyPath]:
@@ -113,6 +151,7 @@ def _accepted(path: KeyPath) -> str:
     model, rest = _model(path)
     for name, field in model.model_fields.items():
         if rest and rest[0] == (field.alias or name):
-            # Inside a filter the names of fields are not in question.
-            return "a value or a list of values" if rest[0] == "where" and len(rest) > 1 else field.description or name
+            if len(rest) > 1 and rest[0] in _WITHIN:
+                return _WITHIN[str(rest[0])]
+            return field.description or name
     return f"a mapping with {listing(_required(model))}"

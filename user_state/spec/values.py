@@ -13,7 +13,7 @@ from user_state.durations import parse_duration_us
 LIFETIME = "lifetime"
 LONGEST_DURATION = "36500d"
 """A century: far beyond any feature, and far from where microseconds overflow 64 bits."""
-A_DURATION = f"a duration such as 30s, 10m, 1h or 7d, at most {LONGEST_DURATION}"
+A_DURATION = f"a duration such as 30s, 10m, 1h or 7d, above 0 and at most {LONGEST_DURATION}"
 A_NAME = "a name of lower-case letters, digits and _, beginning with a letter, at most 100 long"
 
 _T = TypeVar("_T")
@@ -36,6 +36,11 @@ def _duration(text: str) -> str:
 
 def _window(text: str) -> str:
     return text if text == LIFETIME else _duration(text)
+
+
+def misfit(key: str, said: str) -> PydanticCustomError:
+    """Return the error that `said` is wrong with `key`, given the keys beside it."""
+    return PydanticCustomError("misfit", "{said}", {"said": said, "key": key})
 
 
 def as_list(value: Any) -> Any:
