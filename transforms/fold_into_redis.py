@@ -6,7 +6,6 @@ Redis is unavailable the bundle waits, acknowledging nothing.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,32 +21,22 @@ from apache_beam.utils.windowed_value import WindowedValue
 from transforms import tally
 from transforms.acknowledge import acknowledge_messages
 from transforms.decode_events import DEAD
-from transforms.drain import draining, wait
 from transforms.leases import Leases
+from transforms.outcomes import settled
 from transforms.packet import DeadLetter, pack_dead, unpack_decoded
+from transforms.patience import Patience
 from transforms.remote_run import RemoteRun, bundle_ended, join
-from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
-from user_state.errors import StoreUnavailable
 from user_state.events.message import Message
 from user_state.fold import Folder
 from user_state.spec import LoadedSpec
 from user_state.store.store import StateStore
 
-_LOG = logging.getLogger(__name__)
 FOLD_AT = 20_000
 """Rows gathered before a bundle folds without waiting for its end: bounds memory."""
 FOLD_AT_BYTES = 32 << 20
 """Bytes of packets, likewise."""
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 2.0
-GIVE_UP_S = 20.0
-"""How long a draining pipeline still waits for an unavailable store."""
-DETAIL = {
-    Outcome.TOO_LATE: ("too_late", "the event time is more than allowed_lateness before the publish time or the clock"),
-    Outcome.FROM_FUTURE: ("from_future", "the event time is more than max_clock_skew after its publish time"),
-}
 _OWNER = ReadModifyWriteStateSpec("owner", BytesCoder())
 # How Beam is told what to pass to `process`: by default values of these types.
 _OWNER_STATE = beam.DoFn.StateParam(_OWNER)
@@ -147,29 +136,14 @@ class _FoldFn(beam.DoFn):
     def _fold(self) -> list[DeadLetter]:
         rows, messages = self._rows, self._messages
         self._rows, self._messages, self._bytes = [], [], 0
-        waiting = _Patience()
+        waiting = Patience()
         if not self._started:
             waiting.for_store(self._folder.start)
             self._started = True
         report = self._folder.fold(rows, waiting)
-        stored: list[Message] = []
-        dead: list[DeadLetter] = []
-        for row, message, outcome in zip(rows, messages, report.outcome.tolist(), strict=True):
-            if outcome in (Outcome.APPLIED, Outcome.DUPLICATE):
-                stored.append(message)
-            elif outcome == Outcome.BAD_RECORD:
-                dead.append(DeadLetter(message, "bad_record", report.bad_records[row[0]]))
-            else:
-                dead.append(DeadLetter(message, *DETAIL[Outcome(outcome)]))
+        stored, dead = settled(rows, messages, report)
         acknowledge_messages(stored)
         self._leases.release()
-        applied = int((report.outcome == Outcome.APPLIED).sum())
-        tally.count(tally.APPLIED, applied)
-        tally.count(tally.DUPLICATE, len(stored) - applied)
-        tally.count(tally.WRITES, report.writes)
-        tally.count(tally.CONFLICTS, report.conflicts)
-        tally.count(tally.BYTES_WRITTEN, report.bytes_written)
-        tally.count(tally.HORIZON_SHORTENED, report.shortened)
         self._size.update(len(rows))
         published = [message.publish_us for message in stored if message.ack_id is not None and message.publish_us]
         if published:
@@ -181,33 +155,3 @@ class _FoldFn(beam.DoFn):
         close = getattr(self._store, "close", None)
         if close is not None:
             close()
-
-
-class _Patience:
-    """Waits while the store is unavailable; gives up once the pipeline drains and the store stays away."""
-
-    def __init__(self) -> None:
-        self._pause_s = FIRST_PAUSE_S
-        self._draining_since: float | None = None
-
-    def __call__(self, problem: StoreUnavailable) -> None:
-        tally.count(tally.UNAVAILABLE)
-        if self._pause_s == FIRST_PAUSE_S:
-            _LOG.warning("waiting, nothing is lost: %s", problem)
-        if draining():
-            now = time.monotonic()
-            self._draining_since = self._draining_since or now
-            if now - self._draining_since > GIVE_UP_S:
-                raise problem
-            time.sleep(self._pause_s)
-        else:
-            wait(self._pause_s)
-        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-
-    def for_store(self, action: Callable[[], None]) -> None:
-        """Do something that needs the store, waiting as long as it takes."""
-        while True:
-            try:
-                return action()
-            except StoreUnavailable as problem:
-                self(problem)

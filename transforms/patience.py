@@ -1,0 +1,53 @@
+"""Waiting for a store that is unavailable: the bundle waits, acknowledging nothing, so nothing is lost."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from transforms import tally
+from transforms.drain import draining, wait
+from user_state.errors import StoreUnavailable
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 2.0
+GIVE_UP_S = 20.0
+"""How long a draining pipeline still waits for an unavailable store."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Patience:
+    """Waits while the store is unavailable; gives up once the pipeline drains and the store stays away."""
+
+    def __init__(self) -> None:
+        self._pause_s = FIRST_PAUSE_S
+        self._draining_since: float | None = None
+
+    def __call__(self, problem: StoreUnavailable) -> None:
+        """Wait a while, longer each time.
+
+        Raises:
+            StoreUnavailable: the pipeline drains, and has waited for GIVE_UP_S.
+        """
+        tally.count(tally.UNAVAILABLE)
+        if self._pause_s == FIRST_PAUSE_S:
+            _LOG.warning("waiting, nothing is lost: %s", problem)
+        if draining():
+            now = time.monotonic()
+            self._draining_since = self._draining_since or now
+            if now - self._draining_since > GIVE_UP_S:
+                raise problem
+            time.sleep(self._pause_s)
+        else:
+            wait(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def for_store(self, action: Callable[[], None]) -> None:
+        """Do something that needs the store, waiting as long as it takes."""
+        while True:
+            try:
+                return action()
+            except StoreUnavailable as problem:
+                self(problem)
