@@ -65,11 +65,13 @@ def test_the_first_lines_and_the_serving_example_print_what_is_said(valkey: Valk
         # Values go by the time of reading, names do not.
         assert f"\n{re.split(r':|  +(?=[0-9])', line)[0]}" in printed
 
-    (example,) = _blocks("python", "In a ranking service")
+    example = "\n".join(_blocks("python", "In a ranking service"))
     served = _run([sys.executable, "-c", example.replace("redis://localhost:6379", valkey.url)], tmp_path)
-    first, second = _blocks("text", "In a ranking service")[0].splitlines()
+    (first, second), lists = (block.splitlines() for block in _blocks("text", "In a ranking service"))
     assert served.startswith(first.rpartition("[")[0])
     assert second.partition(")")[0] in served
+    for printed_line, line in zip(served.splitlines()[-2:], lists, strict=True):
+        assert printed_line.startswith(line.partition("[")[0])
 
 
 @pytest.mark.pubsub

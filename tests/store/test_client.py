@@ -119,6 +119,18 @@ def test_one_user_is_the_batch_of_one(client):
     assert (one.features, one.sequences) == (many.features, many.sequences)
 
 
+def test_sequences_of_a_batch_are_arrays_for_a_model(client):
+    batch = client.get_many(["u1", "nobody", "u2"], NOW)
+    recent = batch.sequences["recent"]
+    assert recent["item_id"].shape == recent["value"].shape == recent.mask.shape == (3, 4)
+    assert recent.length.tolist() == [4, 0, 4]
+    ids = recent.ids("item_id", {f"i{n}": n + 1 for n in range(11)})
+    for index in range(3):
+        held = batch[index].sequences["recent"]["item_id"]
+        assert ids[index, : len(held)].tolist() == [0 if item is None else int(item[1:]) + 1 for item in held]
+        assert not ids[index, len(held) :].any()
+
+
 def test_no_users_are_an_empty_batch(client):
     batch = client.get_many([], NOW)
     assert (len(batch), batch.values.shape, batch.present.shape) == (0, (0, len(client.names)), (0,))
