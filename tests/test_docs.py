@@ -12,6 +12,7 @@ from user_state.cli.main import app
 from user_state.spec.aggregations import AGGREGATIONS
 from user_state.spec.embedding import Embedding
 from user_state.spec.embedding_kinds import EMBEDDING_KINDS
+from user_state.spec.items import Items
 from user_state.spec.model import Events, Feature, Sequence, Spec
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +55,7 @@ def test_an_option_without_help_is_refused() -> None:
         _script("generate_cli").reference(cli)
 
 
-@pytest.mark.parametrize("model", [Spec, Events, Feature, Sequence, Embedding])
+@pytest.mark.parametrize("model", [Spec, Events, Feature, Sequence, Embedding, Items])
 def test_every_key_of_the_spec_is_documented(model: type[Spec]) -> None:
     documented = re.findall(r"^\| `(\w+)`", (ROOT / "docs/spec.md").read_text(), re.MULTILINE)
     assert {field.alias or name for name, field in model.model_fields.items()} <= set(documented)

@@ -1,18 +1,25 @@
-"""`user-state items`: tables of item vectors. The work is `user_state.items`."""
+"""`user-state items`: tables of item vectors. The work is `user_state.items` and `user_state.store.item_tables`."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from user_state.items.table import ItemTable
+    from user_state.spec import LoadedSpec
+
+WIDEST_TABLE = 1000
 
 items = typer.Typer(name="items", help="Tables of item vectors.", no_args_is_help=True)
 
 
 @items.callback()
 def group() -> None:
-    """Make tables of item vectors."""
+    """Make tables of item vectors, and put them where readers find them."""
 
 
 @items.command()
@@ -35,6 +42,10 @@ def fit(
     time_unit: Annotated[str, typer.Option(help="Of a table: what the time counts: s, ms or us.")] = "s",
     value_column: Annotated[str | None, typer.Option(help="The column or event field of a number.")] = None,
     min_value: Annotated[float | None, typer.Option(help="Leave out interactions with less.")] = None,
+    load_into: Annotated[
+        str | None, typer.Option("--load", help="Also load it as this table of --spec, into --redis.")
+    ] = None,
+    redis: Annotated[str | None, typer.Option(help="With --load: redis://host:port")] = None,
 ) -> None:
     """Fit item vectors to a log: who chooses this chooses that. Good vectors in a minute, for those without a model.
 
@@ -58,9 +69,17 @@ def fit(
 
     how = Fit(dimensions=dimensions, reach=reach, fade=fade)
     how.check()
+    if load_into is not None:
+        if spec is None or redis is None:
+            raise InputError("expected --spec and --redis beside --load, for where the table belongs")
+        wanted = _declared(spec, load_into).spec.items[load_into].dimensions
+        if wanted != dimensions:
+            raise InputError(f"expected --dimensions {wanted}, as `items.{load_into}` of {spec} says, got {dimensions}")
     columns = Columns(user=user_column, item=item_column, time=time_column, time_unit=time_unit, value=value_column)
     loaded = None if spec is None else load_spec(spec)
-    log = read_interactions(events, Reading(log_format, columns, min_value, loaded))
+    # With --load the spec says where the table belongs, and not that the log holds its events.
+    of_events = loaded if load_into is None or events.suffix == ".avro" else None
+    log = read_interactions(events, Reading(log_format, columns, min_value, of_events))
     vectors = fit_vectors(log.user, log.item, len(log.items), how)
     paired = np.flatnonzero(np.abs(vectors).max(axis=1) > 0)
     if len(paired) == 0:
@@ -72,3 +91,150 @@ def fit(
         f"{output}: version {table.version}, {len(paired):,} items of {dimensions} dimensions from"
         f" {len(log):,} interactions; {without:,} items without a pair left out"
     )
+    if load_into is not None and loaded is not None and redis is not None:
+        put(loaded, load_into, table, str(output), redis, 600)
+
+
+_SPEC = typer.Option(help="The spec file.", show_default=False)
+_TABLE = typer.Option(help="The table's name under `items:` in the spec.", show_default=False)
+_REDIS = typer.Option(help="Where the records are: redis://host:port", show_default=False)
+_GRACE = typer.Option(help="How long the replaced version stays, for readers in the middle of it.")
+
+
+@items.command()
+def load(
+    *,
+    spec: Annotated[Path, _SPEC],
+    table: Annotated[str, _TABLE],
+    source: Annotated[
+        Path, typer.Option("--from", help="The file: .npz (ids, vectors), .avro or .parquet.", show_default=False)
+    ],
+    redis: Annotated[str, _REDIS],
+    id_column: Annotated[str, typer.Option(help="Of Avro and Parquet: the column of the id, text.")] = "id",
+    vector_column: Annotated[str, typer.Option(help="Of Avro and Parquet: the column of the vector.")] = "vector",
+    grace: Annotated[str, _GRACE] = "10m",
+) -> None:
+    """Load a table of item vectors into Redis, beside the version in use, then swap.
+
+    What is no table, or has another dimension than the spec says, is refused before anything is written. A version is
+    the hash of ids and vectors: loading the same file again changes nothing, and mends what is broken.
+
+    Readers take the new version within seconds, as a whole, without a restart.
+
+    Example: `user-state items load --spec user_state.yaml --table catalogue --from items.npz --redis redis://localhost:6379`
+    """
+    from user_state.items.import_file import import_table
+
+    loaded = _declared(spec, table)
+    grace_s = _seconds(grace)
+    vectors = import_table(source, id_column=id_column, vector_column=vector_column)
+    put(loaded, table, vectors, str(source), redis, grace_s)
+
+
+@items.command("list")
+def list_(*, spec: Annotated[Path, _SPEC], redis: Annotated[str, _REDIS]) -> None:
+    """List the tables of a spec: the version in use, and what it replaced as long as that is there.
+
+    Example: `user-state items list --spec user_state.yaml --redis redis://localhost:6379`
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from user_state.cli.get import format_time
+    from user_state.spec import load_spec
+    from user_state.store.item_tables import ItemTableStore
+
+    loaded = load_spec(spec)
+    shown = Table(box=None, pad_edge=False, padding=(0, 2))
+    for heading in ("table", "version", "items", "dimensions", "loaded", "state"):
+        shown.add_column(heading, no_wrap=True, justify="right" if heading in ("items", "dimensions") else "left")
+    with ItemTableStore(redis, loaded.spec.name) as store:
+        for table, declared in loaded.spec.items.items():
+            versions = store.versions(table)
+            if not versions:
+                shown.add_row(table, "-", "-", str(declared.dimensions), "-", "not loaded")
+            for number, (held, left) in enumerate(versions):
+                missing = store.missing_chunks(table, held)
+                state = "in use" if number == 0 else f"replaced, expires in {left} s"
+                state += f"; chunk {missing[0]} missing, load it again" if missing else ""
+                at = format_time(held.loaded_at_us // 1_000_000 * 1_000_000)
+                shown.add_row(table, held.version, f"{held.items:,}", str(held.dimensions), at, state)
+    console = Console(highlight=False)
+    # Wider than the terminal rather than cut: versions are there to be copied.
+    widest = console.options.update(max_width=WIDEST_TABLE)
+    console.width = max(console.width, console.measure(shown, options=widest).maximum)
+    if not loaded.spec.items:
+        typer.echo(f"{spec} has no `items:`")
+    console.print(shown)
+
+
+@items.command()
+def use(
+    *,
+    spec: Annotated[Path, _SPEC],
+    table: Annotated[str, _TABLE],
+    version: Annotated[str, typer.Option(help="The version, as `items list` shows it.", show_default=False)],
+    redis: Annotated[str, _REDIS],
+    grace: Annotated[str, _GRACE] = "10m",
+) -> None:
+    """Go back to a version that was replaced and is still there.
+
+    Example: `user-state items use --spec user_state.yaml --table catalogue --version 0f3a... --redis redis://localhost:6379`
+    """
+    from user_state.store.item_tables import ItemTableStore
+
+    loaded = _declared(spec, table)
+    with ItemTableStore(redis, loaded.spec.name) as store:
+        used = store.use(table, version, grace_s=_seconds(grace))
+    typer.echo(f"{table}: version {used.version} in use, {used.items:,} items of {used.dimensions} dimensions")
+
+
+def put(loaded: LoadedSpec, table: str, vectors: ItemTable, where: str, redis: str, grace_s: int) -> None:
+    """Write a table into Redis with a bar, and say what is in use now.
+
+    Raises:
+        InputError: it has another dimension than the spec says.
+    """
+    from user_state.cli.progress import with_progress
+    from user_state.errors import InputError
+    from user_state.store.item_tables import ItemTableStore
+
+    expected = loaded.spec.items[table].dimensions
+    if vectors.dimensions != expected:
+        raise InputError(
+            f"expected {expected} dimensions, as `items.{table}` of the spec says, in {where}, got {vectors.dimensions}"
+        )
+    with ItemTableStore(redis, loaded.spec.name) as store:
+        made, before = store.load(
+            table,
+            vectors,
+            at_us=time.time_ns() // 1000,
+            grace_s=grace_s,
+            watch=lambda chunks: with_progress(chunks, f"loading {table}", -(-len(vectors) // 512)),
+        )
+    replaced = "" if before is None or before.version == made.version else f", in place of {before.version}"
+    typer.echo(
+        f"{table}: version {made.version} in use{replaced}, {made.items:,} items of {made.dimensions} dimensions"
+    )
+
+
+def _declared(spec: Path, table: str) -> LoadedSpec:
+    """Return the spec, which has that table."""
+    from user_state.errors import InputError
+    from user_state.spec import load_spec
+
+    loaded = load_spec(spec)
+    if table not in loaded.spec.items:
+        known = ", ".join(loaded.spec.items) or "it has none"
+        raise InputError(f"expected a table under `items:` of {spec} ({known}), got {table!r}")
+    return loaded
+
+
+def _seconds(duration: str) -> int:
+    from user_state.durations import SECOND_US, parse_duration_us
+    from user_state.errors import InputError
+
+    try:
+        return parse_duration_us(duration) // SECOND_US
+    except ValueError as exc:
+        raise InputError(f"expected a duration such as 10m for --grace, got {duration!r}") from exc

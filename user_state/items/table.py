@@ -63,8 +63,8 @@ class ItemTable:
         """
         row = np.fromiter((self.rows.get(text, -1) for text in ids), np.int64, len(ids))
         found = row >= 0
-        vectors = self.vectors[row]
-        vectors[~found] = 0
+        vectors = np.zeros((len(row), self.dimensions), np.float32)
+        vectors[found] = self.vectors[row[found]]
         return vectors, found
 
     def gram(self) -> F64:

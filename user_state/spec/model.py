@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from user_state.spec.aggregations import AGGREGATIONS, DEFAULT_K, DEFAULT_KEYS, MOST_KEY_FIELDS, PARTS_OF_RATIO
 from user_state.spec.embedding import Embedding
+from user_state.spec.items import Items
 from user_state.spec.values import (
     A_DURATION,
     A_NAME,
@@ -254,6 +255,7 @@ class Spec(Settings):
     features: dict[Name, Feature] = Field(default={}, description="features by name")
     sequences: dict[Name, Sequence] = Field(default={}, description="sequences by name")
     embeddings: dict[Name, Embedding] = Field(default={}, description="embeddings by name")
+    items: dict[Name, Items] = Field(default={}, description="tables of item vectors by name")
 
     @field_validator("timezone")
     @classmethod

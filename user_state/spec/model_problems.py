@@ -14,12 +14,18 @@ from pydantic import BaseModel, ValidationError
 from user_state.errors import shorten
 from user_state.spec.embedding import Embedding
 from user_state.spec.hints import HINTS, aggregation_meant, duration_meant, key_meant, share_meant, zone_meant
+from user_state.spec.items import Items
 from user_state.spec.model import Events, Feature, Part, Prior, Sequence, Spec
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
 from user_state.spec.values import A_NAME, LIFETIME
 from user_state.spec.yaml_document import QUOTE, Document
 
-_NAMED: dict[str, type[BaseModel]] = {"features": Feature, "sequences": Sequence, "embeddings": Embedding}
+_NAMED: dict[str, type[BaseModel]] = {
+    "features": Feature,
+    "sequences": Sequence,
+    "embeddings": Embedding,
+    "items": Items,
+}
 
 _WITHIN_FEATURES: dict[str, type[BaseModel]] = {"numerator": Part, "denominator": Part, "prior": Prior}
 

@@ -5,6 +5,7 @@
     {name}:layouts           hash: layout fingerprint -> layout as JSON
     {name}:fence             nothing: written for a moment, to wait until all written before it is durable
     {name}:run:{run}         hash: what the processes of a run tell each other (`run_board`)
+    {name}:items:{table}     which version of a table of item vectors is in use; below it the versions (`item_tables`)
 
 The braces around the user are Redis Cluster's hash tag: a user's two keys lie in one slot and can change together.
 Braces inside a user id would move the tag, so they are percent-escaped, and so is the percent sign.
@@ -40,6 +41,35 @@ def fence_key(name: str) -> str:
 def run_key(name: str, run: str) -> str:
     """Return the key of what the processes of a run tell each other."""
     return f"{name}:run:{run}"
+
+
+def item_pointer_key(name: str, table: str) -> str:
+    """Return the key that names the version of a table that is in use."""
+    return f"{name}:items:{table}"
+
+
+def item_lock_key(name: str, table: str) -> str:
+    """Return the key that is held by who changes a table."""
+    return f"{name}:items:{table}:lock"
+
+
+def item_version_key(name: str, table: str, version: str) -> str:
+    """Return the key of what a version of a table is."""
+    return f"{name}:items:{table}:{version}"
+
+
+def item_gram_key(name: str, table: str, version: str) -> str:
+    """Return the key of the gram matrix of a version."""
+    return f"{name}:items:{table}:{version}:gram"
+
+
+def item_chunk_key(name: str, table: str, version: str, chunk: int) -> str:
+    """Return the key of a part of a version.
+
+    >>> item_chunk_key("feed", "catalogue", "0123456789abcdef", 7)
+    'feed:items:catalogue:0123456789abcdef:7'
+    """
+    return f"{name}:items:{table}:{version}:{chunk}"
 
 
 def _escape(user: str) -> str:

@@ -1,0 +1,99 @@
+"""`user-state items load`, `list` and `use`, as anybody would type them, against a real Valkey."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.servers.redis import Valkey
+from user_state.cli.main import main
+from user_state.items.table import checked_table
+from user_state.items.table_file import read_table, write_table
+
+SPEC = """
+name: feed
+events: {schema: interaction.avsc, user: user_id, id: event_id, time: event_time}
+allowed_lateness: 1d
+max_clock_skew: 5m
+retention: 90d
+sequences: {recent: {fields: [item_id], last: 5}}
+items: {catalogue: {dimensions: 2}}
+"""
+
+
+@pytest.fixture
+def typed(monkeypatch, capsys, tmp_path, valkey):
+    """Types `user-state items WORDS` with the spec and the server; returns exit code and what was said."""
+    (tmp_path / "spec.yaml").write_text(SPEC)
+
+    def run(command: str, *words: object) -> tuple[int, str]:
+        given = ["user-state", "items", command, "--spec", tmp_path / "spec.yaml", "--redis", valkey.url, *words]
+        monkeypatch.setattr(sys, "argv", list(map(str, given)))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return int(ended.value.code or 0), told.out + told.err
+
+    return run
+
+
+def file_of(path: Path, seed: int, dimensions: int = 2) -> tuple[Path, str]:
+    vectors = np.random.default_rng(seed).normal(size=(30, dimensions))
+    table = checked_table([f"i{n}" for n in range(30)], vectors, "here")
+    write_table(path, table)
+    return path, table.version
+
+
+def test_a_table_is_loaded_listed_replaced_and_taken_back(typed, tmp_path: Path, valkey: Valkey) -> None:
+    first, v1 = file_of(tmp_path / "1.npz", 1)
+    second, v2 = file_of(tmp_path / "2.npz", 2)
+    assert "not loaded" in typed("list")[1]
+    assert typed("load", "--table", "catalogue", "--from", first) == (
+        0,
+        f"catalogue: version {v1} in use, 30 items of 2 dimensions\n",
+    )
+    assert (
+        f"version {v2} in use, in place of {v1}, 30 items" in typed("load", "--table", "catalogue", "--from", second)[1]
+    )
+    code, listed = typed("list")
+    lines = [line.split() for line in listed.splitlines() if line.startswith("catalogue")]
+    assert (code, [line[1] for line in lines]) == (0, [v2, v1])
+    assert "replaced, expires in" in listed
+    assert typed("use", "--table", "catalogue", "--version", v1)[0] == 0
+    assert typed("list")[1].index(v1) < typed("list")[1].index(v2)
+
+
+def test_what_cannot_be_loaded_is_refused_before_anything_is_written(typed, tmp_path: Path, valkey: Valkey) -> None:
+    wide, _ = file_of(tmp_path / "wide.npz", 1, 3)
+    good, version = file_of(tmp_path / "good.npz", 1)
+    np.savez(tmp_path / "nan.npz", ids=np.array(["a"]), vectors=np.array([[1.0, np.nan]]))
+    for words, message in [
+        (("--table", "catalogue", "--from", wide), "expected 2 dimensions, as `items.catalogue` of the spec says"),
+        (("--table", "cataloge", "--from", good), "expected a table under `items:`"),
+        (("--table", "catalogue", "--from", tmp_path / "nan.npz"), "expected finite numbers"),
+        (("--table", "catalogue", "--from", tmp_path / "none.npz"), "cannot read"),
+        (("--table", "catalogue", "--from", good, "--grace", "soon"), "expected a duration such as 10m"),
+    ]:
+        code, told = typed("load", *words)
+        assert code == 2
+        assert message in told
+        assert "Traceback" not in told
+    with valkey.client() as client:
+        assert client.keys("*") == []
+    assert typed("load", "--table", "catalogue", "--from", good)[0] == 0
+    code, told = typed("use", "--table", "catalogue", "--version", "f00")
+    assert (code, f"got 'f00': {version} is in use" in told) == (2, True)
+
+
+def test_a_table_is_fitted_and_loaded_at_once(typed, tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("".join(f"u{n % 5} i{(n * n) % 7} {n}\n" for n in range(60)))
+    words = ("--input", log, "--format", "triples", "--output", tmp_path / "items.npz", "--load", "catalogue")
+    code, told = typed("fit", *words)
+    assert (code, "expected --dimensions 2, as `items.catalogue` of" in told) == (2, True)
+    code, told = typed("fit", *words, "--dimensions", 2)
+    assert code == 0
+    assert f"catalogue: version {read_table(tmp_path / 'items.npz').version} in use" in told
