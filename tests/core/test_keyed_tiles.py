@@ -182,10 +182,9 @@ def test_features_of_the_same_events_share_a_track_that_keeps_as_many_keys_as_an
             "c": {**keyed, "aggregate": ["sum_by", "mean_by"], "of": "value", "windows": ["1h"]},
         }
     )
-    assert [(track.of is None, track.most_keys, track.lifetime) for track in plan.keyed_tracks] == [
-        (True, 90, True),
-        (False, 64, False),
-    ]
+    assert [
+        (track.of is None, track.most_keys, [window.text for window in track.windows]) for track in plan.keyed_tracks
+    ] == [(True, 90, ["1h", "1d", "lifetime"]), (False, 64, ["1h"])]
 
 
 def test_rows_that_no_window_needs_any_more_are_dropped():

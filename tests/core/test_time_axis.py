@@ -7,6 +7,7 @@ import pytest
 
 from tests.trying import plan_of
 from user_state.core.time_axis import TILE_WIDTHS_S, Level, TimeAxis, default_tile_width_s, window_start_s
+from user_state.core.track_axes import TrackAxes
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 CLOCK_S = 19_000 * DAY + 12 * HOUR + 34 * MINUTE + 56
@@ -18,9 +19,14 @@ def axis(windows: dict[int, int], *, skew_s: int = 0, lifetime: bool = False) ->
 
 def placed(of: TimeAxis, time_s: int, clock_s: int = CLOCK_S) -> int | None:
     """Return the start of the tile that a second lies in, None if it lies in none."""
-    cuts = of.cuts_s(np.array([clock_s * 1_000_000]))
-    start, kept = of.place(np.array([time_s]), cuts)
+    start, kept = place(of, np.array([time_s]), clock_s)
     return int(start[0]) if kept[0] else None
+
+
+def place(of: TimeAxis, times_s, clock_s: int):
+    """Return (starts, kept) of one user's times on one axis."""
+    zeros = np.zeros(len(times_s), np.int64)
+    return TrackAxes([of]).place(zeros, times_s, zeros, np.array([clock_s * 1_000_000]))
 
 
 @pytest.mark.parametrize(
@@ -122,13 +128,12 @@ def test_rolling_up_step_by_step_ends_where_placing_at_once_does(lifetime):
     clocks_s = np.sort(CLOCK_S + rng.integers(-3 * DAY, 3 * DAY, 20))
     stepwise, alive = events_s.copy(), np.ones(len(events_s), bool)
     for clock_s in clocks_s:
-        cuts = of.cuts_s(np.array([clock_s * 1_000_000]))
-        stepwise, kept = of.place(stepwise, cuts)
+        stepwise, kept = place(of, stepwise, clock_s)
         alive &= kept
-        again, kept_again = of.place(stepwise, cuts)
+        again, kept_again = place(of, stepwise, clock_s)
         np.testing.assert_array_equal(again[alive], stepwise[alive])
         assert kept_again[alive].all()
-    at_once, kept = of.place(events_s, of.cuts_s(np.array([clocks_s[-1] * 1_000_000])))
+    at_once, kept = place(of, events_s, clocks_s[-1])
     np.testing.assert_array_equal(alive, kept)
     np.testing.assert_array_equal(stepwise[alive], at_once[kept])
     assert np.count_nonzero(alive) > 0

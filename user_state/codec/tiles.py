@@ -1,4 +1,4 @@
-"""A record's tiles: one time axis, and which tracks have something at each point of it.
+"""A record's tiles: when any of them begins, and which tracks have one there.
 
     u2 buckets B | u4 entries E | u4 wide counts O
     u4 start in seconds x B, ascending
@@ -9,7 +9,7 @@
 
 What the numbers are is the track's kind's (user_state/core/tile_values.py).
 
-Tracks share the axis because a user who acts acts in several tracks at once: the start is stored once for all.
+Tracks share the starts because a user who acts acts in several tracks at once.
 A layout without tracks has no bytes here.
 """
 

@@ -2,8 +2,8 @@
 
 A tile holds a set of coupons until registers are shorter, and registers from then on (user_state/core/coupons.py).
 Which of the two it holds depends on how many coupons it has, hence on the set of its events, as both do; so joining is
-commutative and associative to the bit. Tiles lie on the time axis that all of a record's tiles share, and are rolled
-up by union. A window is read by uniting its tiles: exact but for coupons that collide while none of them holds
+commutative and associative to the bit. Tiles lie on the time axis of their track (track_axes.py), and are rolled up
+by union. A window is read by uniting its tiles: exact but for coupons that collide while none of them holds
 registers, within the error of those otherwise.
 
 Coupons are rows side by side, joined by one sort for all users and tracks. Registers are arrays of their own, and only
@@ -79,12 +79,12 @@ def join_hlls(plan: Plan, a: HllTiles, b: HllTiles, clock_us: I64) -> HllTiles:
     if not tracks:
         return a
     both = np.concatenate((a.key, b.key)), np.concatenate((a.coupon, b.coupon))
-    key, coupon = join_items(plan, tracks, *both, clock_us)
+    key, coupon = join_items(plan.hll_axes, *both, clock_us)
     again = (key[1:] == key[:-1]) & (coupon[1:] == coupon[:-1])
     if again.any():
         first = np.concatenate(([True], ~again))
         key, coupon = key[first], coupon[first]
-    dense_key, dense_kept = place_keys(plan, tracks, np.concatenate((a.dense_key, b.dense_key)), clock_us)
+    dense_key, dense_kept = place_keys(plan.hll_axes, np.concatenate((a.dense_key, b.dense_key)), clock_us)
     heads = run_heads(key)
     sizes = np.diff(np.append(heads, len(key)))
     tile = key[heads]

@@ -1,6 +1,6 @@
 """Keyed tiles: for each (user, tile start, track) how many events each key had, and the sum of a field if needed.
 
-They lie on the time axis that all tiles share (time_axis.py) and are rolled up on it; a tile holds a bounded number of
+They lie on the time axis of their track (track_axes.py) and are rolled up on it; a tile holds a bounded number of
 keys (keyed_rows.py). A group is a tile, packed as in tiles.py:
 
     group (int64)     user : 19 bits | start in seconds : 32 bits | track : 12 bits
@@ -25,7 +25,7 @@ from user_state.core.keyed_rows import (
     text_columns,
 )
 from user_state.core.plan import KeyedTrack, Plan
-from user_state.core.tiles import MAX_TRACKS, START_BITS, TRACK_BITS, USER_SHIFT, horizon_s, pack_keys
+from user_state.core.tiles import MAX_TRACKS, START_BITS, TRACK_BITS, USER_SHIFT, pack_keys, place_keys
 
 
 def users_of(group: I64) -> I64:
@@ -76,11 +76,8 @@ def join_keyed_tiles(plan: Plan, a: KeyedRows, b: KeyedRows, clock_us: I64) -> K
     rows = side_by_side([a, b])
     if len(rows) == 0:
         return rows
-    user, track = users_of(rows.group), tracks_of(rows.group)
-    start_s, kept = plan.axis.place(starts_s_of(rows.group), [second[user] for second in plan.axis.cuts_s(clock_us)])
-    clock_s = clock_us // 1_000_000 - plan.axis.skew_s
-    kept &= start_s >= np.stack([horizon_s(one, clock_s) for one in plan.keyed_tracks])[track, user]
-    rows = KeyedRows(pack_keys(user, start_s, track), rows.keys, rows.weight, rows.sums)
+    group, kept = place_keys(plan.keyed_axes, rows.group, clock_us)
+    rows = KeyedRows(group, rows.keys, rows.weight, rows.sums)
     if not kept.all():
         rows = rows.take(kept)
     most = np.array([one.most_keys for one in plan.keyed_tracks], np.int64)

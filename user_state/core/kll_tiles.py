@@ -1,6 +1,6 @@
 """Approximate quantiles: for each (user, tile, track) the field's values, or a KLL sketch once there are more than k.
 
-Tiles lie on the time axis that all of a record's tiles share and are rolled up by putting their values together, or
+Tiles lie on the time axis of their track (track_axes.py) and are rolled up by putting their values together, or
 by merging their sketches (user_state/core/kll.py). Whether a tile holds values or a sketch depends on how many there
 are, hence on the set of its events alone; what a sketch has kept of them is drawn by lot, within its error.
 
@@ -67,8 +67,8 @@ def join_klls(plan: Plan, a: KllTiles, b: KllTiles, clock_us: I64) -> KllTiles:
     if not tracks:
         return a
     both = np.concatenate((a.key, b.key)), np.concatenate((a.value, b.value))
-    key, value = join_items(plan, tracks, *both, clock_us)
-    dense_key, dense_kept = place_keys(plan, tracks, np.concatenate((a.dense_key, b.dense_key)), clock_us)
+    key, value = join_items(plan.kll_axes, *both, clock_us)
+    dense_key, dense_kept = place_keys(plan.kll_axes, np.concatenate((a.dense_key, b.dense_key)), clock_us)
     heads = run_heads(key)
     sizes = np.diff(np.append(heads, len(key)))
     tile = key[heads]

@@ -5,7 +5,7 @@ putting them side by side, sorting, and keeping
 
     last      each user's last K
     distinct  of rows with equal values the last, and of those each user's last K
-    first     the first K of every tile of the user's time axis (user_state/core/time_axis.py)
+    first     the first K of every tile of the log's time axis (user_state/core/track_axes.py)
 
 None of which depends on the order in which a set of events was seen: what is dropped has K others that go before it
 in any larger set too. A window begins at the edge of a tile, so its first K are among those of its tiles, and its last
@@ -100,10 +100,13 @@ def recode_logs(plan: Plan, logs: tuple[LogRows, ...], becomes: I64) -> tuple[Lo
 
 def join_logs(plan: Plan, a: tuple[LogRows, ...], b: tuple[LogRows, ...], clock_us: I64) -> tuple[LogRows, ...]:
     """Return for each of `plan.logs` the last rows of both, whose codes share one pool; users' clocks are (n,)."""
-    return tuple(_join(plan, log, [of_a, of_b], clock_us) for log, of_a, of_b in zip(plan.logs, a, b, strict=True))
+    return tuple(
+        _join(plan, index, [of_a, of_b], clock_us) for index, (of_a, of_b) in enumerate(zip(a, b, strict=True))
+    )
 
 
-def _join(plan: Plan, log: Log, parts: list[LogRows], clock_us: I64) -> LogRows:
+def _join(plan: Plan, index: int, parts: list[LogRows], clock_us: I64) -> LogRows:
+    log = plan.logs[index]
     rows = LogRows(
         np.concatenate([part.user for part in parts]),
         np.concatenate([part.time_us for part in parts]),
@@ -117,7 +120,7 @@ def _join(plan: Plan, log: Log, parts: list[LogRows], clock_us: I64) -> LogRows:
         return rows
     rows = rows.take(np.lexsort((rows.tie, rows.time_us, rows.user)))
     if log.keeps == "first":
-        return _first_of_tiles(plan, log, rows, clock_us)
+        return _first_of_tiles(plan, index, rows, clock_us)
     if log.keeps == "distinct":
         assert log.required is not None  # the compiler sets it  # noqa: S101
         rows = _last_of_values(rows, rows.columns[log.fields.index(log.required)])
@@ -125,13 +128,14 @@ def _join(plan: Plan, log: Log, parts: list[LogRows], clock_us: I64) -> LogRows:
     return rows if newer.max() < log.cap else rows.take(newer < log.cap)
 
 
-def _first_of_tiles(plan: Plan, log: Log, rows: LogRows, clock_us: I64) -> LogRows:
+def _first_of_tiles(plan: Plan, index: int, rows: LogRows, clock_us: I64) -> LogRows:
     """Return the first `cap` rows of every tile: the first ones of any window are among them."""
-    start_s, kept = plan.axis.place(rows.time_us // 1_000_000, [cut[rows.user] for cut in plan.axis.cuts_s(clock_us)])
+    log = np.full(len(rows.user), index)
+    start_s, kept = plan.log_axes.place(rows.user, rows.time_us // 1_000_000, log, clock_us)
     # Within a user tiles ascend with time, so rows of one tile stand together already.
     tile = np.cumsum(np.concatenate(([True], (rows.user[1:] != rows.user[:-1]) | (start_s[1:] != start_s[:-1]))))
     older = np.arange(len(tile)) - np.searchsorted(tile, tile, side="left")
-    kept &= older < log.cap
+    kept &= older < plan.logs[index].cap
     return rows if kept.all() else rows.take(kept)
 
 

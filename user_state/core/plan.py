@@ -18,7 +18,7 @@ has. These are settings: `user_state.core.compile` makes them, the families of `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from typing import Any, Literal
 from user_state.core.layout import Layout
 from user_state.core.local_time import LocalTime
 from user_state.core.time_axis import TimeAxis
+from user_state.core.track_axes import TrackAxes
 from user_state.spec.values import Scalar
 
 
@@ -61,9 +62,8 @@ class Track:
     kind: str
     filter: int
     of: int | None
-    horizon: Window | None
-    """Begins no later than any finite window read from this track."""
-    lifetime: bool
+    windows: tuple[Window, ...]
+    """All that are read from this track; they settle how fine its tiles are (track_axes.py)."""
     between: tuple[float, float] | None = None
     """Only events whose field is at least the first and less than the second."""
 
@@ -85,6 +85,8 @@ class Log:
     cap: int
     reach_us: int | None
     """Events older than this before the clock are read by no output; None keeps all."""
+    windows: tuple[Window, ...] = ()
+    """All that are read from a log that keeps the first."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,8 @@ class HllTrack:
     filter: int
     of: int
     lg_k: int
-    horizon: Window | None
-    """Begins no later than any finite window read from this track."""
-    lifetime: bool
+    windows: tuple[Window, ...]
+    """All that are read from this track; they settle how fine its tiles are (track_axes.py)."""
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,8 @@ class KllTrack:
     filter: int
     of: int
     k: int
-    horizon: Window | None
-    """Begins no later than any finite window read from this track."""
-    lifetime: bool
+    windows: tuple[Window, ...]
+    """All that are read from this track; they settle how fine its tiles are (track_axes.py)."""
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,8 @@ class KeyedTrack:
     of: int | None
     most_keys: int
     """A tile holds no more keys than this."""
-    horizon: Window | None
-    """Begins no later than any finite window read from this track."""
-    lifetime: bool
+    windows: tuple[Window, ...]
+    """All that are read from this track; they settle how fine its tiles are (track_axes.py)."""
 
 
 @dataclass(frozen=True)
@@ -443,6 +442,34 @@ class Plan:
         return (*self.lists, *self.sequences)
 
     @cached_property
+    def track_axes(self) -> TrackAxes:
+        """Where the tiles of `tracks` lie."""
+        return self._axes(self.tracks)
+
+    @cached_property
+    def hll_axes(self) -> TrackAxes:
+        """Where the tiles of `hlls` lie."""
+        return self._axes(self.hlls)
+
+    @cached_property
+    def kll_axes(self) -> TrackAxes:
+        """Where the tiles of `klls` lie."""
+        return self._axes(self.klls)
+
+    @cached_property
+    def keyed_axes(self) -> TrackAxes:
+        """Where the tiles of `keyed_tracks` lie."""
+        return self._axes(self.keyed_tracks)
+
+    @cached_property
+    def log_axes(self) -> TrackAxes:
+        """Where the tiles of `logs` that keep the first lie."""
+        return self._axes(self.logs)
+
+    def _axes(self, tracks: Sequence[Track | Log | HllTrack | KllTrack | KeyedTrack]) -> TrackAxes:
+        return TrackAxes([_axis(track.windows, self.axis.skew_s) for track in tracks])
+
+    @cached_property
     def tiled_windows(self) -> tuple[Window, ...]:
         """Every window that tiles are read over, each once."""
         tiled = [output for output in self.scalars if isinstance(output, ScalarOutput)]
@@ -456,3 +483,13 @@ class Plan:
         """Every window that keyed tiles are read over, each once."""
         keyed = [o for o in (*self.scalars, *self.lists) if isinstance(o, EntropyOutput | TableOutput)]
         return tuple(dict.fromkeys(output.window for output in keyed))
+
+
+def _axis(windows: Sequence[Window], skew_s: int) -> TimeAxis:
+    width_of_window_s: dict[int, int] = {}
+    for window in windows:
+        if window.reach_s is not None:
+            width_of_window_s[window.reach_s] = min(
+                window.width_s, width_of_window_s.get(window.reach_s, window.width_s)
+            )
+    return TimeAxis.of_windows(width_of_window_s, skew_s, any(window.reach_s is None for window in windows))

@@ -6,14 +6,13 @@ only tiles whose items are out of order are sorted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.plan import Plan
-from user_state.core.tiles import TiledTrack, place_keys
+from user_state.core.tiles import place_keys
+from user_state.core.track_axes import TrackAxes
 
 I64 = npt.NDArray[np.int64]
 
@@ -29,16 +28,14 @@ def run_heads(key: I64) -> I64:
     return np.flatnonzero(changes)
 
 
-def join_items(
-    plan: Plan, tracks: Sequence[TiledTrack], key: I64, items: npt.NDArray[Any], clock_us: I64
-) -> tuple[I64, npt.NDArray[Any]]:
+def join_items(axes: TrackAxes, key: I64, items: npt.NDArray[Any], clock_us: I64) -> tuple[I64, npt.NDArray[Any]]:
     """Return the rows (m,) placed on the time axis of each user's clock (n,), sorted by tile, then item.
 
     Rows that no output reads any more are left out. `key` and `items` are not changed.
     """
     heads = run_heads(key)
     sizes = np.diff(np.append(heads, len(key)))
-    placed, kept = place_keys(plan, tracks, key[heads], clock_us)
+    placed, kept = place_keys(axes, key[heads], clock_us)
     key = np.repeat(placed, sizes)
     if not kept.all():
         of_row = np.repeat(kept, sizes)

@@ -1,41 +1,28 @@
 """Tiles: for each (user, start, track) how many events there were, and what the track's kind keeps of their field.
 
 Rows are kept sorted by a key that packs all three, so that folding, merging and rolling up are one operation:
-put rows side by side, place them on the time axis of the user's clock, and join equal keys. Joining is associative
-and commutative, so neither order nor batching of events matters.
+put rows side by side, place them on their track's time axis (track_axes.py) as of the user's clock, and join equal
+keys. Joining is associative and commutative, so neither order nor batching of events matters.
 
     key (int64)     user : 19 bits | start in seconds : 32 bits | track : 12 bits
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from user_state.core.events import F64, I64, Bool, Events
-from user_state.core.plan import Plan, Window
+from user_state.core.plan import Plan
 from user_state.core.tile_values import join_values, lift_values, width_of
+from user_state.core.track_axes import TrackAxes
 
 TRACK_BITS = 12
 START_BITS = 32
 USER_SHIFT = TRACK_BITS + START_BITS
 MAX_USERS = 1 << 19
 MAX_TRACKS = 1 << TRACK_BITS
-
-
-class TiledTrack(Protocol):
-    """What placing tiles must know of the track they belong to."""
-
-    @property
-    def horizon(self) -> Window | None:
-        """The longest finite window read from the track."""
-
-    @property
-    def lifetime(self) -> bool:
-        """Whether it is read over a lifetime."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +99,7 @@ def join_tiles(plan: Plan, a: Tiles, b: Tiles, clock_us: I64) -> Tiles:
     )
     if len(rows.key) == 0:
         return rows
-    key, kept = place_keys(plan, plan.tracks, rows.key, clock_us)
+    key, kept = place_keys(plan.track_axes, rows.key, clock_us)
     rows = Tiles(key, rows.count, rows.values)
     if not kept.all():
         rows = rows.take(kept)
@@ -130,31 +117,11 @@ def join_tiles(plan: Plan, a: Tiles, b: Tiles, clock_us: I64) -> Tiles:
     )
 
 
-def place_keys(plan: Plan, tracks: Sequence[TiledTrack], key: I64, clock_us: I64) -> tuple[I64, Bool]:
-    """Return (keys (m,) placed on the time axis of the users' clocks (n,), whether an output of the track reads them).
-
-    `tracks` are what the keys' tracks are indices into: `plan.tracks`, or another family's.
-    """
+def place_keys(axes: TrackAxes, key: I64, clock_us: I64) -> tuple[I64, Bool]:
+    """Return (keys (m,) placed on their tracks' axes as of the users' clocks (n,), whether an output reads them)."""
     user, start_s, track = key >> USER_SHIFT, (key >> TRACK_BITS) & ((1 << START_BITS) - 1), key & (MAX_TRACKS - 1)
-    cuts = plan.axis.cuts_s(clock_us)
-    start_s, kept = plan.axis.place(start_s, [cut[user] for cut in cuts])
-    kept &= start_s >= _horizons_s(plan, tracks, clock_us)[track, user]
+    start_s, kept = axes.place(user, start_s, track, clock_us)
     return pack_keys(user, start_s, track), kept
-
-
-def _horizons_s(plan: Plan, tracks: Sequence[TiledTrack], clock_us: I64) -> I64:
-    """Return (tracks, n) the tile start before which a track's rows are read by none of its outputs."""
-    clock_s = clock_us // 1_000_000 - plan.axis.skew_s
-    return np.stack([horizon_s(track, clock_s) for track in tracks])
-
-
-def horizon_s(track: TiledTrack, clock_s: I64) -> I64:
-    """Return (n,) the tile start before which a track's rows are read by none of its outputs; clocks less the skew."""
-    if track.lifetime or track.horizon is None or track.horizon.reach_s is None:
-        return np.zeros_like(clock_s)
-    # At least 1: the lifetime tile, at 0, is no business of a track that nobody reads over a lifetime.
-    start_s = (clock_s - track.horizon.reach_s) // track.horizon.width_s * track.horizon.width_s
-    return np.maximum(start_s, 1)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Windows, tile widths and the one time axis all of a record's tiles share.
+"""Windows, tile widths and the time axis on which tiles lie.
 
 A window of length W reads every event with `t >= floor(at - W, h)`, h being the window's tile width. So an event
 needs to be told apart from its neighbours only as finely as the windows that can still see it demand, and tiles are
@@ -16,17 +16,12 @@ lies in depends only on its time and the user's clock: not on when it arrived.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
-
 TILE_WIDTHS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200, 86400)
 """Default tile widths in seconds; each divides the next."""
-
-I64 = npt.NDArray[np.int64]
 
 
 def default_tile_width_s(window_s: int) -> int:
@@ -80,30 +75,6 @@ class TimeAxis:
             if not levels or reach_of_width[width_s] + width_s > levels[-1].reach_s:
                 levels.append(Level(width_s, reach_of_width[width_s]))
         return cls(tuple(levels), skew_s, lifetime)
-
-    def cuts_s(self, clock_us: I64) -> list[I64]:
-        """Return for each level the second before which its tiles are rolled up, given users' clocks (n,)."""
-        clock_s = clock_us // 1_000_000
-        widths = [level.width_s for level in self.levels[1:]] + [self.levels[-1].width_s] if self.levels else []
-        return [
-            (clock_s - self.skew_s - level.reach_s) // width * width
-            for level, width in zip(self.levels, widths, strict=True)
-        ]
-
-    def place(self, start_s: I64, cuts_s: Iterable[I64]) -> tuple[I64, npt.NDArray[np.bool_]]:
-        """Return (tile start, kept) for times or tile starts (n,) in seconds, given each one's cuts (n,) a level.
-
-        Placing a tile start again is harmless, so rolling up and first placing are the same operation.
-        A start of 0 is the lifetime tile.
-        """
-        placed = np.zeros_like(start_s)
-        kept = np.full(start_s.shape, self.lifetime)
-        # Coarsest first: each finer level takes over what its windows can still see.
-        for level, cut_s in reversed(list(zip(self.levels, cuts_s, strict=True))):
-            inside = start_s >= cut_s
-            placed = np.where(inside, start_s // level.width_s * level.width_s, placed)
-            kept |= inside
-        return placed, kept
 
 
 def window_start_s(at_us: int, window_s: int, width_s: int) -> int:

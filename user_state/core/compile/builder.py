@@ -224,6 +224,11 @@ def windows_of(spec: Spec) -> dict[str, Window]:
     return windows
 
 
+def with_window(windows: tuple[Window, ...], window: Window) -> tuple[Window, ...]:
+    """Return the windows that are read from a track, with one more."""
+    return windows if window in windows else (*windows, window)
+
+
 def longer(horizon: Window | None, window: Window) -> Window | None:
     """Return a window that begins no later than either; `horizon` None is none yet, and lifetime changes nothing.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from user_state.core.compile.builder import Builder, longer
+from user_state.core.compile.builder import Builder, with_window
 from user_state.core.plan import DecayedTableOutput, EntropyOutput, KeyedDecay, KeyedTrack, TableOutput, Window
 from user_state.durations import parse_duration_us
 from user_state.spec.aggregations import MEASURES
@@ -44,11 +44,10 @@ def _track(builder: Builder, feature: Feature, of_name: str | None, window: Wind
     of = None if of_name is None else builder.field(of_name)
     key = f"keyed tiles {builder.filter_text(where)} by {_key_text(builder, by)} of {of_name}"
     old = builder.keyed_tracks.get(key)
-    horizon = longer(old.horizon if old else None, window)
-    lifetime = window.reach_s is None or (old is not None and old.lifetime)
+    windows = with_window(old.windows if old else (), window)
     # How many keys are kept is no part of the key: a changed number goes on from the tiles there are.
     most_keys = max(feature.kept_keys, old.most_keys if old else 0)
-    return builder.keep(builder.keyed_tracks, KeyedTrack(key, where, by, of, most_keys, horizon, lifetime))
+    return builder.keep(builder.keyed_tracks, KeyedTrack(key, where, by, of, most_keys, windows))
 
 
 def _key_text(builder: Builder, by: tuple[int, ...]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from user_state.core.compile.builder import NAN, Builder
-from user_state.core.plan import ListOutput, Log, LoggedOutput, SequenceOutput
+from user_state.core.plan import ListOutput, Log, LoggedOutput, SequenceOutput, Window
 from user_state.durations import SECOND_US
 from user_state.spec.model import Feature, Sequence
 
@@ -32,7 +32,7 @@ def edge_values(builder: Builder, name: str, aggregate: str, feature: Feature) -
     for window in (builder.windows[text] for text in feature.windows):
         output = f"{name}_{aggregate}_{window.text}"
         reach_us = None if window.reach_s is None else (window.reach_s + window.width_s) * SECOND_US
-        log, columns = _log(builder, _KEEPS[aggregate], where, of, fields, k, reach_us)
+        log, columns = _log(builder, _KEEPS[aggregate], where, of, fields, k, reach_us, (window,))
         kinds = tuple(builder.fields[f] for f in fields)
         if not aggregate.endswith("_k"):
             empty = NAN if feature.default is None else feature.default
@@ -58,6 +58,7 @@ def _log(
     fields: tuple[int, ...],
     cap: int,
     reach_us: int | None,
+    windows: tuple[Window, ...] = (),
 ) -> tuple[int, tuple[int, ...]]:
     """Return the index of the log that keeps these fields, and where among its columns they are."""
     kind = "log" if keeps == "last" else f"{keeps} log"
@@ -68,5 +69,6 @@ def _log(
         wide = old.fields + tuple(f for f in fields if f not in old.fields)
         cap = max(cap, old.cap)
         reach_us = None if reach_us is None or old.reach_us is None else max(reach_us, old.reach_us)
-    index = builder.keep(builder.logs, Log(key, keeps, where, required, wide, cap, reach_us))
+        windows = tuple(dict.fromkeys((*old.windows, *windows)))
+    index = builder.keep(builder.logs, Log(key, keeps, where, required, wide, cap, reach_us, windows))
     return index, tuple(wide.index(f) for f in fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from user_state.core.compile.builder import NAN, Builder, longer
+from user_state.core.compile.builder import NAN, Builder, with_window
 from user_state.core.coupons import lg_k_for, standard_error
 from user_state.core.kll import k_for, rank_error
 from user_state.core.plan import ApproxDistinctOutput, ApproxQuantilesOutput, HllTrack, KllTrack
@@ -21,9 +21,8 @@ def approximate_count(builder: Builder, name: str, aggregate: str, feature: Feat
     empty = 0.0 if feature.default is None else feature.default
     for window in (builder.windows[text] for text in feature.windows):
         old = builder.hlls.get(key)
-        horizon = longer(old.horizon if old else None, window)
-        lifetime = window.reach_s is None or (old is not None and old.lifetime)
-        track = builder.keep(builder.hlls, HllTrack(key, where, of, lg_k, horizon, lifetime))
+        windows = with_window(old.windows if old else (), window)
+        track = builder.keep(builder.hlls, HllTrack(key, where, of, lg_k, windows))
         output = f"{name}_{aggregate}_{window.text}"
         builder.scalars.append(ApproxDistinctOutput(output, aggregate, track, window, standard_error(lg_k), empty))
 
@@ -38,8 +37,7 @@ def approximate_quantiles(builder: Builder, name: str, aggregate: str, feature: 
     quantiles = tuple(float(share) for share in feature.quantiles)
     for window in (builder.windows[text] for text in feature.windows):
         old = builder.klls.get(key)
-        horizon = longer(old.horizon if old else None, window)
-        lifetime = window.reach_s is None or (old is not None and old.lifetime)
-        track = builder.keep(builder.klls, KllTrack(key, where, of, k, horizon, lifetime))
+        windows = with_window(old.windows if old else (), window)
+        track = builder.keep(builder.klls, KllTrack(key, where, of, k, windows))
         output = f"{name}_{aggregate}_{window.text}"
         builder.arrays.append(ApproxQuantilesOutput(output, aggregate, track, window, quantiles, rank_error(k), empty))

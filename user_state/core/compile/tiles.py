@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from itertools import pairwise
 
-from user_state.core.compile.builder import NAN, Builder, longer
+from user_state.core.compile.builder import NAN, Builder, with_window
 from user_state.core.plan import RatioOutput, ScalarOutput, StackedOutput, Track, Window
 from user_state.core.tile_kinds import TRACK_OF
 from user_state.spec.model import Feature, Part
@@ -87,9 +87,8 @@ def _track(
     if between is not None:
         key += " from {!r} to {!r}".format(*between)
     old = builder.tracks.get(key)
-    horizon = longer(old.horizon if old else None, window)
-    lifetime = window.reach_s is None or (old is not None and old.lifetime)
-    return builder.keep(builder.tracks, Track(key, kind, where, of, horizon, lifetime, between))
+    windows = with_window(old.windows if old else (), window)
+    return builder.keep(builder.tracks, Track(key, kind, where, of, windows, between))
 
 
 __all__ = ["Part", "both", "histogram", "ratio", "tiled_number"]
