@@ -12,6 +12,7 @@ from tests.trying import T0, D, H, M, S, event, spec_of
 from user_state.durations import parse_duration_us
 from user_state.oracle import Arrival
 from user_state.spec import LoadedSpec
+from user_state.spec.aggregations import AGGREGATIONS
 
 QUICK = settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink])
 """Without explaining failures, which traces every line and takes minutes."""
@@ -130,7 +131,7 @@ def plain_features(draw: st.DrawFn) -> dict[str, Any]:
         made["error"] = draw(st.sampled_from([0.1, 0.05]))
     if set(aggregates) & set(SESSIONS):
         made["gap"] = draw(st.sampled_from(["1s", "10m", "1h", "1d"]))
-    if draw(st.booleans()):
+    if any(AGGREGATIONS[aggregate].defaults for aggregate in aggregates) and draw(st.booleans()):
         made["default"] = draw(st.sampled_from([0.0, -1.0]))
     return made
 
