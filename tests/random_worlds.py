@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,12 @@ WINDOWED = (
 )
 NUMERIC = {"sum", "mean", "min", "max", *MOMENTS, "decayed_sum", "approx_quantiles", "sum_by", "mean_by"}
 KEYED = ("count_by", "sum_by", "mean_by", "share_by", "top_k", "entropy_by")
-KEYS = ("item_id", "action", "amount", "bought", "event_time", ["action", "item_id"], ["bought", "amount", "item_id"])
+KEYS = (
+    *("item_id", "action", "amount", "bought", "event_time"),
+    *(["action", "item_id"], ["item_id", "bought"], ["amount", "action"]),
+    *(["bought", "amount", "item_id"], ["action", "bought", "event_time"]),
+)
+"""Fields whose values are keys: one, two and three of every kind."""
 ACTIONS = ("view", "like", "skip", "sh\u00e4re \U0001f389")
 ITEMS = (None, "a", "b", "c\u0000", "\u6f22", "")
 USERS = ("u", "v", "{w}%")
@@ -102,9 +108,9 @@ def histograms(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def plain_features(draw: st.DrawFn) -> dict[str, Any]:
+def plain_features(draw: st.DrawFn, among: Sequence[str] = (*WINDOWED, *HALF_LIVED)) -> dict[str, Any]:
     """One or several aggregations of one filter and field."""
-    aggregates = draw(st.lists(st.sampled_from([*WINDOWED, *HALF_LIVED]), min_size=1, max_size=5, unique=True))
+    aggregates = draw(st.lists(st.sampled_from(among), min_size=1, max_size=5, unique=True))
     made: dict[str, Any] = {"aggregate": aggregates, "where": draw(WHERES)}
     if set(aggregates) & set(WINDOWED):
         made["windows"] = _over_windows(draw)
@@ -137,10 +143,9 @@ def plain_features(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def keyed_features(draw: st.DrawFn) -> dict[str, Any]:
+def keyed_features(draw: st.DrawFn, among: Sequence[str] = (*KEYED, "decayed_count_by", "count")) -> dict[str, Any]:
     """One or several aggregations by key, of no more keys than a tile keeps."""
-    choices = [*KEYED, "decayed_count_by", "count"]
-    aggregates = draw(st.lists(st.sampled_from(choices), min_size=1, max_size=4, unique=True))
+    aggregates = draw(st.lists(st.sampled_from(among), min_size=1, max_size=4, unique=True))
     made: dict[str, Any] = {"aggregate": aggregates, "where": draw(WHERES)}
     if set(aggregates) & {*KEYED, "count"}:
         made["windows"] = _over_windows(draw)
@@ -163,6 +168,13 @@ def keyed_features(draw: st.DrawFn) -> dict[str, Any]:
 def features() -> st.SearchStrategy[dict[str, Any]]:
     """A feature of any kind."""
     return st.one_of(plain_features(), plain_features(), keyed_features(), keyed_features(), ratios(), histograms())
+
+
+def features_of(aggregate: str) -> st.SearchStrategy[dict[str, Any]]:
+    """A feature of this aggregation alone."""
+    if aggregate in ("ratio", "histogram"):
+        return ratios() if aggregate == "ratio" else histograms()
+    return keyed_features([aggregate]) if AGGREGATIONS[aggregate].keyed else plain_features([aggregate])
 
 
 SEQUENCES = st.fixed_dictionaries(
@@ -194,10 +206,17 @@ EMBEDDINGS = st.fixed_dictionaries(
 
 
 @st.composite
-def specs(draw: st.DrawFn) -> LoadedSpec:
-    """A spec with up to four features, two sequences and two embeddings, at least one output in all."""
+def specs(draw: st.DrawFn, only: str | None = None) -> LoadedSpec:
+    """A spec with up to four features, two sequences and two embeddings, at least one output in all.
+
+    `only` asks for one or two features of this aggregation, and nothing else.
+    """
     parts: dict[str, Any] = {}
-    wanted = draw(st.integers(1, 7))
+    wanted = 0 if only else draw(st.integers(1, 7))
+    if only:
+        parts["features"] = {
+            f"f{i}": f for i, f in enumerate(draw(st.lists(features_of(only), min_size=1, max_size=2)))
+        }
     if wanted & 1:
         parts["features"] = {f"f{i}": f for i, f in enumerate(draw(st.lists(features(), min_size=1, max_size=4)))}
     if wanted & 2:
@@ -229,9 +248,9 @@ def event_times(draw: st.DrawFn, beginning: int = T0) -> int:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True) -> World:
-    """A spec and up to `most` messages of three users: late, early, tied, repeated, on the edge of being refused."""
-    loaded = draw(specs())
+def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True, only: str | None = None) -> World:
+    """A spec, `only` as for it, and up to `most` messages of three users: late, early, tied, repeated, at the limits."""
+    loaded = draw(specs(only))
     lateness_us, skew_us = loaded.spec.allowed_lateness, loaded.spec.max_clock_skew
     delays = st.sampled_from(
         [0, 0, 0, 0, S, M, -S, -skew_us, -skew_us - 1, lateness_us, lateness_us + 1, lateness_us // 2]

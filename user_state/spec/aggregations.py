@@ -40,6 +40,11 @@ class Aggregation:
     defaults: bool = True
 
     @property
+    def keyed(self) -> bool:
+        """Whether it is by key."""
+        return "by" in self.needs
+
+    @property
     def needed(self) -> tuple[str, ...]:
         """Every key that must be there."""
         return (*(("of",) if self.of and self.of_needed else ()), self.over, *self.needs)
