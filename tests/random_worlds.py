@@ -249,7 +249,7 @@ def event_times(draw: st.DrawFn, beginning: int = T0) -> int:
 
 @st.composite
 def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True, only: str | None = None) -> World:
-    """A spec, `only` as for it, and up to `most` messages of three users: late, early, tied, repeated, at the limits."""
+    """A spec, `only` as for it, and up to `most` messages of three users: late, early, tied, repeated, at limits."""
     loaded = draw(specs(only))
     lateness_us, skew_us = loaded.spec.allowed_lateness, loaded.spec.max_clock_skew
     delays = st.sampled_from(
