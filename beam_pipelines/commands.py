@@ -64,6 +64,14 @@ def run(
             "--replay_speed", "--replay-speed", min=1e-6, help="Files: times faster than it happened; default: at once."
         ),
     ] = None,
+    replay_start: Annotated[
+        float | None,
+        typer.Option(
+            "--replay_start",
+            "--replay-start",
+            help="With --replay_speed: Unix time at which a file's first event is due; default: when it is read.",
+        ),
+    ] = None,
     stop_when_idle: Annotated[
         float | None,
         typer.Option(
@@ -134,8 +142,11 @@ def run(
     --redis redis://localhost:6379`; the same with `--runner flink` runs on the cluster of `make flink-up`.
     """
     from beam_pipelines.streaming import StreamingSettings
+    from user_state.errors import InputError
     from user_state.spec import load_spec
 
+    if replay_start is not None and replay_speed is None:
+        raise InputError("expected --replay_speed to go with --replay_start, got none")
     settings = StreamingSettings(
         input=input_,
         redis=redis,
@@ -147,6 +158,7 @@ def run(
         ack_deadline_s=ack_deadline,
         publish_time_attribute=publish_time_attribute,
         replay_speed=replay_speed,
+        replay_start_s=replay_start,
         cache_mb=cache_mb,
     )
     if runner.lower() in ("flink", "flinkrunner"):
@@ -186,15 +198,32 @@ def publish(
             help="Stamp each message with its original publish time under this attribute, to replay history.",
         ),
     ] = None,
+    replay_speed: Annotated[
+        float | None,
+        typer.Option("--replay_speed", "--replay-speed", min=1e-6, help="Publish times faster than it happened."),
+    ] = None,
+    replay_start: Annotated[
+        float | None,
+        typer.Option(
+            "--replay_start",
+            "--replay-start",
+            help="With --replay_speed: Unix time at which the first message is due; default: at once.",
+        ),
+    ] = None,
 ) -> None:
     """Publish an Avro file to a Pub/Sub topic: events in single-object encoding, messages and dead letters untouched.
 
     Example: `user-state publish --spec user_state.yaml --from events.avro --to pubsub://projects/p/topics/t`
     """
+    from beam_pipelines.publish import Replay
     from beam_pipelines.publishing import publish_with_progress
+    from user_state.errors import InputError
     from user_state.spec import load_spec
 
-    publish_with_progress(load_spec(spec), from_, to, rate, publish_time_attribute)
+    if replay_start is not None and replay_speed is None:
+        raise InputError("expected --replay_speed to go with --replay_start, got none")
+    replay = None if replay_speed is None else Replay(replay_speed, replay_start)
+    publish_with_progress(load_spec(spec), from_, to, rate, publish_time_attribute, replay)
 
 
 def demo(

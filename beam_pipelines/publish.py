@@ -46,6 +46,7 @@ REQUESTS_UNDER_WAY = 4
 REQUEST_TIMEOUT_S = 30.0
 ATTEMPTS = 6
 FIRST_PAUSE_S = 0.2
+LONGEST_SLEEP_S = 1.0
 PACED_BATCHES_PER_S = 10.0
 """With a rate, requests are made small enough to keep this pace, so that traffic is even."""
 
@@ -68,9 +69,28 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Replay:
+    """Publishing at the pace at which it happened, `speed` times faster.
+
+    Attributes:
+        speed: 60 lets an hour of publish times take a minute.
+        start_s: Unix time at which the first message is due; None is at once.
+    """
+
+    speed: float
+    start_s: float | None = None
+
+    def check(self) -> None:
+        """Raise InputError for a speed that is none."""
+        if not 0 < self.speed < float("inf"):
+            raise InputError(f"expected a replay speed above 0, got {self.speed!r}")
+
+
+@dataclass(frozen=True)
 class _Outgoing:
     data: bytes
     attributes: dict[str, str]
+    published_us: int | None = None
 
 
 def publish_file(
@@ -80,6 +100,7 @@ def publish_file(
     rate: float | None = None,
     publish_time_attribute: str | None = None,
     on_progress: Callable[[int], None] | None = None,
+    replay: Replay | None = None,
 ) -> Published:
     """Publish every message of the files that `path` names, and return what was published.
 
@@ -91,19 +112,24 @@ def publish_file(
         publish_time_attribute: attribute that gets the time of publication of history, integer microseconds: the
             event's `published` field if the spec names one and it is set, else its time; a Message's `publish_time`.
         on_progress: called with the number of messages the topic has accepted so far.
+        replay: publish at the pace of the times of publication; these must ascend. None goes by `rate`.
 
     Raises:
-        InputError: no such file, a file that is not Avro or of other events, nothing in any of them, a rate that is
-            not above 0, or a topic that cannot be published to.
+        InputError: no such file, a file that is not Avro or of other events, nothing in any of them, a rate or speed
+            that is not above 0, both, or a topic that cannot be published to.
     """
     if rate is not None and not rate > 0:
         raise InputError(f"expected a rate above 0 messages a second, got {rate!r}")
+    if replay is not None:
+        replay.check()
+        if rate is not None:
+            raise InputError("expected a rate or a replay speed, got both")
     files = _files(path)
-    publisher = _Publisher(parse_topic(topic), rate, on_progress or (lambda _: None))
+    publisher = _Publisher(parse_topic(topic), rate, on_progress or (lambda _: None), replay)
     found = 0
     try:
         for file in files:
-            for message in _messages(file, spec, publish_time_attribute):
+            for message in _messages(file, spec, publish_time_attribute, with_times=replay is not None):
                 found += 1
                 publisher.add(message)
         if not found:
@@ -122,22 +148,22 @@ def _files(path: str) -> list[Path]:
     return files
 
 
-def _messages(file: Path, spec: LoadedSpec, attribute: str | None) -> Iterator[_Outgoing]:
-    """Yield a file's messages in order."""
+def _messages(file: Path, spec: LoadedSpec, attribute: str | None, with_times: bool = False) -> Iterator[_Outgoing]:
+    """Yield a file's messages in order; `with_times` says when they were published, where that can be told."""
     schema, records = _open(file)
     if schema.name == MESSAGE_NAME:
         for _, record in records:
             attributes = record["attributes"]
             if attribute is not None and record.get("publish_time") is not None:
                 attributes = {**attributes, attribute: str(record["publish_time"])}
-            yield _Outgoing(record["data"], attributes)
+            yield _Outgoing(record["data"], attributes, record.get("publish_time"))
         return
     check_resolves(str(file), schema, spec.schema)
-    stamp = None if attribute is None else _stamp(file, spec)
+    stamp = _stamp(file, spec) if attribute is not None or with_times else None
     own, header = (SINGLE_OBJECT + known.fingerprint for known in (schema, spec.schema))
     if own == header:
         for body, event in records:
-            yield _Outgoing(header + body, {} if attribute is None or stamp is None else {attribute: str(stamp(event))})
+            yield _stamped(header + body, event, attribute, stamp)
         return
     resolve, known = event_reader(schema, spec.schema), spec.schema.knows(schema)
     for body, _ in records:
@@ -147,7 +173,16 @@ def _messages(file: Path, spec: LoadedSpec, attribute: str | None) -> Iterator[_
             yield _Outgoing(own + body, {})
             continue
         data = own + body if known else header + write_event(spec.schema, event)
-        yield _Outgoing(data, {} if attribute is None or stamp is None else {attribute: str(stamp(event))})
+        yield _stamped(data, event, attribute, stamp)
+
+
+def _stamped(
+    data: bytes, event: dict[str, Any], attribute: str | None, stamp: Callable[[dict[str, Any]], int] | None
+) -> _Outgoing:
+    if stamp is None:
+        return _Outgoing(data, {})
+    published_us = stamp(event)
+    return _Outgoing(data, {} if attribute is None else {attribute: str(published_us)}, published_us)
 
 
 def _open(file: Path) -> tuple[EventSchema, Iterator[tuple[bytes, dict[str, Any]]]]:
@@ -201,7 +236,9 @@ def _stamp(file: Path, spec: LoadedSpec) -> Callable[[dict[str, Any]], int]:
 class _Publisher:
     """Gathers messages into requests and keeps a few of these under way."""
 
-    def __init__(self, topic: str, rate: float | None, on_progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, topic: str, rate: float | None, on_progress: Callable[[int], None], replay: Replay | None = None
+    ) -> None:
         from google.api_core.gapic_v1 import routing_header
         from google.auth.exceptions import GoogleAuthError
         from google.cloud.pubsub_v1 import PublisherClient
@@ -228,6 +265,11 @@ class _Publisher:
         self._sent = 0
         self._under_way: deque[tuple[Any, Any]] = deque()
         self._started_s = time.monotonic()
+        self._replay = replay
+        self._first_us: int | None = None
+        self._start_s = time.time()
+        if replay is not None and replay.start_s is not None:
+            self._start_s = replay.start_s
 
     def add(self, message: _Outgoing) -> None:
         """Publish `message` with the next request."""
@@ -241,10 +283,23 @@ class _Publisher:
         )
         if self._batch and self._batch_bytes + size > BATCH_BYTES:
             self._send()
+        self._wait_until_due(message)
         self._batch.append(self._new_message(data=message.data, attributes=message.attributes))
         self._batch_bytes += size
         if len(self._batch) >= self._batch_messages:
             self._send()
+
+    def _wait_until_due(self, message: _Outgoing) -> None:
+        """With a replay: wait until the message is due, and before that send what has been due already."""
+        if self._replay is None or message.published_us is None:
+            return
+        if self._first_us is None:
+            self._first_us = message.published_us
+        due_s = self._start_s + (message.published_us - self._first_us) / 1e6 / self._replay.speed
+        if due_s - time.time() > 0 and self._batch:
+            self._send()
+        while (ahead_s := due_s - time.time()) > 0:
+            time.sleep(min(ahead_s, LONGEST_SLEEP_S))
 
     def flush(self) -> None:
         """Publish what is gathered and wait until all is accepted."""

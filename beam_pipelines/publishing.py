@@ -7,13 +7,18 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from beam_pipelines.publish import Published, publish_file
+from beam_pipelines.publish import Published, Replay, publish_file
 from transforms.pubsub_check import check_topic
 from user_state.spec import LoadedSpec
 
 
 def publish_with_progress(
-    spec: LoadedSpec, path: str, topic: str, rate: float | None, publish_time_attribute: str | None
+    spec: LoadedSpec,
+    path: str,
+    topic: str,
+    rate: float | None,
+    publish_time_attribute: str | None,
+    replay: Replay | None = None,
 ) -> Published:
     """Publish a file and say how far it is.
 
@@ -33,6 +38,7 @@ def publish_with_progress(
             rate,
             publish_time_attribute,
             on_progress=lambda accepted: progress.update(task, completed=accepted),
+            replay=replay,
         )
     seconds = time.monotonic() - began
     left_out = f", left out {published.empty:,} empty ones" if published.empty else ""

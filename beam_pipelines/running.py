@@ -16,6 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, 
 from rich.console import Console
 
 from beam_pipelines.accounting import accounting_line, progress_line
+from beam_pipelines.direct_metrics import join_metrics_at_once
 from beam_pipelines.streaming import StreamingSettings, build, check_settings
 from transforms import drain, tally
 from user_state.errors import InputError, UserStateError
@@ -71,6 +72,7 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
     if standard.runner is None or standard.runner.lower() in ("directrunner", "direct"):
         # By that name Beam 2.77 first tries to download Prism, and runs on whichever it gets.
         standard.runner = DIRECT_RUNNER
+        join_metrics_at_once()
     # Nothing that is pickled lives in __main__.
     options.view_as(SetupOptions).save_main_session = False
     return options

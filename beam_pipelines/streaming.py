@@ -47,6 +47,7 @@ class StreamingSettings:
         ack_deadline_s: lease on messages in flight; 0 leaves the subscription's own.
         publish_time_attribute: attribute that holds the publish time where history is replayed through Pub/Sub.
         replay_speed: for files: how much faster than it happened; None is as fast as possible.
+        replay_start_s: with `replay_speed`: Unix time at which a file's first message is due; None is when it is read.
         cache_mb: how much of what was last read or written each worker keeps.
         redis_timeout_s: longest a call to Redis takes.
         run: where workers are other processes: the id under which they and the command meet in Redis.
@@ -62,6 +63,7 @@ class StreamingSettings:
     ack_deadline_s: int = 60
     publish_time_attribute: str | None = None
     replay_speed: float | None = None
+    replay_start_s: float | None = None
     cache_mb: int = 64
     redis_timeout_s: float = 10.0
     run: str | None = None
@@ -139,7 +141,12 @@ def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
             ack_deadline_s=settings.ack_deadline_s,
             publish_time_attribute=settings.publish_time_attribute,
         )
-    return ReadFromAvroFiles(input_files(settings.input, spec), spec, replay_speed=settings.replay_speed)
+    return ReadFromAvroFiles(
+        input_files(settings.input, spec),
+        spec,
+        replay_speed=settings.replay_speed,
+        replay_start_s=settings.replay_start_s,
+    )
 
 
 def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings) -> None:

@@ -25,7 +25,7 @@ LAYERS = {
     "user_state/client.py": ({"core", "codec", "store", "spec", "errors"}, {"numpy"}),
     "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow"}),
     "user_state/evaluation": (
-        {"items", "core", "codec", "store", "fold", "events", "spec", "durations", "errors"},
+        {"items", "core", "codec", "store", "fold", "client", "events", "spec", "durations", "errors"},
         {"numpy"},
     ),
     "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),

@@ -39,15 +39,22 @@ class ReadFromAvroFiles(beam.PTransform):
         paths: the files.
         spec: how events are read.
         replay_speed: 60 lets an hour of publish times take a minute; None is as fast as possible.
+        replay_start_s: Unix time at which a file's first message is due; None is when it is read.
         max_messages: most messages of one element.
     """
 
     def __init__(
-        self, paths: Sequence[str], spec: LoadedSpec, *, replay_speed: float | None = None, max_messages: int = 5000
+        self,
+        paths: Sequence[str],
+        spec: LoadedSpec,
+        *,
+        replay_speed: float | None = None,
+        replay_start_s: float | None = None,
+        max_messages: int = 5000,
     ) -> None:
         super().__init__()
         self._paths = list(paths)
-        self._read = _ReadFn(spec, replay_speed, max_messages)
+        self._read = _ReadFn(spec, replay_speed, replay_start_s, max_messages)
 
     def expand(self, pbegin: Any) -> Any:
         """Give each file a reader."""
@@ -63,7 +70,7 @@ class _Place(NamedTuple):
     """Where a file's reader is: a restriction's contents.
 
     `offset` is the next block's, 0 before the first. `first_us` and `began_us` are the publish time of the file's
-    first message and the wall time when it was read, for pacing; 0 until known.
+    first message and the wall time when it was due, for pacing; 0 until known.
     """
 
     offset: int = 0
@@ -134,9 +141,12 @@ _WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_
 
 
 class _ReadFn(beam.DoFn):
-    def __init__(self, spec: LoadedSpec, replay_speed: float | None, max_messages: int) -> None:
+    def __init__(
+        self, spec: LoadedSpec, replay_speed: float | None, replay_start_s: float | None, max_messages: int
+    ) -> None:
         self._spec = spec
         self._speed = replay_speed
+        self._start_us = None if replay_start_s is None else round(replay_start_s * 1e6)
         self._max_messages = max_messages
 
     def setup(self) -> None:
@@ -175,18 +185,17 @@ class _ReadFn(beam.DoFn):
         pull: list[Message] = []
         offset = place.offset or reader.first_offset
         for block in reader.blocks(offset):
-            if pull and self._speed is not None:
-                break
             pull += block.messages
             offset = block.next_offset
-            if len(pull) >= self._max_messages:
+            if len(pull) >= self._max_messages or (pull and self._speed is not None):
                 break
         if not pull:
             return pull, place, 0
         if self._speed is not None:
             first_us = self._published_us(pull)
             if not place.began_us:
-                place = place._replace(first_us=first_us, began_us=time.time_ns() // 1000)
+                began_us = time.time_ns() // 1000 if self._start_us is None else self._start_us
+                place = place._replace(first_us=first_us, began_us=began_us)
             due_us = place.began_us + (first_us - place.first_us) / self._speed
             due_s = (due_us - time.time_ns() // 1000) / 1e6
             if due_s > 0:

@@ -48,6 +48,29 @@ def evaluate(
     min_value: Annotated[
         float | None, typer.Option(help="Leave out interactions with less; their items stay candidates.")
     ] = None,
+    last: Annotated[
+        int | None, typer.Option(min=1, help="Test only so many of the last interactions of the part that counts.")
+    ] = None,
+    through_pipeline: Annotated[
+        bool,
+        typer.Option("--through-pipeline", help="Read Redis while `user-state run` works on the events; see above."),
+    ] = False,
+    speed_up: Annotated[
+        float, typer.Option(min=1e-3, help="Through the pipeline: how much faster than it happened.")
+    ] = 10,
+    stretch: Annotated[
+        str, typer.Option(help="Through the pipeline: the tested part is cut into stretches played side by side.")
+    ] = "20m",
+    redis: Annotated[
+        str | None, typer.Option(help="Through the pipeline: the Redis to use. Default: an embedded server.")
+    ] = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(help="Through the pipeline: publish to pubsub://projects/P/topics/T. Default: a paced file."),
+    ] = None,
+    subscription: Annotated[
+        str | None, typer.Option(help="With --topic: its subscription, pubsub://projects/P/subscriptions/S.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the curves into this SVG file.")] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON: figures, curves over the stream and by age.")
@@ -69,11 +92,17 @@ def evaluate(
     `sketch`, `sketch_reference`, `table`, `projection`, `mixture` for this project's methods; `spec:NAME` for the
     embedding NAME of the --spec. `sketch` and `spec:NAME` are scored from the bytes that Redis would hold.
 
+    **--through-pipeline**: the test part's events are published as they happened, only faster, a real `user-state run`
+    folds them into Redis, and states are read from there when they are asked for: fresh, and at each of the ages. The
+    part is cut into stretches that are played side by side, each with users of its own. Beside every figure stands the
+    ideal, the same with a state of no delay, and how long events took to become readable.
+
     Examples:
     user-state evaluate --protocol tgb --input wiki.txt --scorer recent --scorer sketch:dimensions=256
 
     user-state evaluate --protocol prequential --input ml-100k.inter --value-column rating --min-value 4 --plot ml.svg
     """
+    from user_state.cli.evaluate_through import Asked, passing
     from user_state.evaluation import trials
     from user_state.evaluation.catalogue import BASELINES, Choice
     from user_state.evaluation.log_files import Reading, read_interactions
@@ -91,6 +120,11 @@ def evaluate(
     if first is not None:
         log = log.first(first)
     trial = trials.tgb(log) if protocol == "tgb" else trials.prequential(log)
+    if last is not None:
+        trial = trial.last(last)
+    if through_pipeline:
+        passing(trial, scorer, ages, Asked(speed_up, stretch, redis, topic, subscription, plot, json, spec is not None))
+        return
     plan = _plan(loaded)
     for choice in choices:
         choice.make(log.first(1), plan)  # so that a wrong setting is told before an hour's work, not after it

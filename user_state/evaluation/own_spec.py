@@ -16,8 +16,8 @@ from user_state.spec import LoadedSpec, parse_spec
 
 # YAML is a superset of what repr gives for plain dicts, lists, strings and numbers.
 _HEAD = """
-name: evaluated
-events: {schema: interaction.avsc, user: user_id, id: event_id, time: event_time}
+name: {name}
+events: {{schema: interaction.avsc, user: user_id, id: event_id, time: event_time}}
 allowed_lateness: 1h
 max_clock_skew: 5m
 retention: 36500d
@@ -27,9 +27,14 @@ _COUNTED = {"interactions": {"aggregate": ["count"], "windows": ["lifetime"]}}
 
 def own_spec(embeddings: Mapping[str, Any] | None = None) -> LoadedSpec:
     """Return a spec with these embeddings; one that counts events, if there are none."""
+    return parse_spec(own_spec_text(embeddings), beside=Path(), name="<the evaluator's own spec>")
+
+
+def own_spec_text(embeddings: Mapping[str, Any] | None = None, *, name: str = "evaluated") -> str:
+    """Return that spec as YAML."""
     declared = {"features": _COUNTED} if embeddings is None else {"embeddings": dict(embeddings)}
     outputs = "".join(f"{part}: {content!r}\n" for part, content in declared.items())
-    return parse_spec(_HEAD + outputs, beside=Path(), name="<the evaluator's own spec>")
+    return _HEAD.format(name=name) + outputs
 
 
 def own_rows(plan: Plan, log: Interactions) -> Sequence[EventRow]:

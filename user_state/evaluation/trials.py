@@ -71,6 +71,12 @@ class Trial:
             parts={part: slice(0, len(self.tested[chosen]))},
         )
 
+    def last(self, count: int) -> Trial:
+        """Return the trial of the last `count` questions of the part that counts; all of them if there are fewer."""
+        part = self.only(self.counted)
+        tested = part.tested[-count:]
+        return replace(part, tested=tested, visible=part.visible[-count:], parts={self.counted: slice(0, len(tested))})
+
 
 def tgb(log: Interactions) -> Trial:
     """Return the trial of the Temporal Graph Benchmark.

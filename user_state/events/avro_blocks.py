@@ -54,9 +54,9 @@ class BlockReader:
         except OSError as exc:
             raise InputError(f"expected an Avro file, got {path}: {exc.strerror}") from exc
         try:
-            self._blocks = fastavro.block_reader(self._file)
-            self._of_messages = self._blocks.writer_schema.get("name") == MESSAGE_NAME
-            writer: EventSchema = parse_event_schema(json.loads(self._blocks.metadata["avro.schema"]))
+            head = fastavro.block_reader(self._file)
+            self._of_messages = head.writer_schema.get("name") == MESSAGE_NAME
+            writer: EventSchema = parse_event_schema(json.loads(head.metadata["avro.schema"]))
             if not self._of_messages:
                 check_resolves(path, writer, schema)
         except InputError:
@@ -79,9 +79,12 @@ class BlockReader:
         Raises:
             InputError: the file is damaged; says where.
         """
-        self._file.seek(offset)
         try:
-            for block in self._blocks:
+            # Anew, since fastavro's iterator, once it has met the end, gives nothing more after any seek.
+            self._file.seek(0)
+            blocks = fastavro.block_reader(self._file)
+            self._file.seek(offset)
+            for block in blocks:
                 data = block.bytes_.read()
                 at = block.offset + block.size
                 yield Block(list(self._messages(data, block.num_records)), at)

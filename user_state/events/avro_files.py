@@ -41,6 +41,7 @@ from user_state.spec.version_checks import check_resolves
 
 MARKER = b"\xc3\x01"
 MESSAGE_NAME = "user_state.Message"
+BLOCK_BYTES = 16_000
 
 Schema = Mapping[str, Any]
 
@@ -136,14 +137,20 @@ class _Resolving:
 
 
 def write_events(
-    path: str | os.PathLike[str], events: Iterable[Mapping[str, Any]], schema: Schema, codec: str = "deflate"
+    path: str | os.PathLike[str],
+    events: Iterable[Mapping[str, Any]],
+    schema: Schema,
+    codec: str = "deflate",
+    block_bytes: int = BLOCK_BYTES,
 ) -> None:
     """Write events as a plain Avro file, replacing `path` only when all are written.
+
+    A block ends once it has `block_bytes`: a paced replay reads a block at a time, so small ones pace it evenly.
 
     Raises:
         InputError: the file cannot be written, or an event does not fit the schema.
     """
-    _write(Path(path), events, schema, codec)
+    _write(Path(path), events, schema, codec, block_bytes)
 
 
 def write_messages(
@@ -252,11 +259,13 @@ def _check_fields(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> N
             )
 
 
-def _write(path: Path, records: Iterable[Mapping[str, Any]], schema: Schema, codec: str) -> None:
+def _write(
+    path: Path, records: Iterable[Mapping[str, Any]], schema: Schema, codec: str, block_bytes: int = BLOCK_BYTES
+) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
-            fastavro.writer(file, schema, records, codec=codec)
+            fastavro.writer(file, schema, records, codec=codec, sync_interval=block_bytes)
         partial.replace(path)
     except OSError as exc:
         raise InputError(f"cannot write {path}: {exc.strerror or exc}") from exc

@@ -1,0 +1,74 @@
+"""Scores from what the serving client returns: what a ranking service could compute, and nothing else.
+
+The same numbers as the scorers of records (`scorers.record_embedding`), whose records lie in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from user_state.client import UserStateBatch
+from user_state.core.hashed_vectors import hashed_vectors
+from user_state.errors import InputError
+from user_state.evaluation.catalogue import Choice
+from user_state.evaluation.interactions import F64
+
+SKETCH_HALF_LIVES = "1m+1h+1d+7d"
+
+
+class ServedScorer(Protocol):
+    """Declares what it needs of a record, and scores from it."""
+
+    @property
+    def embeddings(self) -> Mapping[str, Any]:
+        """What the spec has to declare."""
+        ...
+
+    def scores(self, batch: UserStateBatch) -> F64:
+        """Return (users, items) scores."""
+        ...
+
+
+class ServedSketch:
+    """Decayed means of hash vectors, added over half-lives: `sketch`."""
+
+    def __init__(self, items: list[str], *, dimensions: int = 128, half_lives: str = SKETCH_HALF_LIVES) -> None:
+        self._half_lives = half_lives.split("+")
+        self._dimensions = dimensions
+        self._vectors = hashed_vectors(items, dimensions)
+
+    @property
+    def embeddings(self) -> Mapping[str, Any]:
+        """One embedding, `sketch`."""
+        declared = {
+            "kind": "decayed_mean",
+            "of": "item_id",
+            "dimensions": self._dimensions,
+            "half_life": self._half_lives,
+        }
+        return {"sketch": declared}
+
+    def scores(self, batch: UserStateBatch) -> F64:
+        """Return the inner products with the sum of the means."""
+        means = [batch.embeddings[f"sketch_{text}"].astype(np.float64) for text in self._half_lives]
+        scores: F64 = np.sum(means, axis=0) @ self._vectors.T
+        return scores
+
+
+SERVED = {"sketch": ServedSketch}
+
+
+def served_scorer(choice: Choice, items: list[str]) -> ServedScorer:
+    """Return the scorer of a choice.
+
+    Raises:
+        InputError: it is not scored from records, or its settings do not fit.
+    """
+    if choice.name not in SERVED:
+        raise InputError(
+            f"expected a scorer of records ({', '.join(SERVED)}) to go through the pipeline, got {choice.text!r}"
+        )
+    return SERVED[choice.name](items, **choice.settings)
