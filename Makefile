@@ -51,9 +51,10 @@ bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.serving --quick
 	@$(BIN)/python -m bench.flink --quick
 
-docs: $(VENV)/dev.stamp ## write docs/cli.md and docs/record.md anew
+docs: $(VENV)/dev.stamp ## write docs/cli.md, docs/record.md and docs/metrics.md anew, and dashboard and alerts
 	@$(BIN)/python docs/generate_cli.py
 	@$(BIN)/python docs/generate_record.py
+	@$(BIN)/python docs/generate_metrics.py
 
 pins: ## resolve all dependencies anew, into requirements*.txt
 	@PYTHON=$(PYTHON) .ci/pin

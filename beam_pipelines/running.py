@@ -18,7 +18,7 @@ from rich.console import Console
 from beam_pipelines.accounting import accounting_line, progress_line
 from beam_pipelines.direct_metrics import join_metrics_at_once
 from beam_pipelines.streaming import StreamingSettings, build, check_settings
-from transforms import drain, tally
+from transforms import drain, metrics, tally
 from user_state.errors import InputError, UserStateError
 from user_state.spec import LoadedSpec
 
@@ -110,7 +110,7 @@ def committed_counters(result: Any) -> dict[str, int]:
     found = result.metrics().query()["counters"]
     counters: dict[str, int] = {}
     for counter in found:
-        if counter.key.metric.namespace == tally.NAMESPACE:
+        if counter.key.metric.namespace == metrics.NAMESPACE:
             name = counter.key.metric.name
             counters[name] = counters.get(name, 0) + (counter.committed or 0)
     return counters

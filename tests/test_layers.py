@@ -34,7 +34,7 @@ ONLY_UNDER = {
     "redis": "user_state/store",
     "apache_beam": ("transforms", "beam_pipelines"),
     "google": ("transforms", "beam_pipelines"),
-    "yaml": "user_state/spec",
+    "yaml": ("user_state/spec", "user_state/capacity", "beam_pipelines/observability"),
     "typer": ("user_state/cli", "beam_pipelines"),
     "datasketches": "user_state/core",
 }

@@ -16,8 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from apache_beam.metrics import Metrics
-
+from transforms import metrics
 from user_state.events.message import Message
 
 REQUEST_BYTES = 450_000
@@ -29,7 +28,7 @@ TIMEOUT_S = 10.0
 LEASE_TIMEOUT_S = 5.0
 
 _LOG = logging.getLogger(__name__)
-_UNACKNOWLEDGED = Metrics.counter("pubsub", "unacknowledged")
+_UNACKNOWLEDGED = metrics.counter("unacknowledged")
 _CLIENT_LOCK = threading.Lock()
 
 

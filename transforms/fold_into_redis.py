@@ -6,26 +6,25 @@ Redis is unavailable the bundle waits, acknowledging nothing.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.coders import BytesCoder
-from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms import tally
 from transforms.acknowledge import acknowledge_messages
 from transforms.decode_events import DEAD
+from transforms.fold_metrics import FoldMetrics
 from transforms.leases import Leases
 from transforms.outcomes import settled
 from transforms.packet import DeadLetter, pack_dead, unpack_decoded
 from transforms.patience import Patience
 from transforms.remote_run import RemoteRun, bundle_ended, join
+from transforms.timed_store import TimedStore
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
 from user_state.events.message import Message
@@ -98,11 +97,10 @@ class _FoldFn(beam.DoFn):
         join(self._run)
         plan = compile_plan(self._spec)
         self._store = self._open_store()
-        self._folder = Folder(plan, self._store, cache_bytes=self._cache_bytes)
+        self._folder = Folder(plan, TimedStore(self._store), cache_bytes=self._cache_bytes)
         self._leases = Leases(self._ack_deadline_s)
         self._started = False
-        self._lag = Metrics.distribution(tally.NAMESPACE, "publish_to_stored_ms")
-        self._size = Metrics.distribution(tally.NAMESPACE, "rows_per_fold")
+        self._measures = FoldMetrics()
 
     def start_bundle(self) -> None:
         self._leases.release()  # of a bundle that failed
@@ -141,14 +139,10 @@ class _FoldFn(beam.DoFn):
             waiting.for_store(self._folder.start)
             self._started = True
         report = self._folder.fold(rows, waiting)
+        self._measures.observe(rows, report)
         stored, dead = settled(rows, messages, report)
         acknowledge_messages(stored)
         self._leases.release()
-        self._size.update(len(rows))
-        published = [message.publish_us for message in stored if message.ack_id is not None and message.publish_us]
-        if published:
-            # One observation a fold, the oldest: observing every event would cost more than folding it.
-            self._lag.update(max(0, time.time_ns() // 1_000_000 - min(published) // 1000))
         return dead
 
     def teardown(self) -> None:

@@ -78,6 +78,12 @@ class SubscriptionPuller:
         self._failure: Exception | None = None
         self._reachable = True
 
+    @property
+    def waiting(self) -> int:
+        """How many messages wait here."""
+        with self._changed:
+            return self._queued
+
     def take(self, max_messages: int, budget_s: float, first_wait_s: float) -> list[Any]:
         """Return up to `max_messages` received messages (raw protobuf), waiting at most `budget_s` for them.
 

@@ -11,6 +11,7 @@ it is judged per user where events are folded.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
+from transforms import metrics
 from transforms.drain import draining
 from transforms.pubsub_check import parse_subscription
 from transforms.pubsub_puller import puller_of
@@ -166,6 +168,8 @@ class _EndlessRestrictions(RestrictionProvider):
         return None  # a runner that drains the pipeline need not read on
 
 
+_LAG = metrics.gauge("source_lag_ms")
+_AHEAD = metrics.gauge("pulled_ahead")
 # How Beam is told what to pass to `process`: by default values of these types.
 _TRACKER = beam.DoFn.RestrictionParam(_EndlessRestrictions())
 _WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())
@@ -208,9 +212,14 @@ class _PullFn(beam.DoFn):
         if reached is not None and reached > began:
             began = reached  # the wall clock may be set back; a watermark may not
         received = puller.take(self._max_messages, self._pull_budget_s, FIRST_WAIT_S)
+        lag_us = 0
         if received:
             origin, attribute = self._subscription, self._publish_time_attribute
-            yield TimestampedValue([message_of(one, origin, attribute) for one in received], began)
+            pull = [message_of(one, origin, attribute) for one in received]
+            lag_us = time.time_ns() // 1000 - min(message.publish_us or 0 for message in pull)
+            yield TimestampedValue(pull, began)
+        _LAG.set(max(0, lag_us // 1000))
+        _AHEAD.set(puller.waiting)
         watermark.set_watermark(began)
         if not draining():
             tracker.defer_remainder(Duration(seconds=0 if received else IDLE_DEFER_S))

@@ -10,9 +10,8 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 
-from apache_beam.metrics import Metrics
+from transforms.metrics import counter
 
-NAMESPACE = "user_state"
 READ = "read"
 APPLIED = "applied"
 DUPLICATE = "duplicate"
@@ -29,9 +28,9 @@ _TALLY: Counter[str] = Counter()
 
 
 def count(name: str, by: int = 1) -> None:
-    """Add to a counter; call it from a DoFn."""
+    """Add to a counter of `transforms.metrics`; call it from a DoFn."""
+    counter(name).inc(by)  # of 0 as well: what is exported is there before it is needed
     if by:
-        Metrics.counter(NAMESPACE, name).inc(by)
         with _LOCK:
             _TALLY[name] += by
 

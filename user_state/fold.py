@@ -39,6 +39,7 @@ class FoldReport:
         conflicts: how many replacements were refused because somebody else was faster.
         shortened: how many users' horizon the cap on remembered ids has shortened.
         bytes_written: of records and remembered ids.
+        largest_bytes: of one record with its remembered ids, the largest written.
         bad_records: what was wrong with the records of rows with outcome BAD_RECORD, by user.
     """
 
@@ -47,6 +48,7 @@ class FoldReport:
     conflicts: int = 0
     shortened: int = 0
     bytes_written: int = 0
+    largest_bytes: int = 0
     bad_records: dict[str, str] = field(default_factory=dict)
 
 
@@ -192,7 +194,9 @@ class Folder:
                 del self._unanswered[replacement.user]
                 self._recent.put(replacement.user, Stored(replacement.record, replacement.seen))
                 report.writes += 1
-                report.bytes_written += len(replacement.record) + len(replacement.seen)
+                written = len(replacement.record) + len(replacement.seen)
+                report.bytes_written += written
+                report.largest_bytes = max(report.largest_bytes, written)
             else:
                 # The attempt stays: a client that sent it twice is refused by what it has written itself.
                 self._recent.drop(replacement.user)

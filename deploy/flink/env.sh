@@ -5,10 +5,12 @@
 #   PYTHON       the interpreter that has user-state; workers run in it              .venv/bin/python
 #   FLINK_REST_PORT 8081, FLINK_RPC_PORT 6123, FLINK_JOB_PORT 8099 (8098 and 8097 go with it), FLINK_POOL_PORT 50000
 #   FLINK_SLOTS  task slots of the TaskManager                                       2
+#   FLINK_METRICS_PORT  first port of Flink's Prometheus reporter, one for each JVM   none: not exported
 #   FLINK_HEARTBEAT_MS  how often a TaskManager reports, counters included           1000
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 FLINK_VERSION=1.19.3
+FLINK_REPORTER_VERSION=1.19.1 # the newest of Flink 1.19 that is published apart
 FLINK_HOME=${FLINK_HOME:-$ROOT/.flink}
 FLINK_RUN=${FLINK_RUN:-$FLINK_HOME/run}
 FLINK_REST_PORT=${FLINK_REST_PORT:-8081}
@@ -16,6 +18,7 @@ FLINK_RPC_PORT=${FLINK_RPC_PORT:-6123}
 FLINK_JOB_PORT=${FLINK_JOB_PORT:-8099}
 FLINK_POOL_PORT=${FLINK_POOL_PORT:-50000}
 FLINK_SLOTS=${FLINK_SLOTS:-2}
+FLINK_METRICS_PORT=${FLINK_METRICS_PORT:-}
 FLINK_HEARTBEAT_MS=${FLINK_HEARTBEAT_MS:-1000}
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=$ROOT/.venv/bin/python

@@ -21,6 +21,14 @@ fi
 mkdir -p "$FLINK_RUN"/{conf,log,pids,checkpoints,savepoints,tmp,artifacts}
 sed -e "s#@FLINK_RUN@#$FLINK_RUN#g" -e "s#@REST_PORT@#$FLINK_REST_PORT#g" -e "s#@RPC_PORT@#$FLINK_RPC_PORT#g" \
   -e "s#@SLOTS@#$FLINK_SLOTS#g" -e "s#@HEARTBEAT_MS@#$FLINK_HEARTBEAT_MS#g" "$HERE/flink-conf.yaml.in" >"$FLINK_RUN/conf/flink-conf.yaml.$$"
+classpath="$FLINK_HOME/lib/*:$FLINK_HOME/beam/*"
+if [ -n "$FLINK_METRICS_PORT" ]; then
+  classpath="$classpath:$FLINK_HOME/metrics/*"
+  {
+    echo "metrics.reporter.prom.factory.class: org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
+    echo "metrics.reporter.prom.port: $FLINK_METRICS_PORT-$((FLINK_METRICS_PORT + 9))" # each JVM takes the first free one
+  } >>"$FLINK_RUN/conf/flink-conf.yaml.$$"
+fi
 mv "$FLINK_RUN/conf/flink-conf.yaml.$$" "$FLINK_RUN/conf/flink-conf.yaml"
 cp "$HERE/log4j.properties" "$FLINK_RUN/conf/"
 
@@ -31,7 +39,7 @@ java=(java -XX:+ExitOnOutOfMemoryError "-Dlog4j.configurationFile=file://$FLINK_
 for package in lang net io nio lang.reflect text time util util.concurrent util.concurrent.atomic util.concurrent.locks; do
   java+=("--add-opens=java.base/java.$package=ALL-UNNAMED")
 done
-java+=(-cp "$FLINK_HOME/lib/*:$FLINK_HOME/beam/*")
+java+=(-cp "$classpath")
 case $name in
 jobmanager)
   command=("${java[@]}" -Xms256m -Xmx512m -XX:MaxMetaspaceSize=256m

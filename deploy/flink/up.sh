@@ -6,6 +6,7 @@ TIMEOUT_S=90
 need_java java
 "$PYTHON" -c 'import apache_beam' 2>/dev/null || fail "expected a Python with apache-beam, got $PYTHON: \`make flink-up\` makes one, PYTHON=... names another"
 "$HERE/setup.sh"
+[ -z "$FLINK_METRICS_PORT" ] || "$HERE/metrics.sh"
 for name in jobmanager pool taskmanager jobserver; do "$HERE/start.sh" "$name"; done
 
 is_ready() {

@@ -19,7 +19,7 @@ def skip_without_flink() -> None:
 
 @pytest.fixture(scope="session")
 def flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flink]:
-    """A running cluster with two slots."""
+    """A running cluster with two slots, whose metrics can be scraped."""
     skip_without_flink()
-    with running_flink(tmp_path_factory.mktemp("flink")) as cluster:
+    with running_flink(tmp_path_factory.mktemp("flink"), metrics=True) as cluster:
         yield cluster

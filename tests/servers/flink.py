@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,9 +39,10 @@ class Flink:
         folder: where it keeps configuration, logs, pids.
         slots: task slots.
         heartbeat_ms: how often counters are reported.
+        metrics: have Flink's Prometheus reporter answer.
     """
 
-    def __init__(self, folder: Path, *, slots: int = 2, heartbeat_ms: int = 1000) -> None:
+    def __init__(self, folder: Path, *, slots: int = 2, heartbeat_ms: int = 1000, metrics: bool = False) -> None:
         self.folder = folder
         rest, rpc, job, pool = _free_ports()
         self._env = {
@@ -50,6 +52,8 @@ class Flink:
             **{"FLINK_JOB_PORT": str(job), "FLINK_POOL_PORT": str(pool)},
             **{"FLINK_SLOTS": str(slots), "FLINK_HEARTBEAT_MS": str(heartbeat_ms)},
         }
+        self._metrics_port = free_port() if metrics else None
+        self._env["FLINK_METRICS_PORT"] = str(self._metrics_port or "")
         self.rest, self.job_endpoint, self.worker_pool = f"localhost:{rest}", f"localhost:{job}", f"localhost:{pool}"
         done = self._script("up.sh")
         if done.returncode:
@@ -63,6 +67,15 @@ class Flink:
             *("--runner", "flink", "--flink", self.rest, "--job_endpoint", self.job_endpoint),
             *("--worker_pool", self.worker_pool),
         ]
+
+    def scrape(self) -> str:
+        """Return what the reporters of all JVMs say, in Prometheus's text format."""
+        assert self._metrics_port is not None
+        pages = []
+        for port in range(self._metrics_port, self._metrics_port + len(PROCESSES)):
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                pages.append(answer.read().decode())
+        return "".join(pages)
 
     def pid(self, name: str) -> int:
         """Return the pid of one of PROCESSES."""
@@ -110,9 +123,9 @@ class Flink:
 
 
 @contextmanager
-def running_flink(folder: Path, *, slots: int = 2, heartbeat_ms: int = 1000) -> Iterator[Flink]:
+def running_flink(folder: Path, *, slots: int = 2, heartbeat_ms: int = 1000, metrics: bool = False) -> Iterator[Flink]:
     """Run a cluster for the length of a `with` block."""
-    cluster = Flink(folder, slots=slots, heartbeat_ms=heartbeat_ms)
+    cluster = Flink(folder, slots=slots, heartbeat_ms=heartbeat_ms, metrics=metrics)
     try:
         yield cluster
     finally:

@@ -1,0 +1,33 @@
+"""What one fold adds to the histograms: how fresh, how large. One call a bundle, whichever store holds the records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from transforms.metrics import Histogram
+from user_state.core.admission import Outcome
+from user_state.core.events import EventRow
+from user_state.fold import FoldReport
+
+
+class FoldMetrics:
+    """Make one in a DoFn's `setup`."""
+
+    def __init__(self) -> None:
+        self._since_publish = Histogram("publish_to_readable_ms")
+        self._since_event = Histogram("event_to_readable_ms")
+        self._size = Histogram("rows_per_fold")
+        self._largest = Histogram("largest_write_bytes")
+
+    def observe(self, rows: Sequence[EventRow], report: FoldReport) -> None:
+        """Count a fold; call it as soon as what was folded can be read."""
+        readable_ms = time.time_ns() // 1_000_000
+        self._size.observe([len(rows)])
+        if report.writes:
+            self._largest.observe([report.largest_bytes])
+        times_us = np.array([row[2:4] for row in rows], np.int64)[report.outcome == Outcome.APPLIED]
+        self._since_event.observe(readable_ms - times_us[:, 0] // 1000)
+        self._since_publish.observe(readable_ms - times_us[:, 1] // 1000)

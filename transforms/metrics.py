@@ -1,0 +1,234 @@
+"""The one list of what the pipeline measures. Counting, dashboard, alerts and docs/metrics.md all come from it.
+
+Three kinds, all of them Beam metrics in the namespace `user_state`, touched once a bundle and never once an event:
+
+    counter    only grows
+    gauge      the latest value
+    histogram  counters, so that every runner's exporter can carry it: NAME_le_EDGE for values up to each edge (the
+               larger include the smaller, as in Prometheus), NAME_count and NAME_sum; and Beam's distribution NAME of
+               the largest value of each bundle
+
+Few edges, since each is a time series a step, and monitoring is paid by these.
+
+Why counters: Flink's Prometheus reporter says 0 for Beam's distributions, which are no numbers to it, and a mean or a
+maximum tells no quantile anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from apache_beam.metrics import Metrics
+
+NAMESPACE = "user_state"
+
+LATENCY_MS = (500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000)
+CALL_MS = (2, 10, 50, 200, 500, 2_000)
+ROWS = (1, 10, 100, 1_000, 10_000)
+BYTES = (4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One thing that is measured.
+
+    Attributes:
+        name: in the namespace; the name of a family ends in `*`, which stands for its members.
+        kind: see the top of this file.
+        unit: what one is.
+        step: where it is counted.
+        meaning: one sentence, for docs/metrics.md and the panels.
+        edges: of a histogram, ascending.
+        members: of a family.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    unit: str
+    step: str
+    meaning: str
+    edges: tuple[int, ...] = ()
+    members: tuple[str, ...] = ()
+
+    def beam_names(self) -> Iterator[tuple[str, str]]:
+        """Yield (kind of Beam metric, name) of all that it consists of."""
+        if self.kind != "histogram":
+            yield from ((self.kind, self.name.replace("*", member)) for member in self.members or ("*",))
+            return
+        yield "distribution", self.name
+        yield from (("counter", f"{self.name}_le_{edge}") for edge in self.edges)
+        yield from (("counter", f"{self.name}_{end}") for end in ("count", "sum"))
+
+
+METRICS = (
+    Metric("read", "counter", "messages", "DecodeEvents", "Messages taken from the input."),
+    Metric("applied", "counter", "messages", "FoldIntoRedis", "Bin: folded into a record, and stored."),
+    Metric(
+        "duplicate",
+        "counter",
+        "messages",
+        "FoldIntoRedis",
+        "Bin: the event's id was known already: sent twice, or delivered again.",
+    ),
+    Metric("ignored", "counter", "messages", "DecodeEvents", "Bin: valid, but no feature wants it."),
+    Metric("dead_letter", "counter", "messages", "WriteDeadLetters", "Bin: stored aside with its bytes and a reason."),
+    Metric(
+        "dead_letter_*",
+        "counter",
+        "messages",
+        "WriteDeadLetters",
+        "Dead letters of one reason.",
+        members=("undecodable", "invalid", "too_late", "from_future", "bad_record"),
+    ),
+    Metric("writes", "counter", "records", "FoldIntoRedis", "Records replaced in Redis."),
+    Metric("bytes_written", "counter", "bytes", "FoldIntoRedis", "Bytes of records and remembered ids written."),
+    Metric(
+        "conflicts",
+        "counter",
+        "records",
+        "FoldIntoRedis",
+        "Replacements refused because somebody else was faster; folded again.",
+    ),
+    Metric(
+        "horizon_shortened",
+        "counter",
+        "users",
+        "FoldIntoRedis",
+        "Times the cap on remembered ids shortened a user's horizon.",
+    ),
+    Metric(
+        "store_unavailable",
+        "counter",
+        "tries",
+        "FoldIntoRedis",
+        "Tries that found Redis away, slow, full or read-only; the bundle waits.",
+    ),
+    Metric(
+        "publish_to_readable_ms",
+        "histogram",
+        "ms",
+        "FoldIntoRedis",
+        "From the publish time of an applied event until readers see it.",
+        LATENCY_MS,
+    ),
+    Metric(
+        "event_to_readable_ms",
+        "histogram",
+        "ms",
+        "FoldIntoRedis",
+        "From the event time of an applied event until readers see it: what phones and networks take included.",
+        LATENCY_MS,
+    ),
+    Metric("rows_per_fold", "histogram", "events", "FoldIntoRedis", "Events folded together: the bundle's size.", ROWS),
+    Metric(
+        "largest_write_bytes",
+        "histogram",
+        "bytes",
+        "FoldIntoRedis",
+        "The largest record with its remembered ids of each fold.",
+        BYTES,
+    ),
+    Metric(
+        "redis_read_ms",
+        "histogram",
+        "ms",
+        "FoldIntoRedis",
+        "One pipelined read of the records that a fold needs and the worker does not hold.",
+        CALL_MS,
+    ),
+    Metric(
+        "redis_replace_ms",
+        "histogram",
+        "ms",
+        "FoldIntoRedis",
+        "One pipelined compare-and-set of a fold's records, confirmed as --durability asks.",
+        CALL_MS,
+    ),
+    Metric(
+        "source_lag_ms",
+        "gauge",
+        "ms",
+        "Read",
+        "Age of the oldest message of a reader's latest pull, 0 when it found none: the backlog in time.",
+    ),
+    Metric("pulled_ahead", "gauge", "messages", "Read", "Messages that wait in a worker for a reader to take them."),
+    Metric(
+        "unacknowledged",
+        "counter",
+        "messages",
+        "any",
+        "Acknowledgements that failed after several tries: these messages come again, and are known by their ids.",
+    ),
+)
+BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+def metric_of(name: str) -> Metric:
+    """Return the metric that counts under a name of ours.
+
+    Raises:
+        KeyError: nothing in the list does.
+    """
+    if name in BY_NAME:
+        return BY_NAME[name]
+    for metric in METRICS:
+        if metric.name.endswith("*") and name.startswith(metric.name[:-1]):
+            return metric
+    raise KeyError(name)
+
+
+def counter(name: str) -> Any:
+    """Return Beam's counter of one of the list."""
+    if metric_of(name).kind != "counter":
+        raise KeyError(name)
+    return Metrics.counter(NAMESPACE, name)
+
+
+def gauge(name: str) -> Any:
+    """Return Beam's gauge of one of the list."""
+    if BY_NAME[name].kind != "gauge":
+        raise KeyError(name)
+    return Metrics.gauge(NAMESPACE, name)
+
+
+class Histogram:
+    """Counts values by size; make one in `setup`, call `observe` once a bundle, in a DoFn.
+
+    Args:
+        name: a histogram of the list.
+    """
+
+    def __init__(self, name: str) -> None:
+        metric = BY_NAME[name]
+        if metric.kind != "histogram":
+            raise KeyError(name)
+        self._edges = np.array(metric.edges, np.int64)
+        self._buckets = [Metrics.counter(NAMESPACE, f"{name}_le_{edge}") for edge in metric.edges]
+        self._count = Metrics.counter(NAMESPACE, f"{name}_count")
+        self._sum = Metrics.counter(NAMESPACE, f"{name}_sum")
+        self._largest = Metrics.distribution(NAMESPACE, name)
+
+    def observe(self, values: Iterable[int] | npt.NDArray[np.int64]) -> None:
+        """Count values; what lies below 0, as a clock set back makes it, counts as 0."""
+        found = values if isinstance(values, np.ndarray) else np.array(list(values), np.int64)
+        if len(found) == 0:
+            return
+        found = np.maximum(found, 0)
+        for bucket, held in zip(self._buckets, cumulative(found, self._edges).tolist(), strict=True):
+            bucket.inc(held)  # of 0 as well, so that a bucket is there before it is needed
+        self._count.inc(len(found))
+        self._sum.inc(int(found.sum()))
+        self._largest.update(int(found.max()))
+
+
+def cumulative(values: npt.NDArray[np.int64], edges: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return how many values are no larger than each edge.
+
+    >>> cumulative(np.array([1, 5, 5, 99]), np.array([1, 5, 10])).tolist()
+    [1, 3, 3]
+    """
+    return np.searchsorted(np.sort(values), edges, side="right").astype(np.int64)
