@@ -192,15 +192,18 @@ SEQUENCES = st.fixed_dictionaries(
 )
 EMBEDDINGS = st.fixed_dictionaries(
     {
-        "kind": st.just("decayed_mean"),
-        "of": st.just("item_id"),
+        "kind": st.sampled_from(["decayed_mean", "decayed_sum"]),
+        "of": st.sampled_from(["item_id", "item_id", "action"]),
         "dimensions": st.sampled_from([1, 3, 64, 65]),
         "half_life": st.lists(st.sampled_from(["1s", "10m", "1h", "7d"]), min_size=1, max_size=2, unique=True),
     },
     optional={
+        "where": WHERES,
+        "storage": st.sampled_from(["float32", "float16"]),
+        "normalise": st.sampled_from(["none", "unit"]),
         "weights": st.dictionaries(
             st.sampled_from(ACTIONS), st.sampled_from([1.0, 3.0, -1.0, -0.5, 1e6, 1e-3]), min_size=1
-        )
+        ),
     },
 )
 

@@ -1,8 +1,9 @@
 """What a client reads, held against the brute force of `user_state.oracle`, user by user and feature by feature.
 
 Counts, ids and order must be equal; sums, means and other floating-point numbers to 1e-6 relative, embeddings to 1e-6
-of the vector's largest component (their last bits depend on the order of arrival). Sketches must lie within a few of
-the errors they state: user_state/oracle/sketches.py says how many.
+of the vector's largest component (their last bits depend on the order of arrival). Sketches, and embeddings stored in
+half precision, must lie within a few of the errors they state: user_state/oracle/sketches.py and embeddings.py say how
+many.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ def _differences(state: UserState, expected: oracle.Expected) -> Iterable[Differ
             yield Difference(state.user, name, vector, held_vector, math.inf)
             continue
         scale = float(np.abs(vector).max()) or 1.0
-        size = float(np.abs(held_vector - vector).max()) / scale
+        low_vector, high_vector = expected.bounds.get(name, (vector, vector))
+        size = float(np.abs(held_vector - np.clip(held_vector, low_vector, high_vector)).max()) / scale
         if not size <= RELATIVE:
             yield Difference(state.user, name, vector, held_vector, size)
 

@@ -33,6 +33,7 @@ from user_state.durations import parse_duration_us
 from user_state.events.decode import EventDecoder
 from user_state.events.wanted import wanted
 from user_state.oracle import AppliedEvent
+from user_state.oracle.embeddings import EMBEDDINGS, EmbeddingQuestion
 from user_state.spec import LoadedSpec
 from user_state.spec.model import Feature
 
@@ -110,8 +111,10 @@ def assert_equals_oracle(
     for name, vector in expected.embeddings.items():
         # Where negative weights push against positive ones, what is left may be small: compare with a unit vector's.
         scale = max(float(np.abs(vector).max()), 1 / math.sqrt(len(vector)))
-        difference = np.abs(found.embeddings[name][user] - vector).max()
-        assert difference <= RELATIVE * scale, (name, at_us)
+        actual = found.embeddings[name][user].astype(np.float64)
+        low, high = expected.bounds.get(name, (vector, vector))
+        difference = np.abs(actual - np.clip(actual, low, high)).max()
+        assert difference <= allowed_of_embedding(loaded, name, applied, at_us) * scale, (name, at_us, actual, vector)
 
 
 def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], expected: float, at_us: int) -> float:
@@ -140,6 +143,20 @@ def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], e
             )
             rounding += 5e-324
     return max(RELATIVE * abs(expected), rounding)
+
+
+def allowed_of_embedding(loaded: LoadedSpec, name: str, applied: Sequence[AppliedEvent], at_us: int) -> float:
+    """Return how far a vector may be off, relative to its largest component; more where opposites cancel."""
+    embedding = loaded.spec.embeddings[name.partition("_")[0]]
+    if embedding.kind == "decayed_sum" and embedding.normalise == "none":
+        return RELATIVE * max(1.0, len(applied) * max(map(abs, (embedding.weights or {"": 1.0}).values())))
+    if embedding.normalise == "none":
+        return RELATIVE
+    mean = embedding.model_copy(update={"kind": "decayed_mean", "normalise": "none", "storage": "float32"})
+    asked = EmbeddingQuestion(mean, name.partition("_")[2], applied, at_us)
+    length = float(np.linalg.norm(EMBEDDINGS["decayed_mean"].answer(asked)))
+    # Where opposites cancel to the least length that has a direction, rounding says whether there is one.
+    return math.inf if 0.9e-6 < length < 1.1e-6 else 1e-12 / max(length, 1e-6) * 100 + RELATIVE
 
 
 def allowed_of_ratio(feature: Feature, applied: Sequence[AppliedEvent], expected: float) -> float:

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.trying import T0, D, H, M, again, batch, event, plan_of, record_of, value_of
+from tests.trying import T0, VERSION, D, H, M, again, batch, event, fold_all, plan_of, record_of, spec_of, value_of
+from user_state import oracle
+from user_state.codec.adopt import adopt
+from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.reading import features
 from user_state.core.records import Records, apply, merge
@@ -122,6 +125,99 @@ def test_thousands_of_folds_of_one_event_stay_within_1e_6_of_float64(weights):
         records = again(plan, apply(plan, records, batch(plan, [one])))
     expected = mean_of(events, 30 * D, weights)
     assert np.abs(vector(plan, records, "taste_30d") - expected).max() <= 1e-6 * np.abs(expected).max()
+
+
+def test_thousands_of_folds_through_half_precision_do_not_drift():
+    """Rounded to the nearest each time, what one item adds would be rounded the same way each time."""
+    plan = plan_of(embeddings={"taste": {**TASTE, "half_life": "1d", "weights": {"view": 1.0}, "storage": "float16"}})
+    rng = np.random.default_rng(12)
+    events, records, worst = [], Records.empty(plan, 1), 0.0
+    for n in range(3000):
+        events.append(event(T0 + n * M, item_id=f"i{int(rng.random() ** 3 * 100)}"))
+        records = again(plan, apply(plan, records, batch(plan, events[-1:])))
+        if n % 1000 == 999:
+            expected = mean_of(events, D, {"view": 1.0})
+            folds = min(n, D / M / np.log(2) / 2)
+            stated = 0.5 / 32767 * np.sqrt(folds) * np.abs(expected).max()
+            errors = (vector(plan, records, "taste_1d") - expected) / stated
+            # Within the standard deviation that steps.py states, and without bias: 64 components' mean is an eighth.
+            assert np.sqrt((errors**2).mean()) < 1.3, n
+            assert abs(errors.mean()) < 4 / 8, n
+            worst = max(worst, np.abs(errors).max())
+    assert worst > 0.05
+
+
+def test_half_precision_takes_two_bytes_a_component_and_single_four():
+    sizes = {}
+    for storage in ("float32", "float16"):
+        plan = plan_of(embeddings={"taste": {**TASTE, "dimensions": 128, "storage": storage}})
+        records = record_of(plan, [event(T0, item_id="a"), event(T0 + M, item_id="b")])
+        sizes[storage] = len(encode_records(records, plan.layout, [VERSION])[0])
+        assert vector(plan, again(plan, records)).dtype == np.float32
+    assert sizes["float32"] - sizes["float16"] == 2 * 128 * 2
+
+
+def test_a_changed_storage_goes_on_from_the_sums_there_are():
+    plans = [plan_of(embeddings={"taste": {**TASTE, "storage": storage}}) for storage in ("float32", "float16")]
+    for old, new in (plans, plans[::-1]):
+        (blob,) = encode_records(record_of(old, [event(T0, item_id="a")]), old.layout, [VERSION])
+        adopted = adopt(new, decode_records([open_record(blob)], old.layout), old.layout)
+        np.testing.assert_allclose(vector(new, adopted), item_vector("a", 64), rtol=1e-6)
+
+
+def test_a_sum_halves_with_every_half_life_of_silence_and_is_as_it_was_before_its_newest_event():
+    plan = plan_of(embeddings={"taste": {**TASTE, "kind": "decayed_sum"}})
+    records = again(plan, record_of(plan, [event(T0, item_id="a", action="like"), event(T0 - H, item_id="a")]))
+    for hours, factor in ((0, 1), (-0.01, 1), (1, 0.5), (10, 2.0**-10), (24 * 3000, 0)):
+        read = vector(plan, records, at_us=T0 + int(hours * H))
+        np.testing.assert_allclose(read, 3.5 * factor * item_vector("a", 64), rtol=1e-6)
+
+
+def test_a_direction_has_length_one_however_old_it_is_and_opposites_have_none():
+    unit = {**TASTE, "normalise": "unit"}
+    plan = plan_of(embeddings={"mean": unit, "sum": {**unit, "kind": "decayed_sum"}})
+    records = again(plan, record_of(plan, [event(T0, item_id="a", action="like"), event(T0, item_id="b")]))
+    expected = 3 * item_vector("a", 64) + item_vector("b", 64)
+    for name in ("mean_1h", "sum_1h"):
+        read = vector(plan, records, name, T0 + 9000 * D)
+        np.testing.assert_allclose(read, expected / np.linalg.norm(expected), atol=1e-7)
+    records = again(plan, record_of(plan, [event(T0, item_id="a", action="skip"), event(T0, item_id="a")]))
+    assert not vector(plan, records, "mean_1h").any()
+    assert len(plan.vectors) == 1
+
+
+def test_a_filter_keeps_events_out_and_an_attribute_has_a_vector_as_an_item_has():
+    plan = plan_of(
+        embeddings={
+            "liked": {**TASTE, "where": {"action": "like"}, "weights": {"like": 1.0, "view": 1.0}},
+            "acts": {"kind": "decayed_mean", "of": "action", "dimensions": 64, "half_life": "1h"},
+        }
+    )
+    records = record_of(plan, [event(T0, item_id="a", action="like"), event(T0 + M, item_id="b")])
+    np.testing.assert_allclose(vector(plan, records, "liked_1h"), item_vector("a", 64), rtol=1e-6)
+    shares = np.array([0.5 ** (1 / 60), 1.0]) / (1 + 0.5 ** (1 / 60))
+    expected = shares @ [item_vector("like", 64), item_vector("view", 64)]
+    np.testing.assert_allclose(vector(plan, records, "acts_1h"), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("settings", [{}, {"normalise": "unit"}, {"kind": "decayed_sum"}])
+def test_any_order_and_partition_of_a_history_gives_one_embedding_to_1e_5(settings):
+    """Through bytes after every part, some of whose events come days late."""
+    plan = plan_of(embeddings={"taste": {**TASTE, "weights": {"view": 1.0, "like": 3.0}, **settings}})
+    rng = np.random.default_rng(13)
+    events = [
+        event(T0 + int(rng.integers(0, 10 * D)), item_id=f"i{n % 17}", action=["view", "like"][n % 2])
+        for n in range(120)
+    ]
+    at_us = T0 + 11 * D
+    spec = spec_of(embeddings={"taste": {**TASTE, "weights": {"view": 1.0, "like": 3.0}, **settings}}).spec
+    applied = [oracle.AppliedEvent(e["event_time"], n, e["event_time"], e) for n, e in enumerate(events)]
+    expected = oracle.features(spec, applied, at_us).embeddings["taste_7d"]
+    for parts in (1, 2, 7, 120):
+        order = rng.permutation(len(events))
+        records = fold_all(plan, [[events[i] for i in part] for part in np.array_split(order, parts)])
+        found = vector(plan, records, "taste_7d", at_us)
+        assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max(), parts
 
 
 def test_merging_halves_of_a_history_is_folding_it():

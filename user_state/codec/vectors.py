@@ -3,7 +3,10 @@
 u1 present; an absent one ends here
 i8 reference time in microseconds
 f8 weight x half-lives
-f4 sum x half-lives x dimensions
+f8 largest component x half-lives
+i4 or i2 component in steps x half-lives x dimensions    see steps.py
+
+A component is `largest * steps / 2147483647`, or `/ 32767` for i2.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from user_state.codec.columns import column, need
 from user_state.codec.optional_parts import add_part, cut_part, need_all_used
+from user_state.codec.steps import from_steps, to_steps
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
 from user_state.core.layout import Layout
@@ -23,25 +26,23 @@ from user_state.core.vectors import DecayedSums
 LARGEST_WEIGHT = 1e30
 """More than any number of events can weigh, and small enough that nothing made of it overflows."""
 ROUNDED = 1.01
-"""Leaves room for what sums in single precision lose over thousands of folds."""
-
-REST_UNITS = 65_536
-REST_LIMIT = 32_767
-"""One less than half a distance, so that a sum never lies as near to another f4."""
+"""Leaves room for what rounding adds over thousands of folds."""
 
 
 def unpack_vectors(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictionaries) -> tuple[DecayedSums, ...]:
     """Return the decayed sums of n records."""
     at_of = [0] * len(blobs)
     parts = []
-    for half_lives, dimensions in ((v.half_lives, v.dimensions) for v in layout.vectors):
-        components = half_lives * dimensions
-        sizes = (8, 8 * half_lives, 4 * components, 2 * components)
-        users, (times, weights, sums, rests) = cut_part(blobs, at_of, sizes, "vectors")
+    for held in layout.vectors:
+        half_lives, dimensions, size = held.half_lives, held.dimensions, held.component_bytes
+        sizes = (8, 8 * half_lives, 8 * half_lives, size * half_lives * dimensions)
+        users, (times, weights, scales, steps) = cut_part(blobs, at_of, sizes, "vectors")
         part = DecayedSums.empty(len(blobs), half_lives, dimensions)
         part.time_us[users] = column(times, "<i8")
         part.weight[users] = column(weights, "<f8").reshape(-1, half_lives)
-        part.sums[users] = _joined(column(sums, "<f4"), column(rests, "<i2")).reshape(-1, half_lives, dimensions)
+        largest = column(scales, "<f8").reshape(-1, half_lives, 1)
+        need(bool((largest >= 0).all()), "vectors have components out of range")
+        part.sums[users] = from_steps(largest, column(steps, f"<i{size}").reshape(-1, half_lives, dimensions), size)
         need(bool((part.time_us[users] > 0).all()), "vectors have no reference time")
         weight = part.weight
         need(bool(((weight >= 0) & (weight <= LARGEST_WEIGHT)).all()), "vectors have weights out of range")
@@ -53,32 +54,18 @@ def unpack_vectors(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictio
     return tuple(parts)
 
 
-def pack_vectors(vectors: Sequence[DecayedSums], _layout: Layout, _numbers: Sequence[I64], users: int) -> list[bytes]:
+def pack_vectors(vectors: Sequence[DecayedSums], layout: Layout, _numbers: Sequence[I64], users: int) -> list[bytes]:
     """Return each user's packed decayed sums."""
     parts: list[list[bytes]] = [[] for _ in range(users)]
-    for part in vectors:
-        half_lives, components = part.weight.shape[1], part.sums.shape[1] * part.sums.shape[2]
-        rounded, rest = _split(part.sums)
+    for held, part in zip(layout.vectors, vectors, strict=True):
+        half_lives, size = held.half_lives, held.component_bytes
+        seeds = part.weight.view(np.uint64) ^ part.time_us.view(np.uint64)[:, None]
+        largest, steps = to_steps(part.sums, seeds, size)
         columns = (
             (part.time_us.astype("<i8").tobytes(), 8),
             (part.weight.astype("<f8").tobytes(), 8 * half_lives),
-            (rounded.astype("<f4").tobytes(), 4 * components),
-            (rest.astype("<i2").tobytes(), 2 * components),
+            (largest.astype("<f8").tobytes(), 8 * half_lives),
+            (steps.tobytes(), size * half_lives * held.dimensions),
         )
         add_part(parts, (part.time_us > 0).tolist(), columns)
     return [b"".join(part) for part in parts]
-
-
-def _split(sums: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """Return (sums as f4, what that rounds away in units)."""
-    rounded = sums.astype(np.float32)
-    rest = np.rint((sums - rounded) / np.spacing(np.abs(rounded)).astype(np.float64) * REST_UNITS)
-    return rounded, np.clip(rest, -REST_LIMIT, REST_LIMIT)
-
-
-def _joined(rounded: npt.NDArray[np.float32], rest: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
-    # Bytes that are no sums may hold anything; the caller refuses what is not finite.
-    with np.errstate(all="ignore"):
-        distance = np.spacing(np.abs(rounded)).astype(np.float64)
-        joined: npt.NDArray[np.float64] = rounded + rest * (distance / REST_UNITS)
-    return joined

@@ -20,6 +20,8 @@ from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.errors import CodecError
 from user_state.spec.aggregations import KEY_FIELD, MOST_KEY_FIELDS
 
+COMPONENT_BYTES = (2, 4)
+"""How many bytes a component of a vector may take."""
 LAST_SEEN_KINDS = ("values", "days")
 """What a track of `user_state.core.last_seen` keeps."""
 
@@ -59,11 +61,12 @@ class DecayLayout:
 
 @dataclass(frozen=True)
 class VectorsLayout:
-    """Decayed sums of vectors, one a half-life."""
+    """Decayed sums of vectors, one a half-life, in `component_bytes` bytes a component."""
 
     key: str
     half_lives: int
     dimensions: int
+    component_bytes: int
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,9 @@ _READERS: dict[str, Callable[..., Any]] = {
     "tracks": _read_track,
     "logs": _read_log,
     "decays": lambda key, half_lives: DecayLayout(str(key), int(half_lives)),
-    "vectors": lambda key, half_lives, dimensions: VectorsLayout(str(key), int(half_lives), int(dimensions)),
+    "vectors": lambda key, half_lives, dimensions, size: VectorsLayout(
+        str(key), int(half_lives), int(dimensions), COMPONENT_BYTES[COMPONENT_BYTES.index(size)]
+    ),
     "last_seen": _read_last_seen,
     "profiles": lambda key, half_lives, bins: ProfileLayout(str(key), int(half_lives), int(bins)),
     "sessions": lambda key: SessionLayout(str(key)),

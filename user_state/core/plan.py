@@ -101,14 +101,17 @@ class Decay:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Decayed weighted sums of the vectors of field `of`, one for each half-life."""
+    """Decayed weighted sums of the vectors of field `of` of the events that pass `filter`, one for each half-life."""
 
     key: str
+    filter: int
     of: int
     dimensions: int
     half_lives_us: tuple[int, ...]
     weight_field: int | None
     weights: Mapping[str, float] | None
+    component_bytes: int
+    """How many bytes a record spends on a component: 4 or 2."""
 
 
 @dataclass(frozen=True)
@@ -371,12 +374,14 @@ class SequenceOutput:
 
 @dataclass(frozen=True)
 class EmbeddingOutput:
-    """One half-life of a `Vectors`."""
+    """One half-life of a `Vectors`: its mean or its sum, or its direction if `unit`."""
 
     name: str
     vectors: int
     half_life: int
     dimensions: int
+    of: Literal["mean", "sum"]
+    unit: bool
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ from user_state.core.sessions import read_sessions
 from user_state.core.tables import KeyTotals, read_decayed_table, read_entropy, read_table, total_by_key
 from user_state.core.tiles import WindowSums, sum_windows
 from user_state.core.time_axis import window_start_s
-from user_state.core.vectors import F32, mean_vectors
+from user_state.core.vectors import F32, read_vectors
 
 
 @dataclass(frozen=True)
@@ -187,9 +187,9 @@ class Reading:
         """Return a table of decayed counts by key."""
         return read_decayed_table(self.plan, self.records.keyed_decays, output, self.at_us, self.texts)
 
-    def decayed_mean(self, output: EmbeddingOutput) -> F32:
-        """Return (n, dimensions) decayed means of vectors."""
-        return mean_vectors(self.records.vectors[output.vectors], output.half_life)
+    def decayed_vectors(self, output: EmbeddingOutput) -> F32:
+        """Return (n, dimensions) decayed means or sums of vectors."""
+        return read_vectors(self.plan, self.records.vectors[output.vectors], output, self.at_us)
 
     def stacked(self, output: StackedOutput) -> F64:
         """Return (n, parts) numbers read from tiles, side by side."""
@@ -251,7 +251,7 @@ LIST_READERS: dict[type, Callable[[Reading, Any], Padded]] = {
     SequenceOutput: Reading.sequence,
 }
 EMBEDDING_READERS: dict[type, Callable[[Reading, Any], F32]] = {
-    EmbeddingOutput: Reading.decayed_mean,
+    EmbeddingOutput: Reading.decayed_vectors,
 }
 
 

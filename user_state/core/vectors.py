@@ -6,7 +6,8 @@ For each half-life H a vector S and a weight W, both as seen at a reference time
 
 Moving T forward multiplies both by one factor, so sums brought to the later T add up: late events, batches and merges
 are exact, and nothing is written because time passed. The mean S/W does not depend on the reading time at all.
-W takes the weights' absolute values, so that a negative weight pushes away and can never make W zero.
+W takes the weights' absolute values, so that a negative weight pushes away and can never make W zero. The sum at the
+time of reading is S 2^-((at - T)/H); read at a time before T it is S, as if at T.
 
 Source: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay: A Practical Time Decay Model for Streaming Systems",
 ICDE 2009, section IV.
@@ -21,9 +22,11 @@ import numpy.typing as npt
 
 from user_state.core.events import F64, I64, Bool, Events
 from user_state.core.hashed_vectors import hashed_vectors
-from user_state.core.plan import Plan, Vectors
+from user_state.core.plan import EmbeddingOutput, Plan, Vectors
 
 F32 = npt.NDArray[np.float32]
+ROUNDING = 1e-6
+"""A sum no longer than this times its weight is what rounding left of opposites, and has no direction."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ class DecayedSums:
         )
 
 
-def wanted_by(plan: Plan, vectors: Vectors, events: Events) -> tuple[Bool, F64]:
+def wanted_by(plan: Plan, vectors: Vectors, events: Events, matched: list[Bool]) -> tuple[Bool, F64]:
     """Return (mask, weights), each (m,): which events count, and how much."""
-    wanted = events.has(plan, vectors.of)
+    wanted = matched[vectors.filter] & events.has(plan, vectors.of)
     if vectors.weight_field is None or vectors.weights is None:
         return wanted, np.ones(len(events))
     # One entry more than the pool, for nulls.
@@ -61,14 +64,14 @@ def wanted_by(plan: Plan, vectors: Vectors, events: Events) -> tuple[Bool, F64]:
     return wanted & (weight != 0), weight
 
 
-def lift_vectors(plan: Plan, events: Events, _matched: list[Bool]) -> tuple[DecayedSums, ...]:
+def lift_vectors(plan: Plan, events: Events, matched: list[Bool]) -> tuple[DecayedSums, ...]:
     """Return for each of `plan.vectors` the decayed sums of a batch of events alone."""
-    return tuple(_lift(plan, vectors, events) for vectors in plan.vectors)
+    return tuple(_lift(plan, vectors, events, matched) for vectors in plan.vectors)
 
 
-def _lift(plan: Plan, vectors: Vectors, events: Events) -> DecayedSums:
+def _lift(plan: Plan, vectors: Vectors, events: Events, matched: list[Bool]) -> DecayedSums:
     lifted = DecayedSums.empty(len(events.users), len(vectors.half_lives_us), vectors.dimensions)
-    wanted, weight = wanted_by(plan, vectors, events)
+    wanted, weight = wanted_by(plan, vectors, events, matched)
     rows = np.flatnonzero(wanted)
     if len(rows) == 0:
         return lifted
@@ -101,9 +104,16 @@ def _join(vectors: Vectors, a: DecayedSums, b: DecayedSums) -> DecayedSums:
     return DecayedSums(time_us, keep_a * a.weight + keep_b * b.weight, sums)
 
 
-def mean_vectors(part: DecayedSums, position: int) -> F32:
-    """Return (n, dimensions) S/W of one half-life; zeros for users without any event that counts."""
-    weight = part.weight[:, position, None]
-    sums = part.sums[:, position]
-    mean: F32 = np.divide(sums, weight, out=np.zeros(sums.shape), where=weight > 0).astype(np.float32)
-    return mean
+def read_vectors(plan: Plan, part: DecayedSums, output: EmbeddingOutput, at_us: int) -> F32:
+    """Return (n, dimensions) one half-life's means, sums at `at_us`, or either's direction; zeros over nothing."""
+    weight, sums = part.weight[:, output.half_life, None], part.sums[:, output.half_life]
+    if output.unit:
+        length = np.linalg.norm(sums, axis=1, keepdims=True)
+        read = np.divide(sums, length, out=np.zeros(sums.shape), where=length > ROUNDING * weight)
+    elif output.of == "mean":
+        read = np.divide(sums, weight, out=np.zeros(sums.shape), where=weight > 0)
+    else:
+        half_life_us = plan.vectors[output.vectors].half_lives_us[output.half_life]
+        read = sums * np.exp2(-np.maximum(at_us - part.time_us, 0) / half_life_us)[:, None]
+    vectors: F32 = read.astype(np.float32)
+    return vectors

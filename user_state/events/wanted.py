@@ -26,5 +26,5 @@ def wanted(plan: Plan, rows: list[EventRow]) -> Bool:
     for decay in plan.keyed_decays:
         taken |= keyed_decays.wanted_by(plan, decay, events, matched)[0]
     for vectors in plan.vectors:
-        taken |= wanted_by(plan, vectors, events)[0]
+        taken |= wanted_by(plan, vectors, events, matched)[0]
     return taken

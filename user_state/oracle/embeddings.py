@@ -13,8 +13,12 @@ import numpy.typing as npt
 import xxhash
 
 from user_state.durations import parse_duration_us
-from user_state.oracle.events import AppliedEvent
+from user_state.oracle.events import AppliedEvent, matches
 from user_state.spec.embedding import Embedding
+
+Vector = npt.NDArray[np.float64]
+LIKELY = 8
+"""How many standard deviations sums in two bytes may be off."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,13 @@ class EmbeddingKind:
         answer: the output's value: a vector, or a dict of lists by column.
         fields: the event fields that it reads.
         takes: whether an event has a part in it.
+        bounds: the least and the greatest vector that a reader may be given; None where it is exact.
     """
 
-    answer: Callable[[EmbeddingQuestion], npt.NDArray[np.float64] | dict[str, list[Any]]]
+    answer: Callable[[EmbeddingQuestion], Vector | dict[str, list[Any]]]
     fields: Callable[[Embedding], list[str]]
     takes: Callable[[Embedding, Mapping[str, Any]], bool]
+    bounds: Callable[[EmbeddingQuestion], tuple[Vector, Vector] | None] = lambda _asked: None
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -74,7 +80,7 @@ def item_vector(item: str, dimensions: int) -> npt.NDArray[np.float64]:
 
 def weight(embedding: Embedding, event: Mapping[str, Any]) -> float | None:
     """Return what the event weighs in the embedding, None if it has no part in it."""
-    if event.get(embedding.of) is None:
+    if event.get(embedding.of) is None or not matches(event, embedding.where):
         return None
     if embedding.weights is None:
         return 1.0
@@ -88,33 +94,64 @@ def _weighed(asked: EmbeddingQuestion) -> list[tuple[AppliedEvent, float]]:
 
 
 def _fields(embedding: Embedding) -> list[str]:
-    return [embedding.of, *([embedding.weight_field] if embedding.weights is not None else [])]
+    return [*embedding.where, embedding.of, *([embedding.weight_field] if embedding.weights is not None else [])]
 
 
 def _takes(embedding: Embedding, event: Mapping[str, Any]) -> bool:
     return weight(embedding, event) is not None
 
 
-def _decayed_mean(asked: EmbeddingQuestion) -> npt.NDArray[np.float64]:
-    """Return sum(w 2^-(age/H) v) / sum(|w| 2^-(age/H)), zeros if no event has a part in it.
+def _totals(asked: EmbeddingQuestion) -> tuple[Vector, float, int]:
+    """Return (sum of w 2^-(age/H) v, sum of |w| 2^-(age/H), the newest event's time), ages counted from the newest.
 
-    Ages are measured from the newest such event instead of from the moment of reading: that scales both sums alike,
-    so it changes nothing, and a user who was away for years does not become 0/0.
+    Counted from there, and not from the moment of reading, a user who was away for years does not become 0/0.
     """
     parts = _weighed(asked)
-    above = np.zeros(asked.embedding.dimensions)
-    if not parts:
-        return above
-    newest_us = max(e.time_us for e, _ in parts)
-    below = 0.0
+    above, below = np.zeros(asked.embedding.dimensions), 0.0
+    newest_us = max((e.time_us for e, _ in parts), default=0)
     for e, weighs in parts:
         decay = 2.0 ** (-(newest_us - e.time_us) / asked.half_life_us)
         above += weighs * decay * item_vector(str(e.event[asked.embedding.of]), asked.embedding.dimensions)
         below += abs(weighs) * decay
-    return above / below
+    return above, below, newest_us
+
+
+def _finished(asked: EmbeddingQuestion, above: Vector, below: float, newest_us: int) -> Vector:
+    """Return the mean, the sum at the moment of reading, or the direction; zeros if no event has a part."""
+    if below == 0:
+        return above
+    if asked.embedding.normalise == "unit":
+        length = math.sqrt(math.fsum(component * component for component in above))
+        return above / length if length > 1e-6 * below else np.zeros_like(above)
+    if asked.embedding.kind == "decayed_mean":
+        return above / below
+    faded: float = 2.0 ** (-max(asked.at_us - newest_us, 0) / asked.half_life_us)
+    return above * faded
+
+
+def _decayed(asked: EmbeddingQuestion) -> Vector:
+    return _finished(asked, *_totals(asked))
+
+
+def _decayed_bounds(asked: EmbeddingQuestion) -> tuple[Vector, Vector] | None:
+    """Return how far sums that are stored in two bytes a component may lie apart; None for those in four.
+
+    A fold rounds a component to a multiple of 1/32767 of the largest, which is no more than the sum of the weights over
+    sqrt(D); errors of folds have no bias and add up as the square root of their number, at most one an event.
+    """
+    if asked.embedding.storage == "float32":
+        return None
+    above, below, newest_us = _totals(asked)
+    off = LIKELY * 0.5 / 32767 * math.sqrt(len(_weighed(asked))) * below / math.sqrt(len(above))
+    if asked.embedding.normalise == "unit":
+        length = max(math.sqrt(math.fsum(component * component for component in above)), 1e-6 * below, 1e-300)
+        middle = _decayed(asked)
+        return middle - 2 * off * math.sqrt(len(above)) / length, middle + 2 * off * math.sqrt(len(above)) / length
+    return _finished(asked, above - off, below, newest_us), _finished(asked, above + off, below, newest_us)
 
 
 EMBEDDINGS: dict[str, EmbeddingKind] = {
-    "decayed_mean": EmbeddingKind(_decayed_mean, _fields, _takes),
+    "decayed_mean": EmbeddingKind(_decayed, _fields, _takes, _decayed_bounds),
+    "decayed_sum": EmbeddingKind(_decayed, _fields, _takes, _decayed_bounds),
 }
 """How each kind is worked out, by name."""

@@ -39,8 +39,8 @@ AGGREGATES: dict[str, Aggregate] = {
 class Expected:
     """One user's features at one moment, by output name; sequences are field -> values, newest first.
 
-    `bounds` has the least and the greatest value that a sketch may give for those of `scalars` and `arrays` that are
-    sketched; what they hold themselves is exact.
+    `bounds` has the least and the greatest value that may be given for those of `scalars` and `arrays` that are
+    sketched, and those of `embeddings` that are stored in half precision; what they hold themselves is exact.
     """
 
     scalars: dict[str, float]
@@ -81,7 +81,11 @@ def features(spec: Spec, applied_events: Iterable[AppliedEvent], at_us: int) -> 
 
     for name, embedding in spec.embeddings.items():
         for output, half_life in embedding.outputs(name):
-            found = EMBEDDINGS[embedding.kind].answer(EmbeddingQuestion(embedding, half_life, events, at_us))
+            asked = EmbeddingQuestion(embedding, half_life, events, at_us)
+            found = EMBEDDINGS[embedding.kind].answer(asked)
+            allowed = EMBEDDINGS[embedding.kind].bounds(asked)
+            if allowed is not None:
+                expected.bounds[output] = allowed
             if isinstance(found, np.ndarray):
                 expected.embeddings[output] = found
             else:

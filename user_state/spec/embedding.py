@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from user_state.spec.embedding_kinds import EMBEDDING_KINDS
-from user_state.spec.values import Duration, Settings, Weight, as_list, distinct, misfit
+from user_state.spec.values import WHERE, Duration, Settings, Weight, Where, as_list, distinct, misfit
 
 
 def _kind(name: str) -> str:
@@ -23,6 +23,7 @@ class Embedding(Settings):
 
     kind: Annotated[str, AfterValidator(_kind)] = Field(description=" or ".join(EMBEDDING_KINDS))
     of: str = Field(description="the event field that names the item")
+    where: Where = Field(default={}, description=WHERE)
     dimensions: Annotated[int, Field(ge=1, le=4096)] = Field(default=0, description="a whole number from 1 to 4096")
     half_life: Annotated[
         list[Duration],
@@ -35,6 +36,8 @@ class Embedding(Settings):
         description="a number from -1e6 to 1e6, and not 0, for each value of `weight_field`, such as {like: 3.0}",
     )
     weight_field: str = Field(default="action", description="the event field that `weights` go by")
+    storage: Literal["float32", "float16"] = Field(default="float32", description="float32 or float16")
+    normalise: Literal["none", "unit"] = Field(default="none", description="none or unit")
 
     @field_validator("weights")
     @classmethod

@@ -36,6 +36,8 @@ class EmbeddingKind:
         return (*self.needed, *self.takes)
 
 
+DECAYED = EmbeddingKind(needs=("dimensions",), takes=("where", "weights", "weight_field", "storage", "normalise"))
 EMBEDDING_KINDS: dict[str, EmbeddingKind] = {
-    "decayed_mean": EmbeddingKind(needs=("dimensions",), takes=("weights", "weight_field")),
+    "decayed_mean": DECAYED,
+    "decayed_sum": DECAYED,
 }

@@ -94,6 +94,7 @@ class _FieldChecks:
     def embedding(self, path: KeyPath, embedding: dict[str, Any]) -> Iterator[Problem]:
         if "of" in embedding:
             yield from self.field((*path, "of"), ("string",), "an embedding")
+        yield from self.where((*path, "where"))
         weights = self.document.mapping("embeddings", str(path[1]), "weights")
         if "weight_field" in embedding:
             by_path: KeyPath = (*path, "weight_field")

@@ -42,6 +42,7 @@ COMPILERS = {
 """What turns each aggregation of a feature into state and outputs."""
 EMBEDDING_COMPILERS = {
     "decayed_mean": decayed_vectors,
+    "decayed_sum": decayed_vectors,
 }
 """What turns each kind of embedding into state and outputs."""
 

@@ -190,7 +190,10 @@ class Builder:
                 for log in self.logs.values()
             ),
             decays=tuple(DecayLayout(decay.key, len(decay.half_lives_us)) for decay in self.decays.values()),
-            vectors=tuple(VectorsLayout(v.key, len(v.half_lives_us), v.dimensions) for v in self.vectors.values()),
+            vectors=tuple(
+                VectorsLayout(v.key, len(v.half_lives_us), v.dimensions, v.component_bytes)
+                for v in self.vectors.values()
+            ),
             last_seen=tuple(LastSeenLayout(track.key, track.kind) for track in self.last_seen.values()),
             profiles=tuple(ProfileLayout(p.key, len(p.half_lives_us), p.bins) for p in self.profiles.values()),
             sessions=tuple(SessionLayout(track.key) for track in self.sessions.values()),
