@@ -19,8 +19,11 @@ from beam_pipelines.accounting import accounting_line, progress_line
 from beam_pipelines.direct_metrics import join_metrics_at_once
 from beam_pipelines.streaming import StreamingSettings, build, check_settings
 from transforms import drain, metrics, tally
+from user_state.codec.spec_change import spec_change
+from user_state.core.compile import compile_plan
 from user_state.errors import InputError, UserStateError
 from user_state.spec import LoadedSpec
+from user_state.store.survey import stored_layouts
 
 INTERVAL_S = 1.0
 """How often progress is printed on a terminal; a tenth as often elsewhere."""
@@ -46,6 +49,7 @@ def run_streaming(
     tally.reset()
     build(pipeline, spec, settings)
     console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.", markup=False)
+    print_spec_changes(console, spec, settings.redis)
     with draining_on_signals(console), reporting(console, stop_when_idle_s):
         try:
             result = pipeline.run()
@@ -55,6 +59,24 @@ def run_streaming(
     counters = committed_counters(result)
     console.print(accounting_line(counters), markup=False)
     return counters
+
+
+def print_spec_changes(console: Console, spec: LoadedSpec, redis: str) -> None:
+    """Print what becomes of the records that are in Redis already, if the spec has changed since they were written.
+
+    Raises:
+        StoreUnavailable, StoreError, CodecError: as `stored_layouts`.
+    """
+    plan = compile_plan(spec)
+    found = stored_layouts(redis, plan.name)
+    for fingerprint, number in found.held.most_common():
+        layout = found.registered.get(fingerprint)
+        if layout is None or fingerprint == plan.layout.fingerprint:
+            continue
+        which = f"{number:,} of {found.held.total():,} records{'' if found.whole else ' looked at'}"
+        console.print(f"the spec has changed since {which} were written (layout {fingerprint.hex()}):", markup=False)
+        for line in spec_change(plan, layout).lines():
+            console.print(f"  {line}", markup=False)
 
 
 def beam_options(arguments: Sequence[str]) -> PipelineOptions:

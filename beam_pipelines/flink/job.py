@@ -27,7 +27,7 @@ from rich.console import Console
 from beam_pipelines.accounting import accounting_line, balanced, progress_line
 from beam_pipelines.flink.cluster import ENDED, TESTED_VERSION, FlinkCluster, Unreachable
 from beam_pipelines.flink.options import LOOPBACK, FlinkSettings, beam_arguments
-from beam_pipelines.running import INTERVAL_S, beam_options, draining_on_signals, new_pipeline
+from beam_pipelines.running import INTERVAL_S, beam_options, draining_on_signals, new_pipeline, print_spec_changes
 from beam_pipelines.streaming import StreamingSettings, build, check_settings
 from transforms import drain, tally
 from user_state.errors import InputError, StoreError, UserStateError
@@ -65,6 +65,7 @@ def run_on_flink(
     options = beam_options(beam_arguments(flink, name, parallelism, beam_given, os.environ))
     pipeline = new_pipeline(options)
     check_settings(spec, settings)
+    print_spec_changes(console, spec, settings.redis)
     settings = replace(settings, run=run)
     build(pipeline, spec, settings)
     drain.reset()

@@ -430,6 +430,8 @@ class Plan:
     sequences: tuple[SequenceOutput, ...]
     embeddings: tuple[EmbeddingOutput, ...]
     layout: Layout
+    declared_by: Mapping[str, tuple[str, ...]]
+    """Key of a piece of state -> the features, sequences and embeddings of the spec that read it."""
 
     @cached_property
     def scalars_by_type(self) -> dict[type, tuple[list[int], list[Any]]]:

@@ -28,6 +28,21 @@ def seen_key(name: str, user: str) -> str:
     return f"{name}:{{{_escape(user)}}}:seen"
 
 
+def record_pattern(name: str) -> str:
+    """Return the glob that the keys of all records match."""
+    return f"{name}:{{*}}:state"
+
+
+def user_of_record(name: str, key: str) -> str:
+    """Return the user whose record has this key.
+
+    >>> user_of_record("feed", record_key("feed", "a{b}%7B"))
+    'a{b}%7B'
+    """
+    escaped = key.removeprefix(f"{name}:{{").removesuffix("}:state")
+    return escaped.replace("%7B", "{").replace("%7D", "}").replace("%25", "%")
+
+
 def layouts_key(name: str) -> str:
     """Return the key of the hash of layouts."""
     return f"{name}:layouts"

@@ -55,11 +55,14 @@ def compile_plan(loaded: LoadedSpec) -> Plan:
     """
     builder = Builder(loaded)
     for name, feature in loaded.spec.features.items():
+        builder.declaring = name
         for aggregate in feature.aggregate:
             COMPILERS[aggregate](builder, name, aggregate, feature)
     for name, declared in loaded.spec.sequences.items():
+        builder.declaring = name
         sequence(builder, name, declared)
     for name, wanted in loaded.spec.embeddings.items():
+        builder.declaring = name
         EMBEDDING_COMPILERS[wanted.kind](builder, name, wanted)
     return builder.plan()
 

@@ -87,6 +87,9 @@ class Builder:
         self.klls: dict[str, KllTrack] = {}
         self.keyed_tracks: dict[str, KeyedTrack] = {}
         self.keyed_decays: dict[str, KeyedDecay] = {}
+        self.declaring = ""
+        """The feature, sequence or embedding that is being compiled."""
+        self._declared_by: dict[str, dict[str, None]] = {}
         self.scalars: list[
             ScalarOutput
             | DecayedOutput
@@ -136,6 +139,7 @@ class Builder:
     def keep(self, pieces: dict[str, Any], piece: Any) -> int:
         """Put a piece of state among those of its family, in the place of the one with its key; return its index."""
         pieces[piece.key] = piece
+        self._declared_by.setdefault(piece.key, {})[self.declaring] = None
         return list(pieces).index(piece.key)
 
     def plan(self) -> Plan:
@@ -176,6 +180,7 @@ class Builder:
             sequences=tuple(self.sequences),
             embeddings=tuple(self.embeddings),
             layout=self._layout(),
+            declared_by={key: tuple(names) for key, names in self._declared_by.items()},
         )
 
     def _kind_in_logs(self, field: int) -> str:
