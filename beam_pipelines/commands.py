@@ -84,8 +84,8 @@ def run(
     runner: Annotated[
         str,
         typer.Option(
-            help="direct: this process. flink: a Flink cluster (`make flink-up` starts one here). Or the name of a Beam"
-            " runner, untested."
+            help="direct: this process. flink: a Flink cluster (`make flink-up` starts one here). dataflow: Google's"
+            " service, with Beam's own options for it (see deploy/dataflow). Or the name of a Beam runner, untested."
         ),
     ] = "direct",
     flink: Annotated[
@@ -179,6 +179,13 @@ def run(
             context.args,
             stop_when_idle_s=stop_when_idle,
         )
+        return
+    if runner.lower() in ("dataflow", "dataflowrunner"):
+        from beam_pipelines.dataflow.job import run_on_dataflow
+
+        if stop_when_idle is not None:
+            raise typer.BadParameter("Dataflow runs until it is drained", param_hint="--stop_when_idle")
+        run_on_dataflow(load_spec(spec), settings, context.args)
         return
     from beam_pipelines.running import run_streaming
 

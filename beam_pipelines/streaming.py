@@ -50,6 +50,7 @@ class StreamingSettings:
         replay_start_s: with `replay_speed`: Unix time at which a file's first message is due; None is when it is read.
         cache_mb: how much of what was last read or written each worker keeps.
         redis_timeout_s: longest a call to Redis takes.
+        native_source: read with the runner's own Pub/Sub source, which acknowledges by itself.
         run: where workers are other processes: the id under which they and the command meet in Redis.
     """
 
@@ -66,6 +67,7 @@ class StreamingSettings:
     replay_start_s: float | None = None
     cache_mb: int = 64
     redis_timeout_s: float = 10.0
+    native_source: bool = False
     run: str | None = None
 
 
@@ -134,6 +136,10 @@ def _check_folder(folder: str) -> None:
 
 def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
     """Return the transform that reads the input as pulls."""
+    if settings.input.startswith(PUBSUB) and settings.native_source:
+        from transforms.read_native_pubsub import ReadFromNativePubSub
+
+        return ReadFromNativePubSub(settings.input, publish_time_attribute=settings.publish_time_attribute)
     if settings.input.startswith(PUBSUB):
         return ReadFromPubSubSubscription(
             settings.input,

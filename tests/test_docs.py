@@ -16,7 +16,7 @@ from user_state.spec.items import Items
 from user_state.spec.model import Events, Feature, Sequence, Spec
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), *(ROOT / "deploy").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), *(ROOT / "deploy").glob("**/*.md")]
 
 
 def _script(name: str) -> ModuleType:

@@ -103,15 +103,16 @@ def message_of(received: Any, origin: str, publish_time_attribute: str | None) -
     attributes = dict(body.attributes)
     published = body.publish_time
     publish_us = published.seconds * 1_000_000 + published.nanos // 1000
-    if publish_time_attribute is not None and publish_time_attribute in attributes:
-        publish_us = _microseconds(attributes[publish_time_attribute], publish_us)
+    publish_us = publish_us_of(attributes, publish_time_attribute, publish_us)
     return Message(body.data, attributes, publish_us, received.ack_id, origin)
 
 
-def _microseconds(text: str, otherwise: int) -> int:
-    """Return the time that `text` says in microseconds, or `otherwise` if it says none."""
+def publish_us_of(attributes: dict[str, str], attribute: str | None, otherwise: int | None) -> int | None:
+    """Return the time that an attribute says in microseconds, `otherwise` if there is none or it says none."""
+    if attribute is None or attribute not in attributes:
+        return otherwise
     try:
-        value = int(text)
+        value = int(attributes[attribute])
     except ValueError:
         return otherwise
     return value if 0 <= value <= LATEST_US else otherwise
