@@ -38,3 +38,18 @@ def progress_line(elapsed_s: float, counters: Mapping[str, int], rate: float) ->
     """
     writes = counters.get(tally.WRITES, 0)
     return f"{elapsed_s:6.0f} s  {accounting_line(counters)}  {rate:,.0f}/s, {writes:,} writes"
+
+
+def learned_line(counters: Mapping[str, int]) -> str | None:
+    """Return what the item stage did, in one line; None if it did nothing.
+
+    >>> learned_line({"learned_pairs": 60, "item_writes": 9, "item_conflicts": 1})
+    'learned 60 pairs in 9 writes of items; 0 known already, 0 refused as too late for their item, 1 conflicts'
+    """
+    names = (tally.PAIRS, tally.ITEM_WRITES, tally.PAIRS_AGAIN, tally.PAIRS_REFUSED, tally.ITEM_CONFLICTS)
+    if not any(counters.get(name) for name in names):
+        return None
+    return (
+        "learned {:,} pairs in {:,} writes of items; {:,} known already, {:,} refused as too late for their item,"
+        " {:,} conflicts"
+    ).format(*(counters.get(name, 0) for name in names))

@@ -15,7 +15,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from rich.console import Console
 
-from beam_pipelines.accounting import accounting_line, progress_line
+from beam_pipelines.accounting import accounting_line, learned_line, progress_line
 from beam_pipelines.direct_metrics import join_metrics_at_once
 from beam_pipelines.streaming import StreamingSettings, build, check_settings
 from transforms import drain, metrics, tally
@@ -58,6 +58,9 @@ def run_streaming(
             raise _translated(exc) from exc
     counters = committed_counters(result)
     console.print(accounting_line(counters), markup=False)
+    learned = learned_line(counters)
+    if learned is not None:
+        console.print(learned, markup=False)
     return counters
 
 

@@ -78,6 +78,11 @@ def open_store(spec: LoadedSpec, settings: StreamingSettings) -> RedisStateStore
     )
 
 
+def open_items(settings: StreamingSettings, name: str) -> RedisStateStore:
+    """Return the store of items' records under `name`, in the same Redis."""
+    return RedisStateStore(settings.redis, name, durability=settings.durability, timeout_s=settings.redis_timeout_s)
+
+
 def remote_run(spec: LoadedSpec, settings: StreamingSettings) -> RemoteRun | None:
     """Return where workers and command meet, None where workers are threads of this process."""
     return None if settings.run is None else RemoteRun(settings.redis, spec.spec.name, settings.run)
@@ -169,6 +174,7 @@ def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings
         cache_bytes=settings.cache_mb << 20,
         ack_deadline_s=settings.ack_deadline_s,
         run=run,
+        open_items=partial(open_items, settings),
     )
     # A writer for each, not one behind a Flatten: DirectRunner would hold what is flattened until the pipeline drains,
     # while the messages, unacknowledged, come again and again.

@@ -22,6 +22,7 @@ LAYERS = {
     "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
+    "user_state/learning.py": ({"core", "store", "fold"}, {"numpy"}),
     "user_state/client.py": ({"core", "codec", "store", "spec", "errors"}, {"numpy"}),
     "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow"}),
     "user_state/evaluation": (

@@ -20,15 +20,17 @@ from transforms.acknowledge import acknowledge_messages
 from transforms.decode_events import DEAD
 from transforms.fold_metrics import FoldMetrics
 from transforms.leases import Leases
-from transforms.outcomes import settled
+from transforms.outcomes import count_learned, settled
 from transforms.packet import DeadLetter, pack_dead, unpack_decoded
 from transforms.patience import Patience
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from transforms.timed_store import TimedStore
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
+from user_state.errors import InputError
 from user_state.events.message import Message
 from user_state.fold import Folder
+from user_state.learning import ItemStage, OpenItems
 from user_state.spec import LoadedSpec
 from user_state.store.store import StateStore
 
@@ -53,6 +55,7 @@ class FoldIntoRedis(beam.PTransform):
         cache_bytes: how much of the last read and written bytes each worker keeps.
         ack_deadline_s: what the leases of messages are extended by while they wait to be stored; 0 extends none.
         run: the run this is part of, if its command is another process.
+        open_items: opens the store of items' records in the worker, if the spec has tables that are learned.
     """
 
     def __init__(
@@ -63,9 +66,12 @@ class FoldIntoRedis(beam.PTransform):
         cache_bytes: int = 64 << 20,
         ack_deadline_s: int = 0,
         run: RemoteRun | None = None,
+        open_items: OpenItems | None = None,
     ) -> None:
         super().__init__()
-        self._fold = _FoldFn(spec, open_store, cache_bytes, ack_deadline_s, run)
+        if open_items is None and any(items.learned is not None for items in spec.spec.items.values()):
+            raise InputError("expected a store for the learned items that the spec declares, got none")
+        self._fold = _FoldFn(spec, open_store, cache_bytes, ack_deadline_s, run, open_items)
 
     def expand(self, packets: Any) -> Any:
         """Fold each bundle's packets."""
@@ -86,7 +92,9 @@ class _FoldFn(beam.DoFn):
         cache_bytes: int,
         ack_deadline_s: int,
         run: RemoteRun | None,
+        open_items: OpenItems | None,
     ) -> None:
+        self._open_items = open_items
         self._spec = spec
         self._open_store = open_store
         self._cache_bytes = cache_bytes
@@ -97,7 +105,11 @@ class _FoldFn(beam.DoFn):
         join(self._run)
         plan = compile_plan(self._spec)
         self._store = self._open_store()
-        self._folder = Folder(plan, TimedStore(self._store), cache_bytes=self._cache_bytes)
+        self._stage = None
+        if self._open_items is not None and plan.learned:
+            self._stage = ItemStage(plan, self._open_items, cache_bytes=self._cache_bytes)
+        before = None if self._stage is None else self._stage.learn
+        self._folder = Folder(plan, TimedStore(self._store), cache_bytes=self._cache_bytes, before_write=before)
         self._leases = Leases(self._ack_deadline_s)
         self._started = False
         self._measures = FoldMetrics()
@@ -137,15 +149,21 @@ class _FoldFn(beam.DoFn):
         waiting = Patience()
         if not self._started:
             waiting.for_store(self._folder.start)
+            if self._stage is not None:
+                waiting.for_store(self._stage.start)
             self._started = True
         report = self._folder.fold(rows, waiting)
         self._measures.observe(rows, report)
         stored, dead = settled(rows, messages, report)
+        if self._stage is not None:
+            count_learned(self._stage.take_report())
         acknowledge_messages(stored)
         self._leases.release()
         return dead
 
     def teardown(self) -> None:
+        if self._stage is not None:
+            self._stage.close()
         close = getattr(self._store, "close", None)
         if close is not None:
             close()

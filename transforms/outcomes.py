@@ -10,6 +10,7 @@ from user_state.core.admission import Outcome
 from user_state.core.events import EventRow
 from user_state.events.message import Message
 from user_state.fold import FoldReport
+from user_state.learning import LearnedReport
 
 DETAIL = {
     Outcome.TOO_LATE: ("too_late", "the event time is more than allowed_lateness before the publish time or the clock"),
@@ -38,3 +39,13 @@ def settled(
     tally.count(tally.BYTES_WRITTEN, report.bytes_written)
     tally.count(tally.HORIZON_SHORTENED, report.shortened)
     return stored, dead
+
+
+def count_learned(report: LearnedReport) -> None:
+    """Count what the item stage did; its derived events are no events that were read, so no bin of theirs."""
+    tally.count(tally.PAIRS, report.applied)
+    tally.count(tally.PAIRS_AGAIN, report.duplicate)
+    tally.count(tally.PAIRS_REFUSED, report.refused)
+    tally.count(tally.ITEM_WRITES, report.writes)
+    tally.count(tally.ITEM_CONFLICTS, report.conflicts)
+    tally.count(tally.BYTES_WRITTEN, report.bytes_written)

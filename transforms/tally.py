@@ -22,6 +22,11 @@ CONFLICTS = "conflicts"
 BYTES_WRITTEN = "bytes_written"
 HORIZON_SHORTENED = "horizon_shortened"
 UNAVAILABLE = "store_unavailable"
+PAIRS = "learned_pairs"
+PAIRS_AGAIN = "learned_pairs_again"
+PAIRS_REFUSED = "learned_pairs_refused"
+ITEM_WRITES = "item_writes"
+ITEM_CONFLICTS = "item_conflicts"
 
 _LOCK = threading.Lock()
 _TALLY: Counter[str] = Counter()

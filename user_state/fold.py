@@ -60,11 +60,31 @@ class _Attempt:
     outcome: npt.NDArray[np.int8]
 
 
-class Folder:
-    """Folds batches of one plan into one store."""
+BeforeWrite = Callable[[Records, Events], None]
+"""Gets the records of a batch's users as they are, and the events that are about to be folded into them."""
 
-    def __init__(self, plan: Plan, store: StateStore, *, cache_bytes: int = 64 << 20) -> None:
+
+class Folder:
+    """Folds batches of one plan into one store.
+
+    Args:
+        plan: what the records hold.
+        store: where they are.
+        cache_bytes: how much of what was last read or written is kept.
+        before_write: done before each attempt to write; an attempt that fails is made again, and so is this. What it
+            raises, the fold takes as if the store had raised it.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: StateStore,
+        *,
+        cache_bytes: int = 64 << 20,
+        before_write: BeforeWrite | None = None,
+    ) -> None:
         self._plan = plan
+        self._before_write = before_write
         self._store = store
         self._recent = RecentBytes(cache_bytes)
         self._reader = RecordReader(plan, store)
@@ -90,7 +110,12 @@ class Folder:
             StoreUnavailable: the store is unavailable and there is nobody to wait; some rows may have been stored.
             StoreError: the store refuses, for good.
         """
-        events = Events.from_rows(self._plan, rows)
+        return self.fold_events(Events.from_rows(self._plan, rows), on_unavailable)
+
+    def fold_events(
+        self, events: Events, on_unavailable: Callable[[StoreUnavailable], None] | None = None
+    ) -> FoldReport:
+        """Fold events in that are columns already; as `fold`."""
         report = FoldReport(np.full(len(events), -1, np.int8))
         self._unanswered.clear()  # attempts of a fold that gave up
         todo = np.arange(len(events))
@@ -175,7 +200,10 @@ class Folder:
         writing = np.unique(part.user[applied])
         if len(writing) == 0:
             return writing
-        folded = apply(self._plan, replace(records, horizon_us=verdict.horizon_us), part.take(applied))
+        arriving = part.take(applied)
+        if self._before_write is not None:
+            self._before_write(records, arriving)
+        folded = apply(self._plan, replace(records, horizon_us=verdict.horizon_us), arriving)
         versions = [_next_version(version_of(one.record)) for one in stored]
         blobs = encode_records(folded, self._plan.layout, versions)
         seen_blobs = encode_seen(verdict.seen, len(part.users))

@@ -112,6 +112,25 @@ class Vectors:
     weights: Mapping[str, float] | None
     component_bytes: int
     """How many bytes a record spends on a component: 4 or 2."""
+    weighed_by: int | None = None
+    """A float field that is the weight; None goes by `weights`."""
+
+
+@dataclass(frozen=True)
+class LearnedItems:
+    """A table of item vectors that is learned from pairs of a user's events (user_state/core/pairs.py)."""
+
+    table: str
+    log: int
+    """Index of the log whose rows a new event is paired with."""
+    column: int
+    """Of the item, among the log's columns."""
+    of: int
+    """The same as a field."""
+    reach: int
+    half_life_us: int
+    forget_us: int
+    dimensions: int
 
 
 @dataclass(frozen=True)
@@ -429,6 +448,7 @@ class Plan:
     lists: tuple[ListOutput | TableOutput | DecayedTableOutput, ...]
     sequences: tuple[SequenceOutput, ...]
     embeddings: tuple[EmbeddingOutput, ...]
+    learned: tuple[LearnedItems, ...]
     layout: Layout
     declared_by: Mapping[str, tuple[str, ...]]
     """Key of a piece of state -> the features, sequences and embeddings of the spec that read it."""

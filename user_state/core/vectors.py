@@ -56,6 +56,8 @@ class DecayedSums:
 def wanted_by(plan: Plan, vectors: Vectors, events: Events, matched: list[Bool]) -> tuple[Bool, F64]:
     """Return (mask, weights), each (m,): which events count, and how much."""
     wanted = matched[vectors.filter] & events.has(plan, vectors.of)
+    if vectors.weighed_by is not None:
+        return wanted, np.asarray(events.columns[vectors.weighed_by], np.float64)
     if vectors.weight_field is None or vectors.weights is None:
         return wanted, np.ones(len(events))
     # One entry more than the pool, for nulls.

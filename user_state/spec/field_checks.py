@@ -57,6 +57,12 @@ class _FieldChecks:
             yield from self.where((*path, "where"))
         for name, embedding in self.document.entries("embeddings"):
             yield from self.embedding(("embeddings", name), embedding)
+        for name, table in self.document.entries("items"):
+            if isinstance(table.get("learned"), dict):
+                path = ("items", name, "learned")
+                if "of" in table["learned"]:
+                    yield from self.field((*path, "of"), ("string",), "learned item vectors")
+                yield from self.where((*path, "where"))
 
     def events(self) -> Iterator[Problem]:
         events = self.document.mapping("events")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from user_state.errors import shorten
 from user_state.spec.embedding import Embedding
 from user_state.spec.hints import HINTS, aggregation_meant, duration_meant, key_meant, share_meant, zone_meant
-from user_state.spec.items import Items
+from user_state.spec.items import Items, Learned
 from user_state.spec.model import Events, Feature, Part, Prior, Sequence, Spec
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
 from user_state.spec.values import A_NAME, LIFETIME
@@ -136,6 +136,8 @@ def _model(path: KeyPath) -> tuple[type[BaseModel], KeyPath]:
         return Events, path[1:]
     if path[:1] == ("features",) and len(path) > 3 and path[2] in _WITHIN_FEATURES:
         return _WITHIN_FEATURES[str(path[2])], path[3:]
+    if path[:1] == ("items",) and len(path) > 3 and path[2] == "learned":
+        return Learned, path[3:]
     if path and path[0] in _NAMED and len(path) > 1:
         return _NAMED[str(path[0])], path[2:]
     return Spec, path

@@ -10,6 +10,7 @@ from user_state.core.compile.builder import Builder, windows_of
 from user_state.core.compile.decays import decayed_number
 from user_state.core.compile.keyed import decayed_table, entropy, table
 from user_state.core.compile.last_seen import distinct_values, local_days
+from user_state.core.compile.learned import learned_items
 from user_state.core.compile.logs import edge_values, sequence
 from user_state.core.compile.profiles import profile
 from user_state.core.compile.sessions import SESSION_AGGREGATES, session_number
@@ -64,6 +65,9 @@ def compile_plan(loaded: LoadedSpec) -> Plan:
     for name, wanted in loaded.spec.embeddings.items():
         builder.declaring = name
         EMBEDDING_COMPILERS[wanted.kind](builder, name, wanted)
+    for name, items in loaded.spec.items.items():
+        if items.learned is not None:
+            learned_items(builder, name, items)
     return builder.plan()
 
 

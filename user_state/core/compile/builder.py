@@ -38,6 +38,7 @@ from user_state.core.plan import (
     KllTrack,
     LastSeen,
     LastSeenOutput,
+    LearnedItems,
     ListOutput,
     Log,
     LoggedOutput,
@@ -104,6 +105,7 @@ class Builder:
         self.lists: list[ListOutput | TableOutput | DecayedTableOutput] = []
         self.sequences: list[SequenceOutput] = []
         self.embeddings: list[EmbeddingOutput] = []
+        self.learned: list[LearnedItems] = []
 
     def field(self, name: str) -> int:
         """Return the index of an event field."""
@@ -179,6 +181,7 @@ class Builder:
             lists=tuple(self.lists),
             sequences=tuple(self.sequences),
             embeddings=tuple(self.embeddings),
+            learned=tuple(self.learned),
             layout=self._layout(),
             declared_by={key: tuple(names) for key, names in self._declared_by.items()},
         )

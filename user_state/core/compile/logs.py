@@ -32,7 +32,7 @@ def edge_values(builder: Builder, name: str, aggregate: str, feature: Feature) -
     for window in (builder.windows[text] for text in feature.windows):
         output = f"{name}_{aggregate}_{window.text}"
         reach_us = None if window.reach_s is None else (window.reach_s + window.width_s) * SECOND_US
-        log, columns = _log(builder, _KEEPS[aggregate], where, of, fields, k, reach_us, (window,))
+        log, columns = kept_log(builder, _KEEPS[aggregate], where, of, fields, k, reach_us, (window,))
         kinds = tuple(builder.fields[f] for f in fields)
         if not aggregate.endswith("_k"):
             empty = NAN if feature.default is None else feature.default
@@ -45,12 +45,12 @@ def sequence(builder: Builder, name: str, declared: Sequence) -> None:
     """Add a named sequence."""
     fields = tuple(builder.field(field) for field in declared.fields)
     where = builder.filter(declared.where)
-    log, columns = _log(builder, "last", where, None, fields, declared.last, declared.within)
+    log, columns = kept_log(builder, "last", where, None, fields, declared.last, declared.within)
     of = tuple(builder.fields[f] for f in fields)
     builder.sequences.append(SequenceOutput(name, log, columns, of, declared.last, declared.within))
 
 
-def _log(
+def kept_log(
     builder: Builder,
     keeps: Keeps,
     where: int,

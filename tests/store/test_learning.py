@@ -1,0 +1,227 @@
+"""The item stage: whatever happens on the way, items' records are a function of the set of users' events."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.learned_pairs import Act, item_sums, pairs_of
+from tests.servers.redis import Valkey
+from user_state.core.admission import Outcome
+from user_state.core.compile import compile_plan
+from user_state.core.compile.learned import item_plan
+from user_state.core.plan import Plan
+from user_state.errors import StoreUnavailable
+from user_state.evaluation.memory_store import MemoryStore
+from user_state.fold import Folder
+from user_state.learning import ItemStage
+from user_state.spec import parse_spec
+from user_state.store.layouts import RecordReader
+from user_state.store.redis_store import RedisStateStore
+from user_state.store.store import Replacement, StateStore
+
+SPEC = """
+name: feed
+events: {schema: interaction.avsc, user: user_id, id: event_id, time: event_time}
+allowed_lateness: 1h
+max_clock_skew: 5m
+retention: 36500d
+features: {all: {aggregate: count, windows: lifetime}}
+items:
+  together: {dimensions: 32, learned: {of: item_id, reach: REACH, half_life: 1m}}
+"""
+DIMENSIONS, HALF_LIFE_US, START_US = 32, 60_000_000, 10**15
+Stores = dict[str, MemoryStore]
+
+
+def plan_of(reach: int = 30) -> Plan:
+    return compile_plan(parse_spec(SPEC.replace("REACH", str(reach)), beside=Path()))
+
+
+def acts_by_chance(seed: int, count: int, users: int = 4, items: int = 9, span_s: int = 900) -> list[Act]:
+    """Return events in order of time, some of one second, some without an item."""
+    rng = random.Random(seed)
+    seconds = sorted(rng.randrange(span_s) for _ in range(count))
+    return [
+        Act(
+            f"e{n}",
+            f"u{rng.randrange(users)}",
+            None if rng.random() < 0.05 else f"i{rng.randrange(items)}",
+            START_US + second * 1_000_000,
+        )
+        for n, second in enumerate(seconds)
+    ]
+
+
+class Pipeline:
+    """A worker: folds into stores that outlive it."""
+
+    def __init__(self, plan: Plan, users: StateStore, items: StateStore, cache_bytes: int = 0) -> None:
+        self.stage = ItemStage(plan, lambda _: items, cache_bytes=cache_bytes)
+        self.stage.start()
+        self.folder = Folder(plan, users, cache_bytes=cache_bytes, before_write=self.stage.learn)
+        self.folder.start()
+
+    def fold(self, acts: Sequence[Act]) -> list[int]:
+        return self.folder.fold([act.row() for act in acts]).outcome.tolist()
+
+
+def read_sums(plan: Plan, store: StateStore, items: Sequence[str]) -> dict[str, tuple[np.ndarray, int]]:
+    """Return each item's sum and how many derived events it is made of, as stored; those without a record left out."""
+    of_items = item_plan(plan, plan.learned[0])
+    blobs = [stored.record for stored in store.read(items)]
+    records = RecordReader(of_items, store).decode(blobs)
+    return {
+        item: (records.vectors[0].sums[at, 0], int(records.applied[at]))
+        for at, item in enumerate(items)
+        if blobs[at] is not None
+    }
+
+
+def check(plan: Plan, store: StateStore, acts: Sequence[Act], reach: int = 10**9) -> None:
+    """Hold items' records against plain loops."""
+    pairs = pairs_of(acts, HALF_LIFE_US, reach)
+    expected = item_sums(pairs, DIMENSIONS)
+    held = read_sums(plan, store, sorted({act.item for act in acts if act.item is not None}))
+    assert set(held) == set(expected)
+    for item, (total, count) in held.items():
+        # The longest half-life, a century, forgets one part in 10^7 of a quarter of an hour.
+        np.testing.assert_allclose(total, expected[item], rtol=1e-5, atol=1e-5)
+        assert count == sum(pair[0] == item for pair in pairs)
+
+
+def batches(acts: Sequence[Act], rng: random.Random) -> list[list[Act]]:
+    cut, at = [], 0
+    while at < len(acts):
+        size = rng.choice((1, 2, 7, 40))
+        cut.append(list(acts[at : at + size]))
+        at += size
+    return cut
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 120))
+def test_any_order_batching_and_repetition_gives_the_same_items(seed: int, count: int) -> None:
+    """As long as no user does more than the log holds in what a pair spans, the set of events decides."""
+    rng = random.Random(seed)
+    acts = acts_by_chance(seed, count)
+    arriving = acts + rng.sample(acts, len(acts) // 3)
+    rng.shuffle(arriving)
+    plan, users, items = plan_of(reach=130), MemoryStore(), MemoryStore()
+    pipeline = Pipeline(plan, users, items)
+    outcomes = [outcome for batch in batches(arriving, rng) for outcome in pipeline.fold(batch)]
+    assert outcomes.count(Outcome.APPLIED) == len(acts)
+    assert outcomes.count(Outcome.DUPLICATE) == len(arriving) - len(acts)
+    check(plan, items, acts)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_order_the_reach_is_kept_to_however_events_are_batched(seed: int) -> None:
+    acts = acts_by_chance(seed, 300, users=2, span_s=200)
+    plan, users, items = plan_of(reach=5), MemoryStore(), MemoryStore()
+    pipeline = Pipeline(plan, users, items)
+    # Within one second the order is that of ties, not of arrival, so batches end with a second.
+    acts.sort(key=lambda act: act.order)
+    for batch in batches(acts, random.Random(seed)):
+        pipeline.fold(batch)
+    check(plan, items, acts, reach=5)
+    everything = MemoryStore()
+    Pipeline(plan, MemoryStore(), everything).fold(acts)
+    check(plan, everything, acts, reach=5)
+
+
+def test_a_late_event_is_paired_on_both_sides() -> None:
+    a, b, c = (Act(f"e{n}", "u", item, START_US + n * 10_000_000) for n, item in enumerate("abc"))
+    plan, users, items = plan_of(), MemoryStore(), MemoryStore()
+    pipeline = Pipeline(plan, users, items)
+    pipeline.fold([a, c])
+    before = read_sums(plan, items, ["a", "b", "c"])
+    assert set(before) == {"a", "c"}
+    pipeline.fold([b])
+    check(plan, items, [a, b, c])
+    assert read_sums(plan, items, ["b"])["b"][1] == 2
+
+
+class DyingStore(MemoryStore):
+    """Writes that succeed a number of times, and then never again."""
+
+    def __init__(self, writes: int) -> None:
+        super().__init__()
+        self.left = writes
+
+    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
+        """Replace, or be gone."""
+        if self.left <= 0:
+            raise StoreUnavailable("gone")
+        self.left -= 1
+        return super().replace(replacements)
+
+
+@pytest.mark.parametrize("dies", ["users", "items"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crash_on_either_side_loses_nothing_and_counts_nothing_twice(seed: int, dies: str) -> None:
+    rng = random.Random(seed)
+    acts = acts_by_chance(seed, 120)
+    plan = plan_of(reach=130)
+    stores: Stores = {"users": MemoryStore(), "items": MemoryStore()}
+    stores[dies] = DyingStore(0)
+    waiting = batches(acts, rng)
+    crashes = 0
+    while waiting:
+        dying = stores[dies]
+        assert isinstance(dying, DyingStore)
+        dying.left = rng.randrange(0, 3)
+        worker = Pipeline(plan, stores["users"], stores["items"], cache_bytes=rng.choice((0, 1 << 20)))
+        try:
+            while waiting:
+                worker.fold(waiting[0])
+                waiting.pop(0)  # acknowledged
+        except StoreUnavailable:
+            crashes += 1
+            # What was not acknowledged comes again, in another order and other batches.
+            again = [act for batch in waiting for act in batch]
+            rng.shuffle(again)
+            waiting = batches(again, rng)
+    assert crashes > 3
+    check(plan, stores["items"], acts)
+
+
+def test_two_workers_side_by_side_in_valkey(valkey: Valkey) -> None:
+    """Both hold old versions of everything in their caches, so both meet conflicts, of users and of items."""
+    acts = acts_by_chance(5, 240, users=5, items=6)
+    plan = plan_of(reach=200)
+    of_items = item_plan(plan, plan.learned[0]).name
+    assert of_items == "feed.items.together"
+    stores = [RedisStateStore(valkey.url, name) for name in (plan.name, of_items) for _ in range(2)]
+    try:
+        workers = [Pipeline(plan, stores[n], stores[2 + n], cache_bytes=1 << 20) for n in range(2)]
+        for n, batch in enumerate(batches(acts, random.Random(5))):
+            workers[n % 2].fold(batch)
+            if n % 5 == 0:
+                workers[(n + 1) % 2].fold(batch)  # redelivered to the other
+        reports = [worker.stage.take_report() for worker in workers]
+        assert all(report.conflicts > 0 and report.refused == 0 for report in reports)
+        assert sum(report.applied for report in reports) == len(pairs_of(acts, HALF_LIFE_US))
+        check(plan, stores[2], acts)
+    finally:
+        for store in stores:
+            store.close()
+
+
+def test_pairs_too_late_for_an_item_are_counted_and_not_folded() -> None:
+    hour_us = 3_600_000_000
+    plan, users, items = plan_of(), MemoryStore(), MemoryStore()
+    pipeline = Pipeline(plan, users, items)
+    pipeline.fold([Act("a", "new", "x", START_US + 4 * hour_us), Act("b", "new", "y", START_US + 4 * hour_us)])
+    assert pipeline.stage.take_report().refused == 0
+    # Another user's part of the stream lags four hours: fine for the user, beyond what the item remembers pairs for.
+    assert pipeline.fold([Act("c", "old", "x", START_US), Act("d", "old", "z", START_US)]) == [0, 0]
+    report = pipeline.stage.take_report()
+    assert (report.applied, report.refused) == (1, 1)
+    assert read_sums(plan, items, ["x", "z"])["x"][1] == 1
