@@ -84,6 +84,14 @@ ROWS = (
         ),
     ),
     (
+        "What is learned of items?",
+        (
+            Panel("Pairs", "cps", _rate("learned_pairs", "learned_pairs_again"), "learned_pairs"),
+            Panel("Pairs refused", "cps", _rate("learned_pairs_refused"), "learned_pairs_refused"),
+            Panel("Conflicts of items", "percentunit", [_share("item_conflicts", "item_writes")], "item_conflicts"),
+        ),
+    ),
+    (
         "How is Redis?",
         (
             Panel("Read", "ms", [*_quantiles("redis_read_ms"), _mean("redis_read_ms")], "redis_read_ms"),

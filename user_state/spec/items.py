@@ -8,7 +8,7 @@ from pydantic import Field
 
 from user_state.spec.values import A_DURATION, WHERE, DurationUs, Settings, Where
 
-DEFAULT_REACH = 30
+DEFAULT_REACH = 10
 DEFAULT_PAIR_HALF_LIFE_US = 60 * 1_000_000
 """People do what belongs together within minutes."""
 
