@@ -67,6 +67,7 @@ def compile_plan(loaded: LoadedSpec) -> Plan:
         EMBEDDING_COMPILERS[wanted.kind](builder, name, wanted)
     for name, items in loaded.spec.items.items():
         if items.learned is not None:
+            builder.declaring = name
             learned_items(builder, name, items)
     return builder.plan()
 
