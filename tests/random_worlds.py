@@ -208,6 +208,48 @@ EMBEDDINGS = st.fixed_dictionaries(
 )
 
 
+SHELF = {
+    "a": [1.0, 0.5, -2.0],
+    "b": [-0.25, 3.0, 0.125],
+    "c\u0000": [0.0, 0.0, 0.0],
+    "": [9.0, 9.0, 9.0],
+    "view": [0.75, -1.0, 1.5],
+    "like": [1.0, 0.4, -2.1],
+    "never met": [0.3, 0.2, 0.1],
+}
+"""The table `shelf` of every world; some items and actions have no vector there. (Nobody can load an empty id.)"""
+COMPOSED = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["decayed_mean", "decayed_sum", "fold_in", "interests"]),
+        "of": st.sampled_from(["item_id", "item_id", "action"]),
+        "vectors": st.just("shelf"),
+        "half_life": st.lists(st.sampled_from(["1s", "10m", "1h", "7d"]), min_size=1, max_size=2, unique=True),
+        "last": st.sampled_from([1, 3, 1000]),
+    },
+    optional={
+        "where": WHERES,
+        "weights": st.dictionaries(
+            st.sampled_from(ACTIONS), st.sampled_from([1.0, 3.0, -1.0, -0.5, 1e3, 1e-3]), min_size=1
+        ),
+    },
+)
+
+
+@st.composite
+def composed(draw: st.DrawFn) -> dict[str, Any]:
+    """An embedding over the table `shelf`."""
+    made = draw(COMPOSED)
+    if made["kind"].startswith("decayed"):
+        made["normalise"] = draw(st.sampled_from(["none", "unit"]))
+    if made["kind"] == "interests":
+        made["most"] = draw(st.sampled_from([1, 2, 4]))
+        made["threshold"] = draw(st.sampled_from([-1.0, 0.0, 0.7]))
+    if made["kind"] == "fold_in":
+        made["alpha0"] = draw(st.sampled_from([0.0, 0.1, 5.0]))
+        made["regularisation"] = draw(st.sampled_from([0.1, 2.0]))
+    return made
+
+
 @st.composite
 def specs(draw: st.DrawFn, only: str | None = None) -> LoadedSpec:
     """A spec with up to four features, two sequences and two embeddings, at least one output in all.
@@ -225,7 +267,9 @@ def specs(draw: st.DrawFn, only: str | None = None) -> LoadedSpec:
     if wanted & 2:
         parts["sequences"] = {f"s{i}": s for i, s in enumerate(draw(st.lists(SEQUENCES, min_size=1, max_size=2)))}
     if wanted & 4:
-        parts["embeddings"] = {f"v{i}": e for i, e in enumerate(draw(st.lists(EMBEDDINGS, min_size=1, max_size=2)))}
+        kinds = st.one_of(EMBEDDINGS, composed())
+        parts["embeddings"] = {f"v{i}": e for i, e in enumerate(draw(st.lists(kinds, min_size=1, max_size=3)))}
+        parts["items"] = {"shelf": {"dimensions": 3}}
     used = {window for feature in parts.get("features", {}).values() for window in feature.get("windows", ())}
     parts["tiles"] = {w: width for w, width in TILES.items() if w in used and draw(st.booleans())}
     parts["timezone"] = draw(st.sampled_from(ZONES))

@@ -23,8 +23,8 @@ LAYERS = {
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
     "user_state/learning.py": ({"core", "store", "fold"}, {"numpy"}),
-    "user_state/client.py": ({"core", "codec", "store", "spec", "errors"}, {"numpy"}),
-    "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow"}),
+    "user_state/client.py": ({"core", "codec", "store", "items", "spec", "errors"}, {"numpy"}),
+    "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/evaluation": (
         {"items", "core", "codec", "store", "fold", "client", "events", "spec", "durations", "errors"},
         {"numpy"},

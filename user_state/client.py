@@ -1,14 +1,15 @@
 """The serving client: what ranking services call to read users' state.
 
-One round trip a call, finite timeouts, unknown users get the documented defaults. Values are finished at the moment
-of reading, by the same function that makes training sets.
+One round trip a call (two, if a table of item vectors is too large to hold and lacks some), finite timeouts, unknown
+users get the documented defaults. Values are finished at the moment of reading, by the same function that makes
+training sets.
 """
 
 from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,18 +19,28 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.core.compile import compile_plan
+from user_state.core.composing import mentioned, seen_items
+from user_state.core.hashed_vectors import hashed_vectors
+from user_state.core.item_vectors import ItemVectors
 from user_state.core.layout import Layout
 from user_state.core.padding import Padded
-from user_state.core.plan import Plan
+from user_state.core.plan import ComposedOutput, EmbeddingOutput, FoldInOutput, InterestsOutput, Plan
 from user_state.core.reading import features
+from user_state.core.records import Records
 from user_state.errors import CodecError, InputError, StoreError
+from user_state.items.nearest import Nearest, NearestItems
+from user_state.items.provider import VectorProvider
+from user_state.items.scoring import Scores, cosine, score
+from user_state.items.table import ItemTable
 from user_state.spec import LoadedSpec, load_spec
 from user_state.store.connection import connect, masked, translated
 from user_state.store.keys import layouts_key, record_key
 from user_state.store.layouts import RecordReader
+from user_state.store.served_table import ServedTable, TableState
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 At = int | datetime.datetime | None
+VERSION_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,11 @@ class UserStateBatch:
         last_event_us: (users,) time of each user's newest event, microseconds UTC; 0 for unknown users.
         arrays: by name: (users, size) float32: features of several numbers, such as histograms.
         sequences: by name: features that are lists, and sequences, padded.
-        embeddings: by name: (users, dimensions) float32.
+        embeddings: by name: (users, dimensions) float32; interests (users, K, dimensions).
+        item_versions: table of item vectors -> the version that embeddings over it were composed with; empty if there
+            is none in Redis.
+        missing_items: by name of an embedding over a table: (users,) how many of the last events name an item that has
+            no vector.
     """
 
     users: tuple[str, ...]
@@ -57,6 +72,8 @@ class UserStateBatch:
     arrays: dict[str, npt.NDArray[np.float32]]
     sequences: dict[str, Padded]
     embeddings: dict[str, npt.NDArray[np.float32]]
+    item_versions: dict[str, str]
+    missing_items: dict[str, npt.NDArray[np.int64]]
 
     def __len__(self) -> int:
         return len(self.users)
@@ -72,6 +89,8 @@ class UserStateBatch:
             arrays={name: values[index] for name, values in self.arrays.items()},
             sequences={name: padded.of_user(index) for name, padded in self.sequences.items()},
             embeddings={name: vectors[index] for name, vectors in self.embeddings.items()},
+            item_versions=self.item_versions,
+            missing_items={name: int(missing[index]) for name, missing in self.missing_items.items()},
         )
 
 
@@ -84,7 +103,8 @@ class UserState:
         features: name -> value.
         arrays: name -> (size,) float32.
         sequences: name -> a list of values (`last_k`), or a dict of lists by field (sequences, tables).
-        embeddings: name -> (dimensions,) float32.
+        embeddings: name -> (dimensions,) float32; interests (K, dimensions).
+        item_versions, missing_items: as in `UserStateBatch`, of this user.
     """
 
     user: str
@@ -95,29 +115,87 @@ class UserState:
     arrays: dict[str, npt.NDArray[np.float32]]
     sequences: dict[str, list[Any] | dict[str, list[Any]]]
     embeddings: dict[str, npt.NDArray[np.float32]]
+    item_versions: dict[str, str]
+    missing_items: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Users' records as one round trip brought them, and the vectors of the items that they mention."""
+
+    blobs: list[bytes | None]
+    records: Records
+    vectors: dict[str, ItemVectors]
 
 
 class UserStateClient:
     """Reads users' state. Safe to share between threads; close it, or use it in a `with` block."""
 
-    def __init__(self, redis: Any, plan: Plan, url: str) -> None:
+    def __init__(self, redis: Any, plan: Plan, url: str, providers: Mapping[str, VectorProvider] | None = None) -> None:
         self._redis = redis
+        self._providers = {} if providers is None else dict(providers)
+        self._searches: dict[str, NearestItems] = {}
         self._plan = plan
         self._url = url
         self._reader = RecordReader(plan, self)
         self._names = tuple(output.name for output in plan.scalars)
 
     @classmethod
-    def from_url(cls, url: str, spec: str | Path | LoadedSpec, *, timeout_s: float = 1.0) -> UserStateClient:
+    def from_url(
+        cls,
+        url: str,
+        spec: str | Path | LoadedSpec,
+        *,
+        timeout_s: float = 1.0,
+        items_refresh_s: float = 5.0,
+        items_memory_mb: float = 1024,
+        item_versions: Mapping[str, str] | None = None,
+    ) -> UserStateClient:
         """Return a client for the records of `spec` (a path, or loaded) in the Redis at `url`.
+
+        Args:
+            url: where.
+            spec: of what.
+            timeout_s: how long a call may take.
+            items_refresh_s: how often to look, in the same round trip as a call's, for a new version of a table of
+                item vectors.
+            items_memory_mb: a table that needs more is not held whole but as a cache of that size; items that it lacks
+                cost one further round trip.
+            item_versions: versions of tables to read whatever is in use, by table.
 
         Raises:
             SpecError: the spec cannot be used.
-            InputError: the URL is no Redis URL.
-            StoreUnavailable, StoreError: a cluster that cannot be reached; a single server is tried at first use.
+            InputError: the URL is no Redis URL, or a version asked for is not there.
+            StoreUnavailable, StoreError: a cluster that cannot be reached, or tables of item vectors that cannot be
+                read; a single server that holds none is tried at first use.
         """
         loaded = spec if isinstance(spec, LoadedSpec) else load_spec(spec)
-        return cls(connect(url, timeout_s), compile_plan(loaded), url)
+        plan = compile_plan(loaded)
+        pinned = {} if item_versions is None else item_versions
+        unknown = sorted(pinned.keys() - plan.item_tables.keys())
+        if unknown:
+            known = ", ".join(plan.item_tables) or "it has none"
+            raise InputError(f"expected tables that the spec's embeddings use ({known}), got {unknown[0]!r}")
+        tables = {
+            table: ServedTable(
+                url,
+                plan.name,
+                table,
+                dimensions,
+                memory_bytes=int(items_memory_mb * 2**20),
+                refresh_s=items_refresh_s,
+                version=pinned.get(table),
+            )
+            for table, dimensions in plan.item_tables.items()
+        }
+        client = cls(connect(url, timeout_s), plan, url, tables)
+        try:
+            for served in tables.values():
+                served.start()
+        except BaseException:
+            client.close()
+            raise
+        return client
 
     def __repr__(self) -> str:
         return f"UserStateClient({masked(self._url)!r}, spec={self._plan.name!r})"
@@ -132,6 +210,8 @@ class UserStateClient:
 
     def close(self) -> None:
         """Close the connections."""
+        for provider in self._providers.values():
+            provider.close()
         self._redis.close()
 
     @property
@@ -157,16 +237,9 @@ class UserStateClient:
             StoreError: Redis refused.
             CodecError: a record cannot be read; the message names its key.
         """
-        if isinstance(users, str):
-            raise InputError(f"expected a sequence of user ids, got the string {users!r}; use get() for one user")
         at_us = _microseconds(at)
-        keys = [record_key(self._plan.name, user) for user in users]
-        blobs = self._fetch(keys)
-        try:
-            records = self._reader.decode(blobs)
-        except CodecError as exc:
-            raise self._naming_the_key(keys, blobs, exc) from exc
-        finished = features(self._plan, records, at_us)
+        read = self._read(users)
+        finished = features(self._plan, read.records, at_us, read.vectors)
         with np.errstate(over="ignore"):  # beyond single precision lies infinity, which is no reason to warn
             values = finished.values.astype(np.float32)
             arrays = {name: numbers.astype(np.float32) for name, numbers in finished.arrays.items()}
@@ -174,13 +247,155 @@ class UserStateClient:
             users=tuple(users),
             names=self._names,
             values=values,
-            present=np.array([blob is not None for blob in blobs], np.bool_),
+            present=np.array([blob is not None for blob in read.blobs], np.bool_),
             as_of_us=at_us,
-            last_event_us=records.last_event_us,
+            last_event_us=read.records.last_event_us,
             arrays=arrays,
             sequences=finished.sequences,
             embeddings=finished.embeddings,
+            item_versions=finished.item_versions,
+            missing_items=finished.missing_items,
         )
+
+    def item_tables(self) -> dict[str, TableState]:
+        """Return what is held of each table of item vectors, and why a newer version is not in use."""
+        return {name: held.state for name, held in self._providers.items() if isinstance(held, ServedTable)}
+
+    def item_vectors(self, table: str, items: Sequence[str]) -> ItemVectors:
+        """Return the vectors of these items in the version of a table that is in use.
+
+        Raises:
+            InputError: the spec's embeddings use no such table.
+            StoreUnavailable, StoreError: they cannot be read.
+        """
+        if table not in self._providers:
+            known = ", ".join(self._providers) or "it has none"
+            raise InputError(f"expected a table that the spec's embeddings use ({known}), got {table!r}")
+        provider = self._providers[table]
+        return provider.vectors(items, self._fetch(provider.keys(time.monotonic())))
+
+    def score(self, users: Sequence[str], items: Sequence[str], *, embedding: str, at: At = None) -> Scores:
+        """Return how well items fit users: inner products of their vectors, of interests the greatest.
+
+        Args:
+            users: their ids.
+            items: candidates.
+            embedding: an output such as `taste_7d`.
+            at: as for `get_many`.
+
+        Raises:
+            InputError: there is no such embedding.
+            StoreUnavailable, StoreError, CodecError: as `get_many`.
+        """
+        output = self._embedding(embedding)
+        batch = self.get_many(users, at)
+        if isinstance(output, EmbeddingOutput):
+            scores = score(batch.embeddings[embedding], hashed_vectors(items, output.dimensions))
+            return Scores(batch.users, tuple(items), scores, np.ones(len(items), np.bool_), "")
+        batch, held = self._of_one_version(batch, at, output.table, items)
+        vectors, known = held.lookup(items)
+        return Scores(batch.users, tuple(items), score(batch.embeddings[embedding], vectors), known, held.version)
+
+    def nearest_items(
+        self,
+        user: str,
+        k: int,
+        *,
+        embedding: str,
+        exclude_seen: bool = False,
+        exclude: Sequence[str] = (),
+        at: At = None,
+    ) -> Nearest:
+        """Return the items of the embedding's table with the greatest inner products with a user's vector.
+
+        Args:
+            user: whose.
+            k: how many.
+            embedding: an output over a table, such as `taste_7d`.
+            exclude_seen: leave out the items that the vector is composed of.
+            exclude: further items to leave out.
+            at: as for `get_many`.
+
+        Raises:
+            InputError: there is no such embedding, it is over no table, or the table is not held whole.
+            StoreUnavailable, StoreError, CodecError: as `get_many`.
+        """
+        output = self._embedding(embedding)
+        if isinstance(output, EmbeddingOutput):
+            raise InputError(f"expected an embedding over a table of items (`vectors:`), got {embedding}, over hashes")
+        if k < 1:
+            raise InputError(f"expected to be asked for 1 item at least, got {k}")
+        read = self._read([user])
+        table = read.vectors[output.table]
+        if not isinstance(table, ItemTable):
+            got = "none in Redis: user-state items load" if not table.version else "one of more than items_memory_mb"
+            raise InputError(f"expected table {output.table} whole in memory to find the nearest in, got {got}")
+        finished = features(self._plan, read.records, _microseconds(at), read.vectors)
+        vectors = finished.embeddings[embedding].reshape(-1, output.dimensions)
+        seen = seen_items(read.records, output.history) if exclude_seen else []
+        return self._search(output.table, table).search(vectors[vectors.any(axis=1)], k, [*seen, *exclude])
+
+    def nearest_users(
+        self, user: str, k: int, among: Sequence[str], *, embedding: str, at: At = None
+    ) -> list[tuple[str, float]]:
+        """Return the users among those given whose vectors have the greatest cosines with a user's, with the cosines.
+
+        Users without a vector are left out; of interests the nearest pair counts.
+
+        Raises:
+            InputError: there is no such embedding.
+            StoreUnavailable, StoreError, CodecError: as `get_many`.
+        """
+        self._embedding(embedding)
+        others = [other for other in dict.fromkeys(among) if other != user]
+        vectors = self.get_many([user, *others], at).embeddings[embedding]
+        cosines = cosine(vectors[0], vectors[1:])
+        order = np.argsort(-cosines, kind="stable")[:k].tolist()
+        return [(others[index], float(cosines[index])) for index in order if np.isfinite(cosines[index])]
+
+    def _embedding(self, name: str) -> EmbeddingOutput | ComposedOutput | FoldInOutput | InterestsOutput:
+        for output in self._plan.embeddings:
+            if output.name == name:
+                return output
+        known = ", ".join(output.name for output in self._plan.embeddings) or "it has none"
+        raise InputError(f"expected an embedding of the spec ({known}), got {name!r}")
+
+    def _of_one_version(
+        self, batch: UserStateBatch, at: At, table: str, items: Sequence[str]
+    ) -> tuple[UserStateBatch, ItemVectors]:
+        """Return a batch and the vectors of items that are of one version of the table."""
+        for _ in range(VERSION_TRIES):
+            held = self._providers[table].vectors(items, [])
+            if held.version == batch.item_versions[table]:
+                return batch, held
+            batch = self.get_many(batch.users, at)  # a new version came in between
+        raise StoreError(f"expected table {table} to stay the same for a call, got another version at every try")
+
+    def _search(self, name: str, table: ItemTable) -> NearestItems:
+        search = self._searches.get(name)
+        if search is None or search.version != table.version:
+            search = self._searches[name] = NearestItems(table)
+        return search
+
+    def _read(self, users: Sequence[str]) -> _Read:
+        """Read records, and pointers of tables when it is time, in one round trip."""
+        if isinstance(users, str):
+            raise InputError(f"expected a sequence of user ids, got the string {users!r}; use get() for one user")
+        keys = [record_key(self._plan.name, user) for user in users]
+        now_s = time.monotonic()
+        pointers = {table: provider.keys(now_s) for table, provider in self._providers.items()}
+        answers = self._fetch([*keys, *(key for wanted in pointers.values() for key in wanted)])
+        blobs, told = answers[: len(keys)], iter(answers[len(keys) :])
+        try:
+            records = self._reader.decode(blobs)
+        except CodecError as exc:
+            raise self._naming_the_key(keys, blobs, exc) from exc
+        asked = mentioned(self._plan, records) if self._providers else {}
+        vectors = {
+            table: provider.vectors(asked[table], [next(told) for _ in pointers[table]])
+            for table, provider in self._providers.items()
+        }
+        return _Read(blobs, records, vectors)
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered, or None."""

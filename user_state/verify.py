@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from user_state import oracle
-from user_state.client import UserState, UserStateClient
+from user_state.client import UserState, UserStateBatch, UserStateClient
+from user_state.errors import StoreError
 from user_state.spec import LoadedSpec
 
 RELATIVE = 1e-6
 SMALL = 1e-3
 """Values nearer to 0 are compared as if they were this large: the skew of a symmetric window is 0 but for rounding."""
 BATCH_USERS = 500
+VERSION_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,10 @@ def verify(
     values = 0
     differences: list[Difference] = []
     for begin in range(0, len(users), BATCH_USERS):
-        batch = client.get_many(users[begin : begin + BATCH_USERS], at_us)
+        batch, tables = _with_tables(client, spec, users[begin : begin + BATCH_USERS], applied, at_us)
         for index in range(len(batch)):
             state = batch[index]
-            expected = oracle.features(spec.spec, applied[state.user], at_us)
+            expected = oracle.features(spec.spec, applied[state.user], at_us, tables)
             if not state.present:
                 differences.append(Difference(state.user, "record", "present", "missing", math.inf))
                 continue
@@ -75,6 +77,36 @@ def verify(
             values += len(expected.sequences) + len(expected.embeddings)
     differences.sort(key=lambda difference: (-difference.size, difference.user, difference.output))
     return Verification(len(users), values, differences)
+
+
+def _with_tables(
+    client: UserStateClient,
+    spec: LoadedSpec,
+    users: Sequence[str],
+    applied: Mapping[str, Sequence[oracle.AppliedEvent]],
+    at_us: int,
+) -> tuple[UserStateBatch, dict[str, oracle.ItemTable]]:
+    """Return what is served, and the item vectors of the version that it was composed with.
+
+    Raises:
+        StoreError: the tables' versions change faster than they are read.
+    """
+    for _ in range(VERSION_TRIES):
+        batch = client.get_many(users, at_us)
+        tables = {}
+        for table, version in batch.item_versions.items():
+            fields = {e.of for e in spec.spec.embeddings.values() if e.vectors == table}
+            named = {a.event.get(field) for user in users for a in applied[user] for field in fields}
+            items = sorted(item for item in named if isinstance(item, str))
+            held = client.item_vectors(table, items)
+            if held.version != version:
+                break
+            vectors, found = held.lookup(items)
+            there = {item: vector for item, vector, has in zip(items, vectors, found, strict=True) if has}
+            tables[table] = oracle.ItemTable(there, held.gram())
+        else:
+            return batch, tables
+    raise StoreError("expected tables of item vectors that stay for as long as a batch is read, got new versions")
 
 
 def _differences(state: UserState, expected: oracle.Expected) -> Iterable[Difference]:

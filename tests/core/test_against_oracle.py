@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.random_worlds import QUICK, SEEN, World, reading_times, worlds
+from tests.random_worlds import QUICK, SEEN, SHELF, World, reading_times, worlds
 from tests.trying import T0, VERSION, S, event, plan_of, record_of, same_record, spec_of
 from user_state import oracle
 from user_state.codec.record import decode_records, encode_records, open_record
@@ -32,12 +32,15 @@ from user_state.core.records import Records, apply, lift, merge
 from user_state.durations import parse_duration_us
 from user_state.events.decode import EventDecoder
 from user_state.events.wanted import wanted
+from user_state.items.table import ItemTable
 from user_state.oracle import AppliedEvent
 from user_state.oracle.embeddings import EMBEDDINGS, EmbeddingQuestion
 from user_state.spec import LoadedSpec
+from user_state.spec.embedding_kinds import HASH
 from user_state.spec.model import Feature
 
 RELATIVE = 1e-6
+TABLE = ItemTable(list(SHELF), np.array(list(SHELF.values()), np.float32))
 ROUNDING = 1e-13
 TINY = 1e-290
 """Numbers below this are next to where doubles lose their digits."""
@@ -86,8 +89,10 @@ def assert_equals_oracle(
     loaded: LoadedSpec, plan: Plan, records: Records, user: int, applied: Sequence[AppliedEvent], at_us: int
 ) -> None:
     """Compare every output of one user with brute force."""
-    expected = oracle.features(loaded.spec, applied, at_us)
-    found = features(plan, records, at_us)
+    gram = sum(np.outer(vector, vector) for vector in SHELF.values())
+    shelf = oracle.ItemTable({item: np.array(vector) for item, vector in SHELF.items()}, gram)
+    expected = oracle.features(loaded.spec, applied, at_us, {"shelf": shelf})
+    found = features(plan, records, at_us, {"shelf": TABLE})
     assert [output.name for output in plan.scalars] == list(expected.scalars)
     for column, (output, value) in enumerate(zip(plan.scalars, expected.scalars.values(), strict=True)):
         actual = float(found.values[user, column])
@@ -148,6 +153,10 @@ def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], e
 def allowed_of_embedding(loaded: LoadedSpec, name: str, applied: Sequence[AppliedEvent], at_us: int) -> float:
     """Return how far a vector may be off, relative to its largest component; more where opposites cancel."""
     embedding = loaded.spec.embeddings[name.partition("_")[0]]
+    if embedding.vectors != HASH:
+        # What is summed up is as large as the largest of the table times what the events weigh.
+        heaviest = max(map(abs, (embedding.weights or {"": 1.0}).values()))
+        return RELATIVE * 9.0 * (2 + len(applied) * heaviest if embedding.kind == "decayed_sum" else 2)
     if embedding.kind == "decayed_sum" and embedding.normalise == "none":
         return RELATIVE * max(1.0, len(applied) * max(map(abs, (embedding.weights or {"": 1.0}).values())))
     if embedding.normalise == "none":

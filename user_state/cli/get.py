@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -80,8 +81,13 @@ def as_jsonable(state: UserState) -> dict[str, Any]:
         "features": {name: _or_null(value) for name, value in state.features.items()},
         "arrays": {name: [_or_null(number) for number in numbers.tolist()] for name, numbers in state.arrays.items()},
         "sequences": state.sequences,
-        "embeddings": {name: [_shortest(part) for part in vector] for name, vector in state.embeddings.items()},
+        "embeddings": {name: _numbers(vector) for name, vector in state.embeddings.items()},
+        **({"item_versions": state.item_versions, "missing_items": state.missing_items} if state.item_versions else {}),
     }
+
+
+def _numbers(vector: npt.NDArray[np.float32]) -> list[Any]:
+    return [_numbers(part) if part.ndim else _shortest(float(part)) for part in vector]
 
 
 def _or_null(value: float) -> float | None:
@@ -109,8 +115,15 @@ def show(console: Console, state: UserState) -> None:
             rest = f", ... ({len(entries)})" if len(entries) > SHOWN_ENTRIES else ""
             console.print(f"  {label}: {shown or '-'}{rest}", highlight=False, markup=False, soft_wrap=True)
     for name, vector in state.embeddings.items():
-        head = ", ".join(f"{component:+.3f}" for component in vector[:SHOWN_DIMENSIONS])
-        console.print(f"  {name}: [{head}, ...] ({len(vector)})", highlight=False, markup=False, soft_wrap=True)
+        for row in np.atleast_2d(vector):
+            head = ", ".join(f"{component:+.3f}" for component in row[:SHOWN_DIMENSIONS])
+            missing = state.missing_items.get(name, 0)
+            without = f", {missing} of its items without a vector" if missing else ""
+            line = f"  {name}: [{head}, ...] ({len(row)}){without}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for table, version in state.item_versions.items():
+        told = f"version {version}" if version else "none in Redis: every item is missing"
+        console.print(f"  items of {table}: {told}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _features_by_window(state: UserState) -> Table:

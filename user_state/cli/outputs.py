@@ -16,10 +16,14 @@ from rich.table import Table
 from user_state.core.plan import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
+    ComposedOutput,
     DecayedOutput,
     DecayedTableOutput,
     EmbeddingOutput,
     EntropyOutput,
+    FoldInOutput,
+    InterestsOutput,
+    InterestWeightsOutput,
     LastSeenOutput,
     ListOutput,
     Plan,
@@ -114,7 +118,12 @@ def _empty_ratio(output: RatioOutput) -> float:
     return ratio if math.isfinite(ratio) else output.empty
 
 
-def _array(plan: Plan, output: StackedOutput | ProfileOutput | ApproxQuantilesOutput) -> OutputRow:
+def _array(
+    plan: Plan, output: StackedOutput | ProfileOutput | ApproxQuantilesOutput | InterestWeightsOutput
+) -> OutputRow:
+    if isinstance(output, InterestWeightsOutput):
+        kind = f"float32 x {output.of.most}"
+        return OutputRow(output.name, kind, _half_life(output.of.half_life_us), "-", _composed_of(output.of), ZEROS)
     if isinstance(output, ProfileOutput):
         profile = plan.profiles[output.profile]
         over = _half_life(profile.half_lives_us[output.half_life])
@@ -155,9 +164,17 @@ def _sequence(output: SequenceOutput) -> OutputRow:
     return OutputRow(output.name, f"last {output.last} of {fields}", over, "-", "0", EMPTY)
 
 
-def _embedding(plan: Plan, output: EmbeddingOutput) -> OutputRow:
+def _embedding(plan: Plan, output: EmbeddingOutput | ComposedOutput | FoldInOutput | InterestsOutput) -> OutputRow:
+    if not isinstance(output, EmbeddingOutput):
+        most = f"{output.most} x " if isinstance(output, InterestsOutput) else ""
+        kind = f"float32 x {most}{output.dimensions}"
+        return OutputRow(output.name, kind, _half_life(output.half_life_us), "-", _composed_of(output), ZEROS)
     over = _half_life(plan.vectors[output.vectors].half_lives_us[output.half_life])
     return OutputRow(output.name, f"float32 x {output.dimensions}", over, "-", "0", ZEROS)
+
+
+def _composed_of(output: ComposedOutput | FoldInOutput | InterestsOutput) -> str:
+    return f"0; of the last {output.history.last:,} events, items of {output.table}"
 
 
 def _half_life(half_life_us: int) -> str:

@@ -11,6 +11,8 @@
     SessionTrack  sessions of the events that pass a filter, by inactivity gap
     KeyedTrack, KeyedDecay   counts by key in tiles, and decayed counts by key
 
+Embeddings over a table of item vectors have no piece of their own: they are composed of a log when they are read.
+
 Outputs that can share a piece of state do: three aggregations of one filter and field over five windows are one
 track. A piece is identified by its `key`, the text of its definition, so that a changed spec recognises what it still
 has. These are settings: `user_state.core.compile` makes them, the families of `user_state.core.families` obey them.
@@ -404,6 +406,65 @@ class EmbeddingOutput:
 
 
 @dataclass(frozen=True)
+class History:
+    """The last `last` rows of a log, as embeddings over a table read them: columns of the item and of what weighs."""
+
+    log: int
+    item: int
+    weight: int | None
+    weights: tuple[tuple[str, float], ...] | None
+    last: int
+
+
+@dataclass(frozen=True)
+class ComposedOutput:
+    """A decayed mean or sum, or its direction if `unit`, of the vectors that a table has of the last items."""
+
+    name: str
+    history: History
+    table: str
+    dimensions: int
+    half_life_us: int
+    read: Literal["mean", "sum"]
+    unit: bool
+
+
+@dataclass(frozen=True)
+class FoldInOutput:
+    """The user's factor, given a table of item factors."""
+
+    name: str
+    history: History
+    table: str
+    dimensions: int
+    half_life_us: int
+    alpha0: float
+    regularisation: float
+
+
+@dataclass(frozen=True)
+class InterestsOutput:
+    """At most `most` centroids of the vectors that a table has of the last items."""
+
+    name: str
+    history: History
+    table: str
+    dimensions: int
+    half_life_us: int
+    most: int
+    threshold: float
+
+
+@dataclass(frozen=True)
+class InterestWeightsOutput:
+    """What the centroids of `of` weigh."""
+
+    name: str
+    aggregate: str
+    of: InterestsOutput
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything the core executes for one spec."""
 
@@ -444,10 +505,10 @@ class Plan:
         | EntropyOutput,
         ...,
     ]
-    arrays: tuple[StackedOutput | ProfileOutput | ApproxQuantilesOutput, ...]
+    arrays: tuple[StackedOutput | ProfileOutput | ApproxQuantilesOutput | InterestWeightsOutput, ...]
     lists: tuple[ListOutput | TableOutput | DecayedTableOutput, ...]
     sequences: tuple[SequenceOutput, ...]
-    embeddings: tuple[EmbeddingOutput, ...]
+    embeddings: tuple[EmbeddingOutput | ComposedOutput | FoldInOutput | InterestsOutput, ...]
     learned: tuple[LearnedItems, ...]
     layout: Layout
     declared_by: Mapping[str, tuple[str, ...]]
@@ -495,6 +556,16 @@ class Plan:
 
     def _axes(self, tracks: Sequence[Track | Log | HllTrack | KllTrack | KeyedTrack]) -> TrackAxes:
         return TrackAxes([_axis(track.windows, self.axis.skew_s) for track in tracks])
+
+    @cached_property
+    def composed(self) -> tuple[ComposedOutput | FoldInOutput | InterestsOutput, ...]:
+        """Every embedding that is composed of a table's vectors when it is read."""
+        return tuple(o for o in self.embeddings if isinstance(o, ComposedOutput | FoldInOutput | InterestsOutput))
+
+    @cached_property
+    def item_tables(self) -> dict[str, int]:
+        """The tables that readings need, with their dimensions."""
+        return {output.table: output.dimensions for output in self.composed}
 
     @cached_property
     def tiled_windows(self) -> tuple[Window, ...]:

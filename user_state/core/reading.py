@@ -5,7 +5,7 @@ Each kind of output has a reader here, found by the type of its declaration in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from user_state.core.composing import Composing, compose, take_part
 from user_state.core.decays import read_decay
-from user_state.core.events import F64
+from user_state.core.events import F64, I64
 from user_state.core.finishing import finish
+from user_state.core.fold_in import fold_in
 from user_state.core.hll_tiles import count_distinct
+from user_state.core.interests import Interests, find_interests
+from user_state.core.item_vectors import ItemVectors
 from user_state.core.kll_tiles import Numbers, numbers_of, read_quantiles
 from user_state.core.last_seen import count_windows, settle, streaks
 from user_state.core.logs import LogRows, newer_rows, older_rows
@@ -24,10 +28,15 @@ from user_state.core.padding import Padded, pad
 from user_state.core.plan import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
+    ComposedOutput,
     DecayedOutput,
     DecayedTableOutput,
     EmbeddingOutput,
     EntropyOutput,
+    FoldInOutput,
+    History,
+    InterestsOutput,
+    InterestWeightsOutput,
     LastSeenOutput,
     ListOutput,
     LoggedOutput,
@@ -58,13 +67,18 @@ class Features:
         values: (n, len(plan.scalars)) float64.
         arrays: by name, (n, size) float64: outputs of several numbers, such as histograms.
         sequences: by name: lists of single values (`last_k`), of rows, and sequences.
-        embeddings: (n, dimensions) float32 by name.
+        embeddings: (n, dimensions) float32 by name; interests (n, K, dimensions).
+        item_versions: table -> the version that embeddings over it were composed with, empty if there is none.
+        missing_items: by name of an embedding over a table, (n,) how many of the user's last events name an item that
+            has no vector there.
     """
 
     values: F64
     arrays: dict[str, F64]
     sequences: dict[str, Padded]
     embeddings: dict[str, F32]
+    item_versions: dict[str, str]
+    missing_items: dict[str, I64]
 
 
 @dataclass(frozen=True)
@@ -83,14 +97,15 @@ class Reading:
     starts_s: dict[Window, int]
     sums: WindowSums
     texts: npt.NDArray[Any]
+    item_vectors: Mapping[str, ItemVectors]
 
     @classmethod
-    def of(cls, plan: Plan, records: Records, at_us: int) -> Reading:
+    def of(cls, plan: Plan, records: Records, at_us: int, item_vectors: Mapping[str, ItemVectors]) -> Reading:
         """Prepare the reading of records at `at_us`."""
         starts = {window: window_start(window, at_us) for window in plan.tiled_windows}
         starts = dict(sorted(starts.items(), key=lambda item: item[1]))
         sums = sum_windows(plan, records.tiles, len(records), np.array(list(starts.values()), np.int64))
-        return cls(plan, records, at_us, starts, sums, np.array([*records.pool.texts, None], object))
+        return cls(plan, records, at_us, starts, sums, np.array([*records.pool.texts, None], object), item_vectors)
 
     def tiled(self, outputs: Sequence[ScalarOutput], values: F64) -> None:
         """Fill (n, outputs) with numbers read from tiles."""
@@ -191,6 +206,39 @@ class Reading:
         """Return (n, dimensions) decayed means or sums of vectors."""
         return read_vectors(self.plan, self.records.vectors[output.vectors], output, self.at_us)
 
+    @cached_property
+    def parts(self) -> dict[tuple[str, History], Composing]:
+        """The events that take part in embeddings, by the table and the history that these are composed of."""
+        return {
+            (table, history): take_part(self.records, history, self.item_vectors[table])
+            for table, history in dict.fromkeys((output.table, output.history) for output in self.plan.composed)
+        }
+
+    def composed(self, output: ComposedOutput) -> F32:
+        """Return (n, dimensions) decayed means, sums or directions of a table's vectors."""
+        return compose(self.parts[output.table, output.history], output, self.at_us)
+
+    def folded_in(self, output: FoldInOutput) -> F32:
+        """Return (n, dimensions) user factors."""
+        return fold_in(self.parts[output.table, output.history], output)
+
+    @cached_property
+    def found_interests(self) -> dict[InterestsOutput, Interests]:
+        """What interests are read from, by output."""
+        return {
+            output: find_interests(self.parts[output.table, output.history], output, self.at_us)
+            for output in self.plan.composed
+            if isinstance(output, InterestsOutput)
+        }
+
+    def interests(self, output: InterestsOutput) -> F32:
+        """Return (n, K, dimensions) centroids, the heaviest first."""
+        return self.found_interests[output].vectors
+
+    def interest_weights(self, output: InterestWeightsOutput) -> F64:
+        """Return (n, K) what they weigh."""
+        return self.found_interests[output.of].weights
+
     def stacked(self, output: StackedOutput) -> F64:
         """Return (n, parts) numbers read from tiles, side by side."""
         values = np.empty((len(self.records), len(output.parts)))
@@ -243,6 +291,7 @@ ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {
     StackedOutput: Reading.stacked,
     ProfileOutput: Reading.profile,
     ApproxQuantilesOutput: Reading.approx_quantiles,
+    InterestWeightsOutput: Reading.interest_weights,
 }
 LIST_READERS: dict[type, Callable[[Reading, Any], Padded]] = {
     ListOutput: Reading.values,
@@ -252,16 +301,35 @@ LIST_READERS: dict[type, Callable[[Reading, Any], Padded]] = {
 }
 EMBEDDING_READERS: dict[type, Callable[[Reading, Any], F32]] = {
     EmbeddingOutput: Reading.decayed_vectors,
+    ComposedOutput: Reading.composed,
+    FoldInOutput: Reading.folded_in,
+    InterestsOutput: Reading.interests,
 }
 
 
-def features(plan: Plan, records: Records, at_us: int) -> Features:
+def features(
+    plan: Plan, records: Records, at_us: int, item_vectors: Mapping[str, ItemVectors] | None = None
+) -> Features:
     """Finish the records at `at_us`, microseconds UTC.
 
     Right for any `at_us` no more than `max_clock_skew` before a user's clock; earlier readings may miss events that
     were rolled up or dropped since.
+
+    Args:
+        plan: what to read.
+        records: of whom.
+        at_us: when.
+        item_vectors: of each of `plan.item_tables`, at least those of `composing.mentioned`.
+
+    Raises:
+        ValueError: the vectors of a table are not given, or have another dimension than the plan's.
     """
-    reading = Reading.of(plan, records, at_us)
+    held = {} if item_vectors is None else item_vectors
+    for table, dimensions in plan.item_tables.items():
+        if table not in held or held[table].dimensions != dimensions:
+            got = f"{held[table].dimensions} dimensions" if table in held else "none"
+            raise ValueError(f"expected vectors of {dimensions} dimensions of table {table}, got {got}")
+    reading = Reading.of(plan, records, at_us, held)
     values = np.empty((len(records), len(plan.scalars)))
     for kind, (columns, outputs) in plan.scalars_by_type.items():
         of_kind = np.empty((len(records), len(outputs)))
@@ -272,6 +340,8 @@ def features(plan: Plan, records: Records, at_us: int) -> Features:
         arrays={output.name: ARRAY_READERS[type(output)](reading, output) for output in plan.arrays},
         sequences={output.name: LIST_READERS[type(output)](reading, output) for output in plan.all_lists},
         embeddings={e.name: EMBEDDING_READERS[type(e)](reading, e) for e in plan.embeddings},
+        item_versions={table: held[table].version for table in plan.item_tables},
+        missing_items={o.name: reading.parts[o.table, o.history].missing for o in plan.composed},
     )
 
 

@@ -17,6 +17,7 @@ An event id is remembered while its event would not be `too_late` itself, so a c
 
 from __future__ import annotations
 
+from user_state.oracle.composed import ItemTable
 from user_state.oracle.embeddings import item_vector
 from user_state.oracle.events import AppliedEvent, Arrival, microseconds
 from user_state.oracle.features import Expected, features
@@ -26,6 +27,7 @@ __all__ = [
     "AppliedEvent",
     "Arrival",
     "Expected",
+    "ItemTable",
     "Replay",
     "features",
     "item_vector",

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import xxhash
 
 from user_state.durations import parse_duration_us
+from user_state.oracle.composed import ItemTable, Vector, decayed, folded_in, interests, parts_of
 from user_state.oracle.events import AppliedEvent, matches
 from user_state.spec.embedding import Embedding
 
-Vector = npt.NDArray[np.float64]
 LIKELY = 8
 """How many standard deviations sums in two bytes may be off."""
 
@@ -76,6 +76,23 @@ def item_vector(item: str, dimensions: int) -> npt.NDArray[np.float64]:
         vector[j] = (1.0 if word >> (j % 64) & 1 else -1.0) / math.sqrt(dimensions)
     vector.flags.writeable = False  # it is cached, so nobody may change it
     return vector
+
+
+def composed(asked: EmbeddingQuestion, table: ItemTable, dimensions: int) -> tuple[Vector, Vector | None]:
+    """Return an embedding over a table, and the weights of interests."""
+    embedding, half_life_us = asked.embedding, asked.half_life_us
+    weighed = [(e.time_us, str(e.event[embedding.of]), w) for e, w in _weighed(asked)]
+    parts = parts_of(table, dimensions, embedding.last, weighed)
+    match embedding.kind:
+        case "fold_in":
+            assert table.gram is not None  # noqa: S101  # whoever gave the table is mistaken
+            factors = (embedding.alpha0, embedding.regularisation)
+            return folded_in(parts, half_life_us, table.gram, *factors), None
+        case "interests":
+            settings = (embedding.most, embedding.threshold)
+            return interests(parts, half_life_us, asked.at_us, dimensions, *settings)
+    read = "unit" if embedding.normalise == "unit" else embedding.kind.removeprefix("decayed_")
+    return decayed(parts, half_life_us, asked.at_us, dimensions, read=read), None
 
 
 def weight(embedding: Embedding, event: Mapping[str, Any]) -> float | None:
@@ -150,8 +167,14 @@ def _decayed_bounds(asked: EmbeddingQuestion) -> tuple[Vector, Vector] | None:
     return _finished(asked, above - off, below, newest_us), _finished(asked, above + off, below, newest_us)
 
 
+def _only_over_a_table(_asked: EmbeddingQuestion) -> Vector:
+    raise ValueError("expected a table of item vectors, got none")
+
+
 EMBEDDINGS: dict[str, EmbeddingKind] = {
     "decayed_mean": EmbeddingKind(_decayed, _fields, _takes, _decayed_bounds),
     "decayed_sum": EmbeddingKind(_decayed, _fields, _takes, _decayed_bounds),
+    # Over a table only: see `composed`.
+    **dict.fromkeys(("fold_in", "interests"), EmbeddingKind(_only_over_a_table, _fields, _takes)),
 }
-"""How each kind is worked out, by name."""
+"""How each kind is worked out over hash vectors, by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.oracle.calendar import CALENDAR
+from user_state.oracle.composed import ItemTable
 from user_state.oracle.distinct import DISTINCT
-from user_state.oracle.embeddings import EMBEDDINGS, EmbeddingQuestion
+from user_state.oracle.embeddings import EMBEDDINGS, EmbeddingQuestion, composed
 from user_state.oracle.events import AppliedEvent, matches, plain
 from user_state.oracle.keyed import KEYED
 from user_state.oracle.lists import LISTS
@@ -21,6 +22,7 @@ from user_state.oracle.ratios import RATIOS
 from user_state.oracle.sessions import SESSIONS
 from user_state.oracle.sketches import SKETCHES
 from user_state.spec.aggregations import AGGREGATIONS
+from user_state.spec.embedding_kinds import HASH
 from user_state.spec.model import Spec
 
 AGGREGATES: dict[str, Aggregate] = {
@@ -50,8 +52,16 @@ class Expected:
     bounds: dict[str, tuple[Any, Any]]
 
 
-def features(spec: Spec, applied_events: Iterable[AppliedEvent], at_us: int) -> Expected:
-    """Return the features at `at_us` (microseconds UTC) of the one user who did `applied_events`, in any order."""
+def features(
+    spec: Spec,
+    applied_events: Iterable[AppliedEvent],
+    at_us: int,
+    item_tables: Mapping[str, ItemTable] | None = None,
+) -> Expected:
+    """Return the features at `at_us` (microseconds UTC) of the one user who did `applied_events`, in any order.
+
+    `item_tables` holds the tables that embeddings of the spec are over.
+    """
     events = sorted(applied_events, key=lambda e: (e.time_us, e.id_hash))
     expected = Expected({}, {}, {}, {}, {})
 
@@ -82,6 +92,14 @@ def features(spec: Spec, applied_events: Iterable[AppliedEvent], at_us: int) -> 
     for name, embedding in spec.embeddings.items():
         for output, half_life in embedding.outputs(name):
             asked = EmbeddingQuestion(embedding, half_life, events, at_us)
+            if embedding.vectors != HASH:
+                assert item_tables is not None  # noqa: S101  # whoever asks is mistaken
+                dimensions = spec.items[embedding.vectors].dimensions
+                vector, weights = composed(asked, item_tables[embedding.vectors], dimensions)
+                expected.embeddings[output] = vector
+                if weights is not None:
+                    expected.arrays[f"{output}_weights"] = weights
+                continue
             found = EMBEDDINGS[embedding.kind].answer(asked)
             allowed = EMBEDDINGS[embedding.kind].bounds(asked)
             if allowed is not None:

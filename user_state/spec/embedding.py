@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from user_state.spec.embedding_kinds import EMBEDDING_KINDS
-from user_state.spec.values import WHERE, Duration, Settings, Weight, Where, as_list, distinct, misfit
+from user_state.spec.embedding_kinds import EMBEDDING_KINDS, HASH, ONLY_COMPOSED, ONLY_HASHED
+from user_state.spec.values import WHERE, Duration, Name, Settings, Weight, Where, as_list, distinct, misfit
 
 
 def _kind(name: str) -> str:
@@ -38,6 +38,22 @@ class Embedding(Settings):
     weight_field: str = Field(default="action", description="the event field that `weights` go by")
     storage: Literal["float32", "float16"] = Field(default="float32", description="float32 or float16")
     normalise: Literal["none", "unit"] = Field(default="none", description="none or unit")
+    vectors: Name = Field(default=HASH, description=f"{HASH}, or the name of a table under `items:`")
+    last: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        default=50, description="how many of the last events to compose it of, a whole number from 1 to 1000"
+    )
+    most: Annotated[int, Field(ge=1, le=50)] = Field(
+        default=3, description="how many interests to find at most, a whole number from 1 to 50"
+    )
+    threshold: Annotated[float, Field(ge=-1, le=1)] = Field(
+        default=0.5, description="the least cosine to an interest to belong to it, a number from -1 to 1"
+    )
+    alpha0: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        default=0.1, description="how much what the user did not do counts, a number from 0 to 1e6"
+    )
+    regularisation: Annotated[float, Field(gt=0, le=1e6)] = Field(
+        default=0.1, description="a number above 0 and up to 1e6"
+    )
 
     @field_validator("weights")
     @classmethod
@@ -49,9 +65,17 @@ class Embedding(Settings):
     @model_validator(mode="after")
     def _keys_fit(self) -> Embedding:
         kind = EMBEDDING_KINDS[self.kind]
-        for key in kind.needed:
+        over_table = self.vectors != HASH
+        for key in kind.needed_over(self.vectors):
             if key not in self.model_fields_set:
                 raise ValueError(f"kind {self.kind} needs `{key}:`, {Embedding.model_fields[key].description}")
+        if not over_table and kind.composed_only:
+            raise misfit("vectors", f"kind {self.kind} needs a table of `vectors:`, got {HASH}")
+        for key in sorted(self.model_fields_set & (ONLY_HASHED if over_table else ONLY_COMPOSED)):
+            if key in kind.usable:
+                said = "takes no" if over_table else "without a table of `vectors:` takes no"
+                over = f" over table {self.vectors}" if over_table else ""
+                raise misfit(key, f"kind {self.kind}{over} {said} `{key}:`")
         for key in sorted(self.model_fields_set - set(kind.usable) - {"kind", "of"}):
             users = [name for name, other in EMBEDDING_KINDS.items() if key in other.usable]
             raise misfit(key, f"kind {self.kind} takes no `{key}:`; it goes with {', '.join(users)}")

@@ -10,6 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+HASH = "hash"
+"""Vectors drawn from the ids of items, which need no table."""
+ONLY_HASHED = frozenset({"dimensions", "storage"})
+"""Keys for vectors that are summed up in the record."""
+ONLY_COMPOSED = frozenset({"last"})
+"""Keys for vectors that are looked up in a table when they are read."""
+
 
 @dataclass(frozen=True)
 class EmbeddingKind:
@@ -31,13 +38,28 @@ class EmbeddingKind:
         return (*self.needs, *((self.over,) if self.over else ()))
 
     @property
+    def composed_only(self) -> bool:
+        """Whether it is composed of a table's vectors, whatever the spec says."""
+        return "vectors" in self.needs
+
+    def needed_over(self, vectors: str) -> tuple[str, ...]:
+        """Return every key that must be there, given what the vectors come from; a table has its own dimension."""
+        return tuple(key for key in self.needed if vectors == HASH or key not in ONLY_HASHED)
+
+    @property
     def usable(self) -> tuple[str, ...]:
         """Every key that must or may be there."""
         return (*self.needed, *self.takes)
 
 
-DECAYED = EmbeddingKind(needs=("dimensions",), takes=("where", "weights", "weight_field", "storage", "normalise"))
+DECAYED = EmbeddingKind(
+    needs=("dimensions",),
+    takes=("where", "weights", "weight_field", "storage", "normalise", "vectors", "last"),
+)
+COMPOSED = ("where", "weights", "weight_field", "last")
 EMBEDDING_KINDS: dict[str, EmbeddingKind] = {
     "decayed_mean": DECAYED,
     "decayed_sum": DECAYED,
+    "fold_in": EmbeddingKind(needs=("vectors",), takes=(*COMPOSED, "alpha0", "regularisation")),
+    "interests": EmbeddingKind(needs=("vectors",), takes=(*COMPOSED, "most", "threshold")),
 }

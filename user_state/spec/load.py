@@ -6,6 +6,7 @@ The order of work, each step going on from whatever the one before could make se
          -> model_problems     unknown and missing keys, values of the wrong kind
          -> window_checks      durations that do not go together
          -> output_checks      outputs with one name
+         -> table_checks       tables of item vectors that are not declared
          -> field_checks       event fields that do not exist or do not fit
          -> version_checks     other versions of the events' schema that cannot be read as it
 
@@ -24,6 +25,7 @@ from user_state.spec.model import Spec
 from user_state.spec.model_problems import model_problems
 from user_state.spec.output_checks import output_problems
 from user_state.spec.problems import describe, did_you_mean
+from user_state.spec.table_checks import table_problems
 from user_state.spec.version_checks import load_versions
 from user_state.spec.window_checks import window_problems
 from user_state.spec.yaml_document import NotYamlError, read_yaml
@@ -86,6 +88,7 @@ def _load(text: str, *, beside: Path, name: str, path: Path | None) -> LoadedSpe
     except NotYamlError as exc:
         raise SpecError(describe([exc.problem], name)) from exc
     problems = [*document.problems, *model_problems(document), *window_problems(document), *output_problems(document)]
+    problems += table_problems(document)
     schema: EventSchema | None = None
     schema_name = document.mapping("events").get("schema")
     if isinstance(schema_name, str):

@@ -43,3 +43,5 @@ def _outputs(document: Document) -> Iterator[tuple[KeyPath, str]]:
         elif "half_life" in embedding:
             for _, half_life in document.items(("embeddings", name, "half_life")):
                 yield ("embeddings", name), f"{name}_{half_life}"
+                if kind == "interests":
+                    yield ("embeddings", name), f"{name}_{half_life}_weights"

@@ -7,6 +7,7 @@ outputs. What they have in common, fields, filters, windows and pieces that are 
 from __future__ import annotations
 
 from user_state.core.compile.builder import Builder, windows_of
+from user_state.core.compile.composed import composed_vectors, folded_in, interests
 from user_state.core.compile.decays import decayed_number
 from user_state.core.compile.keyed import decayed_table, entropy, table
 from user_state.core.compile.last_seen import distinct_values, local_days
@@ -22,6 +23,7 @@ from user_state.core.profiles import BINS
 from user_state.core.tile_kinds import TRACK_OF
 from user_state.spec import LoadedSpec
 from user_state.spec.aggregations import MEASURES
+from user_state.spec.embedding_kinds import HASH
 
 COMPILERS = {
     **dict.fromkeys(TRACK_OF, tiled_number),
@@ -45,7 +47,14 @@ EMBEDDING_COMPILERS = {
     "decayed_mean": decayed_vectors,
     "decayed_sum": decayed_vectors,
 }
-"""What turns each kind of embedding into state and outputs."""
+"""What turns each kind of embedding over hash vectors into state and outputs."""
+COMPOSED_COMPILERS = {
+    "decayed_mean": composed_vectors,
+    "decayed_sum": composed_vectors,
+    "fold_in": folded_in,
+    "interests": interests,
+}
+"""And each kind over a table of item vectors."""
 
 
 def compile_plan(loaded: LoadedSpec) -> Plan:
@@ -64,7 +73,8 @@ def compile_plan(loaded: LoadedSpec) -> Plan:
         sequence(builder, name, declared)
     for name, wanted in loaded.spec.embeddings.items():
         builder.declaring = name
-        EMBEDDING_COMPILERS[wanted.kind](builder, name, wanted)
+        compilers = EMBEDDING_COMPILERS if wanted.vectors == HASH else COMPOSED_COMPILERS
+        compilers[wanted.kind](builder, name, wanted)
     for name, items in loaded.spec.items.items():
         if items.learned is not None:
             builder.declaring = name

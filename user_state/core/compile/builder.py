@@ -25,6 +25,7 @@ from user_state.core.local_time import LocalTime
 from user_state.core.plan import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
+    ComposedOutput,
     Decay,
     DecayedOutput,
     DecayedTableOutput,
@@ -32,7 +33,10 @@ from user_state.core.plan import (
     EntropyOutput,
     Field,
     Filter,
+    FoldInOutput,
     HllTrack,
+    InterestsOutput,
+    InterestWeightsOutput,
     KeyedDecay,
     KeyedTrack,
     KllTrack,
@@ -101,10 +105,10 @@ class Builder:
             | ApproxDistinctOutput
             | EntropyOutput
         ] = []
-        self.arrays: list[StackedOutput | ProfileOutput | ApproxQuantilesOutput] = []
+        self.arrays: list[StackedOutput | ProfileOutput | ApproxQuantilesOutput | InterestWeightsOutput] = []
         self.lists: list[ListOutput | TableOutput | DecayedTableOutput] = []
         self.sequences: list[SequenceOutput] = []
-        self.embeddings: list[EmbeddingOutput] = []
+        self.embeddings: list[EmbeddingOutput | ComposedOutput | FoldInOutput | InterestsOutput] = []
         self.learned: list[LearnedItems] = []
 
     def field(self, name: str) -> int:
