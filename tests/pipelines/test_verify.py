@@ -1,10 +1,19 @@
 """`user-state verify`: says equal where Redis is right, and names what is not."""
 
+import re
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from user_state.core.compile import compile_plan
+from user_state.events.decode import EventDecoder
+from user_state.fold import Folder
+from user_state.spec import load_spec
+from user_state.store.redis_store import RedisStateStore
 
 SPEC = str(Path(__file__).parents[2] / "examples" / "starter" / "user_state.yaml")
 
@@ -32,14 +41,34 @@ def test_what_the_pipeline_wrote_is_verified(valkey, folded):
     assert "applied 1,900, duplicate 100" in verified.stdout
 
 
-def test_a_record_that_is_missing_is_named_and_fails(valkey, folded):
+def test_records_missing_tampered_with_and_of_strangers_are_named_worst_first_and_fail(valkey, folded):
+    loaded = load_spec(SPEC)
     with valkey.client() as client:
-        lost = next(client.scan_iter("feed:*:state"))
-        client.delete(lost)
+        lost, touched, *_ = sorted(key.decode()[6:-7] for key in client.scan_iter("feed:*:state"))
+        client.copy(f"feed:{{{lost}}}:state", "feed:{a stranger%}:state")
+        client.delete(f"feed:{{{lost}}}:state")
+    now_us = time.time_ns() // 1000
+    one_more = {"event_id": "smuggled", "user_id": touched, "item_id": "i", "action": "view", "event_time": now_us}
+    with closing(RedisStateStore(valkey.url, "feed", timeout_s=5)) as store:
+        folder = Folder(plan := compile_plan(loaded), store)
+        decoder = EventDecoder(plan, loaded.schema)
+        folder.fold([decoder.row(decoder.decode(decoder.encode({**one_more, "value": 1e6})), now_us)])
     verified = user_state("verify", "--spec", SPEC, "--events", folded, "--redis", valkey.url)
-    assert verified.returncode == 1
-    assert f"{lost.decode()[6:-7]} record: expected 'present', got 'missing'" in verified.stdout
-    assert "1 differ" in verified.stdout
+    assert verified.returncode == 1, verified.stderr
+    _, *lines, summary = verified.stdout.splitlines()
+    assert {
+        "a stranger% record: expected 'missing', got 'present'",
+        f"{lost} record: expected 'present', got 'missing'",
+    } <= set(lines)
+    assert {line.split(" ")[0] for line in lines} == {"a", lost, touched}
+    # Worst first: what cannot be compared, then what is far off.
+    off = [
+        (number, float(found[1])) for number, line in enumerate(lines) if (found := re.search(r"\((\S+) % off", line))
+    ]
+    assert len(off) > 1
+    assert [size for _, size in off] == sorted((size for _, size in off), reverse=True)
+    assert off[0][0] > max(number for number, line in enumerate(lines) if " record: " in line)
+    assert summary.endswith(f"{len(lines)} differ")
 
 
 def test_events_that_do_not_exist_are_a_users_mistake(valkey, tmp_path):

@@ -27,6 +27,9 @@ def verify(
 ) -> None:
     """Hold every user and feature against brute force over the events; print what differs, worst first.
 
+    What is exact must be equal, floating point to 1e-6; sketches, and tables with more keys than are kept, within what
+    they state. A record of a user without events is a difference too.
+
     Brute force is `user_state.oracle`: plain loops over lists, sharing no code with the pipeline. It judges lateness by
     the files' publish times and in the files' order. Exits with 1 if anything differs.
 
@@ -34,6 +37,7 @@ def verify(
     """
     from user_state import oracle
     from user_state.events.avro_files import read_arrivals
+    from user_state.store.survey import stored_users
     from user_state.verify import verify as compare
 
     loaded = load_spec(spec)
@@ -46,7 +50,7 @@ def verify(
     arrivals = (a for path in paths for a in read_arrivals(path, loaded.spec, schema, versions))
     replayed = oracle.replay(loaded.spec, arrivals)
     with UserStateClient.from_url(redis, loaded, timeout_s=10) as client:
-        verified = compare(client, loaded, replayed.applied, at_us)
+        verified = compare(client, loaded, replayed.applied, at_us, stored_users(redis, loaded.spec.name))
     typer.echo(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))
     for difference in verified.differences[:SHOWN]:
         typer.echo(str(difference))

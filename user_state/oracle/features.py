@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,7 @@ class Expected:
     sequences: dict[str, list[Any] | dict[str, list[Any]]]
     embeddings: dict[str, npt.NDArray[np.float64]]
     bounds: dict[str, tuple[Any, Any]]
+    accepts: dict[str, Callable[[Any], bool]]
 
 
 def features(
@@ -63,7 +65,7 @@ def features(
     `item_tables` holds the tables that embeddings of the spec are over.
     """
     events = sorted(applied_events, key=lambda e: (e.time_us, e.id_hash))
-    expected = Expected({}, {}, {}, {}, {})
+    expected = Expected({}, {}, {}, {}, {}, {})
 
     for name, feature in spec.features.items():
         matching = [e for e in events if matches(e.event, feature.where)]
@@ -73,8 +75,12 @@ def features(
                 answer = AGGREGATES[aggregate].answer(question)
                 output = f"{name}_{aggregate}_{over}"
                 bounds = AGGREGATES[aggregate].bounds
-                if bounds is not None:
-                    expected.bounds[output] = bounds(question)
+                within = None if bounds is None else bounds(question)
+                if within is not None:
+                    expected.bounds[output] = within
+                accepts = AGGREGATES[aggregate].accepts
+                if accepts is not None:
+                    expected.accepts[output] = functools.partial(accepts, question)
                 if isinstance(answer, float):
                     expected.scalars[output] = answer
                 elif isinstance(answer, np.ndarray):

@@ -73,8 +73,10 @@ class Aggregate:
     fields: Callable[[Feature], list[str]]
     takes: Callable[[Feature, Mapping[str, Any]], bool] | None = None
     """Whether an event that passes the feature's filter has a part in it, where `fields` cannot say."""
-    bounds: Callable[[Question], tuple[Any, Any]] | None = None
-    """The least and the greatest value that a reader may be given for it; None if it is exact."""
+    bounds: Callable[[Question], tuple[Any, Any] | None] | None = None
+    """The least and the greatest value that a reader may be given for it; None, or of None, if it is exact."""
+    accepts: Callable[[Question, Any], bool] | None = None
+    """Whether another list than the answer may be given for it; None if there is no other."""
 
 
 def of_events(_feature: Feature) -> list[str]:
