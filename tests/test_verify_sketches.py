@@ -22,7 +22,7 @@ def differences(count, median):
     spec = spec_of(**PARTS)
     applied = oracle.replay(spec.spec, [oracle.Arrival(e) for e in EVENTS]).applied["u"]
     expected = oracle.features(spec.spec, applied, T0 + 10 * M)
-    state = UserState("u", True, T0, T0, {COUNT: count}, {MEDIAN: np.array([median], np.float32)}, {}, {})
+    state = UserState("u", True, T0, T0, {COUNT: count}, {MEDIAN: np.array([median], np.float32)}, {}, {}, {}, {})
     return [difference.output for difference in _differences(state, expected)]
 
 
