@@ -1,0 +1,146 @@
+"""The manifests fit together: what kustomize builds names images, ConfigMaps, Secrets, ports that are there.
+
+They were held against the operator's schema when they were written; here only their own references are.
+"""
+
+import re
+import shutil
+import subprocess
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from beam_pipelines.flink.cluster import TESTED_VERSION
+from beam_pipelines.flink.job_jar import ENTRY_CLASS
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "kubernetes"
+BASE = FOLDER / "base"
+FROM_OUTSIDE = {"object-storage", "user-state-redis", "pubsub-credentials"}
+
+
+def _built(overlay: str) -> list[dict[str, Any]]:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+    command = [kubectl, "kustomize", str(FOLDER / "overlays" / overlay)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def _deployment(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    (found,) = (one for one in objects if one["kind"] == "FlinkDeployment")
+    return found["spec"]
+
+
+def _containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    pods = [spec["podTemplate"], *(spec[role]["podTemplate"] for role in ("jobManager", "taskManager"))]
+    return [c for pod in pods for c in (*pod["spec"].get("initContainers", []), *pod["spec"].get("containers", []))]
+
+
+def _named(tree: Any, key: str) -> list[str]:
+    """Return every `name` under a key such as configMapRef."""
+    if isinstance(tree, list):
+        return [name for one in tree for name in _named(one, key)]
+    if isinstance(tree, dict):
+        here = [tree[key]["name"]] if key in tree else []
+        return here + [name for one in tree.values() for name in _named(one, key)]
+    return []
+
+
+def test_every_file_is_yaml_and_is_part_of_a_kustomization():
+    listed = yaml.safe_load((BASE / "kustomization.yaml").read_text())
+    named = {*listed["resources"], *listed["configurations"], "kustomization.yaml"}
+    assert named == {path.name for path in BASE.glob("*.yaml")}
+    for path in FOLDER.rglob("*.yaml"):
+        assert list(yaml.safe_load_all(path.read_text())), path
+    files = [file for one in listed["configMapGenerator"] for file in (*one.get("files", []), *one.get("envs", []))]
+    assert [file for file in files if not (BASE / file).exists()] == []
+
+
+def test_the_base_is_an_application_of_the_tested_flink_with_workers_on_loopback():
+    spec = _deployment([yaml.safe_load((BASE / "flinkdeployment.yaml").read_text())])
+    assert spec["flinkVersion"] == f"v{TESTED_VERSION.rstrip('.').replace('.', '_')}"
+    assert spec["job"]["entryClass"] == ENTRY_CLASS
+    assert spec["job"]["upgradeMode"] == "savepoint"
+    configuration = spec["flinkConfiguration"]
+    assert configuration["state.backend.type"] == "rocksdb"
+    assert all(isinstance(value, str) for value in configuration.values())
+    containers = {c["name"]: c for c in _containers(spec)}
+    pool, maker = containers["workers"], containers["job-jar"]
+    assert {"--host=127.0.0.1", "--port=50000"} <= set(pool["args"])
+    assert "--worker_pool=localhost:50000" in maker["args"]
+    for container in (pool, maker):
+        assert import_module(container["args"][0]).main
+    (out,) = (argument for argument in maker["args"] if argument.startswith("--out="))
+    (mount,) = (m for m in maker["volumeMounts"] if m["name"] == "job")
+    assert out == f"--out={mount['mountPath']}/{Path(spec['job']['jarURI']).name}"
+
+
+def test_every_setting_that_the_job_jar_takes_is_given_and_all_that_is_given_is_taken():
+    settings = dict(line.split("=", 1) for line in (BASE / "settings.env").read_text().splitlines())
+    asked = set(re.findall(r"\$\((\w+)\)", (BASE / "flinkdeployment.yaml").read_text()))
+    assert asked == {*settings, "REDIS"}
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
+def test_what_kustomize_builds_refers_to_what_is_there(overlay: str):
+    objects = _built(overlay)
+    spec = _deployment(objects)
+    names = {
+        kind: {one["metadata"]["name"] for one in objects if one["kind"] == kind} for kind in ("ConfigMap", "Secret")
+    }
+    used = {*_named(spec, "configMapRef"), *_named(spec, "configMap")}
+    assert used == names["ConfigMap"]
+    assert all(re.search(r"-[a-z0-9]{10}$", name) for name in used)
+    secrets = set(_named(spec, "secretRef"))
+    assert secrets == (names["Secret"] or FROM_OUTSIDE)
+    assert {re.sub(r"-[a-z0-9]{10}$", "", name) for name in secrets} == FROM_OUTSIDE
+    images = [spec["image"], *(c["image"] for c in _containers(spec) if "image" in c)]
+    assert [image for image in images if not re.search(r"user-state-(flink|worker):\d+\.\d+\.\d+$", image)] == []
+    for pod in (spec["jobManager"]["podTemplate"]["spec"], spec["podTemplate"]["spec"]):
+        mounts = {
+            m["name"] for c in (*pod.get("initContainers", []), *pod["containers"]) for m in c.get("volumeMounts", [])
+        }
+        assert mounts == {volume["name"] for volume in pod.get("volumes", [])}
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
+def test_slots_workers_and_parallelism_agree(overlay: str):
+    objects = _built(overlay)
+    spec = _deployment(objects)
+    settings = next(one["data"] for one in objects if one["metadata"]["name"].startswith("user-state-settings"))
+    slots = int(spec["flinkConfiguration"]["taskmanager.numberOfTaskSlots"])
+    pool = next(c for c in _containers(spec) if c["name"] == "workers")
+    assert int(settings["PARALLELISM"]) == spec["job"]["parallelism"]
+    assert spec["job"]["parallelism"] % slots == 0
+    assert int(settings["SOURCE_SHARDS"]) >= spec["job"]["parallelism"]
+    assert int(settings["SHARDS"]) >= 4 * spec["job"]["parallelism"]
+    assert {f"--spares={slots}", f"--most_spares={slots}"} <= set(pool["args"])
+    assert pool["resources"]["requests"]["cpu"] == str(slots)
+
+
+def test_metrics_are_scraped_where_flink_exports_them():
+    spec = _deployment([yaml.safe_load((BASE / "flinkdeployment.yaml").read_text())])
+    monitor = yaml.safe_load((BASE / "podmonitor.yaml").read_text())["spec"]
+    (port,) = spec["podTemplate"]["spec"]["containers"][0]["ports"]
+    assert str(port["containerPort"]) == spec["flinkConfiguration"]["metrics.reporter.prom.port"]
+    assert monitor["podMetricsEndpoints"][0]["port"] == port["name"]
+    assert monitor["selector"]["matchLabels"] == spec["podTemplate"]["metadata"]["labels"]
+
+
+def test_the_spec_is_the_starter_spec_and_the_images_have_the_tested_flink():
+    starter = ROOT / "examples" / "starter" / "user_state.yaml"
+    assert (BASE / "spec" / "user_state.yaml").read_text() == starter.read_text()
+    dockerfile = (FOLDER / "Dockerfile").read_text()
+    (version,) = re.findall(r"FROM flink:(\S+)-java17", dockerfile)
+    assert f"FLINK_VERSION={version}\n" in (ROOT / "deploy" / "flink" / "env.sh").read_text()
+    assert f"flink-s3-fs-presto-{version}.jar" in (BASE / "flinkdeployment.yaml").read_text()
+    copied = [
+        part for line in dockerfile.splitlines() if re.match(r"COPY (?!--from)", line) for part in line.split()[1:-1]
+    ]
+    assert [name for name in copied if not (ROOT / name).exists()] == []
