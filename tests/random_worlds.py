@@ -190,7 +190,20 @@ SEQUENCES = st.fixed_dictionaries(
     },
     optional={"within": st.sampled_from(["1s", "90s", "1h", "2d"])},
 )
-EMBEDDINGS = st.fixed_dictionaries(
+RECENT = st.fixed_dictionaries(
+    {
+        "kind": st.just("recent_items"),
+        "of": st.sampled_from(["item_id", "item_id", "action"]),
+        "half_life": st.lists(st.sampled_from(["1m", "10m", "1h", "7d"]), min_size=1, max_size=2, unique=True),
+    },
+    optional={
+        "where": WHERES,
+        "k": st.sampled_from([1, 2, 50]),
+        "keys": st.sampled_from([50, 10_000]),
+        "weights": st.dictionaries(st.sampled_from(ACTIONS), st.sampled_from([1.0, 3.0, 0.5]), min_size=1),
+    },
+)
+VECTORS = st.fixed_dictionaries(
     {
         "kind": st.sampled_from(["decayed_mean", "decayed_sum"]),
         "of": st.sampled_from(["item_id", "item_id", "action"]),
@@ -206,6 +219,7 @@ EMBEDDINGS = st.fixed_dictionaries(
         ),
     },
 )
+EMBEDDINGS = st.one_of(VECTORS, VECTORS, RECENT)
 
 
 SHELF = {
@@ -307,6 +321,7 @@ def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True, only: st
     values = EIGHTHS if with_measure else TAME if with_moments else VALUES
     amounts = st.integers(-1000, 1000) if with_moments or with_measure else AMOUNTS
     beginning = draw(st.sampled_from(BEGINNINGS))
+    items = [item for item in ITEMS if item != "" or not loaded.spec.embeddings]  # what names items is never empty
     arrivals: list[Arrival] = []
     for number in range(draw(st.integers(1, most))):
         if duplicates and arrivals and draw(st.integers(0, 6)) == 0:
@@ -319,7 +334,7 @@ def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True, only: st
             draw(st.sampled_from(USERS)),
             f"id{number}",
             action=draw(st.sampled_from(ACTIONS)),
-            item_id=draw(st.sampled_from(ITEMS)),
+            item_id=draw(st.sampled_from(items)),
             value=draw(values),
             amount=draw(amounts),
             bought=draw(st.sampled_from([None, True, False])),

@@ -15,7 +15,7 @@ from user_state.codec.record import encode_records
 from user_state.codec.seen import BYTES_AN_ID
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
-from user_state.core.plan import Plan
+from user_state.core.plan import KeyedDecay, Plan, Vectors
 from user_state.core.records import Records, apply
 from user_state.spec import LoadedSpec
 
@@ -151,7 +151,8 @@ def _asked(plan: Plan, index: int) -> list[Any]:
     """Return the values that some filter or weight asks of a field: events that nobody wants cost nothing."""
     conditions = [condition for accepting in plan.filters for condition in accepting.conditions]
     asked = [value for f, values in conditions if f == index for value in sorted(values, key=repr)]
-    asked += [key for v in plan.vectors if v.weight_field == index and v.weights for key in v.weights]
+    weighing: list[Vectors | KeyedDecay] = [*plan.vectors, *plan.keyed_decays]
+    asked += [key for w in weighing if w.weight_field == index and w.weights for key in w.weights]
     return sorted(set(asked), key=asked.index)
 
 

@@ -147,7 +147,8 @@ def _keyed(plan: Plan, output: TableOutput | DecayedTableOutput) -> OutputRow:
     """Return the row of a table of keys; how far a key may be too low goes by N, the window's events or their decay."""
     if isinstance(output, DecayedTableOutput):
         decay = plan.keyed_decays[output.decay]
-        by, most_keys, kind = decay.by, decay.most_keys, "decayed count"
+        by, most_keys = decay.by, decay.most_keys
+        kind = "decayed count and share" if output.share else "decayed count"
         over, tile, bound = _half_life(decay.half_life_us), "-", "0"
     else:
         track = plan.keyed_tracks[output.track]

@@ -1,6 +1,8 @@
 """Decayed counts by key at one half-life a track (forward decay; vectors.py has the source).
 
-    C(key) = sum over events of the key of 2^-((T - t)/H), as seen at a reference time T, the track's newest event's
+    C(key) = sum over events of the key of w 2^-((T - t)/H), as seen at a reference time T, the track's newest event's
+
+w is 1, or the event's weight, which is above 0.
 
 Read at `at` it is C 2^-((at - T)/H). A change of T scales all keys of a track alike, so the cut to a bounded number of
 keys (keyed_rows.py) and its bound carry over, the total being the track's decayed count. A group is a user's track:
@@ -31,6 +33,7 @@ from user_state.core.keyed_rows import (
 )
 from user_state.core.plan import KeyedDecay, Plan
 from user_state.core.tiles import MAX_TRACKS, TRACK_BITS
+from user_state.core.weights import event_weights
 
 FORGOTTEN = 1e-290
 
@@ -67,7 +70,8 @@ class KeyedDecays:
 def wanted_by(plan: Plan, decay: KeyedDecay, events: Events, matched: list[Bool]) -> tuple[Bool, list[I64]]:
     """Return (which events (m,) the track takes, the columns (m,) of their keys)."""
     present, columns = key_columns(plan, decay.by, events)
-    return matched[decay.filter] & present, columns
+    weighing = event_weights(events, decay.weight_field, decay.weights) > 0
+    return matched[decay.filter] & present & weighing, columns
 
 
 def lift_keyed_decays(plan: Plan, events: Events, matched: list[Bool]) -> KeyedDecays:
@@ -80,7 +84,8 @@ def lift_keyed_decays(plan: Plan, events: Events, matched: list[Bool]) -> KeyedD
         user, time_us = events.user[rows], events.time_us[rows]
         newest_us = lifted.time_us[:, index]
         np.maximum.at(newest_us, user, time_us)
-        weight = np.exp2(-(newest_us[user] - time_us) / decay.half_life_us)
+        weight = event_weights(events, decay.weight_field, decay.weights)[rows]
+        weight = weight * np.exp2(-(newest_us[user] - time_us) / decay.half_life_us)
         keys = lift_keys(columns, height, rows)
         parts.append(KeyedRows(user << TRACK_BITS | index, keys, weight, np.empty((0, len(rows)))))
     return KeyedDecays(lifted.time_us, side_by_side(parts))

@@ -218,6 +218,8 @@ class KeyedDecay:
     by: tuple[int, ...]
     half_life_us: int
     most_keys: int
+    weight_field: int | None = None
+    weights: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -374,11 +376,12 @@ class TableOutput:
 
 @dataclass(frozen=True)
 class DecayedTableOutput:
-    """The `k` heaviest keys of a keyed decay, with the decayed count of each."""
+    """The `k` heaviest keys of a keyed decay, with the decayed count of each, and its share of all if `share`."""
 
     name: str
     decay: int
     k: int
+    share: bool = False
 
 
 @dataclass(frozen=True)
@@ -510,6 +513,8 @@ class Plan:
     sequences: tuple[SequenceOutput, ...]
     embeddings: tuple[EmbeddingOutput | ComposedOutput | FoldInOutput | InterestsOutput, ...]
     learned: tuple[LearnedItems, ...]
+    item_fields: frozenset[str]
+    """Names of event fields that name what embeddings are of: null or a name, never empty."""
     layout: Layout
     declared_by: Mapping[str, tuple[str, ...]]
     """Key of a piece of state -> the features, sequences and embeddings of the spec that read it."""

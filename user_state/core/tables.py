@@ -7,6 +7,8 @@ so that the order does not depend on how a sum was rounded.
     share     count / N, N being all events of the window that have a key
     entropy   -sum of p ln p, p being a key's share; in nats; the rest of keys no longer kept counts as one further key
 
+Recent items have count and share at one half-life; counts read before the newest event are as of that event.
+
 Counts, sums and shares are those of the events kept for the key: see keyed_rows.py for what may be missing.
 """
 
@@ -107,12 +109,18 @@ def read_decayed_table(plan: Plan, part: KeyedDecays, output: DecayedTableOutput
     fields = [plan.fields[field] for field in decay.by]
     rows = np.flatnonzero((part.track == output.decay) & ~part.rows.rest)
     user, weight = part.user[rows], part.rows.weight[rows]
+    keys, users = part.rows.keys[: len(fields), rows], len(part.time_us)
     age_us = at_us - part.time_us[user, output.decay]
+    numbers = {}
+    if output.share:
+        age_us = np.maximum(age_us, 0)
+        of_track = part.track == output.decay
+        total = np.bincount(part.user[of_track], part.rows.weight[of_track], users)
+        numbers["share"] = (weight / total[user], "float")
     with np.errstate(over="ignore", invalid="ignore"):
         counts = weight * np.exp2(-age_us / decay.half_life_us)
         weight = weight.astype(np.float32)
-    keys, users = part.rows.keys[: len(fields), rows], len(part.time_us)
-    return _listed(user, keys, weight, {"count": (counts, "float")}, fields, output.k, users, texts)
+    return _listed(user, keys, weight, {"count": (counts, "float"), **numbers}, fields, output.k, users, texts)
 
 
 def _listed(

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from user_state.core.events import F64, I64, Bool, Events
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.plan import EmbeddingOutput, Plan, Vectors
+from user_state.core.weights import event_weights
 
 F32 = npt.NDArray[np.float32]
 ROUNDING = 1e-6
@@ -58,11 +59,7 @@ def wanted_by(plan: Plan, vectors: Vectors, events: Events, matched: list[Bool])
     wanted = matched[vectors.filter] & events.has(plan, vectors.of)
     if vectors.weighed_by is not None:
         return wanted, np.asarray(events.columns[vectors.weighed_by], np.float64)
-    if vectors.weight_field is None or vectors.weights is None:
-        return wanted, np.ones(len(events))
-    # One entry more than the pool, for nulls.
-    table = np.array([vectors.weights.get(text, 0.0) for text in events.pool.texts] + [0.0])
-    weight = table[events.columns[vectors.weight_field]]
+    weight = event_weights(events, vectors.weight_field, vectors.weights)
     return wanted & (weight != 0), weight
 
 

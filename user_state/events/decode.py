@@ -18,7 +18,7 @@ from typing import Any
 import xxhash
 
 from user_state.core.events import EventRow
-from user_state.core.plan import Plan
+from user_state.core.plan import Field, Plan
 from user_state.errors import EventError, shorten
 from user_state.events.event_reader import event_reader, write_event
 from user_state.spec.event_schema import EventSchema
@@ -46,7 +46,7 @@ class EventDecoder:
         for version in schema.versions:
             self._readers[SINGLE_OBJECT + version.fingerprint] = (event_reader(version, schema), version)
         self._checks = [
-            (field.name, _millis if schema.fields[field.name].unit == "ms" else _CHECKS[field.kind])
+            (field.name, _millis if schema.fields[field.name].unit == "ms" else _check(plan, field))
             for field in plan.fields
         ]
 
@@ -148,6 +148,16 @@ def _int(value: Any, name: str) -> int | None:
 def _millis(value: Any, name: str) -> int | None:
     """Return a timestamp in milliseconds in microseconds, which is what all times are beyond this point."""
     return None if value is None else _int(value * 1000, name)
+
+
+def _item(value: Any, name: str) -> str | None:
+    if value == "":
+        raise EventError("invalid", f"expected {name} to be null or of at least 1 byte, since it names items, got ''")
+    return _text(value, name)
+
+
+def _check(plan: Plan, field: Field) -> Callable[[Any, str], Any]:
+    return _item if field.name in plan.item_fields else _CHECKS[field.kind]
 
 
 _CHECKS: dict[str, Callable[[Any, str], Any]] = {"string": _text, "float": _float, "int": _int, "bool": _int}

@@ -81,8 +81,8 @@ def item_vector(item: str, dimensions: int) -> npt.NDArray[np.float64]:
 def composed(asked: EmbeddingQuestion, table: ItemTable, dimensions: int) -> tuple[Vector, Vector | None]:
     """Return an embedding over a table, and the weights of interests."""
     embedding, half_life_us = asked.embedding, asked.half_life_us
-    weighed = [(e.time_us, str(e.event[embedding.of]), w) for e, w in _weighed(asked)]
-    parts = parts_of(table, dimensions, embedding.last, weighed)
+    counted = [(e.time_us, str(e.event[embedding.of]), w) for e, w in weighed(asked)]
+    parts = parts_of(table, dimensions, embedding.last, counted)
     match embedding.kind:
         case "fold_in":
             assert table.gram is not None  # noqa: S101  # whoever gave the table is mistaken
@@ -105,16 +105,18 @@ def weight(embedding: Embedding, event: Mapping[str, Any]) -> float | None:
     return embedding.weights.get(value) if isinstance(value, str) else None
 
 
-def _weighed(asked: EmbeddingQuestion) -> list[tuple[AppliedEvent, float]]:
+def weighed(asked: EmbeddingQuestion) -> list[tuple[AppliedEvent, float]]:
     """Return the events that have a part, with what each weighs."""
     return [(e, w) for e in asked.events if (w := weight(asked.embedding, e.event)) is not None]
 
 
-def _fields(embedding: Embedding) -> list[str]:
+def fields_read(embedding: Embedding) -> list[str]:
+    """Return the event fields that the embedding reads."""
     return [*embedding.where, embedding.of, *([embedding.weight_field] if embedding.weights is not None else [])]
 
 
-def _takes(embedding: Embedding, event: Mapping[str, Any]) -> bool:
+def takes(embedding: Embedding, event: Mapping[str, Any]) -> bool:
+    """Return whether an event has a part in the embedding."""
     return weight(embedding, event) is not None
 
 
@@ -123,7 +125,7 @@ def _totals(asked: EmbeddingQuestion) -> tuple[Vector, float, int]:
 
     Counted from there, and not from the moment of reading, a user who was away for years does not become 0/0.
     """
-    parts = _weighed(asked)
+    parts = weighed(asked)
     above, below = np.zeros(asked.embedding.dimensions), 0.0
     newest_us = max((e.time_us for e, _ in parts), default=0)
     for e, weighs in parts:
@@ -159,7 +161,7 @@ def _decayed_bounds(asked: EmbeddingQuestion) -> tuple[Vector, Vector] | None:
     if asked.embedding.storage == "float32":
         return None
     above, below, newest_us = _totals(asked)
-    off = LIKELY * 0.5 / 32767 * math.sqrt(len(_weighed(asked))) * below / math.sqrt(len(above))
+    off = LIKELY * 0.5 / 32767 * math.sqrt(len(weighed(asked))) * below / math.sqrt(len(above))
     if asked.embedding.normalise == "unit":
         length = max(math.sqrt(math.fsum(component * component for component in above)), 1e-6 * below, 1e-300)
         middle = _decayed(asked)
@@ -171,10 +173,10 @@ def _only_over_a_table(_asked: EmbeddingQuestion) -> Vector:
     raise ValueError("expected a table of item vectors, got none")
 
 
-EMBEDDINGS: dict[str, EmbeddingKind] = {
-    "decayed_mean": EmbeddingKind(_decayed, _fields, _takes, _decayed_bounds),
-    "decayed_sum": EmbeddingKind(_decayed, _fields, _takes, _decayed_bounds),
+VECTORS: dict[str, EmbeddingKind] = {
+    "decayed_mean": EmbeddingKind(_decayed, fields_read, takes, _decayed_bounds),
+    "decayed_sum": EmbeddingKind(_decayed, fields_read, takes, _decayed_bounds),
     # Over a table only: see `composed`.
-    **dict.fromkeys(("fold_in", "interests"), EmbeddingKind(_only_over_a_table, _fields, _takes)),
+    **dict.fromkeys(("fold_in", "interests"), EmbeddingKind(_only_over_a_table, fields_read, takes)),
 }
 """How each kind is worked out over hash vectors, by name."""

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from user_state.oracle.calendar import CALENDAR
 from user_state.oracle.composed import ItemTable
 from user_state.oracle.distinct import DISTINCT
-from user_state.oracle.embeddings import EMBEDDINGS, EmbeddingQuestion, composed
+from user_state.oracle.embeddings import EmbeddingQuestion, composed
 from user_state.oracle.events import AppliedEvent, matches, plain
 from user_state.oracle.keyed import KEYED
+from user_state.oracle.kinds import EMBEDDINGS
 from user_state.oracle.lists import LISTS
 from user_state.oracle.numbers import NUMBERS
 from user_state.oracle.question import Aggregate, Question

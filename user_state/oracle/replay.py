@@ -11,9 +11,9 @@ from typing import Any
 
 import xxhash
 
-from user_state.oracle.embeddings import EMBEDDINGS
 from user_state.oracle.events import AppliedEvent, Arrival, matches, microseconds
 from user_state.oracle.features import AGGREGATES
+from user_state.oracle.kinds import EMBEDDINGS
 from user_state.spec.model import Spec
 
 FIRST_TIME_US = 31_536_000 * 1_000_000
@@ -99,6 +99,8 @@ def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str], needs_p
             return False
         if not FIRST_TIME_US <= microseconds(time) < END_TIME_US:
             return False
+    if any(event.get(embedding.of) == "" for embedding in spec.embeddings.values()):
+        return False
     for name in used:
         value = event.get(name)
         if isinstance(value, float) and not math.isfinite(value):

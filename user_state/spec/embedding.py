@@ -7,7 +7,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from user_state.spec.embedding_kinds import EMBEDDING_KINDS, HASH, ONLY_COMPOSED, ONLY_HASHED
+from user_state.spec.embedding_kinds import (
+    DEFAULT_RECENT,
+    DEFAULT_RECENT_KEPT,
+    EMBEDDING_KINDS,
+    HASH,
+    ONLY_COMPOSED,
+    ONLY_HASHED,
+)
 from user_state.spec.values import WHERE, Duration, Name, Settings, Weight, Where, as_list, distinct, misfit
 
 
@@ -36,6 +43,12 @@ class Embedding(Settings):
         description="a number from -1e6 to 1e6, and not 0, for each value of `weight_field`, such as {like: 3.0}",
     )
     weight_field: str = Field(default="action", description="the event field that `weights` go by")
+    k: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="how many items to list, a whole number from 1 to 10000"
+    )
+    keys: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="how many items to keep, a whole number from 1 to 10000"
+    )
     storage: Literal["float32", "float16"] = Field(default="float32", description="float32 or float16")
     normalise: Literal["none", "unit"] = Field(default="none", description="none or unit")
     vectors: Name = Field(default=HASH, description=f"{HASH}, or the name of a table under `items:`")
@@ -79,7 +92,22 @@ class Embedding(Settings):
         for key in sorted(self.model_fields_set - set(kind.usable) - {"kind", "of"}):
             users = [name for name, other in EMBEDDING_KINDS.items() if key in other.usable]
             raise misfit(key, f"kind {self.kind} takes no `{key}:`; it goes with {', '.join(users)}")
+        if self.k is not None and self.k > self.kept_keys:
+            raise misfit("k", f"expected `k:` of at most `keys:`, {self.kept_keys}, got {self.k}")
+        least = min((self.weights or {"": 1.0}).values())
+        if self.kind == "recent_items" and least < 0:
+            raise misfit("weights", f"expected weights above 0 for kind recent_items, got {least:g}")
         return self
+
+    @property
+    def kept_keys(self) -> int:
+        """How many items are kept at most."""
+        return DEFAULT_RECENT_KEPT if self.keys is None else self.keys
+
+    @property
+    def listed_keys(self) -> int:
+        """How many items are listed at most."""
+        return min(DEFAULT_RECENT, self.kept_keys) if self.k is None else self.k
 
     def outputs(self, name: str) -> list[tuple[str, str | None]]:
         """Return (name of the output, its half-life or None) for each output, `name` being the embedding's."""

@@ -52,6 +52,7 @@ class EmbeddingKind:
         return (*self.needed, *self.takes)
 
 
+DEFAULT_RECENT, DEFAULT_RECENT_KEPT = 8, 64
 DECAYED = EmbeddingKind(
     needs=("dimensions",),
     takes=("where", "weights", "weight_field", "storage", "normalise", "vectors", "last"),
@@ -62,4 +63,5 @@ EMBEDDING_KINDS: dict[str, EmbeddingKind] = {
     "decayed_sum": DECAYED,
     "fold_in": EmbeddingKind(needs=("vectors",), takes=(*COMPOSED, "alpha0", "regularisation")),
     "interests": EmbeddingKind(needs=("vectors",), takes=(*COMPOSED, "most", "threshold")),
+    "recent_items": EmbeddingKind(takes=("where", "weights", "weight_field", "k", "keys")),
 }

@@ -100,6 +100,9 @@ class _FieldChecks:
     def embedding(self, path: KeyPath, embedding: dict[str, Any]) -> Iterator[Problem]:
         if "of" in embedding:
             yield from self.field((*path, "of"), ("string",), "an embedding")
+            if embedding.get("kind") == "recent_items" and embedding["of"] in ("count", "share"):
+                text = f"expected a field that is not named as a number beside it is, got {embedding['of']}"
+                yield self.document.problem((*path, "of"), text)
         yield from self.where((*path, "where"))
         weights = self.document.mapping("embeddings", str(path[1]), "weights")
         if "weight_field" in embedding:

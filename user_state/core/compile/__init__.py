@@ -14,6 +14,7 @@ from user_state.core.compile.last_seen import distinct_values, local_days
 from user_state.core.compile.learned import learned_items
 from user_state.core.compile.logs import edge_values, sequence
 from user_state.core.compile.profiles import profile
+from user_state.core.compile.recent_items import recent_items
 from user_state.core.compile.sessions import SESSION_AGGREGATES, session_number
 from user_state.core.compile.sketches import approximate_count, approximate_quantiles
 from user_state.core.compile.tiles import histogram, ratio, tiled_number
@@ -46,6 +47,7 @@ COMPILERS = {
 EMBEDDING_COMPILERS = {
     "decayed_mean": decayed_vectors,
     "decayed_sum": decayed_vectors,
+    "recent_items": recent_items,
 }
 """What turns each kind of embedding over hash vectors into state and outputs."""
 COMPOSED_COMPILERS = {

@@ -186,6 +186,7 @@ class Builder:
             sequences=tuple(self.sequences),
             embeddings=tuple(self.embeddings),
             learned=tuple(self.learned),
+            item_fields=frozenset(declared.of for declared in spec.embeddings.values()),
             layout=self._layout(),
             declared_by={key: tuple(names) for key, names in self._declared_by.items()},
         )
