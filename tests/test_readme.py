@@ -13,7 +13,8 @@ import typer
 from tests.servers.pubsub import PubSubEmulator
 from tests.servers.redis import Valkey
 from user_state.cli.main import app
-from user_state.spec.load import parse_spec
+from user_state.costs import ACTIVITIES, cost
+from user_state.spec.load import load_spec, parse_spec
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -89,6 +90,14 @@ def test_the_lines_for_the_emulator_work(pubsub: PubSubEmulator, valkey: Valkey,
 def test_the_spec_shown_is_valid() -> None:
     (text,) = _blocks("yaml")
     assert parse_spec(text, beside=ROOT).spec.name == "feed"
+
+
+def test_a_user_costs_about_what_is_said() -> None:
+    said = re.search(r"about ([\d,]+) bytes for a\s+light user of that spec, ([\d,]+) for a typical one", README)
+    assert said is not None
+    loaded = load_spec(ROOT / "examples" / "starter" / "user_state.yaml")
+    for activity, figure in zip(ACTIVITIES, said.groups(), strict=False):
+        assert cost(loaded, activity).record_in_redis == pytest.approx(int(figure.replace(",", "")), rel=0.15)
 
 
 def test_commands_and_targets_that_are_mentioned_exist() -> None:
