@@ -32,6 +32,7 @@ AGGREGATIONS_ELSEWHERE: dict[str, str] = {
         "`approx_quantiles` with `quantiles:`",
     ),
     **dict.fromkeys(("ewma", "ema", "decayed_mean", "decayed_average"), "`decayed_sum` beside `decayed_count`"),
+    "decayed_sum_by": "`decayed_count_by`, or `sum_by` over windows",
     **dict.fromkeys(("ctr", "rate", "click_through"), "`ratio` with `numerator:` and `denominator:`"),
     **dict.fromkeys(("last_n", "latest_k", "history"), "`last_k`"),
     **dict.fromkeys(("unique_k", "last_unique_k"), "`last_distinct_k`"),
