@@ -1,6 +1,7 @@
 """Records of version 1, as committed: today's code reads them, says the same, and writes the same bytes."""
 
 import json
+from dataclasses import fields
 
 import pytest
 
@@ -35,6 +36,11 @@ def approximately(said):
 def test_the_layout_still_has_its_fingerprint_and_is_that_of_its_spec():
     assert LAYOUT.fingerprint.hex() == KEPT["fingerprint"], NEVER_ALTER
     assert PLAN.layout == LAYOUT, NEVER_ALTER
+
+
+def test_there_is_a_piece_of_every_family_and_a_log_of_every_kind():
+    assert [family.name for family in fields(LAYOUT) if not getattr(LAYOUT, family.name)] == []
+    assert {log.keeps for log in PLAN.logs} == {"last", "distinct", "first"}
 
 
 @pytest.mark.parametrize("kept", KEPT["users"], ids=lambda kept: kept["user"])

@@ -48,6 +48,14 @@ PARTS: dict[str, Any] = {
         },
         "visits": {"aggregate": ["session_count", "session_length_mean"], "gap": "30m", "windows": ["1d", "lifetime"]},
         "liked": {"aggregate": "last_k", "of": "item_id", "k": 2, "where": {"action": "like"}, "windows": ["1d"]},
+        "edges": {
+            "aggregate": ["first_k", "last_distinct_k"],
+            "of": "item_id",
+            "with": "amount",
+            "k": 2,
+            "windows": ["1d", "lifetime"],
+        },
+        "bins": {"aggregate": "histogram", "of": "value", "edges": [0, 1.5], "windows": ["1h", "lifetime"]},
         "items": {
             "aggregate": ["count_by", "share_by", "entropy_by"],
             "by": "item_id",
