@@ -65,7 +65,7 @@ def test_a_vocabulary_gives_ids_and_unknown_and_padding_may_differ(read):
 def test_ids_are_what_looking_up_entry_by_entry_gives(read):
     vocabulary = {"i1": 3, "like": 4, "i9": 5}
     for padded in read.values():
-        for name in padded.pooled:
+        for name in padded.strings:
             expected = np.zeros((len(padded), padded.last), np.int64)
             for user in range(len(padded)):
                 for place in range(int(padded.length[user])):

@@ -25,6 +25,7 @@ from user_state.core.logs import LogRows, dtype_of, kinds_of
 from user_state.core.plan import Log, Plan
 from user_state.core.pool import NULL_CODE
 from user_state.core.profiles import DecayedBins
+from user_state.core.ragged import begins_of, elements_of
 from user_state.core.records import Records
 from user_state.core.sessions import Sessions
 from user_state.core.tile_values import width_of
@@ -161,14 +162,16 @@ def _adopt_hlls(plan: Plan, tiles: HllTiles, layout: Layout) -> HllTiles:
     moved = _moved([track.key for track in plan.hlls], [track.key for track in layout.hlls])
     key, order = _moved_keys(tiles.key, moved)
     dense_key, dense_order = _moved_keys(tiles.dense_key, moved)
-    return HllTiles(key, tiles.coupon[order], dense_key, tuple(tiles.registers[row] for row in dense_order))
+    sizes = tiles.sizes[dense_order]
+    flat = tiles.flat[elements_of(begins_of(tiles.sizes)[dense_order], sizes)]
+    return HllTiles(key, tiles.coupon[order], dense_key, sizes, flat)
 
 
 def _adopt_klls(plan: Plan, tiles: KllTiles, layout: Layout) -> KllTiles:
     moved = _moved([track.key for track in plan.klls], [track.key for track in layout.klls])
     key, order = _moved_keys(tiles.key, moved)
     dense_key, dense_order = _moved_keys(tiles.dense_key, moved)
-    return KllTiles(key, tiles.value[order], dense_key, tuple(tiles.sketches[row] for row in dense_order))
+    return KllTiles(key, tiles.value[order], dense_key, tiles.dense.take(dense_order))
 
 
 def _moved(new: Sequence[str], old: Sequence[str]) -> I64:

@@ -10,6 +10,7 @@ of all third ones. Keys of one group ascend, field by field, as these numbers. A
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ Slots = tuple[I64, I64]
 """(column, row) of each number, in the order in which a section holds them."""
 
 
+@lru_cache(maxsize=256)
 def columns_of(kinds_of: Kinds) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return (is it of strings, is it of numbers), each (columns, tracks), for the columns of each track's keys."""
     texts = text_columns(kinds_of)
@@ -40,7 +42,11 @@ def slots_of(user: I64, track: I64, held: npt.NDArray[np.bool_]) -> Slots:
         track: (m,) each row's track.
         held: (columns, tracks) what the section's column holds.
     """
+    if not held.any():
+        return track[:0], track[:0]
     column, row = np.nonzero(held[:, track])
+    if len(held) == 1:
+        return column, row
     order = np.argsort(user[row], kind="stable")
     return column[order], row[order]
 
@@ -75,13 +81,22 @@ def keys_of(numbers: U64, user: I64, track: I64, kinds_of: Kinds, dictionaries: 
     texts, others = columns_of(kinds_of)
     keys = np.zeros(numbers.shape, np.int64)
     for column in range(len(numbers)):
-        rows = np.flatnonzero(texts[column][track])
-        need(bool((numbers[column, rows] - np.uint64(1) < np.uint64(1 << 32)).all()), f"{what} have keys that are null")
-        keys[column, rows] = dictionaries.codes(numbers[column, rows].astype(np.int64), user[rows], what)
+        if texts[column].all():
+            keys[column] = _codes(numbers[column], user, dictionaries, what)
+        else:
+            rows = np.flatnonzero(texts[column][track])
+            keys[column, rows] = _codes(numbers[column, rows], user[rows], dictionaries, what)
+        if not others[column].any():
+            continue
         rows = np.flatnonzero(others[column][track])
         keys[column, rows] = unfolded(numbers[column, rows])
         need(bool((keys[column, rows] != NULL_INT).all()), f"{what} have keys that are null")
     return keys
+
+
+def _codes(numbers: U64, user: I64, dictionaries: Dictionaries, what: str) -> I64:
+    need(bool((numbers - np.uint64(1) < np.uint64(1 << 32)).all()), f"{what} have keys that are null")
+    return dictionaries.codes(numbers.astype(np.int64), user, what)
 
 
 def ascending(group: I64, numbers: U64) -> Bool:

@@ -1,7 +1,8 @@
 """A record's approximate quantiles: tiles (above) whose items are numbers and whose sketches are KLL levels.
 
     number   f8; f4 where all numbers of the record are single precision, and it is marked so
-    sketch   u1 levels L, at most 50 | u2 numbers x L, lowest level first | f8 least | f8 greatest | numbers
+    sketch   u1 levels L x D, at most 50 | u2 numbers of a level x all L, lowest level first | f8 least x D
+             | f8 greatest x D | numbers, tile by tile, level by level
 
 A number of level i stands for 2^i of those seen. Numbers ascend within a level, but for the lowest; the highest has
 some.
@@ -9,19 +10,20 @@ some.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 
 import numpy as np
 
-from user_state.codec.columns import column, need
-from user_state.codec.sketch_tiles import EMPTY, ascending, pack_sketch_tiles, unpack_sketch_tiles
+from user_state.codec.columns import column, ends_of, need
+from user_state.codec.narrow import Cut
+from user_state.codec.sketch_tiles import EMPTY, UnpackedTiles, ascending, pack_sketch_tiles, unpack_sketch_tiles
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import F64, I64, Bool
-from user_state.core.kll import MAX_LEVELS, MAX_SEEN, Kll, capacity
+from user_state.core.kll import MAX_LEVELS, MAX_SEEN, Klls, capacity
 from user_state.core.kll_tiles import KllTiles
 from user_state.core.layout import Layout
-from user_state.core.tiles import USER_SHIFT
+from user_state.core.ragged import begins_of
+from user_state.core.tiles import MAX_TRACKS, USER_SHIFT
 
 
 def empty_klls(layout: Layout) -> bytes:
@@ -35,16 +37,17 @@ def unpack_klls(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictionar
         need(not any(blobs), "quantiles are of no layout")
         return KllTiles.empty()
 
-    def cut(blob: bytes, at: int, track: int, single: bool) -> tuple[Kll, int]:
-        return _unpack_kll(blob, at, layout.klls[track].k, single)
-
-    tiles = unpack_sketch_tiles(blobs, len(layout.klls), "quantiles", True, cut)
+    tiles = unpack_sketch_tiles(blobs, len(layout.klls), "quantiles", True)
     value = np.empty(len(tiles.key))
     single = np.repeat(tiles.single, tiles.items_of)
     value[single] = _numbers([part for part, s in zip(tiles.items, tiles.single, strict=True) if s], 4)
     value[~single] = _numbers([part for part, s in zip(tiles.items, tiles.single, strict=True) if not s], 8)
     need(ascending(tiles.key, value, once=False), "numbers are not in order")
-    return KllTiles(tiles.key, value, tiles.dense_key, tiles.sketches)
+    if len(tiles.dense_key) == 0:
+        need(not any(tiles.sketches), "quantiles have another length than they say")
+        return KllTiles.of_values(tiles.key, value)
+    k = np.array([track.k for track in layout.klls], np.int64)[tiles.dense_key & (MAX_TRACKS - 1)]
+    return KllTiles(tiles.key, value, tiles.dense_key, _unpack_klls(tiles, k))
 
 
 def _numbers(parts: list[bytes], width: int) -> F64:
@@ -54,24 +57,45 @@ def _numbers(parts: list[bytes], width: int) -> F64:
     return numbers.astype(np.float64)
 
 
-def _unpack_kll(blob: bytes, at: int, k: int, single: bool) -> tuple[Kll, int]:
-    levels = blob[at] if at < len(blob) else 0
-    ends = struct.Struct(f"<{levels}H2d")
-    need(1 <= levels <= MAX_LEVELS and len(blob) >= at + 1 + ends.size, "sketches are cut off or have no levels")
-    *sizes, least, greatest = ends.unpack_from(blob, at + 1)
-    at += 1 + ends.size
-    count, width = sum(sizes), 4 if single else 8
-    need(2 <= count <= capacity(k, levels) and len(blob) >= at + width * count, "sketches are cut off or too large")
+def _unpack_klls(tiles: UnpackedTiles, k: I64) -> Klls:
+    """Return the sketches, of `k` (d,) each."""
+    users, cut, user = len(tiles.sketches), Cut(tiles.sketches, 0, "sketches"), tiles.dense_key >> USER_SHIFT
+    sketches_of = np.bincount(user, minlength=users)
+    levels = cut.fixed("u1", sketches_of).astype(np.int64)
+    need(bool(((levels >= 1) & (levels <= MAX_LEVELS)).all()), "sketches have no levels or too many")
+    sizes = cut.fixed("<u2", np.bincount(user, levels, users).astype(np.int64)).astype(np.int64)
+    least, greatest = cut.fixed("<f8", sketches_of), cut.fixed("<f8", sketches_of)
+    need(bool(np.isfinite(least).all() and np.isfinite(greatest).all()), "sketches have numbers out of range")
+    begins = begins_of(levels)
+    counts = np.add.reduceat(sizes, begins)
+    most = [capacity(*of_sketch) for of_sketch in zip(k.tolist(), levels.tolist(), strict=True)]
+    need(bool(((counts >= 2) & (counts <= most)).all()), "sketches hold too few numbers or too many")
     # The library makes room for as many levels as the count of what was seen has bits, whatever it is told.
-    need(sizes[-1] > 0, "sketches have a highest level without numbers")
-    need(sum(size << level for level, size in enumerate(sizes)) < MAX_SEEN, "sketches have seen more than there is")
-    numbers = _numbers([blob[at : at + width * count]], width)
-    # What is no number compares as false.
-    within = least <= greatest and bool(((numbers >= least) & (numbers <= greatest)).all())
-    need(within and bool(np.isfinite((least, greatest)).all()), "sketches have numbers out of range")
-    level = np.repeat(np.arange(levels), sizes)
-    need(ascending(np.where(level > 0, level, -np.arange(count)), numbers, once=False), "levels are not in order")
-    return Kll(tuple(sizes), least, greatest, numbers), at + width * count
+    need(bool((sizes[begins + levels - 1] > 0).all()), "sketches have a highest level without numbers")
+    level = np.arange(len(sizes)) - np.repeat(begins, levels)
+    # Doubles are exact as far as anything that is let pass.
+    seen = np.add.reduceat(np.ldexp(sizes.astype(np.float64), level), begins)
+    need(bool((seen < MAX_SEEN).all()), "sketches have seen more than there is")
+    width = np.where(tiles.single, 4, 8)
+    numbers = _all_numbers(cut, np.bincount(user, counts, users).astype(np.int64), tiles.single, width)
+    cut.end()
+    of_number = np.repeat(np.arange(len(levels)), counts)
+    within = (numbers >= least[of_number]) & (numbers <= greatest[of_number])
+    need(bool(within.all() and (least <= greatest).all()), "sketches have numbers out of range")
+    run = np.repeat(np.arange(len(sizes)), sizes)
+    loose = (run[1:] != run[:-1]) | (level[run[1:]] == 0)
+    need(bool((loose | (numbers[1:] >= numbers[:-1])).all()), "levels are not in order")
+    return Klls(levels, sizes, least, greatest, numbers)
+
+
+def _all_numbers(cut: Cut, counts: I64, single: Bool, width: I64) -> F64:
+    """Return the numbers of all users, of whom each has so many (n,), in single precision or not."""
+    parts = cut.bytes_of(counts * width)
+    numbers = np.empty(int(counts.sum()))
+    of_single = np.repeat(single, counts)
+    for chosen, mark, size in ((of_single, True, 4), (~of_single, False, 8)):
+        numbers[chosen] = _numbers([part for part, s in zip(parts, single, strict=True) if bool(s) is mark], size)
+    return numbers
 
 
 def pack_klls(tiles: KllTiles, layout: Layout, _numbers: Sequence[I64], users: int) -> list[bytes]:
@@ -80,9 +104,9 @@ def pack_klls(tiles: KllTiles, layout: Layout, _numbers: Sequence[I64], users: i
         return [b""] * users
     single = np.ones(users, np.bool_)
     single[tiles.key[~_is_single(tiles.value)] >> USER_SHIFT] = False
-    dense_user = tiles.dense_key >> USER_SHIFT
-    for user, held in zip(dense_user.tolist(), tiles.sketches, strict=True):
-        single[user] &= _is_single(held.numbers).all()
+    dense, dense_user = tiles.dense, tiles.dense_key >> USER_SHIFT
+    number_user = np.repeat(dense_user, dense.counts)
+    single[number_user[~_is_single(dense.numbers)]] = False
     with np.errstate(over="ignore"):  # what does not fit is not asked for
         narrow = tiles.value.astype("<f4").tobytes()
     full = tiles.value.astype("<f8").tobytes()
@@ -90,7 +114,7 @@ def pack_klls(tiles: KllTiles, layout: Layout, _numbers: Sequence[I64], users: i
     return pack_sketch_tiles(
         tiles.key,
         tiles.dense_key,
-        [_pack_kll(held, single_of[user]) for user, held in zip(dense_user.tolist(), tiles.sketches, strict=True)],
+        _pack_sketches(dense, dense_user, number_user, single_of),
         len(layout.klls),
         single,
         lambda user, begin, end: narrow[4 * begin : 4 * end] if single_of[user] else full[8 * begin : 8 * end],
@@ -103,7 +127,24 @@ def _is_single(numbers: F64) -> Bool:
         return np.asarray(numbers.astype(np.float32) == numbers, np.bool_)
 
 
-def _pack_kll(held: Kll, single: bool) -> bytes:
-    levels = len(held.sizes)
-    head = struct.pack(f"<B{levels}H2d", levels, *held.sizes, held.least, held.greatest)
-    return head + held.numbers.astype("<f4" if single else "<f8").tobytes()
+def _pack_sketches(dense: Klls, user: I64, number_user: I64, single_of: list[bool]) -> list[bytes]:
+    """Return each user's packed sketches, given the user of each sketch and number."""
+    users = len(single_of)
+    if len(dense) == 0:
+        return [b""] * users
+    sizes, least, greatest = dense.sizes.astype("<u2"), dense.least.astype("<f8"), dense.greatest.astype("<f8")
+    parts = [part.tobytes() for part in (dense.levels.astype("u1"), sizes, least, greatest)]
+    widths = (1, 2, 8, 8)
+    with np.errstate(over="ignore"):  # what does not fit is not asked for
+        narrow = dense.numbers.astype("<f4").tobytes()
+    full = dense.numbers.astype("<f8").tobytes()
+    of_sketch, of_level = ends_of(user, users), ends_of(np.repeat(user, dense.levels), users)
+    rows = zip(of_sketch, of_level, ends_of(number_user, users), single_of, strict=True)
+    packed = []
+    d0 = l0 = n0 = 0
+    for d, level, n, single in rows:
+        begins, ends = (d0, l0, d0, d0), (d, level, d, d)
+        columns = [p[w * b : w * e] for p, w, b, e in zip(parts, widths, begins, ends, strict=True)]
+        packed.append(b"".join((*columns, narrow[4 * n0 : 4 * n] if single else full[8 * n0 : 8 * n])))
+        d0, l0, n0 = d, level, n
+    return packed

@@ -17,6 +17,7 @@ from user_state.core.events import I64
 
 U64 = npt.NDArray[np.uint64]
 WIDTHS = (0, 1, 2, 4, 8)
+_IS_WIDTH = np.isin(np.arange(256), WIDTHS)
 LEAST_OF_WIDTH = np.array([1, 1 << 8, 1 << 16, 1 << 32], np.uint64)
 
 
@@ -64,7 +65,7 @@ class Cut:
         Raises:
             CodecError: a section ends before.
         """
-        return column(self._next(sizes * np.dtype(dtype).itemsize), dtype)
+        return column(self.bytes_of(sizes * np.dtype(dtype).itemsize), dtype)
 
     def narrow(self, widths: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> U64:
         """Return (m,) the next narrow column of so many numbers (n,), of widths (n,).
@@ -72,8 +73,11 @@ class Cut:
         Raises:
             CodecError: a section ends before, or a width is none.
         """
-        need(bool(np.isin(widths, WIDTHS).all()), f"{self._what} have a width that there is not")
-        columns = self._next(widths * sizes)
+        need(bool(_IS_WIDTH[widths].all()), f"{self._what} have a width that there is not")
+        columns = self.bytes_of(widths * sizes)
+        first = int(widths[0]) if len(widths) else 0
+        if first and (widths == first).all():
+            return column(columns, f"<u{first}").astype(np.uint64)
         numbers = np.zeros(int(sizes.sum()), np.uint64)
         width_of_number = np.repeat(widths, sizes)
         widths_of = widths.tolist()
@@ -91,7 +95,7 @@ class Cut:
         """
         need(self._at == self.lengths.tolist(), f"{self._what} have another length than they say")
 
-    def _next(self, lengths: npt.NDArray[np.int64]) -> list[bytes]:
+    def bytes_of(self, lengths: npt.NDArray[np.int64]) -> list[bytes]:
         """Return each user's next bytes, of lengths (n,).
 
         Raises:

@@ -34,6 +34,7 @@ VERSION = slice(10, 18)
 LAYOUT = slice(18, 26)
 NO_VERSION = b""
 """The version of a record that is not there."""
+_REFUSED = "expected times, counts and sizes from 0 to 2^62, got another before offset {}"
 _PARTS = 1 + len(SECTIONS)
 _LONGS = 4
 
@@ -69,8 +70,19 @@ def open_record(blob: bytes) -> Outer:
             value, at = _read_long(blob, at)
             longs.append(value)
         for _ in range(_PARTS):
-            size, at = _read_long(blob, at)
-            sections.append(blob[at : (at := at + size)])
+            # Nearly all sizes are of one byte or two: calling for those takes longer than reading them.
+            size = blob[at]
+            if size > 0x7F and (more := blob[at + 1]) <= 0x7F:
+                size = size & 0x7F | more << 7
+                at += 2
+            elif size > 0x7F:
+                doubled, at = _read_long(blob, at)
+                size = doubled << 1
+            else:
+                at += 1
+            if size & 1:
+                raise CodecError(_REFUSED.format(at))
+            sections.append(blob[at : (at := at + (size >> 1))])
     except IndexError:
         raise CodecError(f"expected a number at offset {len(blob)}, got the end of the record") from None
     if at != len(blob):
@@ -162,5 +174,5 @@ def _read_long(blob: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         at += 1
     if value & 1 or value >= 2**63:
-        raise CodecError(f"expected times, counts and sizes from 0 to 2^62, got another before offset {at}")
+        raise CodecError(_REFUSED.format(at))
     return value >> 1, at

@@ -6,7 +6,7 @@
     u1 track x E, u2 if the layout has more than 256, ascending within a start; nothing if it has one
     u1 x E and, if marked, u1 x E                     low and high byte of how many items a tile holds; 0 is a sketch
     items, 4 bytes each, tile by tile, ascending; 8 if they are numbers and not marked as single precision
-    the sketches, tile by tile
+    the sketches, as columns
 
 A layout without such tracks has no bytes here.
 """
@@ -40,7 +40,7 @@ class UnpackedTiles:
         single: (n,) whether a record's numbers are single precision.
         items_of: (n,) how many items a record has.
         dense_key: (d,) tiles that hold sketches.
-        sketches: (d,) what `cut` made of them.
+        sketches: (n,) the bytes of each record's sketches.
     """
 
     key: I64
@@ -48,16 +48,10 @@ class UnpackedTiles:
     single: Bool
     items_of: I64
     dense_key: I64
-    sketches: tuple[Any, ...]
+    sketches: list[bytes]
 
 
-def unpack_sketch_tiles(
-    blobs: Sequence[bytes],
-    tracks: int,
-    what: str,
-    wide: bool,
-    cut: Callable[[bytes, int, int, bool], tuple[Any, int]],
-) -> UnpackedTiles:
+def unpack_sketch_tiles(blobs: Sequence[bytes], tracks: int, what: str, wide: bool) -> UnpackedTiles:
     """Return the tiles of n records.
 
     Args:
@@ -65,14 +59,13 @@ def unpack_sketch_tiles(
         tracks: how many the layout has, at least one.
         what: the section's name, for errors.
         wide: whether items are numbers, of eight bytes unless marked as single precision.
-        cut: (section, offset, track, whether its numbers are single precision) -> (sketch, offset after it).
 
     Raises:
         CodecError: a section is not what packing makes.
     """
     starts, track_of, low, high, items = [], [], [], [], []
     tiles, single, items_of = [], [], []
-    sketches: list[Any] = []
+    sketches: list[bytes] = []
     width = _track_width(tracks)
     for blob in blobs:
         need(len(blob) >= _HEAD.size, f"{what} are cut off")
@@ -80,8 +73,7 @@ def unpack_sketch_tiles(
         need(flags <= (HIGH | SINGLE if wide else HIGH), f"{what} have a mark that is none")
         at = _HEAD.size
         starts.append(blob[at : (at := at + 4 * e)])
-        listed = blob[at : (at := at + width * e)]
-        track_of.append(listed)
+        track_of.append(blob[at : (at := at + width * e)])
         few = blob[at : (at := at + e)]
         # Before anything is made for them.
         need(len(blob) >= at, f"{what} are cut off")
@@ -91,13 +83,7 @@ def unpack_sketch_tiles(
         count = sum(few) + 256 * sum(more)
         items.append(blob[at : (at := at + count * (8 if wide and not flags & SINGLE else 4))])
         need(len(blob) >= at, f"{what} are cut off")
-        if 0 in few:
-            for tile in (tile for tile in range(e) if few[tile] == 0 and more[tile] == 0):
-                track = int.from_bytes(listed[width * tile : width * (tile + 1)], "little")
-                need(track < tracks, f"{what} name a track that the layout does not have")
-                sketch, at = cut(blob, at, track, bool(flags & SINGLE))
-                sketches.append(sketch)
-        need(at == len(blob), f"{what} have another length than they say")
+        sketches.append(blob[at:])
         tiles.append(e)
         single.append(bool(flags & SINGLE))
         items_of.append(count)
@@ -113,7 +99,7 @@ def unpack_sketch_tiles(
         np.array(single, np.bool_),
         np.array(items_of, np.int64),
         key[sizes == 0],
-        tuple(sketches),
+        sketches,
     )
 
 
@@ -131,7 +117,7 @@ def pack_sketch_tiles(
     Args:
         key: (m,) tile of each item, ascending.
         dense_key: (d,) tiles that hold sketches, ascending.
-        sketches: (d,) their bytes.
+        sketches: (users,) the bytes of each user's sketches.
         tracks: how many the layout has, at least one.
         single: (users,) whether a user's numbers are single precision.
         item_bytes: (user, begin, end) -> the bytes of those items, which are the user's.
@@ -149,17 +135,18 @@ def pack_sketch_tiles(
     user = tile >> USER_SHIFT
     marks = np.where(single, SINGLE, 0)
     marks[user[sizes > 0xFF]] |= HIGH
-    ends = (ends_of(user, users), ends_of(key >> USER_SHIFT, users), ends_of(dense_key >> USER_SHIFT, users))
+    ends = (ends_of(user, users), ends_of(key >> USER_SHIFT, users))
     packed = []
-    e0 = i0 = d0 = 0
-    for index, (mark, e, i, d) in enumerate(zip(marks.tolist(), *ends, strict=True)):
+    e0 = i0 = 0
+    for index, (mark, e, i) in enumerate(zip(marks.tolist(), *ends, strict=True)):
         pieces = [_HEAD.pack(mark, e - e0), starts[4 * e0 : 4 * e], track_of[width * e0 : width * e], low[e0:e]]
         if mark & HIGH:
             pieces.append(high[e0:e])
         if i > i0:
             pieces.append(item_bytes(index, i0, i))
-        packed.append(b"".join((*pieces, *sketches[d0:d])))
-        e0, i0, d0 = e, i, d
+        pieces.append(sketches[index])
+        packed.append(b"".join(pieces))
+        e0, i0 = e, i
     return packed
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from operator import lt
 
 import numpy as np
@@ -27,17 +27,17 @@ COUNT_BYTES = 4
 
 @dataclass(frozen=True)
 class Dictionaries:
-    """The dictionaries of n records, in one pool.
+    """The dictionaries of n records, in one pool, one after the other.
 
     Attributes:
-        pool: all their strings, each once.
-        code: (strings of all dictionaries,) each one's code in the pool.
-        begins: (n + 1,) where in `code` each dictionary begins.
+        pool: all their strings.
+        begins: (n,) the code of each dictionary's first string.
+        sizes: (n,) how many strings each has.
     """
 
     pool: StringPool
-    code: I64
     begins: I64
+    sizes: I64
 
     def codes(self, number: I64, user: I64, what: str) -> I64:
         """Return the pool's codes for (m,) numbers in the dictionaries of users (m,).
@@ -47,43 +47,45 @@ class Dictionaries:
         """
         if len(number) == 0:
             return number
-        sizes = np.diff(self.begins)
-        known = bool((number <= sizes[user]).all())
+        known = bool((number <= self.sizes[user]).all())
         need(known, f"{what} name strings that the dictionary does not have")
-        # A null's number points before the first string, wherever that is; what it finds there is not used.
-        found = np.append(self.code, NULL_CODE)[self.begins[user] + number - 1]
-        return np.where(number == 0, NULL_CODE, found)
+        return np.where(number == 0, NULL_CODE, self.begins[user] + number - 1)
 
 
 def unpack_strings(blobs: Sequence[bytes]) -> Dictionaries:
     """Return the dictionaries of n records."""
-    texts: list[str] = []
-    begins = [0]
+    sizes, bodies = [], []
+    lengths: list[int] = []
     for blob in blobs:
-        if blob != EMPTY:
-            count = int.from_bytes(blob[:COUNT_BYTES], "little")
-            body = COUNT_BYTES + 2 * count
-            need(count > 0 and len(blob) >= body, "dictionary is cut off")
-            lengths = struct.unpack_from(f"<{count}H", blob, COUNT_BYTES)
-            try:
-                text = blob[body:].decode()
-            except UnicodeDecodeError as exc:
-                raise CodecError("expected UTF-8 in a record's dictionary") from exc
-            need(len(blob) == body + sum(lengths), "dictionary has another length than it says")
-            if len(text) == len(blob) - body:  # all ASCII: characters are bytes
-                ends = list(accumulate(lengths))
-                texts += [text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
-            else:
-                at = body
-                for length in lengths:
-                    texts.append(_utf8(blob[at : at + length]))
-                    at += length
-            # A string that stood there twice would make one key of two.
-            mine = texts[begins[-1] :]
-            need(all(map(lt, mine, mine[1:])), "dictionary is not in order")
-        begins.append(len(texts))
-    pool = StringPool()
-    return Dictionaries(pool, np.array(pool.codes(texts), np.int64), np.array(begins, np.int64))
+        if blob == EMPTY:
+            sizes.append(0)
+            continue
+        count = int.from_bytes(blob[:COUNT_BYTES], "little")
+        body = COUNT_BYTES + 2 * count
+        need(count > 0 and len(blob) >= body, "dictionary is cut off")
+        mine = struct.unpack_from(f"<{count}H", blob, COUNT_BYTES)
+        need(len(blob) == body + sum(mine), "dictionary has another length than it says")
+        sizes.append(count)
+        lengths += mine
+        bodies.append(blob[body:])
+    joined = b"".join(bodies)
+    ends = list(accumulate(lengths))
+    # Where all is ASCII, characters are bytes, and one decoding does for all strings.
+    texts: list[str]
+    if joined.isascii():
+        text = joined.decode("ascii")
+        texts = [text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+    else:
+        texts = [_utf8(joined[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
+    sizes_of = np.array(sizes, np.int64)
+    begins = np.cumsum(sizes_of) - sizes_of
+    if len(texts) > 1:
+        # A string that stood there twice would make one key of two.
+        later = np.fromiter(map(lt, texts, islice(texts, 1, None)), np.bool_, len(texts) - 1)
+        inner = begins[(begins > 0) & (begins < len(texts))]
+        later[inner - 1] = True
+        need(bool(later.all()), "dictionary is not in order")
+    return Dictionaries(StringPool.of_records(texts), begins, sizes_of)
 
 
 def _utf8(blob: bytes) -> str:

@@ -92,12 +92,14 @@ def mentioned(plan: Plan, records: Records) -> dict[str, list[str]]:
     for table, history in dict.fromkeys((output.table, output.history) for output in plan.composed):
         codes[table].update(last_rows(records, history).columns[history.item].tolist())
     texts = records.pool.texts
-    return {table: [texts[code] for code in sorted(wanted)] for table, wanted in codes.items()}
+    # Several users' codes may stand for one item.
+    return {table: list(dict.fromkeys(texts[code] for code in sorted(wanted))) for table, wanted in codes.items()}
 
 
 def seen_items(records: Records, history: History) -> list[str]:
     """Return the items of the last events of all these users together."""
-    return [records.pool[code] for code in np.unique(last_rows(records, history).columns[history.item]).tolist()]
+    codes = np.unique(last_rows(records, history).columns[history.item]).tolist()
+    return list(dict.fromkeys(records.pool[code] for code in codes))
 
 
 def take_part(records: Records, history: History, vectors: ItemVectors) -> Composing:

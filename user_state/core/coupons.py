@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from datasketches import HLL_8, hll_sketch
 
+F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Registers = npt.NDArray[np.uint8]
 ADDRESS_BITS, COUPON_BITS = 26, 32
@@ -72,19 +73,31 @@ def coupons_of(values: Sequence[Any]) -> I64:
     return np.array(coupons, np.int64)
 
 
-def put_coupons(registers: Registers, coupons: I64) -> None:
-    """Let registers (2^lg_k,) see coupons; they are changed in place."""
-    np.maximum.at(registers, coupons & (len(registers) - 1), (coupons >> ADDRESS_BITS).astype(np.uint8))
+def put_coupons(registers: Registers, coupons: I64, row: I64 | int = 0) -> None:
+    """Let registers (2^lg_k,), or rows (m,) of (r, 2^lg_k), see coupons (m,); they are changed in place."""
+    size = registers.shape[-1]
+    into = registers.reshape(-1)
+    np.maximum.at(into, row * size + (coupons & (size - 1)), (coupons >> ADDRESS_BITS).astype(np.uint8))
+
+
+def estimates(registers: Registers) -> F64:
+    """Return (r,) how many distinct values each row of registers (r, 2^lg_k) has seen, by the library."""
+    rows, size = registers.shape
+    bins = GREATEST_REGISTER + 1
+    cell = np.repeat(np.arange(rows) * bins, size) + registers.reshape(-1)
+    with_value = np.bincount(cell, minlength=rows * bins).reshape(rows, bins)
+    # The library sums the halves of values from 32 on apart, so that no digit is lost.
+    low, high = with_value[:, :32] @ _HALVES[:32], with_value[:, 32:] @ _HALVES[32:]
+    head = (_IMAGE.size // 4, 1, 7, size.bit_length() - 1, 0, _COMPACT | _OUT_OF_ORDER, 0, _MODE_HLL_8, 0.0)
+    numbers = zip(low.tolist(), high.tolist(), with_value[:, 0].tolist(), registers, strict=True)
+    return np.array(
+        [
+            hll_sketch.deserialize(_IMAGE.pack(*head, few, many, zeros, 0) + row.tobytes()).get_estimate()
+            for few, many, zeros, row in numbers
+        ]
+    )
 
 
 def estimate(registers: Registers) -> float:
     """Return how many distinct values registers (2^lg_k,) have seen, by the library."""
-    with_value = np.bincount(registers, minlength=GREATEST_REGISTER + 1)
-    shares = with_value * _HALVES
-    # The library sums the halves of values from 32 on apart, so that no digit is lost.
-    image = _IMAGE.pack(
-        *(_IMAGE.size // 4, 1, 7, len(registers).bit_length() - 1, 0, _COMPACT | _OUT_OF_ORDER, 0, _MODE_HLL_8),
-        *(0.0, float(shares[:32].sum()), float(shares[32:].sum())),
-        *(int(with_value[0]), 0),
-    )
-    return float(hll_sketch.deserialize(image + registers.tobytes()).get_estimate())
+    return float(estimates(registers[None])[0])

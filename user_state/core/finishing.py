@@ -25,8 +25,8 @@ SPREAD_OF_EQUALS = 1e-12
 them in its last digits, and skew and kurtosis would be made of those."""
 
 
-def finish(aggregate: str, count: F64, values: F64, at_us: int, empty: float) -> F64:
-    """Return (n,) the aggregation at `at_us` of counts (n,) and numbers (width, n); `empty` over nothing."""
+def finish(aggregate: str, count: F64, values: F64, at_us: int, empty: F64) -> F64:
+    """Return (n, k) an aggregation at `at_us` of counts (n, k) and numbers (width, n, k), `empty` (k,) over nothing."""
     valued = count > (1 if aggregate == "gap_mean" else 0)
     return np.where(valued, _value(aggregate, count, values, at_us), empty)
 

@@ -6,8 +6,7 @@ commutative and associative to the bit. Tiles lie on the time axis of their trac
 by union. A window is read by uniting its tiles: exact but for coupons that collide while none of them holds
 registers, within the error of those otherwise.
 
-Coupons are rows side by side, joined by one sort for all users and tracks. Registers are arrays of their own, and only
-those are touched that something is joined to.
+Coupons are rows side by side, joined by one sort for all users and tracks; so are the registers of all tiles.
 """
 
 from __future__ import annotations
@@ -17,9 +16,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from user_state.core.coupons import COUPON_BITS, Registers, coupons_of, estimate, most_coupons, put_coupons
+from user_state.core.coupons import (
+    ADDRESS_BITS,
+    COUPON_BITS,
+    Registers,
+    coupons_of,
+    estimates,
+    most_coupons,
+    put_coupons,
+)
 from user_state.core.events import F64, I64, Bool, Events
-from user_state.core.plan import HllTrack, Plan
+from user_state.core.plan import Plan
+from user_state.core.ragged import begins_of, elements_of
 from user_state.core.tile_items import join_items, run_heads
 from user_state.core.tiles import MAX_TRACKS, START_BITS, TRACK_BITS, USER_SHIFT, pack_keys, place_keys
 
@@ -32,25 +40,37 @@ class HllTiles:
         key: (m,) user, start and track of a coupon's tile, packed as in `tiles.py`; ascending.
         coupon: (m,) ascending within a tile, each once.
         dense_key: (d,) user, start and track of tiles that hold registers; ascending.
-        registers: (d,) arrays (2^lg_k,) of the track's lg_k; not to be changed.
+        sizes: (d,) how many registers each has: 2^lg_k of its track.
+        flat: (sum of sizes,) the registers of all of them, tile by tile.
     """
 
     key: I64
     coupon: I64
     dense_key: I64
-    registers: tuple[Registers, ...]
+    sizes: I64
+    flat: Registers
+
+    @property
+    def registers(self) -> tuple[Registers, ...]:
+        """(d,) each tile's registers."""
+        return tuple(np.split(self.flat, np.cumsum(self.sizes)[:-1])) if len(self.sizes) else ()
 
     @classmethod
     def empty(cls) -> HllTiles:
         """Return no tiles."""
         none = np.empty(0, np.int64)
-        return cls(none, none, none, ())
+        return cls.of_coupons(none, none)
+
+    @classmethod
+    def of_coupons(cls, key: I64, coupon: I64) -> HllTiles:
+        """Return tiles without registers."""
+        none = np.empty(0, np.int64)
+        return cls(key, coupon, none, none, np.empty(0, np.uint8))
 
 
 def lift_hlls(plan: Plan, events: Events, matched: list[Bool]) -> HllTiles:
     """Return one coupon an event and track that wants it, unsorted, in tiles of the event's own second."""
-    none = np.empty(0, np.int64)
-    keys, coupons = [none], [none]
+    keys, coupons = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     wanted = [matched[track.filter] & events.has(plan, track.of) for track in plan.hlls]
     for field in {track.of: None for track in plan.hlls}:
         mine = [index for index, track in enumerate(plan.hlls) if track.of == field]
@@ -59,7 +79,7 @@ def lift_hlls(plan: Plan, events: Events, matched: list[Bool]) -> HllTiles:
             rows = np.flatnonzero(wanted[index])
             keys.append(pack_keys(events.user[rows], events.time_us[rows] // 1_000_000, index))
             coupons.append(of_row[rows])
-    return HllTiles(np.concatenate(keys), np.concatenate(coupons), none, ())
+    return HllTiles.of_coupons(np.concatenate(keys), np.concatenate(coupons))
 
 
 def _coupons(plan: Plan, events: Events, field: int, wanted: Bool) -> I64:
@@ -84,32 +104,38 @@ def join_hlls(plan: Plan, a: HllTiles, b: HllTiles, clock_us: I64) -> HllTiles:
     if again.any():
         first = np.concatenate(([True], ~again))
         key, coupon = key[first], coupon[first]
-    dense_key, dense_kept = place_keys(plan.hll_axes, np.concatenate((a.dense_key, b.dense_key)), clock_us)
     heads = run_heads(key)
     sizes = np.diff(np.append(heads, len(key)))
     tile = key[heads]
     most = np.array([most_coupons(track.lg_k) for track in tracks], np.int64)
-    grown = (sizes > most[tile & (MAX_TRACKS - 1)]) | np.isin(tile, dense_key[dense_kept])
-    united: dict[int, Registers] = {}
-    own: set[int] = set()
-    for at, registers in zip(dense_key.tolist(), (*a.registers, *b.registers), strict=True):
-        if at not in united:
-            united[at] = registers
-        else:
-            united[at] = np.maximum(united[at], registers)
-            own.add(at)
-    for at, begin, size in zip(tile[grown].tolist(), heads[grown].tolist(), sizes[grown].tolist(), strict=True):
-        if at not in own:
-            held = united.get(at)
-            united[at] = _registers(tracks[at & (MAX_TRACKS - 1)]) if held is None else held.copy()
-        put_coupons(united[at], coupon[begin : begin + size])
-    alive = np.union1d(dense_key[dense_kept], tile[grown])
-    few = np.repeat(~grown, sizes)
-    return HllTiles(key[few], coupon[few], alive, tuple(united[at] for at in alive.tolist()))
+    grown = sizes > most[tile & (MAX_TRACKS - 1)]
+    if len(a.dense_key) + len(b.dense_key) == 0 and not grown.any():
+        return HllTiles.of_coupons(key, coupon)
+    dense_key, dense_kept = place_keys(plan.hll_axes, np.concatenate((a.dense_key, b.dense_key)), clock_us)
+    dense_rows = np.flatnonzero(dense_kept)
+    dense_key = dense_key[dense_rows]
+    grown |= np.isin(tile, dense_key)
+    alive = np.union1d(dense_key, tile[grown])
+    registers = np.array([1 << track.lg_k for track in tracks], np.int64)[alive & (MAX_TRACKS - 1)]
+    begins = begins_of(registers)
+    flat = np.zeros(int(registers.sum()), np.uint8)
+    held_sizes, held = np.concatenate((a.sizes, b.sizes)), np.concatenate((a.flat, b.flat))
+    at, from_ = np.searchsorted(alive, dense_key), begins_of(held_sizes)[dense_rows]
+    first = np.zeros(len(at), np.bool_)
+    first[np.unique(at, return_index=True)[1]] = True
+    for rows, put in ((first, _set), (~first, np.maximum.at)):
+        chosen = held_sizes[dense_rows[rows]]
+        put(flat, elements_of(begins[at[rows]], chosen), held[elements_of(from_[rows], chosen)])
+    many = np.repeat(grown, sizes)
+    coupons, tile_at = coupon[many], np.searchsorted(alive, key[many])
+    # Sizes are powers of two, so this is what is left of the address.
+    register = begins[tile_at] + (coupons & (registers[tile_at] - 1))
+    np.maximum.at(flat, register, (coupons >> ADDRESS_BITS).astype(np.uint8))
+    return HllTiles(key[~many], coupon[~many], alive, registers, flat)
 
 
-def _registers(track: HllTrack) -> Registers:
-    return np.zeros(1 << track.lg_k, np.uint8)
+def _set(into: Registers, places: I64, values: Registers) -> None:
+    into[places] = values
 
 
 def count_distinct(plan: Plan, sketches: HllTiles, users: int, asked: Sequence[tuple[int, int]]) -> F64:
@@ -130,20 +156,44 @@ def count_distinct(plan: Plan, sketches: HllTiles, users: int, asked: Sequence[t
     counts = np.cumsum(counts[:, :, ::-1], axis=2)[:, :, ::-1]
     place = np.searchsorted(starts, [start_s for _, start_s in asked])
     found = np.stack([counts[:, track, w] for (track, _), w in zip(asked, place, strict=True)], axis=1).astype(float)
-    dense_start = _start_s(sketches.dense_key)
-    dense_cell = (sketches.dense_key >> USER_SHIFT) * tracks + (sketches.dense_key & (MAX_TRACKS - 1))
-    for column, ((track, start_s), w) in enumerate(zip(asked, place.tolist(), strict=True)):
-        inside = np.flatnonzero((dense_start >= start_s) & (dense_cell % tracks == track))
-        united: dict[int, Registers] = {}
-        for row in inside.tolist():
-            at = int(dense_cell[row])
-            mine, held = sketches.registers[row], united.get(at)
-            united[at] = mine.copy() if held is None else np.maximum(mine, held)
-        for at, registers in united.items():
-            begin, end = np.searchsorted(cell, (at, at + 1))
-            put_coupons(registers, coupon[begin:end][window[begin:end] >= w])
-            found[at // tracks, column] = estimate(registers)
+    if len(sketches.dense_key):
+        _count_registers(plan, sketches, list(zip(asked, place.tolist(), strict=True)), (cell, window, coupon), found)
     return found
+
+
+def _count_registers(
+    plan: Plan,
+    sketches: HllTiles,
+    asked: Sequence[tuple[tuple[int, int], int]],
+    coupons: tuple[I64, I64, I64],
+    found: F64,
+) -> None:
+    """Count anew, in `found` (n, asked), what windows come to that have registers among their tiles.
+
+    Args:
+        plan: has the tracks.
+        sketches: the tiles.
+        asked: ((track, first second), the window's place by length) of each column.
+        coupons: cell, shortest window and coupon of those that windows see, cells ascending.
+        found: is changed.
+    """
+    tracks = len(plan.hlls)
+    track_of, start_s = sketches.dense_key & (MAX_TRACKS - 1), _start_s(sketches.dense_key)
+    cell_of, begins = (sketches.dense_key >> USER_SHIFT) * tracks + track_of, begins_of(sketches.sizes)
+    cell, window, coupon = coupons
+    for column, ((track, first_s), place) in enumerate(asked):
+        rows = np.flatnonzero((track_of == track) & (start_s >= first_s))
+        if len(rows) == 0:
+            continue
+        size = 1 << plan.hlls[track].lg_k
+        heads = run_heads(cell_of[rows])
+        grid = sketches.flat[begins[rows][:, None] + np.arange(size)]
+        united = np.maximum.reduceat(grid, heads, axis=0)
+        cells = cell_of[rows[heads]]
+        at = np.searchsorted(cells, cell)
+        seen = np.flatnonzero((cells[np.minimum(at, len(cells) - 1)] == cell) & (window >= place))
+        put_coupons(united, coupon[seen], at[seen])
+        found[cells // tracks, column] = estimates(united)
 
 
 def _start_s(key: I64) -> I64:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -171,11 +172,13 @@ def recode_keys(rows: KeyedRows, texts: npt.NDArray[np.bool_], track: I64, becom
     return KeyedRows(rows.group, keys, rows.weight, rows.sums)
 
 
-def text_columns(kinds_of: Sequence[tuple[str, ...]]) -> npt.NDArray[np.bool_]:
+@lru_cache(maxsize=256)
+def text_columns(kinds_of: tuple[tuple[str, ...], ...]) -> npt.NDArray[np.bool_]:
     """Return (columns, tracks) whether that column of a track's keys is of strings, given the kinds of each track's."""
     texts = np.zeros((height_of(kinds_of), len(kinds_of)), np.bool_)
     for track, kinds in enumerate(kinds_of):
         texts[: len(kinds), track] = [kind == "string" for kind in kinds]
+    texts.flags.writeable = False
     return texts
 
 

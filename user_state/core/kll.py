@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from datasketches import kll_doubles_sketch
 
+from user_state.core.ragged import begins_of, elements_of
+
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 KS = range(16, 301)
@@ -70,6 +72,87 @@ class Kll:
     def weights(self) -> I64:
         """How many each of `numbers` stands for."""
         return np.repeat(np.int64(1) << np.arange(len(self.sizes), dtype=np.int64), self.sizes)
+
+
+@dataclass(frozen=True)
+class Klls:
+    """Several sketches as columns.
+
+    Attributes:
+        levels: (d,) how many levels each has.
+        sizes: (sum of levels,) how many numbers each level has, sketch by sketch, level 0 first.
+        least, greatest: (d,).
+        numbers: (sum of sizes,) level by level.
+    """
+
+    levels: I64
+    sizes: I64
+    least: F64
+    greatest: F64
+    numbers: F64
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    @classmethod
+    def of(cls, sketches: Sequence[Kll]) -> Klls:
+        """Return sketches side by side."""
+        nothing = np.empty(0)
+        return cls(
+            np.array([len(held.sizes) for held in sketches], np.int64),
+            np.array([size for held in sketches for size in held.sizes], np.int64),
+            np.array([held.least for held in sketches]),
+            np.array([held.greatest for held in sketches]),
+            np.concatenate([nothing, *(held.numbers for held in sketches)]),
+        )
+
+    @property
+    def counts(self) -> I64:
+        """(d,) how many numbers each keeps."""
+        if len(self) == 0:
+            return self.levels
+        return np.asarray(np.add.reduceat(self.sizes, begins_of(self.levels)), np.int64)
+
+    @property
+    def level_of_size(self) -> I64:
+        """(sum of levels,) which level each of `sizes` is of."""
+        return np.arange(len(self.sizes)) - np.repeat(begins_of(self.levels), self.levels)
+
+    @property
+    def weights(self) -> I64:
+        """(sum of sizes,) how many each of `numbers` stands for."""
+        return np.repeat(np.int64(1) << self.level_of_size, self.sizes)
+
+    def __getitem__(self, index: int) -> Kll:
+        """Return one of them."""
+        return self.listed([index])[0]
+
+    def listed(self, rows: Sequence[int]) -> list[Kll]:
+        """Return the chosen ones, one by one."""
+        level_at, number_at = begins_of(self.levels), begins_of(self.counts)
+        found = []
+        for row in rows:
+            at, begin = int(level_at[row]), int(number_at[row])
+            sizes = tuple(self.sizes[at : at + int(self.levels[row])].tolist())
+            numbers = self.numbers[begin : begin + sum(sizes)]
+            found.append(Kll(sizes, float(self.least[row]), float(self.greatest[row]), numbers))
+        return found
+
+    def take(self, rows: I64) -> Klls:
+        """Return the chosen ones, by index."""
+        counts, levels = self.counts, self.levels[rows]
+        return Klls(
+            levels,
+            self.sizes[elements_of(begins_of(self.levels)[rows], levels)],
+            self.least[rows],
+            self.greatest[rows],
+            self.numbers[elements_of(begins_of(counts)[rows], counts[rows])],
+        )
+
+    def beside(self, other: Klls) -> Klls:
+        """Return these and the others after them."""
+        columns = ("levels", "sizes", "least", "greatest", "numbers")
+        return Klls(*(np.concatenate((getattr(self, name), getattr(other, name))) for name in columns))
 
 
 def unite(k: int, sketches: Sequence[Kll], numbers: F64) -> Kll:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from user_state.core.events import F64, I64, Bool, Events
-from user_state.core.kll import Kll, unite
+from user_state.core.kll import Kll, Klls, unite
 from user_state.core.plan import ApproxQuantilesOutput, Plan
 from user_state.core.tile_items import join_items, run_heads
 from user_state.core.tiles import MAX_TRACKS, START_BITS, TRACK_BITS, USER_SHIFT, pack_keys, place_keys
@@ -35,19 +35,28 @@ class KllTiles:
         key: (m,) user, start and track of a value's tile, packed as in `tiles.py`; ascending.
         value: (m,) ascending within a tile.
         dense_key: (d,) user, start and track of tiles that hold sketches; ascending.
-        sketches: (d,) of the track's k.
+        dense: (d,) the sketches, of the track's k.
     """
 
     key: I64
     value: F64
     dense_key: I64
-    sketches: tuple[Kll, ...]
+    dense: Klls
+
+    @property
+    def sketches(self) -> tuple[Kll, ...]:
+        """(d,) the sketches, one by one."""
+        return tuple(self.dense.listed(range(len(self.dense))))
 
     @classmethod
     def empty(cls) -> KllTiles:
         """Return no tiles."""
-        none = np.empty(0, np.int64)
-        return cls(none, np.empty(0), none, ())
+        return cls.of_values(np.empty(0, np.int64), np.empty(0))
+
+    @classmethod
+    def of_values(cls, key: I64, value: F64) -> KllTiles:
+        """Return tiles without sketches."""
+        return cls(key, value, np.empty(0, np.int64), Klls.of(()))
 
 
 def lift_klls(plan: Plan, events: Events, matched: list[Bool]) -> KllTiles:
@@ -58,7 +67,7 @@ def lift_klls(plan: Plan, events: Events, matched: list[Bool]) -> KllTiles:
         keys.append(pack_keys(events.user[rows], events.time_us[rows] // 1_000_000, index))
         # Adding 0 makes -0 and 0 one number, whose place in a tile does not depend on which came first.
         values.append(events.columns[track.of][rows].astype(np.float64) + 0.0)
-    return KllTiles(np.concatenate(keys), np.concatenate(values), np.empty(0, np.int64), ())
+    return KllTiles.of_values(np.concatenate(keys), np.concatenate(values))
 
 
 def join_klls(plan: Plan, a: KllTiles, b: KllTiles, clock_us: I64) -> KllTiles:
@@ -68,30 +77,47 @@ def join_klls(plan: Plan, a: KllTiles, b: KllTiles, clock_us: I64) -> KllTiles:
         return a
     both = np.concatenate((a.key, b.key)), np.concatenate((a.value, b.value))
     key, value = join_items(plan.kll_axes, *both, clock_us)
-    dense_key, dense_kept = place_keys(plan.kll_axes, np.concatenate((a.dense_key, b.dense_key)), clock_us)
     heads = run_heads(key)
     sizes = np.diff(np.append(heads, len(key)))
     tile = key[heads]
-    ks = np.array([track.k for track in tracks], np.int64)
-    grown = (sizes > ks[tile & (MAX_TRACKS - 1)]) | np.isin(tile, dense_key[dense_kept])
+    grown = sizes > np.array([track.k for track in tracks], np.int64)[tile & (MAX_TRACKS - 1)]
+    if len(a.dense_key) + len(b.dense_key) == 0 and not grown.any():
+        return KllTiles.of_values(key, value)
+    dense_key, dense_kept = place_keys(plan.kll_axes, np.concatenate((a.dense_key, b.dense_key)), clock_us)
+    order = np.flatnonzero(dense_kept)
+    order = order[np.argsort(dense_key[order], kind="stable")]
+    dense_key, dense = dense_key[order], a.dense.beside(b.dense).take(order)
+    grown |= np.isin(tile, dense_key)
+    again = np.zeros(len(dense_key), np.bool_)
+    again[1:] = dense_key[1:] == dense_key[:-1]
+    again[:-1] |= again[1:]
+    again |= np.isin(dense_key, tile[grown])
+    # Few tiles change in a batch: those are united one by one, the others stay the columns they are.
     held: dict[int, list[Kll]] = {}
-    for at, sketch in zip(dense_key.tolist(), (*a.sketches, *b.sketches), strict=True):
+    changed = np.flatnonzero(again).tolist()
+    for at, sketch in zip(dense_key[again].tolist(), dense.listed(changed), strict=True):
         held.setdefault(at, []).append(sketch)
     added = {
         at: value[begin : begin + size]
         for at, begin, size in zip(tile[grown].tolist(), heads[grown].tolist(), sizes[grown].tolist(), strict=True)
     }
-    alive = np.union1d(dense_key[dense_kept], tile[grown])
+    united = list(dict.fromkeys((*held, *added)))
     nothing = np.empty(0)
-    sketches = tuple(
-        _joined(tracks[at & (MAX_TRACKS - 1)].k, held.get(at, []), added.get(at, nothing)) for at in alive.tolist()
-    )
+    fresh = Klls.of([unite(tracks[at & (MAX_TRACKS - 1)].k, held.get(at, []), added.get(at, nothing)) for at in united])
+    alive = np.concatenate((dense_key[~again], np.array(united, np.int64)))
+    order = np.argsort(alive)
     few = np.repeat(~grown, sizes)
-    return KllTiles(key[few], value[few], alive, sketches)
+    return KllTiles(key[few], value[few], alive[order], dense.take(np.flatnonzero(~again)).beside(fresh).take(order))
 
 
-def _joined(k: int, sketches: list[Kll], values: F64) -> Kll:
-    return sketches[0] if len(sketches) == 1 and len(values) == 0 else unite(k, sketches, values)
+@dataclass(frozen=True)
+class Ends:
+    """The least and the greatest number that each sketch saw, with its user and the first second of its tile."""
+
+    user: I64
+    start_s: I64
+    least: F64
+    greatest: F64
 
 
 @dataclass(frozen=True)
@@ -102,14 +128,14 @@ class Numbers:
         user, start_s: (m,) whose, and the first second of the tile.
         value: (m,) a number, from a tile of values or a sketch.
         weight: (m,) how many values it stands for.
-        ends: (user, first second, least, greatest) of each sketch; what these were is known apart from its numbers.
+        ends: the least and the greatest that sketches saw, known apart from their numbers.
     """
 
     user: I64
     start_s: I64
     value: F64
     weight: I64
-    ends: tuple[tuple[int, int, float, float], ...]
+    ends: Ends
 
 
 def numbers_of(tiles: KllTiles, track: int) -> Numbers:
@@ -117,19 +143,19 @@ def numbers_of(tiles: KllTiles, track: int) -> Numbers:
     mine = tiles.key & (MAX_TRACKS - 1) == track
     key, value = tiles.key[mine], tiles.value[mine]
     weight = np.ones(len(value), np.int64)
-    dense = np.flatnonzero(tiles.dense_key & (MAX_TRACKS - 1) == track).tolist()
-    held = [(int(tiles.dense_key[row]), tiles.sketches[row]) for row in dense]
-    if held:
-        of_dense = np.array([at for at, _ in held], np.int64)
-        key = np.concatenate((key, np.repeat(of_dense, [len(sketch.numbers) for _, sketch in held])))
-        value = np.concatenate((value, *(sketch.numbers for _, sketch in held)))
-        weight = np.concatenate((weight, *(sketch.weights for _, sketch in held)))
+    rows = np.flatnonzero(tiles.dense_key & (MAX_TRACKS - 1) == track)
+    dense_key = tiles.dense_key[rows]
+    if len(rows):
+        dense = tiles.dense if len(rows) == len(tiles.dense) else tiles.dense.take(rows)
+        key = np.concatenate((key, np.repeat(dense_key, dense.counts)))
+        value, weight = np.concatenate((value, dense.numbers)), np.concatenate((weight, dense.weights))
     order = np.argsort(value)
     user = (key >> USER_SHIFT)[order]
     # The second sort is cheap for short integers, and nearly all batches have no more users than that.
     order = order[np.argsort(user.astype(np.uint16) if user.max(initial=0) < 1 << 16 else user, kind="stable")]
-    ends = tuple((at >> USER_SHIFT, _start_s(at), sketch.least, sketch.greatest) for at, sketch in held)
-    return Numbers(key[order] >> USER_SHIFT, _start_s(key[order]), value[order], weight[order], ends)
+    key = key[order]
+    ends = Ends(dense_key >> USER_SHIFT, _start_s(dense_key), tiles.dense.least[rows], tiles.dense.greatest[rows])
+    return Numbers(key >> USER_SHIFT, _start_s(key), value[order], weight[order], ends)
 
 
 def read_quantiles(numbers: Numbers, output: ApproxQuantilesOutput, since_s: int, users: int) -> F64:
@@ -146,11 +172,11 @@ def read_quantiles(numbers: Numbers, output: ApproxQuantilesOutput, since_s: int
     some = np.flatnonzero(seen > 0)
     rank = np.maximum(np.ceil(quantiles * seen[some, None] - ROUNDING).astype(np.int64), 1)
     found[some] = value[np.searchsorted(reached, reached[begin[some], None] + rank) - 1]
-    for of_user, start_s, least, greatest in numbers.ends:
-        if start_s >= since_s:
-            row = found[of_user]
-            row[quantiles == 0] = np.minimum(row[quantiles == 0], least)
-            row[quantiles == 1] = np.maximum(row[quantiles == 1], greatest)
+    ends, edges = numbers.ends, ((0, np.minimum, "least"), (1, np.maximum, "greatest"))
+    sketches = np.flatnonzero(ends.start_s >= since_s)
+    for share, further, name in edges if len(sketches) else ():
+        for column in np.flatnonzero(quantiles == share).tolist():
+            further.at(found[:, column], ends.user[sketches], getattr(ends, name)[sketches])
     return found
 
 

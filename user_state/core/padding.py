@@ -6,18 +6,20 @@ whole numbers too, by a dictionary of their own or by the model's vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from user_state.core.events import NULL_INT
-from user_state.core.pool import NULL_CODE
+from user_state.core.pool import NULL_CODE, StringPool
 from user_state.errors import InputError
 
 I64 = npt.NDArray[np.int64]
+NULL_OF = {"string": NULL_CODE, "float": np.nan}
 
 
 @dataclass(frozen=True)
@@ -33,25 +35,53 @@ class Coded:
     texts: npt.NDArray[Any]
 
 
+class Columns(Mapping[str, npt.NDArray[Any]]):
+    """The columns of a `Padded`; those of strings become objects when they are first asked for."""
+
+    def __init__(self, grids: Mapping[str, npt.NDArray[Any]], strings: frozenset[str], pool: StringPool) -> None:
+        self._grids = grids
+        self._strings = strings
+        self._pool = pool
+        self._texts: dict[str, npt.NDArray[Any]] = {}
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._strings:
+            return self._grids[name]
+        if name not in self._texts:
+            self._texts[name] = self._pool.objects.take(self._grids[name])
+        return self._texts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._grids)
+
+    def __len__(self) -> int:
+        return len(self._grids)
+
+
 @dataclass(frozen=True)
 class Padded:
     """Lists of n users, padded to the longest that the spec allows. Sequences and `last_k` begin with the newest event.
 
     Attributes:
         length: (n,) int64, how many entries each user has.
-        columns: field name -> (n, last): objects (str or None) for strings, float64 with NaN for null, or int64 with
-            the smallest int64 for null (times in microseconds UTC, booleans as 0 and 1). Beyond `length`: None, NaN,
-            or the smallest int64.
+        grids: field name -> (n, last): float64 with NaN for null, int64 with the smallest int64 for null (times in
+            microseconds UTC, booleans as 0 and 1), or strings as indices into `pool`, -1 for null; beyond `length` all
+            are null.
+        strings: the names of those that are strings.
+        pool: the dictionary that all outputs share.
         single: whether this is one field's values (`last_k`) and not a sequence of several fields.
-        pooled: field name -> (n, last) indices of the strings in a dictionary that other outputs share.
-        pool: that dictionary, and None where the index -1 points.
     """
 
     length: I64
-    columns: dict[str, npt.NDArray[Any]]
+    grids: dict[str, npt.NDArray[Any]]
+    strings: frozenset[str] = frozenset()
+    pool: StringPool = field(default_factory=StringPool, repr=False)
     single: bool = False
-    pooled: Mapping[str, I64] = field(default_factory=dict, repr=False)
-    pool: npt.NDArray[Any] = field(default_factory=lambda: np.array([None], object), repr=False)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Field name -> (n, last): as in `grids`, but for strings, which are objects: str or None."""
+        return Columns(self.grids, self.strings, self.pool)
 
     def __len__(self) -> int:
         return len(self.length)
@@ -63,7 +93,7 @@ class Padded:
     @property
     def last(self) -> int:
         """How many entries a user may have."""
-        return int(next(iter(self.columns.values())).shape[1])
+        return int(next(iter(self.grids.values())).shape[1])
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -76,13 +106,16 @@ class Padded:
         Raises:
             InputError: there is no such column of strings.
         """
-        grid = self.pooled[self._known(name, self.pooled)]
+        grid = self.grids[self._known(name, self.strings)]
         used, which = np.unique(grid, return_inverse=True)
-        texts = self.pool[used]
-        order = sorted(np.flatnonzero(used != NULL_CODE).tolist(), key=texts.__getitem__)
-        code_of = np.full(len(used), -1, np.int64)
-        code_of[order] = np.arange(len(order))
-        return Coded(code_of[which].reshape(grid.shape), texts[order])
+        # Several codes may stand for one string.
+        texts = [None if text is None else str(text) for text in self.pool.objects[used]]
+        different = sorted({text for text in texts if text is not None})
+        code_of = dict(zip(different, range(len(different)), strict=True))
+        codes = np.array([-1 if text is None else code_of[text] for text in texts], np.int64)
+        held = np.empty(len(different), object)
+        held[:] = different
+        return Coded(codes[which].reshape(grid.shape), held)
 
     def ids(self, name: str, vocabulary: Mapping[str, int], *, unknown: int = 0, padding: int = 0) -> I64:
         """Return a column of strings as a model's ids, (n, last); each different string is looked up once.
@@ -104,30 +137,30 @@ class Padded:
         """Return the same lists the other way round, padded behind as before: sequences then end with the newest."""
         last = np.arange(self.last)
         place = np.where(self.mask, self.length[:, None] - 1 - last, last)
-        columns, pooled = (
-            {name: np.take_along_axis(grid, place, axis=1) for name, grid in grids.items()}
-            for grids in (self.columns, self.pooled)
-        )
-        return Padded(self.length, columns, self.single, pooled, self.pool)
+        grids = {name: np.take_along_axis(grid, place, axis=1) for name, grid in self.grids.items()}
+        return Padded(self.length, grids, self.strings, self.pool, self.single)
 
     def of_user(self, index: int) -> list[Any] | dict[str, list[Any]]:
         """Return one user's entries without padding, nulls as None: a list if `single`, else a list a field."""
         length = int(self.length[index])
-        lists = {name: _with_none(grid[index, :length]) for name, grid in self.columns.items()}
+        lists = {name: self._listed(name, grid[index, :length]) for name, grid in self.grids.items()}
         return next(iter(lists.values())) if self.single else lists
 
-    def _known(self, name: str, columns: Mapping[str, Any]) -> str:
+    def _listed(self, name: str, values: npt.NDArray[Any]) -> list[Any]:
+        """Return values of a column with None for null, which each type has a value for."""
+        if name in self.strings:
+            texts: list[Any] = self.pool.objects[values].tolist()
+            return texts
+        if values.dtype == np.int64:
+            return [None if value == NULL_INT else value for value in values.tolist()]
+        return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - only NaN is not itself
+
+    def _known(self, name: str, columns: Collection[str]) -> str:
         if name not in columns:
-            kind = "a column" if columns is self.columns else "a column of strings"
-            raise InputError(f"expected {kind} ({', '.join(columns) or 'there is none'}), got {name!r}")
+            kind = "a column of strings" if columns is self.strings else "a column"
+            known = [column for column in self.grids if column in columns]
+            raise InputError(f"expected {kind} ({', '.join(known) or 'there is none'}), got {name!r}")
         return name
-
-
-def _with_none(values: npt.NDArray[Any]) -> list[Any]:
-    """Return values with None for null, which each type has a value for."""
-    if values.dtype == np.int64:
-        return [None if value == NULL_INT else value for value in values.tolist()]
-    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - only NaN differs from itself
 
 
 def pad(
@@ -137,7 +170,7 @@ def pad(
     users: int,
     width: int,
     columns: Mapping[str, tuple[npt.NDArray[Any], str]],
-    texts: npt.NDArray[Any],
+    pool: StringPool,
     single: bool = False,
 ) -> Padded:
     """Return rows as padded lists.
@@ -147,18 +180,15 @@ def pad(
         place: (m,) its place in the user's list, from 0 on without gaps, below `width`.
         users: n.
         width: length of the padded lists.
-        columns: name -> (values (m,), kind of field); strings are codes into `texts`.
-        texts: objects by code, with one more than there are strings, None, for a null's code of -1.
+        columns: name -> (values (m,), kind of field); strings are codes.
+        pool: what the codes stand for.
         single: as `Padded.single`.
     """
-    padded, pooled = {}, {}
+    at = user * width + place
+    grids = {}
     for name, (values, kind) in columns.items():
-        if kind == "string":
-            grid = np.full((users, width), NULL_CODE, np.int64)
-            grid[user, place] = values
-            padded[name], pooled[name] = texts[grid], grid
-        else:
-            grid = np.full((users, width), np.nan if kind == "float" else NULL_INT, values.dtype)
-            grid[user, place] = values
-            padded[name] = grid
-    return Padded(np.bincount(user, minlength=users).astype(np.int64), padded, single, pooled, texts)
+        grid = np.full(users * width, NULL_OF.get(kind, NULL_INT), values.dtype)
+        grid[at] = values
+        grids[name] = grid.reshape(users, width)
+    strings = frozenset(name for name, (_, kind) in columns.items() if kind == "string")
+    return Padded(np.bincount(user, minlength=users).astype(np.int64), grids, strings, pool, single)

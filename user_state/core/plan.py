@@ -582,6 +582,11 @@ class Plan:
         return tuple(dict.fromkeys(output.window for output in tiled))
 
     @cached_property
+    def prepared(self) -> dict[str, Any]:
+        """What readers worked out of the plan, once, by a name of their own."""
+        return {}
+
+    @cached_property
     def keyed_windows(self) -> tuple[Window, ...]:
         """Every window that keyed tiles are read over, each once."""
         keyed = [o for o in (*self.scalars, *self.lists) if isinstance(o, EntropyOutput | TableOutput)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +14,32 @@ NULL_CODE = -1
 
 
 class StringPool:
-    """Distinct strings, numbered in order of their first coming: equal codes mean equal strings.
+    """Strings by number: a code never changes, so records may share a pool, and it only ever grows.
 
-    It only ever grows, and a code never changes, so records may share one.
+    There are two ways to number. Equal codes mean equal strings, which are numbered in order of their first coming;
+    that is how strings are added. Or the pool is `of_records`, and equal codes of one record mean equal strings.
     """
 
-    __slots__ = ("_code_of", "_texts")
+    __slots__ = ("_code_of", "_objects", "_texts")
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
-        self._code_of: dict[str, int] = {}
+        self._code_of: dict[str, int] | None = {}
         self._texts: list[str] = []
+        self._objects: npt.NDArray[Any] | None = None
         self.codes(texts)
 
+    @classmethod
+    def of_records(cls, texts: list[str]) -> StringPool:
+        """Return a pool of the strings of several records, record by record, each record's own once and ascending.
+
+        Decoded records are read much oftener than written, and reading needs nothing more.
+        """
+        pool = cls()
+        pool._code_of, pool._texts = None, texts
+        return pool
+
     def __len__(self) -> int:
-        return len(self._code_of)
+        return len(self._texts) if self._code_of is None else len(self._code_of)
 
     def __getitem__(self, code: int) -> str:
         return self.texts[code]
@@ -34,13 +47,25 @@ class StringPool:
     @property
     def texts(self) -> list[str]:
         """All strings, by code; not to be changed."""
-        if len(self._texts) != len(self._code_of):
+        if self._code_of is not None and len(self._texts) != len(self._code_of):
             self._texts = list(self._code_of)
         return self._texts
 
+    @property
+    def objects(self) -> npt.NDArray[Any]:
+        """(strings + 1,) objects by code, and None where a null's code of -1 points."""
+        if self._objects is None or len(self._objects) != len(self) + 1:
+            self._objects = np.array([*self.texts, None], object)
+        return self._objects
+
+    @property
+    def ascending(self) -> bool:
+        """Whether the codes of any one record are known to ascend with its strings."""
+        return self._code_of is None
+
     def find(self, text: str) -> int | None:
         """Return the code of a string, None if it was never added."""
-        return self._code_of.get(text)
+        return self._distinct.get(text)
 
     def codes(self, texts: Iterable[str | None]) -> list[int]:
         """Return the strings' codes, adding those that are new; NULL_CODE for None.
@@ -48,9 +73,28 @@ class StringPool:
         >>> StringPool().codes(["a", "b", None, "a"])
         [0, 1, -1, 0]
         """
-        code_of = self._code_of
+        code_of = self._distinct
         return [NULL_CODE if text is None else code_of.setdefault(text, len(code_of)) for text in texts]
 
     def take_in(self, other: StringPool) -> I64:
         """Add another pool's strings; return (len(other) + 1,) what each of its codes becomes, a null staying one."""
         return np.array([*self.codes(other.texts), NULL_CODE], np.int64)
+
+    def made_distinct(self) -> tuple[StringPool, I64 | None]:
+        """Return a pool in which equal codes mean equal strings, and what each code becomes; None if nothing changes.
+
+        >>> pool, becomes = StringPool.of_records(["a", "b", "a"]).made_distinct()
+        >>> pool.texts, becomes.tolist()
+        (['a', 'b'], [0, 1, 0, -1])
+        """
+        if self._code_of is not None:
+            return self, None
+        pool = StringPool()
+        becomes = pool.take_in(self)
+        return pool, becomes if len(pool) < len(self) else None
+
+    @property
+    def _distinct(self) -> dict[str, int]:
+        if self._code_of is None:
+            raise ValueError("expected a pool of distinct strings, got one of several records")
+        return self._code_of

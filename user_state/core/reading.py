@@ -11,12 +11,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from user_state.core.composing import Composing, compose, take_part
 from user_state.core.decays import read_decay
 from user_state.core.events import F64, I64
-from user_state.core.finishing import finish
 from user_state.core.fold_in import fold_in
 from user_state.core.hll_tiles import count_distinct
 from user_state.core.interests import Interests, find_interests
@@ -53,10 +51,11 @@ from user_state.core.plan import (
 from user_state.core.profiles import read_profile
 from user_state.core.records import Records
 from user_state.core.sessions import read_sessions
-from user_state.core.tables import KeyTotals, read_decayed_table, read_entropy, read_table, total_by_key
-from user_state.core.tiles import WindowSums, sum_windows
+from user_state.core.tables import KeyTotals, read_entropy, read_tables, total_by_key
+from user_state.core.tiled import alike, fill
 from user_state.core.time_axis import window_start_s
 from user_state.core.vectors import F32, read_vectors
+from user_state.core.window_sums import WindowSums, sum_windows
 
 
 @dataclass(frozen=True)
@@ -86,34 +85,31 @@ class Reading:
     """One reading of n users' records, and what several of its outputs need.
 
     Attributes:
-        starts_s: the first second of every window that tiles are read over, the longest first.
-        sums: what the tiles of those windows come to.
-        texts: (strings + 1,) objects: strings by code, and None where a null's code of -1 points.
+        place: which of the window sums is that of each of `plan.tiled_windows`.
+        sums: what the tiles of those windows come to, the longest window first.
     """
 
     plan: Plan
     records: Records
     at_us: int
-    starts_s: dict[Window, int]
+    place: I64
     sums: WindowSums
-    texts: npt.NDArray[Any]
     item_vectors: Mapping[str, ItemVectors]
 
     @classmethod
     def of(cls, plan: Plan, records: Records, at_us: int, item_vectors: Mapping[str, ItemVectors]) -> Reading:
         """Prepare the reading of records at `at_us`."""
-        starts = {window: window_start(window, at_us) for window in plan.tiled_windows}
-        starts = dict(sorted(starts.items(), key=lambda item: item[1]))
-        sums = sum_windows(plan, records.tiles, len(records), np.array(list(starts.values()), np.int64))
-        return cls(plan, records, at_us, starts, sums, np.array([*records.pool.texts, None], object), item_vectors)
+        starts_s = np.array([window_start(window, at_us) for window in plan.tiled_windows], np.int64)
+        order = np.argsort(starts_s, kind="stable")
+        sums = sum_windows(plan, records.tiles, len(records), starts_s[order])
+        return cls(plan, records, at_us, np.argsort(order), sums, item_vectors)
 
-    def tiled(self, outputs: Sequence[ScalarOutput], values: F64) -> None:
-        """Fill (n, outputs) with numbers read from tiles."""
-        place = {window: index for index, window in enumerate(self.starts_s)}
-        for column, output in enumerate(outputs):
-            window, track = place[output.window], output.track
-            count, numbers = self.sums.count[:, window, track], self.sums.values[:, :, window, track]
-            values[:, column] = finish(output.aggregate, count, numbers, self.at_us, output.empty)
+    def tiled(self, outputs: Sequence[ScalarOutput], values: F64, name: str = "scalars") -> None:
+        """Fill (n, outputs) with numbers read from tiles; `name` is under what the outputs are known to the plan."""
+        groups = self.plan.prepared.get(name)
+        if groups is None:
+            groups = self.plan.prepared[name] = alike(self.plan, outputs)
+        fill(groups, self.sums, self.place, self.at_us, values)
 
     def decayed(self, outputs: Sequence[DecayedOutput], values: F64) -> None:
         """Fill (n, outputs) with decayed numbers."""
@@ -124,8 +120,8 @@ class Reading:
     def ratios(self, outputs: Sequence[RatioOutput], values: F64) -> None:
         """Fill (n, outputs) with ratios of numbers read from tiles."""
         above, below = np.empty_like(values), np.empty_like(values)
-        self.tiled([output.numerator for output in outputs], above)
-        self.tiled([output.denominator for output in outputs], below)
+        self.tiled([output.numerator for output in outputs], above, "numerators")
+        self.tiled([output.denominator for output in outputs], below, "denominators")
         rate = np.array([output.rate for output in outputs])
         weight = np.array([output.weight for output in outputs])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -187,20 +183,24 @@ class Reading:
     def key_totals(self) -> KeyTotals:
         """What each key comes to in the windows of keyed tiles."""
         starts = {window: window_start(window, self.at_us) for window in self.plan.keyed_windows}
-        return total_by_key(self.records.keyed_tiles, starts)
+        kinds_of = self.plan.layout.keyed_kinds
+        return total_by_key(self.records.keyed_tiles, starts, kinds_of, self.records.pool)
 
     def entropies(self, outputs: Sequence[EntropyOutput], values: F64) -> None:
         """Fill (n, outputs) with entropies of keys."""
         for column, output in enumerate(outputs):
             values[:, column] = read_entropy(self.key_totals, output, len(self.records))
 
-    def table(self, output: TableOutput) -> Padded:
-        """Return a table of keys, or the heaviest keys."""
-        return read_table(self.plan, self.key_totals, output, len(self.records), self.texts)
+    @cached_property
+    def tables(self) -> dict[str, Padded]:
+        """Every table, by name."""
+        outputs = [output for output in self.plan.lists if isinstance(output, TableOutput | DecayedTableOutput)]
+        decays = self.records.keyed_decays
+        return read_tables(self.plan, outputs, self.key_totals, decays, self.at_us, self.records.pool)
 
-    def decayed_table(self, output: DecayedTableOutput) -> Padded:
-        """Return a table of decayed counts by key."""
-        return read_decayed_table(self.plan, self.records.keyed_decays, output, self.at_us, self.texts)
+    def table(self, output: TableOutput | DecayedTableOutput) -> Padded:
+        """Return a table of keys, or the heaviest keys."""
+        return self.tables[output.name]
 
     def decayed_vectors(self, output: EmbeddingOutput) -> F32:
         """Return (n, dimensions) decayed means or sums of vectors."""
@@ -242,7 +242,7 @@ class Reading:
     def stacked(self, output: StackedOutput) -> F64:
         """Return (n, parts) numbers read from tiles, side by side."""
         values = np.empty((len(self.records), len(output.parts)))
-        self.tiled(output.parts, values)
+        self.tiled(output.parts, values, f"parts of {output.name}")
         return values
 
     def values(self, output: ListOutput) -> Padded:
@@ -268,8 +268,8 @@ class Reading:
             for field, column in zip(output.fields, output.columns, strict=True)
         }
         single = isinstance(output, ListOutput) and len(columns) == 1
-        users = len(self.records)
-        return pad(rows.user, place, users=users, width=most, columns=columns, texts=self.texts, single=single)
+        users, pool = len(self.records), self.records.pool
+        return pad(rows.user, place, users=users, width=most, columns=columns, pool=pool, single=single)
 
 
 def _since(rows: LogRows, since_us: int) -> LogRows:
@@ -296,7 +296,7 @@ ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {
 LIST_READERS: dict[type, Callable[[Reading, Any], Padded]] = {
     ListOutput: Reading.values,
     TableOutput: Reading.table,
-    DecayedTableOutput: Reading.decayed_table,
+    DecayedTableOutput: Reading.table,
     SequenceOutput: Reading.sequence,
 }
 EMBEDDING_READERS: dict[type, Callable[[Reading, Any], F32]] = {

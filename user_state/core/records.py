@@ -128,16 +128,19 @@ def merge(plan: Plan, a: Records, b: Records) -> Records:
     if len(a) != len(b):
         raise ValueError(f"expected records of the same users, got {len(a)} and {len(b)} users")
     clock_us = np.maximum(a.clock_us, b.clock_us)
-    becomes = a.pool.take_in(b.pool)
+    pool, a_becomes = a.pool.made_distinct()
+    b_becomes = pool.take_in(b.pool)
     joined = {}
     for family in FAMILIES:
-        of_b = family.recode(plan, getattr(b, family.name), becomes)
-        joined[family.name] = family.join(plan, getattr(a, family.name), of_b, clock_us)
+        of_a, of_b = getattr(a, family.name), family.recode(plan, getattr(b, family.name), b_becomes)
+        if a_becomes is not None:
+            of_a = family.recode(plan, of_a, a_becomes)
+        joined[family.name] = family.join(plan, of_a, of_b, clock_us)
     return Records(
         clock_us=clock_us,
         last_event_us=np.maximum(a.last_event_us, b.last_event_us),
         horizon_us=np.maximum(a.horizon_us, b.horizon_us),
         applied=a.applied + b.applied,
-        pool=a.pool,
+        pool=pool,
         **joined,
     )

@@ -9,6 +9,9 @@ so that the order does not depend on how a sum was rounded.
 
 Recent items have count and share at one half-life; counts read before the newest event are as of that event.
 
+All tables are made at once: their keys are put side by side, list by list (a list is one user's of one table), and
+sorted by list and weight. What is sorted stands in the order of keys already, and the sort is stable.
+
 Counts, sums and shares are those of the events kept for the key: see keyed_rows.py for what may be missing.
 """
 
@@ -23,20 +26,23 @@ import numpy.typing as npt
 
 from user_state.core.events import F64, I64, Bool
 from user_state.core.keyed_decays import KeyedDecays
-from user_state.core.keyed_rows import REST, KeyedRows
+from user_state.core.keyed_rows import REST, KeyedRows, text_columns
 from user_state.core.keyed_tiles import starts_s_of, tracks_of, users_of
+from user_state.core.ordering import order_of, runs_of
 from user_state.core.padding import Padded, pad
-from user_state.core.plan import DecayedTableOutput, EntropyOutput, Field, Plan, TableOutput, Window
+from user_state.core.plan import DecayedTableOutput, EntropyOutput, Plan, TableOutput, Window
+from user_state.core.pool import StringPool
 
-Texts = npt.NDArray[Any]
+Kinds = tuple[tuple[str, ...], ...]
+Numbers = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class KeyTotals:
-    """What each key of each user and track comes to in windows.
+    """What each key of each user and track comes to in windows; by user, track and key.
 
     Attributes:
-        user, track: (g,) whose, users ascending.
+        user, track: (g,) whose.
         keys: (columns, g).
         rest: (g,) whether it is the rest of keys no longer kept.
         count: by window, (g,) events.
@@ -51,46 +57,57 @@ class KeyTotals:
     sums: dict[Window, F64]
 
 
-def total_by_key(rows: KeyedRows, starts_s: dict[Window, int]) -> KeyTotals:
-    """Return what the rows of each window come to, given the first second of each window."""
-    user, track, start_s = users_of(rows.group), tracks_of(rows.group), starts_s_of(rows.group)
-    order = np.lexsort((*rows.keys[::-1], track, user)) if len(rows) else np.empty(0, np.int64)
-    user, track, keys, start_s = user[order], track[order], rows.keys[:, order], start_s[order]
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (user[1:] != user[:-1]) | (track[1:] != track[:-1]) | (keys[:, 1:] != keys[:, :-1]).any(axis=0)
-    heads, key = np.flatnonzero(new), np.cumsum(new) - 1
-    weight = rows.weight[order].astype(np.float64)
-    values = rows.sums[0, order] if len(rows.sums) else np.zeros(len(order))
-    count, sums = {}, {}
-    with np.errstate(over="ignore", invalid="ignore"):
-        for window, first_s in starts_s.items():
-            inside = start_s >= first_s
-            count[window] = np.bincount(key[inside], weight[inside], len(heads)).astype(np.int64)
-            # Of no rows at all numpy makes whole numbers, weights or not.
-            sums[window] = np.bincount(key[inside], values[inside], len(heads)).astype(np.float64)
-    keys = keys[:, heads]
-    return KeyTotals(user[heads], track[heads], keys, keys[0] == REST, count, sums)
+def total_by_key(rows: KeyedRows, starts_s: dict[Window, int], kinds_of: Kinds, pool: StringPool) -> KeyTotals:
+    """Return what the rows of each window come to, given the first second of each window.
+
+    Args:
+        rows: keyed tiles.
+        starts_s: by window.
+        kinds_of: the kinds of the columns of each track's keys.
+        pool: what string codes stand for.
+    """
+    user, track = users_of(rows.group), tracks_of(rows.group)
+    columns = (user, track, *_in_order_of_keys(rows, track, kinds_of, pool))
+    order = order_of(columns)
+    heads, key = runs_of([column[order] for column in columns])
+    first = order[heads]
+    windows = sorted(starts_s, key=starts_s.__getitem__)
+    # A row counts in the shortest window that it lies in, and so in all longer ones.
+    shortest = (
+        np.searchsorted([starts_s[window] for window in windows], starts_s_of(rows.group[order]), side="right") - 1
+    )
+    inside = shortest >= 0
+    cell = (shortest * len(heads) + key)[inside]
+    order = order[inside]
+    count = _from_shortest(cell, rows.weight[order].astype(np.float64), len(windows), len(heads)).astype(np.int64)
+    sums = np.zeros(count.shape)
+    if len(rows.sums):
+        sums = _from_shortest(cell, rows.sums[0, order], len(windows), len(heads))
+    keys = rows.keys[:, first]
+    by_window = ({window: of[place] for place, window in enumerate(windows)} for of in (count, sums))
+    return KeyTotals(user[first], track[first], keys, keys[0] == REST, *by_window)
 
 
-def read_table(plan: Plan, totals: KeyTotals, output: TableOutput, users: int, texts: Texts) -> Padded:
-    """Return a table, or the heaviest keys alone, for n users; `texts` as for `pad`."""
-    fields = [plan.fields[field] for field in plan.keyed_tracks[output.track].by]
-    of_track = totals.track == output.track
-    count = totals.count[output.window]
-    rows = np.flatnonzero(of_track & (count > 0) & ~totals.rest)
-    user, keys, sums = totals.user[rows], totals.keys[: len(fields), rows], totals.sums[output.window][rows]
-    n = count[rows]
-    total = np.bincount(totals.user[of_track], count[of_track], users)
+def _from_shortest(cell: I64, numbers: F64, windows: int, keys: int) -> F64:
+    """Return (windows, keys) sums, where each number counts in its window and in all longer ones, which come before."""
     with np.errstate(over="ignore", invalid="ignore"):
-        values = {
-            "count": (n, "int"),
-            "sum": (sums, "float"),
-            "mean": (sums / n, "float"),
-            "share": (n / total[user], "float"),
-        }
-        weight = n if output.measure == "count" else values[output.measure][0].astype(np.float32)
-    numbers = {output.shown: values[output.shown]} if output.shown else {}
-    return _listed(user, keys, weight, numbers, fields, output.k, users, texts)
+        held = np.bincount(cell, numbers, windows * keys).astype(np.float64).reshape(windows, keys)
+        return np.asarray(np.cumsum(held[::-1], axis=0)[::-1], np.float64)
+
+
+def _in_order_of_keys(rows: KeyedRows, track: I64, kinds_of: Kinds, pool: StringPool) -> I64:
+    """Return (columns, m) numbers that order as the keys do: codes by what they stand for."""
+    texts = text_columns(kinds_of)
+    if pool.ascending or not texts.any() or len(rows) == 0:
+        return rows.keys
+    chosen = texts[:, track] & ~rows.rest
+    codes, which = np.unique(rows.keys[chosen], return_inverse=True)
+    held = pool.objects[codes].tolist()
+    rank = np.empty(len(held), np.int64)
+    rank[sorted(range(len(held)), key=held.__getitem__)] = np.arange(len(held))
+    ranked = rows.keys.copy()
+    ranked[chosen] = rank[which]
+    return ranked
 
 
 def read_entropy(totals: KeyTotals, output: EntropyOutput, users: int) -> F64:
@@ -103,72 +120,131 @@ def read_entropy(totals: KeyTotals, output: EntropyOutput, users: int) -> F64:
     return np.where(total > 0, entropy, output.empty)
 
 
-def read_decayed_table(plan: Plan, part: KeyedDecays, output: DecayedTableOutput, at_us: int, texts: Texts) -> Padded:
-    """Return a table of decayed counts for n users; `texts` as for `pad`."""
+@dataclass(frozen=True)
+class _Part:
+    """The keys of one table of all users, by user and key.
+
+    Attributes:
+        user: (m,) whose.
+        keys: (fields, m).
+        weight: (m,) what keys are listed by, as whole numbers that order in the same way.
+        numbers: name -> (numbers (m,), their kind) to stand beside the keys; a single field's keys are a plain list
+            if there are none.
+        fields: (name, kind) of what the keys' columns are of.
+        k: how many to list at most.
+    """
+
+    user: I64
+    keys: I64
+    weight: I64
+    numbers: dict[str, tuple[Numbers, str]]
+    fields: list[tuple[str, str]]
+    k: int
+
+
+def read_tables(
+    plan: Plan,
+    outputs: Sequence[TableOutput | DecayedTableOutput],
+    totals: KeyTotals,
+    decays: KeyedDecays,
+    at_us: int,
+    pool: StringPool,
+) -> dict[str, Padded]:
+    """Return tables of n users at `at_us` by name, or the heaviest keys alone.
+
+    Args:
+        plan: has the tracks.
+        outputs: the tables.
+        totals: of the keyed tiles.
+        decays: of all users.
+        at_us: the reading time.
+        pool: what string codes stand for.
+    """
+    users = len(decays.time_us)
+    ordered = _by_key(decays, plan.layout.keyed_decay_kinds, pool)
+    parts = [
+        _part_of_tiles(plan, totals, output, users)
+        if isinstance(output, TableOutput)
+        else _part_of_decays(plan, ordered, output, at_us)
+        for output in outputs
+    ]
+    sizes = np.array([len(part.user) for part in parts], np.int64)
+    begins = np.cumsum(sizes) - sizes
+    of_list = np.concatenate([part.user + users * index for index, part in enumerate(parts)])
+    heaviest_first = order_of((of_list, -np.concatenate([part.weight for part in parts])))
+    place = np.arange(len(of_list)) - np.searchsorted(of_list, of_list)
+    listed = np.flatnonzero(place < np.repeat([part.k for part in parts], sizes))
+    row, place, of_list = heaviest_first[listed], place[listed], of_list[listed]
+    ends = np.searchsorted(of_list, users * np.arange(1, len(parts) + 1)).tolist()
+    tables, begin = {}, 0
+    for index, (output, part, end) in enumerate(zip(outputs, parts, ends, strict=True)):
+        chosen = row[begin:end] - begins[index]
+        columns = {name: (part.keys[n, chosen], kind) for n, (name, kind) in enumerate(part.fields)}
+        columns |= {name: (values[chosen], kind) for name, (values, kind) in part.numbers.items()}
+        user = of_list[begin:end] - users * index
+        single = len(columns) == 1
+        where = place[begin:end]
+        tables[output.name] = pad(user, where, users=users, width=part.k, columns=columns, pool=pool, single=single)
+        begin = end
+    return tables
+
+
+def _part_of_tiles(plan: Plan, totals: KeyTotals, output: TableOutput, users: int) -> _Part:
+    by = plan.keyed_tracks[output.track].by
+    of_track = totals.track == output.track
+    count = totals.count[output.window]
+    rows = np.flatnonzero(of_track & (count > 0) & ~totals.rest)
+    user, n = totals.user[rows], count[rows]
+    numbers: dict[str, tuple[Numbers, str]] = {}
+    weight = n
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name in dict.fromkeys((output.shown, output.measure)):
+            if name == "count":
+                values: tuple[Numbers, str] = (n, "int")
+            elif name == "share":
+                total = np.bincount(totals.user[of_track], count[of_track], users)
+                values = (n / total[user], "float")
+            elif name:
+                sums = totals.sums[output.window][rows]
+                values = (sums if name == "sum" else sums / n, "float")
+            if name == output.measure and name != "count":
+                weight = _ordinal(values[0])
+            if name and name == output.shown:
+                numbers[name] = values
+    return _Part(user, totals.keys[: len(by), rows], weight, numbers, _fields(plan, by), output.k)
+
+
+def _part_of_decays(plan: Plan, part: KeyedDecays, output: DecayedTableOutput, at_us: int) -> _Part:
     decay = plan.keyed_decays[output.decay]
-    fields = [plan.fields[field] for field in decay.by]
     rows = np.flatnonzero((part.track == output.decay) & ~part.rows.rest)
     user, weight = part.user[rows], part.rows.weight[rows]
-    keys, users = part.rows.keys[: len(fields), rows], len(part.time_us)
     age_us = at_us - part.time_us[user, output.decay]
-    numbers = {}
+    numbers: dict[str, tuple[Numbers, str]] = {}
     if output.share:
         age_us = np.maximum(age_us, 0)
         of_track = part.track == output.decay
-        total = np.bincount(part.user[of_track], part.rows.weight[of_track], users)
+        total = np.bincount(part.user[of_track], part.rows.weight[of_track], len(part.time_us))
         numbers["share"] = (weight / total[user], "float")
     with np.errstate(over="ignore", invalid="ignore"):
         counts = weight * np.exp2(-age_us / decay.half_life_us)
-        weight = weight.astype(np.float32)
-    return _listed(user, keys, weight, {"count": (counts, "float"), **numbers}, fields, output.k, users, texts)
+    keys, fields = part.rows.keys[: len(decay.by), rows], _fields(plan, decay.by)
+    return _Part(user, keys, _ordinal(weight), {"count": (counts, "float"), **numbers}, fields, output.k)
 
 
-def _listed(
-    user: I64,
-    keys: I64,
-    weight: npt.NDArray[Any],
-    numbers: dict[str, tuple[npt.NDArray[Any], str]],
-    fields: Sequence[Field],
-    k: int,
-    users: int,
-    texts: Texts,
-) -> Padded:
-    """Return each user's `k` heaviest keys.
-
-    Args:
-        user: (m,) whose the key is, ascending.
-        keys: (fields, m).
-        weight: (m,) what keys are listed by.
-        numbers: name -> (numbers (m,), their kind) to stand beside the keys; a single field's keys are a plain list
-            if there are none.
-        fields: what the keys' columns are of.
-        k: how many to list at most.
-        users: n.
-        texts: strings by code.
-    """
-    heaviest_first = np.lexsort((-weight, user))
-    begins = np.searchsorted(user, np.arange(users))
-    sizes = np.searchsorted(user, np.arange(users), side="right") - begins
-    # Only keys as heavy as the k-th can be listed: of a long tail, few texts have to be compared.
-    full = np.flatnonzero(sizes >= k)
-    least = np.full(users, -np.inf)
-    least[full] = weight[heaviest_first[begins[full] + k - 1]]
-    likely = np.flatnonzero(weight >= least[user])
-    ranks = [_ranks(keys[index, likely], field, texts) for index, field in enumerate(fields)]
-    order = likely[np.lexsort((*ranks[::-1], -weight[likely], user[likely]))]
-    place = np.arange(len(order)) - np.searchsorted(user[order], user[order])
-    chosen, place = order[place < k], place[place < k]
-    columns = {field.name: (keys[index, chosen], field.kind) for index, field in enumerate(fields)}
-    columns |= {name: (values[chosen], kind) for name, (values, kind) in numbers.items()}
-    return pad(user[chosen], place, users=users, width=k, columns=columns, texts=texts, single=len(columns) == 1)
+def _by_key(part: KeyedDecays, kinds_of: Kinds, pool: StringPool) -> KeyedDecays:
+    """Return the decayed counts with each group's rows in the order of their keys."""
+    columns = (part.rows.group, *_in_order_of_keys(part.rows, part.track, kinds_of, pool))
+    return KeyedDecays(part.time_us, part.rows.take(order_of(columns)))
 
 
-def _ranks(values: I64, field: Field, texts: Texts) -> I64:
-    """Return numbers (m,) that order as the values of a field do."""
-    if field.kind != "string":
-        return values
-    codes, which = np.unique(values, return_inverse=True)
-    held = texts[codes].tolist()
-    rank = np.empty(len(held), np.int64)
-    rank[sorted(range(len(held)), key=held.__getitem__)] = np.arange(len(held))
-    return rank[which]
+def _ordinal(numbers: F64) -> I64:
+    """Return whole numbers that order as numbers do in single precision; what is no number is the least."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Adding 0 makes one zero of two.
+        bits = (numbers.astype(np.float32) + np.float32(0)).view(np.int32).astype(np.int64)
+    ordinal = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+    return np.where(np.isnan(numbers), -(1 << 31), ordinal)
+
+
+def _fields(plan: Plan, by: Sequence[int]) -> list[tuple[str, str]]:
+    return [(plan.fields[field].name, plan.fields[field].kind) for field in by]

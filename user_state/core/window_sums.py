@@ -1,0 +1,134 @@
+"""What the tiles of windows come to, for all windows and tracks at once.
+
+A tile belongs to every window that begins at or before it. So tiles are joined into cells, a cell being a (user,
+window, track), in the shortest window they belong to; then each window takes over what the shorter ones have. Counts
+and sums add up, extremes accumulate, and central moments are joined by the formulas of tile_values.py, with cells for
+tiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from user_state.core.events import F64, I64
+from user_state.core.plan import Plan
+from user_state.core.tile_values import LARGEST, SMALLEST, TIMES, width_of
+from user_state.core.tiles import Tiles
+
+
+@dataclass(frozen=True)
+class WindowSums:
+    """What the rows of windows come to.
+
+    Attributes:
+        count: (users, windows, tracks).
+        values: (width, users, windows, tracks); anything where there is nothing.
+    """
+
+    count: F64
+    values: F64
+
+
+@dataclass(frozen=True)
+class _Tracks:
+    """Indices of tracks by what they keep.
+
+    Attributes:
+        extremes: (column, track) of those that keep the smallest, and of those that keep the largest.
+        central, deep: of those that keep M2, and of those that keep M3 and M4 too.
+    """
+
+    extremes: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
+    central: I64
+    deep: I64
+
+
+@lru_cache(maxsize=64)
+def _tracks(kinds: tuple[str, ...]) -> _Tracks:
+    smallest = tuple((0, track) for track, kind in enumerate(kinds) if kind in (SMALLEST, TIMES))
+    largest = tuple((int(kind == TIMES), track) for track, kind in enumerate(kinds) if kind in (LARGEST, TIMES))
+    central = [track for track, kind in enumerate(kinds) if kind in ("variance", "moments")]
+    deep = [track for track, kind in enumerate(kinds) if kind == "moments"]
+    return _Tracks((smallest, largest), np.array(central, np.int64), np.array(deep, np.int64))
+
+
+def sum_windows(plan: Plan, tiles: Tiles, users: int, starts_s: I64) -> WindowSums:
+    """Join the rows at or after each window's start; `starts_s` (windows,) must ascend: the longest window first."""
+    kinds = plan.layout.track_kinds
+    windows, tracks = len(starts_s), len(kinds)
+    shape = users, windows, tracks
+    size, width = users * windows * tracks, width_of(kinds)
+    shortest = np.searchsorted(starts_s, tiles.start_s, side="right") - 1
+    if len(shortest) and shortest.min() < 0:
+        tiles, shortest = tiles.take(shortest >= 0), shortest[shortest >= 0]
+    track = tiles.track
+    cell = (tiles.user * windows + shortest) * tracks + track
+    own = np.bincount(cell, tiles.count, size).astype(np.float64)
+    values = np.empty((width, *shape))
+    of = _tracks(kinds)
+    # Overflow to infinity is what IEEE 754 says of sums this large, and no reason to warn.
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = np.bincount(cell, tiles.values[0], size).astype(np.float64) if width else own
+        if width:
+            values[0] = _from_shortest(sums.reshape(shape))
+        if len(of.central):
+            _join_moments(tiles, cell, own, sums, values, of)
+        for listed, join, nothing in zip(of.extremes, (np.minimum, np.maximum), (np.inf, -np.inf), strict=True):
+            for column, index in listed:
+                rows = np.flatnonzero(track == index)
+                grid = np.full((users, windows), nothing)
+                join.at(grid.reshape(-1), cell[rows] // tracks, tiles.values[column, rows])
+                values[column, :, :, index] = join.accumulate(grid[:, ::-1], axis=1)[:, ::-1]
+    return WindowSums(_from_shortest(own.reshape(shape)), values)
+
+
+def _from_shortest(cells: F64) -> F64:
+    """Return what windows come to by adding up, where each (axis before last) holds what the next shorter one lacks."""
+    return np.asarray(np.cumsum(cells[..., ::-1, :], axis=-2)[..., ::-1, :], np.float64)
+
+
+def _join_moments(tiles: Tiles, cell: I64, own: F64, sums: F64, values: F64, of: _Tracks) -> None:
+    """Fill the columns of central moments in `values`, of tracks that keep them.
+
+    Args:
+        tiles: m rows.
+        cell: (m,) the cell of each.
+        own: (cells,) the counts of each cell's rows alone.
+        sums: (cells,) and their sums.
+        values: (width, users, windows, tracks), of which the first column is filled.
+        of: the tracks.
+    """
+    shape = values.shape[1:]
+    powers = len(values) if len(of.deep) else 2
+    rows = np.flatnonzero(np.isin(tiles.track, of.central)) if len(of.central) < shape[2] else np.arange(len(cell))
+    cell, n = cell[rows], tiles.count[rows].astype(np.float64)
+    with np.errstate(divide="ignore"):
+        means = sums / own
+    d = tiles.values[0, rows] / n - means[cell]
+    joined = _moments(d, n, tiles.values[:powers, rows])
+    cells = [np.bincount(cell, moment, len(own)).reshape(shape)[:, :, of.central] for moment in joined]
+    # Now windows for cells, and cells for rows: cell v is a part of window w if it is no longer.
+    n = own.reshape(shape)[:, None, :, of.central]
+    count = np.cumsum(n[:, :, ::-1], axis=2)[:, 0, ::-1]
+    with np.errstate(divide="ignore"):
+        of_window = values[0][:, :, of.central] / count
+    d = np.where(n > 0, means.reshape(shape)[:, None, :, of.central] - of_window[:, :, None], 0.0)
+    part = np.triu(np.ones((shape[1], shape[1])))[:, :, None]
+    parts = np.stack([sums.reshape(shape)[:, :, of.central], *cells])[:, :, None]
+    for power, moment in enumerate(_moments(d, n, parts), 1):
+        values[power][:, :, of.central] = np.where(part > 0, moment, 0.0).sum(axis=2)
+
+
+def _moments(d: F64, n: F64, values: F64) -> list[F64]:
+    """Return what parts add to M2, and to M3 and M4 if `values` (2 or 4, ...) has them, `d` being their means' distance
+    from the whole's and `n` their counts.
+    """
+    m2 = values[1]
+    found = [m2 + n * d * d]
+    if len(values) > 2:
+        found.append(values[2] + 3 * d * m2 + n * d**3)
+        found.append(values[3] + 4 * d * values[2] + 6 * d * d * m2 + n * d**4)
+    return found
