@@ -78,6 +78,32 @@ def run(
             "--stop_when_idle", "--stop-when-idle", min=0.5, help="Drain after so many seconds without a message."
         ),
     ] = None,
+    user_events_per_second: Annotated[
+        int,
+        typer.Option(
+            "--user_events_per_second",
+            "--user-events-per-second",
+            min=0,
+            help="Most events of one user with publish times in one second, in each process that reads; what is beyond"
+            " goes to the dead letters as `hot_user`. 0: any number.",
+        ),
+    ] = 5000,
+    state: Annotated[
+        Literal["redis", "runner"],
+        typer.Option(
+            help="Where the truth lives. redis: in Redis. runner: in the runner's keyed state and its checkpoints, with"
+            " Redis as a view that may be lost; slower: docs/flink.md has the figures."
+        ),
+    ] = "redis",
+    view_refresh: Annotated[
+        float,
+        typer.Option(
+            "--view_refresh",
+            "--view-refresh",
+            min=1,
+            help="With --state runner: seconds after which the view of a user who does nothing is written again.",
+        ),
+    ] = 86_400,
     cache_mb: Annotated[
         int, typer.Option("--cache_mb", "--cache-mb", min=0, help="Cache of recent records in each worker, MB.")
     ] = 64,
@@ -91,6 +117,14 @@ def run(
     flink: Annotated[
         str, typer.Option(help="With --runner flink: REST address of the cluster, host:port or URL.")
     ] = "localhost:8081",
+    flink_version: Annotated[
+        str,
+        typer.Option(
+            "--flink_version",
+            "--flink-version",
+            help="With --runner flink: the version of the cluster that you mean, and have a job server of Beam for.",
+        ),
+    ] = "1.19",
     job_endpoint: Annotated[
         str,
         typer.Option("--job_endpoint", "--job-endpoint", help="With --runner flink: Beam's job server, host:port."),
@@ -113,15 +147,35 @@ def run(
         ),
     ] = None,
     checkpoint_interval: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--checkpoint_interval",
             "--checkpoint-interval",
             min=0,
-            help="With --runner flink: seconds between checkpoints, 0 for none. Nothing needs them: records live in"
-            " Redis, and what is not acknowledged comes again.",
+            help="With --runner flink: seconds between checkpoints, 0 for none. --state runner needs them (default 10)."
+            " --state redis does not (default 0): records live in Redis, and what is not acknowledged comes again.",
+            show_default=False,
         ),
-    ] = 0,
+    ] = None,
+    savepoint_path: Annotated[
+        str | None,
+        typer.Option(
+            "--savepoint_path",
+            "--savepoint-path",
+            help="With --runner flink --state runner: the savepoint or checkpoint to go on from.",
+            show_default=False,
+        ),
+    ] = None,
+    savepoint_dir: Annotated[
+        str | None,
+        typer.Option(
+            "--savepoint_dir",
+            "--savepoint-dir",
+            help="With --runner flink --state runner: where the savepoint goes when the run is stopped, a URL such as"
+            " file:///savepoints or s3://bucket/savepoints. Default: the cluster's state.savepoints.dir.",
+            show_default=False,
+        ),
+    ] = None,
     bundle_ms: Annotated[
         int,
         typer.Option(
@@ -160,6 +214,9 @@ def run(
         replay_speed=replay_speed,
         replay_start_s=replay_start,
         cache_mb=cache_mb,
+        user_events_per_second=user_events_per_second,
+        state=state,
+        view_refresh_s=view_refresh,
     )
     if runner.lower() in ("flink", "flinkrunner"):
         from beam_pipelines.flink.job import run_on_flink
@@ -175,6 +232,9 @@ def run(
                 parallelism=parallelism,
                 checkpoint_interval_s=checkpoint_interval,
                 bundle_ms=bundle_ms,
+                savepoint_path=savepoint_path,
+                savepoint_dir=savepoint_dir,
+                version=flink_version,
             ),
             context.args,
             stop_when_idle_s=stop_when_idle,
@@ -188,7 +248,10 @@ def run(
         run_on_dataflow(load_spec(spec), settings, context.args)
         return
     from beam_pipelines.running import run_streaming
+    from user_state.errors import InputError
 
+    if savepoint_path or savepoint_dir:
+        raise InputError(f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}")
     run_streaming(load_spec(spec), settings, [f"--runner={runner}", *context.args], stop_when_idle_s=stop_when_idle)
 
 

@@ -17,8 +17,9 @@ from rich.console import Console
 
 from beam_pipelines.accounting import accounting_line, learned_line, progress_line
 from beam_pipelines.direct_metrics import join_metrics_at_once
-from beam_pipelines.streaming import StreamingSettings, build, check_settings
+from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
 from transforms import drain, metrics, tally
+from transforms.pubsub_pending import acknowledge_pending, give_up_pending
 from user_state.codec.spec_change import spec_change
 from user_state.core.compile import compile_plan
 from user_state.errors import InputError, UserStateError
@@ -54,8 +55,14 @@ def run_streaming(
         try:
             result = pipeline.run()
             result.wait_until_finish()
-        except Exception as exc:
-            raise _translated(exc) from exc
+        except BaseException as exc:
+            give_up_pending()
+            if isinstance(exc, Exception):
+                raise _translated(exc) from exc
+            raise
+    if settings.state == "runner":
+        acknowledge_pending()  # a runner within this process has nothing in flight now
+        sign_off(spec, settings)
     counters = committed_counters(result)
     console.print(accounting_line(counters), markup=False)
     learned = learned_line(counters)

@@ -3,14 +3,20 @@
     Read ──> Decode ──decoded──> [Coalesce] ──> Fold ──dead──> WriteRefused
                 └─────dead─────> WriteUndecoded
 
+With state `runner` the fold is keyed by user, and the source acknowledges what the runner has finalized:
+
+    Read ──> Decode ──decoded──> [Coalesce] ──> SplitUsers ──> FoldIntoState ──dead──> WriteRefused
+                └─────dead─────> WriteUndecoded
+
 Step labels are part of the product: runners keep state and metrics by them.
 """
 
 from __future__ import annotations
 
 import glob
+import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -20,16 +26,20 @@ import apache_beam as beam
 from transforms.coalesce import CoalesceShards
 from transforms.decode_events import DEAD, DECODED, DecodeEvents
 from transforms.fold_into_redis import FoldIntoRedis
+from transforms.fold_into_state import DIRECT_WRITER, FoldIntoState
 from transforms.read_avro_files import ReadFromAvroFiles
 from transforms.read_pubsub import ReadFromPubSubSubscription
 from transforms.remote_run import RemoteRun
+from transforms.split_users import SplitUsers
 from transforms.write_dead_letters import WriteDeadLetters
-from user_state.errors import InputError
+from user_state.errors import InputError, StoreError
 from user_state.events.avro_blocks import BlockReader
 from user_state.spec import LoadedSpec
 from user_state.store.redis_store import RedisStateStore
+from user_state.store.view import WRITER_MS, RedisView
 
 PUBSUB = "pubsub://"
+CHECK_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,9 @@ class StreamingSettings:
         cache_mb: how much of what was last read or written each worker keeps.
         redis_timeout_s: longest a call to Redis takes.
         native_source: read with the runner's own Pub/Sub source, which acknowledges by itself.
+        user_events_per_second: most events of one user and second of publish time, 0 for any number.
+        state: where the truth lives: `redis`, or `runner`: in the runner's keyed state, with Redis as a view.
+        view_refresh_s: with state `runner`: how often the view of a user who does nothing is written again.
         run: where workers are other processes: the id under which they and the command meet in Redis.
     """
 
@@ -68,6 +81,9 @@ class StreamingSettings:
     cache_mb: int = 64
     redis_timeout_s: float = 10.0
     native_source: bool = False
+    user_events_per_second: int = 5000
+    state: Literal["redis", "runner"] = "redis"
+    view_refresh_s: float = 86_400.0
     run: str | None = None
 
 
@@ -119,15 +135,52 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> None:
             f"expected --ack_deadline of more than twice --flush_interval, got {settings.ack_deadline_s} s and"
             f" {settings.flush_interval_s:g} s: messages would come again while they wait"
         )
+    if settings.state == "runner" and settings.native_source:
+        raise InputError("expected --state redis with --runner dataflow, got runner, which is tried on Flink only")
+    learned = [name for name, items in spec.spec.items.items() if items.learned is not None]
+    if settings.state == "runner" and learned:
+        raise InputError(f"expected --state redis with items that are learned, got runner: {learned[0]} lives in Redis")
+    if settings.state == "runner" and settings.durability != "none":
+        raise InputError(
+            f"expected --durability none with --state runner, got {settings.durability}: Redis is a view there, what"
+            " is acknowledged is in the runner's checkpoints"
+        )
     if settings.dead_letters.startswith(PUBSUB):
         check_topic(settings.dead_letters)
-    store = open_store(spec, settings)
+    # A server that does not answer at all is told within ten seconds.
+    store = open_store(spec, replace(settings, redis_timeout_s=min(CHECK_TIMEOUT_S, settings.redis_timeout_s)))
     try:
         store.check()
     finally:
         store.close()
+    _check_writer(spec, settings)
     if not settings.dead_letters.startswith(PUBSUB):
         _check_folder(settings.dead_letters)  # last, since it makes the folder
+
+
+def _check_writer(spec: LoadedSpec, settings: StreamingSettings) -> None:
+    """Refuse to write records that a run with state `runner` overwrites, as it knows of no events but its own."""
+    view = RedisView(settings.redis, spec.spec.name, timeout_s=CHECK_TIMEOUT_S)
+    try:
+        writer = view.writer()
+    finally:
+        view.close()
+    if writer is not None:
+        raise InputError(
+            f"run {writer} with --state runner writes the records of {spec.spec.name} in this Redis: stop it first, or,"
+            f" if it was killed, wait {WRITER_MS // 1000} s"
+        )
+
+
+def sign_off(spec: LoadedSpec, settings: StreamingSettings) -> None:
+    """Say that this run, of state `runner`, writes no more, so that another may at once."""
+    view = RedisView(settings.redis, spec.spec.name, timeout_s=CHECK_TIMEOUT_S)
+    try:
+        view.sign_off(settings.run or DIRECT_WRITER)
+    except StoreError as exc:
+        logging.getLogger(__name__).debug("another run has to wait a while: %s", exc)
+    finally:
+        view.close()
 
 
 def _check_folder(folder: str) -> None:
@@ -151,6 +204,7 @@ def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
             shards=settings.source_shards,
             ack_deadline_s=settings.ack_deadline_s,
             publish_time_attribute=settings.publish_time_attribute,
+            finalized=settings.state == "runner",
         )
     return ReadFromAvroFiles(
         input_files(settings.input, spec),
@@ -164,18 +218,34 @@ def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings
     """Add the graph to a pipeline."""
     run = remote_run(spec, settings)
     pulls = pipeline | "Read" >> source_of(spec, settings)
-    events = pulls | "DecodeEvents" >> DecodeEvents(spec, settings.shards, run=run)
+    events = pulls | "DecodeEvents" >> DecodeEvents(
+        spec, settings.shards, most_a_second=settings.user_events_per_second, run=run
+    )
     packets = events[DECODED]
     if settings.flush_interval_s:
         packets |= "CoalesceShards" >> CoalesceShards(settings.flush_interval_s, run=run)
-    folded = packets | "FoldIntoRedis" >> FoldIntoRedis(
-        spec,
-        partial(open_store, spec, settings),
-        cache_bytes=settings.cache_mb << 20,
-        ack_deadline_s=settings.ack_deadline_s,
-        run=run,
-        open_items=partial(open_items, settings),
-    )
+    if settings.state == "runner":
+        folded = (
+            packets
+            | "SplitUsers" >> SplitUsers()
+            | "FoldIntoState"
+            >> FoldIntoState(
+                spec,
+                settings.redis,
+                timeout_s=settings.redis_timeout_s,
+                refresh_s=settings.view_refresh_s,
+                run=run,
+            )
+        )
+    else:
+        folded = packets | "FoldIntoRedis" >> FoldIntoRedis(
+            spec,
+            partial(open_store, spec, settings),
+            cache_bytes=settings.cache_mb << 20,
+            ack_deadline_s=settings.ack_deadline_s,
+            run=run,
+            open_items=partial(open_items, settings),
+        )
     # A writer for each, not one behind a Flatten: DirectRunner would hold what is flattened until the pipeline drains,
     # while the messages, unacknowledged, come again and again.
     events[DEAD] | "WriteUndecoded" >> WriteDeadLetters(settings.dead_letters)

@@ -11,6 +11,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from transforms import tally
 from transforms.acknowledge import acknowledge_messages
+from transforms.hot_users import HotUsers
 from transforms.packet import KEYED_PACKETS, DeadLetter, pack_dead, pack_decoded
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.core.compile import compile_plan
@@ -24,6 +25,7 @@ from user_state.spec import LoadedSpec
 
 DEAD = "dead"
 DECODED = "decoded"
+HOT = ("hot_user", "more events of one user in one second than --user_events_per_second allows")
 
 
 class DecodeEvents(beam.PTransform):
@@ -32,12 +34,13 @@ class DecodeEvents(beam.PTransform):
     Args:
         spec: the events' schema and the fields that are read.
         shards: how many keys users are spread over; one worker owns a shard's users.
+        most_a_second: events of one user and second of publish time, 0 for any number; the rest are dead letters.
         run: the run this is part of, if its command is another process; the source is in the worker of this step.
     """
 
-    def __init__(self, spec: LoadedSpec, shards: int, *, run: RemoteRun | None = None) -> None:
+    def __init__(self, spec: LoadedSpec, shards: int, *, most_a_second: int = 0, run: RemoteRun | None = None) -> None:
         super().__init__()
-        self._decode = _DecodeFn(spec, shards, run)
+        self._decode = _DecodeFn(spec, shards, most_a_second, run)
 
     def expand(self, pulls: Any) -> Any:
         """Decode each pull."""
@@ -49,15 +52,17 @@ class DecodeEvents(beam.PTransform):
 
 
 class _DecodeFn(beam.DoFn):
-    def __init__(self, spec: LoadedSpec, shards: int, run: RemoteRun | None) -> None:
+    def __init__(self, spec: LoadedSpec, shards: int, most_a_second: int, run: RemoteRun | None) -> None:
         self._spec = spec
         self._shards = shards
+        self._most_a_second = most_a_second
         self._run = run
 
     def setup(self) -> None:
         join(self._run)
         self._plan: Plan = compile_plan(self._spec)
         self._decoder = EventDecoder(self._plan, self._spec.schema)
+        self._hot = HotUsers(self._most_a_second)
 
     def start_bundle(self) -> None:
         self._ignored: list[Message] = []
@@ -75,22 +80,29 @@ class _DecodeFn(beam.DoFn):
                 dead.append(DeadLetter(message, exc.reason, exc.detail))
             else:
                 decoded.append(message)
+        shards = self._by_shard(rows, decoded, dead)
         if dead:
             yield TaggedOutput(DEAD, pack_dead(dead))
-        yield from self._by_shard(rows, decoded)
+        for shard, (of_rows, of_messages) in shards.items():
+            yield shard, pack_decoded(of_rows, of_messages)
 
-    def _by_shard(self, rows: list[EventRow], messages: list[Message]) -> Iterator[tuple[int, bytes]]:
+    def _by_shard(
+        self, rows: list[EventRow], messages: list[Message], dead: list[DeadLetter]
+    ) -> dict[int, tuple[list[EventRow], list[Message]]]:
+        """Return rows and messages by shard; those of hot users are added to `dead`."""
         shards: dict[int, tuple[list[EventRow], list[Message]]] = {}
-        for row, message, is_wanted in zip(rows, messages, wanted(self._plan, rows).tolist(), strict=True):
-            if is_wanted:
+        is_wanted = wanted(self._plan, rows).tolist()
+        for row, message, is_one, is_within in zip(rows, messages, is_wanted, self._hot.within(rows), strict=True):
+            if not is_one:
+                self._ignored.append(message)
+            elif not is_within:
+                dead.append(DeadLetter(message, *HOT))
+            else:
                 shard = xxhash.xxh64_intdigest(row[0].encode()) % self._shards
                 of_rows, of_messages = shards.setdefault(shard, ([], []))
                 of_rows.append(row)
                 of_messages.append(message)
-            else:
-                self._ignored.append(message)
-        for shard, (of_rows, of_messages) in shards.items():
-            yield shard, pack_decoded(of_rows, of_messages)
+        return shards
 
     def finish_bundle(self) -> None:
         tally.count(tally.IGNORED, len(self._ignored))

@@ -18,6 +18,7 @@ SLICE_S = 0.05
 
 class _Request:
     made = False
+    pause = False
 
 
 def request_drain() -> None:
@@ -38,6 +39,16 @@ def wait(seconds: float) -> bool:
     return _Request.made
 
 
+def request_pause() -> None:
+    """Ask every source of this process to read nothing for now, but not to end: a savepoint is about to be taken."""
+    _Request.pause = True
+
+
+def paused() -> bool:
+    """Return whether a pause was requested."""
+    return _Request.pause
+
+
 def reset() -> None:
-    """Forget the request, for the next run in the same process."""
-    _Request.made = False
+    """Forget the requests, for the next run in the same process."""
+    _Request.made = _Request.pause = False

@@ -9,6 +9,9 @@ keeps the rest. What must not happen here:
   timeout of PULL_TIMEOUT_S instead; the service knows it and answers empty before it ends (the emulator: one second
   before).
 - **Nothing is acknowledged here**: that is for the step that stored what became of the message.
+- **Ordering keys keep their order**, where the subscription has message ordering enabled: one pull at a time, and one
+  reader of the process takes everything, so that no two bundles hold messages of one key side by side. Across
+  processes it is Pub/Sub that gives a key to one subscriber at a time.
 - **Nothing waits in the queue for nobody.** On drain, or when no reader came for ABANDONED_S (or half a lease), it is
   given back (ack deadline 0), so that the messages go to another process at once.
 
@@ -25,6 +28,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from transforms.acknowledge import LEASE_TIMEOUT_S, is_transient, set_ack_deadline, subscriber_client
@@ -77,6 +81,9 @@ class SubscriptionPuller:
         self._last_reader_s = 0.0
         self._failure: Exception | None = None
         self._reachable = True
+        self._ordered = False
+        self._owner = ("", float("-inf"))  # who takes of an ordered subscription, and when it last asked
+        self._pulling = threading.Lock()  # held while one pulls from an ordered subscription
 
     @property
     def waiting(self) -> int:
@@ -84,10 +91,11 @@ class SubscriptionPuller:
         with self._changed:
             return self._queued
 
-    def take(self, max_messages: int, budget_s: float, first_wait_s: float) -> list[Any]:
+    def take(self, max_messages: int, budget_s: float, first_wait_s: float, reader: str = "") -> list[Any]:
         """Return up to `max_messages` received messages (raw protobuf), waiting at most `budget_s` for them.
 
-        Comes back empty after `first_wait_s` if nothing is there, and at once when a drain was requested.
+        Comes back empty after `first_wait_s` if nothing is there, and at once when a drain was requested. `reader` says
+        who asks: of an ordered subscription one reader takes everything for as long as it keeps asking.
 
         Raises:
             InputError: the subscription cannot be pulled from, for good.
@@ -100,6 +108,9 @@ class SubscriptionPuller:
                 self._run()
             while not draining():
                 self._last_reader_s = time.monotonic()
+                if self._ordered and not self._is_owner(reader):
+                    self._changed.wait(first_wait_s)
+                    return []
                 if self._failure is not None:
                     failure, self._failure = self._failure, None
                     raise InputError(f"cannot pull from {self.subscription}: {failure}") from failure
@@ -127,6 +138,15 @@ class SubscriptionPuller:
             self._changed.notify_all()
         self._lease(waiting, 0)
 
+    def _is_owner(self, reader: str) -> bool:
+        """Return whether this reader is the one that takes; it becomes so if there is none. `_changed` is held."""
+        now_s = time.monotonic()
+        owner, asked_s = self._owner
+        if reader != owner and now_s - asked_s < ABANDONED_S:
+            return False
+        self._owner = (reader, now_s)
+        return True
+
     def join(self, timeout_s: float) -> bool:
         """Wait up to `timeout_s` seconds for halted threads to end; return whether all did."""
         until = time.monotonic() + timeout_s
@@ -148,7 +168,11 @@ class SubscriptionPuller:
 
     def _pull_until(self, halt: threading.Event) -> None:
         """Pull until the run is halted, or should be."""
-        self._lease_needed = self._ack_deadline_s > 0 and self._own_deadline_s() < self._ack_deadline_s
+        own_deadline_s, ordered = self._own_settings()
+        self._lease_needed = self._ack_deadline_s > 0 and own_deadline_s < self._ack_deadline_s
+        with self._changed:
+            self._ordered = self._ordered or ordered
+        one_at_a_time = self._pulling if ordered else nullcontext()
         backoff_s = FIRST_BACKOFF_S
         while not halt.is_set():
             if draining() or time.monotonic() - self._last_reader_s > self._abandoned_s:
@@ -158,7 +182,9 @@ class SubscriptionPuller:
             if not asked:
                 continue
             try:
-                messages = self._pull(asked)
+                with one_at_a_time:
+                    messages = self._pull(asked)
+                    self._keep(messages, halt)
             except Exception as exc:  # a thread has nobody to raise to: the reader gets it
                 if not is_transient(exc):
                     self._fail(halt, exc)
@@ -174,12 +200,11 @@ class SubscriptionPuller:
                     self._asked -= asked
             self._note_reachable(None)
             backoff_s = FIRST_BACKOFF_S
-            self._keep(messages, halt)
 
-    def _own_deadline_s(self) -> int:
-        """Return the subscription's own ack deadline in seconds, 0 if we may not know.
+    def _own_settings(self) -> tuple[int, bool]:
+        """Return the subscription's own ack deadline in seconds, and whether it orders messages; 0 if we may not know.
 
-        Where it is long enough, no lease need be set: half the requests (and, on the emulator, twice the speed).
+        Where the deadline is long enough, no lease need be set: half the requests (on the emulator, twice the speed).
         """
         from google.api_core.exceptions import GoogleAPICallError
         from google.auth.exceptions import GoogleAuthError
@@ -189,8 +214,8 @@ class SubscriptionPuller:
                 subscription=self.subscription, timeout=LEASE_TIMEOUT_S, retry=None
             )
         except (GoogleAPICallError, GoogleAuthError):
-            return 0
-        return int(found.ack_deadline_seconds)
+            return 0, False
+        return int(found.ack_deadline_seconds), bool(found.enable_message_ordering)
 
     def _ask(self) -> int:
         """Wait a moment for room for one pull; return how many messages it may bring, 0 if there is no room."""

@@ -1,12 +1,21 @@
 """Read a Pub/Sub subscription as pulls: one `list[Message]` per pull budget, on DirectRunner and Flink alike.
 
 A splittable DoFn whose restriction never ends: each call takes what the process's puller has, emits it as one element
-(elements cost more than bytes), and defers the rest of time. It acknowledges nothing, in no bundle finalizer either:
-the step that stored what became of a message acknowledges it. It holds no client and no message: both belong to the
+(elements cost more than bytes), and defers the rest of time. It holds no client and no message: both belong to the
 process (`transforms.pubsub_puller`), and an instance left idle strands nothing.
 
-Pulls carry the wall time at which they began, and the watermark follows that time: event time plays no part here,
-it is judged per user where events are folded.
+Who acknowledges, one of
+
+- **the step that stored** what became of a message (the default): ack ids travel with the messages, and nothing
+  depends on the runner's checkpoints;
+- **the runner's bundle finalizers**, for pipelines that end in the runner's own state: `transforms.pubsub_pending`
+  says how that is made safe. Messages then carry no ack id, so that no step acknowledges them by mistake.
+
+Pulls carry the wall time at which they began, and the watermark follows that time, whether anything comes or not. So no
+message is ever late for the runner: one that was not acknowledged comes in a later pull, with its time. Event time
+plays no part here, it is judged per user where events are folded.
+
+docs/pubsub-source.md tells how to use this in other pipelines.
 """
 
 from __future__ import annotations
@@ -24,8 +33,9 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms import metrics
-from transforms.drain import draining
+from transforms.drain import draining, paused
 from transforms.pubsub_check import parse_subscription
+from transforms.pubsub_pending import pending_of
 from transforms.pubsub_puller import puller_of
 from user_state.events.message import Message
 
@@ -50,6 +60,8 @@ class ReadFromPubSubSubscription(beam.PTransform):
         ack_deadline_s: lease set on each message when pulled, seconds; 0 leaves the subscription's own.
         publish_time_attribute: attribute that holds the publish time in integer microseconds, where history is
             replayed; a message without it, or with a malformed one, keeps the time Pub/Sub gave it.
+        finalized: acknowledge what the runner says is safe, instead of leaving it to later steps. The runner must take
+            checkpoints that do not overlap.
 
     Raises:
         InputError: `subscription` is no subscription path.
@@ -64,10 +76,12 @@ class ReadFromPubSubSubscription(beam.PTransform):
         max_messages: int = 5000,
         ack_deadline_s: int = 60,
         publish_time_attribute: str | None = None,
+        finalized: bool = False,
     ) -> None:
         super().__init__()
         self._shards = shards
-        self._read = _PullFn(
+        kind = _FinalizedPullFn if finalized else _PullFn
+        self._read = kind(
             subscription=parse_subscription(subscription),
             pull_budget_s=pull_budget_s,
             max_messages=max_messages,
@@ -119,7 +133,7 @@ def publish_us_of(attributes: dict[str, str], attribute: str | None, otherwise: 
 
 
 class _EndlessTracker(RestrictionTracker):
-    """A restriction with nothing to count: it is going on, or was handed back."""
+    """A restriction that never ends: it is going on, or was handed back. Its position counts how often it was."""
 
     def __init__(self, shard: str) -> None:
         self._shard = shard
@@ -144,17 +158,27 @@ class _EndlessTracker(RestrictionTracker):
         if fraction_of_remainder != 0 or self._handed_back:
             return None
         self._handed_back = True
-        return self._shard, self._shard
+        return self._shard, _after(self._shard)
+
+
+def _after(restriction: str) -> str:
+    """Return the restriction that follows.
+
+    >>> _after("shard-0@7")
+    'shard-0@8'
+    """
+    name, _, position = restriction.rpartition("@")
+    return f"{name}@{int(position) + 1}"
 
 
 class _EndlessRestrictions(RestrictionProvider):
-    """The shard's name stands for all of its future.
+    """The shard's name and how often it was handed back, as text, stand for all of its future.
 
-    A name, not a number: Beam takes a false-like remainder, such as 0, for none, and ends the read in silence.
+    Text, not a number: Beam takes a false-like remainder, such as 0, for none, and ends the read in silence.
     """
 
     def initial_restriction(self, element: str) -> str:
-        return element
+        return f"{element}@0"
 
     def create_tracker(self, restriction: str) -> _EndlessTracker:
         return _EndlessTracker(restriction)
@@ -174,6 +198,7 @@ _AHEAD = metrics.gauge("pulled_ahead")
 # How Beam is told what to pass to `process`: by default values of these types.
 _TRACKER = beam.DoFn.RestrictionParam(_EndlessRestrictions())
 _WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())
+_FINALIZER = beam.DoFn.BundleFinalizerParam
 
 
 class _PullFn(beam.DoFn):
@@ -202,6 +227,9 @@ class _PullFn(beam.DoFn):
         watermark: Any = _WATERMARK,
     ) -> Iterator[TimestampedValue]:
         """Emit at most one pull."""
+        yield from self._read_on(shard, tracker, watermark)
+
+    def _read_on(self, shard: str, tracker: Any, watermark: Any) -> Iterator[TimestampedValue]:
         puller = puller_of(self._subscription, self._ack_deadline_s)
         if draining():
             puller.halt()
@@ -212,7 +240,11 @@ class _PullFn(beam.DoFn):
         reached = watermark.current_watermark()
         if reached is not None and reached > began:
             began = reached  # the wall clock may be set back; a watermark may not
-        received = puller.take(self._max_messages, self._pull_budget_s, FIRST_WAIT_S)
+        if paused():
+            puller.halt()
+            received = []
+        else:
+            received = puller.take(self._max_messages, self._pull_budget_s, FIRST_WAIT_S, reader=shard)
         lag_us = 0
         if received:
             origin, attribute = self._subscription, self._publish_time_attribute
@@ -224,3 +256,25 @@ class _PullFn(beam.DoFn):
         watermark.set_watermark(began)
         if not draining():
             tracker.defer_remainder(Duration(seconds=0 if received else IDLE_DEFER_S))
+
+
+class _FinalizedPullFn(_PullFn):
+    """The same, acknowledging what the runner has finalized for long enough."""
+
+    @beam.DoFn.unbounded_per_element()
+    def process(  # the finalizer has to come before the other two: Beam passes them by place
+        self,
+        shard: str,
+        finalizer: Any = _FINALIZER,
+        tracker: Any = _TRACKER,
+        watermark: Any = _WATERMARK,
+    ) -> Iterator[TimestampedValue]:
+        """Emit at most one pull."""
+        pending = pending_of(self._subscription, shard, self._ack_deadline_s)
+        ticket = pending.began(int(tracker.current_restriction().rpartition("@")[2]))
+        for pull in self._read_on(shard, tracker, watermark):
+            pending.passed_on(message.ack_id for message in pull.value)
+            yield TimestampedValue([message._replace(ack_id=None) for message in pull.value], pull.timestamp)
+        named = pending.finalizer(ticket)
+        if named is not None:
+            finalizer.register(named)

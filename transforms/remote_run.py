@@ -13,7 +13,7 @@ import time
 import uuid
 from dataclasses import dataclass
 
-from transforms.drain import draining, request_drain
+from transforms.drain import draining, paused, request_drain, request_pause
 from transforms.tally import tally
 from user_state.errors import StoreError
 from user_state.store.run_board import RunBoard
@@ -86,6 +86,8 @@ class _Member:
             try:
                 if not draining() and self._board.is_asked_to_stop():
                     request_drain()
+                if not paused() and self._board.is_asked_to_pause():
+                    request_pause()
             except StoreError as exc:
                 _LOG.debug("cannot look for a request to drain: %s", exc)
             time.sleep(INTERVAL_S)

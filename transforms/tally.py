@@ -27,6 +27,8 @@ PAIRS_AGAIN = "learned_pairs_again"
 PAIRS_REFUSED = "learned_pairs_refused"
 ITEM_WRITES = "item_writes"
 ITEM_CONFLICTS = "item_conflicts"
+EXPIRED = "expired"
+STALE = "stale_views"
 
 _LOCK = threading.Lock()
 _TALLY: Counter[str] = Counter()

@@ -73,6 +73,8 @@ class Folder:
         cache_bytes: how much of what was last read or written is kept.
         before_write: done before each attempt to write; an attempt that fails is made again, and so is this. What it
             raises, the fold takes as if the store had raised it.
+        next_version: (version that was read, empty for none; events in the new record) -> the new record's version,
+            8 bytes that nobody else makes.
     """
 
     def __init__(
@@ -82,9 +84,11 @@ class Folder:
         *,
         cache_bytes: int = 64 << 20,
         before_write: BeforeWrite | None = None,
+        next_version: Callable[[bytes, int], bytes] | None = None,
     ) -> None:
         self._plan = plan
         self._before_write = before_write
+        self._next_version = next_version or _next_version
         self._store = store
         self._recent = RecentBytes(cache_bytes)
         self._reader = RecordReader(plan, store)
@@ -204,7 +208,10 @@ class Folder:
         if self._before_write is not None:
             self._before_write(records, arriving)
         folded = apply(self._plan, replace(records, horizon_us=verdict.horizon_us), arriving)
-        versions = [_next_version(version_of(one.record)) for one in stored]
+        versions = [
+            self._next_version(version_of(one.record), events)
+            for one, events in zip(stored, folded.applied.tolist(), strict=True)
+        ]
         blobs = encode_records(folded, self._plan.layout, versions)
         seen_blobs = encode_seen(verdict.seen, len(part.users))
         expiry_ms = (folded.last_event_us + self._plan.retention_us) // 1000
@@ -242,7 +249,7 @@ def _only_their_users(events: Events, todo: npt.NDArray[np.int64]) -> tuple[npt.
     return todo, replace(part, users=[events.users[u] for u in present.tolist()], user=user.astype(np.int64))
 
 
-def _next_version(version: bytes) -> bytes:
+def _next_version(version: bytes, events: int) -> bytes:
     """Return a version nobody else makes: the write count, so that people can read it, and chance."""
     count = int.from_bytes(version[:4], "big") if version else 0
     return ((count + 1) & 0xFFFFFFFF).to_bytes(4, "big") + secrets.token_bytes(4)

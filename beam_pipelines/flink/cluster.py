@@ -15,7 +15,6 @@ from user_state.errors import InputError
 
 TIMEOUT_S = 5.0
 ENDED = ("FINISHED", "CANCELED", "FAILED")
-TESTED_VERSION = "1.19"
 
 
 class Overview(NamedTuple):
@@ -31,6 +30,14 @@ class Failure(NamedTuple):
 
     at_ms: int
     text: str
+
+
+class Savepoint(NamedTuple):
+    """A savepoint that was asked for: whether that is over, and where it is or why it failed."""
+
+    is_over: bool
+    location: str | None
+    failure: str | None
 
 
 class Unreachable(Exception):
@@ -83,6 +90,31 @@ class FlinkCluster:
         entries = found.get("exceptionHistory", {}).get("entries", [])
         return sorted(Failure(entry["timestamp"], entry.get("stacktrace") or "") for entry in entries)
 
+    def savepoint_dir(self) -> str | None:
+        """Return where the cluster puts savepoints unless told otherwise, None if it has not been told."""
+        settings = {entry["key"]: entry["value"] for entry in self._get("/jobmanager/config")}
+        return settings.get("execution.checkpointing.savepoint-dir") or settings.get("state.savepoints.dir")
+
+    def stop_with_savepoint(self, job: str, folder: str | None) -> str:
+        """Begin a savepoint that ends the job once it is whole; return the request's id."""
+        asked = {"cancel-job": True, **({"target-directory": folder} if folder else {})}
+        answer = json.loads(self._request(f"/jobs/{job}/savepoints", "POST", json.dumps(asked).encode()))
+        return str(answer["request-id"])
+
+    def savepoint(self, job: str, request: str) -> Savepoint:
+        """Return how a savepoint fares."""
+        found = self._get(f"/jobs/{job}/savepoints/{request}")
+        operation = found.get("operation") or {}
+        failure = (operation.get("failure-cause") or {}).get("stack-trace")
+        return Savepoint(found["status"]["id"] == "COMPLETED", operation.get("location"), failure)
+
+    def last_checkpoint(self, job: str) -> str | None:
+        """Return where the last completed checkpoint or savepoint of a job is, None if there is none."""
+        latest = self._get(f"/jobs/{job}/checkpoints").get("latest") or {}
+        completed = [one for one in (latest.get("completed"), latest.get("savepoint")) if one]
+        newest = max(completed, key=lambda one: int(one["id"]), default=None)
+        return None if newest is None else str(newest["external_path"])
+
     def cancel(self, job: str) -> None:
         """Cancel a job: it ends at once, and what was in flight comes again."""
         self._request(f"/jobs/{job}?mode=cancel", "PATCH")
@@ -90,9 +122,12 @@ class FlinkCluster:
     def _get(self, path: str) -> Any:
         return json.loads(self._request(path, "GET"))
 
-    def _request(self, path: str, method: str) -> bytes:
+    def _request(self, path: str, method: str, body: bytes | None = None) -> bytes:
+        headers = {} if body is None else {"Content-Type": "application/json"}
         try:
-            request = urllib.request.Request(self._url + path, method=method)  # noqa: S310 - the user's own address
+            request = urllib.request.Request(  # noqa: S310 - the user's own address
+                self._url + path, data=body, headers=headers, method=method
+            )
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
                 return bytes(answer.read())
         except urllib.error.HTTPError as exc:

@@ -5,6 +5,10 @@ away, and the JobManager for a while. Killing this command (-9) leaves the job r
 request goes to the workers through Redis, they stop reading, what they have read is folded, stored and acknowledged,
 and the job ends by itself. If it does not within DRAIN_S, or at a second Ctrl-C, it is cancelled, which loses nothing
 either: what was in flight comes again to the next run.
+
+A job with checkpoints does not end by itself (`options` says why), and with state `runner` must not, for its state
+would go with it. Its workers are asked to pause reading, what they have read is folded, and then it is cancelled, with
+state `runner` by a savepoint that the next run goes on from.
 """
 
 from __future__ import annotations
@@ -21,14 +25,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from apache_beam.portability.api import beam_job_api_pb2
+import grpc  # type: ignore[import-untyped]
+from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from rich.console import Console
 
 from beam_pipelines.accounting import accounting_line, balanced, progress_line
-from beam_pipelines.flink.cluster import ENDED, TESTED_VERSION, FlinkCluster, Unreachable
-from beam_pipelines.flink.options import LOOPBACK, FlinkSettings, beam_arguments
+from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unreachable
+from beam_pipelines.flink.options import LOOPBACK, FlinkSettings, beam_arguments, with_state
 from beam_pipelines.running import INTERVAL_S, beam_options, draining_on_signals, new_pipeline, print_spec_changes
-from beam_pipelines.streaming import StreamingSettings, build, check_settings
+from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
 from transforms import drain, tally
 from user_state.errors import InputError, StoreError, UserStateError
 from user_state.spec import LoadedSpec
@@ -36,6 +41,10 @@ from user_state.store.run_board import RunBoard
 
 SUBMIT_S = 60.0
 DRAIN_S = 60.0
+QUIET_S = 1.5
+"""A job is ended no sooner than this after reading was paused."""
+PAUSE_S = 15.0
+"""Nor later than this, whether or not all that was read is folded: what is not comes again."""
 ABSENT_S = 120.0
 """How long the JobManager may be away before we give up watching."""
 CONNECT_S = 3.0
@@ -58,8 +67,9 @@ def run_on_flink(
         UserStateError: something is missing or cannot be used, or the job failed for good.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    flink = with_state(flink, settings.state)
     cluster = FlinkCluster(flink.rest)
-    parallelism = _check_cluster(console, cluster, flink)
+    parallelism = _check_cluster(cluster, flink, settings.state)
     run = secrets.token_hex(4)
     name = f"user-state-{spec.spec.name}-{run}"
     options = beam_options(beam_arguments(flink, name, parallelism, beam_given, os.environ))
@@ -80,9 +90,15 @@ def run_on_flink(
             markup=False,
         )
         board = RunBoard(settings.redis, spec.spec.name, run)
-        watched = _Watch(console, cluster, job, board, stop_when_idle_s)
+        ending = None
+        if flink.checkpoint_interval_s:
+            keeps_state = settings.state == "runner"
+            ending = _Ending(console, cluster, job, board, keeps_state=keeps_state, folder=flink.savepoint_dir)
+        watched = _Watch(console, cluster, job, board, stop_when_idle_s, ending)
         try:
             counters = watched.until_it_ends()
+            if settings.state == "runner":
+                sign_off(spec, settings)
         except KeyboardInterrupt:
             cluster.cancel(job)
             raise
@@ -98,18 +114,24 @@ def run_on_flink(
     return counters
 
 
-def _check_cluster(console: Console, cluster: FlinkCluster, flink: FlinkSettings) -> int:
+def _check_cluster(cluster: FlinkCluster, flink: FlinkSettings, state: str) -> int:
     """Return how many slots to use.
 
     Raises:
-        InputError: cluster, job server or worker pool cannot be reached, or there are too few slots.
+        InputError: cluster, job server or worker pool cannot be reached or are of another version, there are too few
+            slots, or a savepoint would have no place.
     """
     overview = cluster.check()
-    if not overview.version.startswith(TESTED_VERSION):
-        console.print(
-            f"warning: Flink at {cluster.address} is {overview.version}; tested with {TESTED_VERSION}, and Beam's job"
-            " server has to be the one for the cluster's version",
-            markup=False,
+    if not f"{overview.version}.".startswith(f"{flink.version}."):
+        raise InputError(
+            f"expected Flink {flink.version} at {cluster.address}, got {overview.version}: run a cluster of that"
+            f" version (`make flink-up` does), or, if Beam's job server at {flink.job_endpoint} is the one for the"
+            " cluster's, name it with --flink_version"
+        )
+    if state == "runner" and not flink.savepoint_dir and not cluster.savepoint_dir():
+        raise InputError(
+            "expected a place for the savepoint that a stopped run goes on from: name one with --savepoint_dir, or set"
+            f" state.savepoints.dir in the configuration of Flink at {cluster.address}"
         )
     wanted = flink.parallelism or overview.free_slots
     if not wanted or wanted > overview.free_slots:
@@ -122,7 +144,27 @@ def _check_cluster(console: Console, cluster: FlinkCluster, flink: FlinkSettings
     # The pool's address is as the TaskManagers see it: it can be tried from here if they are on this machine.
     if flink.worker_pool != LOOPBACK and {host, cluster.address.split(":")[0]} <= {"localhost", "127.0.0.1"}:
         _check_port(flink.worker_pool, "the Python worker pool", "--worker_pool")
+    _check_job_server(flink.job_endpoint)
     return wanted
+
+
+def _check_job_server(address: str) -> None:
+    """Find out whether Beam's job server for Flink listens there, and not something else."""
+    with grpc.insecure_channel(address) as channel:
+        service = beam_job_api_pb2_grpc.JobServiceStub(channel)
+        request = beam_job_api_pb2.DescribePipelineOptionsRequest()
+        try:
+            known = {option.name for option in service.DescribePipelineOptions(request, timeout=CONNECT_S).options}
+        except grpc.RpcError as exc:
+            raise InputError(
+                f"expected Beam's job server at {address}, got another server there: {_brief(exc)}; `make flink-up`"
+                " starts one here, --job_endpoint names another"
+            ) from exc
+    if "checkpointing_interval" not in known:
+        raise InputError(
+            f"expected Beam's job server for Flink at {address}, got the one of another runner: start"
+            " beam-runners-flink-job-server, or `make flink-up`"
+        )
 
 
 def _check_port(address: str, what: str, option: str) -> None:
@@ -191,6 +233,71 @@ def _wait_for_tasks(cluster: FlinkCluster, job: str) -> None:
         time.sleep(POLL_S)
 
 
+class _Ending:
+    """Ends a job with checkpoints: pauses reading, waits until what was read is folded, then has it cancelled.
+
+    Args:
+        keeps_state: whether a savepoint is taken.
+        folder: where it goes; None for where the cluster puts them.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        cluster: FlinkCluster,
+        job: str,
+        board: RunBoard,
+        *,
+        keeps_state: bool,
+        folder: str | None,
+    ) -> None:
+        self._console = console
+        self._cluster = cluster
+        self._job = job
+        self._board = board
+        self._keeps_state = keeps_state
+        self._folder = folder
+        self._request: str | None = None
+        self._paused = False
+
+    def go_on(self, since_s: float, counts: Mapping[str, int]) -> None:
+        """Do what is next, `since_s` seconds after the end was asked for.
+
+        Raises:
+            StoreError, Unreachable: not now, then.
+        """
+        if not self._paused:
+            self._board.ask_to_pause()
+            self._paused = True
+        elif self._request is None:
+            # A pull may be under way, and counters come every half second.
+            if since_s < QUIET_S or not (balanced(counts) or since_s > PAUSE_S):
+                return
+            if not self._keeps_state:
+                self._cluster.cancel(self._job)
+            else:
+                self._request = self._cluster.stop_with_savepoint(self._job, self._folder)
+        else:
+            found = self._cluster.savepoint(self._job, self._request)
+            if found.is_over and found.location is None:
+                self._console.print(f"no savepoint, trying again: {_cause(found.failure or '')}", markup=False)
+                self._request = None
+
+    def say_where(self) -> None:
+        """Print what the next run goes on from."""
+        if not self._keeps_state:
+            return
+        try:
+            where = self._cluster.last_checkpoint(self._job)
+        except Unreachable as exc:
+            where = None
+            _LOG.debug("cannot find the savepoint: %s", exc)
+        if where is None:
+            self._console.print(f"{self._cluster.address} shows the job's last checkpoint", markup=False)
+        else:
+            self._console.print(f"go on from here with --savepoint_path {where}", markup=False)
+
+
 class _Watch:
     """Looks at a running job, says how it fares, and ends it when asked to."""
 
@@ -201,7 +308,9 @@ class _Watch:
         job: str,
         board: RunBoard,
         stop_when_idle_s: float | None,
+        ending: _Ending | None,
     ) -> None:
+        self._ending = ending
         self._console = console
         self._cluster = cluster
         self._job = job
@@ -252,6 +361,8 @@ class _Watch:
             time.sleep(POLL_S)
 
     def _ended(self, state: str) -> dict[str, int]:
+        if self._ending is not None:
+            self._ending.say_where()
         if state == "FINISHED" or (state == "CANCELED" and self._drain_since is not None):
             return self._counters()
         self._report_failures()
@@ -294,12 +405,14 @@ class _Watch:
         now = time.monotonic()
         if self._drain_since is None:
             self._drain_since = now
-        if not self._drain_left:
-            try:
+        try:
+            if self._ending is not None:
+                self._ending.go_on(now - self._drain_since, self._counts)
+            elif not self._drain_left:
                 self._board.ask_to_stop()
                 self._drain_left = True
-            except StoreError as exc:
-                _LOG.debug("cannot leave the request to drain yet: %s", exc)
+        except (StoreError, Unreachable) as exc:
+            _LOG.debug("cannot ask the job to end yet: %s", exc)
         if now - self._drain_since > DRAIN_S:
             self._console.print(
                 f"cancelling: not drained within {DRAIN_S:.0f} s; what is in flight comes again to the next run"

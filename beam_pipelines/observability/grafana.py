@@ -81,6 +81,7 @@ ROWS = (
             Panel("Largest write of a fold", "bytes", _quantiles("largest_write_bytes"), "largest_write_bytes"),
             Panel("Conflicts", "percentunit", [_share("conflicts", "writes")], "conflicts"),
             Panel("Horizons shortened", "cps", _rate("horizon_shortened"), "horizon_shortened"),
+            Panel("State runner: refused, expired", "cps", _rate("stale_views", "expired"), "stale_views"),
         ),
     ),
     (

@@ -1,6 +1,7 @@
 """The whole way on a real Flink, as a user goes it: publish, `run --runner flink`, stop; Redis equals brute force."""
 
 import signal
+import time
 import uuid
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from tests.servers.redis import Valkey
 pytestmark = [pytest.mark.pubsub, pytest.mark.slow]
 
 EVENTS = 20_000
+ACKNOWLEDGED_S = 12.0
+"""With state `runner`: three checkpoints and pauses of a second, and some more."""
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,11 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
             signal.SIGINT,
             ["--flush_interval", "2", "--worker_pool", "loopback", "--parallelism", "1"],
             id="held back for two seconds, worked off by the command itself, stopped by SIGINT",
+        ),
+        pytest.param(
+            signal.SIGTERM,
+            ["--state", "runner", "--checkpoint_interval", "1"],
+            id="kept in the runner's state, stopped with a savepoint",
         ),
     ],
 )
@@ -62,6 +70,8 @@ def test_published_events_end_in_redis_as_brute_force_has_them_and_every_message
 
     with running_pipeline(*arguments, *flink.run_arguments, *options, output=tmp_path / "run.log") as pipeline:
         pipeline.wait_for_read(EVENTS)
+        if "runner" in options:
+            time.sleep(ACKNOWLEDGED_S)
         accounting = pipeline.drain(sign)
 
     expected = expected_of_messages(traffic, pubsub.pull_all(witness))

@@ -14,13 +14,14 @@ from tests.servers.pubsub import PubSubEmulator
 pytestmark = [pytest.mark.pubsub, pytest.mark.slow]
 
 
-@pytest.mark.timeout(900)  # three minutes on two cores that do nothing else
+@pytest.mark.timeout(900)  # two minutes each on two cores that do nothing else
+@pytest.mark.parametrize("state", ["redis", "runner"])
 def test_kills_of_every_process_at_random_moments_lose_nothing_and_count_nothing_twice(
-    pubsub: PubSubEmulator, tmp_path: Path
+    pubsub: PubSubEmulator, tmp_path: Path, state: str
 ):
     skip_without_flink()
 
-    outcome = soak(pubsub, tmp_path, Soak(seed=5, kills=11, pause_s=(0.5, 8.0), rate=120), say=print)
+    outcome = soak(pubsub, tmp_path, Soak(seed=5, kills=10, pause_s=(0.5, 5.0), rate=120, state=state), say=print)
 
     assert sum(outcome.killed.values()) >= 10
     assert min(outcome.killed.values()) >= 2

@@ -3,10 +3,19 @@
 import json
 import os
 
+import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_pipelines.flink.options import ENVIRONMENT_OPTION, FlinkSettings, apply_environment, beam_arguments
+from beam_pipelines.flink.options import (
+    CHECKPOINT_INTERVAL_S,
+    ENVIRONMENT_OPTION,
+    FlinkSettings,
+    apply_environment,
+    beam_arguments,
+    with_state,
+)
 from beam_pipelines.running import beam_options
+from user_state.errors import InputError
 
 DEFAULTS = FlinkSettings()
 HOST = {"PUBSUB_EMULATOR_HOST": "127.0.0.1:8085", "HOME": "/root"}
@@ -35,6 +44,34 @@ def test_loopback_is_one_worker_and_a_checkpoint_interval_comes_with_as_long_a_p
     assert options["environment_type"] == "LOOPBACK"
     assert options["sdk_worker_parallelism"] == "1"
     assert options["checkpointing_interval"] == options["min_pause_between_checkpoints"] == "2500"
+
+
+def test_with_checkpoints_the_source_stays_within_their_reach_and_the_last_one_is_kept():
+    options = _options(FlinkSettings(checkpoint_interval_s=1, savepoint_path="file:///savepoints/one"))
+
+    assert "shutdown_sources_after_idle_ms" not in options
+    assert options["retain_externalized_checkpoints_on_cancellation"]
+    assert options["savepoint_path"] == "file:///savepoints/one"
+
+
+def test_checkpoints_are_taken_where_records_live_in_them():
+    assert with_state(DEFAULTS, "redis").checkpoint_interval_s == 0
+    assert with_state(DEFAULTS, "runner").checkpoint_interval_s == CHECKPOINT_INTERVAL_S
+    assert with_state(FlinkSettings(checkpoint_interval_s=3), "runner").checkpoint_interval_s == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "words"),
+    [
+        (FlinkSettings(checkpoint_interval_s=0), "runner", "expected a --checkpoint_interval above 0"),
+        (FlinkSettings(worker_pool="loopback"), "runner", "expected --worker_pool host:port"),
+        (FlinkSettings(savepoint_path="x"), "redis", "expected --state runner with --savepoint_path"),
+        (FlinkSettings(savepoint_dir="x"), "redis", "expected --state runner with --savepoint_path"),
+    ],
+)
+def test_what_does_not_go_with_where_records_live_is_refused(settings: FlinkSettings, state: str, words: str):
+    with pytest.raises(InputError, match=words):
+        with_state(settings, state)
 
 
 def test_what_the_user_says_takes_the_place_of_ours():

@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from beam_pipelines.flink.cluster import FlinkCluster
-from beam_pipelines.flink.job import _cause
+from beam_pipelines.flink.job import _cause, _check_cluster
+from beam_pipelines.flink.options import FlinkSettings
 from tests.servers.flink import SCRIPTS
 from tests.servers.pipeline import run_command
 from tests.servers.redis import free_port
@@ -27,11 +29,12 @@ class _Rest(http.server.BaseHTTPRequestHandler):
     """Answers as a JobManager that has what `answer` says."""
 
     answer: bytes = b""
+    answers: ClassVar[dict[str, bytes]] = {}
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(self.answer)
+        self.wfile.write(self.answers.get(self.path, self.answer))
 
     def log_message(self, *args: object) -> None:
         pass
@@ -52,8 +55,8 @@ def rest() -> Iterator[tuple[str, type[_Rest]]]:
         thread.join()
 
 
-def _overview(slots: int, free: int) -> bytes:
-    return json.dumps({"flink-version": "1.19.3", "slots-total": slots, "slots-available": free}).encode()
+def _overview(slots: int, free: int, version: str = "1.19.3") -> bytes:
+    return json.dumps({"flink-version": version, "slots-total": slots, "slots-available": free}).encode()
 
 
 def _refusal(*more: str) -> str:
@@ -100,6 +103,38 @@ def test_too_few_slots_are_said(rest: tuple[str, type[_Rest]], slots: int, free:
     handler.answer = _overview(slots, free)
 
     assert words in _refusal("--flink", address, *more)
+
+
+@pytest.mark.parametrize("version", ["1.18.1", "1.20.0", "2.0.0", "1.1.9"])
+def test_another_version_of_flink_is_said_with_what_to_do(rest: tuple[str, type[_Rest]], version: str):
+    address, handler = rest
+    handler.answer = _overview(4, 4, version)
+
+    with pytest.raises(InputError, match=rf"expected Flink 1\.19 at .*, got {version}: .*--flink_version"):
+        _check_cluster(FlinkCluster(address), FlinkSettings(rest=address), "redis")
+
+
+def test_a_server_that_is_no_job_server_of_flinks_is_said_within_seconds(rest: tuple[str, type[_Rest]]):
+    address, handler = rest
+    handler.answer = _overview(4, 4)
+    began = time.monotonic()
+
+    with pytest.raises(InputError, match=f"expected Beam's job server at {address}"):
+        _check_cluster(
+            FlinkCluster(address), FlinkSettings(rest=address, job_endpoint=address, worker_pool=address), "redis"
+        )
+    assert time.monotonic() - began < 10
+
+
+def test_a_cluster_without_a_place_for_savepoints_is_said(rest: tuple[str, type[_Rest]]):
+    address, handler = rest
+    handler.answers = {"/overview": _overview(4, 4), "/jobmanager/config": b'[{"key": "a", "value": "b"}]'}
+
+    with pytest.raises(InputError, match=r"--savepoint_dir, or set state\.savepoints\.dir"):
+        _check_cluster(FlinkCluster(address), FlinkSettings(rest=address), "runner")
+    where = FlinkSettings(rest=address, savepoint_dir="file:///savepoints", parallelism=5)
+    with pytest.raises(InputError, match="--parallelism"):  # the next thing that is wrong
+        _check_cluster(FlinkCluster(address), where, "runner")
 
 
 def test_no_job_server_and_no_worker_pool_are_said_with_the_option_that_names_them(rest: tuple[str, type[_Rest]]):

@@ -71,6 +71,7 @@ def _assert_every_bin_is_used(accounting: Accounting) -> None:
         pytest.param(signal.SIGTERM, [], id="stopped by SIGTERM"),
         pytest.param(signal.SIGINT, [], id="stopped by SIGINT"),
         pytest.param(signal.SIGTERM, ["--flush_interval", "2"], id="written every two seconds"),
+        pytest.param(signal.SIGTERM, ["--state", "runner"], id="kept in the runner's state"),
     ],
 )
 def test_published_events_end_in_redis_as_brute_force_has_them_and_every_message_in_one_bin(
@@ -100,11 +101,14 @@ def test_published_events_end_in_redis_as_brute_force_has_them_and_every_message
     assert_all_acknowledged(pubsub, channel.subscription)
 
 
-def test_the_file_read_directly_gives_the_same_as_through_pubsub(valkey: Valkey, traffic: Traffic, tmp_path: Path):
+@pytest.mark.parametrize("state", ["redis", "runner"])
+def test_the_file_read_directly_gives_the_same_as_through_pubsub(
+    valkey: Valkey, traffic: Traffic, tmp_path: Path, state: str
+):
     folder = tmp_path / "dead-letters"
 
     with running_pipeline(
-        *run_arguments(traffic, traffic.path, valkey.url, folder), output=tmp_path / "run.log"
+        *run_arguments(traffic, traffic.path, valkey.url, folder), "--state", state, output=tmp_path / "run.log"
     ) as pipeline:
         accounting = pipeline.wait_for_end(120)
 

@@ -49,6 +49,12 @@ def test_holding_events_back_adds_one_step(spec: LoadedSpec):
     assert _steps(spec, flush_interval_s=2.0) == sorted([*STEPS, "CoalesceShards/Coalesce"])
 
 
+def test_keeping_records_in_the_runners_state_folds_by_user(spec: LoadedSpec):
+    elsewhere = {"FoldIntoRedis/Fold/ParDo(_FoldFn)"}
+    instead = {"FoldIntoState/Fold/ParDo(_FoldFn)", "SplitUsers/Split"}
+    assert _steps(spec, state="runner") == sorted({*STEPS} - elsewhere | instead)
+
+
 def test_no_step_is_named_after_a_line_of_source(spec: LoadedSpec):
     pipeline = beam.Pipeline()
     pipeline | beam.Create([1])

@@ -4,6 +4,7 @@
     {name}:{{user}}:seen     the remembered event ids
     {name}:layouts           hash: layout fingerprint -> layout as JSON
     {name}:fence             nothing: written for a moment, to wait until all written before it is durable
+    {name}:writer            the run that writes records here without reading them back (`view`)
     {name}:run:{run}         hash: what the processes of a run tell each other (`run_board`)
     {name}:items:{table}     which version of a table of item vectors is in use; below it the versions (`item_tables`)
 
@@ -51,6 +52,11 @@ def layouts_key(name: str) -> str:
 def fence_key(name: str) -> str:
     """Return the key that is written to wait for what was written before."""
     return f"{name}:fence"
+
+
+def writer_key(name: str) -> str:
+    """Return the key of the run that writes records whose truth it holds itself."""
+    return f"{name}:writer"
 
 
 def run_key(name: str, run: str) -> str:

@@ -2,6 +2,7 @@
 
     {name}:run:{run}    hash, forgotten a day after the last word
         stop            exists while the run shall stop
+        pause           exists while the run shall read nothing, before a savepoint
         <process>       that worker process's counters so far, JSON
 
 Counters are for people: what a worker counted in its last half second is missing if it is killed. What is folded is
@@ -19,6 +20,7 @@ from user_state.store.keys import run_key
 
 KEPT_MS = 86_400_000
 _STOP = b"stop"
+_PAUSE = b"pause"
 
 
 class RunBoard:
@@ -38,6 +40,15 @@ class RunBoard:
         with translated(self._url):
             return bool(self._redis.hexists(self._key, _STOP))
 
+    def ask_to_pause(self) -> None:
+        """Ask every process of the run to read nothing."""
+        self._write(_PAUSE, b"1")
+
+    def is_asked_to_pause(self) -> bool:
+        """Return whether the run was asked to pause."""
+        with translated(self._url):
+            return bool(self._redis.hexists(self._key, _PAUSE))
+
     def report(self, process: str, counters: Mapping[str, int]) -> None:
         """Say what a process has counted so far."""
         self._write(process.encode(), json.dumps(dict(counters)).encode())
@@ -48,7 +59,7 @@ class RunBoard:
             held = self._redis.hgetall(self._key)
         total: dict[str, int] = {}
         for process, text in held.items():
-            if process != _STOP:
+            if process not in (_STOP, _PAUSE):
                 for name, value in json.loads(text).items():
                     total[name] = total.get(name, 0) + value
         return total

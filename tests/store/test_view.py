@@ -1,0 +1,109 @@
+"""The view against a real Valkey: a record of fewer events never takes the place of one of more."""
+
+import time
+from contextlib import closing
+
+import pytest
+
+from tests.servers.redis import running_valkey
+from tests.trying import M, S, event, spec_of
+from user_state.core.admission import Outcome
+from user_state.core.compile import compile_plan
+from user_state.events.decode import EventDecoder
+from user_state.fold import Folder
+from user_state.store.redis_store import RedisStateStore
+from user_state.store.store import Replacement, Stored
+from user_state.store.view import MOST_EVENTS, WRITER_MS, RedisView, view_version
+
+LATER_MS = 4_102_444_800_000
+SPEC = spec_of(features={"f": {"aggregate": "count", "windows": ["lifetime"]}})
+PLAN = compile_plan(SPEC)
+NOW = time.time_ns() // 1000 // M * M
+
+
+def written(events: int, seen: bytes = b"seen") -> Replacement:
+    """Return a replacement that has the version where a record has it."""
+    return Replacement("u", b"", bytes(10) + view_version(events) + b"record", seen, LATER_MS)
+
+
+@pytest.fixture
+def view(valkey):
+    with closing(RedisView(valkey.url, "tried", timeout_s=5)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(valkey):
+    with closing(RedisStateStore(valkey.url, "tried", timeout_s=5)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("held", "new", "refused"),
+    [(None, 1, 0), (3, 4, 0), (3, 3, 0), (4, 3, 1), (255, 256, 0), (256, 255, 1), (2**31, 2**31 - 1, 1)],
+)
+def test_only_a_record_of_fewer_events_is_refused(view, store, held, new, refused):
+    if held is not None:
+        assert view.write([written(held, b"old")]) == 0
+    before = store.read(["u"])
+    replacement = written(new, b"new")
+
+    assert view.write([replacement]) == refused
+    assert store.read(["u"]) == (before if refused else [Stored(replacement.record, b"new")])
+
+
+def test_more_events_than_a_version_can_say_are_as_many_as_it_can_say(view):
+    assert view.write([written(MOST_EVENTS + 5)]) == 0
+    assert view.write([written(MOST_EVENTS)]) == 0
+
+
+def test_each_of_many_users_is_judged_alone_and_expires(view, valkey):
+    users = [written(n)._replace(user=f"u{n}") for n in range(5)]
+    view.write(users)
+
+    assert view.write([written(2)._replace(user=one.user) for one in users]) == 2  # those of 3 and of 4
+    with valkey.client() as client:
+        assert {client.pexpiretime(key) for key in client.scan_iter("*:state")} == {LATER_MS}
+
+
+def test_a_record_that_a_fold_in_redis_has_written_gives_way_to_one_of_more_events_and_back(view, store):
+    folder = Folder(PLAN, store, cache_bytes=0)
+    decoder = EventDecoder(PLAN, SPEC.schema)
+    rows = [decoder.row(event(time_us=NOW + n * S, event_id=f"e{n}"), None) for n in range(3)]
+    folder.start()
+    for row in rows:  # a write an event: the version counts three
+        folder.fold([row])
+    (stored,) = store.read(["u"])
+
+    assert view.write([Replacement("u", b"", stored.record, stored.seen, LATER_MS)]) == 0
+    assert view.write([written(2)]) == 1
+    assert view.write([written(4)]) == 0
+    view.write(
+        [Replacement("u", b"", stored.record[:10] + view_version(9) + stored.record[18:], stored.seen, LATER_MS)]
+    )
+    report = folder.fold(rows)
+    assert (report.outcome == Outcome.DUPLICATE).all()
+
+
+def test_a_restarted_server_that_has_forgotten_the_script_is_taught_it(tmp_path):
+    with running_valkey(tmp_path / "own") as server, closing(RedisView(server.url, "tried")) as view:
+        assert view.write([written(1)]) == 0
+        with server.client() as client:
+            client.script_flush()
+        assert view.write([written(0)]) == 1
+
+
+def test_who_writes_a_view_is_known_until_it_signs_off_or_falls_silent(view, valkey):
+    assert view.writer() is None
+    view.sign("run-1")
+    assert view.writer() == "run-1"
+    with valkey.client() as client:
+        assert 0 < client.pttl("tried:writer") <= WRITER_MS
+    view.sign_off("run-2")
+    assert view.writer() == "run-1"
+    view.sign_off("run-1")
+    assert view.writer() is None
+
+
+def test_the_password_does_not_show():
+    assert "secret" not in repr(RedisView("redis://:secret@localhost:1", "tried"))

@@ -1,0 +1,163 @@
+"""A user's timer: it deletes nobody before the retention is over, whoever fires it, and shows again what was lost."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.servers.redis import Valkey, running_valkey
+from tests.trying import event, row, spec_of
+from transforms.fold_into_state import TOLERANCE_MS, _FoldFn
+from transforms.packet import pack_decoded
+from user_state.codec.cell import decode_cell
+from user_state.core.compile import compile_plan
+from user_state.events.message import Message
+from user_state.store.redis_store import RedisStateStore
+from user_state.store.store import Stored
+
+DAY_MS = 86_400_000
+SPEC = spec_of(features={"f": {"aggregate": "count", "windows": ["lifetime"]}})
+PLAN = compile_plan(SPEC)
+REFRESH_S = 3600.0
+
+
+class Handle:
+    """A user's cell as the runner keeps it from bundle to bundle."""
+
+    def __init__(self) -> None:
+        self.value: bytes | None = None
+
+    def read(self) -> bytes | None:
+        return self.value
+
+    def write(self, value: bytes) -> None:
+        self.value = value
+
+    def clear(self) -> None:
+        self.value = None
+
+
+class Timer:
+    """The times a timer was set to, milliseconds."""
+
+    def __init__(self) -> None:
+        self.set_to_ms: list[int] = []
+
+    def set(self, at) -> None:
+        self.set_to_ms.append(at.micros // 1000)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Valkey]:
+    with running_valkey(tmp_path / "valkey") as server:
+        yield server
+
+
+@pytest.fixture
+def fold(redis: Valkey) -> Iterator[_FoldFn]:
+    one = _FoldFn(SPEC, redis.url, 5.0, REFRESH_S, None)
+    one.setup()
+    yield one
+    one.teardown()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Sets the clock of the step."""
+
+    def set_to(now_ms: int) -> None:
+        monkeypatch.setattr("transforms.fold_into_state._now_ms", lambda: now_ms)
+
+    return set_to
+
+
+def held_in(redis: Valkey) -> Stored:
+    with closing(RedisStateStore(redis.url, SPEC.spec.name)) as store:
+        return store.read(["u"])[0]
+
+
+def bundle(fold: _FoldFn, handle: Handle, timer: Timer, *events) -> None:
+    fold.start_bundle()
+    for one in events:
+        packet = pack_decoded([row(PLAN, one)], [Message(b"", {}, 0, None, "somewhere")])
+        assert list(fold.process(("u", packet), handle, timer, 0)) == []
+    assert list(fold.finish_bundle()) == []
+
+
+def fire(fold: _FoldFn, handle: Handle, timer: Timer) -> None:
+    fold.start_bundle()
+    fold.look("u", handle, timer)
+    assert list(fold.finish_bundle()) == []
+
+
+def test_the_cell_and_the_view_hold_the_same_and_the_timer_is_set_once(fold, redis):
+    handle, timer = Handle(), Timer()
+    now_ms = time.time_ns() // 1_000_000
+
+    bundle(fold, handle, timer, event(now_ms * 1000, "u"), event(now_ms * 1000, "u"))
+    bundle(fold, handle, timer, event(now_ms * 1000, "u"))
+
+    cell = decode_cell(handle.value)
+    assert Stored(cell.record, cell.seen) == held_in(redis)
+    assert len(timer.set_to_ms) == 1
+    assert cell.look_at_ms == timer.set_to_ms[0]
+    assert now_ms + 1000 * REFRESH_S <= cell.look_at_ms < now_ms + 1000 * REFRESH_S + 10_000
+
+
+def test_a_timer_that_a_drain_fires_long_before_its_time_changes_nothing(fold, redis, clock):
+    handle, timer = Handle(), Timer()
+    bundle(fold, handle, timer, event(time.time_ns() // 1000, "u"))
+    before = handle.value
+    with redis.client() as client:
+        client.flushall()
+
+    fire(fold, handle, timer)
+
+    assert handle.value == before
+    assert len(timer.set_to_ms) == 1
+    assert held_in(redis) == Stored(None, None)
+
+
+def test_a_timer_that_fires_in_time_or_a_little_before_shows_again_what_the_view_has_lost(fold, redis, clock):
+    handle, timer = Handle(), Timer()
+    bundle(fold, handle, timer, event(time.time_ns() // 1000, "u"))
+    cell = decode_cell(handle.value)
+    with redis.client() as client:
+        client.flushall()
+    clock(cell.look_at_ms - TOLERANCE_MS // 2)
+
+    fire(fold, handle, timer)
+
+    assert held_in(redis) == Stored(cell.record, cell.seen)
+    assert timer.set_to_ms[1:] == [cell.look_at_ms - TOLERANCE_MS // 2 + round(1000 * REFRESH_S)]
+    fire(fold, handle, timer)  # a drain fires what was just set: it must come to an end
+    assert len(timer.set_to_ms) == 2
+
+
+def test_a_user_is_forgotten_when_the_retention_is_over_and_not_a_second_before(fold, redis, clock):
+    handle, timer = Handle(), Timer()
+    bundle(fold, handle, timer, event(time.time_ns() // 1000, "u"))
+    cell = decode_cell(handle.value)
+    assert cell.expire_at_ms - time.time_ns() // 1_000_000 <= PLAN.retention_us // 1000
+
+    clock(cell.expire_at_ms - 1)
+    fire(fold, handle, timer)
+    assert decode_cell(handle.value).record == cell.record
+
+    clock(cell.expire_at_ms + 60_000)
+    fire(fold, handle, timer)
+    assert handle.value is None
+
+
+def test_a_user_without_a_cell_begins_with_what_redis_holds(fold, redis):
+    first, second, timer = Handle(), Handle(), Timer()
+    one, two = (event(time.time_ns() // 1000, "u") for _ in range(2))
+    bundle(fold, first, timer, one)
+
+    bundle(fold, second, timer, one, two)  # another job, whose state is empty
+
+    bundle(fold, first, timer, two)
+    assert decode_cell(first.value).seen == decode_cell(second.value).seen
+    assert held_in(redis).seen == decode_cell(first.value).seen

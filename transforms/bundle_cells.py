@@ -1,0 +1,130 @@
+"""A bundle's cells of keyed state as the store that a fold reads from and writes to (`user_state.store.store`).
+
+Beam gives a state handle for one key at a time; a fold wants many users at once, since its cost a batch is large and
+its cost an event small. The handles stay good until the bundle ends, so they are gathered, and written when the bundle
+finishes: the Python harness commits state after `finish_bundle`, on every runner that it works for.
+
+A user without a cell begins with what Redis holds, if anything: that is how records are taken over from a pipeline
+that kept them in Redis, or from a run whose state is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from user_state.codec.cell import Cell, decode_cell, encode_cell
+from user_state.core.layout import Layout
+from user_state.store.redis_store import RedisStateStore
+from user_state.store.store import Replacement, Stored
+
+
+class _Held:
+    """A user's handle, what it holds, and when the user's timer fires."""
+
+    def __init__(self, handle: Any) -> None:
+        blob = handle.read()
+        self.handle = handle
+        self.cell: Cell | None = None if blob is None else decode_cell(blob)
+        self.seed: Stored | None = None
+        self.look_at_ms = 0 if self.cell is None else self.cell.look_at_ms
+
+
+class BundleCells:
+    """The cells of one bundle's users.
+
+    Args:
+        redis: where users without a cell begin, and layouts are registered.
+    """
+
+    def __init__(self, redis: RedisStateStore) -> None:
+        self._redis = redis
+        self._held: dict[str, _Held] = {}
+        self._written: dict[str, Replacement] = {}
+        self._layouts: dict[bytes, Layout] = {}
+
+    def start_bundle(self) -> None:
+        """Forget the handles of the bundle before."""
+        self._held = {}
+        self._written = {}
+
+    def look_at_ms(self, user: str, handle: Any) -> int:
+        """Hold a user's handle; return when the user's timer fires, milliseconds UTC, 0 for never."""
+        return self._hold(user, handle).look_at_ms
+
+    def cell(self, user: str, handle: Any) -> Cell | None:
+        """Hold a user's handle; return what it holds now."""
+        return self._hold(user, handle).cell
+
+    def will_look(self, user: str, look_at_ms: int) -> None:
+        """Note when the timer of a held user fires; it is written with the cell."""
+        self._held[user].look_at_ms = look_at_ms
+
+    def refresh(self, user: str) -> None:
+        """Write a held user's cell anew, for the time of its timer, and have the view written too."""
+        held = self._held[user]
+        if held.cell is not None:
+            cell = held.cell
+            self._write(held, Replacement(user, b"", cell.record, cell.seen, cell.expire_at_ms))
+
+    def clear(self, user: str) -> None:
+        """Forget a held user for good."""
+        held = self._held[user]
+        held.handle.clear()
+        held.cell, held.look_at_ms = None, 0
+
+    def take_written(self) -> list[Replacement]:
+        """Return what has been written since the last call, the last of each user."""
+        written, self._written = list(self._written.values()), {}
+        return written
+
+    def read(self, users: Sequence[str]) -> list[Stored]:
+        """See `StateStore.read`; the users are held."""
+        missing = [user for user in users if self._held[user].cell is None and self._held[user].seed is None]
+        if missing:
+            for user, stored in zip(missing, self._redis.read(missing), strict=True):
+                self._held[user].seed = stored
+        return [self._stored(self._held[user]) for user in users]
+
+    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
+        """See `StateStore.replace`; a key is worked on by one bundle at a time, so nobody else is ever faster."""
+        for replacement in replacements:
+            self._write(self._held[replacement.user], replacement)
+        return [True] * len(replacements)
+
+    def confirm(self) -> None:
+        """See `StateStore.confirm`: the runner's checkpoints are what is durable."""
+
+    def layout(self, fingerprint: bytes) -> Layout | None:
+        """See `StateStore.layout`."""
+        found = self._layouts.get(fingerprint) or self._redis.layout(fingerprint)
+        if found is not None:
+            self._layouts[fingerprint] = found
+        return found
+
+    def register(self, layout: Layout) -> None:
+        """See `StateStore.register`."""
+        self._layouts[layout.fingerprint] = layout
+        self.register_again()
+
+    def register_again(self) -> None:
+        """Register every layout that was met: Redis may have lost them, and others read by them."""
+        for layout in self._layouts.values():
+            self._redis.register(layout)
+
+    def _hold(self, user: str, handle: Any) -> _Held:
+        held = self._held.get(user)
+        if held is None:
+            held = self._held[user] = _Held(handle)
+        return held
+
+    def _write(self, held: _Held, replacement: Replacement) -> None:
+        held.cell = Cell(held.look_at_ms, replacement.expire_at_ms, replacement.record, replacement.seen)
+        held.handle.write(encode_cell(held.cell))
+        self._written[replacement.user] = replacement
+
+    @staticmethod
+    def _stored(held: _Held) -> Stored:
+        if held.cell is None:
+            return held.seed or Stored(None, None)
+        return Stored(held.cell.record, held.cell.seen)

@@ -1,0 +1,203 @@
+"""Event rows -> records in the runner's keyed state; Redis is a view of them, written at the end of each bundle.
+
+For teams whose Redis is not durable: what is acknowledged is in a checkpoint, and Redis may lose everything. One cell a
+user holds record and remembered ids (`user_state.codec.cell`). The answers are those of `FoldIntoRedis`, the price is a
+blocking read and a write to the runner for each user and bundle.
+
+One timer a user, which follows the watermark and so the wall time of the source's pulls:
+
+    fires, and the retention is over        the cell is cleared; the view expires by itself
+    fires, and it is not                    the view is written again, should Redis have lost it; set anew
+    fires long before its time              nothing: a runner that drains fires every timer, and deletes nobody
+
+The clock of this process decides which, never the firing itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import BytesCoder
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from transforms import tally
+from transforms.bundle_cells import BundleCells
+from transforms.decode_events import DEAD
+from transforms.fold_into_redis import FOLD_AT, FOLD_AT_BYTES
+from transforms.fold_metrics import FoldMetrics
+from transforms.outcomes import settled
+from transforms.packet import DeadLetter, pack_dead, unpack_decoded
+from transforms.patience import Patience
+from transforms.remote_run import RemoteRun, bundle_ended, join
+from user_state.core.compile import compile_plan
+from user_state.core.events import EventRow
+from user_state.events.message import Message
+from user_state.fold import Folder
+from user_state.spec import LoadedSpec
+from user_state.store.redis_store import RedisStateStore
+from user_state.store.view import RedisView, view_version
+
+DIRECT_WRITER = "direct"
+"""What a run whose workers are threads of its command signs the view with."""
+SIGN_EVERY_S = 10.0
+"""How often a process says that it writes the view, and registers its layouts again."""
+SHORTEST_LOOK_MS = 1000
+TOLERANCE_MS = 300_000
+"""Timers follow the clock of the source's machine; what fires no earlier than this before its time is on time."""
+
+_CELL = ReadModifyWriteStateSpec("cell", BytesCoder())
+_LOOK = TimerSpec("look", TimeDomain.WATERMARK)
+# How Beam is told what to pass to `process`: by default values of these types.
+_KEY = beam.DoFn.KeyParam
+_TIME = beam.DoFn.TimestampParam
+_CELL_STATE = beam.DoFn.StateParam(_CELL)
+_LOOK_TIMER = beam.DoFn.TimerParam(_LOOK)
+
+
+class FoldIntoState(beam.PTransform):
+    """(user, packet of rows and messages) -> packets of dead letters; the rest is in state, and in the view.
+
+    Args:
+        spec: what is computed.
+        redis: URL of the view.
+        timeout_s: longest a call to Redis takes.
+        refresh_s: how often the view of a user who does nothing is written again, seconds.
+        run: the run this is part of, if its command is another process.
+    """
+
+    def __init__(
+        self, spec: LoadedSpec, redis: str, *, timeout_s: float, refresh_s: float, run: RemoteRun | None = None
+    ) -> None:
+        super().__init__()
+        self._fold = _FoldFn(spec, redis, timeout_s, refresh_s, run)
+
+    def expand(self, packets: Any) -> Any:
+        """Fold each bundle's packets."""
+        dead = (packets | "Fold" >> beam.ParDo(self._fold).with_outputs(DEAD))[DEAD]
+        dead.element_type = bytes
+        return dead
+
+
+class _FoldFn(beam.DoFn):
+    CELL = _CELL
+    LOOK = _LOOK
+
+    def __init__(self, spec: LoadedSpec, redis: str, timeout_s: float, refresh_s: float, run: RemoteRun | None) -> None:
+        self._spec = spec
+        self._redis = redis
+        self._timeout_s = timeout_s
+        self._refresh_ms = max(SHORTEST_LOOK_MS, round(refresh_s * 1000))
+        self._run = run
+
+    def setup(self) -> None:
+        join(self._run)
+        name = self._spec.spec.name
+        plan = compile_plan(self._spec)
+        self._store = RedisStateStore(self._redis, name, timeout_s=self._timeout_s)
+        self._view = RedisView(self._redis, name, timeout_s=self._timeout_s)
+        self._cells = BundleCells(self._store)
+        self._folder = Folder(
+            plan, self._cells, cache_bytes=0, next_version=lambda before, events: view_version(events)
+        )
+        self._look_after_ms = min(self._refresh_ms, plan.retention_us // 1000)
+        self._signed_s = float("-inf")
+        self._started = False
+        self._measures = FoldMetrics()
+
+    def start_bundle(self) -> None:
+        self._cells.start_bundle()
+        self._rows: list[EventRow] = []
+        self._messages: list[Message] = []
+        self._bytes = 0
+        self._latest: Any = None
+
+    def process(
+        self,
+        packet: tuple[str, bytes],
+        cell: Any = _CELL_STATE,
+        look: Any = _LOOK_TIMER,
+        timestamp: Any = _TIME,
+    ) -> Iterator[TaggedOutput]:
+        user = packet[0]
+        now_ms = _now_ms()
+        if self._cells.look_at_ms(user, cell) <= now_ms:
+            self._set_timer(user, look, now_ms + self._look_after_ms)
+        rows, messages = unpack_decoded(packet[1])
+        self._rows += rows
+        self._messages += messages
+        self._bytes += len(packet[1])
+        if self._latest is None or timestamp > self._latest:
+            self._latest = timestamp
+        if len(self._rows) >= FOLD_AT or self._bytes >= FOLD_AT_BYTES:
+            dead = self._fold()
+            if dead:
+                yield TaggedOutput(DEAD, pack_dead(dead))
+
+    @on_timer(_LOOK)
+    def look(self, user: Any = _KEY, cell: Any = _CELL_STATE, look: Any = _LOOK_TIMER) -> None:
+        held = self._cells.cell(user, cell)
+        now_ms = _now_ms()
+        if held is None or held.look_at_ms - now_ms > min(TOLERANCE_MS, self._look_after_ms // 2):
+            return
+        if held.expire_at_ms <= now_ms:
+            self._cells.clear(user)
+            tally.count(tally.EXPIRED)
+            return
+        self._set_timer(user, look, min(now_ms + self._look_after_ms, held.expire_at_ms))
+        self._cells.refresh(user)
+
+    def finish_bundle(self) -> Iterator[TaggedOutput]:
+        dead = self._fold() if self._rows else []
+        self._write_view()
+        bundle_ended()
+        if dead:
+            window = GlobalWindow()
+            yield TaggedOutput(DEAD, WindowedValue(pack_dead(dead), self._latest, [window]))
+
+    def _set_timer(self, user: str, look: Any, at_ms: int) -> None:
+        at_ms = max(at_ms, _now_ms() + SHORTEST_LOOK_MS)
+        look.set(Timestamp(micros=at_ms * 1000))
+        self._cells.will_look(user, at_ms)
+
+    def _fold(self) -> list[DeadLetter]:
+        rows, messages = self._rows, self._messages
+        self._rows, self._messages, self._bytes = [], [], 0
+        waiting = Patience()
+        if not self._started:
+            waiting.for_store(self._folder.start)
+            self._started = True
+        report = self._folder.fold(rows, waiting)
+        self._write_view()
+        self._measures.observe(rows, report)
+        _, dead = settled(rows, messages, report)
+        return dead
+
+    def _write_view(self) -> None:
+        """Show what was written, waiting for Redis; it holds nothing that could be lost, but readers wait for it."""
+        written = self._cells.take_written()
+        waiting = Patience()
+
+        def write() -> None:
+            if time.monotonic() - self._signed_s > SIGN_EVERY_S:
+                self._cells.register_again()
+                self._view.sign(DIRECT_WRITER if self._run is None else self._run.run)
+                self._signed_s = time.monotonic()
+            tally.count(tally.STALE, self._view.write(written) if written else 0)
+
+        waiting.for_store(write)
+
+    def teardown(self) -> None:
+        self._store.close()
+        self._view.close()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

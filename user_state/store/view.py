@@ -1,0 +1,91 @@
+"""Redis as a view of records whose truth lies in a runner's keyed state: written, never read back but to begin with.
+
+Versions tell which of two records knows more. A job that is restored from a checkpoint folds events anew that Redis
+already shows; until it has caught up, what it writes is refused, so that features do not go back in time. Hence the
+first half of a version is the number of events in the record (`replace.lua`'s versions count writes, of which a record
+never has more than events, so either kind of pipeline can take over from the other).
+
+    {name}:writer    the run that writes the view, forgotten WRITER_MS after its last word
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import NoScriptError, RedisError
+
+from user_state.store.connection import connect, masked, translate_response, translated
+from user_state.store.keys import record_key, seen_key, writer_key
+from user_state.store.store import Replacement
+
+SCRIPT = (Path(__file__).parent / "view.lua").read_text()
+WRITER_MS = 60_000
+MOST_EVENTS = 2**32 - 1
+
+
+def view_version(events: int) -> bytes:
+    """Return the version of a record of so many events, 8 bytes; the second half is chance.
+
+    >>> view_version(258)[:4].hex()
+    '00000102'
+    """
+    return min(events, MOST_EVENTS).to_bytes(4, "big") + secrets.token_bytes(4)
+
+
+class RedisView:
+    """The view of one spec's records in one Redis; every method raises as `translated` says."""
+
+    def __init__(self, url: str, name: str, *, timeout_s: float = 10.0) -> None:
+        self._url = url
+        self._where = f"Redis at {masked(url)}"
+        self._name = name
+        self._redis: Any = connect(url, timeout_s)
+        self._sha: str | None = None
+
+    def __repr__(self) -> str:
+        return f"RedisView({masked(self._url)!r}, {self._name!r})"
+
+    def write(self, replacements: Sequence[Replacement]) -> int:
+        """Write many users' records; return how many were refused, because Redis holds a record of more events."""
+        answers = self._run(replacements)
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            self._sha = None  # a restarted server has forgotten the script; writing twice does no harm
+            answers = self._run(replacements)
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise translate_response(self._where, answer) from answer
+        return sum(answer == 0 for answer in answers)
+
+    def _run(self, replacements: Sequence[Replacement]) -> list[Any]:
+        with translated(self._url):
+            if self._sha is None:
+                self._sha = self._redis.script_load(SCRIPT)
+            pipeline = self._redis.pipeline(transaction=False)
+            for r in replacements:
+                keys = (record_key(self._name, r.user), seen_key(self._name, r.user))
+                pipeline.execute_command("EVALSHA", self._sha, 2, *keys, r.record, r.seen, r.expire_at_ms)
+            return list(pipeline.execute(raise_on_error=False))
+
+    def sign(self, run: str) -> None:
+        """Say that `run` writes this view, for WRITER_MS from now on."""
+        with translated(self._url):
+            self._redis.set(writer_key(self._name), run, px=WRITER_MS)
+
+    def sign_off(self, run: str) -> None:
+        """Say that `run` writes no more."""
+        with translated(self._url):
+            if self._redis.get(writer_key(self._name)) == run.encode():
+                self._redis.delete(writer_key(self._name))
+
+    def writer(self) -> str | None:
+        """Return the run that writes this view, or None."""
+        with translated(self._url):
+            found = self._redis.get(writer_key(self._name))
+        return None if found is None else found.decode(errors="replace")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
