@@ -44,11 +44,13 @@ soak: $(VENV)/dev.stamp ## twenty minutes on Flink while everything is killed at
 bench: $(VENV)/dev.stamp ## pipeline and serving, beside their baselines
 	@$(BIN)/python -m bench.pipeline
 	@$(BIN)/python -m bench.serving
+	@$(BIN)/python -m bench.composing
 	@$(BIN)/python -m bench.flink
 
 bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.pipeline --quick
 	@$(BIN)/python -m bench.serving --quick
+	@$(BIN)/python -m bench.composing --quick
 	@$(BIN)/python -m bench.flink --quick
 
 docs: $(VENV)/dev.stamp ## write docs/cli.md, docs/record.md and docs/metrics.md anew, and dashboard and alerts

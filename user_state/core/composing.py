@@ -106,7 +106,8 @@ def take_part(records: Records, history: History, vectors: ItemVectors) -> Compo
     """Return the last events of each user, with their items' vectors."""
     rows = last_rows(records, history)
     codes, which = np.unique(rows.columns[history.item], return_inverse=True)
-    table, there = vectors.lookup([records.pool[code] for code in codes.tolist()])
+    texts = records.pool.texts
+    table, there = vectors.lookup([texts[code] for code in codes.tolist()])
     found = there[which]
     missing = np.bincount(rows.user[~found], minlength=len(records)).astype(np.int64)
     kept, which = rows.take(found), which[found]

@@ -22,19 +22,20 @@ several medoids a user instead of one mean.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from user_state.core.composing import Composing
-from user_state.core.events import F64, I64
+from user_state.core.events import F64
 from user_state.core.item_vectors import F32
-from user_state.core.logs import older_rows
 from user_state.core.plan import InterestsOutput
 
 STEPS = 1e6
 FORGOTTEN = 1e-200
-NEVER = np.iinfo(np.int64).max
+NEVER = 2**62
 
 
 @dataclass(frozen=True)
@@ -52,63 +53,80 @@ class Interests:
 
 def find_interests(part: Composing, output: InterestsOutput, at_us: int) -> Interests:
     """Return what the events that take part fall into."""
-    most, dimensions = output.most, output.dimensions
-    sums, weights = np.zeros((part.users, most, dimensions)), np.zeros((part.users, most))
-    born: I64 = np.full((part.users, most), NEVER)
-    as_of_us = np.zeros(part.users, np.int64)
+    vectors = np.zeros((part.users, output.most, output.dimensions), np.float32)
+    weights = np.zeros((part.users, output.most))
     liked = np.flatnonzero(part.weight > 0)
     user, time_us, weight, vector = part.user[liked], part.time_us[liked], part.weight[liked], part.vector[liked]
-    turn = older_rows(user)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        unit = np.nan_to_num(vector / np.sqrt((vector**2).sum(axis=1, keepdims=True)))
-    for step in range(int(turn.max(initial=-1)) + 1):
-        rows = np.flatnonzero(turn == step)
-        who = user[rows]
-        keep = np.exp2(-(time_us[rows] - as_of_us[who]) / output.half_life_us)
-        sums[who] *= keep[:, None, None]
-        weights[who] *= keep[:, None]
-        as_of_us[who] = time_us[rows]
-        born[who] = np.where(weights[who] < FORGOTTEN, NEVER, born[who])
-        place = _place(output, sums[who], weights[who], born[who], unit[rows], weight[rows])
-        new = place < 0
-        place = np.where(new, -1 - place, place)
-        sums[who[new], place[new]] = 0
-        weights[who[new], place[new]] = 0
-        born[who[new], place[new]] = step
-        sums[who, place] += weight[rows, None] * vector[rows]
-        weights[who, place] += weight[rows]
-    there = born < NEVER
-    weights = np.where(there, weights, 0.0)
-    means = np.where(there[:, :, None], sums / np.where(there, weights, 1.0)[:, :, None], 0.0)
-    fade = np.exp2(-np.maximum(at_us - as_of_us, 0) / output.half_life_us)
-    order = np.lexsort((born, -weights.astype(np.float32)), axis=1)
-    means = np.take_along_axis(means, order[:, :, None], axis=1)
-    return Interests(means.astype(np.float32), np.take_along_axis(weights, order, axis=1) * fade[:, None])
+    lengths = np.sqrt((vector**2).sum(axis=1, keepdims=True))
+    unit = vector / np.where(lengths > 0, lengths, 1.0)
+    changes = np.flatnonzero(user[1:] != user[:-1]) + 1
+    bounds = [0, *changes.tolist(), len(user)] if len(user) else []
+    for begin, end in pairwise(bounds):
+        finder = _Finder(output)
+        for row in range(begin, end):
+            finder.take(int(time_us[row]), float(weight[row]), vector[row], unit[row])
+        means, found = finder.finish(at_us)
+        vectors[user[begin], : len(found)], weights[user[begin], : len(found)] = means, found
+    return Interests(vectors, weights)
 
 
-def _place(output: InterestsOutput, sums: F64, weights: F64, born: I64, unit: F64, weight: F64) -> I64:
-    """Return (m,) the centroid that each event joins, or -1 - the one that it founds anew.
+class _Finder:
+    """One user's centroids; a centroid is its mean S/W, which decay leaves as it is, and W."""
 
-    Args:
-        output: the settings.
-        sums: (m, K, dimensions) of the events' users.
-        weights: (m, K).
-        born: (m, K).
-        unit: (m, dimensions) directions of the events' vectors.
-        weight: (m,) of the events.
-    """
-    there = born < NEVER
-    means = sums / np.where(there, weights, 1.0)[:, :, None]  # of old sums the squares would be too small for a double
-    lengths = np.sqrt((means**2).sum(axis=2))
-    cosine = (means @ unit[:, :, None])[:, :, 0] / np.where(lengths > 0, lengths, np.inf)
-    stepped = np.where(there, np.rint(cosine * STEPS), -np.inf)
-    # The oldest of the nearest, and of the lightest; those that are not there come after all that are.
-    nearest = np.lexsort((born, -stepped), axis=1)[:, 0]
-    light = np.where(there, weights, np.inf).astype(np.float32)
-    lightest = np.lexsort((born, light), axis=1)[:, 0]
-    every = np.arange(len(sums))
-    near = stepped[every, nearest] >= np.rint(output.threshold * STEPS)
-    room = ~there.all(axis=1)
-    free = np.argmin(there, axis=1)
-    gives_way = light[every, lightest] < weight.astype(np.float32)
-    return np.where(near, nearest, np.where(room, -1 - free, np.where(gives_way, -1 - lightest, nearest)))
+    def __init__(self, output: InterestsOutput) -> None:
+        self._most, self._half_life_us = output.most, output.half_life_us
+        self._threshold = round(output.threshold * STEPS)
+        self._means = np.zeros((output.most, output.dimensions))
+        self._lengths = [0.0] * output.most
+        self._weights = [0.0] * output.most
+        self._born = [NEVER] * output.most
+        self._events, self._as_of_us = 0, 0
+
+    def take(self, time_us: int, weight: float, vector: F64, unit: F64) -> None:
+        """Place the next event."""
+        self._fade(time_us)
+        there = [place for place in range(self._most) if self._born[place] != NEVER]
+        place = self._place(there, weight, (self._means @ unit).tolist())
+        if place is None:
+            # Into a free place, or that of the lightest.
+            free = [place for place in range(self._most) if self._born[place] == NEVER]
+            place = free[0] if free else self._lightest(there)
+            self._means[place], self._weights[place], self._born[place] = 0.0, 0.0, self._events
+        self._weights[place] += weight
+        mean = self._means[place]
+        mean += (weight / self._weights[place]) * (vector - mean)
+        self._lengths[place] = math.sqrt(float(mean @ mean))
+        self._events += 1
+
+    def finish(self, at_us: int) -> tuple[F64, F64]:
+        """Return (centroids, dimensions) and (centroids,) weights at the moment of reading, the heaviest first."""
+        fade = 2.0 ** (-max(at_us - self._as_of_us, 0) / self._half_life_us)
+        there = [place for place in range(self._most) if self._born[place] != NEVER]
+        there.sort(key=lambda place: (-np.float32(self._weights[place]), self._born[place]))
+        return self._means[there], np.array([self._weights[place] for place in there]) * fade
+
+    def _fade(self, time_us: int) -> None:
+        """Let weights decay up to an event, and forget what has next to none left."""
+        keep = 2.0 ** (-(time_us - self._as_of_us) / self._half_life_us) if self._events else 1.0
+        self._as_of_us = time_us
+        self._weights = [weight * keep for weight in self._weights]
+        self._born = [
+            NEVER if weight < FORGOTTEN else born for weight, born in zip(self._weights, self._born, strict=True)
+        ]
+
+    def _place(self, there: list[int], weight: float, products: list[float]) -> int | None:
+        """Return the centroid that an event joins; None for one that it founds."""
+        if not there:
+            return None
+        steps = {
+            place: round(products[place] / self._lengths[place] * STEPS) if self._lengths[place] > 0 else 0
+            for place in there
+        }
+        nearest = min(there, key=lambda place: (-steps[place], self._born[place]))
+        if steps[nearest] >= self._threshold:
+            return nearest
+        gives_way = np.float32(self._weights[self._lightest(there)]) < np.float32(weight)
+        return None if len(there) < self._most or gives_way else nearest
+
+    def _lightest(self, there: list[int]) -> int:
+        return min(there, key=lambda place: (np.float32(self._weights[place]), self._born[place]))

@@ -14,6 +14,7 @@ from user_state.core.plan import Plan
 from user_state.errors import InputError
 from user_state.evaluation.interactions import Interactions
 from user_state.evaluation.scorers.chance import Chance
+from user_state.evaluation.scorers.composed import Composed
 from user_state.evaluation.scorers.edgebank import EdgeBank
 from user_state.evaluation.scorers.ials import Ials
 from user_state.evaluation.scorers.isgd import Isgd
@@ -38,6 +39,7 @@ SCORERS: Mapping[str, Callable[..., Scorer]] = {
     "isgd": Isgd,
     "ials": Ials,
     "table": TableMean,
+    "composed": Composed,
     "projection": Projection,
     "sketch": identity_sketch,
     "sketch_reference": ReferenceSketch,

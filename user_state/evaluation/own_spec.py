@@ -25,9 +25,10 @@ retention: 36500d
 _COUNTED = {"interactions": {"aggregate": ["count"], "windows": ["lifetime"]}}
 
 
-def own_spec(embeddings: Mapping[str, Any] | None = None) -> LoadedSpec:
-    """Return a spec with these embeddings; one that counts events, if there are none."""
-    return parse_spec(own_spec_text(embeddings), beside=Path(), name="<the evaluator's own spec>")
+def own_spec(embeddings: Mapping[str, Any] | None = None, *, items: Mapping[str, Any] | None = None) -> LoadedSpec:
+    """Return a spec with these embeddings, over these tables; one that counts events, if there are none."""
+    tables = "" if items is None else f"items: {dict(items)!r}\n"
+    return parse_spec(own_spec_text(embeddings) + tables, beside=Path(), name="<the evaluator's own spec>")
 
 
 def own_spec_text(embeddings: Mapping[str, Any] | None = None, *, name: str = "evaluated") -> str:

@@ -10,13 +10,14 @@ depend on no other user's: the first readings of all users are one fold and one 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow
+from user_state.core.item_vectors import ItemVectors
 from user_state.core.plan import Plan
 from user_state.core.reading import features
 from user_state.errors import InputError
@@ -59,10 +60,16 @@ class RecordShelf:
         self._positions = {user: np.array(at, np.int64) for user, at in positions.items()}
         self._folded: defaultdict[str, int] = defaultdict(int)
 
-    def embeddings(self, readings: Sequence[Reading], names: Sequence[str]) -> F64:
-        """Return (readings, names, dimensions) the named embeddings, which have the same dimensions.
+    def embeddings(
+        self,
+        readings: Sequence[Reading],
+        names: Sequence[str],
+        item_vectors: Mapping[str, ItemVectors] | None = None,
+    ) -> F64:
+        """Return (readings, names, ...) the named embeddings, which have the same shape.
 
-        A user's readings must not ask for less than was visible to an earlier one.
+        A user's readings must not ask for less than was visible to an earlier one. `item_vectors` are of the tables
+        that embeddings are over.
 
         Raises:
             InputError: an event was refused by the spec's lateness or skew.
@@ -74,7 +81,7 @@ class RecordShelf:
             blobs = [stored.record for stored in self._store.read([reading.user for reading in chosen])]
             records = self._reader.decode(blobs)
             # Decayed means do not depend on the time of reading, so one time serves all.
-            finished = features(self._plan, records, max(reading.at_us for reading in chosen))
+            finished = features(self._plan, records, max(reading.at_us for reading in chosen), item_vectors)
             read = np.stack([finished.embeddings[name] for name in names], axis=1).astype(np.float64)
             for row, index in enumerate(turn):
                 answers[index] = read[row]

@@ -61,10 +61,13 @@ class ItemTable:
         (array([[3., 4.],
                [0., 0.]], dtype=float32), array([ True, False]))
         """
-        row = np.fromiter((self.rows.get(text, -1) for text in ids), np.int64, len(ids))
+        rows = self.rows
+        row = np.array([rows.get(text, -1) for text in ids], np.int64)
         found = row >= 0
-        vectors = np.zeros((len(row), self.dimensions), np.float32)
-        vectors[found] = self.vectors[row[found]]
+        if not len(self):
+            return np.zeros((len(row), self.dimensions), np.float32), found
+        vectors = self.vectors[row]
+        vectors[~found] = 0
         return vectors, found
 
     def gram(self) -> F64:

@@ -20,6 +20,24 @@ from user_state.evaluation.scorers.settings import durations_us
 from user_state.items.cooccurrence import Fit, fit_vectors
 
 
+def fits_until(size: int, every: int) -> list[int]:
+    """Return after how many of `size` interactions a new table is fitted.
+
+    >>> fits_until(12_000, 5_000)
+    [500, 751, 1127, 1691, 2537, 3806, 5710, 8566]
+
+    Raises:
+        InputError: less than every interaction.
+    """
+    if every < 1:
+        raise InputError(f"expected a table every 1 interaction at least, got {every}")
+    fits, until = [], min(every, 500)
+    while until <= size:
+        fits.append(until)
+        until += min(every, until // 2 + 1)
+    return fits
+
+
 class TableMean:
     """Scores by inner products of table vectors.
 
@@ -42,18 +60,16 @@ class TableMean:
         every: int = 5_000,
         counts: RecentCounts | None = None,
     ) -> None:
-        if every < 1:
-            raise InputError(f"expected a table every 1 interaction at least, got {every}")
+        self._fits = iter([*fits_until(len(log), every), len(log) + 1])
+        self._next = next(self._fits)
         self._log = log
         self._fit = Fit(dimensions=dimensions, reach=reach, fade=fade)
         self._fit.check()
         if dimensions > len(log.items):
             raise InputError(f"expected at most as many dimensions as items, {len(log.items)}, got {dimensions}")
-        self._every = every
         self._counts = ReferenceCounts(log, durations_us(half_lives)) if counts is None else counts
         self._popularity = Popularity(log)
         self._vectors: F64 | None = None
-        self._next = min(every, 500)
 
     def learn(self, begin: int, end: int) -> None:
         """Count, and fit when it is time."""
@@ -64,7 +80,7 @@ class TableMean:
             if until >= self._next:
                 log = self._log
                 self._vectors = fit_vectors(log.user[:until], log.item[:until], len(log.items), self._fit)
-                self._next = until + min(self._every, until // 2 + 1)
+                self._next = next(self._fits)
             begin = until
 
     def scores(self, user: int, at_us: int) -> F64:
