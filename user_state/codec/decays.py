@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from user_state.codec.columns import column, need
-from user_state.codec.optional_parts import add_part, cut_part, need_all_used
+from user_state.codec.columns import need
+from user_state.codec.cut import Cut
+from user_state.codec.optional_parts import add_part, cut_part
 from user_state.codec.strings import Dictionaries
 from user_state.core.decays import DecayedNumbers
 from user_state.core.events import I64
@@ -19,16 +20,16 @@ from user_state.core.layout import Layout
 
 def unpack_decays(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictionaries) -> tuple[DecayedNumbers, ...]:
     """Return the decayed numbers of n records."""
-    at_of = [0] * len(blobs)
+    cut = Cut(blobs, "decays")
     parts = []
     for half_lives in (decay.half_lives for decay in layout.decays):
-        users, (times, sums) = cut_part(blobs, at_of, (8, 8 * half_lives), "decays")
+        users, (times, sums) = cut_part(cut, (("<i8", 1), ("<f8", half_lives)), "decays")
         part = DecayedNumbers.empty(len(blobs), half_lives)
-        part.time_us[users] = column(times, "<i8")
-        part.sums[users] = column(sums, "<f8").reshape(-1, half_lives)
+        part.time_us[users] = times
+        part.sums[users] = sums.reshape(-1, half_lives)
         need(bool(((part.time_us[users] > 0) & (part.time_us[users] < 2**62)).all()), "decays have no reference time")
         parts.append(part)
-    need_all_used(blobs, at_of, "decays")
+    cut.end()
     return tuple(parts)
 
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from user_state.codec.columns import column, ends_of, need
-from user_state.codec.narrow import Cut
+from user_state.codec.columns import ends_of, need
+from user_state.codec.cut import Cut
 from user_state.codec.sketch_tiles import EMPTY, ascending, pack_sketch_tiles, unpack_sketch_tiles
 from user_state.codec.strings import Dictionaries
 from user_state.core.coupons import ADDRESS_BITS, GREATEST_REGISTER, Registers
@@ -39,20 +39,20 @@ def unpack_hlls(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictionar
         return HllTiles.empty()
 
     tiles = unpack_sketch_tiles(blobs, len(layout.hlls), "distinct counts", False)
-    coupon = column(tiles.items, "<u4").astype(np.int64)
+    coupon = tiles.items.astype(np.int64)
     need(bool((coupon >> ADDRESS_BITS > 0).all()), "coupons have no value")
     need(ascending(tiles.key, coupon, once=True), "coupons are not in order")
     if len(tiles.dense_key) == 0:
-        need(not any(tiles.sketches), "distinct counts have another length than they say")
+        tiles.cut.end()
         return HllTiles.of_coupons(tiles.key, coupon)
     sizes = np.array([1 << track.lg_k for track in layout.hlls], np.int64)[tiles.dense_key & (MAX_TRACKS - 1)]
-    flat = _unpack_registers(tiles.sketches, tiles.dense_key >> USER_SHIFT, sizes)
+    flat = _unpack_registers(tiles.cut, tiles.dense_key >> USER_SHIFT, sizes)
     return HllTiles(tiles.key, coupon, tiles.dense_key, sizes, flat)
 
 
-def _unpack_registers(sketches: Sequence[bytes], user: I64, sizes: I64) -> Registers:
-    """Return the registers of tiles (d,) of `sizes`, tile by tile, from each user's bytes."""
-    users, cut = len(sketches), Cut(sketches, 0, "registers")
+def _unpack_registers(cut: Cut, user: I64, sizes: I64) -> Registers:
+    """Return the registers of tiles (d,) of `sizes`, tile by tile, which is what the sections end with."""
+    users = len(cut.lengths)
     base = cut.fixed("u1", np.bincount(user, minlength=users))
     # No sum of two such bytes is beyond a byte.
     need(bool((base <= GREATEST_REGISTER).all()), "registers are out of range")

@@ -23,8 +23,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from user_state.codec.columns import ends_of, need
+from user_state.codec.cut import Cut
 from user_state.codec.keys import ascending, columns_of, key_numbers, key_strings, keys_of, slots_of
-from user_state.codec.narrow import Cut, pack_narrow
+from user_state.codec.narrow import pack_narrow
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
 from user_state.core.keyed_decays import KeyedDecays
@@ -33,6 +34,7 @@ from user_state.core.layout import Layout
 from user_state.core.tiles import MAX_TRACKS, TRACK_BITS
 
 HEAD = struct.Struct("<H5B")
+_HEAD_COLUMNS = np.dtype([("tracks", "<u2"), ("widths", "u1", (5,))])
 MOST_KEYS = 1 << 14
 
 
@@ -89,10 +91,9 @@ def unpack_keyed_decays(blobs: Sequence[bytes], layout: Layout, dictionaries: Di
     if not any(blobs):
         return part
     need(bool(kinds_of), "keyed decays belong to no track")
-    need(all(len(blob) >= HEAD.size for blob in blobs if blob), "keyed decays are cut off")
-    heads = np.array([HEAD.unpack_from(blob or bytes(HEAD.size)) for blob in blobs], np.int64).T
-    count, widths = heads[0], heads[1:]
-    cut = Cut(blobs, HEAD.size, "keyed decays")
+    cut = Cut(blobs, "keyed decays")
+    head = cut.head(_HEAD_COLUMNS, optional=True)
+    count, widths = head["tracks"].astype(np.int64), head["widths"].astype(np.int64).T
     need(bool(((count > 0) == (cut.lengths > 0)).all()), "keyed decays hold nothing")
     held, keys, marks = (cut.narrow(width, count) for width in widths[:3])
     need(bool((held < len(kinds_of)).all()), "keyed decays name a track that the layout does not have")

@@ -27,8 +27,9 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.codec.columns import ends_of, need
+from user_state.codec.cut import Cut
 from user_state.codec.keys import ascending, columns_of, key_numbers, key_strings, keys_of, slots_of
-from user_state.codec.narrow import U64, Cut, pack_narrow
+from user_state.codec.narrow import U64, pack_narrow
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import F64, I64
 from user_state.core.keyed_rows import REST, KeyedRows, height_of, side_by_side
@@ -37,6 +38,7 @@ from user_state.core.layout import Layout
 from user_state.core.tiles import pack_keys
 
 HEAD = struct.Struct("<IHI7B")
+_HEAD_COLUMNS = np.dtype([("tiles", "<u4"), ("lifetime", "<u2"), ("first_s", "<u4"), ("widths", "u1", (7,))])
 WIDE = 255
 LARGEST = 1 << 48
 MOST_KEYS = 1 << 14
@@ -174,11 +176,10 @@ def unpack_keyed_tiles(blobs: Sequence[bytes], layout: Layout, dictionaries: Dic
 
 
 def _unpack_tiles(blobs: Sequence[bytes], tracks: int) -> _Tiles:
-    nothing = bytes(HEAD.size)
-    need(all(len(blob) >= HEAD.size for blob in blobs if blob), "keyed tiles are cut off")
-    heads = np.array([HEAD.unpack_from(blob or nothing) for blob in blobs], np.int64).T
-    count, lifetime, first_s, widths = heads[0], heads[1], heads[2], heads[3:]
-    cut = Cut(blobs, HEAD.size, "keyed tiles")
+    cut = Cut(blobs, "keyed tiles")
+    head = cut.head(_HEAD_COLUMNS, optional=True)
+    count, lifetime, first_s = (head[name].astype(np.int64) for name in ("tiles", "lifetime", "first_s"))
+    widths = head["widths"].astype(np.int64).T
     # A tile holds a key or a rest, of a byte at least: what claims to be large must be.
     need(bool((count <= cut.lengths).all() and (lifetime <= count).all()), "keyed tiles are cut off")
     need(bool(((count > 0) == (cut.lengths > 0)).all()), "keyed tiles hold nothing")

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from user_state.codec.columns import column, ends_of, need
-from user_state.codec.narrow import Cut
+from user_state.codec.columns import ends_of, need
 from user_state.codec.sketch_tiles import EMPTY, UnpackedTiles, ascending, pack_sketch_tiles, unpack_sketch_tiles
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import F64, I64, Bool
@@ -38,28 +37,18 @@ def unpack_klls(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictionar
         return KllTiles.empty()
 
     tiles = unpack_sketch_tiles(blobs, len(layout.klls), "quantiles", True)
-    value = np.empty(len(tiles.key))
-    single = np.repeat(tiles.single, tiles.items_of)
-    value[single] = _numbers([part for part, s in zip(tiles.items, tiles.single, strict=True) if s], 4)
-    value[~single] = _numbers([part for part, s in zip(tiles.items, tiles.single, strict=True) if not s], 8)
+    value = tiles.items
     need(ascending(tiles.key, value, once=False), "numbers are not in order")
     if len(tiles.dense_key) == 0:
-        need(not any(tiles.sketches), "quantiles have another length than they say")
+        tiles.cut.end()
         return KllTiles.of_values(tiles.key, value)
     k = np.array([track.k for track in layout.klls], np.int64)[tiles.dense_key & (MAX_TRACKS - 1)]
     return KllTiles(tiles.key, value, tiles.dense_key, _unpack_klls(tiles, k))
 
 
-def _numbers(parts: list[bytes], width: int) -> F64:
-    numbers = column(parts, f"<f{width}")
-    # Before they are converted, which not every bit pattern survives without a warning.
-    need(bool(np.isfinite(numbers).all()), "numbers are not finite")
-    return numbers.astype(np.float64)
-
-
 def _unpack_klls(tiles: UnpackedTiles, k: I64) -> Klls:
     """Return the sketches, of `k` (d,) each."""
-    users, cut, user = len(tiles.sketches), Cut(tiles.sketches, 0, "sketches"), tiles.dense_key >> USER_SHIFT
+    users, cut, user = len(tiles.single), tiles.cut, tiles.dense_key >> USER_SHIFT
     sketches_of = np.bincount(user, minlength=users)
     levels = cut.fixed("u1", sketches_of).astype(np.int64)
     need(bool(((levels >= 1) & (levels <= MAX_LEVELS)).all()), "sketches have no levels or too many")
@@ -76,8 +65,7 @@ def _unpack_klls(tiles: UnpackedTiles, k: I64) -> Klls:
     # Doubles are exact as far as anything that is let pass.
     seen = np.add.reduceat(np.ldexp(sizes.astype(np.float64), level), begins)
     need(bool((seen < MAX_SEEN).all()), "sketches have seen more than there is")
-    width = np.where(tiles.single, 4, 8)
-    numbers = _all_numbers(cut, np.bincount(user, counts, users).astype(np.int64), tiles.single, width)
+    numbers = cut.floats(tiles.single, np.bincount(user, counts, users).astype(np.int64))
     cut.end()
     of_number = np.repeat(np.arange(len(levels)), counts)
     within = (numbers >= least[of_number]) & (numbers <= greatest[of_number])
@@ -86,16 +74,6 @@ def _unpack_klls(tiles: UnpackedTiles, k: I64) -> Klls:
     loose = (run[1:] != run[:-1]) | (level[run[1:]] == 0)
     need(bool((loose | (numbers[1:] >= numbers[:-1])).all()), "levels are not in order")
     return Klls(levels, sizes, least, greatest, numbers)
-
-
-def _all_numbers(cut: Cut, counts: I64, single: Bool, width: I64) -> F64:
-    """Return the numbers of all users, of whom each has so many (n,), in single precision or not."""
-    parts = cut.bytes_of(counts * width)
-    numbers = np.empty(int(counts.sum()))
-    of_single = np.repeat(single, counts)
-    for chosen, mark, size in ((of_single, True, 4), (~of_single, False, 8)):
-        numbers[chosen] = _numbers([part for part, s in zip(parts, single, strict=True) if bool(s) is mark], size)
-    return numbers
 
 
 def pack_klls(tiles: KllTiles, layout: Layout, _numbers: Sequence[I64], users: int) -> list[bytes]:

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.columns import column, ends_of, need
+from user_state.codec.columns import ends_of, need
+from user_state.codec.cut import Cut
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
 from user_state.core.last_seen import VALUES, LastSeenRows, pack_keys
@@ -48,35 +49,25 @@ def unpack_last_seen(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dict
     if tracks == 0:
         need(not any(blobs), "values last seen belong to no track")
         return LastSeenRows.empty()
-    head, valued = _head(layout), _keeps_values(layout)
-    valued_tracks = np.flatnonzero(valued).tolist()
-    counts: list[list[int]] = []
-    newest: list[int] = []
-    parts: list[list[bytes]] = [[] for _ in range(4)]
-    low, middle, top, values = parts
-    for blob in blobs:
-        need(len(blob) >= head.size, "values last seen are cut off")
-        flags, *rows, newest_s = head.unpack_from(blob)
-        n, v = sum(rows), sum(rows[track] for track in valued_tracks)
-        marked = flags == TOP
-        size = head.size + (4 if marked else 3) * n + 8 * v
-        need(flags <= TOP and len(blob) == size, "values last seen have another length than they say")
-        at = head.size
-        low.append(blob[at : (at := at + 2 * n)])
-        middle.append(blob[at : (at := at + n)])
-        top.append(blob[at : (at := at + n)] if marked else bytes(n))
-        values.append(blob[at:])
-        counts.append(rows)
-        newest.append(newest_s)
-    rows_of = np.array(counts, np.int64).reshape(len(blobs) * tracks)
-    cell = np.repeat(np.arange(len(blobs) * tracks), rows_of)
+    valued, users = _keeps_values(layout), len(blobs)
+    cut = Cut(blobs, "values last seen")
+    head = cut.head(np.dtype([("flags", "u1"), ("rows", "<u2", (tracks,)), ("newest_s", "<u4")]))
+    flags, rows_of, newest_s = head["flags"], head["rows"].astype(np.int64), head["newest_s"].astype(np.int64)
+    need(bool((flags <= TOP).all()), "values last seen have a mark that is none")
+    rows = rows_of.sum(axis=1)
+    age_s = cut.fixed("<u2", rows).astype(np.int64)
+    age_s |= cut.fixed("u1", rows).astype(np.int64) << 16
+    top = cut.marked("u1", rows, flags == TOP)
+    if top is not None:
+        age_s |= top.astype(np.int64) << 24
+    values = cut.fixed("<i8", rows_of @ valued)
+    cut.end()
+    cell = np.repeat(np.arange(users * tracks), rows_of.ravel())
     user, track = cell // tracks, cell % tracks
-    age_s = column(low, "<u2").astype(np.int64) | column(middle, "u1").astype(np.int64) << 16
-    age_s |= column(top, "u1").astype(np.int64) << 24
-    second = np.array(newest, np.int64)[user] - age_s
+    second = newest_s[user] - age_s
     need(bool((second >= 0).all()), "values last seen have times out of range")
     value = np.zeros(len(cell), np.int64)
-    value[valued[track]] = column(values, "<i8")
+    value[valued[track]] = values
     unsorted = valued[track[1:]] & (cell[1:] == cell[:-1]) & (value[1:] <= value[:-1])
     need(not unsorted.any(), "values last seen are not in order")
     return LastSeenRows(pack_keys(user, track), value, second)

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.columns import column, ends_of, need
+from user_state.codec.columns import ends_of, need
+from user_state.codec.cut import Cut
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
 from user_state.core.layout import TIME_KIND, Layout
@@ -86,43 +87,33 @@ def unpack_logs(blobs: Sequence[bytes], layout: Layout, dictionaries: Dictionari
         need(not any(blobs), "logs are of no layout")
         return ()
     slots = _slots(kinds)
-    head, size, logs = slots.head, slots.head.size, len(kinds)
-    counts: list[tuple[int, ...]] = []
-    newest: list[int] = []
-    parts: list[list[bytes]] = [[] for _ in range(8)]
-    low, high, top, tie, codes, high_codes, wide_codes, numbers = parts
-    for blob in blobs:
-        need(len(blob) >= size, "logs are cut off")
-        flags, *rows, newest_us = head.unpack_from(blob)
-        n = sum(rows)
-        s = sum(map(int.__mul__, rows, slots.strings_of))
-        v = sum(map(int.__mul__, rows, slots.numbers_of))
-        at = size
-        low.append(blob[at : (at := at + 4 * n)])
-        high.append(blob[at : (at := at + 2 * n)])
-        top.append(blob[at : (at := at + 2 * n)] if flags & TOP else bytes(2 * n))
-        tie.append(blob[at : (at := at + 4 * n)])
-        codes.append(blob[at : (at := at + s)])
-        high_codes.append(blob[at : (at := at + s)] if flags & HIGH_CODES else bytes(s))
-        wide_codes.append(blob[at : (at := at + 2 * s)] if flags & WIDE_CODES else bytes(2 * s))
-        numbers.append(blob[at : (at := at + 8 * v)])
-        need(at == len(blob) and flags <= TOP | HIGH_CODES | WIDE_CODES, "logs have another length than they say")
-        counts.append(tuple(rows))
-        newest.append(newest_us)
-    rows_of = np.array(counts, np.int64).reshape(len(blobs), logs)
-    log_of_row = np.repeat(np.tile(np.arange(logs), len(blobs)), rows_of.ravel())
-    user_of_row = np.repeat(np.arange(len(blobs)), rows_of.sum(axis=1))
-    newest_us_of = np.array(newest, np.int64)
+    logs, users = len(kinds), len(blobs)
+    cut = Cut(blobs, "logs")
+    head = cut.head(np.dtype([("flags", "u1"), ("rows", "<u2", (logs,)), ("newest_us", "<i8")]))
+    flags, rows_of, newest_us_of = head["flags"], head["rows"].astype(np.int64), head["newest_us"]
+    need(bool((flags <= TOP | HIGH_CODES | WIDE_CODES).all()), "logs have a mark that is none")
+    rows = rows_of.sum(axis=1)
+    strings, numbers_of = rows_of @ slots.strings_of, rows_of @ slots.numbers_of
+    age_us = cut.fixed("<u4", rows).astype(np.int64)
+    age_us |= cut.fixed("<u2", rows).astype(np.int64) << 32
+    top = cut.marked("<u2", rows, flags & TOP > 0)
+    if top is not None:
+        age_us |= top.astype(np.int64) << 48
+    ties = cut.fixed("<u4", rows).astype(np.int64)
+    texts = cut.fixed("u1", strings).astype(np.int64)
+    for dtype, mark, shift in (("u1", HIGH_CODES, 8), ("<u2", WIDE_CODES, 16)):
+        further = cut.marked(dtype, strings, flags & mark > 0)
+        if further is not None:
+            texts |= further.astype(np.int64) << shift
+    numbers = cut.fixed("<i8", numbers_of)
+    cut.end()
+    log_of_row = np.repeat(np.tile(np.arange(logs), users), rows_of.ravel())
+    user_of_row = np.repeat(np.arange(users), rows)
     need(bool(((newest_us_of >= 0) & (newest_us_of < 2**62)).all()), "logs have times out of range")
-    age_us = column(low, "<u4").astype(np.int64) | column(high, "<u2").astype(np.int64) << 32
-    age_us |= column(top, "<u2").astype(np.int64) << 48
     time_us = newest_us_of[user_of_row] - age_us
     need(bool(((age_us >= 0) & (time_us >= 0)).all()), "logs have times out of range")
-    ties = column(tie, "<u4").astype(np.int64)
-    texts = column(codes, "u1").astype(np.int64) | column(high_codes, "u1").astype(np.int64) << 8
-    texts |= column(wide_codes, "<u2").astype(np.int64) << 16
     text_slots = _by_slot(texts, rows_of, slots.strings)
-    number_slots = _by_slot(column(numbers, "<i8"), rows_of, slots.numbers)
+    number_slots = _by_slot(numbers, rows_of, slots.numbers)
     unpacked = []
     for log, of_log in enumerate(kinds):
         mine = np.flatnonzero(log_of_row == log) if logs > 1 else slice(None)

@@ -6,49 +6,32 @@ Shared by vectors.py and decays.py, which say what the columns are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from user_state.codec.columns import need
+from user_state.codec.cut import Cut
+from user_state.core.events import I64
 
 PRESENT, ABSENT = b"\1", b"\0"
 
 
-def cut_part(
-    blobs: Sequence[bytes], at_of: list[int], sizes: Sequence[int], what: str
-) -> tuple[list[int], list[list[bytes]]]:
-    """Return (the users who have the part, for each of its columns their bytes).
+def cut_part(cut: Cut, columns: Sequence[tuple[str, int]], what: str) -> tuple[I64, list[npt.NDArray[Any]]]:
+    """Return (the users who have the part, for each of its columns their numbers).
 
     Args:
-        blobs: each user's section.
-        at_of: where in it the part begins; moved on to behind the part.
-        sizes: bytes of each column.
+        cut: sections whose next bytes are the part.
+        columns: dtype, and how many numbers a user has.
         what: the section's name, for errors.
 
     Raises:
         CodecError: a section ends early, or its mark is neither 0 nor 1.
     """
-    users: list[int] = []
-    columns: list[list[bytes]] = [[] for _ in sizes]
-    for user, blob in enumerate(blobs):
-        at = at_of[user]
-        mark = blob[at : at + 1]
-        need(mark in (PRESENT, ABSENT), f"{what} are cut off or marked neither present nor absent")
-        at += 1
-        if mark == PRESENT:
-            users.append(user)
-            for parts, size in zip(columns, sizes, strict=True):
-                parts.append(blob[at : (at := at + size)])
-            need(len(blob) >= at, f"{what} are cut off")
-        at_of[user] = at
-    return users, columns
-
-
-def need_all_used(blobs: Sequence[bytes], at_of: Sequence[int], what: str) -> None:
-    """Refuse sections that go on after their last part.
-
-    Raises:
-        CodecError: one does.
-    """
-    need(all(at == len(blob) for at, blob in zip(at_of, blobs, strict=True)), f"{what} have bytes left over")
+    marks = cut.fixed("u1", np.ones(len(cut.lengths), np.int64)).astype(np.int64)
+    need(bool((marks <= 1).all()), f"{what} are marked neither present nor absent")
+    return np.flatnonzero(marks), [cut.fixed(dtype, marks * size) for dtype, size in columns]
 
 
 def add_part(parts_of: list[list[bytes]], present: Sequence[bool], columns: Sequence[tuple[bytes, int]]) -> None:

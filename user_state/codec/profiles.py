@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.columns import column, need
-from user_state.codec.optional_parts import ABSENT, PRESENT, need_all_used
+from user_state.codec.columns import need
+from user_state.codec.cut import Cut
+from user_state.codec.optional_parts import ABSENT, PRESENT, cut_part
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
 from user_state.core.layout import Layout, ProfileLayout
@@ -26,38 +27,26 @@ LARGEST = 2.0**62
 
 def unpack_profiles(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictionaries) -> tuple[DecayedBins, ...]:
     """Return the profiles of n records."""
-    at_of = [0] * len(blobs)
-    parts = tuple(_unpack(blobs, at_of, profile) for profile in layout.profiles)
-    need_all_used(blobs, at_of, "profiles")
+    cut = Cut(blobs, "profiles")
+    parts = tuple(_unpack(cut, profile) for profile in layout.profiles)
+    cut.end()
     return parts
 
 
-def _unpack(blobs: Sequence[bytes], at_of: list[int], profile: ProfileLayout) -> DecayedBins:
-    """Return one profile of all users; moves `at_of`, where in each section it begins, on to behind it."""
-    width = -(-profile.bins // 8)
-    users: list[int] = []
-    times, masks, numbers = [], [], []
-    for user, blob in enumerate(blobs):
-        at = at_of[user]
-        mark = blob[at : at + 1]
-        need(mark in (PRESENT, ABSENT), "profiles are cut off or marked neither present nor absent")
-        at += 1
-        if mark == PRESENT:
-            users.append(user)
-            times.append(blob[at : (at := at + 8)])
-            masks.append(blob[at : (at := at + width)])
-            held = int.from_bytes(masks[-1], "little").bit_count()
-            numbers.append(blob[at : (at := at + 8 * held * profile.half_lives)])
-            need(len(blob) >= at, "profiles are cut off")
-        at_of[user] = at
-    unpacked = DecayedBins.empty(len(blobs), profile.half_lives, profile.bins)
-    time_us = column(times, "<i8")
+def _unpack(cut: Cut, profile: ProfileLayout) -> DecayedBins:
+    """Return one profile of all users, which is what their sections have next."""
+    width, every = -(-profile.bins // 8), len(cut.lengths)
+    users, (time_us, masks) = cut_part(cut, (("<i8", 1), ("u1", width)), "profiles")
+    unpacked = DecayedBins.empty(every, profile.half_lives, profile.bins)
     need(bool(((time_us > 0) & (time_us < 2**62)).all()), "profiles have no reference time")
-    bits = np.unpackbits(column(masks, "u1").reshape(-1, width), axis=1, bitorder="little").astype(np.bool_)
+    bits = np.unpackbits(masks.reshape(-1, width), axis=1, bitorder="little").astype(np.bool_)
+    held = np.zeros(every, np.int64)
+    held[users] = bits.sum(axis=1)
+    numbers = cut.fixed("<f8", profile.half_lives * held)
     need(not bits[:, profile.bins :].any(), "profiles name a bin that the layout does not have")
     held_bins = np.broadcast_to(bits[:, None, : profile.bins], (len(users), profile.half_lives, profile.bins))
     sums = np.zeros(held_bins.shape)
-    sums[held_bins] = column(numbers, "<f8")
+    sums[held_bins] = numbers
     need(bool(((sums >= 0) & (sums < LARGEST)).all()), "profiles hold what is no sum of shares")
     need(np.array_equal((sums > 0).any(axis=1), bits[:, : profile.bins]), "profiles have bins that hold nothing")
     unpacked.time_us[users] = time_us

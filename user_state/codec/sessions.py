@@ -21,7 +21,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.columns import column, ends_of, need
+from user_state.codec.columns import ends_of, need
+from user_state.codec.cut import Cut
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
 from user_state.core.layout import Layout
@@ -47,39 +48,34 @@ def unpack_sessions(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dicti
     if tracks == 0:
         need(not any(blobs), "sessions are of no layout")
         return Sessions.empty(users, 0)
-    head, mask_width = _head(tracks), -(-tracks // 8)
-    counts: list[tuple[int, ...]] = []
-    newest: list[int] = []
-    parts: list[list[bytes]] = [[] for _ in range(9)]
-    low, high, top, length, long, few, many, masks, totals = parts
-    for blob in blobs:
-        need(len(blob) >= head.size, "sessions are cut off")
-        flags, *rows, newest_us = head.unpack_from(blob)
-        n = sum(rows)
-        # Before anything is made for them: eleven bytes a session have to be there.
-        need(flags <= TOP | LONG | MANY and len(blob) >= head.size + 11 * n, "sessions are cut off")
-        at = head.size
-        low.append(blob[at : (at := at + 4 * n)])
-        high.append(blob[at : (at := at + 2 * n)])
-        top.append(blob[at : (at := at + 2 * n)] if flags & TOP else bytes(2 * n))
-        length.append(blob[at : (at := at + 4 * n)])
-        long.append(blob[at : (at := at + 4 * n)] if flags & LONG else bytes(4 * n))
-        few.append(blob[at : (at := at + n)])
-        many.append(blob[at : (at := at + 8 * n)] if flags & MANY else bytes(8 * n))
-        mask = blob[at : (at := at + mask_width)]
-        masks.append(mask)
-        totals.append(blob[at : (at := at + 8 * TOTALS * int.from_bytes(mask, "little").bit_count())])
-        need(at == len(blob), "sessions have another length than they say")
-        counts.append(tuple(rows))
-        newest.append(newest_us)
-    rows_of = np.array(counts, np.int64).reshape(users, tracks)
-    user = np.repeat(np.arange(users), rows_of.sum(axis=1))
+    mask_width = -(-tracks // 8)
+    cut = Cut(blobs, "sessions")
+    head = cut.head(np.dtype([("flags", "u1"), ("rows", "<u4", (tracks,)), ("newest_us", "<i8")]))
+    flags, rows_of, newest_us_of = head["flags"], head["rows"].astype(np.int64), head["newest_us"]
+    need(bool((flags <= TOP | LONG | MANY).all()), "sessions have a mark that is none")
+    rows = rows_of.sum(axis=1)
+    parts: list[I64] = []
+    for low, *higher in (
+        (("<u4", 0, 0), ("<u2", 32, 0), ("<u2", 48, TOP)),
+        (("<u4", 0, 0), ("<u4", 32, LONG)),
+        (("u1", 0, 0), ("<u8", 8, MANY)),
+    ):
+        numbers = cut.fixed(low[0], rows).astype(np.int64)
+        for dtype, shift, mark in higher:
+            further = cut.marked(dtype, rows, (flags & mark > 0) | (mark == 0))
+            if further is not None:
+                numbers |= further.astype(np.int64) << shift
+        parts.append(numbers)
+    age_us, length_us, events = parts
+    masks = cut.fixed("u1", np.full(users, mask_width))
+    held = np.unpackbits(masks.reshape(users, mask_width), axis=1, bitorder="little")
+    need(not held[:, tracks:].any(), "totals name a track that the layout does not have")
+    totals = cut.fixed("<i8", TOTALS * held.sum(axis=1, dtype=np.int64))
+    cut.end()
+    user = np.repeat(np.arange(users), rows)
     track = np.repeat(np.tile(np.arange(tracks), users), rows_of.ravel())
-    newest_us_of = np.array(newest, np.int64)
     need(bool(((newest_us_of >= 0) & (newest_us_of < 2**62)).all()), "sessions have times out of range")
-    end_us = newest_us_of[user] - _joined((low, "<u4", 0), (high, "<u2", 32), (top, "<u2", 48))
-    length_us = _joined((length, "<u4", 0), (long, "<u4", 32))
-    events = _joined((few, "u1", 0), (many, "<u8", 8))
+    end_us = newest_us_of[user] - age_us
     start_us = end_us - length_us
     # Ends are checked against the newest, which a part of an age that wraps around would pass.
     need(bool(((end_us >= 0) & (end_us <= newest_us_of[user])).all()), "sessions have times out of range")
@@ -87,22 +83,11 @@ def unpack_sessions(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dicti
     need(bool(((events >= 0) & (events < 2**61)).all()), "sessions have counts out of range")
     same = (user[1:] == user[:-1]) & (track[1:] == track[:-1])
     need(bool(((start_us[1:] > end_us[:-1]) | ~same).all()), "sessions are not in order")
-    held = np.unpackbits(column(masks, "u1").reshape(users, mask_width), axis=1, bitorder="little")
-    need(not held[:, tracks:].any(), "totals name a track that the layout does not have")
-    sums = column(totals, "<i8").reshape(-1, TOTALS).astype(np.int64)
+    sums = totals.reshape(-1, TOTALS).astype(np.int64)
     need(bool(((sums >= (1, 0, 1)) & (sums < 2**61)).all()), "totals are out of range")
     total = np.zeros((users, tracks, TOTALS), np.int64)
     total[np.nonzero(held)] = sums
     return Sessions(user, track, start_us, end_us, events + 1, total)
-
-
-def _joined(*parts: tuple[list[bytes], str, int]) -> I64:
-    """Return the numbers whose parts, given with dtype and place of their lowest bit, are these."""
-    found: I64 = np.zeros(0, np.int64)
-    for number, (of_users, dtype, shift) in enumerate(parts):
-        part = column(of_users, dtype).astype(np.int64) << shift
-        found = part if number == 0 else found | part
-    return found
 
 
 def pack_sessions(sessions: Sessions, layout: Layout, _numbers: Sequence[I64], users: int) -> list[bytes]:

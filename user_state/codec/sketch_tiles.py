@@ -21,34 +21,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.columns import column, ends_of, need
+from user_state.codec.columns import ends_of, need
+from user_state.codec.cut import Cut
 from user_state.core.events import I64, Bool
 from user_state.core.tiles import MAX_TRACKS, START_BITS, TRACK_BITS, USER_SHIFT, pack_keys
 
 HIGH, SINGLE = 1, 2
 EMPTY = bytes(5)
 _HEAD = struct.Struct("<BI")
+_HEAD_COLUMNS = np.dtype([("flags", "u1"), ("tiles", "<u4")])
 
 
 @dataclass(frozen=True)
 class UnpackedTiles:
-    """The tiles of n records, their items still bytes.
+    """The tiles of n records.
 
     Attributes:
+        cut: the sections, of which the sketches are left.
         key: (m,) tile of each item, as in the core.
-        items: each record's items.
+        items: (m,) uint32, or float64 numbers.
         single: (n,) whether a record's numbers are single precision.
-        items_of: (n,) how many items a record has.
         dense_key: (d,) tiles that hold sketches.
-        sketches: (n,) the bytes of each record's sketches.
     """
 
+    cut: Cut
     key: I64
-    items: list[bytes]
+    items: npt.NDArray[Any]
     single: Bool
-    items_of: I64
     dense_key: I64
-    sketches: list[bytes]
 
 
 def unpack_sketch_tiles(blobs: Sequence[bytes], tracks: int, what: str, wide: bool) -> UnpackedTiles:
@@ -63,44 +63,23 @@ def unpack_sketch_tiles(blobs: Sequence[bytes], tracks: int, what: str, wide: bo
     Raises:
         CodecError: a section is not what packing makes.
     """
-    starts, track_of, low, high, items = [], [], [], [], []
-    tiles, single, items_of = [], [], []
-    sketches: list[bytes] = []
-    width = _track_width(tracks)
-    for blob in blobs:
-        need(len(blob) >= _HEAD.size, f"{what} are cut off")
-        flags, e = _HEAD.unpack_from(blob)
-        need(flags <= (HIGH | SINGLE if wide else HIGH), f"{what} have a mark that is none")
-        at = _HEAD.size
-        starts.append(blob[at : (at := at + 4 * e)])
-        track_of.append(blob[at : (at := at + width * e)])
-        few = blob[at : (at := at + e)]
-        # Before anything is made for them.
-        need(len(blob) >= at, f"{what} are cut off")
-        more = blob[at : (at := at + e)] if flags & HIGH else bytes(e)
-        low.append(few)
-        high.append(more)
-        count = sum(few) + 256 * sum(more)
-        items.append(blob[at : (at := at + count * (8 if wide and not flags & SINGLE else 4))])
-        need(len(blob) >= at, f"{what} are cut off")
-        sketches.append(blob[at:])
-        tiles.append(e)
-        single.append(bool(flags & SINGLE))
-        items_of.append(count)
-    user = np.repeat(np.arange(len(blobs)), tiles)
-    tracks_of = column(track_of, f"<u{width}").astype(np.int64) if width else np.zeros(len(user), np.int64)
-    need(bool((tracks_of < tracks).all()), f"{what} name a track that the layout does not have")
-    key = pack_keys(user, column(starts, "<u4").astype(np.int64), tracks_of)
+    cut, users = Cut(blobs, what), len(blobs)
+    head = cut.head(_HEAD_COLUMNS)
+    flags, tiles = head["flags"], head["tiles"].astype(np.int64)
+    need(bool((flags <= (HIGH | SINGLE if wide else HIGH)).all()), f"{what} have a mark that is none")
+    starts = cut.fixed("<u4", tiles).astype(np.int64)
+    user, width = np.repeat(np.arange(users), tiles), _track_width(tracks)
+    track = cut.fixed(f"<u{width}", tiles).astype(np.int64) if width else np.zeros(len(user), np.int64)
+    need(bool((track < tracks).all()), f"{what} name a track that the layout does not have")
+    sizes = cut.fixed("u1", tiles).astype(np.int64)
+    high = cut.marked("u1", tiles, flags & HIGH > 0)
+    if high is not None:
+        sizes |= high.astype(np.int64) << 8
+    key = pack_keys(user, starts, track)
     need(bool((key[1:] > key[:-1]).all()), f"{what} are not in order")
-    sizes = column(low, "u1").astype(np.int64) | column(high, "u1").astype(np.int64) << 8
-    return UnpackedTiles(
-        np.repeat(key, sizes),
-        items,
-        np.array(single, np.bool_),
-        np.array(items_of, np.int64),
-        key[sizes == 0],
-        sketches,
-    )
+    items_of, single = np.bincount(user, sizes, users).astype(np.int64), flags & SINGLE > 0
+    items = cut.floats(single, items_of) if wide else cut.fixed("<u4", items_of)
+    return UnpackedTiles(cut, np.repeat(key, sizes), items, single, key[sizes == 0])
 
 
 def pack_sketch_tiles(

@@ -17,6 +17,7 @@ from operator import lt
 import numpy as np
 
 from user_state.codec.columns import ends_of, need
+from user_state.codec.cut import Cut
 from user_state.core.events import I64
 from user_state.core.pool import NULL_CODE, StringPool
 from user_state.errors import CodecError
@@ -54,38 +55,31 @@ class Dictionaries:
 
 def unpack_strings(blobs: Sequence[bytes]) -> Dictionaries:
     """Return the dictionaries of n records."""
-    sizes, bodies = [], []
-    lengths: list[int] = []
-    for blob in blobs:
-        if blob == EMPTY:
-            sizes.append(0)
-            continue
-        count = int.from_bytes(blob[:COUNT_BYTES], "little")
-        body = COUNT_BYTES + 2 * count
-        need(count > 0 and len(blob) >= body, "dictionary is cut off")
-        mine = struct.unpack_from(f"<{count}H", blob, COUNT_BYTES)
-        need(len(blob) == body + sum(mine), "dictionary has another length than it says")
-        sizes.append(count)
-        lengths += mine
-        bodies.append(blob[body:])
+    cut = Cut(blobs, "dictionaries")
+    sizes = cut.head("<u4", optional=True).astype(np.int64)
+    need(bool(((sizes > 0) == (cut.lengths > 0)).all()), "dictionary holds nothing")
+    lengths = cut.fixed("<u2", sizes)
+    user = np.repeat(np.arange(len(blobs)), sizes)
+    need(np.array_equal(np.bincount(user, lengths, len(blobs)), cut.left), "dictionary has another length than it says")
+    bodies = [blob[body:] for blob, body in zip(blobs, (COUNT_BYTES + 2 * sizes).tolist(), strict=True)]
     joined = b"".join(bodies)
-    ends = list(accumulate(lengths))
+    listed = lengths.tolist()
+    ends = list(accumulate(listed))
     # Where all is ASCII, characters are bytes, and one decoding does for all strings.
     texts: list[str]
     if joined.isascii():
         text = joined.decode("ascii")
-        texts = [text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+        texts = [text[end - length : end] for end, length in zip(ends, listed, strict=True)]
     else:
-        texts = [_utf8(joined[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
-    sizes_of = np.array(sizes, np.int64)
-    begins = np.cumsum(sizes_of) - sizes_of
+        texts = [_utf8(joined[end - length : end]) for end, length in zip(ends, listed, strict=True)]
+    begins = np.cumsum(sizes) - sizes
     if len(texts) > 1:
         # A string that stood there twice would make one key of two.
         later = np.fromiter(map(lt, texts, islice(texts, 1, None)), np.bool_, len(texts) - 1)
         inner = begins[(begins > 0) & (begins < len(texts))]
         later[inner - 1] = True
         need(bool(later.all()), "dictionary is not in order")
-    return Dictionaries(StringPool.of_records(texts), begins, sizes_of)
+    return Dictionaries(StringPool.of_records(texts), begins, sizes)
 
 
 def _utf8(blob: bytes) -> str:

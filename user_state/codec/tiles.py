@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.columns import column, ends_of, need
+from user_state.codec.columns import ends_of, need
+from user_state.codec.cut import Cut
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
 from user_state.core.layout import Layout
@@ -31,6 +33,7 @@ from user_state.core.tiles import MAX_TRACKS, Tiles, pack_keys
 
 WIDE = 255
 HEAD = struct.Struct("<HII")
+HEAD_COLUMNS = np.dtype([("buckets", "<u2"), ("entries", "<u4"), ("wide", "<u4")])
 
 
 def empty_tiles(layout: Layout) -> bytes:
@@ -46,59 +49,39 @@ def unpack_tiles(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictiona
         need(not any(blobs), "tiles belong to no track")
         return Tiles.empty(0)
     mask_width = -(-tracks // 8)
-    starts, masks, narrow, wide, numbers = [], [], [], [], []
-    buckets, entries, spills, number_counts = [], [], [], []
-    for blob in blobs:
-        need(len(blob) >= HEAD.size, "tiles are cut off")
-        b, e, o = HEAD.unpack_from(blob)
-        at = HEAD.size
-        starts.append(blob[at : (at := at + 4 * b)])
-        masks.append(blob[at : (at := at + mask_width * b)])
-        narrow.append(blob[at : (at := at + e)])
-        wide.append(blob[at : (at := at + 8 * o)])
-        numbers.append(blob[at:])
-        need(len(blob) >= at and (len(blob) - at) % 8 == 0, "tiles are cut off")
-        buckets.append(b)
-        entries.append(e)
-        spills.append(o)
-        number_counts.append((len(blob) - at) // 8)
-    per_bucket = np.unpackbits(column(masks, "u1").reshape(-1, mask_width), axis=1, bitorder="little")
+    cut = Cut(blobs, "tiles")
+    head = cut.head(HEAD_COLUMNS)
+    buckets, entries, spills = (head[name].astype(np.int64) for name in HEAD_COLUMNS.names or ())
+    starts = cut.fixed("<u4", buckets)
+    masks = cut.fixed("u1", mask_width * buckets)
+    narrow = cut.fixed("u1", entries)
+    wide = cut.fixed("<u8", spills)
+    per_bucket = np.unpackbits(masks.reshape(-1, mask_width), axis=1, bitorder="little")
     bucket, track = np.nonzero(per_bucket)
     need(not per_bucket[:, tracks:].any(), "tiles name a track that the layout does not have")
     user_of_bucket = np.repeat(np.arange(len(blobs)), buckets)
-    start_s = column(starts, "<u4").astype(np.int64)
+    start_s = starts.astype(np.int64)
     bucket_key = pack_keys(user_of_bucket, start_s, 0)
     need(bool((bucket_key[1:] > bucket_key[:-1]).all()), "tiles are not in order")
     user = user_of_bucket[bucket]
     need(np.array_equal(np.bincount(user, minlength=len(blobs)), entries), "tiles have other counts than tracks")
-    count = column(narrow, "u1").astype(np.int64)
+    count = narrow.astype(np.int64)
     spilled = np.flatnonzero(count == WIDE)
-    values = column(wide, "<u8")
     need(np.array_equal(np.bincount(user[spilled], minlength=len(blobs)), spills), "wide counts do not fit their marks")
-    need(bool((values < 2**62).all()), "wide counts are out of range")
-    count[spilled] = values.astype(np.int64)
+    need(bool((wide < 2**62).all()), "wide counts are out of range")
+    count[spilled] = wide.astype(np.int64)
     need(bool((count > 0).all()), "tiles hold nothing")
     kept = _columns_of(kinds)[track]
     values = np.zeros((width_of(kinds), len(count)))
-    expected = np.bincount(user, weights=kept, minlength=len(blobs)).astype(np.int64)
-    need(np.array_equal(expected, number_counts), "numbers do not fit their tracks")
-    row, number = _order_of_numbers(user, kept)
-    values[number, row] = column(numbers, "<f8")
+    for number in range(len(values)):
+        rows = np.flatnonzero(kept > number)
+        values[number, rows] = cut.fixed("<f8", np.bincount(user[rows], minlength=len(blobs)))
+    cut.end()
     return Tiles(bucket_key[bucket] | track, count, values)
 
 
 def _columns_of(kinds: tuple[str, ...]) -> npt.NDArray[np.int64]:
     return np.array([TRACK_COLUMNS[kind] for kind in kinds], np.int64)
-
-
-def _order_of_numbers(
-    user: npt.NDArray[np.int64], kept: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return (row, which number) of each number as stored: by user, then first numbers, second numbers, ..."""
-    row = np.repeat(np.arange(len(user)), kept)
-    number = np.arange(len(row)) - np.repeat(np.cumsum(kept) - kept, kept)
-    order = np.lexsort((row, number, user[row]))
-    return row[order], number[order]
 
 
 def pack_tiles(tiles: Tiles, layout: Layout, _numbers: Sequence[I64], users: int) -> list[bytes]:
@@ -120,17 +103,19 @@ def pack_tiles(tiles: Tiles, layout: Layout, _numbers: Sequence[I64], users: int
     spilled = tiles.count >= WIDE
     wide = tiles.count[spilled].astype("<u8").tobytes()
     user = tiles.user
-    row, number = _order_of_numbers(user, _columns_of(kinds)[track])
-    numbers = tiles.values[number, row].astype("<f8").tobytes()
+    kept = _columns_of(kinds)[track]
+    rows_of = [np.flatnonzero(kept > number) for number in range(len(tiles.values))]
+    numbers = [of[rows].astype("<f8").tobytes() for of, rows in zip(tiles.values, rows_of, strict=True)]
+    number_ends = zip(*(ends_of(user[rows], users) for rows in rows_of), strict=True)
     ends = [
         ends_of(user[first], users),
         ends_of(user, users),
         ends_of(user[spilled], users),
-        ends_of(user[row], users),
     ]
     packed = []
-    b0 = e0 = o0 = v0 = 0
-    for b, e, o, v in zip(*ends, strict=True):
+    b0 = e0 = o0 = 0
+    begins: Sequence[int] = [0] * len(numbers)
+    for (b, e, o), until in zip(zip(*ends, strict=True), number_ends if rows_of else repeat(()), strict=False):
         packed.append(
             b"".join(
                 (
@@ -139,9 +124,9 @@ def pack_tiles(tiles: Tiles, layout: Layout, _numbers: Sequence[I64], users: int
                     masks[mask_width * b0 : mask_width * b],
                     narrow[e0:e],
                     wide[8 * o0 : 8 * o],
-                    numbers[8 * v0 : 8 * v],
+                    *(of[8 * v0 : 8 * v] for of, v0, v in zip(numbers, begins, until, strict=True)),
                 )
             )
         )
-        b0, e0, o0, v0 = b, e, o, v
+        b0, e0, o0, begins = b, e, o, until
     return packed

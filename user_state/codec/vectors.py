@@ -15,8 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from user_state.codec.columns import column, need
-from user_state.codec.optional_parts import add_part, cut_part, need_all_used
+from user_state.codec.columns import need
+from user_state.codec.cut import Cut
+from user_state.codec.optional_parts import add_part, cut_part
 from user_state.codec.steps import from_steps, to_steps
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
@@ -31,18 +32,18 @@ ROUNDED = 1.01
 
 def unpack_vectors(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictionaries) -> tuple[DecayedSums, ...]:
     """Return the decayed sums of n records."""
-    at_of = [0] * len(blobs)
+    cut = Cut(blobs, "vectors")
     parts = []
     for held in layout.vectors:
         half_lives, dimensions, size = held.half_lives, held.dimensions, held.component_bytes
-        sizes = (8, 8 * half_lives, 8 * half_lives, size * half_lives * dimensions)
-        users, (times, weights, scales, steps) = cut_part(blobs, at_of, sizes, "vectors")
+        columns = (("<i8", 1), ("<f8", half_lives), ("<f8", half_lives), (f"<i{size}", half_lives * dimensions))
+        users, (times, weights, scales, steps) = cut_part(cut, columns, "vectors")
         part = DecayedSums.empty(len(blobs), half_lives, dimensions)
-        part.time_us[users] = column(times, "<i8")
-        part.weight[users] = column(weights, "<f8").reshape(-1, half_lives)
-        largest = column(scales, "<f8").reshape(-1, half_lives, 1)
+        part.time_us[users] = times
+        part.weight[users] = weights.reshape(-1, half_lives)
+        largest = scales.reshape(-1, half_lives, 1)
         need(bool((largest >= 0).all()), "vectors have components out of range")
-        part.sums[users] = from_steps(largest, column(steps, f"<i{size}").reshape(-1, half_lives, dimensions), size)
+        part.sums[users] = from_steps(largest, steps.reshape(-1, half_lives, dimensions), size)
         need(bool((part.time_us[users] > 0).all()), "vectors have no reference time")
         weight = part.weight
         need(bool(((weight >= 0) & (weight <= LARGEST_WEIGHT)).all()), "vectors have weights out of range")
@@ -50,7 +51,7 @@ def unpack_vectors(blobs: Sequence[bytes], layout: Layout, _dictionaries: Dictio
         possible = np.abs(part.sums) <= ROUNDED * weight[:, :, None]
         need(bool(possible.all()), "vectors are longer than their weights")
         parts.append(part)
-    need_all_used(blobs, at_of, "vectors")
+    cut.end()
     return tuple(parts)
 
 
