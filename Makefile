@@ -46,12 +46,14 @@ bench: $(VENV)/dev.stamp ## pipeline and serving, beside their baselines
 	@$(BIN)/python -m bench.serving
 	@$(BIN)/python -m bench.composing
 	@$(BIN)/python -m bench.flink
+	@$(BIN)/python -m bench.coalesce
 
 bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.pipeline --quick
 	@$(BIN)/python -m bench.serving --quick
 	@$(BIN)/python -m bench.composing --quick
 	@$(BIN)/python -m bench.flink --quick
+	@$(BIN)/python -m bench.coalesce --quick
 
 docs: $(VENV)/dev.stamp ## write docs/cli.md, docs/record.md and docs/metrics.md anew, and dashboard and alerts
 	@$(BIN)/python docs/generate_cli.py

@@ -2,6 +2,7 @@
 
     ours      the product on two slots: our source, decode, shuffle by shard, fold in Redis, acknowledge
     empty     the same source and shuffle on two slots: no decoding, no logic, no sink; acknowledges
+    runner    ours with --state runner: records in Flink's keyed state, checkpoints, Redis a view
     one slot  ours on one slot: what a second slot is worth
     Beam      Beam's own ReadFromPubSub on its old DirectRunner, counting messages: what Python has elsewhere
 
@@ -37,7 +38,7 @@ from apache_beam.typehints import Tuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from beam_pipelines.flink.cluster import FlinkCluster
-from beam_pipelines.flink.options import FlinkSettings, beam_arguments
+from beam_pipelines.flink.options import FlinkSettings, beam_arguments, with_state
 from beam_pipelines.publish import publish_file
 from beam_pipelines.streaming import StreamingSettings, build, source_of
 from bench.pipeline import SHARDS
@@ -120,7 +121,7 @@ class Job(NamedTuple):
 def job(kind: str, slots: int, flink: Flink, spec: LoadedSpec, settings: StreamingSettings) -> Iterator[Job]:
     """Run a pipeline, `ours` or `empty`, for the length of a `with` block."""
     name = f"bench-{kind}-{time.time_ns()}"
-    where = FlinkSettings(flink.rest, flink.job_endpoint, flink.worker_pool)
+    where = with_state(FlinkSettings(flink.rest, flink.job_endpoint, flink.worker_pool), settings.state)
     settings = replace(settings, run=name)
     given = beam_arguments(where, name, slots, os.environ.get("BENCH_BEAM", "").split(), os.environ)
     pipeline = beam.Pipeline(options=PipelineOptions(["--streaming", *given]))
@@ -310,6 +311,14 @@ def measure(
     results["empty_events_per_second"] = empty
     results["ratio_to_empty_pipeline"] = ours / empty
     print(f"empty, two slots   {empty:9,.0f} events/s; ours is {ours / empty:.2f} of it; {cost.text()}")
+
+    few = messages // 5  # it takes its time
+    _, settings = waiting(few)
+    with job("ours", 2, flink, spec, replace(settings, state="runner")) as one:
+        kept, cost = sustained(one, few, spent)
+    results["state_runner_events_per_second"] = kept
+    results["ratio_to_empty_pipeline_state_runner"] = kept / empty
+    print(f"state runner       {kept:9,.0f} events/s; {kept / empty:.2f} of empty; {cost.text()}")
 
     _, settings = waiting(messages)
     with job("ours", 1, flink, spec, settings) as one:

@@ -17,6 +17,10 @@ from user_state.errors import InputError, shorten
 
 CHECK_TIMEOUT_S = 9.0
 REQUEST_TIMEOUT_S = 6.0
+PERMISSION_TIMEOUT_S = 3.0
+CONSUME = "pubsub.subscriptions.consume"
+PUBLISH = "pubsub.topics.publish"
+SEEN, UNSEEN = "seen", "unseen"
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,7 +64,14 @@ def check_subscription(path: str) -> str:
         with SubscriberClient() as client:
             return client.get_subscription(subscription=name, timeout=REQUEST_TIMEOUT_S, retry=None)
 
-    _check(get, "subscription", name)
+    def allowed() -> Any:
+        from google.cloud.pubsub_v1 import SubscriberClient
+
+        with SubscriberClient() as client:
+            return client.test_iam_permissions(_may(name, CONSUME), timeout=REQUEST_TIMEOUT_S, retry=None).permissions
+
+    if _check(get, "subscription", name) == UNSEEN:
+        _check_permission(allowed, "subscription", name, CONSUME, "roles/pubsub.subscriber")
     return name
 
 
@@ -81,8 +92,22 @@ def check_topic(path: str) -> str:
         finally:
             client.transport.close()
 
-    _check(get, "topic", name)
+    def allowed() -> Any:
+        from google.cloud.pubsub_v1 import PublisherClient
+
+        client = PublisherClient()
+        try:
+            return client.test_iam_permissions(_may(name, PUBLISH), timeout=REQUEST_TIMEOUT_S, retry=None).permissions
+        finally:
+            client.transport.close()
+
+    if _check(get, "topic", name) == UNSEEN:
+        _check_permission(allowed, "topic", name, PUBLISH, "roles/pubsub.publisher")
     return name
+
+
+def _may(name: str, permission: str) -> dict[str, Any]:
+    return {"resource": name, "permissions": [permission]}
 
 
 def _parse(path: str, kind: str) -> str:
@@ -95,8 +120,29 @@ def _parse(path: str, kind: str) -> str:
     return name
 
 
-def _check(get: Callable[[], Any], kind: str, name: str) -> None:
-    """Run `get` in time and turn what it raises into an InputError."""
+def _check_permission(allowed: Callable[[], Any], kind: str, name: str, permission: str, role: str) -> None:
+    """Ask whether we may use what we may not look at; nobody needs a right to ask that.
+
+    Raises:
+        InputError: we may not.
+    """
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        has = permission in _in_time(allowed, PERMISSION_TIMEOUT_S)
+    except (GoogleAPICallError, GoogleAuthError, TimeoutError) as exc:
+        _LOG.warning("cannot check %s %s, going on: %s", kind, name, exc)
+        return
+    if not has:
+        raise InputError(
+            f"expected the permission {permission} on {kind} {name}, got none: grant {role} to the account that runs"
+            f" this ({_service()})"
+        )
+
+
+def _check(get: Callable[[], Any], kind: str, name: str) -> str:
+    """Run `get` in time and turn what it raises into an InputError; return UNSEEN if we may not look, else SEEN."""
     from google.api_core import exceptions
     from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 
@@ -106,7 +152,8 @@ def _check(get: Callable[[], Any], kind: str, name: str) -> None:
         raise InputError(f"there is no {kind} {name} ({_service()})") from exc
     except exceptions.PermissionDenied as exc:
         # Roles that may read or publish need not include looking at the resource, so this decides nothing.
-        _LOG.warning("cannot check %s %s, going on: %s", kind, name, exc)
+        _LOG.debug("cannot look at %s %s: %s", kind, name, exc)
+        return UNSEEN
     except DefaultCredentialsError as exc:
         raise InputError(
             f"no credentials to reach {kind} {name}: run `gcloud auth application-default login`, set "
@@ -116,10 +163,11 @@ def _check(get: Callable[[], Any], kind: str, name: str) -> None:
         raise InputError(f"the credentials do not let us reach {kind} {name} ({_service()}): {exc}") from exc
     except (exceptions.GoogleAPICallError, TimeoutError) as exc:
         raise InputError(f"cannot reach Pub/Sub to look for {kind} {name} ({_service()}): {exc}") from exc
+    return SEEN
 
 
-def _in_time(get: Callable[[], Any]) -> Any:
-    """Return `get()` or raise what it raises, TimeoutError after CHECK_TIMEOUT_S seconds.
+def _in_time(get: Callable[[], Any], timeout_s: float = CHECK_TIMEOUT_S) -> Any:
+    """Return `get()` or raise what it raises, TimeoutError after `timeout_s` seconds.
 
     In a thread, since looking for credentials asks a metadata server, with a patience that is not ours to set.
     """
@@ -134,11 +182,11 @@ def _in_time(get: Callable[[], Any]) -> Any:
 
     thread = threading.Thread(target=run, name="pubsub-check", daemon=True)
     thread.start()
-    thread.join(CHECK_TIMEOUT_S)
+    thread.join(timeout_s)
     if problems:
         raise problems[0]
     if not outcome:
-        raise TimeoutError(f"no answer within {CHECK_TIMEOUT_S:.0f} s")
+        raise TimeoutError(f"no answer within {timeout_s:.0f} s")
     return outcome[0]
 
 

@@ -2,8 +2,11 @@
 
 import time
 import uuid
+from concurrent import futures
 
+import grpc
 import pytest
+from google.iam.v1 import iam_policy_pb2
 
 from transforms.pubsub_check import check_subscription, check_topic, parse_subscription, parse_topic
 from user_state.errors import InputError
@@ -85,3 +88,48 @@ def test_no_credentials_are_reported_within_ten_seconds(monkeypatch, tmp_path, c
     with pytest.raises(InputError, match=r"no credentials to reach .*PUBSUB_EMULATOR_HOST"):
         check(path)
     assert time.monotonic() - started_s < 10
+
+
+class _Forbidding(grpc.GenericRpcHandler):
+    """Pub/Sub as an account meets it that may not look at resources, and may use those that `granted` says."""
+
+    def __init__(self, granted: list[str]) -> None:
+        self._granted = granted
+
+    def service(self, call_details: grpc.HandlerCallDetails):
+        if call_details.method == "/google.iam.v1.IAMPolicy/TestIamPermissions":
+            return grpc.unary_unary_rpc_method_handler(
+                lambda request, context: iam_policy_pb2.TestIamPermissionsResponse(permissions=self._granted),
+                request_deserializer=iam_policy_pb2.TestIamPermissionsRequest.FromString,
+                response_serializer=iam_policy_pb2.TestIamPermissionsResponse.SerializeToString,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            lambda request, context: context.abort(grpc.StatusCode.PERMISSION_DENIED, "User not authorized")
+        )
+
+
+@pytest.mark.parametrize(
+    ("check", "path", "permission", "role"),
+    [
+        (check_subscription, SUBSCRIPTION, "pubsub.subscriptions.consume", "roles/pubsub.subscriber"),
+        (check_topic, "projects/local-dev/topics/events", "pubsub.topics.publish", "roles/pubsub.publisher"),
+    ],
+)
+def test_a_missing_permission_is_said_with_the_role_to_grant_and_the_right_to_look_is_not_needed(
+    monkeypatch, check, path, permission, role
+):
+    for granted in ([], [permission]):
+        server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[_Forbidding(granted)])
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{port}")
+        started_s = time.monotonic()
+        try:
+            if granted:
+                assert check(path) == path
+            else:
+                with pytest.raises(InputError, match=rf"expected the permission {permission} on .*: grant {role} to"):
+                    check(path)
+        finally:
+            server.stop(None)
+        assert time.monotonic() - started_s < 10

@@ -11,9 +11,11 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.utils.timestamp import Timestamp
 
-from tests.servers.pubsub import PubSubEmulator
+from tests.servers.pubsub import PROJECT, PubSubEmulator
 from transforms import drain, pubsub_puller
+from transforms.acknowledge import acknowledge_messages
 from transforms.pubsub_puller import SubscriptionPuller, halt_all, puller_of
 from transforms.read_pubsub import ReadFromPubSubSubscription, message_of
 from user_state.errors import InputError
@@ -25,11 +27,14 @@ PULLS = []
 
 
 class _CollectFn(beam.DoFn):
-    def __init__(self, drain_after):
+    def __init__(self, drain_after, acknowledged):
         self._drain_after = drain_after
+        self._acknowledged = acknowledged
 
     def process(self, pull, timestamp=beam.DoFn.TimestampParam):
         PULLS.append((timestamp, pull))
+        if self._acknowledged:  # an ordered subscription gives no more of a key before
+            acknowledge_messages(pull)
         if sum(len(pull) for _, pull in PULLS) >= self._drain_after:
             drain.request_drain()
 
@@ -51,11 +56,11 @@ def channel(pubsub: PubSubEmulator):
     return topic, pubsub.create_subscription(name, topic, ack_deadline_s=60)
 
 
-def _run(subscription, drain_after, **settings):
+def _run(subscription, drain_after, acknowledged=False, **settings):
     started_s = time.monotonic()
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(["--streaming"]))
     pulls = pipeline | "Read" >> ReadFromPubSubSubscription(subscription, **settings)
-    pulls | "Collect" >> beam.ParDo(_CollectFn(drain_after))
+    pulls | "Collect" >> beam.ParDo(_CollectFn(drain_after, acknowledged))
     assert pipeline.run().wait_until_finish() == "DONE"
     return time.monotonic() - started_s
 
@@ -245,3 +250,40 @@ def test_a_received_message_without_attributes_keeps_its_publish_time(pubsub, ch
     assert message[:2] == (b"plain", {})
     assert abs(message.publish_us - time.time_ns() // 1000) < 60_000_000
     assert message.event is None
+
+
+def test_messages_of_one_ordering_key_come_in_their_order_whoever_reads(pubsub, channel):
+    topic, _ = channel
+    subscription = f"projects/{PROJECT}/subscriptions/ordered-{uuid.uuid4().hex[:8]}"
+    pubsub.subscriber.create_subscription(
+        request={"name": subscription, "topic": topic, "ack_deadline_seconds": 60, "enable_message_ordering": True},
+        timeout=10,
+    )
+    messages = [{"data": b"%d" % n, "ordering_key": f"key-{n % 5}"} for n in range(2000)]
+    for start in range(0, len(messages), 500):
+        pubsub.publisher.publish(topic=topic, messages=messages[start : start + 500], timeout=30)
+
+    _run(subscription, drain_after=2000, shards=3, acknowledged=True)
+
+    numbers = [int(message.data) for message in _seen()]
+    assert sorted(numbers) == list(range(2000))
+    for key in range(5):
+        of_key = [number for number in numbers if number % 5 == key]
+        assert of_key == sorted(of_key)
+
+
+def test_the_watermark_moves_on_without_messages_and_no_pull_is_ever_behind_it(pubsub, channel):
+    topic, subscription = channel
+    ahead = Timestamp.now()
+    stop = threading.Timer(4.0, drain.request_drain)
+    later = threading.Timer(2.5, lambda: pubsub.publish(topic, [b"late"]))
+    pubsub.publish(topic, [b"early"])
+    stop.start()
+    later.start()
+
+    _run(subscription, drain_after=10)
+
+    times = [timestamp for timestamp, _ in PULLS]
+    assert [message.data for message in _seen()] == [b"early", b"late"]
+    assert ahead <= times[0]
+    assert times[1] >= times[0] + 1  # the time of its pull, not of the last message before it
