@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,13 @@ import pytest
 
 from tests.servers.redis import Valkey
 from user_state.cli.main import main
+from user_state.core.compile import compile_plan
+from user_state.fold import Folder
 from user_state.items.table import checked_table
 from user_state.items.table_file import read_table, write_table
+from user_state.spec import load_spec
+from user_state.store.item_tables import ItemTableStore
+from user_state.store.redis_store import RedisStateStore
 
 SPEC = """
 name: feed
@@ -97,3 +104,54 @@ def test_a_table_is_fitted_and_loaded_at_once(typed, tmp_path: Path) -> None:
     code, told = typed("fit", *words, "--dimensions", 2)
     assert code == 0
     assert f"catalogue: version {read_table(tmp_path / 'items.npz').version} in use" in told
+
+
+def test_a_table_that_the_pipeline_learns_is_not_loaded(typed, tmp_path: Path) -> None:
+    spec = SPEC.replace("{dimensions: 2}}", "{dimensions: 2}, together: {dimensions: 2, learned: {of: item_id}}}")
+    (tmp_path / "spec.yaml").write_text(spec)
+    good, _ = file_of(tmp_path / "good.npz", 1)
+    code, told = typed("load", "--table", "together", "--from", good)
+    assert (code, "got 'together', which the pipeline learns" in told) == (2, True)
+    assert "learned by the pipeline" in typed("list")[1]
+
+
+def test_the_nearest_items_of_a_user_and_what_get_says_of_versions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, valkey: Valkey
+) -> None:
+    spec = tmp_path / "spec.yaml"
+    over = "kind: decayed_mean, of: item_id, vectors: catalogue, half_life: 1h"
+    spec.write_text(f"{SPEC}embeddings: {{taste: {{{over}}}, find: {{{over.replace('decayed_mean', 'interests')}}}}}\n")
+    plan = compile_plan(load_spec(spec))
+    vectors = checked_table(["tea", "jam", "rye"], np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), "here")
+    store = RedisStateStore(valkey.url, plan.name)
+    folder = Folder(plan, store, cache_bytes=0)
+    folder.start()
+    now_us = time.time_ns() // 1000
+    items = ["tea", "nothing"]
+    names = [field.name for field in plan.fields]
+    folder.fold([("u1", n + 1, now_us, now_us, *[{"item_id": items[n]}.get(name) for name in names]) for n in (0, 1)])
+    store.close()
+    with ItemTableStore(valkey.url, plan.name) as tables:
+        tables.load("catalogue", vectors, at_us=0)
+
+    def typed(*words: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["user-state", *map(str, words), "--spec", str(spec), "--redis", valkey.url])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    assert typed("nearest", "u1", "--embedding", "taste_1h", "-k", 2) == "+1.0000  tea\n+0.5000  jam\n"
+    told = json.loads(typed("nearest", "u1", "--embedding", "taste_1h", "--unseen", "--json"))
+    assert told == {"items": ["jam", "rye"], "scores": [0.5, 0.0], "version": vectors.version}
+    assert "nobody has no vector in taste_1h" in typed("nearest", "nobody", "--embedding", "taste_1h")
+    shown = typed("get", "u1")
+    assert "taste_1h: [+1.000, +0.000, ...] (2), 1 of its items without a vector" in shown
+    assert f"items of catalogue: version {vectors.version}" in shown
+    state = json.loads(typed("get", "u1", "--json"))["u1"]
+    assert state["embeddings"] == {"taste_1h": [1.0, 0.0], "find_1h": [[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]}
+    assert (state["item_versions"], state["missing_items"]["taste_1h"]) == ({"catalogue": vectors.version}, 1)
+    monkeypatch.setattr(sys, "argv", ["user-state", "check", str(spec)])
+    with pytest.raises(SystemExit):
+        main()
+    assert "of the last 50 events, items of catalogue" in capsys.readouterr().out

@@ -150,6 +150,9 @@ def list_(*, spec: Annotated[Path, _SPEC], redis: Annotated[str, _REDIS]) -> Non
         shown.add_column(heading, no_wrap=True, justify="right" if heading in ("items", "dimensions") else "left")
     with ItemTableStore(redis, loaded.spec.name) as store:
         for table, declared in loaded.spec.items.items():
+            if declared.learned is not None:
+                shown.add_row(table, "-", "-", str(declared.dimensions), "-", "learned by the pipeline")
+                continue
             versions = store.versions(table)
             if not versions:
                 shown.add_row(table, "-", "-", str(declared.dimensions), "-", "not loaded")
@@ -227,6 +230,8 @@ def _declared(spec: Path, table: str) -> LoadedSpec:
     if table not in loaded.spec.items:
         known = ", ".join(loaded.spec.items) or "it has none"
         raise InputError(f"expected a table under `items:` of {spec} ({known}), got {table!r}")
+    if loaded.spec.items[table].learned is not None:
+        raise InputError(f"expected a table that is loaded, got {table!r}, which the pipeline learns")
     return loaded
 
 

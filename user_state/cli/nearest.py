@@ -1,0 +1,43 @@
+"""`user-state nearest`: which items of a table a user's embedding points to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def nearest(
+    user: Annotated[str, typer.Argument(help="User id.", show_default=False)],
+    *,
+    spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
+    redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
+    embedding: Annotated[
+        str, typer.Option(help="The output of an embedding over a table, such as taste_1h.", show_default=False)
+    ],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
+    unseen: Annotated[bool, typer.Option("--unseen", help="Leave out what the embedding is composed of.")] = False,
+    at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: items, scores, version.")] = False,
+) -> None:
+    """Print the items whose vectors have the greatest inner products with a user's, as a ranking service finds them.
+
+    Example: `user-state nearest --spec user_state.yaml --redis redis://localhost:6379 --embedding taste_1h --unseen u1`
+    """
+    from user_state.cli.get import parse_time_us
+    from user_state.client import UserStateClient
+
+    at_us = None if at is None else parse_time_us(at)
+    with UserStateClient.from_url(redis, spec, timeout_s=5) as client:
+        found = client.nearest_items(user, k, embedding=embedding, exclude_seen=unseen, at=at_us)
+    scores = [float(str(score)) for score in found.scores]
+    if as_json:
+        told = {"items": found.items, "scores": scores, "version": found.version}
+        typer.echo(json.dumps(told, ensure_ascii=False))
+        return
+    for item, score in zip(found.items, scores, strict=True):
+        typer.echo(f"{score:+.4f}  {item}")
+    if not found.items:
+        typer.echo(f"{user} has no vector in {embedding}: no record, or no item of its last events has one")
