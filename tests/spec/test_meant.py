@@ -6,6 +6,7 @@ import pytest
 
 from tests.spec.test_load import HEAD, VIEWS, feature, message_of
 from user_state.spec.aggregations import AGGREGATIONS
+from user_state.spec.embedding import Embedding
 from user_state.spec.hints import AGGREGATIONS_ELSEWHERE, KEYS_ELSEWHERE, duration_meant, key_meant, share_meant
 from user_state.spec.model import Events, Feature, Part, Prior, Sequence, Spec
 
@@ -89,6 +90,7 @@ def test_a_feature_says_what_was_meant(body: str, said: str) -> None:
         (f"{SEQUENCE} k: 7}}}}\n", "recent.k: unknown key; did you mean `last`?"),
         (f"{HEAD}timezone: Europe/Berln\n{VIEWS}", "'Europe/Berln'; did you mean `Europe/Berlin`?"),
         (f"{HEAD}features: {{Views: {{aggregate: count, windows: 1h}}}}", "got 'Views'; did you mean `views`?"),
+        (f"{HEAD}embeddings: {{e: {{kind: decayed_mean, of: item_id, dim: 8, half_life: 1h}}}}", "mean `dimensions`?"),
         (f"{HEAD}sequence: {{}}\n{VIEWS}", "did you mean `sequences`?"),
     ],
 )
@@ -115,7 +117,7 @@ def test_no_name_from_elsewhere_is_a_name_here_and_every_one_leads_to_one() -> N
         assert meant.split("`")[1] in AGGREGATIONS
     keys = {
         field.alias or name
-        for model in (Spec, Events, Feature, Part, Prior, Sequence)
+        for model in (Spec, Events, Feature, Part, Prior, Sequence, Embedding)
         for name, field in model.model_fields.items()
     }
     assert set(KEYS_ELSEWHERE.values()) <= keys

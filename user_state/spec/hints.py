@@ -61,6 +61,8 @@ KEYS_ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("columns", "features"), "fields"),
     **dict.fromkeys(("strength",), "weight"),
     **dict.fromkeys(("mean", "ratio"), "rate"),
+    **dict.fromkeys(("dim", "dims", "d"), "dimensions"),
+    **dict.fromkeys(("precision", "dtype", "encoding"), "storage"),
     **dict.fromkeys(("tz", "zone"), "timezone"),
     **dict.fromkeys(("lateness", "watermark"), "allowed_lateness"),
     **dict.fromkeys(("ttl", "expiry"), "retention"),
