@@ -144,11 +144,13 @@ def _differences(state: UserState, expected: oracle.Expected) -> Iterable[Differ
             yield Difference(state.user, name, numbers, held, size)
     for name, entries in expected.sequences.items():
         held_entries = state.sequences.get(name)
+        differing = _worst_entry(entries, held_entries)
         accepts = expected.accepts.get(name)
-        if _same_entries(held_entries, entries):
-            continue
-        if accepts is None or held_entries is None or not accepts(held_entries):
-            yield Difference(state.user, name, entries, held_entries, math.inf)
+        if differing is not None and not (
+            accepts and _columns(held_entries) == _columns(entries) and accepts(held_entries)
+        ):
+            place, *of_entry = differing
+            yield Difference(state.user, f"{name}{place}", *of_entry)
     for name, vector in expected.embeddings.items():
         held_vector = state.embeddings.get(name)
         if held_vector is None or held_vector.shape != vector.shape:
@@ -166,18 +168,30 @@ def _nearest(actual: float, low: float, high: float) -> float:
     return low if math.isnan(actual) or math.isnan(low) else min(max(actual, low), high)
 
 
-def _same_entries(actual: Any, expected: Any) -> bool:
-    """Return whether lists are equal, but for the last digits of the numbers beside the keys of a table."""
-    if isinstance(expected, dict) and isinstance(actual, dict) and list(actual) == list(expected):
-        return all(_same_entries(actual[name], expected[name]) for name in expected)
-    if actual == expected:
-        return True
-    if not isinstance(actual, list) or len(actual) != len(expected):
-        return False
-    return all(
-        a == e or (isinstance(a, float) and isinstance(e, float) and _scalar_difference(e, a) <= RELATIVE)
-        for a, e in zip(actual, expected, strict=True)
-    )
+def _columns(entries: Any) -> list[str] | None:
+    """Return the columns of a table, [""] for a list, and None for what is neither."""
+    return list(entries) if isinstance(entries, dict) else [""] if isinstance(entries, list) else None
+
+
+def _worst_entry(expected: Any, actual: Any) -> tuple[str, Any, Any, float] | None:
+    """Return (place, expected, actual, size) of the entry of a list or table that is furthest off, None if none is.
+
+    Lists of other lengths, and tables of other columns, differ as a whole. The last digits of numbers may differ.
+    """
+    as_a_whole = "", expected, actual, math.inf
+    if _columns(actual) != _columns(expected):
+        return as_a_whole
+    columns, held = ({"": lists} if isinstance(lists, list) else lists for lists in (expected, actual))
+    if any(len(held[name]) != len(values) for name, values in columns.items()):
+        return as_a_whole
+    worst = None
+    for name, values in columns.items():
+        for index, (wanted, found) in enumerate(zip(values, held[name], strict=True)):
+            floats = isinstance(wanted, float) and isinstance(found, float)
+            size = 0.0 if wanted == found else _scalar_difference(wanted, found) if floats else math.inf
+            if size > RELATIVE and (worst is None or size > worst[-1]):
+                worst = f"{'.' * bool(name)}{name}[{index}]", wanted, found, size
+    return worst
 
 
 def _scalar_difference(expected: float, actual: float) -> float:
