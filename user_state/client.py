@@ -184,6 +184,8 @@ class UserStateClient:
                 dimensions,
                 memory_bytes=int(items_memory_mb * 2**20),
                 refresh_s=items_refresh_s,
+                gram=any(isinstance(o, FoldInOutput) and o.table == table for o in plan.composed),
+                timeout_s=timeout_s,
                 version=pinned.get(table),
             )
             for table, dimensions in plan.item_tables.items()

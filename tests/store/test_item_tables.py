@@ -75,7 +75,8 @@ def test_a_reader_without_a_table_finds_every_item_missing_until_there_is_one(va
     vectors, found = read(valkey, reader, ["i0é"]).lookup(["i0é"])
     assert (reader.state.version, found.tolist(), vectors.tolist()) == ("", [False], [[0.0, 0.0, 0.0]])
     store.load("catalogue", table(1), at_us=0)
-    assert read(valkey, reader, ["i0é"]).version == table(1).version
+    await_version(valkey, reader, table(1).version)
+    assert read(valkey, reader, ["i0é"]).lookup(["i0é"])[1].all()
     reader.close()
 
 

@@ -2,10 +2,11 @@
 
 The pointer is read along with the records. When it names another version, a table that is held whole is loaded in a
 thread of its own beside the one in use, checked (its version is the hash of what is in it), and swapped in by one
-assignment; a cache starts anew. An answer is made from one version, whatever happens meanwhile.
+assignment; a cache starts anew. No reading waits for that, and an answer is made from one version, whatever happens
+meanwhile.
 
 A version that cannot be read, because a chunk is missing or is not what its version says, is not used: the one held
-before stays, `problem` says why, and the next look at the pointer tries again. With none held it is an error.
+before stays, `problem` says why, and the next look at the pointer tries again. At the start it is an error.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class ServedTable:
         table, dimensions: as the spec declares it.
         memory_bytes: a table that needs more is not held whole but as a cache of that size.
         refresh_s: how often to look at the pointer; 0 for every reading.
+        gram: whether readings will ask for the gram matrix, so that it is fetched along with a version.
+        timeout_s: how long a reading may wait for items that a cache lacks; loading a table whole takes its time.
         version: read this one and no other, if set.
     """
 
@@ -79,12 +82,14 @@ class ServedTable:
         *,
         memory_bytes: int,
         refresh_s: float,
+        gram: bool = False,
+        timeout_s: float = LOAD_TIMEOUT_S,
         version: str | None = None,
     ) -> None:
-        self._source = _Source(url, name, table, dimensions)
+        self._source = _Source(url, name, table, dimensions, timeout_s)
         self._pointer = item_pointer_key(name, table)
         self._dimensions = dimensions
-        self._memory_bytes, self._refresh_s, self._pinned = memory_bytes, refresh_s, version
+        self._memory_bytes, self._refresh_s, self._pinned, self._gram = memory_bytes, refresh_s, version, gram
         self._held: ItemTable | _Cache | None = None
         self._problem: str | None = None
         self._look_at_s = 0.0
@@ -147,17 +152,11 @@ class ServedTable:
         self._source.close()
 
     def _follow(self, version: str) -> None:
-        """Take another version: at once if there is none yet, else beside the one in use."""
+        """Take another version, beside the one in use."""
         held = self._held
         if held is not None and held.version == version:
             self._problem = None
-            return
-        if held is None:
-            with self._changing:
-                if self._held is None:
-                    self._take(version)
-            return
-        if self._changing.acquire(blocking=False):
+        elif self._changing.acquire(blocking=False):
             self._loader = threading.Thread(target=self._load_beside, args=(version,), daemon=True)
             self._loader.start()
 
@@ -177,7 +176,10 @@ class ServedTable:
             try:
                 manifest = self._source.manifest(version)
                 if manifest.items * (4 * manifest.dimensions + ITEM_OVERHEAD) > self._memory_bytes:
-                    self._held = _Cache(self._source, manifest, self._memory_bytes)
+                    cache = _Cache(self._source, manifest, self._memory_bytes)
+                    if self._gram:
+                        cache.gram()
+                    self._held = cache
                 else:
                     self._held = self._source.whole(manifest)
                 self._problem = None
@@ -197,14 +199,16 @@ class ServedTable:
 class _Source:
     """Reads a table of one spec from Redis."""
 
-    def __init__(self, url: str, name: str, table: str, dimensions: int) -> None:
+    def __init__(self, url: str, name: str, table: str, dimensions: int, timeout_s: float) -> None:
         self._url, self._name, self._table, self._dimensions = url, name, table, dimensions
         self.where = f"table {table} in Redis at {masked(url)}"
         self.closed = False
         self._redis: Any = connect(url, LOAD_TIMEOUT_S)
+        self._quick: Any = connect(url, timeout_s)
 
     def close(self) -> None:
         self._redis.close()
+        self._quick.close()
 
     def pointer(self) -> str | None:
         with translated(self._url):
@@ -251,7 +255,7 @@ class _Source:
         for item in ids:
             of_chunk.setdefault(chunk_of(item, manifest.chunks), []).append(item)
         with translated(self._url):
-            pipeline = self._redis.pipeline(transaction=False)
+            pipeline = self._quick.pipeline(transaction=False)
             for chunk, items in of_chunk.items():
                 key = item_chunk_key(self._name, self._table, manifest.version, chunk)
                 pipeline.hmget(key, [COUNT_FIELD, *(item.encode() for item in items)])
@@ -269,7 +273,7 @@ class _Source:
     def gram(self, manifest: Manifest) -> F64:
         """Return the gram matrix of a version."""
         with translated(self._url):
-            held = self._redis.get(item_gram_key(self._name, self._table, manifest.version))
+            held = self._quick.get(item_gram_key(self._name, self._table, manifest.version))
         return read_gram(held, manifest.dimensions, self.where)
 
     def _chunks(self, manifest: Manifest) -> Iterator[tuple[int, dict[bytes, bytes]]]:
