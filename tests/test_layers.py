@@ -29,6 +29,7 @@ LAYERS = {
         {"items", "core", "codec", "store", "fold", "client", "events", "spec", "durations", "errors"},
         {"numpy"},
     ),
+    "user_state/capacity": ({"core", "codec", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
     "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
 }
 ONLY_UNDER = {
