@@ -44,6 +44,7 @@ soak: $(VENV)/dev.stamp ## twenty minutes on Flink while everything is killed at
 bench: $(VENV)/dev.stamp ## pipeline and serving, beside their baselines
 	@$(BIN)/python -m bench.pipeline
 	@$(BIN)/python -m bench.serving
+	@$(BIN)/python -m bench.embeddings
 	@$(BIN)/python -m bench.composing
 	@$(BIN)/python -m bench.flink
 	@$(BIN)/python -m bench.coalesce
@@ -51,6 +52,7 @@ bench: $(VENV)/dev.stamp ## pipeline and serving, beside their baselines
 bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.pipeline --quick
 	@$(BIN)/python -m bench.serving --quick
+	@$(BIN)/python -m bench.embeddings --quick
 	@$(BIN)/python -m bench.composing --quick
 	@$(BIN)/python -m bench.flink --quick
 	@$(BIN)/python -m bench.coalesce --quick

@@ -25,8 +25,9 @@ LAYERS = {
     "user_state/learning.py": ({"core", "store", "fold"}, {"numpy"}),
     "user_state/client.py": ({"core", "codec", "store", "items", "spec", "errors"}, {"numpy"}),
     "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
+    "user_state/ranking": ({"client", "durations", "errors"}, {"numpy"}),
     "user_state/evaluation": (
-        {"items", "core", "codec", "store", "fold", "client", "events", "spec", "durations", "errors"},
+        {"ranking", "items", "core", "codec", "store", "fold", "client", "events", "spec", "durations", "errors"},
         {"numpy"},
     ),
     "user_state/capacity": ({"core", "codec", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),

@@ -19,7 +19,7 @@ from user_state.core.admission import Outcome
 from user_state.core.events import EventRow
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.plan import Plan
-from user_state.core.reading import features
+from user_state.core.reading import Features, features
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, I64
 from user_state.evaluation.memory_store import MemoryStore
@@ -75,17 +75,29 @@ class RecordShelf:
             InputError: an event was refused by the spec's lateness or skew.
         """
         answers: list[F64 | None] = [None] * len(readings)
+        for turn, finished in self.read(readings, item_vectors):
+            read = np.stack([finished.embeddings[name] for name in names], axis=1).astype(np.float64)
+            for row, index in enumerate(turn):
+                answers[index] = read[row]
+        return np.stack([answer for answer in answers if answer is not None])
+
+    def read(
+        self, readings: Sequence[Reading], item_vectors: Mapping[str, ItemVectors] | None = None
+    ) -> Iterator[tuple[I64, Features]]:
+        """Yield (indices of some readings, what their records say), until all are answered.
+
+        One reading time serves all of a yield: ask for what does not depend on it, such as means and shares. A user's
+        readings must not ask for less than was visible to an earlier one. `item_vectors` as for `embeddings`.
+
+        Raises:
+            InputError: an event was refused by the spec's lateness or skew.
+        """
         for turn in _turns(readings):
             chosen = [readings[index] for index in turn]
             self._fold(chosen)
             blobs = [stored.record for stored in self._store.read([reading.user for reading in chosen])]
             records = self._reader.decode(blobs)
-            # Decayed means do not depend on the time of reading, so one time serves all.
-            finished = features(self._plan, records, max(reading.at_us for reading in chosen), item_vectors)
-            read = np.stack([finished.embeddings[name] for name in names], axis=1).astype(np.float64)
-            for row, index in enumerate(turn):
-                answers[index] = read[row]
-        return np.stack([answer for answer in answers if answer is not None])
+            yield turn, features(self._plan, records, max(reading.at_us for reading in chosen), item_vectors)
 
     def blob(self, user: str) -> bytes | None:
         """Return one user's record as it is stored; None if there is none."""

@@ -28,8 +28,9 @@ from user_state.durations import SECOND_US
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.scorers.popularity import Popularity
-from user_state.evaluation.scorers.recent_counts import RecentCounts, ReferenceCounts, shares
+from user_state.evaluation.scorers.recent_counts import RecentCounts, shares
 from user_state.evaluation.scorers.settings import durations_us, numbers
+from user_state.evaluation.scorers.where_counts_come_from import counts_of
 
 CONTEXTS = 16
 NO_CONTEXT = CONTEXTS
@@ -45,8 +46,9 @@ class Mixture:
         popular: half-lives of the popularity experts, interactions with a plus between.
         rate: how fast the weights follow.
         context: whether the weights go by the pause since the user's last interaction.
-        keep: how many items a user keeps; 0 for all.
-        counts: where the decayed counts come from; the reference in numpy, if None.
+        keep: how many items a user keeps; 0 for all, or for a record's default.
+        records: whether the counts are read from records as Redis holds them, instead of from the reference in numpy.
+        counts: where else the decayed counts come from.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Mixture:
         rate: float = 0.002,
         context: bool = True,
         keep: int = 0,
+        records: bool = False,
         counts: RecentCounts | None = None,
     ) -> None:
         if not 0 < rate < 1:
@@ -66,7 +69,7 @@ class Mixture:
         self._log = log
         self._rate = rate
         self._context = context
-        self._counts = ReferenceCounts(log, half_lives_us, keep=keep) if counts is None else counts
+        self._counts = counts_of(log, half_lives, keep=keep, records=records) if counts is None else counts
         self._popular = [Popularity(log, half_life_events=events) for events in numbers(popular)]
         self._personal = len(half_lives_us)
         self._next_of_user: defaultdict[tuple[int, int], defaultdict[int, float]] = defaultdict(_zeros)

@@ -2,8 +2,8 @@
 
     c_h(i) = sum over the user's interactions with i of 2^-((at - t)/h)
 
-`ReferenceCounts` computes it in numpy from the log: it is no record. It stands in for a record kind that keeps the
-same numbers, until there is one: whatever has `learn` and `read` can be handed to the scorers instead.
+`ReferenceCounts` computes it in numpy from the log: it is no record. `record_counts.RecordCounts` reads it from
+records. Whatever has `learn` and `read` can be handed to the scorers.
 """
 
 from __future__ import annotations

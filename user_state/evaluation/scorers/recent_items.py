@@ -11,8 +11,8 @@ import numpy as np
 
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.scorers.popularity import TIE_BREAK, Popularity
-from user_state.evaluation.scorers.recent_counts import RecentCounts, ReferenceCounts, shares
-from user_state.evaluation.scorers.settings import durations_us
+from user_state.evaluation.scorers.recent_counts import RecentCounts, shares
+from user_state.evaluation.scorers.where_counts_come_from import counts_of
 
 
 class RecentItems:
@@ -21,10 +21,11 @@ class RecentItems:
     Args:
         log: the interactions.
         half_lives: durations with a plus between.
-        keep: how many items a user keeps; 0 for all.
+        keep: how many items a user keeps; 0 for all, or for a record's default.
+        records: whether the counts are read from records as Redis holds them, instead of from the reference in numpy.
         popular: whether popularity breaks ties.
         popularity_half_life: of that popularity, in interactions.
-        counts: where the decayed counts come from; the reference in numpy, if None.
+        counts: where else the decayed counts come from.
     """
 
     def __init__(
@@ -33,12 +34,13 @@ class RecentItems:
         *,
         half_lives: str = "1m+10m+1h+1d",
         keep: int = 0,
+        records: bool = False,
         popular: bool = True,
         popularity_half_life: float = 500.0,
         counts: RecentCounts | None = None,
     ) -> None:
         self._items = len(log.items)
-        self._counts = ReferenceCounts(log, durations_us(half_lives), keep=keep) if counts is None else counts
+        self._counts = counts_of(log, half_lives, keep=keep, records=records) if counts is None else counts
         self._popularity = Popularity(log, half_life_events=popularity_half_life) if popular else None
 
     def learn(self, begin: int, end: int) -> None:

@@ -70,7 +70,9 @@ class RecordEmbedding:
         return scores
 
 
-def identity_sketch(log: Interactions, *, dimensions: int = 128, half_lives: str = "1m+1h+1d+7d") -> RecordEmbedding:
+def identity_sketch(
+    log: Interactions, *, dimensions: int = 128, half_lives: str = "1m+1h+1d+7d", storage: str = "float32"
+) -> RecordEmbedding:
     """Return the scorer of a spec of one embedding over the items' hash vectors.
 
     Raises:
@@ -81,6 +83,7 @@ def identity_sketch(log: Interactions, *, dimensions: int = 128, half_lives: str
         "of": "item_id",
         "dimensions": dimensions,
         "half_life": half_lives.split("+"),
+        "storage": storage,
     }
     plan = compile_plan(own_spec({"sketch": declared}))
     return RecordEmbedding(log, plan, own_rows(plan, log), "sketch")
