@@ -9,6 +9,8 @@ state     a stateful DoFn on the FnApiRunner that reads and writes as many bytes
 features  finishing 1, 100 and 10,000 records
 history   one event for a user with 100, 1,000, 10,000 and 100,000 past events: it must not cost more
 
+Times are processor time, all threads together, which a busy machine changes little.
+
 The reference workload is `user-state generate`'s traffic (bursty sessions, skewed users and items) over 30 days, 80
 events a user in the mean; the reference spec is examples/feed/user_state.yaml.
 """
@@ -78,21 +80,22 @@ def main() -> None:
     print()
 
     blobs = list(shelf.stored.values())
-    features_us = {}
+    features_us, decode_us = {}, {}
     for size in (1, 100, 10_000):
         chosen = (blobs * (size // len(blobs) + 1))[:size]
         records, versions = shelf.decode(chosen), [VERSION] * size
-        decode_us = timed(partial(shelf.decode, chosen), seconds / 3) / size
+        decode_us[size] = timed(partial(shelf.decode, chosen), seconds / 3) / size
         encode_us = timed(partial(encode_records, records, plan.layout, versions), seconds / 3) / size
         features_us[size] = timed(partial(features, plan, records, END_US), seconds / 3) / size
         print(
-            f"{size:6,} records: decode {decode_us:7.1f} us, encode {encode_us:7.1f} us,"
+            f"{size:6,} records: decode {decode_us[size]:7.1f} us, encode {encode_us:7.1f} us,"
             f" features {features_us[size]:7.1f} us a record"
         )
     print()
-    for past in (100, 1_000, 10_000, *(() if args.quick else (100_000,))):
-        per_event_us, size = history(plan, decoder, past)
-        print(f"one event after {past:7,}: {per_event_us:7.1f} us, a record of {size:6,} bytes")
+    curve = {past: history(plan, decoder, past, seconds / 2) for past in (100, 1_000, 10_000, 100_000)}
+    for past, (per_event_us, size) in curve.items():
+        times = per_event_us / curve[100][0]
+        print(f"one event after {past:7,}: {per_event_us:7.1f} us ({times:.2f} x), a record of {size:6,} bytes")
     finish(
         args,
         {
@@ -100,6 +103,9 @@ def main() -> None:
             "batch_speedup": apply_us[1] / apply_us[10_000],
             "features_us_per_record_100": features_us[100],
             "median_record_bytes": float(median),
+            "decode_us_per_record_100": decode_us[100],
+            "one_event_100000_to_100_past": curve[100_000][0] / curve[100][0],
+            "record_bytes_100000_past": float(curve[100_000][1]),
         },
     )
 
@@ -139,11 +145,11 @@ class Shelf:
     def time_batches(self, rows: Sequence[EventRow], size: int, seconds: float) -> float:
         """Return microseconds an event for folding batches of `size`, for so many seconds or until rows end."""
         before = dict(self.stored)
-        done, began = 0, time.perf_counter()
-        while done < len(rows) and (time.perf_counter() - began < seconds or done < size):
+        done, began = 0, time.process_time()
+        while done < len(rows) and (time.process_time() - began < seconds or done < size):
             self.fold(rows[done : done + size], size)
             done += size
-        spent = time.perf_counter() - began
+        spent = time.process_time() - began
         self.stored = before
         return spent / min(done, len(rows)) * 1e6
 
@@ -153,21 +159,21 @@ def timed(work: Callable[[], object], seconds: float) -> float:
     best = float("inf")
     gc.collect()
     for _ in range(3):
-        calls, began = 0, time.perf_counter()
-        while (spent := time.perf_counter() - began) < seconds / 3 or not calls:
+        calls, began = 0, time.process_time()
+        while (spent := time.process_time() - began) < seconds / 3 or not calls:
             work()
             calls += 1
         best = min(best, spent / calls)
     return best * 1e6
 
 
-def history(plan: Plan, decoder: EventDecoder, past: int) -> tuple[float, int]:
+def history(plan: Plan, decoder: EventDecoder, past: int, seconds: float) -> tuple[float, int]:
     """Return (microseconds for one more event, bytes of the record) of a user with so many events in 30 days."""
     rows = list(workload(decoder, 1, past + 100))
     shelf = Shelf(plan)
     shelf.fold(rows[:-100])
     (size,) = map(len, shelf.stored.values())
-    return min(shelf.time_batches(rows[-100:], 1, 2.0) for _ in range(3)), size
+    return min(shelf.time_batches(rows[-100:], 1, seconds) for _ in range(2)), size
 
 
 class _Plain(beam.DoFn):
@@ -191,11 +197,11 @@ def state_access(size: int, elements: int) -> tuple[float, float]:
     """Return (microseconds an element of a stateful DoFn, how many of them a DoFn without state does not need)."""
 
     def run(dofn: beam.DoFn, count: int) -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         with beam.Pipeline(runner=FnApiRunner()) as pipeline:
             keyed = pipeline | "Create" >> beam.Create([("user", n) for n in range(count)])
             _ = keyed | "Shuffle" >> beam.Reshuffle() | "Fold" >> beam.ParDo(dofn)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     # Starting and ending a pipeline costs as much as thousands of elements: take it off.
     def per_element(dofn: beam.DoFn) -> float:

@@ -83,6 +83,12 @@ class Cut:
         Raises:
             CodecError: a section ends before, or a width is none.
         """
+        if len(widths) == 1:
+            width = int(widths[0])
+            need(width in WIDTHS, f"{self._what} have a width that there is not")
+            if width:
+                return self.fixed(f"<u{width}", sizes).astype(np.uint64)
+            return np.zeros(int(sizes[0]), np.uint64)
         need(bool(_IS_WIDTH[widths].all()), f"{self._what} have a width that there is not")
         return self._by_width("u", widths, sizes).astype(np.uint64)
 

@@ -23,6 +23,10 @@ def pack_narrow(values: npt.NDArray[np.int64] | U64, sizes: npt.NDArray[np.int64
         values: (m,) none negative, users one after the other.
         sizes: (n,) how many of them each user has.
     """
+    if len(sizes) == 1:
+        greatest = int(values.max()) if len(values) else 0
+        only = next(w for w in WIDTHS if greatest < 1 << 8 * w)
+        return [only], [values.astype(f"<u{only}").tobytes() if only else b""]
     numbers = values.astype(np.uint64)
     largest = np.zeros(len(sizes), np.uint64)
     held = sizes > 0

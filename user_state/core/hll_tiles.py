@@ -141,7 +141,7 @@ def _set(into: Registers, places: I64, values: Registers) -> None:
 def count_distinct(plan: Plan, sketches: HllTiles, users: int, asked: Sequence[tuple[int, int]]) -> F64:
     """Return (n, asked) how many distinct values each user has, for every (track, first second of a window)."""
     tracks = len(plan.hlls)
-    starts = np.unique(np.array([start_s for _, start_s in asked], np.int64))
+    starts = np.array(sorted({start_s for _, start_s in asked}), np.int64)
     windows = len(starts)
     # A coupon belongs to every window that begins at or before its tile; of its tiles the newest says which: the one
     # in the shortest window. Cell, coupon and window fit one number as long as counts for all cells fit memory.

@@ -103,7 +103,9 @@ def _join_moments(tiles: Tiles, cell: I64, own: F64, sums: F64, values: F64, of:
     """
     shape = values.shape[1:]
     powers = len(values) if len(of.deep) else 2
-    rows = np.flatnonzero(np.isin(tiles.track, of.central)) if len(of.central) < shape[2] else np.arange(len(cell))
+    keeps_moments = np.zeros(shape[2], np.bool_)
+    keeps_moments[of.central] = True
+    rows = np.flatnonzero(keeps_moments[tiles.track])
     cell, n = cell[rows], tiles.count[rows].astype(np.float64)
     with np.errstate(divide="ignore"):
         means = sums / own
