@@ -27,7 +27,10 @@ LAYERS = {
     "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/ranking": ({"client", "durations", "errors"}, {"numpy"}),
     "user_state/evaluation": (
-        {"ranking", "items", "core", "codec", "store", "fold", "client", "events", "spec", "durations", "errors"},
+        {
+            *("ranking", "items", "core", "codec", "store", "fold", "learning", "client"),
+            *("events", "spec", "durations", "errors"),
+        },
         {"numpy"},
     ),
     "user_state/capacity": ({"core", "codec", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),

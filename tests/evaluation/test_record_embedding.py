@@ -29,7 +29,7 @@ SKETCH = {"kind": "decayed_mean", "of": "item_id", "dimensions": 16, "half_life"
 
 
 def plan_and_rows(log: Interactions) -> tuple[Plan, list[tuple[object, ...]]]:
-    plan = compile_plan(own_spec({"sketch": SKETCH}))
+    plan = compile_plan(own_spec({"embeddings": {"sketch": SKETCH}}))
     return plan, list(own_rows(plan, log))
 
 
@@ -158,4 +158,4 @@ def test_the_store_in_memory_refuses_what_expects_another_version() -> None:
 def test_rows_of_a_plan_that_reads_more_than_the_item_cannot_be_made_up() -> None:
     weighed = {**SKETCH, "weights": {"like": 1.0}}
     with pytest.raises(ValueError, match="reads item_id alone"):
-        own_rows(compile_plan(own_spec({"sketch": weighed})), random_log(0))
+        own_rows(compile_plan(own_spec({"embeddings": {"sketch": weighed}})), random_log(0))

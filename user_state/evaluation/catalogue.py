@@ -19,6 +19,7 @@ from user_state.evaluation.scorers.edgebank import EdgeBank
 from user_state.evaluation.scorers.ials import Ials
 from user_state.evaluation.scorers.isgd import Isgd
 from user_state.evaluation.scorers.item_knn import ItemKnn
+from user_state.evaluation.scorers.learned_items import LearnedItems
 from user_state.evaluation.scorers.mixture import Mixture
 from user_state.evaluation.scorers.popularity import Popularity
 from user_state.evaluation.scorers.projection import Projection
@@ -41,6 +42,7 @@ SCORERS: Mapping[str, Callable[..., Scorer]] = {
     "table": TableMean,
     "composed": Composed,
     "projection": Projection,
+    "learned": LearnedItems,
     "sketch": identity_sketch,
     "sketch_reference": ReferenceSketch,
     "recent": RecentItems,
@@ -60,6 +62,7 @@ BASELINES = {
         "knn",
         "knn:reach=30",
         "projection",
+        "learned",
         "table",
         "table:dimensions=128",
     ),

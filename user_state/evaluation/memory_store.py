@@ -15,6 +15,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._held: dict[str, Stored] = {}
         self._layouts: dict[bytes, Layout] = {}
+        self._replaced: dict[str, None] = {}
 
     def read(self, users: Sequence[str]) -> list[Stored]:
         """Return what is held of each user."""
@@ -29,8 +30,14 @@ class MemoryStore:
             matches = version_of(None if held is None else held.record) == new.expected
             if matches:
                 self._held[new.user] = Stored(new.record, new.seen)
+                self._replaced[new.user] = None
             answers.append(matches)
         return answers
+
+    def take_replaced(self) -> list[str]:
+        """Return whose bytes were replaced since the last call."""
+        replaced, self._replaced = list(self._replaced), {}
+        return replaced
 
     def confirm(self) -> None:
         """Return at once."""

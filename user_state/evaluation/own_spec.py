@@ -25,15 +25,14 @@ retention: 36500d
 _COUNTED = {"interactions": {"aggregate": ["count"], "windows": ["lifetime"]}}
 
 
-def own_spec(embeddings: Mapping[str, Any] | None = None, *, items: Mapping[str, Any] | None = None) -> LoadedSpec:
-    """Return a spec with these embeddings, over these tables; one that counts events, if there are none."""
-    tables = "" if items is None else f"items: {dict(items)!r}\n"
-    return parse_spec(own_spec_text(embeddings) + tables, beside=Path(), name="<the evaluator's own spec>")
+def own_spec(parts: Mapping[str, Any] | None = None) -> LoadedSpec:
+    """Return a spec with these parts, such as `{"embeddings": {...}}`; one that counts events, if there are none."""
+    return parse_spec(own_spec_text(parts), beside=Path(), name="<the evaluator's own spec>")
 
 
-def own_spec_text(embeddings: Mapping[str, Any] | None = None, *, name: str = "evaluated") -> str:
+def own_spec_text(parts: Mapping[str, Any] | None = None, *, name: str = "evaluated") -> str:
     """Return that spec as YAML."""
-    declared = {"features": _COUNTED} if embeddings is None else {"embeddings": dict(embeddings)}
+    declared = {"features": _COUNTED} if parts is None else parts
     outputs = "".join(f"{part}: {content!r}\n" for part, content in declared.items())
     return _HEAD.format(name=name) + outputs
 

@@ -210,7 +210,8 @@ def pass_through(
         folder = Path(name)
         spec_file = folder / "user_state.yaml"
         spec_file.write_text(
-            own_spec_text(scorer.embeddings, name=f"evaluated_{os.getpid()}_{time.time_ns()}"), "utf-8"
+            own_spec_text({"embeddings": dict(scorer.embeddings)}, name=f"evaluated_{os.getpid()}_{time.time_ns()}"),
+            "utf-8",
         )
         spec = load_spec(spec_file)
         events = folder / "events.avro"

@@ -85,5 +85,5 @@ def identity_sketch(
         "half_life": half_lives.split("+"),
         "storage": storage,
     }
-    plan = compile_plan(own_spec({"sketch": declared}))
+    plan = compile_plan(own_spec({"embeddings": {"sketch": declared}}))
     return RecordEmbedding(log, plan, own_rows(plan, log), "sketch")
