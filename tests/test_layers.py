@@ -26,6 +26,7 @@ LAYERS = {
     "user_state/client.py": ({"core", "codec", "store", "items", "spec", "errors"}, {"numpy"}),
     "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/ranking": ({"client", "durations", "errors"}, {"numpy"}),
+    "user_state/sequence_models": ({"errors"}, {"numpy"}),
     "user_state/evaluation": (
         {
             *("ranking", "items", "core", "codec", "store", "fold", "learning", "client"),

@@ -63,7 +63,9 @@ class Composed:
         declared: dict[str, Any] = {"kind": kind, "of": "item_id", "vectors": TABLE, "half_life": lives, "last": last}
         if kind == "interests":
             declared["most"] = most
-        plan = compile_plan(own_spec({"embeddings": {"composed": declared}, "items": {TABLE: {"dimensions": dimensions}}}))
+        plan = compile_plan(
+            own_spec({"embeddings": {"composed": declared}, "items": {TABLE: {"dimensions": dimensions}}})
+        )
         self._names = [output.name for output in plan.embeddings]
         self._shelf = RecordShelf(plan, own_rows(plan, log), log.source)
         self._popularity = Popularity(log)

@@ -39,7 +39,7 @@ class RecordCounts:
             raise InputError(f"expected to keep some items, or 0 for {MOST_KEPT}, got {keep}")
         kept = keep or MOST_KEPT
         declared = {"kind": "recent_items", "of": "item_id", "half_life": list(half_lives), "k": kept, "keys": kept}
-        self._plan = compile_plan(own_spec({"recent": declared}))
+        self._plan = compile_plan(own_spec({"embeddings": {"recent": declared}}))
         self._names = [output.name for output in self._plan.lists]
         self._log = log
         self._learnt: defaultdict[int, int] = defaultdict(int)
