@@ -21,7 +21,7 @@ def test_kills_of_every_process_at_random_moments_lose_nothing_and_count_nothing
 ):
     skip_without_flink()
 
-    outcome = soak(pubsub, tmp_path, Soak(seed=5, kills=10, pause_s=(0.5, 5.0), rate=120, state=state), say=print)
+    outcome = soak(pubsub, tmp_path, Soak(seed=5, kills=10, pause_s=(0.5, 3.0), rate=120, state=state), say=print)
 
     assert sum(outcome.killed.values()) >= 10
     assert min(outcome.killed.values()) >= 2

@@ -11,6 +11,7 @@ from tests.servers.pipeline import run_command
 from tests.servers.pubsub import PROJECT, PubSubEmulator
 from tests.servers.redis import Valkey, free_port, running_valkey
 from user_state.events.avro_files import interaction_schema, write_events
+from user_state.store.view import RedisView
 
 PASSWORD = "correct-horse"
 LIMIT_S = 20.0
@@ -236,3 +237,32 @@ def test_reading_with_a_wrong_password_names_no_password(good: dict[str, str | P
     assert ended.returncode == 2
     assert "refused us" in ended.stderr
     assert PASSWORD not in ended.stderr + ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--state", "runner", "--durability", "fsync"), ["expected --durability none with --state runner"]),
+        (("--state", "runner", "--savepoint_path", "file:///s"), ["expected --runner flink", "got --runner direct"]),
+    ],
+)
+def test_what_does_not_go_with_state_in_the_runner_is_refused(
+    good: dict[str, str | Path], valkey: Valkey, more: tuple[str, ...], words: list[str]
+):
+    _assert_refused(good, valkey, words, *more)
+
+
+@pytest.mark.parametrize("state", ["redis", "runner"])
+def test_records_that_another_run_keeps_in_its_state_are_not_written(
+    good: dict[str, str | Path], valkey: Valkey, state: str
+):
+    view = RedisView(valkey.url, "feed")
+    view.sign("run-1")
+
+    ended = _run(good, "--state", state)
+
+    assert ended.returncode == 2
+    assert "run run-1 with --state runner writes the records of feed" in ended.stderr
+    view.sign_off("run-1")
+    view.close()
+    assert _run(good, "--state", state).returncode == 0

@@ -170,3 +170,19 @@ def test_dead_letters_can_be_published_again_bytes_untouched(
     assert received == Counter(letter["data"] for letter in dead_letters(folder))
     assert accounting.dead_letters == received.total()
     assert expected_of_file(traffic).corrupt <= received
+
+
+def test_either_way_of_keeping_records_takes_over_from_the_other(valkey: Valkey, tmp_path: Path):
+    """The first run folds; the others find every event in the records that they take over."""
+    few = make_traffic(tmp_path, events=3_000, users=50, seed=14)
+    expected = expected_of_file(few)
+    first = expected.accounting
+    for number, state in enumerate(("redis", "runner", "redis")):
+        arguments = run_arguments(few, few.path, valkey.url, tmp_path / f"dead-{number}")
+        with running_pipeline(*arguments, "--state", state, output=tmp_path / f"{number}.log") as pipeline:
+            accounting = pipeline.wait_for_end(120)
+        if number == 0:
+            assert accounting == first
+        else:
+            assert (accounting.applied, accounting.duplicate) == (0, first.applied + first.duplicate)
+        assert_equals_brute_force(valkey, few, expected)
