@@ -102,6 +102,8 @@ max_clock_skew: 5m
 retention: 400d
 embeddings:
   taste: {kind: decayed_mean, of: item_id, dimensions: 64, half_life: [1h], weights: {like: 1.0, skip: -1.0}}
+  tabled: {kind: decayed_mean, of: item_id, vectors: catalogue, half_life: [1h]}
+items: {catalogue: {dimensions: 8}}
 """
     plan = compile_plan(parse_spec(text, beside=Path()))
     log = log_of(("u", "tea", 0), ("u", "jam", 1), ("u", "rye", 2))
@@ -117,7 +119,9 @@ embeddings:
     assert scores["tea"] > 0.3
     assert scores["jam"] < -0.3
     assert abs(scores["rye"]) < 0.3
-    with pytest.raises(InputError, match=r"embedding of the spec \(taste\), got 'tase'"):
+    with pytest.raises(InputError, match="over hash vectors, got tabled, over a table: see scorer composed"):
+        RecordEmbedding(log, plan, rows, "tabled")
+    with pytest.raises(InputError, match=r"embedding of the spec \(tabled, taste\), got 'tase'"):
         RecordEmbedding(log, plan, rows, "tase")
 
 

@@ -89,8 +89,9 @@ def evaluate(
     of 1/rank, R@10 the share of ranks up to 10. Scores that are not finite are an error.
 
     Scorers: `chance`, `popularity`, `edgebank`, `transitions`, `knn`, `isgd`, `ials` for comparison; `recent`,
-    `sketch`, `sketch_reference`, `table`, `projection`, `mixture` for this project's methods; `spec:NAME` for the
-    embedding NAME of the --spec. `sketch` and `spec:NAME` are scored from the bytes that Redis would hold.
+    `sketch`, `sketch_reference`, `table`, `composed`, `projection`, `mixture` for this project's methods; `spec:NAME`
+    for the embedding NAME of the --spec. `sketch`, `composed` and `spec:NAME` are scored from the bytes that Redis
+    would hold.
 
     **--through-pipeline**: the test part's events are published as they happened, only faster, a real `user-state run`
     folds them into Redis, and states are read from there when they are asked for: fresh, and at each of the ages. The

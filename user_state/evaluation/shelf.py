@@ -17,7 +17,7 @@ import numpy as np
 
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow
-from user_state.core.item_vectors import ItemVectors
+from user_state.core.item_vectors import ItemVectors, NoVectors
 from user_state.core.plan import Plan
 from user_state.core.reading import Features, features
 from user_state.errors import InputError
@@ -92,12 +92,15 @@ class RecordShelf:
         Raises:
             InputError: an event was refused by the spec's lateness or skew.
         """
+        # Tables that nobody gives are those of embeddings that nobody asks for.
+        none = {table: NoVectors(dimensions) for table, dimensions in self._plan.item_tables.items()}
+        vectors: dict[str, ItemVectors] = {**none, **(item_vectors or {})}
         for turn in _turns(readings):
             chosen = [readings[index] for index in turn]
             self._fold(chosen)
             blobs = [stored.record for stored in self._store.read([reading.user for reading in chosen])]
             records = self._reader.decode(blobs)
-            yield turn, features(self._plan, records, max(reading.at_us for reading in chosen), item_vectors)
+            yield turn, features(self._plan, records, max(reading.at_us for reading in chosen), vectors)
 
     def blob(self, user: str) -> bytes | None:
         """Return one user's record as it is stored; None if there is none."""

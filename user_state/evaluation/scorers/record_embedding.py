@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
 from user_state.core.hashed_vectors import hashed_vectors
-from user_state.core.plan import Plan
+from user_state.core.plan import EmbeddingOutput, Plan
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.own_spec import own_rows, own_spec
@@ -40,6 +40,8 @@ class RecordEmbedding:
         if not outputs:
             known = sorted({output.name.rpartition("_")[0] for output in plan.embeddings})
             raise InputError(f"expected an embedding of the spec ({', '.join(known) or 'it has none'}), got {name!r}")
+        if not all(isinstance(output, EmbeddingOutput) for output in outputs):
+            raise InputError(f"expected an embedding over hash vectors, got {name}, over a table: see scorer composed")
         self._log = log
         self._outputs = [output.name for output in outputs]
         self._shelf = RecordShelf(plan, rows, log.source)
