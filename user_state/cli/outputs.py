@@ -170,8 +170,10 @@ def _embedding(plan: Plan, output: EmbeddingOutput | ComposedOutput | FoldInOutp
         most = f"{output.most} x " if isinstance(output, InterestsOutput) else ""
         kind = f"float32 x {most}{output.dimensions}"
         return OutputRow(output.name, kind, _half_life(output.half_life_us), "-", _composed_of(output), ZEROS)
-    over = _half_life(plan.vectors[output.vectors].half_lives_us[output.half_life])
-    return OutputRow(output.name, f"float32 x {output.dimensions}", over, "-", "0", ZEROS)
+    vectors = plan.vectors[output.vectors]
+    over = _half_life(vectors.half_lives_us[output.half_life])
+    bound = "0" if vectors.component_bytes == 4 else "1.5e-5 sqrt(folds a half-life)"
+    return OutputRow(output.name, f"float32 x {output.dimensions}", over, "-", bound, ZEROS)
 
 
 def _composed_of(output: ComposedOutput | FoldInOutput | InterestsOutput) -> str:

@@ -13,28 +13,25 @@ The update is one step of expectation maximisation: an expert gains by its share
 The weights are learnt apart for each `context`: how long ago the user's last interaction was (in powers of four
 seconds), since after a pause of days people come back to something else than after ten seconds.
 
+Weights, update and contexts are those of `user_state.ranking.mixture`, which a service can run.
+
 Source of the update: Cappe, Moulines, "On-line expectation-maximization algorithm for latent data models", JRSS B 2009,
 for mixture weights alone.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 
 import numpy as np
 
-from user_state.durations import SECOND_US
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.scorers.popularity import Popularity
 from user_state.evaluation.scorers.recent_counts import RecentCounts, shares
 from user_state.evaluation.scorers.settings import durations_us, numbers
 from user_state.evaluation.scorers.where_counts_come_from import counts_of
-
-CONTEXTS = 16
-NO_CONTEXT = CONTEXTS
-_PAUSE_BASE = 4.0
+from user_state.ranking.mixture import CONTEXTS, NO_CONTEXT, credited, pause_context
 
 
 class Mixture:
@@ -121,8 +118,8 @@ class Mixture:
         for at, popularity in enumerate(self._popular, self._personal + 2):
             probability[at] = popularity.share(item)
         probability[-1] = 1 / len(self._log.items)
-        weights = self._weights[self._context_of(user, time_us)]
-        weights *= (1 - self._rate) + self._rate * probability / (weights @ probability)
+        context = self._context_of(user, time_us)
+        self._weights[context] = credited(self._weights[context], probability, self._rate)
 
     def _following(self, user: int) -> tuple[dict[int, float], dict[int, float]]:
         """Return counts of what came next after the user's last item: for the user, and for all."""
@@ -137,8 +134,7 @@ class Mixture:
             return NO_CONTEXT
         if not self._context:
             return 0
-        pause_s = max(at_us - last[1], 0) / SECOND_US
-        return min(int(math.log(1 + pause_s, _PAUSE_BASE)), CONTEXTS - 1)
+        return pause_context(at_us - last[1])
 
 
 def _zeros() -> defaultdict[int, float]:
