@@ -243,12 +243,13 @@ def run(
     if runner.lower() in ("dataflow", "dataflowrunner"):
         from beam_pipelines.dataflow.job import run_on_dataflow
 
-        if stop_when_idle is not None:
-            raise typer.BadParameter("Dataflow runs until it is drained", param_hint="--stop_when_idle")
+        if stop_when_idle is not None or savepoint_path or savepoint_dir:
+            raise InputError(
+                "expected no --stop_when_idle, --savepoint_path or --savepoint_dir on Dataflow: drain the job"
+            )
         run_on_dataflow(load_spec(spec), settings, context.args)
         return
     from beam_pipelines.running import run_streaming
-    from user_state.errors import InputError
 
     if savepoint_path or savepoint_dir:
         raise InputError(f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}")

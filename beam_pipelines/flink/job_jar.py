@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import transforms  # noqa: F401 - before Beam, whose complaints it leaves out
-from beam_pipelines.flink.options import FlinkSettings, beam_arguments
+from beam_pipelines.flink.options import FlinkSettings, beam_arguments, with_state
 from beam_pipelines.running import beam_options, new_pipeline
 from beam_pipelines.streaming import StreamingSettings, build
 from user_state.errors import InputError, UserStateError
@@ -33,6 +33,9 @@ from user_state.spec import LoadedSpec, load_spec
 DRIVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 ENTRY_CLASS = "org.apache.beam.runners.flink.FlinkPipelineRunner"
 """What Flink is to start in the jar."""
+
+AUTO = "[auto]"
+"""The master that Flink's own entry point has prepared: it refuses any that is named."""
 
 START_S = 60.0
 
@@ -51,15 +54,16 @@ def make_jar(
         given: options for Beam.
 
     Raises:
-        InputError: the job server does not start, or makes no jar.
+        InputError: settings do not go together, the job server does not start, or makes no jar.
     """
     if flink.parallelism is None:
         raise InputError("expected --parallelism for a jar, since nobody can ask a cluster, got none")
     name = f"user-state-{spec.spec.name}"
+    parallelism, flink = flink.parallelism, with_state(flink, settings.state)
     with tempfile.TemporaryDirectory() as folder, _job_server(jars, Path(folder)) as endpoint:
         made = Path(folder) / "job.jar"
         options = [*given, f"--job_endpoint={endpoint}", f"--output_executable_path={made}"]
-        pipeline = new_pipeline(beam_options(beam_arguments(flink, name, flink.parallelism, options, os.environ)))
+        pipeline = new_pipeline(beam_options(beam_arguments(flink, name, parallelism, options, os.environ)))
         build(pipeline, spec, settings)
         pipeline.run().wait_until_finish()
         if not zipfile.is_zipfile(made):
@@ -73,7 +77,7 @@ def make_jar(
 def _job_server(jars: str, folder: Path) -> Iterator[str]:
     """Run Beam's job server for the length of a `with` block; yield its address."""
     job, artifact, expansion = _free_ports(3)
-    command = ["java", "-Xmx384m", "-cp", jars, DRIVER, "--flink-master=localhost:1", "--job-host=localhost"]
+    command = ["java", "-Xmx384m", "-cp", jars, DRIVER, f"--flink-master={AUTO}", "--job-host=localhost"]
     command += [f"--job-port={job}", f"--artifact-port={artifact}", f"--expansion-port={expansion}"]
     command += [f"--artifacts-dir={folder / 'artifacts'}"]
     with (folder / "log").open("wb") as log:
@@ -126,6 +130,8 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--source_shards", type=int, default=2)
     parser.add_argument("--cache_mb", type=int, default=64)
+    parser.add_argument("--user_events_per_second", type=int, default=StreamingSettings.user_events_per_second)
+    parser.add_argument("--state", choices=("redis", "runner"), default="redis")
     parser.add_argument("--parallelism", type=int, required=True)
     parser.add_argument("--checkpoint_interval", type=float, default=60, help="seconds; 0 for none")
     parser.add_argument("--worker_pool", default="localhost:50000", help="as a TaskManager sees it")
@@ -141,6 +147,8 @@ def main() -> None:
         shards=args.shards,
         source_shards=args.source_shards,
         cache_mb=args.cache_mb,
+        user_events_per_second=args.user_events_per_second,
+        state=args.state,
     )
     flink = FlinkSettings(
         worker_pool=args.worker_pool,

@@ -9,6 +9,7 @@ import typer
 
 from beam_pipelines.dataflow.launcher import SPEC, arguments
 from beam_pipelines.dataflow.options import _IMAGE
+from tests.servers.pipeline import run_command
 from user_state.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -65,3 +66,11 @@ def test_the_image_has_the_pinned_beam_the_package_and_the_spec():
     assert (ROOT / entry).exists()
     assert f"COPY ${{SPEC}} {Path(SPEC).parent}" in lines
     assert lines[-1] == 'ENTRYPOINT ["/opt/apache/beam/boot"]'
+
+
+def test_what_is_flinks_or_directs_is_refused_on_dataflow():
+    given = ["--spec", str(ROOT / "examples" / "starter" / "user_state.yaml"), "--redis", "redis://10.0.0.3:6379"]
+    given += ["--input", EXAMPLES["input"][0], "--dead-letters", EXAMPLES["dead_letters"][0], "--runner", "dataflow"]
+    ended = run_command("run", *given, "--savepoint_path", "file:///tmp/savepoint")
+    assert ended.returncode == 2
+    assert "error: expected no --stop_when_idle, --savepoint_path or --savepoint_dir on Dataflow" in ended.stderr

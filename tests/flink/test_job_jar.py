@@ -45,6 +45,7 @@ def test_a_jar_is_made_with_the_graph_the_options_and_the_class_that_flink_start
     payloads = [environment["payload"] for environment in graph["components"]["environments"].values()]
     assert any(b"localhost:50000" in base64.b64decode(payload) for payload in payloads)
     text = json.dumps(options)
+    assert '"beam:option:flink_master:v1": "[auto]"' in text
     assert '"beam:option:parallelism:v1": "3"' in text or '"beam:option:parallelism:v1": 3' in text
     assert "60000" in text
 

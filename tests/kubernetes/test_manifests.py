@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from beam_pipelines.flink.cluster import TESTED_VERSION
 from beam_pipelines.flink.job_jar import ENTRY_CLASS
+from beam_pipelines.flink.options import TESTED_VERSION
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
