@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.core.compile import compile_plan
+from user_state.core.compile.learned import item_plan
 from user_state.core.composing import mentioned, seen_items
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.item_vectors import ItemVectors
@@ -36,6 +37,7 @@ from user_state.spec import LoadedSpec, load_spec
 from user_state.store.connection import connect, masked, translated
 from user_state.store.keys import layouts_key, record_key
 from user_state.store.layouts import RecordReader
+from user_state.store.learned_table import LearnedTable, LearnedVectors
 from user_state.store.served_table import ServedTable, TableState
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -158,7 +160,7 @@ class UserStateClient:
             spec: of what.
             timeout_s: how long a call may take.
             items_refresh_s: how often to look, in the same round trip as a call's, for a new version of a table of
-                item vectors.
+                item vectors; and how long a vector of a learned table is taken for fresh.
             items_memory_mb: a table that needs more is not held whole but as a cache of that size; items that it lacks
                 cost one further round trip.
             item_versions: versions of tables to read whatever is in use, by table.
@@ -172,25 +174,33 @@ class UserStateClient:
         loaded = spec if isinstance(spec, LoadedSpec) else load_spec(spec)
         plan = compile_plan(loaded)
         pinned = {} if item_versions is None else item_versions
-        unknown = sorted(pinned.keys() - plan.item_tables.keys())
+        loadable = {table for table in plan.item_tables if table not in {one.table for one in plan.learned}}
+        unknown = sorted(pinned.keys() - loadable)
         if unknown:
-            known = ", ".join(plan.item_tables) or "it has none"
-            raise InputError(f"expected tables that the spec's embeddings use ({known}), got {unknown[0]!r}")
-        tables = {
-            table: ServedTable(
+            known = ", ".join(sorted(loadable)) or "it has none"
+            raise InputError(f"expected loaded tables that the spec's embeddings use ({known}), got {unknown[0]!r}")
+        memory_bytes = int(items_memory_mb * 2**20)
+        learned = {one.table: item_plan(plan, one) for one in plan.learned}
+        tables: dict[str, ServedTable] = {}
+        providers: dict[str, VectorProvider] = {}
+        for table, dimensions in plan.item_tables.items():
+            if table in learned:
+                providers[table] = LearnedTable(
+                    url, learned[table], memory_bytes=memory_bytes, refresh_s=items_refresh_s, timeout_s=timeout_s
+                )
+                continue
+            providers[table] = tables[table] = ServedTable(
                 url,
                 plan.name,
                 table,
                 dimensions,
-                memory_bytes=int(items_memory_mb * 2**20),
+                memory_bytes=memory_bytes,
                 refresh_s=items_refresh_s,
                 gram=any(isinstance(o, FoldInOutput) and o.table == table for o in plan.composed),
                 timeout_s=timeout_s,
                 version=pinned.get(table),
             )
-            for table, dimensions in plan.item_tables.items()
-        }
-        client = cls(connect(url, timeout_s), plan, url, tables)
+        client = cls(connect(url, timeout_s), plan, url, providers)
         try:
             for served in tables.values():
                 served.start()
@@ -331,6 +341,7 @@ class UserStateClient:
         table = read.vectors[output.table]
         if not isinstance(table, ItemTable):
             got = "none in Redis: user-state items load" if not table.version else "one of more than items_memory_mb"
+            got = "one that the pipeline learns" if isinstance(table, LearnedVectors) else got
             raise InputError(f"expected table {output.table} whole in memory to find the nearest in, got {got}")
         finished = features(self._plan, read.records, _microseconds(at), read.vectors)
         vectors = finished.embeddings[embedding].reshape(-1, output.dimensions)

@@ -214,3 +214,11 @@ def test_specs_that_make_no_sense_are_refused(changed: dict[str, object], messag
 def test_a_table_may_not_be_named_as_hash_vectors_are() -> None:
     with pytest.raises(SpecError, match="expected another name for a table, 'hash' is for vectors without one"):
         spec_of(items={"hash": {"dimensions": 8}})
+
+
+def test_folding_in_over_a_learned_table_is_refused() -> None:
+    with pytest.raises(SpecError, match="expected a loaded table for kind fold_in"):
+        spec_of(
+            embeddings={"taste": {**SHARED, "kind": "fold_in"}},
+            items={"shelf": {"dimensions": 8, "learned": {"of": "item_id"}}},
+        )

@@ -192,7 +192,7 @@ def test_what_cannot_be_answered_is_refused_by_name(valkey):
         client.nearest_items("u1", 3, embedding="mean_1h")
     with pytest.raises(InputError, match="expected version 'f00' of table shelf"):
         UserStateClient.from_url(valkey.url, SPEC, item_versions={"shelf": "f00"})
-    with pytest.raises(InputError, match=r"tables that the spec's embeddings use \(shelf\), got 'shelv'"):
+    with pytest.raises(InputError, match=r"loaded tables that the spec's embeddings use \(shelf\), got 'shelv'"):
         UserStateClient.from_url(valkey.url, SPEC, item_versions={"shelv": "f00"})
 
 

@@ -27,3 +27,10 @@ def table_problems(document: Document) -> Iterator[Problem]:
             got = f"{shorten(wanted)}{did_you_mean(wanted, tables)}; {there}"
             path = ("embeddings", name, "vectors")
             yield document.problem(path, f"expected {HASH} or a table under `items:`, got {got}")
+        elif embedding.get("kind") == "fold_in" and isinstance(wanted, str) and _is_learned(document, wanted):
+            text = f"expected a loaded table for kind fold_in, which sums over all of its items, got {wanted}, learned"
+            yield document.problem(("embeddings", name, "vectors"), text)
+
+
+def _is_learned(document: Document, table: str) -> bool:
+    return "learned" in document.mapping("items", table)
