@@ -272,7 +272,7 @@ def measure(
         file = folder / f"{name}.avro"
         end_us = time.time_ns() // 1000
         write_messages(file, generate(USERS, count, 1, end_us=end_us, span_us=HOUR_US), interaction_schema())
-        publish_file(spec.spec, str(file), topic)
+        publish_file(spec, str(file), topic)
         with valkey.client() as client:
             client.flushall()
         settings = StreamingSettings(
