@@ -88,8 +88,9 @@ def test_pubsub_through_the_pipeline(log_file: Path, pubsub: PubSubEmulator) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--scorer", "popularity"), "expected a scorer of records (sketch) to go through the pipeline"),
+        (("--scorer", "popularity"), "expected a scorer of records (sketch, recent) to go through the pipeline"),
         (("--scorer", "sketch", "--scorer", "sketch"), "expected one scorer to go through the pipeline, got 2"),
+        (("--scorer", "recent"), "expected recent:popular=false,records=true"),
         (("--stretch", "soon"), "expected a stretch such as 20m, got 'soon'"),
         (("--topic", "pubsub://projects/p/topics/t"), "expected a topic and a subscription, or neither"),
         (("--protocol", "prequential"), "expected --protocol tgb to go through the pipeline, got prequential"),

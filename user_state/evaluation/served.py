@@ -5,7 +5,7 @@ The same numbers as the scorers of records (`scorers.record_embedding`), whose r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,8 +15,10 @@ from user_state.core.hashed_vectors import hashed_vectors
 from user_state.errors import InputError
 from user_state.evaluation.catalogue import Choice
 from user_state.evaluation.interactions import F64
+from user_state.evaluation.scorers.record_counts import MOST_KEPT
 
 SKETCH_HALF_LIVES = "1m+1h+1d+7d"
+RECENT_HALF_LIVES = "1m+10m+1h+1d"
 
 
 class ServedScorer(Protocol):
@@ -58,7 +60,43 @@ class ServedSketch:
         return scores
 
 
-SERVED = {"sketch": ServedSketch}
+class ServedRecent:
+    """Shares of decayed counts of recent items, added over half-lives: `recent:popular=false,records=true`."""
+
+    def __init__(
+        self,
+        items: list[str],
+        *,
+        half_lives: str = RECENT_HALF_LIVES,
+        keep: int = 0,
+        popular: bool = True,
+        records: bool = False,
+    ) -> None:
+        if popular or not records:
+            raise InputError("expected recent:popular=false,records=true: how popular items are is in nobody's record")
+        self._half_lives = half_lives.split("+")
+        self._keep = keep or MOST_KEPT
+        self._code = {item: code for code, item in enumerate(items)}
+
+    @property
+    def embeddings(self) -> Mapping[str, Any]:
+        """One embedding, `recent`."""
+        kept = {"k": self._keep, "keys": self._keep}
+        return {"recent": {"kind": "recent_items", "of": "item_id", "half_life": self._half_lives, **kept}}
+
+    def scores(self, batch: UserStateBatch) -> F64:
+        """Return the sums of the shares."""
+        scores = np.zeros((len(batch), len(self._code)))
+        for text in self._half_lives:
+            table = batch.sequences[f"recent_{text}"]
+            for row, length in enumerate(table.length.tolist()):
+                codes = [self._code[item] for item in table.columns["item_id"][row, :length].tolist()]
+                share = table.columns["share"][row, :length]
+                scores[row, codes] += share / (share.sum() or 1.0)  # of those listed, as the scorer of records takes it
+        return scores
+
+
+SERVED: Mapping[str, Callable[..., ServedScorer]] = {"sketch": ServedSketch, "recent": ServedRecent}
 
 
 def served_scorer(choice: Choice, items: list[str]) -> ServedScorer:
