@@ -11,10 +11,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, islice
 from operator import lt
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from user_state.codec.columns import ends_of, need
 from user_state.codec.cut import Cut
@@ -23,6 +26,9 @@ from user_state.core.pool import NULL_CODE, StringPool
 from user_state.errors import CodecError
 
 EMPTY = b""
+_WORD = 8
+_KEPT = np.array([((1 << 64) - 1) >> 8 * n ^ ((1 << 64) - 1) for n in range(_WORD + 1)], np.uint64)
+"""By how many bytes of a word belong to a string: a mask of those, the first one on top."""
 COUNT_BYTES = 4
 
 
@@ -63,23 +69,53 @@ def unpack_strings(blobs: Sequence[bytes]) -> Dictionaries:
     need(np.array_equal(np.bincount(user, lengths, len(blobs)), cut.left), "dictionary has another length than it says")
     bodies = [blob[body:] for blob, body in zip(blobs, (COUNT_BYTES + 2 * sizes).tolist(), strict=True)]
     joined = b"".join(bodies)
-    listed = lengths.tolist()
-    ends = list(accumulate(listed))
-    # Where all is ASCII, characters are bytes, and one decoding does for all strings.
-    texts: list[str]
+    held = lengths.astype(np.int64)
+    begins, count = np.cumsum(sizes) - sizes, len(held)
     if joined.isascii():
-        text = joined.decode("ascii")
-        texts = [text[end - length : end] for end, length in zip(ends, listed, strict=True)]
-    else:
-        texts = [_utf8(joined[end - length : end]) for end, length in zip(ends, listed, strict=True)]
-    begins = np.cumsum(sizes) - sizes
-    if len(texts) > 1:
-        # A string that stood there twice would make one key of two.
-        later = np.fromiter(map(lt, texts, islice(texts, 1, None)), np.bool_, len(texts) - 1)
-        inner = begins[(begins > 0) & (begins < len(texts))]
-        later[inner - 1] = True
-        need(bool(later.all()), "dictionary is not in order")
-    return Dictionaries(StringPool.of_records(texts), begins, sizes)
+        # Characters are bytes: the strings can be judged, and put in order, without being made.
+        need(_ascending(joined, held, begins), "dictionary is not in order")
+        return Dictionaries(StringPool.of_records(count, partial(_texts, joined, held)), begins, sizes)
+    ends = list(accumulate(held.tolist()))
+    texts = [_utf8(joined[end - length : end]) for end, length in zip(ends, held.tolist(), strict=True)]
+    later = np.fromiter(map(lt, texts, islice(texts, 1, None)), np.bool_, count - 1)
+    later[begins[(begins > 0) & (begins < count)] - 1] = True
+    # A string that stood there twice would make one key of two.
+    need(bool(later.all()), "dictionary is not in order")
+    return Dictionaries(StringPool.of_records(count, lambda: texts), begins, sizes)
+
+
+def _texts(joined: bytes, lengths: I64) -> list[str]:
+    text, listed = joined.decode("ascii"), lengths.tolist()
+    return [text[end - length : end] for end, length in zip(accumulate(listed), listed, strict=True)]
+
+
+def _ascending(joined: bytes, lengths: I64, begins: I64) -> bool:
+    """Return whether every string is greater than the one before it in its dictionary.
+
+    Two strings are told apart by their first 16 bytes, as two numbers; only those that begin alike are looked at.
+
+    Args:
+        joined: ASCII.
+        lengths: (m,) of the strings in it, one after the other.
+        begins: (n,) the first string of each dictionary.
+    """
+    if len(lengths) < 2:
+        return True
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    padded = joined + bytes(2 * _WORD)
+    words: npt.NDArray[Any] = np.ndarray(len(padded) - _WORD + 1, ">u8", padded, strides=(1,))
+    first, second = (words[starts + at].astype(np.uint64) & _KEPT[np.clip(lengths - at, 0, _WORD)] for at in (0, _WORD))
+    alike = first[1:] == first[:-1]
+    later = (first[1:] > first[:-1]) | (alike & (second[1:] > second[:-1]))
+    alike &= second[1:] == second[:-1]
+    new = begins[(begins > 0) & (begins < len(lengths))] - 1
+    later[new] = True
+    alike[new] = False
+    for row in np.flatnonzero(alike).tolist():
+        before, after = slice(starts[row], ends[row]), slice(starts[row + 1], ends[row + 1])
+        later[row] = joined[before] < joined[after]
+    return bool(later.all())
 
 
 def _utf8(blob: bytes) -> str:

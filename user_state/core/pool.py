@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -20,26 +20,29 @@ class StringPool:
     that is how strings are added. Or the pool is `of_records`, and equal codes of one record mean equal strings.
     """
 
-    __slots__ = ("_code_of", "_objects", "_texts")
+    __slots__ = ("_code_of", "_later", "_objects", "_size", "_texts")
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._code_of: dict[str, int] | None = {}
         self._texts: list[str] = []
         self._objects: npt.NDArray[Any] | None = None
+        self._later: Callable[[], list[str]] | None = None
+        self._size = 0
         self.codes(texts)
 
     @classmethod
-    def of_records(cls, texts: list[str]) -> StringPool:
+    def of_records(cls, size: int, texts: Callable[[], list[str]]) -> StringPool:
         """Return a pool of the strings of several records, record by record, each record's own once and ascending.
 
-        Decoded records are read much oftener than written, and reading needs nothing more.
+        Decoded records are read much oftener than written, and reading needs nothing more; most of it does not need
+        the strings themselves, so that the `size` strings are made by `texts` when they are asked for.
         """
         pool = cls()
-        pool._code_of, pool._texts = None, texts
+        pool._code_of, pool._later, pool._size = None, texts, size
         return pool
 
     def __len__(self) -> int:
-        return len(self._texts) if self._code_of is None else len(self._code_of)
+        return self._size if self._code_of is None else len(self._code_of)
 
     def __getitem__(self, code: int) -> str:
         return self.texts[code]
@@ -47,8 +50,11 @@ class StringPool:
     @property
     def texts(self) -> list[str]:
         """All strings, by code; not to be changed."""
-        if self._code_of is not None and len(self._texts) != len(self._code_of):
-            self._texts = list(self._code_of)
+        if len(self._texts) != len(self):
+            if self._code_of is not None:
+                self._texts = list(self._code_of)
+            elif self._later is not None:
+                self._texts = self._later()
         return self._texts
 
     @property
@@ -83,7 +89,7 @@ class StringPool:
     def made_distinct(self) -> tuple[StringPool, I64 | None]:
         """Return a pool in which equal codes mean equal strings, and what each code becomes; None if nothing changes.
 
-        >>> pool, becomes = StringPool.of_records(["a", "b", "a"]).made_distinct()
+        >>> pool, becomes = StringPool.of_records(3, lambda: ["a", "b", "a"]).made_distinct()
         >>> pool.texts, becomes.tolist()
         (['a', 'b'], [0, 1, 0, -1])
         """
