@@ -24,8 +24,9 @@ from user_state.core.composing import mentioned, seen_items
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.layout import Layout
+from user_state.core.outputs import ComposedOutput, EmbeddingOutput, FoldInOutput, InterestsOutput
 from user_state.core.padding import Padded
-from user_state.core.plan import ComposedOutput, EmbeddingOutput, FoldInOutput, InterestsOutput, Plan
+from user_state.core.plan import Plan
 from user_state.core.reading import features
 from user_state.core.records import Records
 from user_state.errors import CodecError, InputError, StoreError

@@ -15,7 +15,8 @@ from user_state.codec.record import encode_records
 from user_state.codec.seen import BYTES_AN_ID
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
-from user_state.core.plan import KeyedDecay, Plan, Vectors
+from user_state.core.pieces import KeyedDecay, Vectors
+from user_state.core.plan import Plan
 from user_state.core.records import Records, apply
 from user_state.spec import LoadedSpec
 

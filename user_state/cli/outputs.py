@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.table import Table
 
-from user_state.core.plan import (
+from user_state.core.outputs import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
     ComposedOutput,
@@ -26,14 +26,14 @@ from user_state.core.plan import (
     InterestWeightsOutput,
     LastSeenOutput,
     ListOutput,
-    Plan,
     ProfileOutput,
     RatioOutput,
     SequenceOutput,
     StackedOutput,
     TableOutput,
-    Window,
 )
+from user_state.core.pieces import Window
+from user_state.core.plan import Plan
 from user_state.durations import SECOND_US, format_duration
 from user_state.spec.values import LIFETIME
 

@@ -1,6 +1,6 @@
 """Records of another layout, taken over: what still has the same definition stays, the rest starts empty or is dropped.
 
-Definitions are compared by key (see `user_state.core.plan`). Windows are not part of a key: a window that was made
+Definitions are compared by key (see `user_state.core.pieces`). Windows are not part of a key: a window that was made
 longer fills as time passes, since what was rolled up or dropped before cannot come back.
 """
 
@@ -22,7 +22,8 @@ from user_state.core.last_seen import LastSeenRows
 from user_state.core.last_seen import pack_keys as pack_last_seen_keys
 from user_state.core.layout import TIME_KIND, Layout
 from user_state.core.logs import LogRows, dtype_of, kinds_of
-from user_state.core.plan import Log, Plan
+from user_state.core.pieces import Log
+from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE
 from user_state.core.profiles import DecayedBins
 from user_state.core.ragged import begins_of, elements_of

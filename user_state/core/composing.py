@@ -20,7 +20,8 @@ import numpy as np
 from user_state.core.events import F64, I64
 from user_state.core.item_vectors import F32, ItemVectors
 from user_state.core.logs import LogRows, newer_rows
-from user_state.core.plan import ComposedOutput, History, Plan
+from user_state.core.outputs import ComposedOutput, History
+from user_state.core.plan import Plan
 from user_state.core.records import Records
 
 LEAST_LENGTH = 1e-6

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from user_state.core.events import F64, I64, Bool, Events
-from user_state.core.plan import Decay, Plan
+from user_state.core.pieces import Decay
+from user_state.core.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.plan import Filter, Plan
+from user_state.core.pieces import Filter
+from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE, StringPool
 
 Bool = npt.NDArray[np.bool_]

@@ -18,7 +18,7 @@ import numpy as np
 from user_state.core.composing import Composing
 from user_state.core.item_vectors import F32
 from user_state.core.logs import older_rows
-from user_state.core.plan import FoldInOutput
+from user_state.core.outputs import FoldInOutput
 
 USERS_AT_ONCE = 256
 

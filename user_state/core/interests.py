@@ -31,7 +31,7 @@ import numpy as np
 from user_state.core.composing import Composing
 from user_state.core.events import F64
 from user_state.core.item_vectors import F32
-from user_state.core.plan import InterestsOutput
+from user_state.core.outputs import InterestsOutput
 
 STEPS = 1e6
 FORGOTTEN = 1e-200

@@ -31,7 +31,8 @@ from user_state.core.keyed_rows import (
     side_by_side,
     text_columns,
 )
-from user_state.core.plan import KeyedDecay, Plan
+from user_state.core.pieces import KeyedDecay
+from user_state.core.plan import Plan
 from user_state.core.tiles import MAX_TRACKS, TRACK_BITS
 from user_state.core.weights import event_weights
 

@@ -24,7 +24,8 @@ from user_state.core.keyed_rows import (
     side_by_side,
     text_columns,
 )
-from user_state.core.plan import KeyedTrack, Plan
+from user_state.core.pieces import KeyedTrack
+from user_state.core.plan import Plan
 from user_state.core.tiles import MAX_TRACKS, START_BITS, TRACK_BITS, USER_SHIFT, pack_keys, place_keys
 
 

@@ -19,7 +19,8 @@ import numpy as np
 
 from user_state.core.events import F64, I64, Bool, Events
 from user_state.core.kll import Kll, Klls, unite
-from user_state.core.plan import ApproxQuantilesOutput, Plan
+from user_state.core.outputs import ApproxQuantilesOutput
+from user_state.core.plan import Plan
 from user_state.core.tile_items import join_items, run_heads
 from user_state.core.tiles import MAX_TRACKS, START_BITS, TRACK_BITS, USER_SHIFT, pack_keys, place_keys
 

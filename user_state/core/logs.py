@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.core.events import I64, NULL_INT, Bool, Events
-from user_state.core.plan import Log, Plan
+from user_state.core.pieces import Log
+from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE
 
 TIE_SHIFT = np.uint64(32)

@@ -22,7 +22,8 @@ import xxhash
 
 from user_state.core.events import F64, I64, U64, Bool, Events
 from user_state.core.logs import TIE_SHIFT
-from user_state.core.plan import LearnedItems, Plan
+from user_state.core.pieces import LearnedItems
+from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
 from user_state.core.records import Records
 

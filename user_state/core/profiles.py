@@ -15,7 +15,8 @@ import numpy as np
 
 from user_state.core.events import F64, I64, Bool, Events
 from user_state.core.local_time import LocalTime
-from user_state.core.plan import Plan, Profile
+from user_state.core.pieces import Profile
+from user_state.core.plan import Plan
 
 BINS = {"hour_of_day": 24, "day_of_week": 7}
 

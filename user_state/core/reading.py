@@ -22,8 +22,7 @@ from user_state.core.item_vectors import ItemVectors
 from user_state.core.kll_tiles import Numbers, numbers_of, read_quantiles
 from user_state.core.last_seen import count_windows, settle, streaks
 from user_state.core.logs import LogRows, newer_rows, older_rows
-from user_state.core.padding import Padded, pad
-from user_state.core.plan import (
+from user_state.core.outputs import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
     ComposedOutput,
@@ -38,7 +37,6 @@ from user_state.core.plan import (
     LastSeenOutput,
     ListOutput,
     LoggedOutput,
-    Plan,
     ProfileOutput,
     RatioOutput,
     ScalarOutput,
@@ -46,8 +44,10 @@ from user_state.core.plan import (
     SessionOutput,
     StackedOutput,
     TableOutput,
-    Window,
 )
+from user_state.core.padding import Padded, pad
+from user_state.core.pieces import Window
+from user_state.core.plan import Plan
 from user_state.core.profiles import read_profile
 from user_state.core.records import Records
 from user_state.core.sessions import read_sessions

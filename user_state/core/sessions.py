@@ -20,7 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from user_state.core.events import F64, I64, Bool, Events
-from user_state.core.plan import Plan, SessionOutput, SessionTrack
+from user_state.core.outputs import SessionOutput
+from user_state.core.pieces import SessionTrack
+from user_state.core.plan import Plan
 from user_state.durations import SECOND_US
 
 TOTALS = 3

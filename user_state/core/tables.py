@@ -29,8 +29,10 @@ from user_state.core.keyed_decays import KeyedDecays
 from user_state.core.keyed_rows import REST, KeyedRows, text_columns
 from user_state.core.keyed_tiles import starts_s_of, tracks_of, users_of
 from user_state.core.ordering import order_of, runs_of
+from user_state.core.outputs import DecayedTableOutput, EntropyOutput, TableOutput
 from user_state.core.padding import Padded, pad
-from user_state.core.plan import DecayedTableOutput, EntropyOutput, Plan, TableOutput, Window
+from user_state.core.pieces import Window
+from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
 
 Kinds = tuple[tuple[str, ...], ...]

@@ -12,7 +12,8 @@ import numpy as np
 
 from user_state.core.events import F64, I64
 from user_state.core.finishing import finish
-from user_state.core.plan import Plan, ScalarOutput
+from user_state.core.outputs import ScalarOutput
+from user_state.core.plan import Plan
 from user_state.core.window_sums import WindowSums
 
 

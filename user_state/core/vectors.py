@@ -22,7 +22,9 @@ import numpy.typing as npt
 
 from user_state.core.events import F64, I64, Bool, Events
 from user_state.core.hashed_vectors import hashed_vectors
-from user_state.core.plan import EmbeddingOutput, Plan, Vectors
+from user_state.core.outputs import EmbeddingOutput
+from user_state.core.pieces import Vectors
+from user_state.core.plan import Plan
 from user_state.core.weights import event_weights
 
 F32 = npt.NDArray[np.float32]

@@ -18,7 +18,8 @@ from typing import Any
 import xxhash
 
 from user_state.core.events import EventRow
-from user_state.core.plan import Field, Plan
+from user_state.core.pieces import Field
+from user_state.core.plan import Plan
 from user_state.errors import EventError, shorten
 from user_state.events.event_reader import event_reader, write_event
 from user_state.spec.event_schema import EventSchema

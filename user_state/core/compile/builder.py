@@ -22,44 +22,46 @@ from user_state.core.layout import (
     VectorsLayout,
 )
 from user_state.core.local_time import LocalTime
-from user_state.core.plan import (
+from user_state.core.outputs import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
     ComposedOutput,
-    Decay,
     DecayedOutput,
     DecayedTableOutput,
     EmbeddingOutput,
     EntropyOutput,
-    Field,
-    Filter,
     FoldInOutput,
-    HllTrack,
     InterestsOutput,
     InterestWeightsOutput,
-    KeyedDecay,
-    KeyedTrack,
-    KllTrack,
-    LastSeen,
     LastSeenOutput,
-    LearnedItems,
     ListOutput,
-    Log,
     LoggedOutput,
-    Plan,
-    Profile,
     ProfileOutput,
     RatioOutput,
     ScalarOutput,
     SequenceOutput,
     SessionOutput,
-    SessionTrack,
     StackedOutput,
     TableOutput,
+)
+from user_state.core.pieces import (
+    Decay,
+    Field,
+    Filter,
+    HllTrack,
+    KeyedDecay,
+    KeyedTrack,
+    KllTrack,
+    LastSeen,
+    LearnedItems,
+    Log,
+    Profile,
+    SessionTrack,
     Track,
     Vectors,
     Window,
 )
+from user_state.core.plan import Plan
 from user_state.core.time_axis import TimeAxis, default_tile_width_s
 from user_state.durations import SECOND_US, parse_duration_us
 from user_state.spec import LoadedSpec

@@ -10,7 +10,7 @@ from typing import Literal
 
 from user_state.core.compile.builder import Builder
 from user_state.core.compile.logs import kept_log
-from user_state.core.plan import ComposedOutput, FoldInOutput, History, InterestsOutput, InterestWeightsOutput
+from user_state.core.outputs import ComposedOutput, FoldInOutput, History, InterestsOutput, InterestWeightsOutput
 from user_state.durations import parse_duration_us
 from user_state.spec.embedding import Embedding
 from user_state.spec.values import Scalar

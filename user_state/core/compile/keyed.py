@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from user_state.core.compile.builder import Builder, with_window
-from user_state.core.plan import DecayedTableOutput, EntropyOutput, KeyedDecay, KeyedTrack, TableOutput, Window
+from user_state.core.outputs import DecayedTableOutput, EntropyOutput, TableOutput
+from user_state.core.pieces import KeyedDecay, KeyedTrack, Window
 from user_state.durations import parse_duration_us
 from user_state.spec.aggregations import MEASURES
 from user_state.spec.model import Feature

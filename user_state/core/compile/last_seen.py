@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from user_state.core.compile.builder import Builder
 from user_state.core.last_seen import DAYS, VALUES
-from user_state.core.plan import LastSeen, LastSeenOutput, Window
+from user_state.core.outputs import LastSeenOutput
+from user_state.core.pieces import LastSeen, Window
 from user_state.spec.model import DEFAULT_CAP, Feature
 
 MAX_DAYS = 3_660

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from user_state.core.compile.builder import Builder
 from user_state.core.compile.logs import kept_log
-from user_state.core.plan import LearnedItems, Plan, Vectors
+from user_state.core.pieces import LearnedItems, Vectors
+from user_state.core.plan import Plan
 from user_state.durations import parse_duration_us
 from user_state.spec import LoadedSpec
 from user_state.spec.event_schema import parse_event_schema

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 from user_state.core.compile.builder import NAN, Builder
-from user_state.core.plan import ListOutput, Log, LoggedOutput, SequenceOutput, Window
+from user_state.core.outputs import ListOutput, LoggedOutput, SequenceOutput
+from user_state.core.pieces import Log, Window
 from user_state.durations import SECOND_US
 from user_state.spec.model import Feature, Sequence
 

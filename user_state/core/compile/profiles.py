@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from user_state.core.compile.builder import Builder
-from user_state.core.plan import Profile, ProfileOutput
+from user_state.core.outputs import ProfileOutput
+from user_state.core.pieces import Profile
 from user_state.core.profiles import BINS
 from user_state.durations import parse_duration_us
 from user_state.spec.model import Feature

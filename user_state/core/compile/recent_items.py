@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from user_state.core.compile.builder import Builder
-from user_state.core.plan import DecayedTableOutput, KeyedDecay
+from user_state.core.outputs import DecayedTableOutput
+from user_state.core.pieces import KeyedDecay
 from user_state.durations import parse_duration_us
 from user_state.spec.embedding import Embedding
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from user_state.core.compile.builder import NAN, Builder, longer
-from user_state.core.plan import SessionOutput, SessionTrack
+from user_state.core.outputs import SessionOutput
+from user_state.core.pieces import SessionTrack
 from user_state.spec.model import Feature
 
 SESSION_AGGREGATES = {

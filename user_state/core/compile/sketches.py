@@ -5,7 +5,8 @@ from __future__ import annotations
 from user_state.core.compile.builder import NAN, Builder, with_window
 from user_state.core.coupons import lg_k_for, standard_error
 from user_state.core.kll import k_for, rank_error
-from user_state.core.plan import ApproxDistinctOutput, ApproxQuantilesOutput, HllTrack, KllTrack
+from user_state.core.outputs import ApproxDistinctOutput, ApproxQuantilesOutput
+from user_state.core.pieces import HllTrack, KllTrack
 from user_state.spec.model import Feature
 
 DISTINCT_ERROR = 0.03

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from user_state.core.compile.builder import NAN, Builder, with_window
-from user_state.core.plan import RatioOutput, ScalarOutput, StackedOutput, Track, Window
+from user_state.core.outputs import RatioOutput, ScalarOutput, StackedOutput
+from user_state.core.pieces import Track, Window
 from user_state.core.tile_kinds import TRACK_OF
 from user_state.spec.model import Feature, Part
 from user_state.spec.values import Scalar

@@ -10,7 +10,8 @@ import json
 from typing import Literal
 
 from user_state.core.compile.builder import Builder
-from user_state.core.plan import EmbeddingOutput, Vectors
+from user_state.core.outputs import EmbeddingOutput
+from user_state.core.pieces import Vectors
 from user_state.durations import parse_duration_us
 from user_state.spec.embedding import Embedding
 

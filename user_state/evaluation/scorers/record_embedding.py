@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
 from user_state.core.hashed_vectors import hashed_vectors
-from user_state.core.plan import EmbeddingOutput, Plan
+from user_state.core.outputs import EmbeddingOutput
+from user_state.core.plan import Plan
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.own_spec import own_rows, own_spec
