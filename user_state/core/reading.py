@@ -15,7 +15,7 @@ import numpy as np
 from user_state.core.composing import Composing, compose, take_part
 from user_state.core.decays import read_decay
 from user_state.core.events import F64, I64
-from user_state.core.fold_in import fold_in
+from user_state.core.fold_in import Ridge, fold_in
 from user_state.core.hll_tiles import count_distinct
 from user_state.core.interests import Interests, find_interests
 from user_state.core.item_vectors import ItemVectors
@@ -220,7 +220,10 @@ class Reading:
 
     def folded_in(self, output: FoldInOutput) -> F32:
         """Return (n, dimensions) user factors."""
-        return fold_in(self.parts[output.table, output.history], output)
+        # By what it is made of: half-lives share one.
+        name = f"ridge of {output.table}, {output.alpha0} and {output.regularisation}"
+        prepared = self.plan.prepared.setdefault(name, Ridge())
+        return fold_in(self.parts[output.table, output.history], output, prepared)
 
     @cached_property
     def found_interests(self) -> dict[InterestsOutput, Interests]:
