@@ -71,10 +71,9 @@ class FlinkCluster:
             raise InputError(f"Flink at {self.address} has no TaskManager: start one, or wait until it has registered")
         return overview
 
-    def job_id(self, name: str) -> str | None:
-        """Return the id of the job of that name, None if there is none."""
-        jobs = self._get("/jobs/overview")["jobs"]
-        return next((str(job["jid"]) for job in jobs if job["name"] == name), None)
+    def job_ids(self, name: str) -> set[str]:
+        """Return the ids of the jobs of that name, those that have ended included: a name may be used again."""
+        return {str(job["jid"]) for job in self._get("/jobs/overview")["jobs"] if job["name"] == name}
 
     def state(self, job: str) -> str:
         """Return a job's state, such as RUNNING or one of ENDED."""

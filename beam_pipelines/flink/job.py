@@ -26,6 +26,7 @@ from dataclasses import replace
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
+from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from rich.console import Console
 
@@ -71,8 +72,9 @@ def run_on_flink(
     cluster = FlinkCluster(flink.rest)
     parallelism = _check_cluster(cluster, flink, settings.state)
     run = secrets.token_hex(4)
-    name = f"user-state-{spec.spec.name}-{run}"
-    options = beam_options(beam_arguments(flink, name, parallelism, beam_given, os.environ))
+    ours = f"user-state-{spec.spec.name}-{run}"
+    options = beam_options(beam_arguments(flink, ours, parallelism, beam_given, os.environ))
+    name = options.view_as(GoogleCloudOptions).job_name  # ours, or --job_name, which is an option of Beam's
     pipeline = new_pipeline(options)
     check_settings(spec, settings)
     print_spec_changes(console, spec, settings.redis)
@@ -81,8 +83,9 @@ def run_on_flink(
     drain.reset()
     tally.reset()
     with draining_on_signals(console):
+        earlier = _earlier_jobs(cluster, name)
         with _submitting(flink, pipeline) as failed:
-            job = _job_id(cluster, name, failed)
+            job = _job_id(cluster, name, earlier, failed)
         _wait_for_tasks(cluster, job)
         console.print(
             f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops. Flink job {job}, {parallelism}"
@@ -202,16 +205,24 @@ def _submitting(flink: FlinkSettings, pipeline: Any) -> Iterator[list[str]]:
     yield failed
 
 
-def _job_id(cluster: FlinkCluster, name: str, failed: list[str]) -> str:
+def _earlier_jobs(cluster: FlinkCluster, name: str) -> set[str]:
+    try:
+        return cluster.job_ids(name)
+    except Unreachable as exc:
+        raise InputError(f"cannot reach Flink at {cluster.address}, which answered just now: {exc}") from exc
+
+
+def _job_id(cluster: FlinkCluster, name: str, earlier: set[str], failed: list[str]) -> str:
+    """Wait for a job of that name that is none of the earlier ones; return its id."""
     until = time.monotonic() + SUBMIT_S
     while time.monotonic() < until:
         try:
-            job = cluster.job_id(name)
+            found = cluster.job_ids(name) - earlier
         except Unreachable as exc:
             _LOG.debug("while waiting for the job: %s", exc)
-            job = None
-        if job is not None:
-            return job
+            found = set()
+        if found:
+            return found.pop()
         if failed:
             raise InputError(f"Flink at {cluster.address} did not take the job: {failed[0]}")
         time.sleep(POLL_S)

@@ -41,8 +41,8 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
         pytest.param(signal.SIGTERM, [], id="stopped by SIGTERM"),
         pytest.param(
             signal.SIGINT,
-            ["--flush_interval", "2", "--worker_pool", "loopback", "--parallelism", "1"],
-            id="held back for two seconds, worked off by the command itself, stopped by SIGINT",
+            ["--flush_interval", "2", "--worker_pool", "loopback", "--parallelism", "1", "--job_name", "My_feed"],
+            id="held back for two seconds, worked off by the command itself, of a given name, stopped by SIGINT",
         ),
         pytest.param(
             signal.SIGTERM,

@@ -54,6 +54,12 @@ def test_with_checkpoints_the_source_stays_within_their_reach_and_the_last_one_i
     assert options["savepoint_path"] == "file:///savepoints/one"
 
 
+def test_a_job_name_that_is_given_is_the_jobs():
+    assert _options()["job_name"] == "job"
+    assert _options(DEFAULTS, "--job_name", "feed")["job_name"] == "feed"
+    assert _options(DEFAULTS, "--job_name=feed")["job_name"] == "feed"
+
+
 def test_checkpoints_are_taken_where_records_live_in_them():
     assert with_state(DEFAULTS, "redis").checkpoint_interval_s == 0
     assert with_state(DEFAULTS, "runner").checkpoint_interval_s == CHECKPOINT_INTERVAL_S
