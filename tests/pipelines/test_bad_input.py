@@ -1,6 +1,8 @@
-"""What a user can get wrong: a clear message and exit code 2, before anything starts, read or written."""
+"""What a user can get wrong: a clear message and exit code 2, before anything starts, read or written.
 
-import time
+A command that hung would end in `run_command`'s timeout. How long it takes is not held: a busy machine is slow.
+"""
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +16,6 @@ from user_state.events.avro_files import interaction_schema, write_events
 from user_state.store.view import RedisView
 
 PASSWORD = "correct-horse"
-LIMIT_S = 20.0
-"""Start of Python and Beam included, on a busy machine; each check ends within nine seconds."""
 
 
 @pytest.fixture
@@ -32,12 +32,10 @@ def _run(options: dict[str, str | Path], *more: str, env: dict[str, str] | None 
 
 
 def _assert_refused(good: dict[str, str | Path], valkey: Valkey, words: list[str], *more: str, **changed: object):
-    """Run with one thing changed; hold message, exit code and time, and that nothing was touched."""
+    """Run with one thing changed; hold message and exit code, and that nothing was touched."""
     env = changed.pop("env", None)
     options = good | {f"--{name.replace('_', '-')}": value for name, value in changed.items()}
-    began = time.monotonic()
     ended = _run(options, *more, env=env)
-    took_s = time.monotonic() - began
 
     said = ended.stdout + ended.stderr
     assert ended.returncode == 2, said
@@ -45,7 +43,6 @@ def _assert_refused(good: dict[str, str | Path], valkey: Valkey, words: list[str
         assert word in ended.stderr, said
     assert "Traceback" not in said
     assert PASSWORD not in said
-    assert took_s < LIMIT_S
     assert not Path(good["--dead-letters"]).exists()
     with valkey.client() as client:
         assert client.dbsize() == 0
