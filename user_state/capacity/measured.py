@@ -1,4 +1,4 @@
-"""What things cost, as far as it was measured, and what was assumed instead: `constants.yaml`, or measured here.
+"""What things cost, as far as it was measured, and what was derived or assumed: `constants.yaml`, or measured here.
 
 Processor time, not elapsed time, so that a busy machine measures the same. What is per event or byte scales with the
 spec: `user-state plan --measure` takes it from the spec itself on this machine.
@@ -53,8 +53,12 @@ class Constants:
     shuffle_factor: float
 
 
+HOW = ("measured", "derived", "assumed")
+"""How a constant may have been come by; constants.yaml says what each means."""
+
+
 def load_constants(path: Path = CONSTANTS) -> tuple[Constants, dict[str, dict[str, Any]]]:
-    """Return the constants, and for each its entry: value, unit, whether `measured` or `assumed`, source."""
+    """Return the constants, and for each its entry: value, unit, how (one of HOW), source."""
     entries: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text())["constants"]
     return Constants(**{name: float(entry["value"]) for name, entry in entries.items()}), entries
 
