@@ -22,20 +22,20 @@ several medoids a user instead of one mean.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from user_state.core.composing import Composing
 from user_state.core.events import F64
+from user_state.core.interests_of_many import InterestsOfMany
+from user_state.core.interests_of_one import InterestsOfOne
 from user_state.core.item_vectors import F32
 from user_state.core.outputs import InterestsOutput
 
-STEPS = 1e6
-FORGOTTEN = 1e-200
-NEVER = 2**62
+FEW_USERS = 3
+"""Up to so many users are quicker one by one."""
+USERS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -59,74 +59,22 @@ def find_interests(part: Composing, output: InterestsOutput, at_us: int) -> Inte
     user, time_us, weight, vector = part.user[liked], part.time_us[liked], part.weight[liked], part.vector[liked]
     lengths = np.sqrt((vector**2).sum(axis=1, keepdims=True))
     unit = vector / np.where(lengths > 0, lengths, 1.0)
-    changes = np.flatnonzero(user[1:] != user[:-1]) + 1
-    bounds = [0, *changes.tolist(), len(user)] if len(user) else []
-    for begin, end in pairwise(bounds):
-        finder = _Finder(output)
-        for row in range(begin, end):
-            finder.take(int(time_us[row]), float(weight[row]), vector[row], unit[row])
-        means, found = finder.finish(at_us)
-        vectors[user[begin], : len(found)], weights[user[begin], : len(found)] = means, found
+    users, heads, counts = np.unique(user, return_index=True, return_counts=True)
+    if len(users) <= FEW_USERS:
+        for who, head, count in zip(users.tolist(), heads.tolist(), counts.tolist(), strict=True):
+            one = InterestsOfOne(output)
+            for row in range(head, head + count):
+                one.take(int(time_us[row]), float(weight[row]), vector[row], unit[row])
+            means, found = one.finish(at_us)
+            vectors[who, : len(found)], weights[who, : len(found)] = means, found
+        return Interests(vectors, weights)
+    # Who has most events comes first, so that those who have a k-th one stand together.
+    order = np.argsort(-counts, kind="stable")
+    for begin in range(0, len(order), USERS_AT_ONCE):
+        some = order[begin : begin + USERS_AT_ONCE]
+        many = InterestsOfMany(len(some), output)
+        for step in range(int(counts[some[0]])):
+            rows = heads[some[: np.count_nonzero(counts[some] > step)]] + step
+            many.take(time_us[rows], weight[rows], vector[rows], unit[rows])
+        vectors[users[some]], weights[users[some]] = many.finish(at_us)
     return Interests(vectors, weights)
-
-
-class _Finder:
-    """One user's centroids; a centroid is its mean S/W, which decay leaves as it is, and W."""
-
-    def __init__(self, output: InterestsOutput) -> None:
-        self._most, self._half_life_us = output.most, output.half_life_us
-        self._threshold = round(output.threshold * STEPS)
-        self._means = np.zeros((output.most, output.dimensions))
-        self._lengths = [0.0] * output.most
-        self._weights = [0.0] * output.most
-        self._born = [NEVER] * output.most
-        self._events, self._as_of_us = 0, 0
-
-    def take(self, time_us: int, weight: float, vector: F64, unit: F64) -> None:
-        """Place the next event."""
-        self._fade(time_us)
-        there = [place for place in range(self._most) if self._born[place] != NEVER]
-        place = self._place(there, weight, (self._means @ unit).tolist())
-        if place is None:
-            # Into a free place, or that of the lightest.
-            free = [place for place in range(self._most) if self._born[place] == NEVER]
-            place = free[0] if free else self._lightest(there)
-            self._means[place], self._weights[place], self._born[place] = 0.0, 0.0, self._events
-        self._weights[place] += weight
-        mean = self._means[place]
-        mean += (weight / self._weights[place]) * (vector - mean)
-        self._lengths[place] = math.sqrt(float(mean @ mean))
-        self._events += 1
-
-    def finish(self, at_us: int) -> tuple[F64, F64]:
-        """Return (centroids, dimensions) and (centroids,) weights at the moment of reading, the heaviest first."""
-        fade = 2.0 ** (-max(at_us - self._as_of_us, 0) / self._half_life_us)
-        there = [place for place in range(self._most) if self._born[place] != NEVER]
-        there.sort(key=lambda place: (-np.float32(self._weights[place]), self._born[place]))
-        return self._means[there], np.array([self._weights[place] for place in there]) * fade
-
-    def _fade(self, time_us: int) -> None:
-        """Let weights decay up to an event, and forget what has next to none left."""
-        keep = 2.0 ** (-(time_us - self._as_of_us) / self._half_life_us) if self._events else 1.0
-        self._as_of_us = time_us
-        self._weights = [weight * keep for weight in self._weights]
-        self._born = [
-            NEVER if weight < FORGOTTEN else born for weight, born in zip(self._weights, self._born, strict=True)
-        ]
-
-    def _place(self, there: list[int], weight: float, products: list[float]) -> int | None:
-        """Return the centroid that an event joins; None for one that it founds."""
-        if not there:
-            return None
-        steps = {
-            place: round(products[place] / self._lengths[place] * STEPS) if self._lengths[place] > 0 else 0
-            for place in there
-        }
-        nearest = min(there, key=lambda place: (-steps[place], self._born[place]))
-        if steps[nearest] >= self._threshold:
-            return nearest
-        gives_way = np.float32(self._weights[self._lightest(there)]) < np.float32(weight)
-        return None if len(there) < self._most or gives_way else nearest
-
-    def _lightest(self, there: list[int]) -> int:
-        return min(there, key=lambda place: (np.float32(self._weights[place]), self._born[place]))
