@@ -36,6 +36,8 @@ _COUPON = slice(8, 12)
 _IMAGE = struct.Struct("<8B3d2I")
 _OUT_OF_ORDER, _COMPACT, _MODE_HLL_8 = 16, 8, 10
 _HALVES = np.ldexp(1.0, -np.arange(GREATEST_REGISTER + 1))
+_LOW_HALVES = np.where(np.arange(len(_HALVES)) < 32, _HALVES, 0.0)
+_HIGH_HALVES = _HALVES - _LOW_HALVES
 
 
 def standard_error(lg_k: int) -> float:
@@ -82,14 +84,14 @@ def put_coupons(registers: Registers, coupons: I64, row: I64 | int = 0) -> None:
 
 def estimates(registers: Registers) -> F64:
     """Return (r,) how many distinct values each row of registers (r, 2^lg_k) has seen, by the library."""
-    rows, size = registers.shape
-    bins = GREATEST_REGISTER + 1
-    cell = np.repeat(np.arange(rows) * bins, size) + registers.reshape(-1)
-    with_value = np.bincount(cell, minlength=rows * bins).reshape(rows, bins)
+    size = registers.shape[1]
     # The library sums the halves of values from 32 on apart, so that no digit is lost.
-    low, high = with_value[:, :32] @ _HALVES[:32], with_value[:, 32:] @ _HALVES[32:]
+    low, high = _LOW_HALVES[registers].sum(axis=1), np.zeros(len(registers))
+    if registers.max(initial=0) >= 32:
+        high = _HIGH_HALVES[registers].sum(axis=1)
     head = (_IMAGE.size // 4, 1, 7, size.bit_length() - 1, 0, _COMPACT | _OUT_OF_ORDER, 0, _MODE_HLL_8, 0.0)
-    numbers = zip(low.tolist(), high.tolist(), with_value[:, 0].tolist(), registers, strict=True)
+    zeros_of = size - np.count_nonzero(registers, axis=1)
+    numbers = zip(low.tolist(), high.tolist(), zeros_of.tolist(), registers, strict=True)
     return np.array(
         [
             hll_sketch.deserialize(_IMAGE.pack(*head, few, many, zeros, 0) + row.tobytes()).get_estimate()

@@ -26,6 +26,7 @@ from user_state.core.coupons import (
     put_coupons,
 )
 from user_state.core.events import F64, I64, Bool, Events
+from user_state.core.nested_windows import shortest_windows, take_over
 from user_state.core.plan import Plan
 from user_state.core.ragged import begins_of, elements_of
 from user_state.core.tile_items import join_items, run_heads
@@ -145,26 +146,29 @@ def count_distinct(plan: Plan, sketches: HllTiles, users: int, asked: Sequence[t
     windows = len(starts)
     # A coupon belongs to every window that begins at or before its tile; of its tiles the newest says which: the one
     # in the shortest window. Cell, coupon and window fit one number as long as counts for all cells fit memory.
-    window = np.searchsorted(starts, _start_s(sketches.key), side="right") - 1
+    window = shortest_windows(starts, _start_s(sketches.key))
     cell = (sketches.key >> USER_SHIFT) * tracks + (sketches.key & (MAX_TRACKS - 1))
     bits = windows.bit_length()
-    packed = np.sort(((cell << COUPON_BITS | sketches.coupon) << bits | (windows - 1 - window))[window >= 0])
+    packed = ((cell << COUPON_BITS | sketches.coupon) << bits | (windows - 1 - window))[window >= 0]
+    # Stable: a sort that finds the runs that are there, one a tile.
+    packed.sort(kind="stable")
     packed = packed[run_heads(packed >> bits)]
     window, cell = windows - 1 - (packed & ((1 << bits) - 1)), packed >> (bits + COUPON_BITS)
     coupon = packed >> bits & ((1 << COUPON_BITS) - 1)
     counts = np.bincount(cell * windows + window, minlength=users * tracks * windows).reshape(users, tracks, windows)
-    counts = np.cumsum(counts[:, :, ::-1], axis=2)[:, :, ::-1]
+    take_over(np.moveaxis(counts, 2, 0))
     place = np.searchsorted(starts, [start_s for _, start_s in asked])
     found = np.stack([counts[:, track, w] for (track, _), w in zip(asked, place, strict=True)], axis=1).astype(float)
     if len(sketches.dense_key):
-        _count_registers(plan, sketches, list(zip(asked, place.tolist(), strict=True)), (cell, window, coupon), found)
+        _count_registers(plan, sketches, asked, starts, (cell, window, coupon), found)
     return found
 
 
 def _count_registers(
     plan: Plan,
     sketches: HllTiles,
-    asked: Sequence[tuple[tuple[int, int], int]],
+    asked: Sequence[tuple[int, int]],
+    starts: I64,
     coupons: tuple[I64, I64, I64],
     found: F64,
 ) -> None:
@@ -173,27 +177,37 @@ def _count_registers(
     Args:
         plan: has the tracks.
         sketches: the tiles.
-        asked: ((track, first second), the window's place by length) of each column.
+        asked: (track, first second of a window) of each column.
+        starts: (windows,) those first seconds, ascending: the longest window first.
         coupons: cell, shortest window and coupon of those that windows see, cells ascending.
         found: is changed.
     """
-    tracks = len(plan.hlls)
-    track_of, start_s = sketches.dense_key & (MAX_TRACKS - 1), _start_s(sketches.dense_key)
-    cell_of, begins = (sketches.dense_key >> USER_SHIFT) * tracks + track_of, begins_of(sketches.sizes)
+    tracks, windows = len(plan.hlls), len(starts)
+    track_of, user_of = sketches.dense_key & (MAX_TRACKS - 1), sketches.dense_key >> USER_SHIFT
+    window_of = shortest_windows(starts, _start_s(sketches.dense_key))
     cell, window, coupon = coupons
-    for column, ((track, first_s), place) in enumerate(asked):
-        rows = np.flatnonzero((track_of == track) & (start_s >= first_s))
-        if len(rows) == 0:
-            continue
+    for track in np.unique(track_of[window_of >= 0]).tolist():
+        mine = (track_of == track) & (window_of >= 0)
         size = 1 << plan.hlls[track].lg_k
-        heads = run_heads(cell_of[rows])
-        grid = sketches.flat[begins[rows][:, None] + np.arange(size)]
-        united = np.maximum.reduceat(grid, heads, axis=0)
-        cells = cell_of[rows[heads]]
-        at = np.searchsorted(cells, cell)
-        seen = np.flatnonzero((cells[np.minimum(at, len(cells) - 1)] == cell) & (window >= place))
-        put_coupons(united, coupon[seen], at[seen])
-        found[cells // tracks, column] = estimates(united)
+        tiles = sketches.flat[np.repeat(mine, sketches.sizes)].reshape(-1, size)
+        heads = run_heads(user_of[mine])
+        users, lines = user_of[mine][heads], len(heads)
+        grid = np.zeros((windows, lines, size), np.uint8)
+        line_of = np.full(len(found) * tracks, -1)
+        line_of[users * tracks + track] = np.arange(lines)
+        row = window_of[mine] * lines + line_of[user_of[mine] * tracks + track]
+        np.maximum.at(grid.reshape(-1), (row[:, None] * size + np.arange(size)).reshape(-1), tiles.reshape(-1))
+        seen = np.flatnonzero(line_of[cell] >= 0)
+        put_coupons(grid.reshape(-1, size), coupon[seen], window[seen] * lines + line_of[cell[seen]])
+        take_over(grid, np.maximum)
+        shortest = np.maximum.reduceat(window_of[mine], heads)
+        having = shortest >= np.arange(windows)[:, None]
+        counts = np.zeros((windows, lines))
+        counts[having] = estimates(grid[having])
+        for column, (of, start_s) in enumerate(asked):
+            if of == track:
+                place = int(np.searchsorted(starts, start_s))
+                found[users[having[place]], column] = counts[place, having[place]]
 
 
 def _start_s(key: I64) -> I64:

@@ -19,6 +19,7 @@ import numpy as np
 
 from user_state.core.events import F64, I64, Bool, Events
 from user_state.core.kll import Kll, Klls, unite
+from user_state.core.ordering import order_by_number
 from user_state.core.outputs import ApproxQuantilesOutput
 from user_state.core.plan import Plan
 from user_state.core.tile_items import join_items, run_heads
@@ -150,10 +151,7 @@ def numbers_of(tiles: KllTiles, track: int) -> Numbers:
         dense = tiles.dense if len(rows) == len(tiles.dense) else tiles.dense.take(rows)
         key = np.concatenate((key, np.repeat(dense_key, dense.counts)))
         value, weight = np.concatenate((value, dense.numbers)), np.concatenate((weight, dense.weights))
-    order = np.argsort(value)
-    user = (key >> USER_SHIFT)[order]
-    # The second sort is cheap for short integers, and nearly all batches have no more users than that.
-    order = order[np.argsort(user.astype(np.uint16) if user.max(initial=0) < 1 << 16 else user, kind="stable")]
+    order = order_by_number(key >> USER_SHIFT, value)
     key = key[order]
     ends = Ends(dense_key >> USER_SHIFT, _start_s(dense_key), tiles.dense.least[rows], tiles.dense.greatest[rows])
     return Numbers(key >> USER_SHIFT, _start_s(key), value[order], weight[order], ends)

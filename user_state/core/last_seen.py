@@ -22,6 +22,7 @@ import xxhash
 from user_state.core.events import I64, Bool, Events
 from user_state.core.layout import LAST_SEEN_KINDS
 from user_state.core.logs import newer_rows
+from user_state.core.nested_windows import take_over
 from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE
 
@@ -199,8 +200,8 @@ def count_windows(plan: Plan, rows: LastSeenRows, users: int, starts_s: I64) -> 
     inside = shortest >= 0
     cell = ((rows.user * windows + shortest) * tracks + rows.track)[inside]
     count = np.bincount(cell, minlength=users * windows * tracks).reshape(users, windows, tracks)
-    # A row counted in the shortest window it lies in lies in all longer ones too.
-    return np.asarray(np.cumsum(count[:, ::-1], axis=1)[:, ::-1], np.int64)
+    take_over(count.swapaxes(0, 1))
+    return count
 
 
 def streaks(plan: Plan, rows: LastSeenRows, users: int, start_s: int, at_us: int) -> I64:

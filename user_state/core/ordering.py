@@ -2,6 +2,11 @@
 
 Sorting 64-bit numbers once is several times as fast as `np.lexsort`, which sorts once a column. Columns whose ranges
 fit 63 bits together are packed, the first one on top; others are left to `np.lexsort`. Both are stable.
+
+State comes in runs that are in order already, tile by tile, which numpy's stable sort finds and merges: it takes a
+quarter of the time of the other one. Real numbers by group have shorter runs. They are packed with their group, rounded
+to fit, and sorted by digits of 16 bits, the lowest first, which numpy counts instead of comparing; only what rounding
+made equal is compared.
 """
 
 from __future__ import annotations
@@ -12,7 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
 BITS = 63
+DIGIT_BITS = 16
+NUMBER_BITS = 20
+"""A number is not rounded to fewer bits than this, so that rounding makes few equal."""
 
 
 def order_of(columns: Sequence[I64]) -> I64:
@@ -29,6 +38,64 @@ def order_of(columns: Sequence[I64]) -> I64:
     if bool((packed[1:] >= packed[:-1]).all()):
         return np.arange(len(packed))
     return np.argsort(packed, kind="stable")
+
+
+def grouped(columns: Sequence[I64]) -> tuple[I64, I64, I64]:
+    """Return (the order of rows, where runs of equal ones begin in it, which run each row of it is in).
+
+    >>> [found.tolist() for found in grouped((np.array([1, 0, 1]), np.array([5, 9, 5])))]
+    [[1, 0, 2], [0, 1], [0, 1, 1]]
+    """
+    packed = packed_columns(columns) if len(columns[0]) else None
+    order = order_of(columns if packed is None else (packed,))
+    return order, *runs_of([column[order] for column in (columns if packed is None else (packed,))])
+
+
+def order_by_number(group: I64, numbers: F64) -> I64:
+    """Return the order (m,) of rows by group, then by number; none of these is NaN.
+
+    >>> order_by_number(np.array([1, 0, 1]), np.array([1.0 + 1e-12, 5.0, 1.0])).tolist()
+    [1, 2, 0]
+    """
+    if len(group) == 0:
+        return np.empty(0, np.int64)
+    rough = _rough(group, ordinals_of(numbers))
+    order = np.argsort(rough.astype(np.uint16), kind="stable")
+    for shift in range(DIGIT_BITS, int(rough.max()).bit_length(), DIGIT_BITS):
+        order = order[np.argsort((rough >> shift).astype(np.uint16)[order], kind="stable")]
+    sorted_, rough = numbers[order], rough[order]
+    wrong = (sorted_[1:] < sorted_[:-1]) & (rough[1:] == rough[:-1])
+    if wrong.any():
+        heads, run = runs_of((rough,))
+        disordered = np.zeros(len(heads), np.bool_)
+        disordered[run[1:][wrong]] = True
+        rows = np.flatnonzero(disordered[run])
+        order[rows] = order[rows[np.lexsort((sorted_[rows], run[rows]))]]
+    return order
+
+
+def _rough(group: I64, ordinals: I64) -> I64:
+    """Return (m,), m > 0, group and number in one, the number's last bits left out if that saves a digit."""
+    least = int(ordinals.min())
+    of_group, of_number = int(group.max()).bit_length(), (int(ordinals.max()) - least).bit_length()
+    digits = -(-(of_group + min(of_number, NUMBER_BITS)) // DIGIT_BITS)
+    left_out = max(0, of_group + of_number - digits * DIGIT_BITS)
+    return group << of_number - left_out | ordinals - least >> left_out
+
+
+def ordinals_of(numbers: F64) -> I64:
+    """Return whole numbers (m,) that order as numbers do in single precision; what is no number is the least.
+
+    >>> ordinals_of(np.array([0.0, -0.0, 1.0, 1.0 + 1e-12, -1.0])).tolist()
+    [0, 0, 1065353216, 1065353216, -1065353216]
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Adding 0 makes one zero of two.
+        bits = (numbers.astype(np.float32) + np.float32(0)).view(np.int32).astype(np.int64)
+    if bits.min(initial=0) < 0:
+        bits = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+    none = np.isnan(numbers)
+    return np.where(none, -(1 << 31), bits) if none.any() else bits
 
 
 def packed_columns(columns: Sequence[I64]) -> I64 | None:

@@ -28,12 +28,14 @@ from user_state.core.events import F64, I64, Bool
 from user_state.core.keyed_decays import KeyedDecays
 from user_state.core.keyed_rows import REST, KeyedRows, text_columns
 from user_state.core.keyed_tiles import starts_s_of, tracks_of, users_of
-from user_state.core.ordering import order_of, runs_of
+from user_state.core.nested_windows import shortest_windows, take_over
+from user_state.core.ordering import grouped, order_of, ordinals_of
 from user_state.core.outputs import DecayedTableOutput, EntropyOutput, TableOutput
 from user_state.core.padding import Padded, pad
 from user_state.core.pieces import Window
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
+from user_state.core.ragged import begins_of
 
 Kinds = tuple[tuple[str, ...], ...]
 Numbers = npt.NDArray[Any]
@@ -41,7 +43,7 @@ Numbers = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class KeyTotals:
-    """What each key of each user and track comes to in windows; by user, track and key.
+    """What each key of each user and track comes to in windows; by track, user and key.
 
     Attributes:
         user, track: (g,) whose.
@@ -58,6 +60,10 @@ class KeyTotals:
     count: dict[Window, I64]
     sums: dict[Window, F64]
 
+    def of_track(self, track: int) -> slice:
+        """Return where the track's keys are."""
+        return slice(*np.searchsorted(self.track, (track, track + 1)).tolist())
+
 
 def total_by_key(rows: KeyedRows, starts_s: dict[Window, int], kinds_of: Kinds, pool: StringPool) -> KeyTotals:
     """Return what the rows of each window come to, given the first second of each window.
@@ -69,15 +75,11 @@ def total_by_key(rows: KeyedRows, starts_s: dict[Window, int], kinds_of: Kinds, 
         pool: what string codes stand for.
     """
     user, track = users_of(rows.group), tracks_of(rows.group)
-    columns = (user, track, *_in_order_of_keys(rows, track, kinds_of, pool))
-    order = order_of(columns)
-    heads, key = runs_of([column[order] for column in columns])
+    order, heads, key = grouped((track, user, *_in_order_of_keys(rows, track, kinds_of, pool)))
     first = order[heads]
     windows = sorted(starts_s, key=starts_s.__getitem__)
     # A row counts in the shortest window that it lies in, and so in all longer ones.
-    shortest = (
-        np.searchsorted([starts_s[window] for window in windows], starts_s_of(rows.group[order]), side="right") - 1
-    )
+    shortest = shortest_windows(np.array([starts_s[window] for window in windows]), starts_s_of(rows.group[order]))
     inside = shortest >= 0
     cell = (shortest * len(heads) + key)[inside]
     order = order[inside]
@@ -94,7 +96,7 @@ def _from_shortest(cell: I64, numbers: F64, windows: int, keys: int) -> F64:
     """Return (windows, keys) sums, where each number counts in its window and in all longer ones, which come before."""
     with np.errstate(over="ignore", invalid="ignore"):
         held = np.bincount(cell, numbers, windows * keys).astype(np.float64).reshape(windows, keys)
-        return np.asarray(np.cumsum(held[::-1], axis=0)[::-1], np.float64)
+        return np.asarray(take_over(held), np.float64)
 
 
 def _in_order_of_keys(rows: KeyedRows, track: I64, kinds_of: Kinds, pool: StringPool) -> I64:
@@ -114,8 +116,9 @@ def _in_order_of_keys(rows: KeyedRows, track: I64, kinds_of: Kinds, pool: String
 
 def read_entropy(totals: KeyTotals, output: EntropyOutput, users: int) -> F64:
     """Return (n,) the entropy of the counts by key; `output.empty` for users without any."""
-    rows = np.flatnonzero((totals.track == output.track) & (totals.count[output.window] > 0))
-    user, count = totals.user[rows], totals.count[output.window][rows].astype(np.float64)
+    mine = totals.of_track(output.track)
+    user, count = totals.user[mine], totals.count[output.window][mine].astype(np.float64)
+    user, count = user[count > 0], count[count > 0]
     total = np.bincount(user, count, users)
     share = count / total[user]
     entropy = np.abs(np.bincount(user, -share * np.log(share), users))
@@ -174,7 +177,7 @@ def read_tables(
     begins = np.cumsum(sizes) - sizes
     of_list = np.concatenate([part.user + users * index for index, part in enumerate(parts)])
     heaviest_first = order_of((of_list, -np.concatenate([part.weight for part in parts])))
-    place = np.arange(len(of_list)) - np.searchsorted(of_list, of_list)
+    place = np.arange(len(of_list)) - begins_of(np.bincount(of_list))[of_list]
     listed = np.flatnonzero(place < np.repeat([part.k for part in parts], sizes))
     row, place, of_list = heaviest_first[listed], place[listed], of_list[listed]
     ends = np.searchsorted(of_list, users * np.arange(1, len(parts) + 1)).tolist()
@@ -193,10 +196,10 @@ def read_tables(
 
 def _part_of_tiles(plan: Plan, totals: KeyTotals, output: TableOutput, users: int) -> _Part:
     by = plan.keyed_tracks[output.track].by
-    of_track = totals.track == output.track
-    count = totals.count[output.window]
-    rows = np.flatnonzero(of_track & (count > 0) & ~totals.rest)
-    user, n = totals.user[rows], count[rows]
+    mine = totals.of_track(output.track)
+    count = totals.count[output.window][mine]
+    rows = np.flatnonzero((count > 0) & ~totals.rest[mine])
+    user, n = totals.user[mine][rows], count[rows]
     numbers: dict[str, tuple[Numbers, str]] = {}
     weight = n
     with np.errstate(over="ignore", invalid="ignore"):
@@ -204,16 +207,16 @@ def _part_of_tiles(plan: Plan, totals: KeyTotals, output: TableOutput, users: in
             if name == "count":
                 values: tuple[Numbers, str] = (n, "int")
             elif name == "share":
-                total = np.bincount(totals.user[of_track], count[of_track], users)
+                total = np.bincount(totals.user[mine], count, users)
                 values = (n / total[user], "float")
             elif name:
-                sums = totals.sums[output.window][rows]
+                sums = totals.sums[output.window][mine][rows]
                 values = (sums if name == "sum" else sums / n, "float")
             if name == output.measure and name != "count":
-                weight = _ordinal(values[0])
+                weight = ordinals_of(values[0])
             if name and name == output.shown:
                 numbers[name] = values
-    return _Part(user, totals.keys[: len(by), rows], weight, numbers, _fields(plan, by), output.k)
+    return _Part(user, totals.keys[: len(by), mine][:, rows], weight, numbers, _fields(plan, by), output.k)
 
 
 def _part_of_decays(plan: Plan, part: KeyedDecays, output: DecayedTableOutput, at_us: int) -> _Part:
@@ -230,22 +233,13 @@ def _part_of_decays(plan: Plan, part: KeyedDecays, output: DecayedTableOutput, a
     with np.errstate(over="ignore", invalid="ignore"):
         counts = weight * np.exp2(-age_us / decay.half_life_us)
     keys, fields = part.rows.keys[: len(decay.by), rows], _fields(plan, decay.by)
-    return _Part(user, keys, _ordinal(weight), {"count": (counts, "float"), **numbers}, fields, output.k)
+    return _Part(user, keys, ordinals_of(weight), {"count": (counts, "float"), **numbers}, fields, output.k)
 
 
 def _by_key(part: KeyedDecays, kinds_of: Kinds, pool: StringPool) -> KeyedDecays:
     """Return the decayed counts with each group's rows in the order of their keys."""
     columns = (part.rows.group, *_in_order_of_keys(part.rows, part.track, kinds_of, pool))
     return KeyedDecays(part.time_us, part.rows.take(order_of(columns)))
-
-
-def _ordinal(numbers: F64) -> I64:
-    """Return whole numbers that order as numbers do in single precision; what is no number is the least."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        # Adding 0 makes one zero of two.
-        bits = (numbers.astype(np.float32) + np.float32(0)).view(np.int32).astype(np.int64)
-    ordinal = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
-    return np.where(np.isnan(numbers), -(1 << 31), ordinal)
 
 
 def _fields(plan: Plan, by: Sequence[int]) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from user_state.core.events import F64, I64
+from user_state.core.nested_windows import shortest_windows, take_over
 from user_state.core.plan import Plan
 from user_state.core.tile_values import LARGEST, SMALLEST, TIMES, width_of
 from user_state.core.tiles import Tiles
@@ -37,19 +38,24 @@ class _Tracks:
     """Indices of tracks by what they keep.
 
     Attributes:
-        extremes: (column, track) of those that keep the smallest, and of those that keep the largest.
+        extremes: column -> those that keep the smallest there, and column -> those that keep the largest.
         central, deep: of those that keep M2, and of those that keep M3 and M4 too.
     """
 
-    extremes: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
+    extremes: tuple[dict[int, list[int]], dict[int, list[int]]]
     central: I64
     deep: I64
 
 
 @lru_cache(maxsize=64)
 def _tracks(kinds: tuple[str, ...]) -> _Tracks:
-    smallest = tuple((0, track) for track, kind in enumerate(kinds) if kind in (SMALLEST, TIMES))
-    largest = tuple((int(kind == TIMES), track) for track, kind in enumerate(kinds) if kind in (LARGEST, TIMES))
+    smallest: dict[int, list[int]] = {}
+    largest: dict[int, list[int]] = {}
+    for track, kind in enumerate(kinds):
+        if kind in (SMALLEST, TIMES):
+            smallest.setdefault(0, []).append(track)
+        if kind in (LARGEST, TIMES):
+            largest.setdefault(int(kind == TIMES), []).append(track)
     central = [track for track, kind in enumerate(kinds) if kind in ("variance", "moments")]
     deep = [track for track, kind in enumerate(kinds) if kind == "moments"]
     return _Tracks((smallest, largest), np.array(central, np.int64), np.array(deep, np.int64))
@@ -61,7 +67,7 @@ def sum_windows(plan: Plan, tiles: Tiles, users: int, starts_s: I64) -> WindowSu
     windows, tracks = len(starts_s), len(kinds)
     shape = users, windows, tracks
     size, width = users * windows * tracks, width_of(kinds)
-    shortest = np.searchsorted(starts_s, tiles.start_s, side="right") - 1
+    shortest = shortest_windows(starts_s, tiles.start_s)
     if len(shortest) and shortest.min() < 0:
         tiles, shortest = tiles.take(shortest >= 0), shortest[shortest >= 0]
     track = tiles.track
@@ -73,21 +79,22 @@ def sum_windows(plan: Plan, tiles: Tiles, users: int, starts_s: I64) -> WindowSu
     with np.errstate(over="ignore", invalid="ignore"):
         sums = np.bincount(cell, tiles.values[0], size).astype(np.float64) if width else own
         if width:
-            values[0] = _from_shortest(sums.reshape(shape))
+            values[0] = sums.reshape(shape)
+            take_over(values[0].swapaxes(0, 1))
         if len(of.central):
             _join_moments(tiles, cell, own, sums, values, of)
         for listed, join, nothing in zip(of.extremes, (np.minimum, np.maximum), (np.inf, -np.inf), strict=True):
-            for column, index in listed:
-                rows = np.flatnonzero(track == index)
-                grid = np.full((users, windows), nothing)
-                join.at(grid.reshape(-1), cell[rows] // tracks, tiles.values[column, rows])
-                values[column, :, :, index] = join.accumulate(grid[:, ::-1], axis=1)[:, ::-1]
-    return WindowSums(_from_shortest(own.reshape(shape)), values)
-
-
-def _from_shortest(cells: F64) -> F64:
-    """Return what windows come to by adding up, where each (axis before last) holds what the next shorter one lacks."""
-    return np.asarray(np.cumsum(cells[..., ::-1, :], axis=-2)[..., ::-1, :], np.float64)
+            for column, kept_by in listed.items():
+                keeps = np.zeros(tracks, np.bool_)
+                keeps[kept_by] = True
+                rows = np.flatnonzero(keeps[track])
+                grid = np.full(shape, nothing)
+                join.at(grid.reshape(-1), cell[rows], tiles.values[column, rows])
+                take_over(grid.swapaxes(0, 1), join)
+                values[column][:, :, kept_by] = grid[:, :, kept_by]
+    count = own.reshape(shape)
+    take_over(count.swapaxes(0, 1))
+    return WindowSums(count, values)
 
 
 def _join_moments(tiles: Tiles, cell: I64, own: F64, sums: F64, values: F64, of: _Tracks) -> None:
@@ -114,7 +121,7 @@ def _join_moments(tiles: Tiles, cell: I64, own: F64, sums: F64, values: F64, of:
     cells = [np.bincount(cell, moment, len(own)).reshape(shape)[:, :, of.central] for moment in joined]
     # Now windows for cells, and cells for rows: cell v is a part of window w if it is no longer.
     n = own.reshape(shape)[:, None, :, of.central]
-    count = np.cumsum(n[:, :, ::-1], axis=2)[:, 0, ::-1]
+    count = take_over(n[:, 0].swapaxes(0, 1).copy()).swapaxes(0, 1)
     with np.errstate(divide="ignore"):
         of_window = values[0][:, :, of.central] / count
     d = np.where(n > 0, means.reshape(shape)[:, None, :, of.central] - of_window[:, :, None], 0.0)
