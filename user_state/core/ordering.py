@@ -20,6 +20,8 @@ I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 BITS = 63
 DIGIT_BITS = 16
+FEW = 256
+"""Of fewer rows it is the number of calls that costs."""
 NUMBER_BITS = 20
 """A number is not rounded to fewer bits than this, so that rounding makes few equal."""
 
@@ -57,8 +59,8 @@ def order_by_number(group: I64, numbers: F64) -> I64:
     >>> order_by_number(np.array([1, 0, 1]), np.array([1.0 + 1e-12, 5.0, 1.0])).tolist()
     [1, 2, 0]
     """
-    if len(group) == 0:
-        return np.empty(0, np.int64)
+    if len(group) < FEW:
+        return np.asarray(np.lexsort((numbers, group)), np.int64)
     rough = _rough(group, ordinals_of(numbers))
     order = np.argsort(rough.astype(np.uint16), kind="stable")
     for shift in range(DIGIT_BITS, int(rough.max()).bit_length(), DIGIT_BITS):
@@ -75,7 +77,7 @@ def order_by_number(group: I64, numbers: F64) -> I64:
 
 
 def _rough(group: I64, ordinals: I64) -> I64:
-    """Return (m,), m > 0, group and number in one, the number's last bits left out if that saves a digit."""
+    """Return (m,) with m > 0: group and number in one, the number's last bits left out if that saves a digit."""
     least = int(ordinals.min())
     of_group, of_number = int(group.max()).bit_length(), (int(ordinals.max()) - least).bit_length()
     digits = -(-(of_group + min(of_number, NUMBER_BITS)) // DIGIT_BITS)
