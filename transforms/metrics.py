@@ -74,6 +74,14 @@ METRICS = (
         "FoldIntoRedis",
         "Bin: the event's id was known already: sent twice, or delivered again.",
     ),
+    Metric(
+        "redelivered",
+        "counter",
+        "messages",
+        "Read",
+        "Messages pulled that Pub/Sub says it has delivered before; it says so only where the subscription has a"
+        " dead-letter policy, else this stays 0. On Dataflow the service drops redeliveries itself.",
+    ),
     Metric("ignored", "counter", "messages", "DecodeEvents", "Bin: valid, but no feature wants it."),
     Metric("dead_letter", "counter", "messages", "WriteDeadLetters", "Bin: stored aside with its bytes and a reason."),
     Metric(

@@ -93,6 +93,13 @@ ALERTS = (
         "More than 1 % of the messages end as dead letters.",
     ),
     Alert(
+        "HotUsers",
+        "ticket",
+        "15m",
+        'user_state:dead_letter_by:rate{member="hot_user"} > 0',
+        "Somebody sends more events a second than --user_events_per_second allows, and has for a while.",
+    ),
+    Alert(
         "ManyDuplicates",
         "ticket",
         "15m",

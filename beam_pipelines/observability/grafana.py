@@ -67,7 +67,12 @@ ROWS = (
                 "dead_letter_*",
                 True,
             ),
-            Panel("Duplicates", "percentunit", [_share("duplicate", "read")], "duplicate"),
+            Panel(
+                "Duplicates",
+                "percentunit",
+                [_share("duplicate", "read"), _share("redelivered", "read")],
+                "duplicate",
+            ),
             Panel("Pulled ahead", "short", _largest("pulled_ahead"), "pulled_ahead"),
             Panel("Acknowledgements that failed", "cps", _rate("unacknowledged"), "unacknowledged"),
         ),

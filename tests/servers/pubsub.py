@@ -70,12 +70,18 @@ class PubSubEmulator:
         self.publisher.create_topic(name=path, timeout=10)
         return path
 
-    def create_subscription(self, name: str, topic: str, ack_deadline_s: int = 10) -> str:
-        """Create a subscription of `topic` (a full path) and return its full path."""
+    def create_subscription(
+        self, name: str, topic: str, ack_deadline_s: int = 10, dead_letter_topic: str | None = None
+    ) -> str:
+        """Create a subscription of `topic` (a full path) and return its full path.
+
+        With a topic for dead letters Pub/Sub counts deliveries, and publishes there what came ten times.
+        """
         path = f"projects/{PROJECT}/subscriptions/{name}"
-        self.subscriber.create_subscription(
-            request={"name": path, "topic": topic, "ack_deadline_seconds": ack_deadline_s}, timeout=10
-        )
+        request: dict[str, Any] = {"name": path, "topic": topic, "ack_deadline_seconds": ack_deadline_s}
+        if dead_letter_topic is not None:
+            request["dead_letter_policy"] = {"dead_letter_topic": dead_letter_topic, "max_delivery_attempts": 10}
+        self.subscriber.create_subscription(request=request, timeout=10)
         return path
 
     def publish(self, topic: str, bodies: Sequence[bytes], attributes: Sequence[dict[str, str]] | None = None) -> None:

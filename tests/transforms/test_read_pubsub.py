@@ -9,6 +9,7 @@ import uuid
 
 import apache_beam as beam
 import pytest
+from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.utils.timestamp import Timestamp
@@ -67,6 +68,35 @@ def _run(subscription, drain_after, acknowledged=False, **settings):
 
 def _seen():
     return [message for _, pull in PULLS for message in pull]
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_what_comes_again_is_counted_where_pubsub_counts_deliveries(pubsub, channel, counted):
+    topic, subscription = channel
+    if counted:
+        subscription = pubsub.create_subscription(f"counted-{uuid.uuid4().hex[:8]}", topic, dead_letter_topic=topic)
+    pubsub.publish(topic, [b"first"] * 5)
+    held = _pull_five(pubsub, subscription)
+    pubsub.subscriber.modify_ack_deadline(
+        subscription=subscription, ack_ids=[one.ack_id for one in held], ack_deadline_seconds=0, timeout=10
+    )
+    pubsub.publish(topic, [b"second"] * 3)
+
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(["--streaming"]))
+    pipeline | "Read" >> ReadFromPubSubSubscription(subscription, shards=1) | beam.ParDo(_CollectFn(8, False))
+    result = pipeline.run()
+    result.wait_until_finish()
+
+    assert sorted(message.data for message in _seen()) == [b"first"] * 5 + [b"second"] * 3
+    found = result.metrics().query(MetricsFilter().with_name("redelivered"))["counters"]
+    assert sum(counter.committed for counter in found) == (5 if counted else 0)
+
+
+def _pull_five(pubsub, subscription):
+    held = []
+    while len(held) < 5:
+        held += pubsub.subscriber.pull(subscription=subscription, max_messages=5, timeout=10).received_messages
+    return held
 
 
 def test_every_message_is_read_with_its_attributes_and_publish_time_and_none_is_acknowledged(pubsub, channel):
