@@ -23,7 +23,7 @@ from pathlib import Path
 
 import fastavro
 
-from tests.flink.torment import Memory, carry_out, memory_sampled, schedule
+from tests.flink.torment import VICTIMS, Memory, carry_out, memory_sampled, schedule
 from tests.pipelines.traffic import (
     SPEC_TEXT,
     Expected,
@@ -60,13 +60,14 @@ RECOVER_S = 240.0
 
 @dataclass(frozen=True)
 class Soak:
-    """What is done to the pipeline: `kills` at pauses between the two of `pause_s`, `rate` messages a second."""
+    """What is done to the pipeline: `kills` of `victims`, at pauses between the two of `pause_s`; messages a second."""
 
     seed: int
     kills: int
     pause_s: tuple[float, float]
     rate: float
     state: str = "redis"
+    victims: tuple[str, ...] = VICTIMS
 
     @property
     def spec_text(self) -> str:
@@ -102,7 +103,7 @@ def soak(pubsub: PubSubEmulator, folder: Path, what: Soak, say: Callable[[str], 
     Raises:
         AssertionError: something is lost, counted twice, or never recovered.
     """
-    plan = schedule(what.seed, what.kills, what.pause_s)
+    plan = schedule(what.seed, what.kills, what.pause_s, what.victims)
     lasts_s = sum(kill.after_s + kill.down_s + RECOVERS_S * kill.in_stream for kill in plan)
     messages = round(SPARE * what.rate * lasts_s)
     traffic = make_traffic(folder, events=messages, users=USERS, seed=what.seed, spec_text=what.spec_text)

@@ -49,10 +49,10 @@ class Kill:
     down_s: float
 
 
-def schedule(seed: int, kills: int, pause_s: tuple[float, float]) -> list[Kill]:
+def schedule(seed: int, kills: int, pause_s: tuple[float, float], among: Sequence[str] = VICTIMS) -> list[Kill]:
     """Return kills of every victim, as equally often as goes, in random order at random moments."""
     rng = random.Random(seed)
-    victims = [VICTIMS[n % len(VICTIMS)] for n in range(kills)]
+    victims = [among[n % len(among)] for n in range(kills)]
     rng.shuffle(victims)
     return [
         Kill(rng.uniform(*pause_s), rng.random() < IN_STREAM, victim, rng.uniform(*RESTART_AFTER_S))
@@ -70,7 +70,7 @@ def carry_out(
 ) -> dict[str, int]:
     """Kill as planned; return how often each victim was killed. `folded` gives the events folded so far."""
     rng = random.Random(seed + 1)
-    killed = dict.fromkeys(VICTIMS, 0)
+    killed = dict.fromkeys((kill.victim for kill in plan), 0)
     for kill in plan:
         if kill.in_stream:
             before, deadline = folded(), time.monotonic() + FLOW_S

@@ -46,7 +46,8 @@ class Valkey:
             *("--bind", "127.0.0.1", "--save", "", "--dir", str(folder), "--daemonize", "no"),
             *("--appendonly", "yes" if appendonly else "no", "--appendfsync", appendfsync),
             *(("--requirepass", password) if password is not None else ()),
-            *(("--cluster-enabled", "yes") if cluster else ()),
+            # A machine that stands still for seconds is no reason for a node to think itself cut off.
+            *(("--cluster-enabled", "yes", "--cluster-node-timeout", "120000") if cluster else ()),
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
