@@ -58,8 +58,8 @@ def checked(told: dict[str, Any]) -> None:
     assert 0 < delays["p50"] <= delays["p90"] <= delays["p99"] <= delays["max"]
     minute = told["ages"][1]
     assert minute["reads_left_out"] == 0
-    # A minute of event time is two seconds here: what the pipeline is not through with by then is counted. A reader that
-    # is late itself sees an event more.
+    # A minute of event time is two seconds here: what the pipeline is not through with by then is counted. A reader
+    # that is late itself sees an event more.
     if minute["reads_behind"] == 0:
         assert minute["through_pipeline"]["mrr"] == pytest.approx(minute["ideal"]["mrr"], abs=0.03)
     assert minute["ideal"]["tested"] == told["tested"]
