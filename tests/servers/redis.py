@@ -46,8 +46,7 @@ class Valkey:
             *("--bind", "127.0.0.1", "--save", "", "--dir", str(folder), "--daemonize", "no"),
             *("--appendonly", "yes" if appendonly else "no", "--appendfsync", appendfsync),
             *(("--requirepass", password) if password is not None else ()),
-            # A machine that stands still for seconds is no reason for a node to think itself cut off.
-            *(("--cluster-enabled", "yes", "--cluster-node-timeout", "120000") if cluster else ()),
+            *(("--cluster-enabled", "yes") if cluster else ()),
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -144,6 +143,11 @@ class Valkey:
     def _own_every_slot(self) -> None:
         with self.client() as client:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        self.wait_until_cluster_is_up()
+
+    def wait_until_cluster_is_up(self) -> None:
+        """Wait until the cluster answers: a node that owned less than all slots stays down for seconds afterwards."""
+        with self.client() as client:
             deadline = time.monotonic() + START_TIMEOUT_S
             while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
                 if time.monotonic() > deadline:

@@ -41,6 +41,7 @@ def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 @pytest.fixture
 def cluster(_cluster: Valkey) -> Valkey:
     """A cluster of one node that owns all slots, with an append-only file; a test leaves it as it was, but for data."""
+    _cluster.wait_until_cluster_is_up()  # a test before may have taken slots away
     with _cluster.client() as client:
         client.flushall()
         client.config_resetstat()
