@@ -35,9 +35,9 @@ from user_state.items.provider import VectorProvider
 from user_state.items.scoring import Scores, cosine, score
 from user_state.items.table import ItemTable
 from user_state.spec import LoadedSpec, load_spec
-from user_state.store.connection import connect, masked, translated
-from user_state.store.keys import layouts_key, record_key
-from user_state.store.layouts import RecordReader
+from user_state.store.connection import connect, fetch, masked
+from user_state.store.keys import record_key
+from user_state.store.layouts import RecordReader, fetch_layout
 from user_state.store.learned_table import LearnedTable, LearnedVectors
 from user_state.store.served_table import ServedTable, TableState
 
@@ -285,7 +285,7 @@ class UserStateClient:
             known = ", ".join(self._providers) or "it has none"
             raise InputError(f"expected a table that the spec's embeddings use ({known}), got {table!r}")
         provider = self._providers[table]
-        return provider.vectors(items, self._fetch(provider.keys(time.monotonic())))
+        return provider.vectors(items, fetch(self._redis, self._url, provider.keys(time.monotonic())))
 
     def score(self, users: Sequence[str], items: Sequence[str], *, embedding: str, at: At = None) -> Scores:
         """Return how well items fit users: inner products of their vectors, of interests the greatest.
@@ -398,7 +398,8 @@ class UserStateClient:
         keys = [record_key(self._plan.name, user) for user in users]
         now_s = time.monotonic()
         pointers = {table: provider.keys(now_s) for table, provider in self._providers.items()}
-        answers = self._fetch([*keys, *(key for wanted in pointers.values() for key in wanted)])
+        asked_for = [*keys, *(key for wanted in pointers.values() for key in wanted)]
+        answers = fetch(self._redis, self._url, asked_for)
         blobs, told = answers[: len(keys)], iter(answers[len(keys) :])
         try:
             records = self._reader.decode(blobs)
@@ -413,18 +414,7 @@ class UserStateClient:
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered, or None."""
-        with translated(self._url):
-            text = self._redis.hget(layouts_key(self._plan.name), fingerprint.hex())
-        return None if text is None else Layout.from_json(text)
-
-    def _fetch(self, keys: list[str]) -> list[bytes | None]:
-        if not keys:
-            return []
-        with translated(self._url):
-            # On a cluster the keys lie on many nodes: the client splits them, one round trip a node.
-            fetch = getattr(self._redis, "mget_nonatomic", self._redis.mget)
-            blobs: list[bytes | None] = fetch(keys)
-        return blobs
+        return fetch_layout(self._redis, self._url, self._plan.name, fingerprint)
 
     def _naming_the_key(self, keys: list[str], blobs: list[bytes | None], cause: CodecError) -> StoreError | CodecError:
         for key, blob in zip(keys, blobs, strict=True):

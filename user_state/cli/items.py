@@ -200,7 +200,7 @@ def put(loaded: LoadedSpec, table: str, vectors: ItemTable, where: str, redis: s
     """
     from user_state.cli.progress import with_progress
     from user_state.errors import InputError
-    from user_state.store.item_tables import ItemTableStore
+    from user_state.store.item_tables import CHUNK_ITEMS, ItemTableStore
 
     expected = loaded.spec.items[table].dimensions
     if vectors.dimensions != expected:
@@ -213,7 +213,7 @@ def put(loaded: LoadedSpec, table: str, vectors: ItemTable, where: str, redis: s
             vectors,
             at_us=time.time_ns() // 1000,
             grace_s=grace_s,
-            watch=lambda chunks: with_progress(chunks, f"loading {table}", -(-len(vectors) // 512)),
+            watch=lambda chunks: with_progress(chunks, f"loading {table}", -(-len(vectors) // CHUNK_ITEMS)),
         )
     replaced = "" if before is None or before.version == made.version else f", in place of {before.version}"
     typer.echo(

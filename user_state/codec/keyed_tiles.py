@@ -35,6 +35,7 @@ from user_state.core.events import F64, I64
 from user_state.core.keyed_rows import REST, KeyedRows, height_of, side_by_side
 from user_state.core.keyed_tiles import starts_s_of, tracks_of, users_of
 from user_state.core.layout import Layout
+from user_state.core.ragged import begins_of
 from user_state.core.tiles import pack_keys
 
 HEAD = struct.Struct("<IHI7B")
@@ -205,7 +206,7 @@ def _starts(steps: I64, count: I64, lifetime: I64, first_s: I64) -> I64:
     before = np.append(passed, 0)[np.cumsum(count - lifetime) - (count - lifetime) - 1]
     start_s = first_s[user] + passed - before[user]
     need(bool(((start_s > 0) & (start_s < 1 << 32)).all()), "keyed tiles have times out of range")
-    place = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    place = np.arange(int(count.sum())) - np.repeat(begins_of(count), count)
     starts = np.zeros(len(place), np.int64)
     starts[place >= np.repeat(lifetime, count)] = start_s
     return starts

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.core.events import I64
+from user_state.core.ragged import begins_of
 
 U64 = npt.NDArray[np.uint64]
 WIDTHS = (0, 1, 2, 4, 8)
@@ -31,7 +32,7 @@ def pack_narrow(values: npt.NDArray[np.int64] | U64, sizes: npt.NDArray[np.int64
     largest = np.zeros(len(sizes), np.uint64)
     held = sizes > 0
     if held.any():
-        largest[held] = np.maximum.reduceat(numbers, (np.cumsum(sizes) - sizes)[held])
+        largest[held] = np.maximum.reduceat(numbers, begins_of(sizes)[held])
     width = np.array(WIDTHS)[np.searchsorted(LEAST_OF_WIDTH, largest, side="right")]
     width_of_number = np.repeat(width, sizes)
     joined = {w: numbers[width_of_number == w].astype(f"<u{w}").tobytes() for w in WIDTHS[1:]}

@@ -23,6 +23,7 @@ from user_state.codec.columns import ends_of, need
 from user_state.codec.cut import Cut
 from user_state.core.events import I64
 from user_state.core.pool import NULL_CODE, StringPool
+from user_state.core.ragged import begins_of
 from user_state.errors import CodecError
 
 EMPTY = b""
@@ -70,7 +71,7 @@ def unpack_strings(blobs: Sequence[bytes]) -> Dictionaries:
     bodies = [blob[body:] for blob, body in zip(blobs, (COUNT_BYTES + 2 * sizes).tolist(), strict=True)]
     joined = b"".join(bodies)
     held = lengths.astype(np.int64)
-    begins, count = np.cumsum(sizes) - sizes, len(held)
+    begins, count = begins_of(sizes), len(held)
     if joined.isascii():
         # Characters are bytes: the strings can be judged, and put in order, without being made.
         need(_ascending(joined, held, begins), "dictionary is not in order")

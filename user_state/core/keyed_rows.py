@@ -30,6 +30,7 @@ import numpy.typing as npt
 
 from user_state.core.events import F64, I64, NULL_INT, Bool, Events
 from user_state.core.plan import Plan
+from user_state.core.ragged import begins_of
 
 REST = NULL_INT
 """Stands in all columns of a rest's key. No key has it: an event whose key field is null has no part."""
@@ -121,7 +122,7 @@ def _cut(rows: KeyedRows, crowded: I64, sizes: I64, most: I64) -> KeyedRows:
     """
     within = rows.take(crowded)
     heaviest_first = np.lexsort((-within.weight, within.group))
-    begins = np.cumsum(sizes) - sizes
+    begins = begins_of(sizes)
     less = np.repeat(within.weight[heaviest_first[begins + most]], sizes)
     with np.errstate(over="ignore", invalid="ignore"):
         left = within.weight - less

@@ -174,7 +174,7 @@ def read_tables(
         for output in outputs
     ]
     sizes = np.array([len(part.user) for part in parts], np.int64)
-    begins = np.cumsum(sizes) - sizes
+    begins = begins_of(sizes)
     of_list = np.concatenate([part.user + users * index for index, part in enumerate(parts)])
     heaviest_first = order_of((of_list, -np.concatenate([part.weight for part in parts])))
     place = np.arange(len(of_list)) - begins_of(np.bincount(of_list))[of_list]

@@ -11,7 +11,7 @@ Timeouts are finite. Passwords never appear in messages.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -130,3 +130,13 @@ def translate_response(where: str, exc: Exception) -> StoreError:
     if isinstance(exc, _PASSING) or str(exc).startswith(_PASSING_PREFIXES):
         return StoreUnavailable(f"{where} is not available: {exc}")
     return StoreError(f"{where} refused a command: {exc}")
+
+
+def fetch(client: Any, url: str, keys: Sequence[str]) -> list[bytes | None]:
+    """Return the values of keys, None where there is none, in one round trip; raises as `translated` says."""
+    if not keys:
+        return []
+    with translated(url):
+        # On a cluster the keys lie on many nodes: the client splits them, one round trip a node.
+        values: list[bytes | None] = getattr(client, "mget_nonatomic", client.mget)(keys)
+    return values

@@ -6,9 +6,6 @@ fetches, in one further round trip, the items that it lacks or has held for long
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +17,10 @@ from user_state.core.layout import Layout
 from user_state.core.learned_vectors import learned_vectors
 from user_state.core.plan import Plan
 from user_state.items.table import ItemTable
-from user_state.store.connection import connect, translated
-from user_state.store.keys import layouts_key, record_key
-from user_state.store.layouts import RecordReader
-from user_state.store.served_table import ITEM_OVERHEAD
+from user_state.store.connection import connect, fetch
+from user_state.store.keys import record_key
+from user_state.store.layouts import RecordReader, fetch_layout
+from user_state.store.recent_vectors import RecentVectors
 
 LEARNED = "learned"
 """What a reading names as the version."""
@@ -41,11 +38,8 @@ class LearnedTable:
     """
 
     def __init__(self, url: str, plan: Plan, *, memory_bytes: int, refresh_s: float, timeout_s: float) -> None:
-        self._url, self._plan, self._refresh_s = url, plan, refresh_s
-        self._dimensions = plan.vectors[0].dimensions
-        self._most = max(memory_bytes // (4 * self._dimensions + ITEM_OVERHEAD), 1)
-        self._entries: OrderedDict[str, tuple[F32 | None, float]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._url, self._plan = url, plan
+        self._recent = RecentVectors(self._fetch, plan.vectors[0].dimensions, memory_bytes, refresh_s)
         self._redis: Any = connect(url, timeout_s)
         self._reader = RecordReader(plan, self)
 
@@ -55,43 +49,21 @@ class LearnedTable:
 
     def vectors(self, ids: Sequence[str], told: Sequence[bytes | None]) -> LearnedVectors:
         """See `VectorProvider.vectors`."""
-        now_s = time.monotonic()
-        found: dict[str, F32 | None] = {}
-        with self._lock:
-            for item in dict.fromkeys(ids):
-                entry = self._entries.get(item)
-                if entry is not None and now_s - entry[1] < self._refresh_s:
-                    self._entries.move_to_end(item)
-                    found[item] = entry[0]
-        absent = [item for item in dict.fromkeys(ids) if item not in found]
-        if absent:
-            fetched = self._fetch(absent)
-            found.update(fetched)
-            with self._lock:
-                self._entries.update((item, (vector, now_s)) for item, vector in fetched.items())
-                while len(self._entries) > self._most:
-                    self._entries.popitem(last=False)
-        there = {item: vector for item, vector in found.items() if vector is not None}
-        matrix = np.array(list(there.values()), np.float32).reshape(len(there), self._dimensions)
-        return LearnedVectors(ItemTable(list(there), matrix))
+        return LearnedVectors(self._recent.holding(ids))
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered for the items' records, or None."""
-        with translated(self._url):
-            text = self._redis.hget(layouts_key(self._plan.name), fingerprint.hex())
-        return None if text is None else Layout.from_json(text)
+        return fetch_layout(self._redis, self._url, self._plan.name, fingerprint)
 
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
 
-    def _fetch(self, items: list[str]) -> dict[str, F32 | None]:
-        keys = [record_key(self._plan.name, item) for item in items]
-        with translated(self._url):
-            blobs = getattr(self._redis, "mget_nonatomic", self._redis.mget)(keys)
+    def _fetch(self, items: Sequence[str]) -> list[F32 | None]:
+        blobs = fetch(self._redis, self._url, [record_key(self._plan.name, item) for item in items])
         # The time of reading plays no part in a direction.
         unit, _ = learned_vectors(self._reader.decode(blobs), 0, 1)
-        return {item: vector if vector.any() else None for item, vector in zip(items, unit, strict=True)}
+        return [vector if vector.any() else None for vector in unit]
 
 
 @dataclass(frozen=True)

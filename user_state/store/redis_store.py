@@ -18,6 +18,7 @@ from user_state.core.layout import Layout
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.store.connection import connect, masked, translate_response, translated
 from user_state.store.keys import fence_key, layouts_key, record_key, seen_key
+from user_state.store.layouts import fetch_layout
 from user_state.store.store import Replacement, Stored
 
 Durability = Literal["none", "fsync", "replica"]
@@ -140,9 +141,7 @@ class RedisStateStore:
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """See `StateStore.layout`."""
-        with translated(self._url):
-            text = self._redis.hget(layouts_key(self._name), fingerprint.hex())
-        return None if text is None else Layout.from_json(text)
+        return fetch_layout(self._redis, self._url, self._name, fingerprint)
 
     def register(self, layout: Layout) -> None:
         """See `StateStore.register`."""

@@ -12,7 +12,6 @@ before stays, `problem` says why, and the next look at the pointer tries again. 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,10 +31,9 @@ from user_state.store.item_tables import (
     vector_type,
 )
 from user_state.store.keys import item_chunk_key, item_gram_key, item_pointer_key, item_version_key
+from user_state.store.recent_vectors import RecentVectors, bytes_of
 
 LOAD_TIMEOUT_S = 10.0
-ITEM_OVERHEAD = 200
-"""Bytes an item costs beside its vector, roughly."""
 CLOSE_S = 5.0
 
 
@@ -175,7 +173,7 @@ class ServedTable:
                 return
             try:
                 manifest = self._source.manifest(version)
-                if manifest.items * (4 * manifest.dimensions + ITEM_OVERHEAD) > self._memory_bytes:
+                if bytes_of(manifest.items, manifest.dimensions) > self._memory_bytes:
                     cache = _Cache(self._source, manifest, self._memory_bytes)
                     if self._gram:
                         cache.gram()
@@ -318,9 +316,7 @@ class _Cache:
 
     def __init__(self, source: _Source, manifest: Manifest, memory_bytes: int) -> None:
         self._source, self._manifest = source, manifest
-        self._most = max(memory_bytes // (4 * manifest.dimensions + ITEM_OVERHEAD), 1)
-        self._entries: OrderedDict[str, F32 | None] = OrderedDict()
-        self._lock = threading.Lock()
+        self._recent = RecentVectors(lambda ids: source.some(manifest, ids), manifest.dimensions, memory_bytes)
         self._gram: F64 | None = None
 
     def __len__(self) -> int:
@@ -332,25 +328,7 @@ class _Cache:
 
     def holding(self, ids: Sequence[str]) -> _Part:
         """Return the vectors of these items, of which those not held are fetched."""
-        found: dict[str, F32 | None] = {}
-        absent: list[str] = []
-        with self._lock:
-            for item in dict.fromkeys(ids):
-                if item in self._entries:
-                    self._entries.move_to_end(item)
-                    found[item] = self._entries[item]
-                else:
-                    absent.append(item)
-        if absent:
-            fetched = dict(zip(absent, self._source.some(self._manifest, absent), strict=True))
-            found.update(fetched)
-            with self._lock:
-                self._entries.update(fetched)
-                while len(self._entries) > self._most:
-                    self._entries.popitem(last=False)
-        there = {item: vector for item, vector in found.items() if vector is not None}
-        vectors = np.array(list(there.values()), np.float32).reshape(len(there), self._manifest.dimensions)
-        return _Part(self, ItemTable(list(there), vectors))
+        return _Part(self, self._recent.holding(ids))
 
     def gram(self) -> F64:
         if self._gram is None:
