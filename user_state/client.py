@@ -24,10 +24,10 @@ from user_state.core.composing import mentioned, seen_items
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.layout import Layout
-from user_state.core.outputs import ComposedOutput, EmbeddingOutput, FoldInOutput, InterestsOutput
+from user_state.core.outputs import EmbeddingOutput, FoldInOutput
 from user_state.core.padding import Padded
 from user_state.core.plan import Plan
-from user_state.core.reading import features
+from user_state.core.reading import Embeds, features, read_embedding
 from user_state.core.records import Records
 from user_state.errors import CodecError, InputError, StoreError
 from user_state.items.nearest import Nearest, NearestItems
@@ -301,13 +301,17 @@ class UserStateClient:
             StoreUnavailable, StoreError, CodecError: as `get_many`.
         """
         output = self._embedding(embedding)
-        batch = self.get_many(users, at)
         if isinstance(output, EmbeddingOutput):
-            scores = score(batch.embeddings[embedding], hashed_vectors(items, output.dimensions))
-            return Scores(batch.users, tuple(items), scores, np.ones(len(items), np.bool_), "")
-        batch, held = self._of_one_version(batch, at, output.table, items)
-        vectors, known = held.lookup(items)
-        return Scores(batch.users, tuple(items), score(batch.embeddings[embedding], vectors), known, held.version)
+            vectors, _ = self._vectors(users, output, at)
+            scores = score(vectors, hashed_vectors(items, output.dimensions))
+            return Scores(tuple(users), tuple(items), scores, np.ones(len(items), np.bool_), "")
+        for _ in range(VERSION_TRIES):
+            vectors, read = self._vectors(users, output, at)
+            held = self._providers[output.table].vectors(items, [])
+            if held.version == read.vectors[output.table].version:  # none came in between
+                of_items, known = held.lookup(items)
+                return Scores(tuple(users), tuple(items), score(vectors, of_items), known, held.version)
+        raise StoreError(f"expected table {output.table} to stay the same for a call, got another version at every try")
 
     def nearest_items(
         self,
@@ -338,14 +342,13 @@ class UserStateClient:
             raise InputError(f"expected an embedding over a table of items (`vectors:`), got {embedding}, over hashes")
         if k < 1:
             raise InputError(f"expected to be asked for 1 item at least, got {k}")
-        read = self._read([user])
+        vectors, read = self._vectors([user], output, at)
         table = read.vectors[output.table]
         if not isinstance(table, ItemTable):
             got = "none in Redis: user-state items load" if not table.version else "one of more than items_memory_mb"
             got = "one that the pipeline learns" if isinstance(table, LearnedVectors) else got
             raise InputError(f"expected table {output.table} whole in memory to find the nearest in, got {got}")
-        finished = features(self._plan, read.records, _microseconds(at), read.vectors)
-        vectors = finished.embeddings[embedding].reshape(-1, output.dimensions)
+        vectors = vectors.reshape(-1, output.dimensions)
         seen = seen_items(read.records, output.history) if exclude_seen else []
         return self._search(output.table, table).search(vectors[vectors.any(axis=1)], k, [*seen, *exclude])
 
@@ -360,30 +363,25 @@ class UserStateClient:
             InputError: there is no such embedding.
             StoreUnavailable, StoreError, CodecError: as `get_many`.
         """
-        self._embedding(embedding)
+        output = self._embedding(embedding)
         others = [other for other in dict.fromkeys(among) if other != user]
-        vectors = self.get_many([user, *others], at).embeddings[embedding]
+        vectors, _ = self._vectors([user, *others], output, at)
         cosines = cosine(vectors[0], vectors[1:])
         order = np.argsort(-cosines, kind="stable")[:k].tolist()
         return [(others[index], float(cosines[index])) for index in order if np.isfinite(cosines[index])]
 
-    def _embedding(self, name: str) -> EmbeddingOutput | ComposedOutput | FoldInOutput | InterestsOutput:
+    def _embedding(self, name: str) -> Embeds:
         for output in self._plan.embeddings:
             if output.name == name:
                 return output
         known = ", ".join(output.name for output in self._plan.embeddings) or "it has none"
         raise InputError(f"expected an embedding of the spec ({known}), got {name!r}")
 
-    def _of_one_version(
-        self, batch: UserStateBatch, at: At, table: str, items: Sequence[str]
-    ) -> tuple[UserStateBatch, ItemVectors]:
-        """Return a batch and the vectors of items that are of one version of the table."""
-        for _ in range(VERSION_TRIES):
-            held = self._providers[table].vectors(items, [])
-            if held.version == batch.item_versions[table]:
-                return batch, held
-            batch = self.get_many(batch.users, at)  # a new version came in between
-        raise StoreError(f"expected table {table} to stay the same for a call, got another version at every try")
+    def _vectors(self, users: Sequence[str], output: Embeds, at: At) -> tuple[npt.NDArray[np.float32], _Read]:
+        """Return one embedding of users, and what it was read from."""
+        at_us = _microseconds(at)
+        read = self._read(users)
+        return read_embedding(self._plan, read.records, output, at_us, read.vectors), read
 
     def _search(self, name: str, table: ItemTable) -> NearestItems:
         search = self._searches.get(name)

@@ -13,7 +13,7 @@ from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.core.ordering import order_of, packed_columns
-from user_state.core.reading import Features, features
+from user_state.core.reading import Features, features, read_embedding
 from user_state.core.records import Records, apply
 from user_state.events.decode import EventDecoder
 
@@ -54,6 +54,9 @@ def test_folded_stored_and_alone_say_the_same(world: World) -> None:
         alone = features(plan, decode_records([one], plan.layout), at_us, {"shelf": TABLE})
         assert_same(alone, 0, together, user)
         assert_same(as_folded, user, together, user)
+    for output in plan.embeddings:
+        one_alone = read_embedding(plan, folded, output, at_us, {"shelf": TABLE})
+        np.testing.assert_array_equal(one_alone, as_folded.embeddings[output.name])
 
 
 def test_packed_columns_order_as_sorting_column_by_column_does():

@@ -85,31 +85,28 @@ class Reading:
     """One reading of n users' records, and what several of its outputs need.
 
     Attributes:
-        place: which of the window sums is that of each of `plan.tiled_windows`.
-        sums: what the tiles of those windows come to, the longest window first.
+        at_us: the reading time.
+        item_vectors: of the tables that embeddings are over.
     """
 
     plan: Plan
     records: Records
     at_us: int
-    place: I64
-    sums: WindowSums
     item_vectors: Mapping[str, ItemVectors]
 
-    @classmethod
-    def of(cls, plan: Plan, records: Records, at_us: int, item_vectors: Mapping[str, ItemVectors]) -> Reading:
-        """Prepare the reading of records at `at_us`."""
-        starts_s = np.array([window_start(window, at_us) for window in plan.tiled_windows], np.int64)
+    @cached_property
+    def window_sums(self) -> tuple[WindowSums, I64]:
+        """What the tiles of windows come to, and which of these windows each of `plan.tiled_windows` is."""
+        starts_s = np.array([window_start(window, self.at_us) for window in self.plan.tiled_windows], np.int64)
         order = np.argsort(starts_s, kind="stable")
-        sums = sum_windows(plan, records.tiles, len(records), starts_s[order])
-        return cls(plan, records, at_us, np.argsort(order), sums, item_vectors)
+        return sum_windows(self.plan, self.records.tiles, len(self.records), starts_s[order]), np.argsort(order)
 
     def tiled(self, outputs: Sequence[ScalarOutput], values: F64, name: str = "scalars") -> None:
         """Fill (n, outputs) with numbers read from tiles; `name` is under what the outputs are known to the plan."""
         groups = self.plan.prepared.get(name)
         if groups is None:
             groups = self.plan.prepared[name] = alike(self.plan, outputs)
-        fill(groups, self.sums, self.place, self.at_us, values)
+        fill(groups, *self.window_sums, self.at_us, values)
 
     def decayed(self, outputs: Sequence[DecayedOutput], values: F64) -> None:
         """Fill (n, outputs) with decayed numbers."""
@@ -310,6 +307,29 @@ EMBEDDING_READERS: dict[type, Callable[[Reading, Any], F32]] = {
 }
 
 
+Embeds = EmbeddingOutput | ComposedOutput | FoldInOutput | InterestsOutput
+
+
+def read_embedding(
+    plan: Plan, records: Records, output: Embeds, at_us: int, item_vectors: Mapping[str, ItemVectors]
+) -> F32:
+    """Return one embedding alone, (n, dimensions) or of interests (n, K, dimensions): what `features` says of it.
+
+    Raises:
+        ValueError: as `features`, for the table that it is over.
+    """
+    if not isinstance(output, EmbeddingOutput):
+        _check_vectors(output, item_vectors)
+    return EMBEDDING_READERS[type(output)](Reading(plan, records, at_us, item_vectors), output)
+
+
+def _check_vectors(output: ComposedOutput | FoldInOutput | InterestsOutput, held: Mapping[str, ItemVectors]) -> None:
+    table, dimensions = output.table, output.dimensions
+    if table not in held or held[table].dimensions != dimensions:
+        got = f"{held[table].dimensions} dimensions" if table in held else "none"
+        raise ValueError(f"expected vectors of {dimensions} dimensions of table {table}, got {got}")
+
+
 def features(
     plan: Plan, records: Records, at_us: int, item_vectors: Mapping[str, ItemVectors] | None = None
 ) -> Features:
@@ -328,11 +348,9 @@ def features(
         ValueError: the vectors of a table are not given, or have another dimension than the plan's.
     """
     held = {} if item_vectors is None else item_vectors
-    for table, dimensions in plan.item_tables.items():
-        if table not in held or held[table].dimensions != dimensions:
-            got = f"{held[table].dimensions} dimensions" if table in held else "none"
-            raise ValueError(f"expected vectors of {dimensions} dimensions of table {table}, got {got}")
-    reading = Reading.of(plan, records, at_us, held)
+    for output in plan.composed:
+        _check_vectors(output, held)
+    reading = Reading(plan, records, at_us, held)
     values = np.empty((len(records), len(plan.scalars)))
     for kind, (columns, outputs) in plan.scalars_by_type.items():
         of_kind = np.empty((len(records), len(outputs)))
