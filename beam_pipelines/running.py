@@ -24,7 +24,7 @@ from user_state.codec.spec_change import spec_change
 from user_state.core.compile import compile_plan
 from user_state.errors import InputError, UserStateError
 from user_state.spec import LoadedSpec
-from user_state.store.survey import stored_layouts
+from user_state.store.survey import registered_layouts, stored_layouts
 
 INTERVAL_S = 1.0
 """How often progress is printed on a terminal; a tenth as often elsewhere."""
@@ -78,6 +78,8 @@ def print_spec_changes(console: Console, spec: LoadedSpec, redis: str) -> None:
         StoreUnavailable, StoreError, CodecError: as `stored_layouts`.
     """
     plan = compile_plan(spec)
+    if registered_layouts(redis, plan.name).keys() <= {plan.layout.fingerprint}:
+        return  # nothing to tell, so that a start need not walk the server's keys
     found = stored_layouts(redis, plan.name)
     for fingerprint, number in found.held.most_common():
         layout = found.registered.get(fingerprint)

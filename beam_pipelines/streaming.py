@@ -87,15 +87,8 @@ class StreamingSettings:
     run: str | None = None
 
 
-def open_store(spec: LoadedSpec, settings: StreamingSettings) -> RedisStateStore:
-    """Return the store that the settings name."""
-    return RedisStateStore(
-        settings.redis, spec.spec.name, durability=settings.durability, timeout_s=settings.redis_timeout_s
-    )
-
-
-def open_items(settings: StreamingSettings, name: str) -> RedisStateStore:
-    """Return the store of items' records under `name`, in the same Redis."""
+def open_store(settings: StreamingSettings, name: str) -> RedisStateStore:
+    """Return the store of the records under `name`, a spec's or those of its learned items, in the settings' Redis."""
     return RedisStateStore(settings.redis, name, durability=settings.durability, timeout_s=settings.redis_timeout_s)
 
 
@@ -148,7 +141,8 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> None:
     if settings.dead_letters.startswith(PUBSUB):
         check_topic(settings.dead_letters)
     # A server that does not answer at all is told within ten seconds.
-    store = open_store(spec, replace(settings, redis_timeout_s=min(CHECK_TIMEOUT_S, settings.redis_timeout_s)))
+    quick = replace(settings, redis_timeout_s=min(CHECK_TIMEOUT_S, settings.redis_timeout_s))
+    store = open_store(quick, spec.spec.name)
     try:
         store.check()
     finally:
@@ -240,11 +234,11 @@ def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings
     else:
         folded = packets | "FoldIntoRedis" >> FoldIntoRedis(
             spec,
-            partial(open_store, spec, settings),
+            partial(open_store, settings, spec.spec.name),
             cache_bytes=settings.cache_mb << 20,
             ack_deadline_s=settings.ack_deadline_s,
             run=run,
-            open_items=partial(open_items, settings),
+            open_items=partial(open_store, settings),
         )
     # A writer for each, not one behind a Flatten: DirectRunner would hold what is flattened until the pipeline drains,
     # while the messages, unacknowledged, come again and again.

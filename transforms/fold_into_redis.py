@@ -13,31 +13,24 @@ import apache_beam as beam
 from apache_beam.coders import BytesCoder
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.acknowledge import acknowledge_messages
 from transforms.decode_events import DEAD
 from transforms.fold_metrics import FoldMetrics
+from transforms.gathered import Gathered
 from transforms.leases import Leases
 from transforms.outcomes import count_learned, settled
-from transforms.packet import DeadLetter, pack_dead, unpack_decoded
+from transforms.packet import DeadLetter, pack_dead
 from transforms.patience import Patience
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from transforms.timed_store import TimedStore
 from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow
 from user_state.errors import InputError
-from user_state.events.message import Message
 from user_state.fold import Folder
 from user_state.learning import ItemStage, OpenItems
 from user_state.spec import LoadedSpec
 from user_state.store.store import StateStore
 
-FOLD_AT = 20_000
-"""Rows gathered before a bundle folds without waiting for its end: bounds memory."""
-FOLD_AT_BYTES = 32 << 20
-"""Bytes of packets, likewise."""
 _OWNER = ReadModifyWriteStateSpec("owner", BytesCoder())
 # How Beam is told what to pass to `process`: by default values of these types.
 _OWNER_STATE = beam.DoFn.StateParam(_OWNER)
@@ -116,36 +109,24 @@ class _FoldFn(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._leases.release()  # of a bundle that failed
-        self._rows: list[EventRow] = []
-        self._messages: list[Message] = []
-        self._bytes = 0
-        self._latest: Any = None
+        self._gathered = Gathered()
 
     def process(
         self, packet: tuple[int, bytes], owner: Any = _OWNER_STATE, timestamp: Any = _TIME
     ) -> Iterator[TaggedOutput]:
-        rows, messages = unpack_decoded(packet[1])
-        self._rows += rows
-        self._messages += messages
-        self._bytes += len(packet[1])
-        self._leases.hold(messages)
-        if self._latest is None or timestamp > self._latest:
-            self._latest = timestamp
-        if len(self._rows) >= FOLD_AT or self._bytes >= FOLD_AT_BYTES:
+        self._leases.hold(self._gathered.add(packet[1], timestamp))
+        if self._gathered.is_full:
             dead = self._fold()
             if dead:
                 yield TaggedOutput(DEAD, pack_dead(dead))
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
-        dead = self._fold() if self._rows else []
+        dead = self._fold() if self._gathered else []
         bundle_ended()
-        if dead:
-            window = GlobalWindow()
-            yield TaggedOutput(DEAD, WindowedValue(pack_dead(dead), self._latest, [window]))
+        yield from self._gathered.at_the_end(dead)
 
     def _fold(self) -> list[DeadLetter]:
-        rows, messages = self._rows, self._messages
-        self._rows, self._messages, self._bytes = [], [], 0
+        rows, messages = self._gathered.take()
         waiting = Patience()
         if not self._started:
             waiting.for_store(self._folder.start)

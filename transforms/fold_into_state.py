@@ -24,22 +24,18 @@ from apache_beam.coders import BytesCoder
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
-from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import Timestamp
-from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms import tally
 from transforms.bundle_cells import BundleCells
 from transforms.decode_events import DEAD
-from transforms.fold_into_redis import FOLD_AT, FOLD_AT_BYTES
 from transforms.fold_metrics import FoldMetrics
+from transforms.gathered import Gathered
 from transforms.outcomes import settled
-from transforms.packet import DeadLetter, pack_dead, unpack_decoded
+from transforms.packet import DeadLetter, pack_dead
 from transforms.patience import Patience
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow
-from user_state.events.message import Message
 from user_state.fold import Folder
 from user_state.spec import LoadedSpec
 from user_state.store.redis_store import RedisStateStore
@@ -114,10 +110,7 @@ class _FoldFn(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._cells.start_bundle()
-        self._rows: list[EventRow] = []
-        self._messages: list[Message] = []
-        self._bytes = 0
-        self._latest: Any = None
+        self._gathered = Gathered()
 
     def process(
         self,
@@ -130,13 +123,8 @@ class _FoldFn(beam.DoFn):
         now_ms = _now_ms()
         if self._cells.look_at_ms(user, cell) <= now_ms:
             self._set_timer(user, look, now_ms + self._look_after_ms)
-        rows, messages = unpack_decoded(packet[1])
-        self._rows += rows
-        self._messages += messages
-        self._bytes += len(packet[1])
-        if self._latest is None or timestamp > self._latest:
-            self._latest = timestamp
-        if len(self._rows) >= FOLD_AT or self._bytes >= FOLD_AT_BYTES:
+        self._gathered.add(packet[1], timestamp)
+        if self._gathered.is_full:
             dead = self._fold()
             if dead:
                 yield TaggedOutput(DEAD, pack_dead(dead))
@@ -155,12 +143,10 @@ class _FoldFn(beam.DoFn):
         self._cells.refresh(user)
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
-        dead = self._fold() if self._rows else []
+        dead = self._fold() if self._gathered else []
         self._write_view()
         bundle_ended()
-        if dead:
-            window = GlobalWindow()
-            yield TaggedOutput(DEAD, WindowedValue(pack_dead(dead), self._latest, [window]))
+        yield from self._gathered.at_the_end(dead)
 
     def _set_timer(self, user: str, look: Any, at_ms: int) -> None:
         at_ms = max(at_ms, _now_ms() + SHORTEST_LOOK_MS)
@@ -168,8 +154,7 @@ class _FoldFn(beam.DoFn):
         self._cells.will_look(user, at_ms)
 
     def _fold(self) -> list[DeadLetter]:
-        rows, messages = self._rows, self._messages
-        self._rows, self._messages, self._bytes = [], [], 0
+        rows, messages = self._gathered.take()
         waiting = Patience()
         if not self._started:
             waiting.for_store(self._folder.start)

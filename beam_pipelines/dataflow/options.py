@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import (
     WorkerOptions,
 )
 
+from beam_pipelines.defaults import with_defaults
 from beam_pipelines.streaming import PUBSUB, StreamingSettings
 from user_state.errors import InputError, shorten
 
@@ -37,10 +38,9 @@ def beam_arguments(name: str, given: Sequence[str]) -> list[str]:
         "sdk_location": "container",  # the image has this package and Beam: nothing is staged or installed at start
         "autoscaling_algorithm": "THROUGHPUT_BASED",
     }
-    named = {argument.removeprefix("--").split("=")[0] for argument in given if argument.startswith("--")}
-    mine = [f"--{option}={value}" for option, value in ours.items() if option not in named]
-    # A flag, which may be given without a value. Runner v2, which Python streaming is, knows nothing else.
-    return [*mine, *(() if "enable_streaming_engine" in named else ("--enable_streaming_engine",)), *given]
+    # Streaming Engine is a flag, which may be given without a value. Runner v2, which Python streaming is, knows
+    # nothing else.
+    return with_defaults(ours, ["enable_streaming_engine"], given)
 
 
 def check_options(options: PipelineOptions, settings: StreamingSettings) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_pipelines.defaults import with_defaults
 from user_state.errors import InputError
 
 ENVIRONMENT_OPTION = "user_state_environment"
@@ -129,9 +130,7 @@ def beam_arguments(
     carried = {name: environment[name] for name in CARRIED if environment.get(name)}
     if carried:
         ours[ENVIRONMENT_OPTION] = json.dumps(carried)
-    named = {argument.removeprefix("--").split("=")[0] for argument in given if argument.startswith("--")}
-    mine = [part for name, value in ours.items() if name not in named for part in (f"--{name}", value)]
-    return [*mine, *(f"--{flag}" for flag in flags if flag not in named), *given]
+    return with_defaults(ours, flags, given)
 
 
 def with_state(settings: FlinkSettings, state: str) -> FlinkSettings:

@@ -48,8 +48,8 @@ def stored_users(url: str, name: str, timeout_s: float = 10) -> Iterator[str]:
             yield user_of_record(name, key.decode("utf-8", "surrogateescape"))
 
 
-def stored_layouts(url: str, name: str, timeout_s: float = 10) -> StoredLayouts:
-    """Return the layouts that are registered for the spec called `name`, and those of some of its records.
+def registered_layouts(url: str, name: str, timeout_s: float = 10) -> dict[bytes, Layout]:
+    """Return the layouts that are registered for the spec called `name`, by fingerprint.
 
     Raises:
         InputError, StoreUnavailable, StoreError: as `connect` and `translated`.
@@ -57,6 +57,23 @@ def stored_layouts(url: str, name: str, timeout_s: float = 10) -> StoredLayouts:
     """
     with closing(connect(url, timeout_s)) as redis, translated(url):
         texts: dict[bytes, bytes] = redis.hgetall(layouts_key(name))
+    registered = {}
+    for fingerprint, text in texts.items():
+        layout = Layout.from_json(text)
+        if layout.fingerprint.hex().encode() != fingerprint:
+            raise CodecError(f"expected layout {fingerprint.decode()} under its name, got {layout.fingerprint.hex()}")
+        registered[layout.fingerprint] = layout
+    return registered
+
+
+def stored_layouts(url: str, name: str, timeout_s: float = 10) -> StoredLayouts:
+    """Return the layouts that are registered for the spec called `name`, and those of some of its records.
+
+    Raises:
+        InputError, StoreUnavailable, StoreError, CodecError: as `registered_layouts`.
+    """
+    registered = registered_layouts(url, name, timeout_s)
+    with closing(connect(url, timeout_s)) as redis, translated(url):
         found = redis.scan_iter(record_pattern(name), count=KEYS_A_STEP)
         keys = list(islice(found, RECORDS))
         pipeline = redis.pipeline(transaction=False)
@@ -64,10 +81,4 @@ def stored_layouts(url: str, name: str, timeout_s: float = 10) -> StoredLayouts:
             pipeline.getrange(key, LAYOUT.start, LAYOUT.stop - 1)
         held: Counter[bytes] = Counter(fingerprint for fingerprint in pipeline.execute() if fingerprint)
         whole = next(found, None) is None
-    registered = {}
-    for fingerprint, text in texts.items():
-        layout = Layout.from_json(text)
-        if layout.fingerprint.hex().encode() != fingerprint:
-            raise CodecError(f"expected layout {fingerprint.decode()} under its name, got {layout.fingerprint.hex()}")
-        registered[layout.fingerprint] = layout
     return StoredLayouts(registered, held, whole)
