@@ -22,8 +22,9 @@ from beam_pipelines.accounting import accounting_line
 from beam_pipelines.running import run_streaming
 from beam_pipelines.streaming import StreamingSettings
 from user_state import oracle
+from user_state.answers import UserStateBatch
 from user_state.cli.get import show
-from user_state.client import UserStateBatch, UserStateClient
+from user_state.client import UserStateClient
 from user_state.durations import SECOND_US
 from user_state.errors import InputError
 from user_state.events.avro_files import interaction_schema, read_arrivals, write_messages

@@ -23,13 +23,14 @@ LAYERS = {
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
     "user_state/learning.py": ({"core", "store", "fold"}, {"numpy"}),
-    "user_state/client.py": ({"core", "codec", "store", "items", "spec", "errors"}, {"numpy"}),
+    "user_state/answers.py": ({"core"}, {"numpy"}),
+    "user_state/client.py": ({"answers", "core", "codec", "store", "items", "spec", "errors"}, {"numpy"}),
     "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
-    "user_state/ranking": ({"client", "durations", "errors"}, {"numpy"}),
+    "user_state/ranking": ({"answers", "durations", "errors"}, {"numpy"}),
     "user_state/sequence_models": ({"errors"}, {"numpy"}),
     "user_state/evaluation": (
         {
-            *("ranking", "items", "core", "codec", "store", "fold", "learning", "client"),
+            *("ranking", "items", "core", "codec", "store", "fold", "learning", "answers", "client"),
             *("events", "spec", "durations", "errors"),
         },
         {"numpy"},

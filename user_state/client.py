@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from user_state.answers import UserState, UserStateBatch
 from user_state.core.compile import compile_plan
-from user_state.core.compile.learned import item_plan
 from user_state.core.composing import mentioned, seen_items
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.layout import Layout
-from user_state.core.outputs import EmbeddingOutput, FoldInOutput
-from user_state.core.padding import Padded
+from user_state.core.outputs import EmbeddingOutput
 from user_state.core.plan import Plan
 from user_state.core.reading import Embeds, features, read_embedding
 from user_state.core.records import Records
@@ -38,88 +37,13 @@ from user_state.spec import LoadedSpec, load_spec
 from user_state.store.connection import connect, fetch, masked
 from user_state.store.keys import record_key
 from user_state.store.layouts import RecordReader, fetch_layout
-from user_state.store.learned_table import LearnedTable, LearnedVectors
+from user_state.store.learned_table import LearnedVectors
+from user_state.store.providers import TableReading, open_providers
 from user_state.store.served_table import ServedTable, TableState
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 At = int | datetime.datetime | None
 VERSION_TRIES = 5
-
-
-@dataclass(frozen=True)
-class UserStateBatch:
-    """The state of several users at one time.
-
-    Attributes:
-        users: whose, in the order asked for.
-        names: the columns of `values`.
-        values: (users, features) float32.
-        present: (users,) whether there is a record.
-        as_of_us: the reading time that windows were finished at, microseconds UTC.
-        last_event_us: (users,) time of each user's newest event, microseconds UTC; 0 for unknown users.
-        arrays: by name: (users, size) float32: features of several numbers, such as histograms.
-        sequences: by name: features that are lists, and sequences, padded.
-        embeddings: by name: (users, dimensions) float32; interests (users, K, dimensions).
-        item_versions: table of item vectors -> the version that embeddings over it were composed with; empty if there
-            is none in Redis.
-        missing_items: by name of an embedding over a table: (users,) how many of the last events name an item that has
-            no vector.
-    """
-
-    users: tuple[str, ...]
-    names: tuple[str, ...]
-    values: npt.NDArray[np.float32]
-    present: npt.NDArray[np.bool_]
-    as_of_us: int
-    last_event_us: npt.NDArray[np.int64]
-    arrays: dict[str, npt.NDArray[np.float32]]
-    sequences: dict[str, Padded]
-    embeddings: dict[str, npt.NDArray[np.float32]]
-    item_versions: dict[str, str]
-    missing_items: dict[str, npt.NDArray[np.int64]]
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def __getitem__(self, index: int) -> UserState:
-        """Return one user's state by position."""
-        return UserState(
-            user=self.users[index],
-            present=bool(self.present[index]),
-            as_of_us=self.as_of_us,
-            last_event_us=int(self.last_event_us[index]),
-            features=dict(zip(self.names, self.values[index].tolist(), strict=True)),
-            arrays={name: values[index] for name, values in self.arrays.items()},
-            sequences={name: padded.of_user(index) for name, padded in self.sequences.items()},
-            embeddings={name: vectors[index] for name, vectors in self.embeddings.items()},
-            item_versions=self.item_versions,
-            missing_items={name: int(missing[index]) for name, missing in self.missing_items.items()},
-        )
-
-
-@dataclass(frozen=True)
-class UserState:
-    """The state of one user at one time.
-
-    Attributes:
-        user, present, as_of_us, last_event_us: as in `UserStateBatch`.
-        features: name -> value.
-        arrays: name -> (size,) float32.
-        sequences: name -> a list of values (`last_k`), or a dict of lists by field (sequences, tables).
-        embeddings: name -> (dimensions,) float32; interests (K, dimensions).
-        item_versions, missing_items: as in `UserStateBatch`, of this user.
-    """
-
-    user: str
-    present: bool
-    as_of_us: int
-    last_event_us: int
-    features: dict[str, float]
-    arrays: dict[str, npt.NDArray[np.float32]]
-    sequences: dict[str, list[Any] | dict[str, list[Any]]]
-    embeddings: dict[str, npt.NDArray[np.float32]]
-    item_versions: dict[str, str]
-    missing_items: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -174,37 +98,12 @@ class UserStateClient:
         """
         loaded = spec if isinstance(spec, LoadedSpec) else load_spec(spec)
         plan = compile_plan(loaded)
-        pinned = {} if item_versions is None else item_versions
-        loadable = {table for table in plan.item_tables if table not in {one.table for one in plan.learned}}
-        unknown = sorted(pinned.keys() - loadable)
-        if unknown:
-            known = ", ".join(sorted(loadable)) or "it has none"
-            raise InputError(f"expected loaded tables that the spec's embeddings use ({known}), got {unknown[0]!r}")
-        memory_bytes = int(items_memory_mb * 2**20)
-        learned = {one.table: item_plan(plan, one) for one in plan.learned}
-        tables: dict[str, ServedTable] = {}
-        providers: dict[str, VectorProvider] = {}
-        for table, dimensions in plan.item_tables.items():
-            if table in learned:
-                providers[table] = LearnedTable(
-                    url, learned[table], memory_bytes=memory_bytes, refresh_s=items_refresh_s, timeout_s=timeout_s
-                )
-                continue
-            providers[table] = tables[table] = ServedTable(
-                url,
-                plan.name,
-                table,
-                dimensions,
-                memory_bytes=memory_bytes,
-                refresh_s=items_refresh_s,
-                gram=any(isinstance(o, FoldInOutput) and o.table == table for o in plan.composed),
-                timeout_s=timeout_s,
-                version=pinned.get(table),
-            )
+        reading = TableReading(timeout_s, items_refresh_s, int(items_memory_mb * 2**20), dict(item_versions or {}))
+        providers = open_providers(url, plan, reading)
         client = cls(connect(url, timeout_s), plan, url, providers)
         try:
-            for served in tables.values():
-                served.start()
+            for provider in providers.values():
+                provider.start()
         except BaseException:
             client.close()
             raise

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from user_state import oracle
-from user_state.client import UserState, UserStateBatch, UserStateClient
+from user_state.answers import UserState, UserStateBatch
+from user_state.client import UserStateClient
 from user_state.errors import StoreError
 from user_state.spec import LoadedSpec
 

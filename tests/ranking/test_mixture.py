@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.trying import T0, H, M, S, event, plan_of, record_of
-from user_state.client import UserStateBatch
+from user_state.answers import UserStateBatch
 from user_state.core.reading import features
 from user_state.errors import InputError
 from user_state.ranking.mixture import (

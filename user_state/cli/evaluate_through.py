@@ -14,7 +14,7 @@ from user_state.durations import parse_duration_us
 from user_state.errors import InputError
 
 if TYPE_CHECKING:
-    from user_state.evaluation.through_pipeline import Passage
+    from user_state.evaluation.passage import Passage
     from user_state.evaluation.trials import Trial
 
 SCORER = "sketch"
@@ -42,8 +42,9 @@ def passing(trial: Trial, scorers: list[str] | None, ages: str | None, asked: As
     """
     from user_state.evaluation.catalogue import Choice
     from user_state.evaluation.chart import draw
+    from user_state.evaluation.passage import Way
     from user_state.evaluation.served import served_scorer
-    from user_state.evaluation.through_pipeline import Way, pass_through
+    from user_state.evaluation.through_pipeline import pass_through
     from user_state.evaluation.trials import Age
 
     if trial.protocol != "tgb":
@@ -93,7 +94,7 @@ def _print(passage: Passage) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from user_state.evaluation.through_pipeline import MARGIN_S
+    from user_state.evaluation.passage import MARGIN_S
 
     way, trial = passage.way, passage.trial
     source = "a paced file" if way.topic is None else way.topic

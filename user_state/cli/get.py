@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from user_state.client import EPOCH, UserState, UserStateClient
+from user_state.answers import UserState
+from user_state.client import EPOCH, UserStateClient
 from user_state.durations import SECOND_US
 from user_state.errors import InputError
 

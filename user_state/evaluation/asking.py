@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from user_state.client import UserStateBatch, UserStateClient
+from user_state.answers import UserStateBatch
+from user_state.client import UserStateClient
 from user_state.evaluation.interactions import F64, I64, Bool
 from user_state.evaluation.scoring import mean_rank
 from user_state.evaluation.served import ServedScorer

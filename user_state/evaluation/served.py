@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from user_state.client import UserStateBatch
+from user_state.answers import UserStateBatch
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.errors import InputError
 from user_state.evaluation.catalogue import Choice

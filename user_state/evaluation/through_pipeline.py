@@ -14,16 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -36,7 +30,9 @@ from user_state.evaluation.asking import Answers, Reads, Watched, ask
 from user_state.evaluation.catalogue import Choice
 from user_state.evaluation.interactions import F64, I64
 from user_state.evaluation.own_spec import own_spec_text
-from user_state.evaluation.results import PLACES, Outcome, Quality
+from user_state.evaluation.passage import MARGIN_S, AtAge, Passage, Way
+from user_state.evaluation.processes import check_running, drained, maybe_running, running, wait_for_start
+from user_state.evaluation.results import Outcome, Quality
 from user_state.evaluation.scoring import measure
 from user_state.evaluation.served import ServedScorer, served_scorer
 from user_state.evaluation.stretches import Stretches, cut
@@ -47,141 +43,15 @@ from user_state.spec import LoadedSpec, load_spec
 from user_state.store.redis_store import RedisStateStore
 
 FRESH = Age("fresh", 0, 0)
-USER_STATE = (sys.executable, "-m", "user_state.cli.main")
 TIME_ATTRIBUTE = "event_time"
 WARM_ROWS = 20_000
 WATCHED_AT_MOST = 5_000
 BLOCK_BYTES = 300
 """Of a file that is paced: a few events a block."""
-MARGIN_S = 0.2
-"""A state is read this long before what it is asked to foretell is published, or the reader might come too late."""
-START_TIMEOUT_S = 60.0
 AHEAD_S = 8.0
 """Between the start of the pipeline and the first event, so that it is at work by then."""
 FILE_AHEAD_S = 20.0
 """The same for a file, from before the pipeline is started, since it is told beforehand."""
-DRAIN_TIMEOUT_S = 60.0
-STARTED = "Ctrl-C drains and stops"
-"""What `user-state run` says when its checks are done."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """How events get into Redis.
-
-    Attributes:
-        redis: URL of the Redis; it must hold nothing under the name that is used.
-        topic, subscription: pubsub:// names of what events are published to and read from; None plays a paced file.
-        speed: how much faster than it happened.
-        stretch_us: length of a stretch, microseconds.
-    """
-
-    redis: str
-    topic: str | None = None
-    subscription: str | None = None
-    speed: float = 10.0
-    stretch_us: int = 1_200 * SECOND_US
-
-    def check(self) -> None:
-        """Raise InputError if the settings do not fit together."""
-        if (self.topic is None) != (self.subscription is None):
-            raise InputError("expected a topic and a subscription, or neither to play a file, got one of them")
-        if not 0 < self.speed < float("inf"):
-            raise InputError(f"expected a speed-up above 0, got {self.speed!r}")
-        if self.stretch_us <= 0:
-            raise InputError("expected a stretch longer than 0")
-
-
-@dataclass(frozen=True)
-class AtAge:
-    """What reading at one age came to.
-
-    Attributes:
-        age: that was asked for.
-        ideal, real: figures with a state of no delay, and with the state that was read.
-        loss: (ideal MRR - real MRR), and its standard error, from the same questions.
-        behind: share of reads whose state lacked something that one of no delay would show.
-        left_out: reads that came too late to count, on either side.
-    """
-
-    age: Age
-    ideal: Quality
-    real: Quality
-    loss: tuple[float, float]
-    behind: float
-    left_out: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything by name."""
-        return {
-            "age": self.age.text,
-            "mean_age_s": self.age.mean_s,
-            "ideal": self.ideal.to_json(),
-            "through_pipeline": self.real.to_json(),
-            "mrr_loss": round(self.loss[0], PLACES),
-            "mrr_loss_standard_error": round(self.loss[1], PLACES),
-            "reads_behind": round(self.behind, PLACES),
-            "reads_left_out": self.left_out,
-        }
-
-
-@dataclass
-class Passage:
-    """What a run through the pipeline came to.
-
-    Attributes:
-        scorer: as it was asked for.
-        trial: what was asked.
-        way: how events went.
-        by_age: figures at each age.
-        outcomes: the ideal and the real, for the chart.
-        readable_s: (m,) wall seconds from when an event was due until it could be read; NaN where it never could.
-        played, stretches, seconds: how many events and stretches, and how long it took.
-        accounting: what `user-state run` said last.
-    """
-
-    scorer: str
-    trial: Trial
-    way: Way
-    by_age: list[AtAge] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    readable_s: F64 = field(default_factory=lambda: np.zeros(0))
-    played: int = 0
-    stretches: int = 0
-    seconds: float = 0.0
-    accounting: str = ""
-
-    @property
-    def delays_s(self) -> Mapping[str, float]:
-        """Wall seconds until an event could be read: some quantiles, and the greatest."""
-        seen = self.readable_s[np.isfinite(self.readable_s)]
-        if len(seen) == 0:
-            raise InputError("expected events to become readable, got none; did the pipeline run?")
-        quantiles = {f"p{q}": float(np.quantile(seen, q / 100)) for q in (50, 90, 99)}
-        return {**quantiles, "max": float(seen.max())}
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything by name."""
-        delays = self.delays_s
-        return {
-            "scorer": self.scorer,
-            "input": self.trial.log.source,
-            "protocol": self.trial.protocol,
-            "tested": len(self.trial.tested),
-            "source": "file" if self.way.topic is None else "pubsub",
-            "speed_up": self.way.speed,
-            "read_before_event_s": MARGIN_S * self.way.speed,
-            "stretches": self.stretches,
-            "stretch_s": self.way.stretch_us / SECOND_US,
-            "events_played": self.played,
-            "seconds": round(self.seconds, 1),
-            "readable_after_wall_s": {name: round(value, 3) for name, value in delays.items()},
-            "readable_after_event_s": {name: round(value * self.way.speed, 2) for name, value in delays.items()},
-            "events_timed": len(self.readable_s),
-            "events_never_readable": int(np.isnan(self.readable_s).sum()),
-            "ages": [at.to_json() for at in self.by_age],
-            "accounting": self.accounting,
-        }
 
 
 def pass_through(
@@ -272,8 +142,8 @@ def _played(
         arguments += ["--input", str(events), "--replay_speed", f"{way.speed}", "--replay_start", f"{first_s}"]
     else:
         arguments += ["--input", way.subscription, "--publish_time_attribute", TIME_ATTRIBUTE]
-    with _process(arguments, output) as pipeline:
-        _wait_for_start(pipeline, output)
+    with running(arguments, output) as pipeline:
+        wait_for_start(pipeline, output)
         publishing = None
         if way.topic is not None:
             first_s = time.time() + AHEAD_S
@@ -293,12 +163,12 @@ def _played(
         told(
             f"playing {len(stretches.played):,} events {way.speed:g} times as fast as they happened: {minutes:.0f} min"
         )
-        with _maybe_process(publishing, folder / "publish.log") as publisher:
+        with maybe_running(publishing, folder / "publish.log") as publisher:
 
             def each_second(share: float) -> None:
-                _check_running(pipeline, output)
+                check_running(pipeline, output)
                 if publisher is not None:
-                    _check_running(publisher, folder / "publish.log")
+                    check_running(publisher, folder / "publish.log")
 
             with UserStateClient.from_url(way.redis, spec, timeout_s=10) as client:
                 answers = ask(
@@ -309,7 +179,7 @@ def _played(
                     lambda now_s: round(first_us + (now_s - first_s) * way.speed * SECOND_US),
                     each_second,
                 )
-        return answers, order, _drained(pipeline, output)
+        return answers, order, drained(pipeline, output)
 
 
 def _reads(
@@ -394,54 +264,3 @@ def _write_events(path: Path, trial: Trial, stretches: Stretches) -> None:
 
 def _id_hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
-
-
-@contextmanager
-def _process(arguments: list[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `user-state ARGUMENTS` with its output in a file; it ends with the `with` block at the latest."""
-    with output.open("wb") as file:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            [*USER_STATE, *arguments], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-@contextmanager
-def _maybe_process(arguments: list[str] | None, output: Path) -> Iterator[subprocess.Popen[bytes] | None]:
-    if arguments is None:
-        yield None
-        return
-    with _process(arguments, output) as process:
-        yield process
-
-
-def _wait_for_start(process: subprocess.Popen[bytes], output: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while STARTED not in output.read_text("utf-8", "replace"):
-        _check_running(process, output)
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise InputError(f"expected `user-state run` to start within {START_TIMEOUT_S:.0f} s")
-        time.sleep(0.1)
-
-
-def _check_running(process: subprocess.Popen[bytes], output: Path) -> None:
-    if process.poll() not in (None, 0):  # a file, once read, ends the pipeline in peace, and publishing too
-        said = output.read_text("utf-8", "replace").strip()[-2000:]
-        raise InputError(f"`user-state {output.stem}` ended before its time:\n{said}")
-
-
-def _drained(process: subprocess.Popen[bytes], output: Path) -> str:
-    """Ask the pipeline to stop, as Ctrl-C does; return its accounting."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(DRAIN_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        raise InputError(f"expected `user-state run` to drain within {DRAIN_TIMEOUT_S:.0f} s") from None
-    lines = [line for line in output.read_text("utf-8", "replace").splitlines() if line.startswith("read ")]
-    return lines[-1] if lines else ""

@@ -20,6 +20,14 @@ from user_state.core.item_vectors import ItemVectors
 class VectorProvider(Protocol):
     """The vectors of one table, for a reader. Safe to share between threads."""
 
+    def start(self) -> None:
+        """Load what has to be there before anybody asks.
+
+        Raises:
+            InputError, StoreUnavailable, StoreError: it cannot be had.
+        """
+        ...
+
     def keys(self, now_s: float) -> list[str]:
         """Return the Redis keys whose values `vectors` wants to be told; `now_s` is a monotonic clock."""
         ...
@@ -42,6 +50,9 @@ class FixedVectors:
 
     def __init__(self, vectors: ItemVectors) -> None:
         self._vectors = vectors
+
+    def start(self) -> None:
+        """There is nothing to load."""
 
     def keys(self, now_s: float) -> list[str]:
         """Return none."""

@@ -30,7 +30,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from user_state.client import UserStateBatch
+from user_state.answers import UserStateBatch
 from user_state.durations import SECOND_US
 from user_state.errors import InputError
 

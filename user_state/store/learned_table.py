@@ -43,6 +43,9 @@ class LearnedTable:
         self._redis: Any = connect(url, timeout_s)
         self._reader = RecordReader(plan, self)
 
+    def start(self) -> None:
+        """There is nothing to load: items are read when they are asked for."""
+
     def keys(self, now_s: float) -> list[str]:
         """Return none: there is no pointer to look at."""
         return []

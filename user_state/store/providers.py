@@ -1,0 +1,70 @@
+"""The item vectors that a spec's embeddings need, opened for a reader: loaded tables and learned ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from user_state.core.compile.learned import item_plan
+from user_state.core.outputs import FoldInOutput
+from user_state.core.plan import Plan
+from user_state.errors import InputError
+from user_state.items.provider import VectorProvider
+from user_state.store.learned_table import LearnedTable
+from user_state.store.served_table import ServedTable
+
+
+@dataclass(frozen=True)
+class TableReading:
+    """How tables are read.
+
+    Attributes:
+        timeout_s: how long a reading may wait for items.
+        refresh_s: how often to look for a new version; and how long a learned vector is taken for fresh.
+        memory_bytes: a table that needs more is not held whole but as a cache of that size.
+        versions: versions to read whatever is in use, by table.
+    """
+
+    timeout_s: float
+    refresh_s: float
+    memory_bytes: int
+    versions: Mapping[str, str]
+
+
+def open_providers(url: str, plan: Plan, reading: TableReading) -> dict[str, VectorProvider]:
+    """Return a provider for each of `plan.item_tables`, not yet started.
+
+    Raises:
+        InputError: a version is asked for of what is no loaded table of the plan.
+        StoreUnavailable, StoreError: as `connect`.
+    """
+    learned = {one.table: item_plan(plan, one) for one in plan.learned}
+    loadable = sorted(plan.item_tables.keys() - learned.keys())
+    unknown = sorted(reading.versions.keys() - set(loadable))
+    if unknown:
+        known = ", ".join(loadable) or "it has none"
+        raise InputError(f"expected loaded tables that the spec's embeddings use ({known}), got {unknown[0]!r}")
+    whole = {output.table for output in plan.composed if isinstance(output, FoldInOutput)}
+    opened: dict[str, VectorProvider] = {}
+    for table, dimensions in plan.item_tables.items():
+        if table in learned:
+            opened[table] = LearnedTable(
+                url,
+                learned[table],
+                memory_bytes=reading.memory_bytes,
+                refresh_s=reading.refresh_s,
+                timeout_s=reading.timeout_s,
+            )
+        else:
+            opened[table] = ServedTable(
+                url,
+                plan.name,
+                table,
+                dimensions,
+                memory_bytes=reading.memory_bytes,
+                refresh_s=reading.refresh_s,
+                gram=table in whole,
+                timeout_s=reading.timeout_s,
+                version=reading.versions.get(table),
+            )
+    return opened
