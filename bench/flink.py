@@ -135,7 +135,7 @@ def job(kind: str, slots: int, flink: Flink, spec: LoadedSpec, settings: Streami
     pipeline.run()
     cluster = FlinkCluster(flink.rest)
     until = time.monotonic() + TIMEOUT_S
-    while (found := cluster.job_id(name)) is None:
+    while (found := next(iter(cluster.job_ids(name)), None)) is None:
         assert time.monotonic() < until, "the job did not start"
         time.sleep(POLL_S)
     board = RunBoard(settings.redis, spec.spec.name, name)

@@ -16,9 +16,11 @@ from typing import ClassVar
 
 import pytest
 
+from beam_pipelines.flink.checks import check_cluster
 from beam_pipelines.flink.cluster import FlinkCluster
-from beam_pipelines.flink.job import _cause, _check_cluster, _job_id
+from beam_pipelines.flink.job import _job_id
 from beam_pipelines.flink.options import FlinkSettings
+from beam_pipelines.flink.watching import cause_of
 from tests.servers.flink import SCRIPTS
 from tests.servers.pipeline import run_command
 from tests.servers.redis import free_port
@@ -111,7 +113,7 @@ def test_another_version_of_flink_is_said_with_what_to_do(rest: tuple[str, type[
     handler.answer = _overview(4, 4, version)
 
     with pytest.raises(InputError, match=rf"expected Flink 1\.19 at .*, got {version}: .*--flink_version"):
-        _check_cluster(FlinkCluster(address), FlinkSettings(rest=address), "redis")
+        check_cluster(FlinkCluster(address), FlinkSettings(rest=address), "redis")
 
 
 def test_a_server_that_is_no_job_server_of_flinks_is_said(rest: tuple[str, type[_Rest]]):
@@ -128,10 +130,10 @@ def test_a_cluster_without_a_place_for_savepoints_is_said(rest: tuple[str, type[
     handler.answers = {"/overview": _overview(4, 4), "/jobmanager/config": b'[{"key": "a", "value": "b"}]'}
 
     with pytest.raises(InputError, match=r"--savepoint_dir, or set state\.savepoints\.dir"):
-        _check_cluster(FlinkCluster(address), FlinkSettings(rest=address), "runner")
+        check_cluster(FlinkCluster(address), FlinkSettings(rest=address), "runner")
     where = FlinkSettings(rest=address, savepoint_dir="file:///savepoints", parallelism=5)
     with pytest.raises(InputError, match="--parallelism"):  # the next thing that is wrong
-        _check_cluster(FlinkCluster(address), where, "runner")
+        check_cluster(FlinkCluster(address), where, "runner")
 
 
 def test_no_job_server_and_no_worker_pool_are_said_with_the_option_that_names_them(rest: tuple[str, type[_Rest]]):
@@ -177,9 +179,9 @@ def test_the_innermost_cause_of_a_failure_is_what_is_told():
         "java.lang.RuntimeException: outer\n\tat a.b(C.java:1)\nCaused by: java.io.IOException: inner\n\tat d.e(F:2)"
     )
 
-    assert _cause(trace) == "java.io.IOException: inner"
-    assert _cause("java.lang.RuntimeException: only\n\tat a.b(C.java:1)") == "java.lang.RuntimeException: only"
-    assert _cause("") == "no reason given"
+    assert cause_of(trace) == "java.io.IOException: inner"
+    assert cause_of("java.lang.RuntimeException: only\n\tat a.b(C.java:1)") == "java.lang.RuntimeException: only"
+    assert cause_of("") == "no reason given"
 
 
 @pytest.mark.parametrize(("tool", "words"), [("java", "expected java on the PATH"), ("mvn", "expected Maven")])

@@ -1,0 +1,226 @@
+"""Watching a job through the cluster's REST API: how it fares, and ending it when asked to.
+
+A job without checkpoints ends by itself once its workers were asked to drain. One with checkpoints does not (`options`
+says why): its workers are asked to pause reading, and then it is cancelled, with state `runner` by a savepoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from beam_pipelines.accounting import balanced, progress_line
+from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unreachable
+from beam_pipelines.running import INTERVAL_S
+from transforms import drain, tally
+from user_state.errors import InputError, StoreError, UserStateError
+from user_state.store.run_board import RunBoard
+
+DRAIN_S = 60.0
+QUIET_S = 1.5
+"""A job is ended no sooner than this after reading was paused."""
+PAUSE_S = 15.0
+"""Nor later than this, whether or not all that was read is folded: what is not comes again."""
+ABSENT_S = 120.0
+"""How long the JobManager may be away before we give up watching."""
+POLL_S = 0.25
+_OUR_ERROR = re.compile(r"user_state\.errors\.(StoreError|InputError|SpecError): (.*)")
+_LOG = logging.getLogger(__name__)
+
+
+class Ending:
+    """Ends a job with checkpoints: pauses reading, waits until what was read is folded, then has it cancelled.
+
+    Args:
+        keeps_state: whether a savepoint is taken.
+        folder: where it goes; None for where the cluster puts them.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        cluster: FlinkCluster,
+        job: str,
+        board: RunBoard,
+        *,
+        keeps_state: bool,
+        folder: str | None,
+    ) -> None:
+        self._console = console
+        self._cluster = cluster
+        self._job = job
+        self._board = board
+        self._keeps_state = keeps_state
+        self._folder = folder
+        self._request: str | None = None
+        self._paused = False
+
+    def go_on(self, since_s: float, counts: Mapping[str, int]) -> None:
+        """Do what is next, `since_s` seconds after the end was asked for.
+
+        Raises:
+            StoreError, Unreachable: not now, then.
+        """
+        if not self._paused:
+            self._board.ask_to_pause()
+            self._paused = True
+        elif self._request is None:
+            # A pull may be under way, and counters come every half second.
+            if since_s < QUIET_S or not (balanced(counts) or since_s > PAUSE_S):
+                return
+            if not self._keeps_state:
+                self._cluster.cancel(self._job)
+            else:
+                self._request = self._cluster.stop_with_savepoint(self._job, self._folder)
+        else:
+            found = self._cluster.savepoint(self._job, self._request)
+            if found.is_over and found.location is None:
+                self._console.print(f"no savepoint, trying again: {cause_of(found.failure or '')}", markup=False)
+                self._request = None
+
+    def say_where(self) -> None:
+        """Print what the next run goes on from."""
+        if not self._keeps_state:
+            return
+        try:
+            where = self._cluster.last_checkpoint(self._job)
+        except Unreachable as exc:
+            where = None
+            _LOG.debug("cannot find the savepoint: %s", exc)
+        if where is None:
+            self._console.print(f"{self._cluster.address} shows the job's last checkpoint", markup=False)
+        else:
+            self._console.print(f"go on from here with --savepoint_path {where}", markup=False)
+
+
+class Watch:
+    """Looks at a running job, says how it fares, and ends it when asked to."""
+
+    def __init__(
+        self,
+        console: Console,
+        cluster: FlinkCluster,
+        job: str,
+        board: RunBoard,
+        stop_when_idle_s: float | None,
+        ending: Ending | None,
+    ) -> None:
+        self._ending = ending
+        self._console = console
+        self._cluster = cluster
+        self._job = job
+        self._board = board
+        self._stop_when_idle_s = stop_when_idle_s
+        self._counts: dict[str, int] = {}
+        self._failures_until_ms = 0
+        self._drain_since: float | None = None
+        self._drain_left = False
+        self._last_cause = ""
+        self.restarted = False
+
+    def until_it_ends(self) -> dict[str, int]:
+        """Watch; return the counters.
+
+        Raises:
+            UserStateError: the job failed for good, was cancelled by somebody else, or cannot be watched any more.
+        """
+        interval_s = INTERVAL_S if self._console.is_terminal else 10 * INTERVAL_S
+        began = changed = printed = seen = time.monotonic()
+        read = printed_read = 0
+        while True:
+            now = time.monotonic()
+            try:
+                state = self._cluster.state(self._job)
+                seen = now
+            except Unreachable as exc:
+                if now - seen > ABSENT_S:
+                    raise UserStateError(
+                        f"Flink at {self._cluster.address} has been away for {ABSENT_S:.0f} s: {exc}; nothing is lost,"
+                        " what was not acknowledged comes again to the next run"
+                    ) from exc
+                state = "AWAY"
+            counts = self._counters()
+            if counts.get(tally.READ, 0) != read:
+                changed, read = now, counts.get(tally.READ, 0)
+            if now - printed >= interval_s and read != printed_read:
+                rate = (read - printed_read) / (now - printed)
+                self._console.print(progress_line(now - began, counts, max(0.0, rate)), markup=False)
+                printed, printed_read = now, read
+            if state in ENDED:
+                return self._ended(state)
+            self._report_failures()
+            if self._stop_when_idle_s is not None and now - changed >= self._stop_when_idle_s:
+                drain.request_drain()
+            if drain.draining():
+                self._drain()
+            time.sleep(POLL_S)
+
+    def _ended(self, state: str) -> dict[str, int]:
+        if self._ending is not None:
+            self._ending.say_where()
+        if state == "FINISHED" or (state == "CANCELED" and self._drain_since is not None):
+            return self._counters()
+        self._report_failures()
+        raise UserStateError(
+            f"Flink job {self._job} was {state.lower()} by somebody else"
+            if state == "CANCELED"
+            else f"Flink job {self._job} failed; {self._cluster.address} shows why"
+        )
+
+    def _counters(self) -> dict[str, int]:
+        """Return what the workers have counted, as far as is known."""
+        try:
+            self._counts = self._board.counters()
+        except StoreError as exc:
+            _LOG.debug("cannot read the counters: %s", exc)
+        return self._counts
+
+    def _report_failures(self) -> None:
+        """Say why the job starts again; end it if it would fail the same way for ever."""
+        try:
+            failures = self._cluster.failures(self._job)
+        except Unreachable:
+            return
+        for failure in failures:
+            if failure.at_ms <= self._failures_until_ms:
+                continue
+            self._failures_until_ms = failure.at_ms
+            self.restarted = True
+            ours = _OUR_ERROR.search(failure.text)
+            if ours is not None:
+                self._cluster.cancel(self._job)
+                raise (StoreError if ours[1] == "StoreError" else InputError)(ours[2].strip())
+            cause = cause_of(failure.text)
+            if cause != self._last_cause:  # while a TaskManager is away the job tries every second
+                self._console.print(f"starting again, nothing is lost: {cause}", markup=False)
+                self._last_cause = cause
+
+    def _drain(self) -> None:
+        """Leave the request to drain; cancel the job if it does not end in time."""
+        now = time.monotonic()
+        if self._drain_since is None:
+            self._drain_since = now
+        try:
+            if self._ending is not None:
+                self._ending.go_on(now - self._drain_since, self._counts)
+            elif not self._drain_left:
+                self._board.ask_to_stop()
+                self._drain_left = True
+        except (StoreError, Unreachable) as exc:
+            _LOG.debug("cannot ask the job to end yet: %s", exc)
+        if now - self._drain_since > DRAIN_S:
+            self._console.print(
+                f"cancelling: not drained within {DRAIN_S:.0f} s; what is in flight comes again to the next run"
+            )
+            self._cluster.cancel(self._job)
+            self._drain_since = now
+
+
+def cause_of(stacktrace: str) -> str:
+    """Return the innermost cause in a Java stack trace, in one line."""
+    causes = [line.removeprefix("Caused by: ") for line in stacktrace.splitlines() if line.startswith("Caused by: ")]
+    return ([*causes[::-1], *stacktrace.splitlines(), "no reason given"])[0][:300]
