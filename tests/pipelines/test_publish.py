@@ -116,7 +116,7 @@ def test_a_glob_publishes_each_file_and_a_rate_paces(pubsub, channel, tmp_path):
     _write(tmp_path / "b.avro", interaction_schema(), events[30:])
     started_s = time.monotonic()
     counts = publish_file(SPEC, str(tmp_path / "*.avro"), topic, rate=40)
-    assert 1.2 < time.monotonic() - started_s < 6
+    assert time.monotonic() - started_s > 1.2
     assert (counts.files, counts.messages) == (2, 60)
     bodies = SingleObject(interaction_schema())
     assert _received(pubsub, subscription) == {bodies.encode(event): {} for event in events}

