@@ -26,6 +26,7 @@ from redis.exceptions import (
     ClusterDownError,
     MasterDownError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
@@ -47,6 +48,7 @@ _PASSING = (
     BusyLoadingError,
     ClusterDownError,
     MasterDownError,
+    NoScriptError,  # restarted between learning a script and running it
     OutOfMemoryError,
     ReadOnlyError,
     TryAgainError,

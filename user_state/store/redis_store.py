@@ -8,21 +8,20 @@ does not confirm in time counts as unavailable, and the batch is tried again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from user_state.core.layout import Layout
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.store.connection import connect, masked, translate_response, translated
 from user_state.store.keys import fence_key, layouts_key, record_key, seen_key
 from user_state.store.layouts import fetch_layout
+from user_state.store.script import Script
 from user_state.store.store import Replacement, Stored
 
 Durability = Literal["none", "fsync", "replica"]
-SCRIPT = (Path(__file__).parent / "replace.lua").read_text()
 CONFIRM_MS = 5000
 FENCE_MS = 60_000
 
@@ -36,7 +35,7 @@ class RedisStateStore:
         self._name = name
         self._durability = durability
         self._redis: Any = connect(url, timeout_s)
-        self._sha: str | None = None
+        self._script = Script("replace.lua")
 
     def __repr__(self) -> str:
         return f"RedisStateStore({masked(self._url)!r}, {self._name!r}, durability={self._durability!r})"
@@ -84,11 +83,8 @@ class RedisStateStore:
     def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
         """See `StateStore.replace`."""
         answers = self._run(replacements)
-        if any(isinstance(answer, NoScriptError) for answer in answers):
-            # A restarted server has forgotten the script. Those that ran have run; running them again is refused
-            # by their versions, so only the ones that did not run may be repeated.
-            self._sha = None
-            again = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        # Those that ran have run; running them again is refused by their versions, so only the others are repeated.
+        if again := self._script.forgotten(answers):
             for index, answer in zip(again, self._run([replacements[i] for i in again]), strict=True):
                 answers[index] = answer
         for answer in answers:
@@ -98,14 +94,11 @@ class RedisStateStore:
 
     def _run(self, replacements: Sequence[Replacement]) -> list[Any]:
         with translated(self._url):
-            if self._sha is None:
-                self._sha = self._redis.script_load(SCRIPT)
+            self._script.load(self._redis)
             pipeline = self._redis.pipeline(transaction=False)
             for r in replacements:
                 keys = (record_key(self._name, r.user), seen_key(self._name, r.user))
-                # Spelt out: in a pipeline to a cluster redis-py refuses its own `evalsha`, though the keys tell where.
-                values = (r.expected, r.record, r.seen, r.expire_at_ms)
-                pipeline.execute_command("EVALSHA", self._sha, 2, *keys, *values)
+                self._script.call(pipeline, keys, r.expected, r.record, r.seen, r.expire_at_ms)
             self._await_durability(pipeline)
             answers: list[Any] = pipeline.execute(raise_on_error=False)
         if self._durability != "none":

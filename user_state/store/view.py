@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from user_state.store.connection import connect, masked, translate_response, translated
 from user_state.store.keys import record_key, seen_key, writer_key
+from user_state.store.script import Script
 from user_state.store.store import Replacement
 
-SCRIPT = (Path(__file__).parent / "view.lua").read_text()
 WRITER_MS = 60_000
 MOST_EVENTS = 2**32 - 1
 
@@ -43,7 +42,7 @@ class RedisView:
         self._where = f"Redis at {masked(url)}"
         self._name = name
         self._redis: Any = connect(url, timeout_s)
-        self._sha: str | None = None
+        self._script = Script("view.lua")
 
     def __repr__(self) -> str:
         return f"RedisView({masked(self._url)!r}, {self._name!r})"
@@ -51,9 +50,8 @@ class RedisView:
     def write(self, replacements: Sequence[Replacement]) -> int:
         """Write many users' records; return how many were refused, because Redis holds a record of more events."""
         answers = self._run(replacements)
-        if any(isinstance(answer, NoScriptError) for answer in answers):
-            self._sha = None  # a restarted server has forgotten the script; writing twice does no harm
-            answers = self._run(replacements)
+        if self._script.forgotten(answers):
+            answers = self._run(replacements)  # writing twice does no harm
         for answer in answers:
             if isinstance(answer, RedisError):
                 raise translate_response(self._where, answer) from answer
@@ -61,12 +59,11 @@ class RedisView:
 
     def _run(self, replacements: Sequence[Replacement]) -> list[Any]:
         with translated(self._url):
-            if self._sha is None:
-                self._sha = self._redis.script_load(SCRIPT)
+            self._script.load(self._redis)
             pipeline = self._redis.pipeline(transaction=False)
             for r in replacements:
                 keys = (record_key(self._name, r.user), seen_key(self._name, r.user))
-                pipeline.execute_command("EVALSHA", self._sha, 2, *keys, r.record, r.seen, r.expire_at_ms)
+                self._script.call(pipeline, keys, r.record, r.seen, r.expire_at_ms)
             return list(pipeline.execute(raise_on_error=False))
 
     def sign(self, run: str) -> None:
