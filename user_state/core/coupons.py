@@ -17,8 +17,8 @@ gives the standard error of such estimates as 1.04 / sqrt(2^lg_k).
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,7 @@ GREATEST_REGISTER = 63
 LG_KS = range(7, 15)
 _COUPON = slice(8, 12)
 """Where a serialised sketch of one value has its coupon."""
-_IMAGE = struct.Struct("<8B3d2I")
-_OUT_OF_ORDER, _COMPACT, _MODE_HLL_8 = 16, 8, 10
+_HEAD_INTS, _OUT_OF_ORDER, _COMPACT, _MODE_HLL_8 = 10, 16, 8, 10
 _HALVES = np.ldexp(1.0, -np.arange(GREATEST_REGISTER + 1))
 _LOW_HALVES = np.where(np.arange(len(_HALVES)) < 32, _HALVES, 0.0)
 _HIGH_HALVES = _HALVES - _LOW_HALVES
@@ -82,22 +81,28 @@ def put_coupons(registers: Registers, coupons: I64, row: I64 | int = 0) -> None:
     np.maximum.at(into, row * size + (coupons & (size - 1)), (coupons >> ADDRESS_BITS).astype(np.uint8))
 
 
+@lru_cache(maxsize=len(LG_KS))
+def _image_of(size: int) -> np.dtype[np.void]:
+    """Return the library's layout of a sketch of so many registers."""
+    sums = [(name, "<f8") for name in ("in_order", "low", "high")]
+    counts = [(name, "<u4") for name in ("zeros", "exceptions")]
+    return np.dtype([("preamble", "u1", 8), *sums, *counts, ("registers", "u1", size)])
+
+
 def estimates(registers: Registers) -> F64:
     """Return (r,) how many distinct values each row of registers (r, 2^lg_k) has seen, by the library."""
-    size = registers.shape[1]
+    count, size = registers.shape
+    images = np.zeros(count, _image_of(size))
+    images["preamble"] = (_HEAD_INTS, 1, 7, size.bit_length() - 1, 0, _COMPACT | _OUT_OF_ORDER, 0, _MODE_HLL_8)
     # The library sums the halves of values from 32 on apart, so that no digit is lost.
-    low, high = _LOW_HALVES[registers].sum(axis=1), np.zeros(len(registers))
+    images["low"] = _LOW_HALVES.take(registers).sum(axis=1)
     if registers.max(initial=0) >= 32:
-        high = _HIGH_HALVES[registers].sum(axis=1)
-    head = (_IMAGE.size // 4, 1, 7, size.bit_length() - 1, 0, _COMPACT | _OUT_OF_ORDER, 0, _MODE_HLL_8, 0.0)
-    zeros_of = size - np.count_nonzero(registers, axis=1)
-    numbers = zip(low.tolist(), high.tolist(), zeros_of.tolist(), registers, strict=True)
-    return np.array(
-        [
-            hll_sketch.deserialize(_IMAGE.pack(*head, few, many, zeros, 0) + row.tobytes()).get_estimate()
-            for few, many, zeros, row in numbers
-        ]
-    )
+        images["high"] = _HIGH_HALVES.take(registers).sum(axis=1)
+    images["zeros"] = np.add.reduce(registers == 0, axis=1, dtype=np.int64)
+    images["registers"] = registers
+    held, width = images.tobytes(), images.itemsize
+    ends = range(width, len(held) + 1, width)
+    return np.array([hll_sketch.deserialize(held[end - width : end]).get_estimate() for end in ends], np.float64)
 
 
 def estimate(registers: Registers) -> float:

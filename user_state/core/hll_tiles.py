@@ -28,8 +28,8 @@ from user_state.core.coupons import (
 from user_state.core.events import F64, I64, Bool, Events
 from user_state.core.nested_windows import shortest_windows, take_over
 from user_state.core.plan import Plan
-from user_state.core.ragged import begins_of, elements_of
-from user_state.core.tile_items import join_items, run_heads
+from user_state.core.ragged import begins_of, elements_of, run_heads
+from user_state.core.tile_items import join_items
 from user_state.core.tiles import MAX_TRACKS, START_BITS, TRACK_BITS, USER_SHIFT, pack_keys, place_keys
 
 
@@ -145,69 +145,70 @@ def count_distinct(plan: Plan, sketches: HllTiles, users: int, asked: Sequence[t
     starts = np.array(sorted({start_s for _, start_s in asked}), np.int64)
     windows = len(starts)
     # A coupon belongs to every window that begins at or before its tile; of its tiles the newest says which: the one
-    # in the shortest window. Cell, coupon and window fit one number as long as counts for all cells fit memory.
-    window = shortest_windows(starts, _start_s(sketches.key))
-    cell = (sketches.key >> USER_SHIFT) * tracks + (sketches.key & (MAX_TRACKS - 1))
+    # in the shortest window. Cell (user and track), coupon and window fit one number as long as counts for all cells
+    # fit memory; the shortest window comes first.
+    window, cell = shortest_windows(starts, _start_s(sketches.key)), _cells(sketches.key, tracks)
     bits = windows.bit_length()
-    packed = ((cell << COUPON_BITS | sketches.coupon) << bits | (windows - 1 - window))[window >= 0]
+    packed = (cell << COUPON_BITS | sketches.coupon) << bits | (windows - 1 - window)
+    # Windows that have registers among their tiles are counted by those: the shortest of these by cell, -1 for none.
+    dense_window = shortest_windows(starts, _start_s(sketches.dense_key))
+    dense_cell = _cells(sketches.dense_key, tracks)
+    by_registers = np.full(users * tracks, -1)
+    by_registers[dense_cell] = dense_window  # tiles ascend with time, and the last one written stays
+    counts = _count_coupons(packed[window > by_registers[cell]], windows, users * tracks)
+    for index, track in enumerate(plan.hlls):
+        mine = (sketches.dense_key & (MAX_TRACKS - 1) == index) & (dense_window >= 0)
+        if mine.any():
+            tiles = sketches.flat[np.repeat(mine, sketches.sizes)].reshape(-1, 1 << track.lg_k)
+            having = np.zeros(users * tracks, np.bool_)
+            having[dense_cell[mine]] = True
+            seen = packed[having[cell] & (window >= 0)]
+            _count_registers(tiles, dense_window[mine], dense_cell[mine], seen, by_registers, counts)
+    place = np.searchsorted(starts, [start_s for _, start_s in asked])
+    return counts.reshape(windows, users, tracks)[place, :, [track for track, _ in asked]].T
+
+
+def _count_coupons(packed: I64, windows: int, cells: int) -> F64:
+    """Return (windows, cells) how many coupons each window has; `packed` are those, see `count_distinct`."""
+    bits = windows.bit_length()
     # Stable: a sort that finds the runs that are there, one a tile.
     packed.sort(kind="stable")
     packed = packed[run_heads(packed >> bits)]
-    window, cell = windows - 1 - (packed & ((1 << bits) - 1)), packed >> (bits + COUPON_BITS)
-    coupon = packed >> bits & ((1 << COUPON_BITS) - 1)
-    counts = np.bincount(cell * windows + window, minlength=users * tracks * windows).reshape(users, tracks, windows)
-    take_over(np.moveaxis(counts, 2, 0))
-    place = np.searchsorted(starts, [start_s for _, start_s in asked])
-    found = np.stack([counts[:, track, w] for (track, _), w in zip(asked, place, strict=True)], axis=1).astype(float)
-    if len(sketches.dense_key):
-        _count_registers(plan, sketches, asked, starts, (cell, window, coupon), found)
-    return found
+    window = windows - 1 - (packed & ((1 << bits) - 1))
+    counts = np.bincount(window * cells + (packed >> (bits + COUPON_BITS)), minlength=windows * cells)
+    return np.asarray(take_over(counts.reshape(windows, cells)), np.float64)
 
 
-def _count_registers(
-    plan: Plan,
-    sketches: HllTiles,
-    asked: Sequence[tuple[int, int]],
-    starts: I64,
-    coupons: tuple[I64, I64, I64],
-    found: F64,
-) -> None:
-    """Count anew, in `found` (n, asked), what windows come to that have registers among their tiles.
+def _count_registers(tiles: Registers, window: I64, cell: I64, seen: I64, by_registers: I64, counts: F64) -> None:
+    """Count anew, in `counts` (windows, cells), what windows of a track come to that have registers among their tiles.
 
     Args:
-        plan: has the tracks.
-        sketches: the tiles.
-        asked: (track, first second of a window) of each column.
-        starts: (windows,) those first seconds, ascending: the longest window first.
-        coupons: cell, shortest window and coupon of those that windows see, cells ascending.
-        found: is changed.
+        tiles: (d, 2^lg_k) the track's tiles of registers, by cell and time.
+        window: (d,) the shortest window that each lies in.
+        cell: (d,) whose they are.
+        seen: the coupons of the same cells, packed as `count_distinct` does.
+        by_registers: (cells,) the shortest window that has registers.
+        counts: is changed.
     """
-    tracks, windows = len(plan.hlls), len(starts)
-    track_of, user_of = sketches.dense_key & (MAX_TRACKS - 1), sketches.dense_key >> USER_SHIFT
-    window_of = shortest_windows(starts, _start_s(sketches.dense_key))
-    cell, window, coupon = coupons
-    for track in np.unique(track_of[window_of >= 0]).tolist():
-        mine = (track_of == track) & (window_of >= 0)
-        size = 1 << plan.hlls[track].lg_k
-        tiles = sketches.flat[np.repeat(mine, sketches.sizes)].reshape(-1, size)
-        heads = run_heads(user_of[mine])
-        users, lines = user_of[mine][heads], len(heads)
-        grid = np.zeros((windows, lines, size), np.uint8)
-        line_of = np.full(len(found) * tracks, -1)
-        line_of[users * tracks + track] = np.arange(lines)
-        row = window_of[mine] * lines + line_of[user_of[mine] * tracks + track]
-        np.maximum.at(grid.reshape(-1), (row[:, None] * size + np.arange(size)).reshape(-1), tiles.reshape(-1))
-        seen = np.flatnonzero(line_of[cell] >= 0)
-        put_coupons(grid.reshape(-1, size), coupon[seen], window[seen] * lines + line_of[cell[seen]])
-        take_over(grid, np.maximum)
-        shortest = np.maximum.reduceat(window_of[mine], heads)
-        having = shortest >= np.arange(windows)[:, None]
-        counts = np.zeros((windows, lines))
-        counts[having] = estimates(grid[having])
-        for column, (of, start_s) in enumerate(asked):
-            if of == track:
-                place = int(np.searchsorted(starts, start_s))
-                found[users[having[place]], column] = counts[place, having[place]]
+    windows, bits = len(counts), len(counts).bit_length()
+    lines = cell[run_heads(cell)]
+    line_of = np.empty(counts.shape[1], np.int64)
+    line_of[lines] = np.arange(len(lines))
+    size = tiles.shape[1]
+    grid = np.zeros((windows * len(lines), size), np.uint8)
+    row = window * len(lines) + line_of[cell]
+    heads = run_heads(row)
+    grid[row[heads]] = np.maximum.reduceat(tiles, heads, axis=0)
+    row = (windows - 1 - (seen & ((1 << bits) - 1))) * len(lines) + line_of[seen >> (bits + COUPON_BITS)]
+    put_coupons(grid, seen >> bits & ((1 << COUPON_BITS) - 1), row)
+    grid = take_over(grid.reshape(windows, len(lines), size), np.maximum)
+    at_window, at_line = np.nonzero(by_registers[lines] >= np.arange(windows)[:, None])
+    counts[at_window, lines[at_line]] = estimates(grid[at_window, at_line])
+
+
+def _cells(key: I64, tracks: int) -> I64:
+    """Return (m,) which user and track each key's tile is of."""
+    return (key >> USER_SHIFT) * tracks + (key & (MAX_TRACKS - 1))
 
 
 def _start_s(key: I64) -> I64:

@@ -22,7 +22,8 @@ from user_state.core.kll import Kll, Klls, unite
 from user_state.core.ordering import order_by_number
 from user_state.core.outputs import ApproxQuantilesOutput
 from user_state.core.plan import Plan
-from user_state.core.tile_items import join_items, run_heads
+from user_state.core.ragged import run_heads
+from user_state.core.tile_items import join_items
 from user_state.core.tiles import MAX_TRACKS, START_BITS, TRACK_BITS, USER_SHIFT, pack_keys, place_keys
 
 ROUNDING = 1e-9

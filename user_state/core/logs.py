@@ -24,6 +24,7 @@ from user_state.core.events import I64, NULL_INT, Bool, Events
 from user_state.core.pieces import Log
 from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE
+from user_state.core.ragged import run_heads, run_sizes
 
 TIE_SHIFT = np.uint64(32)
 EMPTY_CELL = {"string": NULL_CODE, "float": np.nan, "int": NULL_INT, "bool": NULL_INT}
@@ -156,7 +157,8 @@ def older_rows(user: I64) -> I64:
     >>> older_rows(np.array([0, 0, 0, 4, 4])).tolist()
     [0, 1, 2, 0, 1]
     """
-    return np.asarray(np.arange(len(user)) - np.searchsorted(user, user, side="left"), np.int64)
+    heads = run_heads(user)
+    return np.arange(len(user)) - np.repeat(heads, run_sizes(heads, len(user)))
 
 
 def newer_rows(user: I64) -> I64:
@@ -165,5 +167,6 @@ def newer_rows(user: I64) -> I64:
     >>> newer_rows(np.array([0, 0, 0, 4, 4])).tolist()
     [2, 1, 0, 1, 0]
     """
-    ends = np.searchsorted(user, user, side="right")
-    return np.asarray(ends - 1 - np.arange(len(user)), np.int64)
+    heads = run_heads(user)
+    sizes = run_sizes(heads, len(user))
+    return np.repeat(heads + sizes - 1, sizes) - np.arange(len(user))

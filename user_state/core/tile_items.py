@@ -11,21 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from user_state.core.ragged import run_heads
 from user_state.core.tiles import place_keys
 from user_state.core.track_axes import TrackAxes
 
 I64 = npt.NDArray[np.int64]
-
-
-def run_heads(key: I64) -> I64:
-    """Return where runs of equal keys (m,) begin.
-
-    >>> run_heads(np.array([3, 3, 1, 3])).tolist()
-    [0, 2, 3]
-    """
-    changes = np.ones(len(key), np.bool_)
-    changes[1:] = key[1:] != key[:-1]
-    return np.flatnonzero(changes)
 
 
 def join_items(axes: TrackAxes, key: I64, items: npt.NDArray[Any], clock_us: I64) -> tuple[I64, npt.NDArray[Any]]:
