@@ -40,6 +40,12 @@ def progress_line(elapsed_s: float, counters: Mapping[str, int], rate: float) ->
     return f"{elapsed_s:6.0f} s  {accounting_line(counters)}  {rate:,.0f}/s, {writes:,} writes"
 
 
+def closing_lines(counters: Mapping[str, int]) -> str:
+    """Return what a run came to: the accounting, and below it what the item stage did, if anything."""
+    learned = learned_line(counters)
+    return accounting_line(counters) if learned is None else f"{accounting_line(counters)}\n{learned}"
+
+
 def learned_line(counters: Mapping[str, int]) -> str | None:
     """Return what the item stage did, in one line; None if it did nothing.
 

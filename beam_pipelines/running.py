@@ -15,7 +15,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from rich.console import Console
 
-from beam_pipelines.accounting import accounting_line, learned_line, progress_line
+from beam_pipelines.accounting import closing_lines, progress_line
 from beam_pipelines.direct_metrics import join_metrics_at_once
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
 from transforms import drain, metrics, tally
@@ -64,10 +64,7 @@ def run_streaming(
         acknowledge_pending()  # a runner within this process has nothing in flight now
         sign_off(spec, settings)
     counters = committed_counters(result)
-    console.print(accounting_line(counters), markup=False)
-    learned = learned_line(counters)
-    if learned is not None:
-        console.print(learned, markup=False)
+    console.print(closing_lines(counters), markup=False)
     return counters
 
 

@@ -27,7 +27,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.portability.api import beam_job_api_pb2
 from rich.console import Console
 
-from beam_pipelines.accounting import accounting_line, balanced
+from beam_pipelines.accounting import balanced, closing_lines
 from beam_pipelines.flink.checks import brief, check_cluster
 from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unreachable
 from beam_pipelines.flink.options import FlinkSettings, beam_arguments, with_state
@@ -96,7 +96,7 @@ def run_on_flink(
             raise
         finally:
             board.close()
-    console.print(accounting_line(counters), markup=False)
+    console.print(closing_lines(counters), markup=False)
     if watched.restarted and not balanced(counters):
         console.print(
             "The job had to start again: what a killed worker counted last is missing above,"
