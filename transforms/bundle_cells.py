@@ -5,7 +5,9 @@ its cost an event small. The handles stay good until the bundle ends, so they ar
 finishes: the Python harness commits state after `finish_bundle`, on every runner that it works for.
 
 A user without a cell begins with what Redis holds, if anything: that is how records are taken over from a pipeline
-that kept them in Redis, or from a run whose state is gone.
+that kept them in Redis, or from a run whose state is gone. It becomes the user's cell whether or not an event is new:
+a job that goes back to a checkpoint finds in Redis what it has shown since, and is handed the same events again. They
+are acknowledged as known, so what knows them must be in the next checkpoint, or it would be lost with Redis.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ class BundleCells:
         missing = [user for user in users if self._held[user].cell is None and self._held[user].seed is None]
         if missing:
             for user, stored in zip(missing, self._redis.read(missing), strict=True):
-                self._held[user].seed = stored
+                self._held[user].seed = stored._replace(elsewhere=stored.record is not None)
         return [self._stored(self._held[user]) for user in users]
 
     def replace(self, replacements: Sequence[Replacement]) -> list[bool]:

@@ -39,12 +39,15 @@ from user_state.core.compile import compile_plan
 from user_state.fold import Folder
 from user_state.spec import LoadedSpec
 from user_state.store.redis_store import RedisStateStore
+from user_state.store.store import Replacement
 from user_state.store.view import RedisView, view_version
 
 DIRECT_WRITER = "direct"
 """What a run whose workers are threads of its command signs the view with."""
 SIGN_EVERY_S = 10.0
-"""How often a process says that it writes the view, and registers its layouts again."""
+"""How often a process says that it writes the view, and registers its layouts again, should Redis have lost them
+without its noticing."""
+_NEVER_S = float("-inf")
 SHORTEST_LOOK_MS = 1000
 TOLERANCE_MS = 300_000
 """Timers follow the clock of the source's machine; what fires no earlier than this before its time is on time."""
@@ -104,8 +107,7 @@ class _FoldFn(beam.DoFn):
             plan, self._cells, cache_bytes=0, next_version=lambda before, events: view_version(events)
         )
         self._look_after_ms = min(self._refresh_ms, plan.retention_us // 1000)
-        self._signed_s = float("-inf")
-        self._started = False
+        self._signed_s = _NEVER_S
         self._measures = FoldMetrics()
 
     def start_bundle(self) -> None:
@@ -155,11 +157,7 @@ class _FoldFn(beam.DoFn):
 
     def _fold(self) -> list[DeadLetter]:
         rows, messages = self._gathered.take()
-        waiting = Patience()
-        if not self._started:
-            waiting.for_store(self._folder.start)
-            self._started = True
-        report = self._folder.fold(rows, waiting)
+        report = self._folder.fold(rows, Patience())
         self._write_view()
         self._measures.observe(rows, report)
         _, dead = settled(rows, messages, report)
@@ -168,16 +166,27 @@ class _FoldFn(beam.DoFn):
     def _write_view(self) -> None:
         """Show what was written, waiting for Redis; it holds nothing that could be lost, but readers wait for it."""
         written = self._cells.take_written()
-        waiting = Patience()
+        Patience().for_store(lambda: self._show(written))
 
-        def write() -> None:
-            if time.monotonic() - self._signed_s > SIGN_EVERY_S:
-                self._cells.register_again()
-                self._view.sign(DIRECT_WRITER if self._run is None else self._run.run)
-                self._signed_s = time.monotonic()
-            tally.count(tally.STALE, self._view.write(written) if written else 0)
+    def _show(self, written: list[Replacement]) -> None:
+        """Write records, and say now and then whose they are and how to read them: at once if Redis may have lost it.
 
-        waiting.for_store(write)
+        Raises:
+            StoreUnavailable: some or all may have been written.
+        """
+        signed_s, restarts = self._signed_s, self._view.restarts
+        self._signed_s = _NEVER_S  # should Redis be away now, it may come back with nothing
+        if time.monotonic() - signed_s > SIGN_EVERY_S:
+            self._sign()
+            signed_s = time.monotonic()
+        tally.count(tally.STALE, self._view.write(written) if written else 0)
+        if self._view.restarts != restarts:
+            self._sign()
+        self._signed_s = signed_s
+
+    def _sign(self) -> None:
+        self._folder.start()
+        self._view.sign(DIRECT_WRITER if self._run is None else self._run.run)
 
     def teardown(self) -> None:
         self._store.close()

@@ -14,7 +14,8 @@ completed checkpoint after another; a shard stays in its task.
 The store is the process's: a runner makes many DoFn instances, and may never call again the one that holds something.
 Meanwhile one thread extends the leases. What is pending is given up, and comes again,
 
-- when a shard's position goes back: the job was restored from a checkpoint, and is handed the messages anew;
+- when a shard does not go on where this process left it: the job was restored from a checkpoint, here or in another
+  process that has had the shard meanwhile, and what was passed on after that checkpoint is in none;
 - when nobody has called for a shard for ABANDONED_S: it has moved to another process.
 """
 
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +33,9 @@ from transforms.acknowledge import acknowledge, set_ack_deadline
 
 EVERY_S = 1.0
 """A finalizer is left with the runner this often at most: each keeps a whole chain of DoFns alive until then."""
+
+PROCESS = secrets.token_hex(4)
+"""What this process is called where a shard says who has read it."""
 
 CONFIRMATIONS = 2
 ABANDONED_S = 120.0
@@ -81,13 +86,18 @@ class PendingShard:
         with self._lock:
             return len(self._passed_on) + sum(len(named.ack_ids) for named in self._named)
 
-    def began(self, position: int) -> int:
-        """Note that a call of the source began at this position of the shard; return its ticket."""
+    def began(self, position: int, process: str = PROCESS) -> int:
+        """Note that a call of the source began at this position of the shard; return its ticket.
+
+        Args:
+            position: one more than where the call before it began.
+            process: the PROCESS of the call before it.
+        """
         with self._lock:
-            went_back = position <= self._position
+            goes_on = (position, process) == (self._position + 1, PROCESS)
             self._position = position
             self._called_s = time.monotonic()
-        if went_back:
+        if not goes_on:
             self.give_up(0)
         return next(_TICKETS)
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.coders import StrUtf8Coder
@@ -35,7 +35,7 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 from transforms import metrics
 from transforms.drain import draining, paused
 from transforms.pubsub_check import parse_subscription
-from transforms.pubsub_pending import pending_of
+from transforms.pubsub_pending import PROCESS, pending_of
 from transforms.pubsub_puller import puller_of
 from user_state.events.message import Message
 
@@ -141,7 +141,7 @@ def publish_us_of(attributes: dict[str, str], attribute: str | None, otherwise: 
 
 
 class _EndlessTracker(RestrictionTracker):
-    """A restriction that never ends: it is going on, or was handed back. Its position counts how often it was."""
+    """A restriction that never ends: it is going on, or was handed back. It says how often, and by which process."""
 
     def __init__(self, shard: str) -> None:
         self._shard = shard
@@ -166,17 +166,42 @@ class _EndlessTracker(RestrictionTracker):
         if fraction_of_remainder != 0 or self._handed_back:
             return None
         self._handed_back = True
-        return self._shard, _after(self._shard)
+        return self._shard, str(Place.of(self._shard).next(PROCESS))
 
 
-def _after(restriction: str) -> str:
-    """Return the restriction that follows.
+class Place(NamedTuple):
+    """Where a shard's reading is: the text of its restriction, `shard@position@process`.
 
-    >>> _after("shard-0@7")
-    'shard-0@8'
+    Attributes:
+        shard: its name.
+        position: how often it was handed back.
+        process: who handed it back last; empty for nobody, and in savepoints of earlier versions.
     """
-    name, _, position = restriction.rpartition("@")
-    return f"{name}@{int(position) + 1}"
+
+    shard: str
+    position: int
+    process: str
+
+    @classmethod
+    def of(cls, restriction: str) -> Place:
+        """Return the place that a restriction says.
+
+        >>> Place.of("shard-0@7@ab12"), Place.of("shard-0@7")
+        (Place(shard='shard-0', position=7, process='ab12'), Place(shard='shard-0', position=7, process=''))
+        """
+        shard, position, process = (*restriction.split("@"), "")[:3]
+        return cls(shard, int(position), process)
+
+    def next(self, process: str) -> Place:
+        """Return the place that follows when `process` hands the shard back.
+
+        >>> str(Place.of("shard-0@7").next("ab12"))
+        'shard-0@8@ab12'
+        """
+        return Place(self.shard, self.position + 1, process)
+
+    def __str__(self) -> str:
+        return f"{self.shard}@{self.position}@{self.process}"
 
 
 class _EndlessRestrictions(RestrictionProvider):
@@ -281,7 +306,8 @@ class _FinalizedPullFn(_PullFn):
     ) -> Iterator[TimestampedValue]:
         """Emit at most one pull."""
         pending = pending_of(self._subscription, shard, self._ack_deadline_s)
-        ticket = pending.began(int(tracker.current_restriction().rpartition("@")[2]))
+        place = Place.of(tracker.current_restriction())
+        ticket = pending.began(place.position, place.process)
         for pull in self._read_on(shard, tracker, watermark):
             pending.passed_on(message.ack_id for message in pull.value)
             yield TimestampedValue([message._replace(ack_id=None) for message in pull.value], pull.timestamp)

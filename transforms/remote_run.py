@@ -19,6 +19,8 @@ from user_state.errors import StoreError
 from user_state.store.run_board import RunBoard
 
 INTERVAL_S = 0.5
+AGAIN_S = 10.0
+"""How often a process says what it has counted though nothing is new, should Redis have lost it."""
 _LOG = logging.getLogger(__name__)
 _LOCK = threading.Lock()
 _JOINED: dict[RemoteRun, _Member] = {}
@@ -65,29 +67,37 @@ class _Member:
         self._process = uuid.uuid4().hex
         self._board = run.board()
         self._reported: dict[str, int] = {}
+        self._reported_s = time.monotonic()
         self._reporting = threading.Lock()
         threading.Thread(target=self._keep_in_touch, name="run-board", daemon=True).start()
 
     def report(self) -> None:
-        """Say what was counted, if there is anything new."""
+        """Say what was counted, if there is anything new, or nothing was said for a while."""
         with self._reporting:
-            counted = dict(tally())
-            if counted == self._reported:
+            counted, now_s = dict(tally()), time.monotonic()
+            if counted == self._reported and (not counted or now_s - self._reported_s < AGAIN_S):
                 return
             try:
                 self._board.report(self._process, counted)
-                self._reported = counted
+                self._reported, self._reported_s = counted, now_s
             except StoreError as exc:  # the fold says so, and waits
                 _LOG.debug("cannot report counters: %s", exc)
 
     def _keep_in_touch(self) -> None:
         while True:
-            self.report()
             try:
-                if not draining() and self._board.is_asked_to_stop():
-                    request_drain()
-                if not paused() and self._board.is_asked_to_pause():
-                    request_pause()
-            except StoreError as exc:
-                _LOG.debug("cannot look for a request to drain: %s", exc)
+                self.report()
+                self._look()
+            except Exception:  # without this thread nothing is counted any more, and no request is seen
+                _LOG.exception("cannot keep in touch with the run, trying again")
             time.sleep(INTERVAL_S)
+
+    def _look(self) -> None:
+        """Look whether the run is to drain or to pause."""
+        try:
+            if not draining() and self._board.is_asked_to_stop():
+                request_drain()
+            if not paused() and self._board.is_asked_to_pause():
+                request_pause()
+        except StoreError as exc:
+            _LOG.debug("cannot look for a request to drain: %s", exc)

@@ -199,9 +199,11 @@ class Folder:
     def _write(
         self, part: Events, records: Records, verdict: Admission, stored: Sequence[Stored], report: FoldReport
     ) -> npt.NDArray[np.int64]:
-        """Replace the records of users with applied events; return the users who met a conflict."""
+        """Replace the records of users with applied events, or kept elsewhere; return the users who met a conflict."""
         applied = np.flatnonzero(verdict.outcome == Outcome.APPLIED)
-        writing = np.unique(part.user[applied])
+        elsewhere = np.array([index for index, one in enumerate(stored) if one.elsewhere], np.int64)
+        bad = part.user[verdict.outcome == Outcome.BAD_RECORD]
+        writing = np.union1d(part.user[applied], np.setdiff1d(elsewhere, bad))
         if len(writing) == 0:
             return writing
         arriving = part.take(applied)

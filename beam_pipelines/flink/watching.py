@@ -65,10 +65,8 @@ class Ending:
         Raises:
             StoreError, Unreachable: not now, then.
         """
-        if not self._paused:
-            self._board.ask_to_pause()
-            self._paused = True
-        elif self._request is None:
+        if self._request is None:
+            self._pause()
             # A pull may be under way, and counters come every half second.
             if since_s < QUIET_S or not (balanced(counts) or since_s > PAUSE_S):
                 return
@@ -81,6 +79,15 @@ class Ending:
             if found.is_over and found.location is None:
                 self._console.print(f"no savepoint, trying again: {cause_of(found.failure or '')}", markup=False)
                 self._request = None
+
+    def _pause(self) -> None:
+        """Ask to pause: each time, since Redis may lose it before every worker has seen it."""
+        try:
+            self._board.ask_to_pause()
+            self._paused = True
+        except StoreError:
+            if not self._paused:
+                raise
 
     def say_where(self) -> None:
         """Print what the next run goes on from."""
@@ -118,7 +125,6 @@ class Watch:
         self._counts: dict[str, int] = {}
         self._failures_until_ms = 0
         self._drain_since: float | None = None
-        self._drain_left = False
         self._last_cause = ""
         self.restarted = False
 
@@ -207,9 +213,8 @@ class Watch:
         try:
             if self._ending is not None:
                 self._ending.go_on(now - self._drain_since, self._counts)
-            elif not self._drain_left:
-                self._board.ask_to_stop()
-                self._drain_left = True
+            else:
+                self._board.ask_to_stop()  # each time: Redis may have lost it before every worker saw it
         except (StoreError, Unreachable) as exc:
             _LOG.debug("cannot ask the job to end yet: %s", exc)
         if now - self._drain_since > DRAIN_S:

@@ -13,9 +13,11 @@ from transforms.fold_into_state import TOLERANCE_MS, _FoldFn
 from transforms.packet import pack_decoded
 from user_state.codec.cell import decode_cell
 from user_state.core.compile import compile_plan
+from user_state.errors import StoreUnavailable
 from user_state.events.message import Message
+from user_state.store.keys import layouts_key, record_key, writer_key
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.store import Stored
+from user_state.store.store import Replacement, Stored
 
 DAY_MS = 86_400_000
 SPEC = spec_of(features={"f": {"aggregate": "count", "windows": ["lifetime"]}})
@@ -161,3 +163,74 @@ def test_a_user_without_a_cell_begins_with_what_redis_holds(fold, redis):
     bundle(fold, first, timer, two)
     assert decode_cell(first.value).seen == decode_cell(second.value).seen
     assert held_in(redis).seen == decode_cell(first.value).seen
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["unnoticed", "while written to"])
+def test_a_redis_that_has_lost_everything_is_told_again_at_once_whose_records_these_are_and_how_to_read_them(
+    fold, redis, away
+):
+    handle, timer = Handle(), Timer()
+    bundle(fold, handle, timer, event(time.time_ns() // 1000, "u"))
+    redis.kill_9()
+    if away:
+        with pytest.raises(StoreUnavailable):
+            fold._show([Replacement("u", b"", bytes(20), b"", 2**42)])
+    redis.restart()
+
+    bundle(fold, handle, timer, event(time.time_ns() // 1000, "u"))
+
+    assert written_by_and_layouts(redis) == (b"direct", 1)
+
+
+def test_a_process_that_has_folded_nothing_yet_says_how_what_it_shows_is_read(fold, redis, clock):
+    handle, timer = Handle(), Timer()
+    bundle(fold, handle, timer, event(time.time_ns() // 1000, "u"))
+    cell = decode_cell(handle.value)
+    with redis.client() as client:
+        client.flushall()
+    clock(cell.look_at_ms)
+    restarted = _FoldFn(SPEC, redis.url, 5.0, REFRESH_S, None)
+    restarted.setup()
+
+    fire(restarted, handle, timer)
+
+    restarted.teardown()
+    assert held_in(redis) == Stored(cell.record, cell.seen)
+    assert written_by_and_layouts(redis) == (b"direct", 1)
+
+
+def written_by_and_layouts(redis: Valkey) -> tuple[bytes, int]:
+    with redis.client() as client:
+        return client.get(writer_key(SPEC.spec.name)), client.hlen(layouts_key(SPEC.spec.name))
+
+
+def test_what_a_job_that_went_back_to_a_checkpoint_finds_in_redis_is_kept_though_no_event_is_new(fold, redis, clock):
+    """Redis, which shows more than the checkpoint held, is lost after the same events have come again."""
+    before, restored, timer = Handle(), Handle(), Timer()
+    now_us = time.time_ns() // 1000
+    one, two = event(now_us - 1000, "u"), event(now_us, "u")
+    bundle(fold, before, timer, one, two)
+    shown = held_in(redis)
+
+    bundle(fold, restored, timer, one)
+    bundle(fold, restored, timer, two)
+
+    with redis.client() as client:
+        client.flushall()
+    clock(decode_cell(restored.value).look_at_ms)
+    fire(fold, restored, timer)
+    assert held_in(redis).seen == shown.seen
+    assert decode_cell(restored.value).expire_at_ms == (two["event_time"] + PLAN.retention_us) // 1000
+
+
+def test_a_record_in_redis_that_makes_no_sense_is_no_cell(fold, redis):
+    handle, timer = Handle(), Timer()
+    with redis.client() as client:
+        client.set(record_key(SPEC.spec.name, "u"), b"nonsense")
+    fold.start_bundle()
+    packet = pack_decoded([row(PLAN, event(time.time_ns() // 1000, "u"))], [Message(b"", {}, 0, None, "somewhere")])
+    assert list(fold.process(("u", packet), handle, timer, 0)) == []
+
+    assert len(list(fold.finish_bundle())) == 1  # a dead letter
+
+    assert handle.value is None

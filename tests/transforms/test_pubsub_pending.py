@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from transforms import drain, pubsub_pending
-from transforms.pubsub_pending import CONFIRMATIONS, PendingShard, acknowledge_pending, pending_of
+from transforms.pubsub_pending import CONFIRMATIONS, PROCESS, PendingShard, acknowledge_pending, pending_of
 from transforms.pubsub_puller import halt_all
 from transforms.read_pubsub import ReadFromPubSubSubscription
 
@@ -134,6 +134,24 @@ def test_a_shard_that_goes_back_gives_up_what_was_pending(acknowledged):
         finalizer = shard.finalizer(shard.began(position))
         if finalizer is not None:
             finalizer()
+    assert acknowledged == []
+
+
+def test_a_shard_that_was_in_another_process_meanwhile_gives_up_what_was_pending(acknowledged):
+    """Both processes outlive two restarts of the job, which give the shard to the other and back, further on."""
+    shard = PendingShard(SUBSCRIPTION, 60)
+    shard.began(0)
+    ticket = shard.began(1)
+    shard.passed_on(["in no checkpoint"])
+    lost = shard.finalizer(ticket)
+
+    for position, process in ((2, "another"), (3, PROCESS), (4, PROCESS), (5, PROCESS)):
+        finalizer = shard.finalizer(shard.began(position, process))
+        if finalizer is not None:
+            finalizer()
+
+    assert len(shard) == 0
+    lost()
     assert acknowledged == []
 
 

@@ -9,10 +9,17 @@ from user_state.core.layout import Layout
 
 
 class Stored(NamedTuple):
-    """A user's bytes as they were read; None where there is nothing."""
+    """A user's bytes as they were read.
+
+    Attributes:
+        record: None where there is nothing.
+        seen: the remembered ids, None where there are none.
+        elsewhere: they come from where the store does not keep them, so it wants them even if no event is new.
+    """
 
     record: bytes | None
     seen: bytes | None
+    elsewhere: bool = False
 
 
 class Replacement(NamedTuple):

@@ -43,6 +43,8 @@ class RedisView:
         self._name = name
         self._redis: Any = connect(url, timeout_s)
         self._script = Script("view.lua")
+        self.restarts = 0
+        """How often the server had forgotten our script: it has started again, and may have lost everything else."""
 
     def __repr__(self) -> str:
         return f"RedisView({masked(self._url)!r}, {self._name!r})"
@@ -51,6 +53,7 @@ class RedisView:
         """Write many users' records; return how many were refused, because Redis holds a record of more events."""
         answers = self._run(replacements)
         if self._script.forgotten(answers):
+            self.restarts += 1
             answers = self._run(replacements)  # writing twice does no harm
         for answer in answers:
             if isinstance(answer, RedisError):
