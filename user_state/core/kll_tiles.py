@@ -162,19 +162,23 @@ def read_quantiles(numbers: Numbers, output: ApproxQuantilesOutput, since_s: int
     """Return (n, quantiles) of the values in tiles that start at or after `since_s`, 0 for lifetime."""
     quantiles = np.array(output.quantiles)
     inside = numbers.start_s >= since_s
-    user, value, weight = numbers.user[inside], numbers.value[inside], numbers.weight[inside]
+    user, value, weight = numbers.user, numbers.value, numbers.weight
+    if not inside.all():
+        user, value, weight = user[inside], value[inside], weight[inside]
     found = np.full((users, len(quantiles)), output.empty)
     if len(value) == 0:
         return found
-    begin, end = np.searchsorted(user, np.arange(users)), np.searchsorted(user, np.arange(users), side="right")
-    reached = np.concatenate(([0], np.cumsum(weight)))
+    edges = np.searchsorted(user, np.arange(users + 1))
+    begin, end = edges[:-1], edges[1:]
+    reached = np.zeros(len(weight) + 1, np.int64)
+    weight.cumsum(out=reached[1:])
     seen = reached[end] - reached[begin]
     some = np.flatnonzero(seen > 0)
     rank = np.maximum(np.ceil(quantiles * seen[some, None] - ROUNDING).astype(np.int64), 1)
     found[some] = value[np.searchsorted(reached, reached[begin[some], None] + rank) - 1]
-    ends, edges = numbers.ends, ((0, np.minimum, "least"), (1, np.maximum, "greatest"))
+    ends, extremes = numbers.ends, ((0, np.minimum, "least"), (1, np.maximum, "greatest"))
     sketches = np.flatnonzero(ends.start_s >= since_s)
-    for share, further, name in edges if len(sketches) else ():
+    for share, further, name in extremes if len(sketches) else ():
         for column in np.flatnonzero(quantiles == share).tolist():
             further.at(found[:, column], ends.user[sketches], getattr(ends, name)[sketches])
     return found

@@ -54,6 +54,8 @@ class LocalTime:
     def local_s(self, second: I64) -> I64:
         """Return (m,) local seconds since 1970-01-01 of seconds UTC (m,)."""
         transitions, offsets = self._table
+        if len(transitions) == 0:
+            return np.asarray(second + offsets[0], np.int64)
         return np.asarray(second + offsets[np.searchsorted(transitions, second, side="right")], np.int64)
 
     def days(self, second: I64) -> I64:
@@ -63,7 +65,7 @@ class LocalTime:
         [0, 0, 1]
         """
         date = self.local_s(second) // DAY_S
-        return np.asarray(date - np.searchsorted(self._left_out, date), np.int64)
+        return np.asarray(date - np.searchsorted(self._left_out, date), np.int64) if len(self._left_out) else date
 
     def hours(self, second: I64) -> I64:
         """Return (m,) the local hours of the day, 0 to 23, of seconds UTC (m,)."""

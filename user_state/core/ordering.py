@@ -35,8 +35,10 @@ def order_of(columns: Sequence[I64]) -> I64:
     if len(columns[0]) == 0:
         return np.empty(0, np.int64)
     packed = packed_columns(columns)
-    if packed is None:
-        return np.asarray(np.lexsort(tuple(columns[::-1])), np.int64)
+    return np.asarray(np.lexsort(tuple(columns[::-1])), np.int64) if packed is None else _order(packed)
+
+
+def _order(packed: I64) -> I64:
     if bool((packed[1:] >= packed[:-1]).all()):
         return np.arange(len(packed))
     return np.argsort(packed, kind="stable")
@@ -49,8 +51,11 @@ def grouped(columns: Sequence[I64]) -> tuple[I64, I64, I64]:
     [[1, 0, 2], [0, 1], [0, 1, 1]]
     """
     packed = packed_columns(columns) if len(columns[0]) else None
-    order = order_of(columns if packed is None else (packed,))
-    return order, *runs_of([column[order] for column in (columns if packed is None else (packed,))])
+    if packed is None:
+        order = order_of(columns)
+        return order, *runs_of([column[order] for column in columns])
+    order = _order(packed)
+    return order, *runs_of((packed[order],))
 
 
 def order_by_number(group: I64, numbers: F64) -> I64:
@@ -61,7 +66,7 @@ def order_by_number(group: I64, numbers: F64) -> I64:
     """
     if len(group) < FEW:
         return np.asarray(np.lexsort((numbers, group)), np.int64)
-    rough = _rough(group, ordinals_of(numbers))
+    rough = _rough(group, _ordinals(numbers))
     order = np.argsort(rough.astype(np.uint16), kind="stable")
     for shift in range(DIGIT_BITS, int(rough.max()).bit_length(), DIGIT_BITS):
         order = order[np.argsort((rough >> shift).astype(np.uint16)[order], kind="stable")]
@@ -76,13 +81,18 @@ def order_by_number(group: I64, numbers: F64) -> I64:
     return order
 
 
-def _rough(group: I64, ordinals: I64) -> I64:
+def _rough(group: I64, ordinals: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32] | I64:
     """Return (m,) with m > 0: group and number in one, the number's last bits left out if that saves a digit."""
     least = int(ordinals.min())
     of_group, of_number = int(group.max()).bit_length(), (int(ordinals.max()) - least).bit_length()
     digits = -(-(of_group + min(of_number, NUMBER_BITS)) // DIGIT_BITS)
     left_out = max(0, of_group + of_number - digits * DIGIT_BITS)
-    return group << of_number - left_out | ordinals - least >> left_out
+    # As unsigned numbers they wrap around to their distance.
+    distance = (ordinals.view(np.uint32) - np.uint32(least & 0xFFFFFFFF)) >> left_out
+    shift = of_number - left_out
+    if digits * DIGIT_BITS <= 32:  # half as many bytes to go through
+        return np.asarray(group.astype(np.uint32) << shift | distance, np.uint32)
+    return np.asarray(group << shift | distance.astype(np.int64), np.int64)
 
 
 def ordinals_of(numbers: F64) -> I64:
@@ -91,13 +101,17 @@ def ordinals_of(numbers: F64) -> I64:
     >>> ordinals_of(np.array([0.0, -0.0, 1.0, 1.0 + 1e-12, -1.0])).tolist()
     [0, 0, 1065353216, 1065353216, -1065353216]
     """
+    return _ordinals(numbers).astype(np.int64)
+
+
+def _ordinals(numbers: F64) -> npt.NDArray[np.int32]:
     with np.errstate(over="ignore", invalid="ignore"):
         # Adding 0 makes one zero of two.
-        bits = (numbers.astype(np.float32) + np.float32(0)).view(np.int32).astype(np.int64)
+        bits = (numbers.astype(np.float32) + np.float32(0)).view(np.int32)
     if bits.min(initial=0) < 0:
         bits = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
     none = np.isnan(numbers)
-    return np.where(none, -(1 << 31), bits) if none.any() else bits
+    return np.where(none, np.int32(-(1 << 31)), bits) if none.any() else bits
 
 
 def packed_columns(columns: Sequence[I64]) -> I64 | None:
@@ -127,4 +141,6 @@ def runs_of(columns: Sequence[I64]) -> tuple[I64, I64]:
         new[1:] = columns[0][1:] != columns[0][:-1]
     for column in columns[1:]:
         new[1:] |= column[1:] != column[:-1]
-    return np.flatnonzero(new), np.cumsum(new) - 1
+    run = np.cumsum(new)
+    run -= 1
+    return new.nonzero()[0], run

@@ -187,8 +187,9 @@ def pad(
     at = user * width + place
     grids = {}
     for name, (values, kind) in columns.items():
-        grid = np.full(users * width, NULL_OF.get(kind, NULL_INT), values.dtype)
+        grid = np.empty(users * width, values.dtype)
+        grid.fill(NULL_OF.get(kind, NULL_INT))
         grid[at] = values
         grids[name] = grid.reshape(users, width)
     strings = frozenset(name for name, (_, kind) in columns.items() if kind == "string")
-    return Padded(np.bincount(user, minlength=users).astype(np.int64), grids, strings, pool, single)
+    return Padded(np.bincount(user, minlength=users).astype(np.int64, copy=False), grids, strings, pool, single)

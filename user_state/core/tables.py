@@ -100,16 +100,20 @@ def _from_shortest(cell: I64, numbers: F64, windows: int, keys: int) -> F64:
 
 
 def _in_order_of_keys(rows: KeyedRows, track: I64, kinds_of: Kinds, pool: StringPool) -> I64:
-    """Return (columns, m) numbers that order as the keys do: codes by what they stand for."""
+    """Return (columns, m) numbers that order as the keys do, a rest's first: codes by what they stand for."""
+    keys, rest = rows.keys, rows.rest
+    if rest.any():
+        # Next to the others, so that keys span no more than they must.
+        keys = np.where(rest, keys.min(axis=1, initial=0, where=~rest, keepdims=True) - 1, keys)
     texts = text_columns(kinds_of)
     if pool.ascending or not texts.any() or len(rows) == 0:
-        return rows.keys
-    chosen = texts[:, track] & ~rows.rest
-    codes, which = np.unique(rows.keys[chosen], return_inverse=True)
+        return keys
+    chosen = texts[:, track] & ~rest
+    codes, which = np.unique(keys[chosen], return_inverse=True)
     held = pool.objects[codes].tolist()
     rank = np.empty(len(held), np.int64)
     rank[sorted(range(len(held)), key=held.__getitem__)] = np.arange(len(held))
-    ranked = rows.keys.copy()
+    ranked = keys.copy()
     ranked[chosen] = rank[which]
     return ranked
 

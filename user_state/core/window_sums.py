@@ -8,6 +8,7 @@ tiles.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,8 +26,8 @@ class WindowSums:
     """What the rows of windows come to.
 
     Attributes:
-        count: (users, windows, tracks).
-        values: (width, users, windows, tracks); anything where there is nothing.
+        count: (windows, users, tracks).
+        values: (width, windows, users, tracks); anything where there is nothing.
     """
 
     count: F64
@@ -65,13 +66,13 @@ def sum_windows(plan: Plan, tiles: Tiles, users: int, starts_s: I64) -> WindowSu
     """Join the rows at or after each window's start; `starts_s` (windows,) must ascend: the longest window first."""
     kinds = plan.layout.track_kinds
     windows, tracks = len(starts_s), len(kinds)
-    shape = users, windows, tracks
+    shape = windows, users, tracks
     size, width = users * windows * tracks, width_of(kinds)
     shortest = shortest_windows(starts_s, tiles.start_s)
     if len(shortest) and shortest.min() < 0:
         tiles, shortest = tiles.take(shortest >= 0), shortest[shortest >= 0]
     track = tiles.track
-    cell = (tiles.user * windows + shortest) * tracks + track
+    cell = (shortest * users + tiles.user) * tracks + track
     own = np.bincount(cell, tiles.count, size).astype(np.float64)
     values = np.empty((width, *shape))
     of = _tracks(kinds)
@@ -80,7 +81,7 @@ def sum_windows(plan: Plan, tiles: Tiles, users: int, starts_s: I64) -> WindowSu
         sums = np.bincount(cell, tiles.values[0], size).astype(np.float64) if width else own
         if width:
             values[0] = sums.reshape(shape)
-            take_over(values[0].swapaxes(0, 1))
+            take_over(values[0])
         if len(of.central):
             _join_moments(tiles, cell, own, sums, values, of)
         for listed, join, nothing in zip(of.extremes, (np.minimum, np.maximum), (np.inf, -np.inf), strict=True):
@@ -90,11 +91,9 @@ def sum_windows(plan: Plan, tiles: Tiles, users: int, starts_s: I64) -> WindowSu
                 rows = np.flatnonzero(keeps[track])
                 grid = np.full(shape, nothing)
                 join.at(grid.reshape(-1), cell[rows], tiles.values[column, rows])
-                take_over(grid.swapaxes(0, 1), join)
+                take_over(grid, join)
                 values[column][:, :, kept_by] = grid[:, :, kept_by]
-    count = own.reshape(shape)
-    take_over(count.swapaxes(0, 1))
-    return WindowSums(count, values)
+    return WindowSums(take_over(own.reshape(shape)), values)
 
 
 def _join_moments(tiles: Tiles, cell: I64, own: F64, sums: F64, values: F64, of: _Tracks) -> None:
@@ -105,7 +104,7 @@ def _join_moments(tiles: Tiles, cell: I64, own: F64, sums: F64, values: F64, of:
         cell: (m,) the cell of each.
         own: (cells,) the counts of each cell's rows alone.
         sums: (cells,) and their sums.
-        values: (width, users, windows, tracks), of which the first column is filled.
+        values: (width, windows, users, tracks), of which the first column is filled.
         of: the tracks.
     """
     shape = values.shape[1:]
@@ -118,20 +117,22 @@ def _join_moments(tiles: Tiles, cell: I64, own: F64, sums: F64, values: F64, of:
         means = sums / own
     d = tiles.values[0, rows] / n - means[cell]
     joined = _moments(d, n, tiles.values[:powers, rows])
-    cells = [np.bincount(cell, moment, len(own)).reshape(shape)[:, :, of.central] for moment in joined]
-    # Now windows for cells, and cells for rows: cell v is a part of window w if it is no longer.
-    n = own.reshape(shape)[:, None, :, of.central]
-    count = take_over(n[:, 0].swapaxes(0, 1).copy()).swapaxes(0, 1)
+    # Now windows for cells, and cells for rows: (windows, cells' windows, users, tracks). The cells of window v are a
+    # part of window w if v is no longer.
+    own, sums, means, *cells = (
+        numbers.reshape(shape)[:, :, of.central]
+        for numbers in (own, sums, means, *(np.bincount(cell, moment, len(own)) for moment in joined))
+    )
     with np.errstate(divide="ignore"):
-        of_window = values[0][:, :, of.central] / count
-    d = np.where(n > 0, means.reshape(shape)[:, None, :, of.central] - of_window[:, :, None], 0.0)
-    part = np.triu(np.ones((shape[1], shape[1])))[:, :, None]
-    parts = np.stack([sums.reshape(shape)[:, :, of.central], *cells])[:, :, None]
-    for power, moment in enumerate(_moments(d, n, parts), 1):
-        values[power][:, :, of.central] = np.where(part > 0, moment, 0.0).sum(axis=2)
+        of_window = values[0][:, :, of.central] / take_over(own.copy())
+    d = np.where(own > 0, means - of_window[:, None], 0.0)
+    order = np.arange(shape[0])
+    part = (order >= order[:, None])[:, :, None, None]
+    for power, moment in enumerate(_moments(d, own, [sums, *cells]), 1):
+        values[power][:, :, of.central] = np.where(part, moment, 0.0).sum(axis=1)
 
 
-def _moments(d: F64, n: F64, values: F64) -> list[F64]:
+def _moments(d: F64, n: F64, values: F64 | Sequence[F64]) -> list[F64]:
     """Return what parts add to M2, and to M3 and M4 if `values` (2 or 4, ...) has them, `d` being their means' distance
     from the whole's and `n` their counts.
     """
