@@ -26,35 +26,37 @@ them in its last digits, and skew and kurtosis would be made of those."""
 
 
 def finish(aggregate: str, count: F64, values: F64, at_us: int, empty: F64) -> F64:
-    """Return (n, k) an aggregation at `at_us` of counts (n, k) and numbers (width, n, k), `empty` (k,) over nothing."""
+    """Return (n, k) an aggregation at `at_us` of counts (n, k) and numbers (width, n, k), `empty` (k,) over nothing.
+
+    What numpy has to say of overflow and of dividing by nothing is the caller's to silence.
+    """
     valued = count > (1 if aggregate == "gap_mean" else 0)
     return np.where(valued, _value(aggregate, count, values, at_us), empty)
 
 
 def _value(aggregate: str, count: F64, values: F64, at_us: int) -> F64:
     n = np.maximum(count, 1)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        match aggregate:
-            case "count":
-                return count
-            case "sum" | "min" | "max":
-                return np.asarray(values[0])
-            case "mean":
-                return np.asarray(values[0] / n)
-            case "variance":
-                return _variance(n, values)
-            case "stddev":
-                return np.asarray(np.sqrt(_variance(n, values)))
-            case "skew":
-                return np.where(_variance(n, values) == 0, 0.0, np.sqrt(n) * values[2] / values[1] ** 1.5)
-            case "kurtosis":
-                return np.where(_variance(n, values) == 0, 0.0, n * values[3] / values[1] ** 2 - 3)
-            case "recency":
-                return np.asarray(np.maximum(at_us - values[1], 0) / SECOND_US)
-            case "first_seen":
-                return np.asarray(np.maximum(at_us - values[0], 0) / SECOND_US)
-            case "gap_mean":
-                return np.asarray((values[1] - values[0]) / np.maximum(n - 1, 1) / SECOND_US)
+    match aggregate:
+        case "count":
+            return count
+        case "sum" | "min" | "max":
+            return np.asarray(values[0])
+        case "mean":
+            return np.asarray(values[0] / n)
+        case "variance":
+            return _variance(n, values)
+        case "stddev":
+            return np.asarray(np.sqrt(_variance(n, values)))
+        case "skew":
+            return np.where(_variance(n, values) == 0, 0.0, np.sqrt(n) * values[2] / values[1] ** 1.5)
+        case "kurtosis":
+            return np.where(_variance(n, values) == 0, 0.0, n * values[3] / values[1] ** 2 - 3)
+        case "recency":
+            return np.asarray(np.maximum(at_us - values[1], 0) / SECOND_US)
+        case "first_seen":
+            return np.asarray(np.maximum(at_us - values[0], 0) / SECOND_US)
+        case "gap_mean":
+            return np.asarray((values[1] - values[0]) / np.maximum(n - 1, 1) / SECOND_US)
     raise ValueError(f"expected an aggregation read from tiles, got {aggregate!r}")
 
 

@@ -68,7 +68,10 @@ class KeyedRows:
 
     def take(self, chosen: Bool | I64) -> KeyedRows:
         """Return the chosen rows, by mask or index."""
-        return KeyedRows(self.group[chosen], self.keys[:, chosen], self.weight[chosen], self.sums[:, chosen])
+        # Taking by index is several times as fast as indexing columns side by side.
+        rows = chosen.nonzero()[0] if chosen.dtype == np.bool_ else chosen
+        columns = self.keys.take(rows, axis=1), self.weight.take(rows), self.sums.take(rows, axis=1)
+        return KeyedRows(self.group.take(rows), *columns)
 
 
 def side_by_side(parts: Sequence[KeyedRows]) -> KeyedRows:

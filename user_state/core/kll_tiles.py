@@ -143,8 +143,10 @@ class Numbers:
 
 def numbers_of(tiles: KllTiles, track: int) -> Numbers:
     """Return what the tiles of a track hold."""
-    mine = tiles.key & (MAX_TRACKS - 1) == track
-    key, value = tiles.key[mine], tiles.value[mine]
+    key, value = tiles.key, tiles.value
+    mine = key & (MAX_TRACKS - 1) == track
+    if not mine.all():
+        key, value = key[mine], value[mine]
     weight = np.ones(len(value), np.int64)
     rows = np.flatnonzero(tiles.dense_key & (MAX_TRACKS - 1) == track)
     dense_key = tiles.dense_key[rows]
@@ -153,9 +155,9 @@ def numbers_of(tiles: KllTiles, track: int) -> Numbers:
         key = np.concatenate((key, np.repeat(dense_key, dense.counts)))
         value, weight = np.concatenate((value, dense.numbers)), np.concatenate((weight, dense.weights))
     order = order_by_number(key >> USER_SHIFT, value)
-    key = key[order]
+    key = key.take(order)
     ends = Ends(dense_key >> USER_SHIFT, _start_s(dense_key), tiles.dense.least[rows], tiles.dense.greatest[rows])
-    return Numbers(key >> USER_SHIFT, _start_s(key), value[order], weight[order], ends)
+    return Numbers(key >> USER_SHIFT, _start_s(key), value.take(order), weight.take(order), ends)
 
 
 def read_quantiles(numbers: Numbers, output: ApproxQuantilesOutput, since_s: int, users: int) -> F64:

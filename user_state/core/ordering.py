@@ -12,6 +12,7 @@ made equal is compared.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +56,7 @@ def grouped(columns: Sequence[I64]) -> tuple[I64, I64, I64]:
         order = order_of(columns)
         return order, *runs_of([column[order] for column in columns])
     order = _order(packed)
-    return order, *runs_of((packed[order],))
+    return order, *runs_of((packed.take(order),))
 
 
 def order_by_number(group: I64, numbers: F64) -> I64:
@@ -69,8 +70,8 @@ def order_by_number(group: I64, numbers: F64) -> I64:
     rough = _rough(group, _ordinals(numbers))
     order = np.argsort(rough.astype(np.uint16), kind="stable")
     for shift in range(DIGIT_BITS, int(rough.max()).bit_length(), DIGIT_BITS):
-        order = order[np.argsort((rough >> shift).astype(np.uint16)[order], kind="stable")]
-    sorted_, rough = numbers[order], rough[order]
+        order = order.take(np.argsort((rough >> shift).astype(np.uint16).take(order), kind="stable"))
+    sorted_, rough = numbers.take(order), rough.take(order)
     wrong = (sorted_[1:] < sorted_[:-1]) & (rough[1:] == rough[:-1])
     if wrong.any():
         heads, run = runs_of((rough,))
@@ -81,7 +82,7 @@ def order_by_number(group: I64, numbers: F64) -> I64:
     return order
 
 
-def _rough(group: I64, ordinals: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32] | I64:
+def _rough(group: I64, ordinals: npt.NDArray[np.int32]) -> npt.NDArray[np.integer[Any]]:
     """Return (m,) with m > 0: group and number in one, the number's last bits left out if that saves a digit."""
     least = int(ordinals.min())
     of_group, of_number = int(group.max()).bit_length(), (int(ordinals.max()) - least).bit_length()
@@ -91,8 +92,8 @@ def _rough(group: I64, ordinals: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32
     distance = (ordinals.view(np.uint32) - np.uint32(least & 0xFFFFFFFF)) >> left_out
     shift = of_number - left_out
     if digits * DIGIT_BITS <= 32:  # half as many bytes to go through
-        return np.asarray(group.astype(np.uint32) << shift | distance, np.uint32)
-    return np.asarray(group << shift | distance.astype(np.int64), np.int64)
+        return np.asarray(group.astype(np.uint32) << shift | distance)
+    return np.asarray(group << shift | distance.astype(np.int64))
 
 
 def ordinals_of(numbers: F64) -> I64:
@@ -129,7 +130,7 @@ def packed_columns(columns: Sequence[I64]) -> I64 | None:
     return np.zeros(len(columns[0]), np.int64) if packed is None else packed
 
 
-def runs_of(columns: Sequence[I64]) -> tuple[I64, I64]:
+def runs_of(columns: Sequence[npt.NDArray[np.integer[Any]]]) -> tuple[I64, I64]:
     """Return (where runs of equal rows begin, which run each row (m,) is in).
 
     >>> heads, run = runs_of([np.array([3, 3, 1, 1]), np.array([0, 0, 0, 1])])
@@ -141,6 +142,4 @@ def runs_of(columns: Sequence[I64]) -> tuple[I64, I64]:
         new[1:] = columns[0][1:] != columns[0][:-1]
     for column in columns[1:]:
         new[1:] |= column[1:] != column[:-1]
-    run = np.cumsum(new)
-    run -= 1
-    return new.nonzero()[0], run
+    return new.nonzero()[0], np.cumsum(new) - 1

@@ -160,11 +160,13 @@ def read_sessions(
         if at not in sums:
             sums[at] = _sum(sessions, output.track, begin_us, users)
         count, length_us, events = sums[at]
-        value = {
-            "session_count": count,
-            "session_length_mean": length_us / SECOND_US / np.maximum(count, 1),
-            "session_events_mean": events / np.maximum(count, 1),
-        }[output.aggregate]
+        match output.aggregate:
+            case "session_count":
+                value = count
+            case "session_length_mean":
+                value = length_us / SECOND_US / np.maximum(count, 1)
+            case _:
+                value = events / np.maximum(count, 1)
         values[:, column] = np.where(count > 0, value, output.empty)
 
 

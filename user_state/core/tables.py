@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,9 +61,14 @@ class KeyTotals:
     count: dict[Window, I64]
     sums: dict[Window, F64]
 
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(np.cumsum(np.bincount(self.track)).tolist())
+
     def of_track(self, track: int) -> slice:
         """Return where the track's keys are."""
-        return slice(*np.searchsorted(self.track, (track, track + 1)).tolist())
+        ends = self._ends
+        return slice(ends[track - 1] if track else 0, ends[track]) if track < len(ends) else slice(0, 0)
 
 
 def total_by_key(rows: KeyedRows, starts_s: dict[Window, int], kinds_of: Kinds, pool: StringPool) -> KeyTotals:
@@ -87,7 +93,7 @@ def total_by_key(rows: KeyedRows, starts_s: dict[Window, int], kinds_of: Kinds, 
     sums = np.zeros(count.shape)
     if len(rows.sums):
         sums = _from_shortest(cell, rows.sums[0, order], len(windows), len(heads))
-    keys = rows.keys[:, first]
+    keys = rows.keys.take(first, axis=1)
     by_window = ({window: of[place] for place, window in enumerate(windows)} for of in (count, sums))
     return KeyTotals(user[first], track[first], keys, keys[0] == REST, *by_window)
 
@@ -135,7 +141,8 @@ class _Part:
 
     Attributes:
         user: (m,) whose.
-        keys: (fields, m).
+        keys: (columns, g) of all tables of one kind.
+        rows: (m,) which of `keys` are this table's.
         weight: (m,) what keys are listed by, as whole numbers that order in the same way.
         numbers: name -> (numbers (m,), their kind) to stand beside the keys; a single field's keys are a plain list
             if there are none.
@@ -145,6 +152,7 @@ class _Part:
 
     user: I64
     keys: I64
+    rows: I64
     weight: I64
     numbers: dict[str, tuple[Numbers, str]]
     fields: list[tuple[str, str]]
@@ -188,7 +196,8 @@ def read_tables(
     tables, begin = {}, 0
     for index, (output, part, end) in enumerate(zip(outputs, parts, ends, strict=True)):
         chosen = row[begin:end] - begins[index]
-        columns = {name: (part.keys[n, chosen], kind) for n, (name, kind) in enumerate(part.fields)}
+        of_key = part.rows[chosen]
+        columns = {name: (part.keys[n][of_key], kind) for n, (name, kind) in enumerate(part.fields)}
         columns |= {name: (values[chosen], kind) for name, (values, kind) in part.numbers.items()}
         user = of_list[begin:end] - users * index
         single = len(columns) == 1
@@ -199,45 +208,45 @@ def read_tables(
 
 
 def _part_of_tiles(plan: Plan, totals: KeyTotals, output: TableOutput, users: int) -> _Part:
-    by = plan.keyed_tracks[output.track].by
     mine = totals.of_track(output.track)
-    count = totals.count[output.window][mine]
-    rows = np.flatnonzero((count > 0) & ~totals.rest[mine])
-    user, n = totals.user[mine][rows], count[rows]
+    of_key = totals.count[output.window][mine]
+    rows = ((of_key > 0) & ~totals.rest[mine]).nonzero()[0] + mine.start
+    user, n = totals.user[rows], totals.count[output.window][rows]
     numbers: dict[str, tuple[Numbers, str]] = {}
     weight = n
-    with np.errstate(over="ignore", invalid="ignore"):
-        for name in dict.fromkeys((output.shown, output.measure)):
-            if name == "count":
-                values: tuple[Numbers, str] = (n, "int")
-            elif name == "share":
-                total = np.bincount(totals.user[mine], count, users)
-                values = (n / total[user], "float")
-            elif name:
-                sums = totals.sums[output.window][mine][rows]
+    for name in dict.fromkeys((output.shown, output.measure)):
+        if name == "count":
+            values: tuple[Numbers, str] = (n, "int")
+        elif name == "share":
+            total = np.bincount(totals.user[mine], of_key, users)
+            values = (n / total[user], "float")
+        elif name:
+            sums = totals.sums[output.window][rows]
+            with np.errstate(over="ignore", invalid="ignore"):
                 values = (sums if name == "sum" else sums / n, "float")
-            if name == output.measure and name != "count":
-                weight = ordinals_of(values[0])
-            if name and name == output.shown:
-                numbers[name] = values
-    return _Part(user, totals.keys[: len(by), mine][:, rows], weight, numbers, _fields(plan, by), output.k)
+        if name == output.measure and name != "count":
+            weight = ordinals_of(values[0])
+        if name and name == output.shown:
+            numbers[name] = values
+    fields = _fields(plan, plan.keyed_tracks[output.track].by)
+    return _Part(user, totals.keys, rows, weight, numbers, fields, output.k)
 
 
 def _part_of_decays(plan: Plan, part: KeyedDecays, output: DecayedTableOutput, at_us: int) -> _Part:
     decay = plan.keyed_decays[output.decay]
-    rows = np.flatnonzero((part.track == output.decay) & ~part.rows.rest)
+    of_track = part.track == output.decay
+    rows = (of_track & ~part.rows.rest).nonzero()[0]
     user, weight = part.user[rows], part.rows.weight[rows]
     age_us = at_us - part.time_us[user, output.decay]
     numbers: dict[str, tuple[Numbers, str]] = {}
     if output.share:
         age_us = np.maximum(age_us, 0)
-        of_track = part.track == output.decay
         total = np.bincount(part.user[of_track], part.rows.weight[of_track], len(part.time_us))
         numbers["share"] = (weight / total[user], "float")
     with np.errstate(over="ignore", invalid="ignore"):
         counts = weight * np.exp2(-age_us / decay.half_life_us)
-    keys, fields = part.rows.keys[: len(decay.by), rows], _fields(plan, decay.by)
-    return _Part(user, keys, ordinals_of(weight), {"count": (counts, "float"), **numbers}, fields, output.k)
+    numbers = {"count": (counts, "float"), **numbers}
+    return _Part(user, part.rows.keys, rows, ordinals_of(weight), numbers, _fields(plan, decay.by), output.k)
 
 
 def _by_key(part: KeyedDecays, kinds_of: Kinds, pool: StringPool) -> KeyedDecays:

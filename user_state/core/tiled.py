@@ -56,7 +56,8 @@ def alike(plan: Plan, outputs: Sequence[ScalarOutput]) -> tuple[Alike, ...]:
 
 def fill(groups: Sequence[Alike], sums: WindowSums, place: I64, at_us: int, values: F64) -> None:
     """Fill (n, outputs) with numbers read at `at_us`; `place` says which of the sums each of the windows is."""
-    for group in groups:
-        window = place[group.window]
-        count, numbers = sums.count[window, :, group.track].T, sums.values[:, window, :, group.track].transpose(1, 2, 0)
-        values[:, group.column] = finish(group.aggregate, count, numbers, at_us, group.empty)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for group in groups:
+            window, track = place[group.window], group.track
+            count, numbers = sums.count[window, :, track].T, sums.values[:, window, :, track].transpose(1, 2, 0)
+            values[:, group.column] = finish(group.aggregate, count, numbers, at_us, group.empty)

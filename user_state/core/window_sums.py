@@ -88,7 +88,7 @@ def sum_windows(plan: Plan, tiles: Tiles, users: int, starts_s: I64) -> WindowSu
             for column, kept_by in listed.items():
                 keeps = np.zeros(tracks, np.bool_)
                 keeps[kept_by] = True
-                rows = np.flatnonzero(keeps[track])
+                rows = np.flatnonzero(keeps.take(track))
                 grid = np.full(shape, nothing)
                 join.at(grid.reshape(-1), cell[rows], tiles.values[column, rows])
                 take_over(grid, join)
@@ -111,20 +111,19 @@ def _join_moments(tiles: Tiles, cell: I64, own: F64, sums: F64, values: F64, of:
     powers = len(values) if len(of.deep) else 2
     keeps_moments = np.zeros(shape[2], np.bool_)
     keeps_moments[of.central] = True
-    rows = np.flatnonzero(keeps_moments[tiles.track])
+    rows = np.flatnonzero(keeps_moments.take(tiles.track))
     cell, n = cell[rows], tiles.count[rows].astype(np.float64)
     with np.errstate(divide="ignore"):
         means = sums / own
     d = tiles.values[0, rows] / n - means[cell]
-    joined = _moments(d, n, tiles.values[:powers, rows])
+    joined = _moments(d, n, tiles.values[:powers].take(rows, axis=1))
     # Now windows for cells, and cells for rows: (windows, cells' windows, users, tracks). The cells of window v are a
     # part of window w if v is no longer.
-    own, sums, means, *cells = (
-        numbers.reshape(shape)[:, :, of.central]
-        for numbers in (own, sums, means, *(np.bincount(cell, moment, len(own)) for moment in joined))
-    )
+    cells = [np.bincount(cell, moment, len(own)).astype(np.float64) for moment in joined]
+    own, sums, means = (numbers.reshape(shape).take(of.central, axis=2) for numbers in (own, sums, means))
+    cells = [moment.reshape(shape).take(of.central, axis=2) for moment in cells]
     with np.errstate(divide="ignore"):
-        of_window = values[0][:, :, of.central] / take_over(own.copy())
+        of_window = values[0].take(of.central, axis=2) / take_over(own.copy())
     d = np.where(own > 0, means - of_window[:, None], 0.0)
     order = np.arange(shape[0])
     part = (order >= order[:, None])[:, :, None, None]
