@@ -27,6 +27,10 @@ _FOREVER_S = 1 << 40
 class TrackAxes:
     """Places the tiles of a family's tracks.
 
+    Attributes:
+        distinct: the axes, each once.
+        axis_of: of each track, which of them is its.
+
     >>> axes = TrackAxes([TimeAxis.of_windows({600: 10}, 0, True), TimeAxis.of_windows({3600: 60}, 0, False)])
     >>> user, track = np.zeros(4, np.int64), np.array([0, 0, 1, 1])
     >>> start_s, kept = axes.place(user, np.array([99_995, 90_000, 99_995, 90_000]), track, np.array([10**11]))
@@ -36,10 +40,11 @@ class TrackAxes:
 
     def __init__(self, axes: Sequence[TimeAxis]) -> None:
         """Prepare for tracks on these axes; all have the same skew."""
-        distinct = list(dict.fromkeys(axes))
+        self.distinct = distinct = list(dict.fromkeys(axes))
+        self.axis_of = [distinct.index(axis) for axis in axes]
         height = max((len(axis.levels) for axis in distinct), default=0)
         self._skew_s = max((axis.skew_s for axis in distinct), default=0)
-        self._axis_of = np.array([distinct.index(axis) for axis in axes], np.int64)
+        self._axis_of = np.array(self.axis_of, np.int64)
         self._lifetime = np.array([axis.lifetime for axis in distinct], np.bool_)
         self._reach_s = np.full((height, len(distinct)), _NEVER_S)
         self._rounding_s = np.ones((height, len(distinct)), np.int64)

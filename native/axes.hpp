@@ -1,0 +1,50 @@
+// Where the tiles of many tracks lie (user_state/core/track_axes.py, and time_axis.py for what an axis is).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace user_state {
+
+class TrackAxes {
+ public:
+  struct Level {
+    std::int64_t width_s, reach_s;
+    /// To what the end of the level is rounded, and where it is as of the clock; both are settled here.
+    std::int64_t rounding_s = 0, cut_s = 0;
+  };
+  struct Axis {
+    /// Finest first: the first whose cut is not later than a time is that time's.
+    std::vector<Level> levels;
+    bool lifetime;
+  };
+
+  TrackAxes() = default;
+  /// The axis of track i is `axes[axis_of[i]]`.
+  TrackAxes(std::vector<Axis> axes, std::vector<int> axis_of, std::int64_t skew_s);
+
+  /// Settles where tiles lie as of a user's clock; to be called before `place`.
+  void set_clock(std::int64_t clock_us);
+
+  /// Returned by `place` for what no output reads.
+  static constexpr std::int64_t kDropped = -1;
+
+  /// Returns the start in seconds of the tile that a time, or a tile's start, lies in: 0 is the lifetime tile.
+  std::int64_t place(int track, std::int64_t start_s) const {
+    const Axis& axis = axes_[axis_of_[track]];
+    for (const Level& level : axis.levels) {
+      if (start_s >= level.cut_s) {
+        std::int64_t placed = start_s - start_s % level.width_s;
+        return placed > 0 || axis.lifetime ? placed : kDropped;
+      }
+    }
+    return axis.lifetime ? 0 : kDropped;
+  }
+
+ private:
+  std::vector<Axis> axes_;
+  std::vector<int> axis_of_;
+  std::int64_t skew_s_ = 0;
+};
+
+}  // namespace user_state

@@ -1,0 +1,153 @@
+// Cutting bytes into numbers and putting numbers together to bytes: what every section of a record is made of.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace user_state {
+
+static_assert(std::endian::native == std::endian::little, "records are little-endian, and are copied as they are");
+
+/// Thrown for bytes or events that are not what this code is made for. Nothing has been changed then, and the numpy code
+/// is asked instead: it judges what is wrong and says so. So no refusal is worded here.
+struct Declined {};
+
+inline void need(bool held) {
+  if (!held) [[unlikely]] throw Declined{};
+}
+
+/// Reads a section front to back.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+
+  std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
+
+  std::string_view bytes(std::size_t size) {
+    need(size <= left());
+    std::string_view taken(at_, size);
+    at_ += size;
+    return taken;
+  }
+
+  template <class T>
+  T take() {
+    T value;
+    std::memcpy(&value, bytes(sizeof(T)).data(), sizeof(T));
+    return value;
+  }
+
+  /// Appends the next `size` numbers of type T to `out`, as whatever type that holds.
+  template <class T, class U>
+  void column(std::size_t size, std::vector<U>& out) {
+    need(size <= left() / sizeof(T));
+    const char* from = at_;
+    at_ += size * sizeof(T);
+    std::size_t begin = out.size();
+    out.resize(begin + size);
+    for (std::size_t i = 0; i < size; ++i) {
+      T value;
+      std::memcpy(&value, from + i * sizeof(T), sizeof(T));
+      out[begin + i] = static_cast<U>(value);
+    }
+  }
+
+  /// Appends the next narrow column: whole numbers of `width` bytes, 0 for a column of zeros (codec/narrow.py).
+  template <class U>
+  void narrow(std::uint8_t width, std::size_t size, std::vector<U>& out) {
+    switch (width) {
+      case 0:
+        need(size <= kMostZeros);
+        out.resize(out.size() + size);
+        return;
+      case 1: return column<std::uint8_t>(size, out);
+      case 2: return column<std::uint16_t>(size, out);
+      case 4: return column<std::uint32_t>(size, out);
+      case 8: return column<std::uint64_t>(size, out);
+      default: throw Declined{};
+    }
+  }
+
+  void end() const { need(at_ == end_); }
+
+ private:
+  /// Columns of zeros take no bytes, so that a length gone bad must not cost all memory.
+  static constexpr std::size_t kMostZeros = 1 << 24;
+
+  const char* at_;
+  const char* end_;
+};
+
+/// Appends numbers to a string.
+class Writer {
+ public:
+  explicit Writer(std::string& out) : out_(out) {}
+
+  void bytes(std::string_view taken) { out_.append(taken); }
+
+  template <class T>
+  void put(T value) {
+    out_.append(reinterpret_cast<const char*>(&value), sizeof(T));
+  }
+
+  /// Puts a whole column of numbers as type T, made from the rows by `number`.
+  template <class T, class Rows, class Number>
+  void column(const Rows& rows, Number number) {
+    std::size_t begin = out_.size(), i = 0;
+    out_.resize(begin + rows.size() * sizeof(T));
+    for (const auto& row : rows) {
+      T value = static_cast<T>(number(row));
+      std::memcpy(out_.data() + begin + sizeof(T) * i++, &value, sizeof(T));
+    }
+  }
+
+  /// Puts a narrow column of `width` bytes a number (see `width_of`).
+  template <class Rows, class Number>
+  void narrow(std::uint8_t width, const Rows& rows, Number number) {
+    switch (width) {
+      case 0: return;
+      case 1: return column<std::uint8_t>(rows, number);
+      case 2: return column<std::uint16_t>(rows, number);
+      case 4: return column<std::uint32_t>(rows, number);
+      default: return column<std::uint64_t>(rows, number);
+    }
+  }
+
+  /// Returns the bytes a number of a narrow column whose largest number this is: 0, 1, 2, 4 or 8.
+  static std::uint8_t width_of(std::uint64_t largest) {
+    if (largest == 0) return 0;
+    if (largest < (1ull << 8)) return 1;
+    if (largest < (1ull << 16)) return 2;
+    return largest < (1ull << 32) ? 4 : 8;
+  }
+
+  /// Puts an Avro long: zigzag, then seven bits a byte, least significant first.
+  void avro_long(std::int64_t value) {
+    auto left = (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
+    for (; left > 0x7F; left >>= 7) out_.push_back(static_cast<char>((left & 0x7F) | 0x80));
+    out_.push_back(static_cast<char>(left));
+  }
+
+  std::size_t size() const { return out_.size(); }
+
+ private:
+  std::string& out_;
+};
+
+/// Signed numbers as unsigned ones that are small where those are near 0 (codec/narrow.py).
+inline std::uint64_t folded(std::int64_t number) {
+  return (static_cast<std::uint64_t>(number) << 1) ^ static_cast<std::uint64_t>(number >> 63);
+}
+
+inline std::int64_t unfolded(std::uint64_t number) {
+  return static_cast<std::int64_t>(number >> 1) ^ -static_cast<std::int64_t>(number & 1);
+}
+
+/// Division that rounds down, as Python's does.
+inline std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b != 0 && (a ^ b) < 0); }
+
+}  // namespace user_state

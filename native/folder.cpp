@@ -1,0 +1,165 @@
+#include "folder.hpp"
+
+#include <algorithm>
+
+#include "from_python.hpp"
+
+namespace user_state {
+
+namespace py = pybind11;
+
+namespace {
+
+constexpr std::size_t kNameBytes = 8;
+
+/// Stands for a family of which the plan has no pieces, whose sections are empty.
+class NoPieces : public Family {
+ public:
+  void read(Reader section, const Strings&) override { section.end(); }
+  void fold(const Arrivals&, Strings&) override {}
+  void write(Writer&, const Strings&) const override {}
+};
+
+std::string_view bytes_of(py::handle blob) {
+  char* begin = nullptr;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(blob.ptr(), &begin, &size) != 0) throw py::error_already_set();
+  return {begin, static_cast<std::size_t>(size)};
+}
+
+/// A zigzag varint from 0 to 2^62.
+std::int64_t long_of(Reader& in) {
+  std::uint64_t value = 0;
+  for (int shift = 0;; shift += 7) {
+    need(shift <= 56);
+    auto byte = in.take<std::uint8_t>();
+    value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
+    if (byte <= 0x7F) break;
+  }
+  need((value & 1) == 0);
+  return static_cast<std::int64_t>(value >> 1);
+}
+
+}  // namespace
+
+Folder::Folder(py::object plan, std::string marker, std::vector<std::string> blanks, py::object unite)
+    : plan_(plan_of(plan)), marker_(std::move(marker)), blanks_(std::move(blanks)) {
+  auto add = [this](const auto& pieces, auto make) {
+    families_.push_back(pieces.empty() ? std::make_unique<NoPieces>() : make(plan_));
+  };
+  // In the order of the record's sections (codec/sections.py).
+  add(plan_.tracks, make_tiles);
+  add(plan_.logs, make_logs);
+  add(plan_.decays, make_decays);
+  add(plan_.vectors, make_vectors);
+  add(plan_.last_seen, make_last_seen);
+  add(plan_.profiles, make_profiles);
+  add(plan_.sessions, make_sessions);
+  add(plan_.hlls, make_hlls);
+  add(plan_.klls, [&](const Plan& taken) { return make_klls(taken, unite_of(unite)); });
+  add(plan_.keyed_tracks, make_keyed_tiles);
+  add(plan_.keyed_decays, make_keyed_decays);
+  need(blanks_.size() == families_.size() + 1);
+}
+
+void Folder::open(std::string_view blob, Outer& outer) const {
+  Reader in(blob);
+  need(in.bytes(marker_.size()) == marker_);
+  in.bytes(kNameBytes);  // the version
+  need(in.bytes(kNameBytes) == plan_.layout);
+  for (std::int64_t& value : outer.longs) value = long_of(in);
+  outer.sections.clear();
+  for (std::size_t section = 0; section < blanks_.size(); ++section) {
+    outer.sections.push_back(in.bytes(static_cast<std::size_t>(long_of(in))));
+  }
+  in.end();
+}
+
+py::object Folder::heads(const py::list& blobs) const {
+  py::array_t<std::int64_t> heads({kLongs, blobs.size()});
+  auto into = heads.mutable_unchecked<2>();
+  Outer outer;
+  try {
+    for (std::size_t user = 0; user < blobs.size(); ++user) {
+      outer.longs = {};
+      if (!blobs[user].is_none()) open(bytes_of(blobs[user]), outer);
+      for (std::size_t of = 0; of < kLongs; ++of) into(of, user) = outer.longs[of];
+    }
+  } catch (const Declined&) {
+    return py::none();
+  }
+  return heads;
+}
+
+py::object Folder::fold(const py::list& blobs, const py::object& batch, const py::array_t<std::int64_t>& horizon_us,
+                        const py::list& versions) {
+  try {
+    EventsOfPython held(plan_, batch);
+    Events events(plan_, held.columns);
+    need(blobs.size() == events.users() && versions.size() == events.users());
+    need(static_cast<std::size_t>(horizon_us.size()) == events.users());
+    py::list folded(events.users());
+    for (std::size_t user = 0; user < events.users(); ++user) {
+      auto rows = events.rows_of(user);
+      if (rows.empty()) {
+        folded[user] = py::none();
+        continue;
+      }
+      if (blobs[user].is_none()) {
+        outer_.longs = {};
+        outer_.sections.assign(blanks_.begin(), blanks_.end());
+      } else {
+        open(bytes_of(blobs[user]), outer_);
+      }
+      auto version = bytes_of(versions[user]);
+      need(version.size() == kNameBytes);
+      for (std::uint32_t row : rows) {
+        outer_.longs[kClock] = std::max(outer_.longs[kClock], events.published_us(row));
+        outer_.longs[kLastEvent] = std::max(outer_.longs[kLastEvent], events.time_us(row));
+      }
+      fold_one(outer_, {events, rows, outer_.longs[kClock]}, horizon_us.at(user), version);
+      folded[user] = py::bytes(record_);
+    }
+    return folded;
+  } catch (const Declined&) {
+    return py::none();
+  }
+}
+
+void Folder::fold_one(Outer& outer, const Arrivals& arrivals, std::int64_t horizon_us, std::string_view version) {
+  outer.longs[kHorizon] = std::max(outer.longs[kHorizon], horizon_us);
+  outer.longs[kApplied] += static_cast<std::int64_t>(arrivals.rows.size());
+  strings_.read(outer.sections[0], arrivals.events);
+  for (std::size_t at = 0; at < families_.size(); ++at) {
+    families_[at]->read(Reader(outer.sections[at + 1]), strings_);
+    families_[at]->fold(arrivals, strings_);
+    families_[at]->use(strings_);
+  }
+  dictionary_.clear();
+  Writer dictionary(dictionary_);
+  strings_.write(dictionary);
+  packed_.clear();
+  Writer packed(packed_);
+  sizes_.clear();
+  for (const auto& family : families_) {
+    std::size_t begin = packed.size();
+    family->write(packed, strings_);
+    sizes_.push_back(packed.size() - begin);
+  }
+  record_.clear();
+  Writer record(record_);
+  record.bytes(marker_);
+  record.bytes(version);
+  record.bytes(plan_.layout);
+  for (std::int64_t value : outer.longs) record.avro_long(value);
+  record.avro_long(static_cast<std::int64_t>(dictionary_.size()));
+  record.bytes(dictionary_);
+  std::string_view left = packed_;
+  for (std::size_t size : sizes_) {
+    record.avro_long(static_cast<std::int64_t>(size));
+    record.bytes(left.substr(0, size));
+    left.remove_prefix(size);
+  }
+}
+
+}  // namespace user_state

@@ -1,0 +1,53 @@
+// Folding events into packed records, record by record: what decode, apply and encode do for many at once in Python.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "family.hpp"
+
+namespace user_state {
+
+class Folder {
+ public:
+  /// `plan` is a Python Plan, `marker` what every record begins with, `blanks` the sections of a record that holds
+  /// nothing, the dictionary first; `unite` is user_state.core.kll.unite.
+  Folder(pybind11::object plan, std::string marker, std::vector<std::string> blanks, pybind11::object unite);
+
+  /// Returns (4, n) clock, last event, horizon and number of applied events of n records, None being no record.
+  pybind11::object heads(const pybind11::list& blobs) const;
+
+  /// Returns n users' records with a batch of events folded in, each with its new version; None for users without
+  /// events. `horizon_us` (n,) is what the records say of it from now on.
+  pybind11::object fold(const pybind11::list& blobs, const pybind11::object& events,
+                        const pybind11::array_t<std::int64_t>& horizon_us, const pybind11::list& versions);
+
+ private:
+  static constexpr std::size_t kLongs = 4;
+  /// The order of `Records` and of the outer record.
+  enum Long { kClock, kLastEvent, kHorizon, kApplied };
+
+  struct Outer {
+    std::array<std::int64_t, kLongs> longs{};
+    std::vector<std::string_view> sections;
+  };
+
+  void open(std::string_view blob, Outer& outer) const;
+  void fold_one(Outer& outer, const Arrivals& arrivals, std::int64_t horizon_us, std::string_view version);
+
+  const Plan plan_;
+  const std::string marker_;
+  const std::vector<std::string> blanks_;
+  std::vector<std::unique_ptr<Family>> families_;
+  Strings strings_;
+  Outer outer_;
+  std::string dictionary_, packed_, record_;
+  std::vector<std::size_t> sizes_;
+};
+
+}  // namespace user_state

@@ -1,0 +1,23 @@
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "folder.hpp"
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() = "The core's inner loops, compiled: see docs/design/native.md.";
+  py::register_exception_translator([](std::exception_ptr thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const user_state::Declined&) {
+      py::set_error(PyExc_NotImplementedError, "the plan is not one that this was made for");
+    }
+  });
+  py::class_<user_state::Folder>(module, "Folder")
+      .def(py::init<py::object, std::string, std::vector<std::string>, py::object>(), py::arg("plan"), py::arg("marker"),
+           py::arg("blanks"), py::arg("unite"))
+      .def("heads", &user_state::Folder::heads, py::arg("blobs"))
+      .def("fold", &user_state::Folder::fold, py::arg("blobs"), py::arg("events"), py::arg("horizon_us"),
+           py::arg("versions"));
+}

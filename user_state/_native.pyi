@@ -1,0 +1,14 @@
+"""Compiled inner loops: see docs/design/native.md."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from user_state.core.events import I64, Events
+from user_state.core.plan import Plan
+
+class Folder:
+    def __init__(self, plan: Plan, marker: bytes, blanks: Sequence[bytes], unite: Callable[..., Any]) -> None: ...
+    def heads(self, blobs: Sequence[bytes | None]) -> I64 | None: ...
+    def fold(
+        self, blobs: Sequence[bytes | None], events: Events, horizon_us: I64, versions: Sequence[bytes]
+    ) -> list[bytes | None] | None: ...
