@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # requirements.txt is complete, so pip has nothing to resolve; bytecode is compiled when first imported.
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps
-PINS := requirements.txt pyproject.toml
+PINS := requirements.txt pyproject.toml setup.py
+NATIVE := $(wildcard native/*.cpp native/*.hpp)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types movielens flink-up flink-down soak bench bench-quick docs pins clean
@@ -14,7 +15,7 @@ PINS := requirements.txt pyproject.toml
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: $(VENV)/run.stamp ## watch it work: traffic, pipeline, Redis, look-ups, the check against brute force
+demo: $(VENV)/native.stamp ## watch it work: traffic, pipeline, Redis, look-ups, the check against brute force
 	@$(BIN)/user-state demo
 
 test: $(VENV)/dev.stamp ## every test; those of Pub/Sub run where its emulator is installed
@@ -32,7 +33,7 @@ types: $(VENV)/dev.stamp ## strict mypy
 movielens: $(VENV)/dev.stamp ## 100,000 real interactions through Pub/Sub into Redis, checked for every user
 	@$(BIN)/python -m examples.movielens.run
 
-flink-up: $(VENV)/run.stamp ## a Flink cluster on this machine, for user-state run --runner flink: see docs/flink.md
+flink-up: $(VENV)/native.stamp ## a Flink cluster on this machine, for user-state run --runner flink: see docs/flink.md
 	@deploy/flink/up.sh
 
 flink-down: ## end that cluster
@@ -66,7 +67,7 @@ pins: ## resolve all dependencies anew, into requirements*.txt
 	@PYTHON=$(PYTHON) .ci/pin
 
 clean: ## remove the environment and what tools left behind; data/ stays
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist user_state/_native*.so *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # What the demo needs: the first part of the pins.
@@ -76,10 +77,15 @@ $(VENV)/run.stamp: $(PINS)
 	@sed '/^# To develop/,$$d' requirements.txt > $(VENV)/run.txt
 	@$(PIP_INSTALL) -r $(VENV)/run.txt
 	@$(PIP_INSTALL) --no-build-isolation -e .
+	@touch $@ $(VENV)/native.stamp
+
+# The compiled code again, after its sources changed.
+$(VENV)/native.stamp: $(VENV)/run.stamp $(NATIVE)
+	@$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
 # What tests, lint and types need beyond that.
-$(VENV)/dev.stamp: $(VENV)/run.stamp
+$(VENV)/dev.stamp: $(VENV)/native.stamp
 	@sed '1,/^# To develop/d' requirements.txt > $(VENV)/dev.txt
 	@$(PIP_INSTALL) -r $(VENV)/dev.txt
 	@touch $@

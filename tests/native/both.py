@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 
 from tests.trying import same_record
-from user_state.codec.packed import PackedRecords, is_compiled
+from user_state.codec.packed import PackedRecords
 from user_state.codec.record import decode_records, open_record
 from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
 from user_state.core.records import Records
 from user_state.errors import CodecError
-
-needs_compiler = pytest.mark.skipif(not is_compiled(), reason="user-state was installed without its compiled code")
 
 
 def unpacked(plan: Plan, blobs: Sequence[bytes | None]) -> Records:

@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.native.both import Both, needs_compiler
+from tests.native.both import Both
 from tests.random_worlds import QUICK, World, worlds
 from user_state.core.compile import compile_plan
 from user_state.events.decode import EventDecoder
 from user_state.spec.aggregations import AGGREGATIONS
 
-pytestmark = needs_compiler
 CUTS = st.lists(st.integers(0, 40), max_size=4)
 
 
