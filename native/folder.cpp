@@ -99,6 +99,7 @@ py::object Folder::fold(const py::list& blobs, const py::object& batch, const py
     need(blobs.size() == events.users() && versions.size() == events.users());
     need(static_cast<std::size_t>(horizon_us.size()) == events.users());
     py::list folded(events.users());
+    strings_.begin(events);
     for (std::size_t user = 0; user < events.users(); ++user) {
       auto rows = events.rows_of(user);
       if (rows.empty()) {
@@ -129,7 +130,7 @@ py::object Folder::fold(const py::list& blobs, const py::object& batch, const py
 void Folder::fold_one(Outer& outer, const Arrivals& arrivals, std::int64_t horizon_us, std::string_view version) {
   outer.longs[kHorizon] = std::max(outer.longs[kHorizon], horizon_us);
   outer.longs[kApplied] += static_cast<std::int64_t>(arrivals.rows.size());
-  strings_.read(outer.sections[0], arrivals.events);
+  strings_.read(outer.sections[0]);
   for (std::size_t at = 0; at < families_.size(); ++at) {
     families_[at]->read(Reader(outer.sections[at + 1]), strings_);
     families_[at]->fold(arrivals, strings_);

@@ -31,13 +31,14 @@ bool is_utf8(std::string_view text) {
 
 }  // namespace
 
-void Strings::read(std::string_view dictionary, const Events& events) {
-  if (events_ != &events) {
-    events_ = &events;
-    codes_of_batch_.assign(events.texts(), kUnknown);
-  } else {
-    for (std::int64_t batch_code : met_) codes_of_batch_[batch_code] = kUnknown;
-  }
+void Strings::begin(const Events& events) {
+  events_ = &events;
+  codes_of_batch_.assign(events.texts(), kUnknown);
+  met_.clear();
+}
+
+void Strings::read(std::string_view dictionary) {
+  for (std::int64_t batch_code : met_) codes_of_batch_[batch_code] = kUnknown;
   met_.clear();
   texts_.clear();
   stored_ = 0;

@@ -14,8 +14,10 @@ namespace user_state {
 /// strings by number: those a record still uses, in order of text, from 1 on; 0 is null.
 class Strings {
  public:
-  /// Begins with the dictionary of a record, and with no string of this batch known to be in it.
-  void read(std::string_view dictionary, const Events& events);
+  /// Begins with a batch, which has to outlive the use of its strings.
+  void begin(const Events& events);
+  /// Begins with the dictionary of a record, and with no string of the batch known to be in it.
+  void read(std::string_view dictionary);
 
   /// The code of a number that a section names.
   std::int64_t code_of_number(std::uint64_t number) const {
@@ -30,6 +32,11 @@ class Strings {
   }
 
   std::string_view text(std::int64_t code) const { return texts_[code]; }
+  /// Whether a string's text, and so its number once it is written, is less than another's.
+  bool before(std::int64_t a, std::int64_t b) const {
+    auto stored = static_cast<std::int64_t>(stored_);
+    return a < stored && b < stored ? a < b : texts_[a] < texts_[b];
+  }
 
   /// Says that the record still has a string; every family does so of its strings before any of them writes.
   void use(std::int64_t code) {

@@ -11,7 +11,6 @@ std::unique_ptr<Family> make_profiles(const Plan&) { throw Declined{}; }
 std::unique_ptr<Family> make_sessions(const Plan&) { throw Declined{}; }
 std::unique_ptr<Family> make_hlls(const Plan&) { throw Declined{}; }
 std::unique_ptr<Family> make_klls(const Plan&, Unite) { throw Declined{}; }
-std::unique_ptr<Family> make_keyed_tiles(const Plan&) { throw Declined{}; }
 std::unique_ptr<Family> make_keyed_decays(const Plan&) { throw Declined{}; }
 
 }  // namespace user_state
