@@ -136,6 +136,10 @@ def same_record(plan: Plan, a: Records, b: Records, values: bool = True) -> None
         np.testing.assert_allclose(of_a.weight, of_b.weight, rtol=1e-9)
         near = 1e-6 if vectors.component_bytes == 4 else 1e-3
         np.testing.assert_allclose(of_a.sums, of_b.sums, rtol=0, atol=near * of_a.weight.max(initial=0.0))
+    for decay, of_a, of_b in zip(plan.decays, a.decays, b.decays, strict=True):
+        np.testing.assert_array_equal(of_a.time_us, of_b.time_us)
+        if decay.of is None:  # values may cancel one another
+            np.testing.assert_allclose(of_a.sums, of_b.sums, rtol=1e-9, atol=1e-290)
     for column in ("key", "value", "second"):
         np.testing.assert_array_equal(getattr(a.last_seen, column), getattr(b.last_seen, column))
     for of_a, of_b in zip(a.profiles, b.profiles, strict=True):

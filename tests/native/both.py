@@ -29,8 +29,11 @@ class Both:
         )
         assert self.compiled.compiled
 
-    def fold(self, rows: Sequence[EventRow], values: bool = True) -> None:
-        """Fold a batch of rows in; what the compiled code makes is what the next batch finds."""
+    def fold(self, rows: Sequence[EventRow], values: bool = True) -> bool:
+        """Fold a batch of rows in; what the compiled code makes is what the next batch finds.
+
+        Returns whether both ways came to the same bytes, to the last bits of sums.
+        """
         events = Events.from_rows(self.plan, rows)
         held = [self.stored.get(user) for user in events.users]
         horizon_us = np.zeros(len(held), np.int64)
@@ -43,6 +46,7 @@ class Both:
         for mine, numpys in zip(folded, expected, strict=True):
             assert mine[:26] == numpys[:26]  # marker, version, layout
         self.stored.update(zip(events.users, folded, strict=True))
+        return bool(folded == expected)
 
     def refuses(self, blob: bytes, rows: Sequence[EventRow]) -> bool:
         """Return whether the compiled code refuses bytes; it must if numpy does, and must agree otherwise."""

@@ -1,0 +1,42 @@
+"""Records one of whose sections is damaged: the compiled code must refuse what numpy refuses, or agree."""
+
+import random
+
+from tests.codec.test_fuzz import damaged
+from tests.native.both import Both
+from user_state.codec.record import MARKER, Outer, open_record
+from user_state.codec.sections import SECTIONS
+from user_state.core.events import EventRow
+
+NAMES = ["dictionary", *(section.name for section in SECTIONS)]
+
+
+def refusals(both: Both, section: str, rows: list[EventRow], tries: int = 1_000) -> int:
+    """Return how many of so many records are refused, made of the stored ones by damaging a section."""
+    rng = random.Random(7)
+    outers = [open_record(blob) for blob in both.stored.values() if blob is not None]
+    refused = 0
+    for number in range(tries):
+        outer = rng.choice(outers)
+        sections = list(outer.sections)
+        at = NAMES.index(section)
+        sections[at] = rng.randbytes(rng.randrange(40)) if number % 20 == 0 else damaged(rng, sections[at])
+        refused += both.refuses(_closed(outer, sections), rows)
+    return refused
+
+
+def _closed(outer: Outer, sections: list[bytes]) -> bytes:
+    """Return the record of these sections."""
+    parts = [MARKER, outer.version, outer.layout, *map(_long, outer.longs)]
+    for section in sections:
+        parts += (_long(len(section)), section)
+    return b"".join(parts)
+
+
+def _long(number: int) -> bytes:
+    """Return a number from 0 on as Avro has it."""
+    left, out = 2 * number, bytearray()
+    while left > 0x7F:
+        out.append(left & 0x7F | 0x80)
+        left >>= 7
+    return bytes([*out, left])
