@@ -20,6 +20,24 @@ inline void need(bool held) {
   if (!held) [[unlikely]] throw Declined{};
 }
 
+/// Numbers of type T as they lie in a section, at whatever byte.
+template <class T>
+class Packed {
+ public:
+  explicit Packed(std::string_view bytes) : bytes_(bytes) {}
+
+  bool empty() const { return bytes_.empty(); }
+
+  T operator[](std::size_t at) const {
+    T value;
+    std::memcpy(&value, bytes_.data() + at * sizeof(T), sizeof(T));
+    return value;
+  }
+
+ private:
+  std::string_view bytes_;
+};
+
 /// Reads a section front to back.
 class Reader {
  public:
@@ -39,6 +57,13 @@ class Reader {
     T value;
     std::memcpy(&value, bytes(sizeof(T)).data(), sizeof(T));
     return value;
+  }
+
+  /// The next `size` numbers of type T, to be looked at where they are.
+  template <class T>
+  Packed<T> packed(std::size_t size) {
+    need(size <= left() / sizeof(T));
+    return Packed<T>(bytes(size * sizeof(T)));
   }
 
   /// Appends the next `size` numbers of type T to `out`, as whatever type that holds.
