@@ -8,6 +8,9 @@
 
 namespace user_state {
 
+/// No sketch has more levels than this: it would have seen more than there is.
+constexpr std::size_t kMostKllLevels = 50;
+
 struct KllSketch {
   /// How many numbers each level has, level 0 first.
   std::vector<std::uint32_t> sizes;

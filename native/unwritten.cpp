@@ -3,8 +3,6 @@
 
 namespace user_state {
 
-std::unique_ptr<Family> make_hlls(const Plan&) { throw Declined{}; }
-std::unique_ptr<Family> make_klls(const Plan&, Unite) { throw Declined{}; }
 std::unique_ptr<Family> make_keyed_decays(const Plan&) { throw Declined{}; }
 
 }  // namespace user_state

@@ -1,0 +1,168 @@
+// Approximate quantiles: user_state/core/kll_tiles.py says what they are, core/kll.py what sketches are, codec/klls.py
+// has their bytes. The DataSketches library unites them, by way of Python; everything else is done here.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "sketch_tiles.hpp"
+
+namespace user_state {
+
+namespace {
+
+constexpr std::uint64_t kMostSeen = std::uint64_t{1} << kMostKllLevels;
+
+/// A sketch as it lies in a section.
+struct Sketch {
+  /// How many numbers each level has, in two bytes each, lowest level first.
+  std::string_view sizes;
+  double least, greatest;
+  Numbers numbers;
+
+  std::size_t levels() const { return sizes.size() / sizeof(std::uint16_t); }
+  std::uint32_t size_of(std::size_t level) const {
+    return load<std::uint16_t>(sizes.data() + sizeof(std::uint16_t) * level);
+  }
+};
+
+/// How many numbers fit a sketch of so many levels (core/kll.py, `capacity`).
+using Capacities = std::array<std::uint64_t, kMostKllLevels + 1>;
+
+Capacities capacities_of(int k) {
+  Capacities fitting{};
+  std::uint64_t twos = 2 * static_cast<std::uint64_t>(k), threes = 1;
+  for (std::size_t depth = 0; depth < kMostKllLevels; ++depth) {
+    fitting[depth + 1] = fitting[depth] + std::max<std::uint64_t>(8, (twos / threes + 1) >> 1);
+    // Further down all levels are the least there is.
+    if (twos >= threes) twos *= 2, threes *= 3;
+  }
+  return fitting;
+}
+
+/// Refuses a sketch's shape, but for its numbers, unless packing makes such; returns how many numbers it has.
+std::uint32_t check_shape(const Sketch& sketch, const Capacities& fitting) {
+  std::uint64_t size = 0, seen = 0;
+  for (std::size_t level = 0; level < sketch.levels(); ++level) {
+    size += sketch.size_of(level);
+    seen += std::uint64_t{sketch.size_of(level)} << level;
+  }
+  need(size >= 2 && size <= fitting[sketch.levels()]);
+  need(sketch.size_of(sketch.levels() - 1) > 0 && seen < kMostSeen);
+  need(std::isfinite(sketch.least) && std::isfinite(sketch.greatest) && sketch.least <= sketch.greatest);
+  return static_cast<std::uint32_t>(size);
+}
+
+/// Refuses a sketch's numbers, which are of type T, unless packing makes such.
+template <class T>
+void check_numbers(const Sketch& sketch) {
+  const char* at = sketch.numbers.at;
+  bool within = true;
+  auto see = [&](const char* number) {
+    double value = load<T>(number);
+    within &= value >= sketch.least && value <= sketch.greatest;
+  };
+  for (std::size_t level = 0; level < sketch.levels(); ++level) {
+    std::uint32_t size = sketch.size_of(level);
+    const char* end = at + sizeof(T) * size;
+    if (level == 0) {
+      for (; at < end; at += sizeof(T)) see(at);
+    } else if (size > 0) {
+      within &= ascend<T>(at, size, false);
+      see(at), see(end - sizeof(T));
+    }
+    at = end;
+  }
+  need(within);
+}
+
+class Klls : public SketchTiles<double> {
+ public:
+  Klls(const Plan& plan, Unite unite) : SketchTiles(tracks_of(plan), plan.kll_axes), unite_(std::move(unite)) {
+    for (const KllTrack& track : plan.klls) {
+      k_.push_back(track.k);
+      fitting_.push_back(capacities_of(track.k));
+    }
+  }
+
+ protected:
+  double item_of(const Events& events, int field, std::uint32_t row) const override {
+    // Adding 0 makes -0 and 0 one number.
+    return events.number(field, row) + 0.0;
+  }
+
+  void read_sketches(Reader& in, std::span<const int> tracks, std::uint8_t width) override {
+    held_.assign(tracks.size(), {});
+    levels_.clear();
+    in.column<std::uint8_t>(tracks.size(), levels_);
+    for (std::size_t at = 0; at < tracks.size(); ++at) {
+      need(levels_[at] >= 1 && levels_[at] <= kMostKllLevels);
+      held_[at].sizes = in.bytes(sizeof(std::uint16_t) * levels_[at]);
+    }
+    for (Sketch& sketch : held_) sketch.least = in.take<double>();
+    for (Sketch& sketch : held_) sketch.greatest = in.take<double>();
+    for (std::size_t at = 0; at < tracks.size(); ++at) {
+      Sketch& sketch = held_[at];
+      std::uint32_t size = check_shape(sketch, fitting_[tracks[at]]);
+      sketch.numbers = {in.bytes(std::size_t{size} * width).data(), size, width};
+      width == sizeof(float) ? check_numbers<float>(sketch) : check_numbers<double>(sketch);
+    }
+  }
+
+  std::uint32_t unite(int track, std::span<const std::uint32_t> sketches, std::span<const double> numbers) override {
+    united_.clear();
+    for (std::uint32_t sketch : sketches) united_.push_back(plain(held_[sketch]));
+    held_.push_back(packed(unite_(k_[track], united_, numbers)));
+    return static_cast<std::uint32_t>(held_.size() - 1);
+  }
+
+  bool is_single(std::uint32_t sketch) const override { return held_[sketch].numbers.are_single(); }
+
+  void write_sketches(Writer& out, std::span<const std::uint32_t> sketches, std::uint8_t width) const override {
+    out.column<std::uint8_t>(sketches, [this](std::uint32_t sketch) { return held_[sketch].levels(); });
+    for (std::uint32_t sketch : sketches) out.bytes(held_[sketch].sizes);
+    for (std::uint32_t sketch : sketches) out.put(held_[sketch].least);
+    for (std::uint32_t sketch : sketches) out.put(held_[sketch].greatest);
+    for (std::uint32_t sketch : sketches) held_[sketch].numbers.write(out, width);
+  }
+
+ private:
+  static std::vector<SketchTrack> tracks_of(const Plan& plan) {
+    std::vector<SketchTrack> tracks;
+    for (const KllTrack& track : plan.klls) {
+      tracks.push_back({track.filter, track.of, static_cast<std::size_t>(track.k)});
+    }
+    return tracks;
+  }
+
+  static KllSketch plain(const Sketch& sketch) {
+    KllSketch made{{}, sketch.least, sketch.greatest, {}};
+    for (std::size_t level = 0; level < sketch.levels(); ++level) made.sizes.push_back(sketch.size_of(level));
+    for (std::uint32_t at = 0; at < sketch.numbers.size; ++at) made.numbers.push_back(sketch.numbers.real(at));
+    return made;
+  }
+
+  Sketch packed(const KllSketch& sketch) {
+    std::string& sizes = fresh_.add();
+    std::string& numbers = fresh_.add();
+    Writer(sizes).column<std::uint16_t>(sketch.sizes, [](std::uint32_t size) { return size; });
+    Writer(numbers).column<double>(sketch.numbers, [](double number) { return number; });
+    auto size = static_cast<std::uint32_t>(sketch.numbers.size());
+    return {sizes, sketch.least, sketch.greatest, {numbers.data(), size, sizeof(double)}};
+  }
+
+  const Unite unite_;
+  std::vector<int> k_;
+  std::vector<Capacities> fitting_;
+  std::vector<std::uint8_t> levels_;
+  std::vector<Sketch> held_;
+  std::vector<KllSketch> united_;
+};
+
+}  // namespace
+
+std::unique_ptr<Family> make_klls(const Plan& plan, Unite unite) {
+  return std::make_unique<Klls>(plan, std::move(unite));
+}
+
+}  // namespace user_state
