@@ -5,12 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.native.batches import Arrived, batches, rows_of
-from tests.native.both import Both, needs_compiler, unpacked
+from tests.native.both import Both, unpacked
 from tests.native.damage import refusals
 from tests.random_worlds import HALF_LIVED, QUICK, WHERES, ZONES
 from tests.trying import T0, H, M, event, plan_of
 
-pytestmark = needs_compiler
 FEATURES = st.fixed_dictionaries(
     {
         "aggregate": st.lists(st.sampled_from(HALF_LIVED), min_size=1, unique=True),

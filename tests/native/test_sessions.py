@@ -4,12 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.native.batches import Arrived, batches, rows_of
-from tests.native.both import Both, needs_compiler
+from tests.native.both import Both
 from tests.native.damage import refusals
 from tests.random_worlds import QUICK, SESSIONS, WHERES
 from tests.trying import T0, D, H, M, event, plan_of
 
-pytestmark = needs_compiler
 FEATURES = st.fixed_dictionaries(
     {
         "aggregate": st.lists(st.sampled_from(SESSIONS), min_size=1, unique=True),

@@ -6,14 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.native.batches import Arrived, batches, rows_of
-from tests.native.both import Both, needs_compiler, unpacked
+from tests.native.both import Both, unpacked
 from tests.native.damage import refusals
 from tests.random_worlds import QUICK, VECTORS
 from tests.trying import T0, H, event, plan_of
 from user_state.core.compile.learned import item_plan
 from user_state.core.hashed_vectors import hashed_vectors
 
-pytestmark = needs_compiler
 PAIRS = st.lists(
     st.tuples(st.sampled_from("ij"), st.integers(0, 90), st.sampled_from("abc"), st.floats(-2, 2)),
     min_size=1,
