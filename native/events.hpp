@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "by_user.hpp"
 #include "bytes.hpp"
 #include "plan.hpp"
 
@@ -39,11 +40,9 @@ class Events {
   Events(const Plan& plan, const Columns& columns);
 
   std::size_t size() const { return columns_.user.size(); }
-  std::size_t users() const { return begins_.size() - 1; }
+  std::size_t users() const { return by_user_.users(); }
   /// The rows of one user, in order of arrival.
-  std::span<const std::uint32_t> rows_of(std::size_t user) const {
-    return {rows_.data() + begins_[user], rows_.data() + begins_[user + 1]};
-  }
+  std::span<const std::uint32_t> rows_of(std::size_t user) const { return by_user_.rows_of(user); }
 
   std::int64_t time_us(std::uint32_t row) const { return columns_.time_us[row]; }
   std::int64_t second(std::uint32_t row) const { return floor_div(columns_.time_us[row], 1'000'000); }
@@ -80,15 +79,13 @@ class Events {
   double weight(const Weights& weights, std::uint32_t row) const;
 
  private:
-  void group_by_user(std::span<const std::int64_t> user, std::size_t users);
   void match(const Filter& filter, std::uint8_t* matched) const;
 
   const Columns& columns_;
+  const ByUser by_user_;
   mutable std::vector<std::uint64_t> hashes_;
   mutable std::vector<std::uint8_t> hashed_;
   std::vector<std::uint8_t> matched_;
-  std::vector<std::uint32_t> rows_;
-  std::vector<std::uint32_t> begins_;
 };
 
 /// What arrived for one user.

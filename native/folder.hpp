@@ -19,11 +19,13 @@ class Folder {
   /// nothing, the dictionary first; `unite` is user_state.core.kll.unite.
   Folder(pybind11::object plan, std::string marker, std::vector<std::string> blanks, pybind11::object unite);
 
-  /// Returns (4, n) clock, last event, horizon and number of applied events of n records, None being no record.
+  /// Returns (4, n) clock, last event, horizon and number of applied events of n records of any layout, None being no
+  /// record; None if any of them is not one.
   pybind11::object heads(const pybind11::list& blobs) const;
 
   /// Returns n users' records with a batch of events folded in, each with its new version; None for users without
-  /// events. `horizon_us` (n,) is what the records say of it from now on.
+  /// events, and for those whose record numpy has to fold. None for a batch that numpy has to fold.
+  /// `horizon_us` (n,) is what the records say of it from now on.
   pybind11::object fold(const pybind11::list& blobs, const pybind11::object& events,
                         const pybind11::array_t<std::int64_t>& horizon_us, const pybind11::list& versions);
 
@@ -33,12 +35,15 @@ class Folder {
   enum Long { kClock, kLastEvent, kHorizon, kApplied };
 
   struct Outer {
+    std::string_view layout;
     std::array<std::int64_t, kLongs> longs{};
     std::vector<std::string_view> sections;
   };
 
   void open(std::string_view blob, Outer& outer) const;
-  void fold_one(Outer& outer, const Arrivals& arrivals, std::int64_t horizon_us, std::string_view version);
+  /// Folds into one record, or None, and leaves it in `record_`.
+  void fold_one(pybind11::handle blob, const Events& events, std::span<const std::uint32_t> rows,
+                std::int64_t horizon_us, std::string_view version);
 
   const Plan plan_;
   const std::string marker_;

@@ -1,7 +1,5 @@
 #include "from_python.hpp"
 
-#include <pybind11/numpy.h>
-
 #include <limits>
 
 namespace user_state {
@@ -9,7 +7,6 @@ namespace user_state {
 namespace py = pybind11;
 
 namespace {
-
 
 template <class T>
 std::optional<T> optional(const py::object& value) {
@@ -101,14 +98,6 @@ TrackAxes axes_of(py::handle axes) {
   return {std::move(taken), indices(axes.attr("axis_of")), skew_s};
 }
 
-template <class T>
-std::span<const T> column_of(py::handle array, std::vector<py::object>& kept) {
-  auto taken = py::array_t<T, py::array::c_style>::ensure(array);
-  need(static_cast<bool>(taken) && taken.ndim() == 1);
-  kept.push_back(taken);
-  return {taken.data(), static_cast<std::size_t>(taken.size())};
-}
-
 py::tuple tuple_of(const std::vector<std::uint32_t>& numbers) {
   py::tuple taken(numbers.size());
   for (std::size_t at = 0; at < numbers.size(); ++at) taken[at] = numbers[at];
@@ -136,6 +125,13 @@ KllSketch sketch_of(const py::object& kll) {
 }
 
 }  // namespace
+
+std::string_view bytes_of(py::handle blob) {
+  char* begin = nullptr;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(blob.ptr(), &begin, &size) != 0) throw py::error_already_set();
+  return {begin, static_cast<std::size_t>(size)};
+}
 
 Plan plan_of(py::handle plan) {
   Plan taken;

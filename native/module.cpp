@@ -1,6 +1,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "admitting.hpp"
 #include "folder.hpp"
 
 namespace py = pybind11;
@@ -20,4 +21,9 @@ PYBIND11_MODULE(_native, module) {
       .def("heads", &user_state::Folder::heads, py::arg("blobs"))
       .def("fold", &user_state::Folder::fold, py::arg("blobs"), py::arg("events"), py::arg("horizon_us"),
            py::arg("versions"));
+  py::class_<user_state::Admitting>(module, "Admission")
+      .def(py::init<std::int64_t, std::int64_t, std::int64_t>(), py::arg("allowed_lateness_us"),
+           py::arg("max_clock_skew_us"), py::arg("seen_ids_cap"))
+      .def("admit", &user_state::Admitting::admit, py::arg("clock_us"), py::arg("horizon_us"), py::arg("seen"),
+           py::arg("events"));
 }

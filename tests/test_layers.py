@@ -19,7 +19,7 @@ LAYERS = {
     "user_state/errors.py": (set(), set()),
     "user_state/durations.py": (set(), set()),
     "user_state/core": ({"spec", "durations", "errors"}, {"numpy", "xxhash", "datasketches"}),
-    "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
+    "user_state/codec": ({"core", "errors", "_native"}, {"numpy", "fastavro"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
     "user_state/learning.py": ({"core", "store", "fold"}, {"numpy"}),

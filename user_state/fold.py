@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.record import encode_records, version_of
-from user_state.codec.seen import decode_seen, encode_seen
-from user_state.core.admission import Admission, Outcome, Seen, admit
+from user_state.codec.admitting import Admitted, PackedAdmission
+from user_state.codec.packed import Heads, PackedRecords
+from user_state.codec.record import version_of
+from user_state.codec.seen import decode_seen
+from user_state.codec.sound import decode_sound
+from user_state.core.admission import Outcome
 from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
-from user_state.core.records import Records, apply
+from user_state.core.records import Records
 from user_state.errors import CodecError, StoreUnavailable
 from user_state.store.layouts import RecordReader
 from user_state.store.recent import RecentBytes
@@ -54,14 +57,28 @@ class FoldReport:
 
 @dataclass
 class _Attempt:
-    """A write that was not confirmed, by user: the version it would have made, and what it would have meant."""
+    """A user's write that was not confirmed: the version it would have made, and what it would have meant.
+
+    Attributes:
+        version: of the record.
+        user: index of the user in the batch.
+        user_of: (m,) the users of the batch's events.
+        outcome: (m,) the outcomes of the batch's events.
+    """
 
     version: bytes
+    user: int
+    user_of: npt.NDArray[np.int64]
     outcome: npt.NDArray[np.int8]
+
+    def meant(self) -> npt.NDArray[np.int8]:
+        """Return the outcomes of the user's events, in order of arrival."""
+        return np.asarray(self.outcome[self.user_of == self.user], np.int8)
 
 
 BeforeWrite = Callable[[Records, Events], None]
-"""Gets the records of a batch's users as they are, and the events that are about to be folded into them."""
+"""Gets the records of a batch's users as they are, and the events that are about to be folded into them; the records of
+users without such events are empty."""
 
 
 class Folder:
@@ -92,6 +109,8 @@ class Folder:
         self._store = store
         self._recent = RecentBytes(cache_bytes)
         self._reader = RecordReader(plan, store)
+        self._packed = PackedRecords(plan, self._reader.decode)
+        self._admission = PackedAdmission(plan)
         self._unanswered: dict[str, _Attempt] = {}
 
     def start(self) -> None:
@@ -136,29 +155,24 @@ class Folder:
 
     def _round(self, events: Events, todo: npt.NDArray[np.int64], report: FoldReport) -> npt.NDArray[np.int64]:
         """Try to fold the events at `todo`; return those that met a conflict."""
-        chosen, part = _only_their_users(events, todo)
+        _, part = (events if len(todo) == len(events) else events.take(todo)).of_their_users()
         stored = self._read(part.users)
         settled = self._settled_attempts(part, stored)
-        records, seen, broken = self._decode(part.users, stored)
-        verdict = admit(self._plan, records, seen, part)
+        heads, verdict, broken = self._judge(part, stored)
         outcome = verdict.outcome
-        for user, reason in broken.items():
-            outcome[part.user == user] = Outcome.BAD_RECORD
-            report.bad_records[part.users[user]] = reason
+        _set_aside(broken, part, outcome, report)
         report.shortened += verdict.shortened
         writes_before = report.writes
-        conflicted = self._write(part, records, verdict, stored, report)
+        conflicted = self._write(part, heads, verdict, stored, report)
         if report.writes == writes_before and (outcome == Outcome.DUPLICATE).any():
             # What was found may have been written by somebody, or by us, who never heard that it is durable.
             self._store.confirm()
-        done = ~np.isin(part.user, conflicted)
-        report.outcome[chosen[done]] = outcome[done]
+        report.outcome[todo] = outcome
         for user, attempt in settled.items():
             # Found written by an attempt whose answer was lost: what that attempt meant is what happened.
-            mine = part.user == user
-            report.outcome[chosen[mine]] = attempt.outcome
+            report.outcome[todo[part.user == user]] = attempt.meant()
             del self._unanswered[part.users[user]]
-        return chosen[~done]
+        return todo[np.isin(part.user, conflicted)] if conflicted else todo[:0]
 
     def _read(self, users: Sequence[str]) -> list[Stored]:
         held = [self._recent.get(user) for user in users]
@@ -170,6 +184,8 @@ class Folder:
 
     def _settled_attempts(self, part: Events, stored: Sequence[Stored]) -> dict[int, _Attempt]:
         """Return the attempts that turn out to have been written, by user."""
+        if not self._unanswered:
+            return {}
         settled = {}
         for index, (user, found) in enumerate(zip(part.users, stored, strict=True)):
             attempt = self._unanswered.get(user)
@@ -177,56 +193,55 @@ class Folder:
                 settled[index] = attempt
         return settled
 
-    def _decode(self, users: Sequence[str], stored: Sequence[Stored]) -> tuple[Records, Seen, dict[int, str]]:
-        """Return records and remembered ids; users whose bytes make no sense come as empty, with the reason."""
-        broken: dict[int, str] = {}
+    def _judge(self, part: Events, stored: Sequence[Stored]) -> tuple[Heads, Admitted, dict[int, str]]:
+        """Return what the records say of time, the verdict, and what is wrong with users whose bytes make no sense."""
+        heads, broken = decode_sound(self._packed.heads, [one.record for one in stored])
+        seen = [one.seen for one in stored]
         try:
-            return (*self._decode_sound(stored), broken)
+            return heads, self._admission.admit(heads, seen, part), broken
         except CodecError:
-            sound = list(stored)
-            for index, one in enumerate(stored):
-                try:
-                    self._decode_sound([one])
-                except CodecError as exc:
-                    broken[index] = str(exc)
-                    sound[index] = Stored(None, None)
-            return (*self._decode_sound(sound), broken)
-
-    def _decode_sound(self, stored: Sequence[Stored]) -> tuple[Records, Seen]:
-        records = self._reader.decode([one.record for one in stored])
-        return records, decode_seen([one.seen for one in stored])
+            broken = decode_sound(decode_seen, seen)[1] | broken
+            sound = [None if user in broken else ids for user, ids in enumerate(seen)]
+            return heads, self._admission.admit(heads, sound, part), broken
 
     def _write(
-        self, part: Events, records: Records, verdict: Admission, stored: Sequence[Stored], report: FoldReport
-    ) -> npt.NDArray[np.int64]:
+        self, part: Events, heads: Heads, verdict: Admitted, stored: Sequence[Stored], report: FoldReport
+    ) -> list[int]:
         """Replace the records of users with applied events, or kept elsewhere; return the users who met a conflict."""
-        applied = np.flatnonzero(verdict.outcome == Outcome.APPLIED)
-        elsewhere = np.array([index for index, one in enumerate(stored) if one.elsewhere], np.int64)
-        bad = part.user[verdict.outcome == Outcome.BAD_RECORD]
-        writing = np.union1d(part.user[applied], np.setdiff1d(elsewhere, bad))
-        if len(writing) == 0:
-            return writing
-        arriving = part.take(applied)
-        if self._before_write is not None:
-            self._before_write(records, arriving)
-        folded = apply(self._plan, replace(records, horizon_us=verdict.horizon_us), arriving)
+        outcome = verdict.outcome
+        arriving = _applied(part, outcome)
+        if self._before_write is not None and len(arriving):
+            arriving = self._prepare(self._before_write, part, arriving, outcome, stored, report)
+        bad = part.user[outcome == Outcome.BAD_RECORD]
+        moving = {user for user, one in enumerate(stored) if one.elsewhere}.difference(bad.tolist())
+        if not len(arriving) and not moving:
+            return []
+        blobs = [one.record for one in stored]
+        arrivals = np.bincount(arriving.user, minlength=len(blobs))
         versions = [
-            self._next_version(version_of(one.record), events)
-            for one, events in zip(stored, folded.applied.tolist(), strict=True)
+            self._next_version(version_of(blob), events) if new else b""
+            for blob, events, new in zip(blobs, (heads.applied + arrivals).tolist(), arrivals.tolist(), strict=True)
         ]
-        blobs = encode_records(folded, self._plan.layout, versions)
-        seen_blobs = encode_seen(verdict.seen, len(part.users))
-        expiry_ms = (folded.last_event_us + self._plan.retention_us) // 1000
-        replacements = []
-        for user in writing.tolist():
+        folded, broken = self._packed.fold(blobs, arriving, verdict.horizon_us, versions)
+        _set_aside(broken, part, outcome, report)
+        for user in moving.difference(broken):
+            if (found := blobs[user]) is not None and folded[user] is None:
+                folded[user], versions[user] = found, version_of(found)
+        last_event_us = heads.last_event_us.copy()
+        np.maximum.at(last_event_us, arriving.user, arriving.time_us)
+        expiry_ms = ((last_event_us + self._plan.retention_us) // 1000).tolist()
+        writing, replacements = [], []
+        for user, record in enumerate(folded):
+            if record is None:
+                continue
             name = part.users[user]
-            replacements.append(
-                Replacement(name, version_of(stored[user].record), blobs[user], seen_blobs[user], int(expiry_ms[user]))
-            )
-            self._unanswered[name] = _Attempt(versions[user], verdict.outcome[part.user == user])
-        answers = self._store.replace(replacements)
+            writing.append(user)
+            replacements.append(Replacement(name, version_of(blobs[user]), record, verdict.seen[user], expiry_ms[user]))
+            self._unanswered[name] = _Attempt(versions[user], user, part.user, outcome)
+        if not writing:
+            return []
         conflicted = []
-        for user, replacement, replaced in zip(writing.tolist(), replacements, answers, strict=True):
+        for user, replacement, replaced in zip(writing, replacements, self._store.replace(replacements), strict=True):
             if replaced:
                 del self._unanswered[replacement.user]
                 self._recent.put(replacement.user, Stored(replacement.record, replacement.seen))
@@ -239,16 +254,39 @@ class Folder:
                 self._recent.drop(replacement.user)
                 report.conflicts += 1
                 conflicted.append(user)
-        return np.array(conflicted, np.int64)
+        return conflicted
+
+    def _prepare(
+        self,
+        before_write: BeforeWrite,
+        part: Events,
+        arriving: Events,
+        outcome: npt.NDArray[np.int8],
+        stored: Sequence[Stored],
+        report: FoldReport,
+    ) -> Events:
+        """Do what is to be done before the write; return the events that arrive at records that can be read."""
+        wanted = np.bincount(arriving.user, minlength=len(stored)).tolist()
+        blobs = [one.record if new else None for one, new in zip(stored, wanted, strict=True)]
+        records, broken = decode_sound(self._reader.decode, blobs)
+        if broken:
+            _set_aside(broken, part, outcome, report)
+            arriving = _applied(part, outcome)
+        if len(arriving):
+            before_write(records, arriving)
+        return arriving
 
 
-def _only_their_users(events: Events, todo: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Events]:
-    """Return the chosen events with a list of users that holds theirs alone."""
-    part = events.take(todo)
-    present, user = np.unique(part.user, return_inverse=True)
-    if len(present) == len(events.users):
-        return todo, part
-    return todo, replace(part, users=[events.users[u] for u in present.tolist()], user=user.astype(np.int64))
+def _applied(part: Events, outcome: npt.NDArray[np.int8]) -> Events:
+    applied = outcome == Outcome.APPLIED
+    return part if applied.all() else part.take(applied)
+
+
+def _set_aside(broken: dict[int, str], part: Events, outcome: npt.NDArray[np.int8], report: FoldReport) -> None:
+    """Say of all events of users whose bytes make no sense that nothing became of them, and why."""
+    for user, reason in broken.items():
+        outcome[part.user == user] = Outcome.BAD_RECORD
+        report.bad_records[part.users[user]] = reason
 
 
 def _next_version(version: bytes, events: int) -> bytes:

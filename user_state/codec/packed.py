@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from user_state.codec.record import MARKER, encode_records
+import numpy as np
+
+from user_state.codec.record import MARKER, encode_records, open_record
 from user_state.codec.sections import SECTIONS
+from user_state.codec.sound import decode_sound
 from user_state.codec.strings import EMPTY
 from user_state.core.events import I64, Events
 from user_state.core.kll import unite
@@ -31,6 +34,9 @@ except ImportError:  # installed where there was no compiler
 def is_compiled() -> bool:
     """Whether this installation has the compiled code."""
     return _CompiledFolder is not None
+
+
+_NO_RECORD = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -68,37 +74,58 @@ class PackedRecords:
         return self._compiled is not None
 
     def heads(self, blobs: Sequence[bytes | None]) -> Heads:
-        """Return what n users' records say of their time.
+        """Return what n users' records say of their time, whatever layout they are of.
 
         Raises:
-            CodecError and others: as `decode`.
+            CodecError: bytes that are no record.
         """
         if self._compiled is not None and (found := self._compiled.heads(blobs)) is not None:
             return Heads(*found)
-        records = self._decode(blobs)
-        return Heads(records.clock_us, records.last_event_us, records.horizon_us, records.applied)
+        longs = [_NO_RECORD if blob is None else open_record(blob).longs for blob in blobs]
+        return Heads(*np.array(longs, np.int64).reshape(-1, len(_NO_RECORD)).T)
 
     def fold(
         self, blobs: Sequence[bytes | None], events: Events, horizon_us: I64, versions: Sequence[bytes]
-    ) -> list[bytes | None]:
-        """Return the records of the n users of `events` with the events folded in, None for users without events.
+    ) -> tuple[list[bytes | None], dict[int, str]]:
+        """Return the records of the n users of `events` with the events folded in, and what was wrong by user.
+
+        The records of users without events are None, and so are those of users whose bytes make no sense.
 
         Args:
             blobs: n packed records, None being a user without one.
             events: of those users, in their order.
             horizon_us: (n,) what the records say of it from now on, unless they say more already.
-            versions: n new versions, 8 bytes each.
+            versions: n new versions, 8 bytes each; those of users without events are not looked at.
 
         Raises:
-            CodecError and others: as `decode`.
+            StoreUnavailable, StoreError: as `decode`.
         """
+        folded: list[bytes | None] | None = None
         if self._compiled is not None:
             folded = self._compiled.fold(blobs, events, horizon_us, versions)
-            if folded is not None:
-                return folded
-        records = self._decode(blobs)
-        records = replace(records, horizon_us=horizon_us)
-        return list(encode_records(apply(self._plan, records, events), self._plan.layout, versions))
+        if folded is None:
+            folded = [None] * len(blobs)
+        broken: dict[int, str] = {}
+        if None in folded:
+            left = np.fromiter((record is None for record in folded), np.bool_, len(folded))
+            users, rest = events.take(left[events.user]).of_their_users()
+            who = users.tolist()
+            new, wrong = self._fold_in_numpy(
+                [blobs[user] for user in who], rest, horizon_us[users], [versions[user] for user in who]
+            )
+            for at, user in enumerate(who):
+                folded[user] = None if at in wrong else new[at]
+            broken = {who[at]: reason for at, reason in wrong.items()}
+        return folded, broken
+
+    def _fold_in_numpy(
+        self, blobs: Sequence[bytes | None], events: Events, horizon_us: I64, versions: Sequence[bytes]
+    ) -> tuple[list[bytes], dict[int, str]]:
+        if not len(events):
+            return [], {}
+        records, broken = decode_sound(self._decode, blobs)
+        records = apply(self._plan, replace(records, horizon_us=horizon_us), events)
+        return encode_records(records, self._plan.layout, versions), broken
 
 
 def _compiled_for(plan: Plan) -> _native.Folder | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from user_state.core.events import I64, U64, Bool, Events
 from user_state.core.plan import Plan
-from user_state.core.records import Records
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that multiplying by it is a bijection: mixes the user into an id's hash."""
@@ -29,6 +29,20 @@ class Outcome(IntEnum):
     TOO_LATE = 2
     FROM_FUTURE = 3
     BAD_RECORD = 4
+
+
+class Times(Protocol):
+    """What n users' records say of time: `Records`, or what else has their fields of these names."""
+
+    @property
+    def clock_us(self) -> I64:
+        """(n,) greatest publish time among the applied events; 0 for a user without any."""
+        ...
+
+    @property
+    def horizon_us(self) -> I64:
+        """(n,) events before this are refused although the lateness allows them; 0 for none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,7 @@ class Admission:
     shortened: int
 
 
-def admit(plan: Plan, records: Records, seen: Seen, events: Events) -> Admission:
+def admit(plan: Plan, records: Times, seen: Seen, events: Events) -> Admission:
     """Judge m events, in order of arrival, of the n users whose records and remembered ids these are."""
     outcome = np.full(len(events), Outcome.APPLIED, np.int8)
     outcome[events.time_us < events.published_us - plan.allowed_lateness_us] = Outcome.TOO_LATE
@@ -97,7 +111,7 @@ def admit(plan: Plan, records: Records, seen: Seen, events: Events) -> Admission
     remembered = second >= (horizon_us // 1_000_000)[user]
     order = np.argsort(user[remembered], kind="stable")
     kept = Seen(user[remembered][order], id_hash[remembered][order], second[remembered][order])
-    kept, cap_horizon_us = _within_cap(kept, len(records), plan.seen_ids_cap)
+    kept, cap_horizon_us = _within_cap(kept, len(records.clock_us), plan.seen_ids_cap)
     return Admission(
         outcome=outcome,
         seen=kept,

@@ -7,7 +7,7 @@ Strings are codes into one pool a batch, so that every later step compares integ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,15 @@ class Events:
             tuple(column[chosen] for column in self.columns),
             self.pool,
         )
+
+    def of_their_users(self) -> tuple[I64, Events]:
+        """Return (which users have events, ascending; the events with a list of users that holds those alone)."""
+        present = np.flatnonzero(np.bincount(self.user, minlength=len(self.users)))
+        if len(present) == len(self.users):
+            return present, self
+        number = np.zeros(len(self.users), np.int64)
+        number[present] = np.arange(len(present))
+        return present, replace(self, users=[self.users[user] for user in present.tolist()], user=number[self.user])
 
     def has(self, plan: Plan, field: int) -> Bool:
         """Return (m,) whether each event's field is not null."""
