@@ -31,6 +31,9 @@ from user_state.store.layouts import RecordReader
 from user_state.store.recent import RecentBytes
 from user_state.store.store import Replacement, StateStore, Stored
 
+# Looking a member up in an enum takes longer than comparing with it.
+_APPLIED, _DUPLICATE, _BAD_RECORD = int(Outcome.APPLIED), int(Outcome.DUPLICATE), int(Outcome.BAD_RECORD)
+
 
 @dataclass
 class FoldReport:
@@ -164,7 +167,7 @@ class Folder:
         report.shortened += verdict.shortened
         writes_before = report.writes
         conflicted = self._write(part, heads, verdict, stored, report)
-        if report.writes == writes_before and (outcome == Outcome.DUPLICATE).any():
+        if report.writes == writes_before and _DUPLICATE in outcome:
             # What was found may have been written by somebody, or by us, who never heard that it is durable.
             self._store.confirm()
         report.outcome[todo] = outcome
@@ -278,14 +281,14 @@ class Folder:
 
 
 def _applied(part: Events, outcome: npt.NDArray[np.int8]) -> Events:
-    applied = outcome == Outcome.APPLIED
+    applied = outcome == _APPLIED
     return part if applied.all() else part.take(applied)
 
 
 def _set_aside(broken: dict[int, str], part: Events, outcome: npt.NDArray[np.int8], report: FoldReport) -> None:
     """Say of all events of users whose bytes make no sense that nothing became of them, and why."""
     for user, reason in broken.items():
-        outcome[part.user == user] = Outcome.BAD_RECORD
+        outcome[part.user == user] = _BAD_RECORD
         report.bad_records[part.users[user]] = reason
 
 

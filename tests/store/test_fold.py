@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.trying import M, S, event, plan_of, spec_of
+from user_state.codec import admitting, packed
 from user_state.codec.record import MARKER, version_of
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
@@ -32,6 +33,14 @@ PLAN = compile_plan(SPEC)
 DECODER = EventDecoder(PLAN, SPEC.schema)
 NOW = time.time_ns() // 1000 // M * M
 """The server expires what is older than the retention by its own clock, so these events are of today."""
+
+
+@pytest.fixture(params=["compiled", "numpy"], autouse=True)
+def way(request, monkeypatch):
+    """Folds with the compiled code, if there is any, and as where there was no compiler."""
+    if request.param == "numpy":
+        monkeypatch.setattr(packed, "_CompiledFolder", None)
+        monkeypatch.setattr(admitting, "_CompiledAdmission", None)
 
 
 def rows(*events):
@@ -309,6 +318,32 @@ def test_a_corrupt_record_spares_the_other_users_and_stays_as_it_is(store, valke
     assert list(report.bad_records) == ["bad"]
     assert store.read(["bad"]) == before
     assert counted(store, "good") == (4, 4)
+
+
+def test_damage_behind_the_head_of_a_record_is_found_when_something_is_to_be_folded(store, valkey):
+    batch = rows(*views("bad"), *views("good"))
+    Folder(PLAN, store).fold(batch)
+    with valkey.client() as client:
+        held = client.get(record_key("tried", "bad"))
+        client.set(record_key("tried", "bad"), held[:-40] + bytes(b ^ 0xFF for b in held[-40:-20]) + held[-20:])
+    before = store.read(["bad"])
+    assert outcomes(Folder(PLAN, store).fold(batch)) == [DUPLICATE] * 6
+    report = Folder(PLAN, store).fold([*batch, *rows(event(NOW + 9 * S, "bad"), event(NOW + 9 * S, "good"))])
+    assert outcomes(report) == [BAD_RECORD] * 3 + [DUPLICATE] * 3 + [BAD_RECORD, APPLIED]
+    assert list(report.bad_records) == ["bad"]
+    assert (report.writes, store.read(["bad"]), counted(store, "good")) == (1, before, (4, 4))
+
+
+def test_what_is_to_be_done_before_a_write_is_done_with_the_records_that_can_be_read(store, valkey):
+    Folder(PLAN, store).fold(rows(*views("bad"), *views("good")))
+    with valkey.client() as client:
+        client.set(record_key("tried", "bad"), MARKER + bytes(30))
+    told = []
+    folder = Folder(PLAN, store, before_write=lambda *what: told.append(what))
+    folder.fold(rows(event(NOW + 9 * S, "bad"), event(NOW + 9 * S, "good"), event(NOW + 9 * S, "new")))
+    [(records, events)] = told
+    assert records.applied.tolist() == [0, 3, 0]
+    assert [events.users[user] for user in events.user.tolist()] == ["good", "new"]
 
 
 def test_a_record_of_a_layout_nobody_registered_is_bad_until_somebody_does(store):

@@ -92,7 +92,7 @@ class Events:
 
     def of_their_users(self) -> tuple[I64, Events]:
         """Return (which users have events, ascending; the events with a list of users that holds those alone)."""
-        present = np.flatnonzero(np.bincount(self.user, minlength=len(self.users)))
+        present = np.bincount(self.user, minlength=len(self.users)).nonzero()[0]
         if len(present) == len(self.users):
             return present, self
         number = np.zeros(len(self.users), np.int64)
