@@ -229,7 +229,8 @@ class KeyedRows {
     for (std::size_t at = begin; at < begin + keys; ++at) weights_.push_back(rows[at].weight);
     std::ranges::nth_element(weights_, weights_.begin() + static_cast<std::ptrdiff_t>(most), std::greater<>());
     const Weight less = weights_[most];
-    taken_.assign(rows.begin() + static_cast<std::ptrdiff_t>(begin + keys), rows.begin() + static_cast<std::ptrdiff_t>(end));
+    // The rest that is there already comes first, if there is one.
+    taken_.assign(&rows[begin] + keys, &rows[begin] + (end - begin));
     for (std::size_t at = begin; at < begin + keys; ++at) {
       Row row = rows[at], taken = row;
       taken.rest = true;

@@ -162,7 +162,7 @@ def same_record(plan: Plan, a: Records, b: Records, values: bool = True) -> None
 
 
 def keyed_of(records: Records, kinds_of: tuple[tuple[str, ...], ...], rows: KeyedRows) -> dict[Any, list[Any]]:
-    """Return (group, key) -> weight and sums, in order; a rest's key is None."""
+    """Return (group, key) -> weight and sums, in order; a rest's key is empty."""
     found = {}
     for group, rest, weight, *numbers in zip(
         rows.group.tolist(),
@@ -174,8 +174,9 @@ def keyed_of(records: Records, kinds_of: tuple[tuple[str, ...], ...], rows: Keye
     ):
         sums, key = numbers[: len(rows.sums)], numbers[len(rows.sums) :]
         kinds = kinds_of[group & (MAX_TRACKS - 1)]
-        plain = [records.pool[part] if kind == "string" else part for part, kind in zip(key, kinds, strict=False)]
-        found[group, () if rest else tuple(plain)] = [weight, *sums]
+        parts = [] if rest else zip(key, kinds, strict=False)
+        plain = tuple(records.pool[part] if kind == "string" else part for part, kind in parts)
+        found[group, plain] = [weight, *sums]
     assert len(found) == len(rows)
     return dict(sorted(found.items()))
 
