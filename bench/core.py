@@ -3,7 +3,8 @@
     python bench/core.py [--quick] [--json]
 
 apply     from record bytes and an event row to record bytes again (decode, fold, encode), for batches of 1 to 10,000
-          events of the reference workload; a batch's users are whoever acted
+          events of the reference workload; a batch's users are whoever acted. As the pipeline does it, which is in
+          compiled code where there is any (docs/design/native.md); and in numpy
 state     a stateful DoFn on the FnApiRunner that reads and writes as many bytes, one key, many elements: what an
           element of the simplest stateful pipeline costs, and of that what its state does
 features  finishing 1, 100 and 10,000 records
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.coders import BytesCoder
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
@@ -33,12 +35,13 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from bench.report import arguments, finish
+from user_state.codec.packed import PackedRecords
 from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
 from user_state.core.reading import features
-from user_state.core.records import Records, apply
+from user_state.core.records import Records
 from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate
@@ -72,11 +75,17 @@ def main() -> None:
     stateful_us, state_us = state_access(median, 2_000 if args.quick else 10_000)
     print(f"stateful DoFn, {median:,} bytes: {stateful_us:6.1f} us an element, {state_us:.1f} of them for its state\n")
 
-    apply_us = {}
+    in_numpy = Shelf(plan, compiled=False)
+    in_numpy.stored = shelf.stored
+    print("compiled" if shelf.packed.compiled else "NOT COMPILED: there was no C++ compiler when this was installed")
+    apply_us, numpy_us = {}, {}
     for size in (1, 10, 100, 10_000):
         apply_us[size] = shelf.time_batches(rows[cut:], size, seconds)
-        ratio = apply_us[size] / stateful_us
-        print(f"apply, batches of {size:6,}: {apply_us[size]:8.1f} us an event   {ratio:6.2f} of a stateful element")
+        numpy_us[size] = in_numpy.time_batches(rows[cut:], size, seconds)
+        print(
+            f"apply, batches of {size:6,}: {apply_us[size]:8.1f} us an event, in numpy {numpy_us[size]:8.1f};"
+            f" {apply_us[size] / stateful_us:6.2f} of a stateful element"
+        )
     print()
 
     blobs = list(shelf.stored.values())
@@ -101,6 +110,10 @@ def main() -> None:
         {
             "apply_one_ratio_to_state_access": apply_us[1] / stateful_us,
             "batch_speedup": apply_us[1] / apply_us[10_000],
+            "apply_one_us": apply_us[1],
+            "apply_10000_us": apply_us[10_000],
+            "numpy_to_compiled_1": numpy_us[1] / apply_us[1],
+            "numpy_to_compiled_10000": numpy_us[10_000] / apply_us[10_000],
             "features_us_per_record_100": features_us[100],
             "median_record_bytes": float(median),
             "decode_us_per_record_100": decode_us[100],
@@ -123,11 +136,12 @@ def workload(
 
 
 class Shelf:
-    """Records as bytes, by user."""
+    """Records as bytes, by user; `compiled` says how they are folded."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, compiled: bool = True) -> None:
         self.plan = plan
         self.stored: dict[str, bytes] = {}
+        self.packed = PackedRecords(plan, self.decode, compiled=compiled)
 
     def decode(self, blobs: Sequence[bytes | None]) -> Records:
         """Return the records that the bytes stand for, None being an empty one."""
@@ -138,9 +152,9 @@ class Shelf:
         for begin in range(0, len(rows), size):
             events = Events.from_rows(self.plan, rows[begin : begin + size])
             held = [self.stored.get(user) for user in events.users]
-            folded = apply(self.plan, self.decode(held), events)
-            blobs = encode_records(folded, self.plan.layout, [VERSION] * len(folded))
-            self.stored.update(zip(events.users, blobs, strict=True))
+            none = np.zeros(len(held), np.int64)
+            blobs, _ = self.packed.fold(held, events, none, [VERSION] * len(held))
+            self.stored.update((user, blob) for user, blob in zip(events.users, blobs, strict=True) if blob is not None)
 
     def time_batches(self, rows: Sequence[EventRow], size: int, seconds: float) -> float:
         """Return microseconds an event for folding batches of `size`, for so many seconds or until rows end."""
