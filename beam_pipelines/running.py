@@ -17,6 +17,7 @@ from rich.console import Console
 
 from beam_pipelines.accounting import closing_lines, progress_line
 from beam_pipelines.direct_metrics import join_metrics_at_once
+from beam_pipelines.keyed_state import use_for_keyed_state
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
 from transforms import drain, metrics, tally
 from transforms.pubsub_pending import acknowledge_pending, give_up_pending
@@ -104,6 +105,7 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
         # By that name Beam 2.77 first tries to download Prism, and runs on whichever it gets.
         standard.runner = DIRECT_RUNNER
         join_metrics_at_once()
+        use_for_keyed_state()
     # Nothing that is pickled lives in __main__.
     options.view_as(SetupOptions).save_main_session = False
     return options

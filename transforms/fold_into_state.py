@@ -1,8 +1,8 @@
 """Event rows -> records in the runner's keyed state; Redis is a view of them, written at the end of each bundle.
 
 For teams whose Redis is not durable: what is acknowledged is in a checkpoint, and Redis may lose everything. One cell a
-user holds record and remembered ids (`user_state.codec.cell`). The answers are those of `FoldIntoRedis`, the price is a
-blocking read and a write to the runner for each user and bundle.
+user holds record and remembered ids (`user_state.codec.cell`). The answers are those of `FoldIntoRedis`, the price is
+an element, a blocking read unless Beam still holds the cell, and a write to the runner for each user and bundle.
 
 One timer a user, which follows the watermark and so the wall time of the source's pulls:
 

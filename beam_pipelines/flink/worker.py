@@ -25,6 +25,7 @@ from apache_beam.runners.worker.worker_id_interceptor import WorkerIdInterceptor
 import beam_pipelines.streaming  # noqa: F401 - what a bundle will need, ahead of time
 import transforms  # noqa: F401 - before Beam, whose complaints it leaves out
 from beam_pipelines.flink.options import ENVIRONMENT_OPTION, apply_environment
+from beam_pipelines.keyed_state import use_for_keyed_state
 from transforms.pubsub_puller import halt_all
 
 GIVE_BACK_S = 2.0
@@ -75,6 +76,7 @@ def main() -> None:
 def _work(assignment: Assignment) -> None:
     options = _pipeline_options(assignment)
     apply_environment(options.get(f"beam:option:{ENVIRONMENT_OPTION}:v1") or "{}")
+    use_for_keyed_state()
     harness = SdkHarness(
         assignment.control_address,
         worker_id=assignment.worker_id,

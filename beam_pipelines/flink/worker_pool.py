@@ -127,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; whoever reaches it can run code")
     parser.add_argument("--port", type=int, default=50000)
-    parser.add_argument("--state_cache_mb", type=int, default=16, help="cache of Beam state in each worker, MB")
+    parser.add_argument("--state_cache_mb", type=int, default=64, help="cache of Beam state in each worker, MB")
     parser.add_argument("--spares", type=int, default=1, help="workers started ahead of need, some 150 MB each")
     parser.add_argument("--most_spares", type=int, default=os.cpu_count() or 1, help="0: every worker starts cold")
     args = parser.parse_args()
