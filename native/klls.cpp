@@ -1,8 +1,10 @@
 // Approximate quantiles: user_state/core/kll_tiles.py says what they are, core/kll.py what sketches are, codec/klls.py
-// has their bytes. The DataSketches library unites them, by way of Python; everything else is done here.
+// has their bytes. The DataSketches library unites them, by way of Python; everything else is done here, also what the
+// library does with numbers that a sketch has room for.
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <ranges>
 #include <utility>
 
 #include "sketch_tiles.hpp"
@@ -110,6 +112,10 @@ class Klls : public SketchTiles<double> {
   }
 
   std::uint32_t unite(int track, std::span<const std::uint32_t> sketches, std::span<const double> numbers) override {
+    if (sketches.size() == 1 && has_room(track, held_[sketches.front()], numbers.size())) {
+      held_.push_back(with(held_[sketches.front()], numbers));
+      return static_cast<std::uint32_t>(held_.size() - 1);
+    }
     united_.clear();
     for (std::uint32_t sketch : sketches) united_.push_back(plain(held_[sketch]));
     held_.push_back(packed(unite_(k_[track], united_, numbers)));
@@ -133,6 +139,27 @@ class Klls : public SketchTiles<double> {
       tracks.push_back({track.filter, track.of, static_cast<std::size_t>(track.k)});
     }
     return tracks;
+  }
+
+  bool has_room(int track, const Sketch& sketch, std::size_t size) const {
+    return sketch.numbers.size + size <= fitting_[track][sketch.levels()];
+  }
+
+  /// Returns a sketch that has room for numbers, of which there are some, with them.
+  ///
+  /// As long as there is room, the library compacts nothing: it puts each number before those of level 0, which are in
+  /// no order.
+  Sketch with(const Sketch& sketch, std::span<const double> numbers) {
+    std::string& sizes = fresh_.add();
+    std::string& all = fresh_.add();
+    Writer sizes_out(sizes), out(all);
+    sizes_out.put(static_cast<std::uint16_t>(sketch.size_of(0) + numbers.size()));
+    sizes_out.bytes(sketch.sizes.substr(sizeof(std::uint16_t)));
+    out.column<double>(std::views::reverse(numbers), [](double number) { return number; });
+    sketch.numbers.write(out, sizeof(double));
+    auto [least, greatest] = std::ranges::minmax(numbers);
+    auto size = static_cast<std::uint32_t>(sketch.numbers.size + numbers.size());
+    return {sizes, std::min(sketch.least, least), std::max(sketch.greatest, greatest), {all.data(), size, sizeof(double)}};
   }
 
   static KllSketch plain(const Sketch& sketch) {

@@ -12,6 +12,7 @@ from tests.native.both import Both, unpacked
 from tests.native.damage import refusals
 from tests.trying import T0, H, M, S, event, plan_of, row
 from user_state.core.events import EventRow
+from user_state.core.kll import capacity
 from user_state.core.plan import Plan
 
 FIELDS = ("item_id", "value", "amount", "bought")
@@ -85,6 +86,29 @@ def test_bytes_of_distinct_counts_are_the_same() -> None:
         clock_us += rng.choice([0, M, H])
         assert both.fold(rows(rng, both.plan, clock_us, rng.choice([1, 3, 40]), False))
     assert dense_tiles(both, "u")[0] > 2
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_numbers_that_a_kll_sketch_has_room_for_make_the_same_bytes(single: bool) -> None:
+    """Nothing is drawn by lot then: numpy's way has the library take them in, which is what C++ has to come to."""
+    rng, roomy = random.Random(single), 0
+    quantiles = {"aggregate": "approx_quantiles", "of": "value", "windows": ["lifetime"], "quantiles": [0.5]}
+    both = Both(plan_of(features={"value": {**quantiles, "error": 0.1}}))
+    k = both.plan.klls[0].k
+    both.fold(rows(rng, both.plan, T0, 200, single))
+    for minute in range(100):
+        held = unpacked(both.plan, [both.stored["u"]]).klls.dense[0]
+        new = [
+            row(both.plan, event(T0 + minute * M, "u", value=float(rng.randrange(500)) if single else rng.gauss(0, 1)))
+            for _ in range(rng.choice([1, 1, 3]))
+        ]
+        same = both.fold(new)
+        if sum(held.sizes) + len(new) <= capacity(k, len(held.sizes)):
+            assert same
+            roomy += 1
+        after = unpacked(both.plan, [both.stored["u"]]).klls.dense[0]
+        assert after.seen == held.seen + len(new)
+    assert 50 < roomy < 100
 
 
 @pytest.mark.parametrize("single", [True, False])

@@ -156,10 +156,13 @@ class Klls:
 
 
 def unite(k: int, sketches: Sequence[Kll], numbers: F64) -> Kll:
-    """Return the sketch of everything that sketches (of the same k) and numbers have seen."""
-    united = kll_doubles_sketch(k)
-    for held in sketches:
-        united.merge(kll_doubles_sketch.deserialize(_image(k, held)))
+    """Return the sketch of everything that sketches (of the same k) and numbers have seen.
+
+    Numbers that one sketch has room for it takes in as it is: into level 0, the last one first.
+    """
+    united, *others = [kll_doubles_sketch.deserialize(_image(k, held)) for held in sketches] or [kll_doubles_sketch(k)]
+    for other in others:
+        united.merge(other)
     if len(numbers):
         united.update(numbers)
     return _taken_apart(united.serialize())
