@@ -32,7 +32,13 @@ from beam_pipelines.flink.checks import brief, check_cluster
 from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unreachable
 from beam_pipelines.flink.options import FlinkSettings, beam_arguments, with_state
 from beam_pipelines.flink.watching import POLL_S, Ending, Watch
-from beam_pipelines.running import beam_options, draining_on_signals, new_pipeline, print_spec_changes
+from beam_pipelines.running import (
+    beam_options,
+    draining_on_signals,
+    new_pipeline,
+    print_if_not_compiled,
+    print_spec_changes,
+)
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
 from transforms import drain, tally
 from user_state.errors import InputError
@@ -66,6 +72,7 @@ def run_on_flink(
     name = options.view_as(GoogleCloudOptions).job_name  # ours, or --job_name, which is an option of Beam's
     pipeline = new_pipeline(options)
     check_settings(spec, settings)
+    print_if_not_compiled(console)
     print_spec_changes(console, spec, settings.redis)
     settings = replace(settings, run=run)
     build(pipeline, spec, settings)
