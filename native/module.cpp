@@ -3,6 +3,7 @@
 
 #include "admitting.hpp"
 #include "folder.hpp"
+#include "reading.hpp"
 
 namespace py = pybind11;
 
@@ -26,4 +27,5 @@ PYBIND11_MODULE(_native, module) {
            py::arg("max_clock_skew_us"), py::arg("seen_ids_cap"))
       .def("admit", &user_state::Admitting::admit, py::arg("clock_us"), py::arg("horizon_us"), py::arg("seen"),
            py::arg("events"));
+  user_state::define_reading(module);
 }

@@ -18,7 +18,7 @@ LAYERS = {
     # what it is: what it may import of user_state beside itself; what it may import that others made
     "user_state/errors.py": (set(), set()),
     "user_state/durations.py": (set(), set()),
-    "user_state/core": ({"spec", "durations", "errors"}, {"numpy", "xxhash", "datasketches"}),
+    "user_state/core": ({"spec", "durations", "errors", "_native"}, {"numpy", "xxhash", "datasketches"}),
     "user_state/codec": ({"core", "errors", "_native"}, {"numpy", "fastavro"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
@@ -119,6 +119,15 @@ def test_a_third_party_is_imported_in_one_place(package):
 def test_one_file_imports_fastavro_for_records():
     assert {one.split(":")[0] for one in offences(("user_state/codec",), {"fastavro"})} == {
         "user_state/codec/record.py"
+    }
+
+
+def test_few_files_know_of_the_compiled_code():
+    knowing = {one.split(":")[0] for one in offences(("user_state",), {"user_state._native"})}
+    assert knowing == {
+        "user_state/codec/admitting.py",
+        "user_state/codec/packed.py",
+        "user_state/core/compiled.py",
     }
 
 

@@ -25,6 +25,9 @@ import numpy as np
 import numpy.typing as npt
 from datasketches import HLL_8, hll_sketch
 
+from user_state.core import compiled
+from user_state.core.ragged import run_heads
+
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Registers = npt.NDArray[np.uint8]
@@ -81,6 +84,30 @@ def put_coupons(registers: Registers, coupons: I64, row: I64 | int = 0) -> None:
     np.maximum.at(into, row * size + (coupons & (size - 1)), (coupons >> ADDRESS_BITS).astype(np.uint8))
 
 
+def unite_registers(tiles: Registers, row: I64, coupons: I64, coupon_row: I64, rows: int) -> Registers:
+    """Return (rows, 2^lg_k) registers, each row's those of its tiles and of what coupons show it.
+
+    Args:
+        tiles: (d, 2^lg_k).
+        row: (d,) which row each is of.
+        coupons: (m,).
+        coupon_row: (m,).
+        rows: how many there are.
+    """
+    unite = compiled.unite_registers if compiled.used else _unite_registers
+    return unite(tiles, row, coupons, coupon_row, rows)
+
+
+def _unite_registers(tiles: Registers, row: I64, coupons: I64, coupon_row: I64, rows: int) -> Registers:
+    united = np.zeros((rows, tiles.shape[1]), np.uint8)
+    order = np.argsort(row, kind="stable")
+    row, tiles = row[order], tiles[order]
+    heads = run_heads(row)
+    united[row[heads]] = np.maximum.reduceat(tiles, heads, axis=0)
+    put_coupons(united, coupons, coupon_row)
+    return united
+
+
 @lru_cache(maxsize=len(LG_KS))
 def _image_of(size: int) -> np.dtype[np.void]:
     """Return the library's layout of a sketch of so many registers."""
@@ -94,15 +121,22 @@ def estimates(registers: Registers) -> F64:
     count, size = registers.shape
     images = np.zeros(count, _image_of(size))
     images["preamble"] = (_HEAD_INTS, 1, 7, size.bit_length() - 1, 0, _COMPACT | _OUT_OF_ORDER, 0, _MODE_HLL_8)
-    # The library sums the halves of values from 32 on apart, so that no digit is lost.
-    images["low"] = _LOW_HALVES.take(registers).sum(axis=1)
-    if registers.max(initial=0) >= 32:
-        images["high"] = _HIGH_HALVES.take(registers).sum(axis=1)
-    images["zeros"] = np.add.reduce(registers == 0, axis=1, dtype=np.int64)
+    images["low"], images["high"], images["zeros"] = (compiled.register_sums if compiled.used else _sums)(registers)
     images["registers"] = registers
     held, width = images.tobytes(), images.itemsize
     ends = range(width, len(held) + 1, width)
     return np.array([hll_sketch.deserialize(held[end - width : end]).get_estimate() for end in ends], np.float64)
+
+
+def _sums(registers: Registers) -> tuple[F64, F64, npt.NDArray[np.integer[Any]]]:
+    """Return of each row the halves of values below 32, those of all others, and how many are 0.
+
+    The library sums the two apart, so that no digit is lost.
+    """
+    low = _LOW_HALVES.take(registers).sum(axis=1)
+    some = registers.max(initial=0) >= 32
+    high = _HIGH_HALVES.take(registers).sum(axis=1) if some else np.zeros(len(registers))
+    return low, high, np.add.reduce(registers == 0, axis=1, dtype=np.int64)
 
 
 def estimate(registers: Registers) -> float:

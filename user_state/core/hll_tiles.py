@@ -23,7 +23,7 @@ from user_state.core.coupons import (
     coupons_of,
     estimates,
     most_coupons,
-    put_coupons,
+    unite_registers,
 )
 from user_state.core.events import F64, I64, Bool, Events
 from user_state.core.nested_windows import shortest_windows, take_over
@@ -194,14 +194,10 @@ def _count_registers(tiles: Registers, window: I64, cell: I64, seen: I64, by_reg
     lines = cell[run_heads(cell)]
     line_of = np.empty(counts.shape[1], np.int64)
     line_of[lines] = np.arange(len(lines))
-    size = tiles.shape[1]
-    grid = np.zeros((windows * len(lines), size), np.uint8)
-    row = window * len(lines) + line_of[cell]
-    heads = run_heads(row)
-    grid[row[heads]] = np.maximum.reduceat(tiles, heads, axis=0)
-    row = (windows - 1 - (seen & ((1 << bits) - 1))) * len(lines) + line_of[seen >> (bits + COUPON_BITS)]
-    put_coupons(grid, seen >> bits & ((1 << COUPON_BITS) - 1), row)
-    grid = take_over(grid.reshape(windows, len(lines), size), np.maximum)
+    seen_row = (windows - 1 - (seen & ((1 << bits) - 1))) * len(lines) + line_of[seen >> (bits + COUPON_BITS)]
+    coupons = seen >> bits & ((1 << COUPON_BITS) - 1)
+    grid = unite_registers(tiles, window * len(lines) + line_of[cell], coupons, seen_row, windows * len(lines))
+    grid = take_over(grid.reshape(windows, len(lines), -1), np.maximum)
     at_window, at_line = np.nonzero(by_registers[lines] >= np.arange(windows)[:, None])
     counts[at_window, lines[at_line]] = estimates(grid[at_window, at_line])
 

@@ -7,6 +7,8 @@ State comes in runs that are in order already, tile by tile, which numpy's stabl
 quarter of the time of the other one. Real numbers by group have shorter runs. They are packed with their group, rounded
 to fit, and sorted by digits of 16 bits, the lowest first, which numpy counts instead of comparing; only what rounding
 made equal is compared.
+
+Compiled code (native/orders.cpp) sorts everything by digits.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from user_state.core import compiled
+from user_state.core.ragged import begins_of
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -33,6 +38,10 @@ def order_of(columns: Sequence[I64]) -> I64:
     >>> order_of((np.array([1, 0, 1, 1]), np.array([5, 9, -5, 5]))).tolist()
     [1, 2, 0, 3]
     """
+    return compiled.order_of(columns) if compiled.used else _order_of(columns)
+
+
+def _order_of(columns: Sequence[I64]) -> I64:
     if len(columns[0]) == 0:
         return np.empty(0, np.int64)
     packed = packed_columns(columns)
@@ -51,9 +60,13 @@ def grouped(columns: Sequence[I64]) -> tuple[I64, I64, I64]:
     >>> [found.tolist() for found in grouped((np.array([1, 0, 1]), np.array([5, 9, 5])))]
     [[1, 0, 2], [0, 1], [0, 1, 1]]
     """
+    return compiled.grouped(columns) if compiled.used else _grouped(columns)
+
+
+def _grouped(columns: Sequence[I64]) -> tuple[I64, I64, I64]:
     packed = packed_columns(columns) if len(columns[0]) else None
     if packed is None:
-        order = order_of(columns)
+        order = _order_of(columns)
         return order, *runs_of([column[order] for column in columns])
     order = _order(packed)
     return order, *runs_of((packed.take(order),))
@@ -65,6 +78,10 @@ def order_by_number(group: I64, numbers: F64) -> I64:
     >>> order_by_number(np.array([1, 0, 1]), np.array([1.0 + 1e-12, 5.0, 1.0])).tolist()
     [1, 2, 0]
     """
+    return compiled.order_by_number(group, numbers) if compiled.used else _order_by_number(group, numbers)
+
+
+def _order_by_number(group: I64, numbers: F64) -> I64:
     if len(group) < FEW:
         return np.asarray(np.lexsort((numbers, group)), np.int64)
     rough = _rough(group, _ordinals(numbers))
@@ -80,6 +97,27 @@ def order_by_number(group: I64, numbers: F64) -> I64:
         rows = np.flatnonzero(disordered[run])
         order[rows] = order[rows[np.lexsort((sorted_[rows], run[rows]))]]
     return order
+
+
+def heaviest(of_list: I64, weight: I64, most: I64) -> tuple[I64, I64]:
+    """Return (which rows lists begin with, the place of each in its list), the heaviest first, of equal ones the first.
+
+    Args:
+        of_list: (m,) the list that each row is of, ascending.
+        weight: (m,) what it weighs.
+        most: (lists,) how many rows a list has at most.
+
+    >>> [found.tolist() for found in heaviest(np.array([0, 0, 0, 1]), np.array([3, 5, 5, 1]), np.array([2, 2]))]
+    [[1, 2, 3], [0, 1, 0]]
+    """
+    return compiled.heaviest(of_list, weight, most) if compiled.used else _heaviest(of_list, weight, most)
+
+
+def _heaviest(of_list: I64, weight: I64, most: I64) -> tuple[I64, I64]:
+    order = _order_of((of_list, -weight))
+    place = np.arange(len(of_list)) - begins_of(np.bincount(of_list))[of_list]
+    listed = np.flatnonzero(place < most[of_list])
+    return order[listed], place[listed]
 
 
 def _rough(group: I64, ordinals: npt.NDArray[np.int32]) -> npt.NDArray[np.integer[Any]]:

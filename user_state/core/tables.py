@@ -30,7 +30,7 @@ from user_state.core.keyed_decays import KeyedDecays
 from user_state.core.keyed_rows import REST, KeyedRows, text_columns
 from user_state.core.keyed_tiles import starts_s_of, tracks_of, users_of
 from user_state.core.nested_windows import shortest_windows, take_over
-from user_state.core.ordering import grouped, order_of, ordinals_of
+from user_state.core.ordering import grouped, heaviest, order_of, ordinals_of
 from user_state.core.outputs import DecayedTableOutput, EntropyOutput, TableOutput
 from user_state.core.padding import Padded, pad
 from user_state.core.pieces import Window
@@ -188,10 +188,9 @@ def read_tables(
     sizes = np.array([len(part.user) for part in parts], np.int64)
     begins = begins_of(sizes)
     of_list = np.concatenate([part.user + users * index for index, part in enumerate(parts)])
-    heaviest_first = order_of((of_list, -np.concatenate([part.weight for part in parts])))
-    place = np.arange(len(of_list)) - begins_of(np.bincount(of_list))[of_list]
-    listed = np.flatnonzero(place < np.repeat([part.k for part in parts], sizes))
-    row, place, of_list = heaviest_first[listed], place[listed], of_list[listed]
+    most = np.repeat([part.k for part in parts], users)
+    row, place = heaviest(of_list, np.concatenate([part.weight for part in parts]), most)
+    of_list = of_list[row]
     ends = np.searchsorted(of_list, users * np.arange(1, len(parts) + 1)).tolist()
     tables, begin = {}, 0
     for index, (output, part, end) in enumerate(zip(outputs, parts, ends, strict=True)):

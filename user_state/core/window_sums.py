@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
+from user_state.core import compiled
 from user_state.core.events import F64, I64
 from user_state.core.nested_windows import shortest_windows, take_over
 from user_state.core.plan import Plan
+from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.core.tile_values import LARGEST, SMALLEST, TIMES, width_of
 from user_state.core.tiles import Tiles
 
@@ -65,6 +68,20 @@ def _tracks(kinds: tuple[str, ...]) -> _Tracks:
 def sum_windows(plan: Plan, tiles: Tiles, users: int, starts_s: I64) -> WindowSums:
     """Join the rows at or after each window's start; `starts_s` (windows,) must ascend: the longest window first."""
     kinds = plan.layout.track_kinds
+    if compiled.used:
+        sums = compiled.sum_windows(tiles.key, tiles.count, tiles.values, _keeps(kinds), users, starts_s)
+        return WindowSums(*sums)
+    return _sum_windows(kinds, tiles, users, starts_s)
+
+
+@lru_cache(maxsize=64)
+def _keeps(kinds: tuple[str, ...]) -> npt.NDArray[np.int8]:
+    """Return what tracks keep, by the number that native/window_sums.hpp has for it."""
+    place = {kind: index for index, kind in enumerate(TRACK_COLUMNS)}
+    return np.array([place[kind] for kind in kinds], np.int8)
+
+
+def _sum_windows(kinds: tuple[str, ...], tiles: Tiles, users: int, starts_s: I64) -> WindowSums:
     windows, tracks = len(starts_s), len(kinds)
     shape = windows, users, tracks
     size, width = users * windows * tracks, width_of(kinds)

@@ -1,0 +1,33 @@
+"""The inner loops of reading as compiled code, where this installation has it.
+
+Each stands beside what does the same in numpy, in the module that it is for, and comes to the same numbers;
+docs/design/native.md says more. `used` says which of the two runs.
+"""
+
+from __future__ import annotations
+
+try:
+    from user_state._native import (
+        grouped,
+        heaviest,
+        order_by_number,
+        order_of,
+        register_sums,
+        sum_windows,
+        unite_registers,
+    )
+
+    used = True
+except ImportError:  # installed where there was no compiler
+    used = False
+
+__all__ = [
+    "grouped",
+    "heaviest",
+    "order_by_number",
+    "order_of",
+    "register_sums",
+    "sum_windows",
+    "unite_registers",
+    "used",
+]
