@@ -312,10 +312,9 @@ def measure(
     results["ratio_to_empty_pipeline"] = ours / empty
     print(f"empty, two slots   {empty:9,.0f} events/s; ours is {ours / empty:.2f} of it; {cost.text()}")
 
-    few = messages // 5  # it takes its time
-    _, settings = waiting(few)
+    _, settings = waiting(messages)
     with job("ours", 2, flink, spec, replace(settings, state="runner")) as one:
-        kept, cost = sustained(one, few, spent)
+        kept, cost = sustained(one, messages, spent)
     results["state_runner_events_per_second"] = kept
     results["ratio_to_empty_pipeline_state_runner"] = kept / empty
     print(f"state runner       {kept:9,.0f} events/s; {kept / empty:.2f} of empty; {cost.text()}")
