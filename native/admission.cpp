@@ -46,7 +46,7 @@ Admission::Kept Admission::judge(const Head& head, std::optional<std::string_vie
   std::int64_t clock_us = head.clock_us;
   for (std::uint32_t row : candidates_) {
     std::int64_t time_us = arrived.time_us[row];
-    bool fresh = ids_.is_fresh(arrived.id_hash[row]);
+    bool fresh = ids_.is_new(arrived.id_hash[row]);
     // What is too late by the user's clock was published before it, so that it cannot move it.
     if (fresh && time_us >= head.horizon_us) clock_us = std::max(clock_us, arrived.published_us[row]);
     if (time_us < std::max(clock_us - rules_.allowed_lateness_us, head.horizon_us)) {
@@ -55,6 +55,7 @@ Admission::Kept Admission::judge(const Head& head, std::optional<std::string_vie
       outcome[row] = Outcome::kDuplicate;
     } else {
       outcome[row] = Outcome::kApplied;
+      ids_.mark_known(arrived.id_hash[row]);
       seen_ids_.push_back(arrived.id_hash[row]);
       seen_seconds_.push_back(time_us / kSecondUs);
     }

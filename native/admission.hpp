@@ -6,7 +6,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "bytes.hpp"
@@ -55,8 +54,8 @@ class Admission {
     void mark_known(std::uint64_t id) {
       if (Slot* slot = find(id); slot->state != State::kFree) slot->state = State::kKnown;
     }
-    /// Whether an id that was added is not known; from now on it is.
-    bool is_fresh(std::uint64_t id) { return std::exchange(find(id)->state, State::kKnown) == State::kNew; }
+    /// Whether an id that was added is not known.
+    bool is_new(std::uint64_t id) { return find(id)->state == State::kNew; }
 
    private:
     enum class State : std::uint8_t { kFree, kNew, kKnown };

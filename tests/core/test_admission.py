@@ -228,8 +228,13 @@ def test_an_id_that_comes_again_with_another_time_is_a_duplicate_while_it_is_rem
     assert outcomes == [APPLIED, DUPLICATE]
 
 
-def test_a_refused_event_leaves_its_id_free_for_one_that_is_in_time():
+@pytest.mark.parametrize("same_batch", [True, False])
+def test_a_refused_event_leaves_its_id_free_for_one_that_is_in_time(same_batch):
     judge = Judge()
     judge(event(T0))
-    assert judge(event(T0 - H - 1, event_id="a"), published_us=[T0 - 1]) == [TOO_LATE]
-    assert judge(event(T0 - M, event_id="a")) == [APPLIED]
+    refused, in_time = event(T0 - H - 1, event_id="a"), event(T0 - M, event_id="a")
+    if same_batch:
+        assert judge(refused, in_time, in_time, published_us=[T0 - 1, T0, T0]) == [TOO_LATE, APPLIED, DUPLICATE]
+    else:
+        assert judge(refused, published_us=[T0 - 1]) == [TOO_LATE]
+        assert judge(in_time) == [APPLIED]

@@ -91,15 +91,21 @@ def admit(plan: Plan, records: Times, seen: Seen, events: Events) -> Admission:
     candidates = np.flatnonzero(outcome == Outcome.APPLIED)
     # By user, and within a user by arrival.
     candidates = candidates[np.argsort(events.user[candidates], kind="stable")]
-    user = events.user[candidates]
-    fresh = _is_first_of_its_id(seen, events, candidates)
-    # An event that is too late by the user's clock was published before that clock, so it cannot move it: the
-    # greatest publish time so far can be taken over all fresh events, too late or not.
-    moving = fresh & (events.time_us[candidates] >= records.horizon_us[user])
-    clock_us = _running_clock(records.clock_us, user, np.where(moving, events.published_us[candidates], 0))
-    oldest_us = np.maximum(clock_us - plan.allowed_lateness_us, records.horizon_us[user])
-    verdict = np.where(fresh, Outcome.APPLIED, Outcome.DUPLICATE)
-    outcome[candidates] = np.where(events.time_us[candidates] < oldest_us, Outcome.TOO_LATE, verdict)
+    while True:
+        user = events.user[candidates]
+        fresh = _is_first_of_its_id(seen, events, candidates)
+        # An event that is too late by the user's clock was published before that clock, so it cannot move it: the
+        # greatest publish time so far can be taken over all fresh events, too late or not.
+        moving = fresh & (events.time_us[candidates] >= records.horizon_us[user])
+        clock_us = _running_clock(records.clock_us, user, np.where(moving, events.published_us[candidates], 0))
+        late = events.time_us[candidates] < np.maximum(clock_us - plan.allowed_lateness_us, records.horizon_us[user])
+        verdict = np.where(fresh, Outcome.APPLIED, Outcome.DUPLICATE)
+        outcome[candidates] = np.where(late, Outcome.TOO_LATE, verdict)
+        # What is refused leaves its id free: should that come again in time, judge once more without the refused.
+        refused = fresh & late
+        if not _come_again(events, candidates[refused], candidates[~fresh & ~late]):
+            break
+        candidates = candidates[~refused]
 
     final_clock_us = records.clock_us.copy()
     np.maximum.at(final_clock_us, user, clock_us)
@@ -129,6 +135,14 @@ def _is_first_of_its_id(seen: Seen, events: Events, candidates: I64) -> Bool:
     first = np.empty(len(keys), np.bool_)
     first[order] = np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(keys)]
     return first[len(seen.user) :]
+
+
+def _come_again(events: Events, refused: I64, later: I64) -> bool:
+    """Return whether an id of `refused` events is also that of one of the `later` ones, of the same user."""
+    if len(refused) == 0 or len(later) == 0:
+        return False
+    a, b = (_mix(events.user[rows], events.id_hash[rows]) for rows in (refused, later))
+    return bool(np.isin(a, b).any())
 
 
 def _running_clock(clock_us: I64, user: I64, published_us: I64) -> I64:
