@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <numeric>
 #include <utility>
 
 namespace user_state {
@@ -14,6 +15,8 @@ constexpr int kWordBits = 64;
 constexpr std::size_t kFew = 64;
 /// From so many rows on, passes cost more than counting longer digits.
 constexpr std::size_t kMany = 2048;
+/// Of fewer rows, counting those that go before costs less than sorting.
+constexpr std::size_t kShort = 24;
 /// A number is not rounded to fewer bits than this, so that rounding makes few equal.
 constexpr int kNumberBits = 20;
 
@@ -183,21 +186,26 @@ std::vector<std::int64_t> order_by_number(Column group, std::span<const double> 
 }
 
 Heaviest heaviest(Column list, Column weight, Column most) {
-  struct Weighed {
-    std::int64_t weight, row;
-  };
-  auto heavier = [](const Weighed& a, const Weighed& b) { return a.weight != b.weight ? a.weight > b.weight : a.row < b.row; };
   Heaviest found;
-  std::vector<Weighed> rows;
+  std::vector<std::int64_t> rows;
   for (std::size_t begin = 0, end = 0; begin < list.size(); begin = end) {
-    rows.clear();
-    for (; end < list.size() && list[end] == list[begin]; ++end) {
-      rows.push_back({weight[end], static_cast<std::int64_t>(end)});
+    while (end < list.size() && list[end] == list[begin]) ++end;
+    rows.resize(end - begin);
+    if (rows.size() <= kShort) {
+      // Each row's place is how many go before it: nothing that a processor would have to guess.
+      for (std::size_t row = begin; row < end; ++row) {
+        std::size_t place = 0;
+        for (std::size_t other = begin; other < row; ++other) place += weight[other] >= weight[row];
+        for (std::size_t other = row + 1; other < end; ++other) place += weight[other] > weight[row];
+        rows[place] = static_cast<std::int64_t>(row);
+      }
+    } else {
+      std::iota(rows.begin(), rows.end(), begin);
+      std::stable_sort(rows.begin(), rows.end(), [&](std::int64_t a, std::int64_t b) { return weight[a] > weight[b]; });
     }
-    std::sort(rows.begin(), rows.end(), heavier);
     auto kept = std::min(static_cast<std::int64_t>(rows.size()), most[list[begin]]);
     for (std::int64_t place = 0; place < kept; ++place) {
-      found.rows.push_back(rows[place].row);
+      found.rows.push_back(rows[place]);
       found.places.push_back(place);
     }
   }

@@ -20,8 +20,8 @@ std::size_t largest_at(Keeps keeps) { return keeps == Keeps::kTimes ? 1 : 0; }
 /// How many columns of a track are central moments.
 int moments_of(Keeps keeps) { return keeps == Keeps::kMoments ? 3 : keeps == Keeps::kVariance ? 1 : 0; }
 
-/// Adds to moments M2, M3 and M4, as many as there are to be, what a part has: of `n` events, `d` from the whole's mean.
-/// `part(p)` is its M_p.
+/// Adds to moments M2, M3 and M4, as many as there are to be, what a part has: `n` events, their mean `d` from the
+/// whole's. `part(p)` is its M_p.
 template <class Part, class Into>
 void add_moments(int moments, double n, double d, Part part, Into into) {
   double m2 = part(2);

@@ -159,7 +159,8 @@ def count_distinct(plan: Plan, sketches: HllTiles, users: int, asked: Sequence[t
     for index, track in enumerate(plan.hlls):
         mine = (sketches.dense_key & (MAX_TRACKS - 1) == index) & (dense_window >= 0)
         if mine.any():
-            tiles = sketches.flat[np.repeat(mine, sketches.sizes)].reshape(-1, 1 << track.lg_k)
+            flat = sketches.flat if mine.all() else sketches.flat[np.repeat(mine, sketches.sizes)]
+            tiles = flat.reshape(-1, 1 << track.lg_k)
             having = np.zeros(users * tracks, np.bool_)
             having[dense_cell[mine]] = True
             seen = packed[having[cell] & (window >= 0)]

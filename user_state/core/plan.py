@@ -162,13 +162,17 @@ class Plan:
         return {output.table: output.dimensions for output in self.composed}
 
     @cached_property
-    def tiled_windows(self) -> tuple[Window, ...]:
-        """Every window that tiles are read over, each once."""
+    def tiled(self) -> tuple[ScalarOutput, ...]:
+        """Every number that is read from tiles: as it is, in a ratio, in an array."""
         tiled = [output for output in self.scalars if isinstance(output, ScalarOutput)]
         tiled += [part for array in self.arrays if isinstance(array, StackedOutput) for part in array.parts]
         ratios = [output for output in self.scalars if isinstance(output, RatioOutput)]
-        tiled += [part for ratio in ratios for part in (ratio.numerator, ratio.denominator)]
-        return tuple(dict.fromkeys(output.window for output in tiled))
+        return (*tiled, *(part for ratio in ratios for part in (ratio.numerator, ratio.denominator)))
+
+    @cached_property
+    def tiled_windows(self) -> tuple[Window, ...]:
+        """Every window that tiles are read over, each once."""
+        return tuple(dict.fromkeys(output.window for output in self.tiled))
 
     @cached_property
     def prepared(self) -> dict[str, Any]:

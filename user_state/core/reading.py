@@ -101,12 +101,23 @@ class Reading:
         order = np.argsort(starts_s, kind="stable")
         return sum_windows(self.plan, self.records.tiles, len(self.records), starts_s[order]), np.argsort(order)
 
+    @cached_property
+    def tiled_numbers(self) -> F64:
+        """(n, numbers) all of `plan.tiled`."""
+        groups = self.plan.prepared.get("tiled")
+        if groups is None:
+            groups = self.plan.prepared["tiled"] = alike(self.plan, self.plan.tiled)
+        values = np.empty((len(self.records), len(self.plan.tiled)))
+        fill(groups, *self.window_sums, self.at_us, values)
+        return values
+
     def tiled(self, outputs: Sequence[ScalarOutput], values: F64, name: str = "scalars") -> None:
         """Fill (n, outputs) with numbers read from tiles; `name` is under what the outputs are known to the plan."""
-        groups = self.plan.prepared.get(name)
-        if groups is None:
-            groups = self.plan.prepared[name] = alike(self.plan, outputs)
-        fill(groups, *self.window_sums, self.at_us, values)
+        columns = self.plan.prepared.get(name)
+        if columns is None:
+            place = {output: column for column, output in enumerate(self.plan.tiled)}
+            columns = self.plan.prepared[name] = np.array([place[output] for output in outputs], np.int64)
+        self.tiled_numbers.take(columns, axis=1, out=values, mode="clip")
 
     def decayed(self, outputs: Sequence[DecayedOutput], values: F64) -> None:
         """Fill (n, outputs) with decayed numbers."""

@@ -150,13 +150,15 @@ def read_sessions(
     """Fill (n, outputs) at `at_us`, each of the sessions that end at or after its `since_us`, 0 for lifetime."""
     users = len(values)
     sums: dict[tuple[int, int], F64] = {}
+    newest: dict[tuple[int, int], I64] = {}
     for column, (output, begin_us) in enumerate(zip(outputs, since_us, strict=True)):
-        if output.aggregate.startswith("current"):
-            gap_us = plan.sessions[output.track].gap_us
-            mine = sessions.take((sessions.track == output.track) & (sessions.end_us >= max(begin_us, at_us - gap_us)))
-            values[:, column] = _current(mine, output, users)
-            continue
         at = output.track, begin_us
+        if output.aggregate.startswith("current"):
+            if at not in newest:
+                open_us = max(begin_us, at_us - plan.sessions[output.track].gap_us)
+                newest[at] = _ended_since(sessions, output.track, open_us)
+            values[:, column] = _current(sessions, newest[at], output, users)
+            continue
         if at not in sums:
             sums[at] = _sum(sessions, output.track, begin_us, users)
         count, length_us, events = sums[at]
@@ -172,19 +174,25 @@ def read_sessions(
 
 def _sum(sessions: Sessions, track: int, since_us: int, users: int) -> F64:
     """Return (TOTALS, n) of the sessions of a track that end at or after `since_us`, 0 for lifetime."""
-    rows = np.flatnonzero((sessions.track == track) & (sessions.end_us >= since_us))
+    rows = _ended_since(sessions, track, since_us)
     user = sessions.user[rows]
     numbers = (None, sessions.end_us[rows] - sessions.start_us[rows], sessions.events[rows])
     sums = np.stack([np.bincount(user, number, users) for number in numbers]).astype(np.float64)
     return sums + sessions.totals[:, track].T if since_us == 0 else sums
 
 
-def _current(rows: Sessions, output: SessionOutput, users: int) -> F64:
-    """Return (n,) a number of the newest session of each user, `output.empty` without any."""
+def _ended_since(sessions: Sessions, track: int, since_us: int) -> I64:
+    """Return which sessions of a track end at or after `since_us`."""
+    return np.flatnonzero((sessions.track == track) & (sessions.end_us >= since_us))
+
+
+def _current(sessions: Sessions, rows: I64, output: SessionOutput, users: int) -> F64:
+    """Return (n,) a number of the newest session of each user among the rows, `output.empty` without any."""
     values = np.full(users, output.empty)
+    user = sessions.user[rows]
     # Rows ascend, and where an index comes twice the last assignment stands.
     if output.aggregate == "current_session_events":
-        values[rows.user] = rows.events
+        values[user] = sessions.events[rows]
     else:
-        values[rows.user] = (rows.end_us - rows.start_us) / SECOND_US
+        values[user] = (sessions.end_us[rows] - sessions.start_us[rows]) / SECOND_US
     return values

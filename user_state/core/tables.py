@@ -9,8 +9,8 @@ so that the order does not depend on how a sum was rounded.
 
 Recent items have count and share at one half-life; counts read before the newest event are as of that event.
 
-All tables are made at once: their keys are put side by side, list by list (a list is one user's of one table), and
-sorted by list and weight. What is sorted stands in the order of keys already, and the sort is stable.
+All tables of tiles are made at once: their keys are put side by side, list by list (a list is one user's of one table),
+and sorted by list and weight. What is sorted stands in the order of keys already, and the sort is stable.
 
 Counts, sums and shares are those of the events kept for the key: see keyed_rows.py for what may be missing.
 """
@@ -36,7 +36,7 @@ from user_state.core.padding import Padded, pad
 from user_state.core.pieces import Window
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
-from user_state.core.ragged import begins_of
+from user_state.core.ragged import elements_of
 
 Kinds = tuple[tuple[str, ...], ...]
 Numbers = npt.NDArray[Any]
@@ -50,16 +50,18 @@ class KeyTotals:
         user, track: (g,) whose.
         keys: (columns, g).
         rest: (g,) whether it is the rest of keys no longer kept.
-        count: by window, (g,) events.
-        sums: by window, (g,) sums of the track's field; zeros if no track sums any.
+        place: window -> its index below.
+        count: (windows, g) events.
+        sums: (windows, g) sums of the track's field; zeros if no track sums any.
     """
 
     user: I64
     track: I64
     keys: I64
     rest: Bool
-    count: dict[Window, I64]
-    sums: dict[Window, F64]
+    place: dict[Window, int]
+    count: I64
+    sums: F64
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -94,8 +96,8 @@ def total_by_key(rows: KeyedRows, starts_s: dict[Window, int], kinds_of: Kinds, 
     if len(rows.sums):
         sums = _from_shortest(cell, rows.sums[0, order], len(windows), len(heads))
     keys = rows.keys.take(first, axis=1)
-    by_window = ({window: of[place] for place, window in enumerate(windows)} for of in (count, sums))
-    return KeyTotals(user[first], track[first], keys, keys[0] == REST, *by_window)
+    place = {window: index for index, window in enumerate(windows)}
+    return KeyTotals(user[first], track[first], keys, keys[0] == REST, place, count, sums)
 
 
 def _from_shortest(cell: I64, numbers: F64, windows: int, keys: int) -> F64:
@@ -127,7 +129,7 @@ def _in_order_of_keys(rows: KeyedRows, track: I64, kinds_of: Kinds, pool: String
 def read_entropy(totals: KeyTotals, output: EntropyOutput, users: int) -> F64:
     """Return (n,) the entropy of the counts by key; `output.empty` for users without any."""
     mine = totals.of_track(output.track)
-    user, count = totals.user[mine], totals.count[output.window][mine].astype(np.float64)
+    user, count = totals.user[mine], totals.count[totals.place[output.window], mine].astype(np.float64)
     user, count = user[count > 0], count[count > 0]
     total = np.bincount(user, count, users)
     share = count / total[user]
@@ -137,26 +139,27 @@ def read_entropy(totals: KeyTotals, output: EntropyOutput, users: int) -> F64:
 
 @dataclass(frozen=True)
 class _Part:
-    """The keys of one table of all users, by user and key.
+    """The keys of several tables of all users, by table, user and key.
 
     Attributes:
-        user: (m,) whose.
-        keys: (columns, g) of all tables of one kind.
-        rows: (m,) which of `keys` are this table's.
+        of_list: (m,) the table's index here x users + the user.
+        keys: (columns, g) of all keys of one kind.
+        rows: (m,) which of `keys` are listed.
         weight: (m,) what keys are listed by, as whole numbers that order in the same way.
-        numbers: name -> (numbers (m,), their kind) to stand beside the keys; a single field's keys are a plain list
-            if there are none.
-        fields: (name, kind) of what the keys' columns are of.
-        k: how many to list at most.
+        numbers: name -> (numbers (m,), their kind): what may stand beside the keys.
     """
 
-    user: I64
+    of_list: I64
     keys: I64
     rows: I64
     weight: I64
     numbers: dict[str, tuple[Numbers, str]]
-    fields: list[tuple[str, str]]
-    k: int
+
+    def take(self, rows: I64) -> _Part:
+        """Return the chosen rows, with the keys of each."""
+        keys = self.keys.take(self.rows[rows], axis=1)
+        numbers = {name: (values[rows], kind) for name, (values, kind) in self.numbers.items()}
+        return _Part(self.of_list[rows], keys, np.arange(len(rows)), self.weight[rows], numbers)
 
 
 def read_tables(
@@ -178,57 +181,76 @@ def read_tables(
         pool: what string codes stand for.
     """
     users = len(decays.time_us)
-    ordered = _by_key(decays, plan.layout.keyed_decay_kinds, pool)
-    parts = [
-        _part_of_tiles(plan, totals, output, users)
-        if isinstance(output, TableOutput)
-        else _part_of_decays(plan, ordered, output, at_us)
-        for output in outputs
-    ]
-    sizes = np.array([len(part.user) for part in parts], np.int64)
-    begins = begins_of(sizes)
-    of_list = np.concatenate([part.user + users * index for index, part in enumerate(parts)])
-    most = np.repeat([part.k for part in parts], users)
-    row, place = heaviest(of_list, np.concatenate([part.weight for part in parts]), most)
-    of_list = of_list[row]
-    ends = np.searchsorted(of_list, users * np.arange(1, len(parts) + 1)).tolist()
-    tables, begin = {}, 0
-    for index, (output, part, end) in enumerate(zip(outputs, parts, ends, strict=True)):
-        chosen = row[begin:end] - begins[index]
-        of_key = part.rows[chosen]
-        columns = {name: (part.keys[n][of_key], kind) for n, (name, kind) in enumerate(part.fields)}
-        columns |= {name: (values[chosen], kind) for name, (values, kind) in part.numbers.items()}
-        user = of_list[begin:end] - users * index
-        single = len(columns) == 1
-        where = place[begin:end]
-        tables[output.name] = pad(user, where, users=users, width=part.k, columns=columns, pool=pool, single=single)
-        begin = end
+    tables: dict[str, Padded] = {}
+    tiled = [output for output in outputs if isinstance(output, TableOutput)]
+    if tiled:
+        fields = [plan.keyed_tracks[output.track].by for output in tiled]
+        tables |= _list(plan, tiled, fields, _part_of_tiles(totals, tiled, users), users, pool)
+    decayed = [output for output in outputs if isinstance(output, DecayedTableOutput)]
+    if decayed:
+        ordered = _by_key(decays, plan.layout.keyed_decay_kinds, pool)
+        for one in decayed:
+            by = plan.keyed_decays[one.decay].by
+            tables |= _list(plan, [one], [by], _part_of_decays(plan, ordered, one, at_us), users, pool)
     return tables
 
 
-def _part_of_tiles(plan: Plan, totals: KeyTotals, output: TableOutput, users: int) -> _Part:
-    mine = totals.of_track(output.track)
-    of_key = totals.count[output.window][mine]
-    rows = ((of_key > 0) & ~totals.rest[mine]).nonzero()[0] + mine.start
-    user, n = totals.user[rows], totals.count[output.window][rows]
-    numbers: dict[str, tuple[Numbers, str]] = {}
+def _list(
+    plan: Plan,
+    outputs: Sequence[TableOutput | DecayedTableOutput],
+    fields: Sequence[Sequence[int]],
+    part: _Part,
+    users: int,
+    pool: StringPool,
+) -> dict[str, Padded]:
+    """Return the tables of a part by name; `fields` are what the keys of each are of."""
+    most = np.repeat([output.k for output in outputs], users)
+    row, place = heaviest(part.of_list, part.weight, most)
+    part = part.take(row)
+    ends = np.searchsorted(part.of_list, users * np.arange(1, len(outputs) + 1)).tolist()
+    tables = {}
+    for index, (output, by, begin, end) in enumerate(zip(outputs, fields, [0, *ends], ends, strict=False)):
+        mine = slice(begin, end)
+        columns = {
+            plan.fields[field].name: (part.keys[column, mine], plan.fields[field].kind)
+            for column, field in enumerate(by)
+        }
+        shown = [output.shown] if isinstance(output, TableOutput) else list(part.numbers)
+        for name in filter(None, shown):
+            values, kind = part.numbers[name]
+            columns[name] = values[mine], kind
+        user = part.of_list[mine] - users * index
+        tables[output.name] = pad(
+            user, place[mine], users=users, width=output.k, columns=columns, pool=pool, single=len(columns) == 1
+        )
+    return tables
+
+
+def _part_of_tiles(totals: KeyTotals, outputs: Sequence[TableOutput], users: int) -> _Part:
+    tracks = [totals.of_track(output.track) for output in outputs]
+    begins, ends = np.array([[track.start, track.stop] for track in tracks], np.int64).T
+    sizes = ends - begins
+    key = elements_of(begins, sizes)
+    window = np.array([totals.place[output.window] for output in outputs], np.int64)
+    cell = key + np.repeat(window * len(totals.user), sizes)
+    n = totals.count.reshape(-1)[cell]
+    of_list = totals.user[key] + np.repeat(np.arange(len(outputs)) * users, sizes)
+    total = np.bincount(of_list, n, len(outputs) * users)
+    rows = ((n > 0) & ~totals.rest[key]).nonzero()[0]
+    key, cell, n, of_list = key[rows], cell[rows], n[rows], of_list[rows]
+    needed = {name for output in outputs for name in (output.shown, output.measure)}
+    numbers: dict[str, tuple[Numbers, str]] = {"count": (n, "int")}
+    if "share" in needed:
+        numbers["share"] = n / total[of_list], "float"
+    if needed & {"sum", "mean"}:
+        sums = totals.sums.reshape(-1)[cell]
+        with np.errstate(over="ignore", invalid="ignore"):
+            numbers |= {"sum": (sums, "float"), "mean": (sums / n, "float")}
     weight = n
-    for name in dict.fromkeys((output.shown, output.measure)):
-        if name == "count":
-            values: tuple[Numbers, str] = (n, "int")
-        elif name == "share":
-            total = np.bincount(totals.user[mine], of_key, users)
-            values = (n / total[user], "float")
-        elif name:
-            sums = totals.sums[output.window][rows]
-            with np.errstate(over="ignore", invalid="ignore"):
-                values = (sums if name == "sum" else sums / n, "float")
-        if name == output.measure and name != "count":
-            weight = ordinals_of(values[0])
-        if name and name == output.shown:
-            numbers[name] = values
-    fields = _fields(plan, plan.keyed_tracks[output.track].by)
-    return _Part(user, totals.keys, rows, weight, numbers, fields, output.k)
+    for measure in sorted({output.measure for output in outputs} - {"count"}):
+        measured = np.array([output.measure == measure for output in outputs])[of_list // users]
+        weight = np.where(measured, ordinals_of(numbers[measure][0]), weight)
+    return _Part(of_list, totals.keys, key, weight, numbers)
 
 
 def _part_of_decays(plan: Plan, part: KeyedDecays, output: DecayedTableOutput, at_us: int) -> _Part:
@@ -245,14 +267,10 @@ def _part_of_decays(plan: Plan, part: KeyedDecays, output: DecayedTableOutput, a
     with np.errstate(over="ignore", invalid="ignore"):
         counts = weight * np.exp2(-age_us / decay.half_life_us)
     numbers = {"count": (counts, "float"), **numbers}
-    return _Part(user, part.rows.keys, rows, ordinals_of(weight), numbers, _fields(plan, decay.by), output.k)
+    return _Part(user, part.rows.keys, rows, ordinals_of(weight), numbers)
 
 
 def _by_key(part: KeyedDecays, kinds_of: Kinds, pool: StringPool) -> KeyedDecays:
     """Return the decayed counts with each group's rows in the order of their keys."""
     columns = (part.rows.group, *_in_order_of_keys(part.rows, part.track, kinds_of, pool))
     return KeyedDecays(part.time_us, part.rows.take(order_of(columns)))
-
-
-def _fields(plan: Plan, by: Sequence[int]) -> list[tuple[str, str]]:
-    return [(plan.fields[field].name, plan.fields[field].kind) for field in by]

@@ -14,6 +14,7 @@ from user_state.core.events import F64, I64
 from user_state.core.finishing import finish
 from user_state.core.outputs import ScalarOutput
 from user_state.core.plan import Plan
+from user_state.core.tile_kinds import TRACK_COLUMNS, TRACK_OF
 from user_state.core.window_sums import WindowSums
 
 
@@ -59,5 +60,6 @@ def fill(groups: Sequence[Alike], sums: WindowSums, place: I64, at_us: int, valu
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for group in groups:
             window, track = place[group.window], group.track
-            count, numbers = sums.count[window, :, track].T, sums.values[:, window, :, track].transpose(1, 2, 0)
+            columns = TRACK_COLUMNS[TRACK_OF[group.aggregate]]
+            count, numbers = sums.count[window, :, track].T, sums.values[:columns, window, :, track].transpose(1, 2, 0)
             values[:, group.column] = finish(group.aggregate, count, numbers, at_us, group.empty)
