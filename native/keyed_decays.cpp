@@ -24,60 +24,61 @@ std::vector<std::vector<int>> fields_of(const Plan& plan) {
 class KeyedDecays : public Family {
  public:
   using Row = KeyedRow<double>;
+  using Group = KeyedGroup<double>;
 
-  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan)) {
+  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan)), held_(keys_) {
     for (const KeyedDecay& decay : plan.keyed_decays) most_keys_.push_back(decay.most_keys);
     factors_.resize(keys_.tracks());
   }
 
   void read(Reader in, const Strings& strings) override {
-    held_.rows.clear();
+    held_.clear();
     times_us_.assign(keys_.tracks(), 0);
     if (in.left() == 0) return;
     std::size_t tracks = 0;
     auto widths = read_tracks(in, tracks);
-    keys_.read(in, widths[kTexts], widths[kNumbers], held_.rows, strings);
+    keys_.read(in, widths[kTexts], widths[kNumbers], held_.groups, strings, held_.parts);
     for (std::size_t at = 0; at < tracks; ++at) {
       auto time_us = in.take<std::int64_t>();
       need(time_us > 0 && time_us < kEndOfTime);
       times_us_[columns_[kTracks][at]] = time_us;
     }
-    for (bool rest : {false, true}) {
-      for (Row& row : held_.rows) {
-        if (row.rest != rest) continue;
-        row.weight = in.take<double>();
-        need(row.weight > 0);
-      }
+    for (double& weight : held_.weights) need((weight = in.take<double>()) > 0);
+    for (Group& group : held_.groups) {
+      if (group.rest > 0) need((group.rest = in.take<double>()) > 0);
     }
     in.end();
   }
 
   void fold(const Arrivals& arrivals, Strings& strings) override {
-    held_.arrived.clear();
+    rows_.rows.clear();
+    rows_.arrived.clear();
+    for (const Group& group : held_.groups) held_.take(group, rows_.rows);
     for (std::size_t track = 0; track < keys_.tracks(); ++track) arrive(track, arrivals, strings);
-    for (Row& row : held_.rows) row.weight *= factors_[row.track];
-    held_.add_up(keys_, strings, true);
-    std::erase_if(held_.rows, [](const Row& row) { return !(row.weight >= kForgotten); });
-    held_.cut(most_keys_);
+    for (Row& row : rows_.rows) row.weight *= factors_[row.track];
+    rows_.add_up(keys_, strings, true);
+    std::erase_if(rows_.rows, [](const Row& row) { return !(row.weight >= kForgotten); });
+    rows_.cut(most_keys_);
+    held_.clear();
+    held_.put(rows_.rows, held_.groups);
   }
 
-  void use(Strings& strings) const override { keys_.use(held_.rows, strings); }
+  void use(Strings& strings) const override { keys_.use(held_.groups, held_.parts, strings); }
 
   void write(Writer& out, const Strings& strings) const override {
     for (NarrowColumn& column : columns_) column.clear();
     std::size_t tracks = put_tracks();
     if (tracks == 0) return;
-    keys_.put(held_.rows, strings, columns_[kTexts], columns_[kNumbers]);
+    keys_.put(held_.groups, held_.parts, strings, columns_[kTexts], columns_[kNumbers]);
     out.put(static_cast<std::uint16_t>(tracks));
     for (const NarrowColumn& column : columns_) out.put(column.width());
     for (const NarrowColumn& column : columns_) column.write(out);
     for (std::int64_t time_us : times_us_) {
       if (time_us > 0) out.put(time_us);
     }
-    for (bool rest : {false, true}) {
-      for (const Row& row : held_.rows) {
-        if (row.rest == rest) out.put(row.weight);
-      }
+    out.column<double>(held_.weights, [](double weight) { return weight; });
+    for (const Group& group : held_.groups) {
+      if (group.rest > 0) out.put(group.rest);
     }
   }
 
@@ -86,9 +87,9 @@ class KeyedDecays : public Family {
   static constexpr std::size_t kColumns = 5;
   using Widths = std::array<std::uint8_t, kColumns>;
 
-  /// Reads which tracks there are, and makes their rows; returns the widths of all columns.
+  /// Reads which tracks there are, and makes room for their keys; returns the widths of all columns.
   Widths read_tracks(Reader& in, std::size_t& tracks) {
-    std::size_t left = in.left();
+    std::size_t left = in.left(), rows = 0;
     tracks = in.take<std::uint16_t>();
     auto widths = in.take<Widths>();
     need(tracks > 0);
@@ -98,9 +99,11 @@ class KeyedDecays : public Family {
       need(track < keys_.tracks() && (at == 0 || track > columns_[kTracks][at - 1]));
       need(keys <= kMostKeys && keys <= left && rests <= 1);
       left -= keys;
-      held_.rows.insert(held_.rows.end(), keys, {0, static_cast<int>(track), false, {}, 0.0, 0.0});
-      held_.rows.insert(held_.rows.end(), rests, {0, static_cast<int>(track), true, {}, 0.0, 0.0});
+      // Any weight but 0 says that there is a rest; which one it is, comes last.
+      held_.groups.push_back({{0, static_cast<int>(track)}, rows, keys, static_cast<double>(rests), 0.0});
+      rows += keys;
     }
+    held_.resize(rows);
     return widths;
   }
 
@@ -111,7 +114,7 @@ class KeyedDecays : public Family {
     const Events& events = arrivals.events;
     std::int64_t newest_us = 0;
     times_us_of_arrived_.clear();
-    std::size_t begin = held_.arrived.size();
+    std::size_t begin = rows_.arrived.size();
     for (std::uint32_t row : arrivals.rows) {
       if (!events.matches(decay.filter, row)) continue;
       double weight = events.weight(decay.weights, row);
@@ -121,7 +124,7 @@ class KeyedDecays : public Family {
       need(events.time_us(row) > 0);
       newest_us = std::max(newest_us, events.time_us(row));
       times_us_of_arrived_.push_back(events.time_us(row));
-      held_.arrived.push_back({0, static_cast<int>(track), false, key, weight, 0.0});
+      rows_.arrived.push_back({{0, static_cast<int>(track)}, false, key, weight, 0.0});
     }
     auto fading = [&](std::int64_t from_us, std::int64_t to_us) {
       return std::exp2(static_cast<double>(from_us - to_us) / static_cast<double>(decay.half_life_us));
@@ -130,25 +133,25 @@ class KeyedDecays : public Family {
     factors_[track] = fading(times_us_[track], time_us);
     // In two steps, as they are lifted first and then joined.
     double joining = fading(newest_us, time_us);
-    for (std::size_t at = begin; at < held_.arrived.size(); ++at) {
-      held_.arrived[at].weight *= fading(times_us_of_arrived_[at - begin], newest_us);
-      held_.arrived[at].weight *= joining;
+    for (std::size_t at = begin; at < rows_.arrived.size(); ++at) {
+      rows_.arrived[at].weight *= fading(times_us_of_arrived_[at - begin], newest_us);
+      rows_.arrived[at].weight *= joining;
     }
     times_us_[track] = time_us;
   }
 
   /// Fills the columns of tracks, and returns how many of those there are.
   std::size_t put_tracks() const {
-    std::size_t tracks = 0, at = 0;
+    std::size_t tracks = 0;
+    auto group = held_.groups.begin();
     for (std::size_t track = 0; track < times_us_.size(); ++track) {
       if (times_us_[track] == 0) continue;
-      std::size_t begin = at;
-      while (at < held_.rows.size() && static_cast<std::size_t>(held_.rows[at].track) == track) ++at;
-      bool rest = at > begin && held_.rows[at - 1].rest;
+      bool some = group != held_.groups.end() && static_cast<std::size_t>(group->track) == track;
       ++tracks;
       columns_[kTracks].add(track);
-      columns_[kKeys].add(at - begin - rest);
-      columns_[kRests].add(rest);
+      columns_[kKeys].add(some ? group->keys : 0);
+      columns_[kRests].add(some && group->rest > 0);
+      if (some) ++group;
     }
     need(tracks <= std::numeric_limits<std::uint16_t>::max());
     return tracks;
@@ -159,7 +162,9 @@ class KeyedDecays : public Family {
   std::vector<std::int64_t> most_keys_;
   /// The tracks' reference times, 0 where there is nothing.
   std::vector<std::int64_t> times_us_;
-  KeyedRows<double> held_;
+  KeyedTable<double> held_;
+  /// Of one fold: all rows, which fade.
+  KeyedRows<double> rows_;
   std::vector<std::int64_t> times_us_of_arrived_;
   std::vector<double> factors_;
   /// What is in them matters only while a section is read or written.

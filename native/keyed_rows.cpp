@@ -7,6 +7,7 @@ namespace user_state {
 KeyColumns::KeyColumns(const Plan& plan, std::vector<std::vector<int>> by) : by_(std::move(by)) {
   for (const std::vector<int>& fields : by_) {
     need(fields.size() <= kMostKeyColumns);
+    height_ = std::max(height_, fields.size());
     auto& is_text = is_text_.emplace_back();
     for (std::size_t column = 0; column < fields.size(); ++column) {
       is_text[column] = plan.fields[fields[column]] == Kind::kString;

@@ -25,24 +25,56 @@ constexpr std::uint64_t kMostKeys = 1 << 14;
 using Key = std::array<std::uint64_t, kMostKeyColumns>;
 
 /// Rows are of a group: of a tile of a track, or of a decayed track, for which the start is 0.
-template <class Weight>
-struct KeyedRow {
+struct GroupName {
   std::int64_t start_s;
   int track;
+
+  bool same_group(const GroupName& other) const { return start_s == other.start_s && track == other.track; }
+  bool group_before(const GroupName& other) const {
+    return start_s != other.start_s ? start_s < other.start_s : track < other.track;
+  }
+};
+
+template <class Weight>
+struct KeyedRow : GroupName {
   /// Whether it is what keys that are no longer there left behind; a group has it last.
   bool rest;
   Key key;
   Weight weight;
   double sum;
 
-  bool same_group(const KeyedRow& other) const { return start_s == other.start_s && track == other.track; }
-  bool group_before(const KeyedRow& other) const {
-    return start_s != other.start_s ? start_s < other.start_s : track < other.track;
-  }
   bool same_place(const KeyedRow& other) const {
     return same_group(other) && rest == other.rest && key == other.key;
   }
 };
+
+/// A group as a table has it.
+template <class Weight>
+struct KeyedGroup : GroupName {
+  /// Which rows of the table are its keys'.
+  std::size_t at, keys;
+  /// What its rest comes to; there is none if the weight is 0.
+  Weight rest;
+  double rest_sum;
+};
+
+/// Visits the rows of groups that `wants` is true of, from a row on so many: those that lie side by side in one piece.
+template <class Groups, class Wants, class Visit>
+void each_piece(const Groups& groups, Wants wants, Visit visit) {
+  std::size_t begin = 0, end = 0;
+  for (const auto& group : groups) {
+    if (!wants(group)) continue;
+    if (group.at != end) {
+      if (end > begin) visit(begin, end - begin);
+      begin = group.at;
+    }
+    end = group.at + group.keys;
+  }
+  if (end > begin) visit(begin, end - begin);
+}
+
+/// Parts of the keys of a table's rows: all first parts, all second and all third ones, as far as any track has those.
+using KeyParts = std::array<std::vector<std::uint64_t>, kMostKeyColumns>;
 
 /// A narrow column of a section (codec/narrow.py), on its way in or out.
 class NarrowColumn {
@@ -54,6 +86,16 @@ class NarrowColumn {
   void add(std::uint64_t number) {
     numbers_.push_back(number);
     bits_ |= number;
+  }
+  /// Adds `number` of each of these.
+  template <class Number>
+  void add(std::span<const std::uint64_t> all, Number number) {
+    std::size_t begin = numbers_.size();
+    numbers_.resize(begin + all.size());
+    std::uint64_t* to = numbers_.data() + begin;
+    std::uint64_t bits = 0;
+    for (std::uint64_t one : all) bits |= *to++ = number(one);
+    bits_ |= bits;
   }
   std::uint8_t width() const { return Writer::width_of(bits_); }
   void write(Writer& out) const {
@@ -79,6 +121,8 @@ class KeyColumns {
   KeyColumns(const Plan& plan, std::vector<std::vector<int>> by);
 
   std::size_t tracks() const { return by_.size(); }
+  /// How many parts the longest keys have.
+  std::size_t height() const { return height_; }
 
   /// Sets an event's key, unless one of its fields is null: returns whether it has one.
   bool lift(std::size_t track, const Events& events, std::uint32_t row, Strings& strings, Key& key) const;
@@ -86,34 +130,42 @@ class KeyColumns {
   /// Whether a key's numbers are written before those of another key of its track.
   bool before(int track, const Key& a, const Key& b, const Strings& strings) const;
 
-  /// Reads the keys of all rows but rests, which are in groups as they were written.
-  template <class Row>
-  void read(Reader& in, std::uint8_t text_width, std::uint8_t other_width, std::vector<Row>& rows,
-            const Strings& strings) {
-    read_some(in, true, text_width, rows, [&](std::uint64_t number) {
+  /// Reads the parts of all groups' keys, for which there is room.
+  template <class Group>
+  void read(Reader& in, std::uint8_t text_width, std::uint8_t other_width, const std::vector<Group>& groups,
+            const Strings& strings, KeyParts& parts) {
+    read_some(in, true, text_width, groups, parts, [&](std::uint64_t number) {
       need(number > 0);
       return static_cast<std::uint64_t>(strings.code_of_number(number));
     });
-    read_some(in, false, other_width, rows, [](std::uint64_t number) {
+    read_some(in, false, other_width, groups, parts, [](std::uint64_t number) {
       need(number != folded(kNullInt));
       return number;
     });
-    for (std::size_t at = 1; at < rows.size(); ++at) {
-      // Codes of what was just read ascend as the numbers of the strings do.
-      need(rows[at].rest || !rows[at].same_group(rows[at - 1]) || rows[at - 1].key < rows[at].key);
+    // Codes of what was just read ascend as the numbers of the strings do.
+    for (const Group& group : groups) {
+      for (std::size_t row = group.at + 1; row < group.at + group.keys; ++row) need(ascend(group.track, parts, row));
     }
   }
 
-  /// Puts the numbers of all rows but rests into a column of strings and one of others, in the order they have.
-  template <class Row>
-  void put(const std::vector<Row>& rows, const Strings& strings, NarrowColumn& texts, NarrowColumn& others) const {
-    each(rows, true, [&](const Row& row, std::size_t column) { texts.add(strings.number(code_of(row.key[column]))); });
-    each(rows, false, [&](const Row& row, std::size_t column) { others.add(row.key[column]); });
+  /// Puts all groups' keys into a column of strings' numbers and one of others, in the order they have.
+  template <class Group>
+  void put(const std::vector<Group>& groups, const KeyParts& parts, const Strings& strings, NarrowColumn& texts,
+           NarrowColumn& others) const {
+    each(groups, true, [&](std::size_t column, std::size_t begin, std::size_t size) {
+      texts.add(std::span(parts[column]).subspan(begin, size),
+                [&](std::uint64_t part) { return strings.number(code_of(part)); });
+    });
+    each(groups, false, [&](std::size_t column, std::size_t begin, std::size_t size) {
+      others.add(std::span(parts[column]).subspan(begin, size), [](std::uint64_t part) { return part; });
+    });
   }
 
-  template <class Row>
-  void use(const std::vector<Row>& rows, Strings& strings) const {
-    each(rows, true, [&](const Row& row, std::size_t column) { strings.use(code_of(row.key[column])); });
+  template <class Group>
+  void use(const std::vector<Group>& groups, const KeyParts& parts, Strings& strings) const {
+    each(groups, true, [&](std::size_t column, std::size_t begin, std::size_t size) {
+      for (std::uint64_t part : std::span(parts[column]).subspan(begin, size)) strings.use(code_of(part));
+    });
   }
 
  private:
@@ -123,30 +175,108 @@ class KeyColumns {
     return column < by_[track].size() && is_text_[track][column] == text;
   }
 
-  /// Visits columns of one kind: all first fields, row by row, then all second ones, then all third ones.
-  template <class Rows, class Visit>
-  void each(Rows& rows, bool text, Visit visit) const {
-    for (std::size_t column = 0; column < kMostKeyColumns; ++column) {
+  /// Visits columns of one kind: all first parts, in pieces, then all second ones, then all third ones.
+  template <class Group, class Visit>
+  void each(const std::vector<Group>& groups, bool text, Visit visit) const {
+    for (std::size_t column = 0; column < height_; ++column) {
       if (!any_[text][column]) continue;
-      for (auto& row : rows) {
-        if (!row.rest && holds(row.track, column, text)) visit(row, column);
-      }
+      each_piece(
+          groups, [&](const Group& group) { return holds(group.track, column, text); },
+          [&](std::size_t begin, std::size_t size) { visit(column, begin, size); });
     }
   }
 
-  template <class Row, class Part>
-  void read_some(Reader& in, bool text, std::uint8_t width, std::vector<Row>& rows, Part part) {
-    std::size_t size = 0, next = 0;
-    each(rows, text, [&](const Row&, std::size_t) { ++size; });
-    read_.read(in, width, size);
-    each(rows, text, [&](Row& row, std::size_t column) { row.key[column] = part(read_[next++]); });
+  template <class Group, class Part>
+  void read_some(Reader& in, bool text, std::uint8_t width, const std::vector<Group>& groups, KeyParts& parts,
+                 Part part) {
+    std::size_t all = 0, next = 0;
+    each(groups, text, [&](std::size_t, std::size_t, std::size_t size) { all += size; });
+    read_.read(in, width, all);
+    each(groups, text, [&](std::size_t column, std::size_t begin, std::size_t size) {
+      std::uint64_t* to = parts[column].data() + begin;
+      for (std::size_t at = 0; at < size; ++at) to[at] = part(read_[next++]);
+    });
+  }
+
+  /// Whether a row's key comes after that of the row before.
+  bool ascend(int track, const KeyParts& parts, std::size_t row) const {
+    for (std::size_t column = 0; column < by_[track].size(); ++column) {
+      std::uint64_t before = parts[column][row - 1], part = parts[column][row];
+      if (before != part) return before < part;
+    }
+    return false;
   }
 
   std::vector<std::vector<int>> by_;
   std::vector<std::array<bool, kMostKeyColumns>> is_text_;
   /// By whether it is of strings: whether any track has that column.
   std::array<std::array<bool, kMostKeyColumns>, 2> any_{};
+  std::size_t height_ = 0;
   NarrowColumn read_;
+};
+
+/// One record's groups, and what their keys come to, column by column, as sections have them: what nothing happens to is
+/// not taken apart into rows.
+template <class Weight>
+class KeyedTable {
+ public:
+  using Row = KeyedRow<Weight>;
+  using Group = KeyedGroup<Weight>;
+
+  explicit KeyedTable(const KeyColumns& columns) : height_(columns.height()) {}
+
+  std::vector<Group> groups;
+  KeyParts parts;
+  std::vector<Weight> weights;
+  std::vector<double> sums;
+
+  void clear() {
+    groups.clear();
+    resize(0);
+  }
+  /// Makes room for the keys of all groups, of which nothing is known yet.
+  void resize(std::size_t rows) {
+    for (std::size_t column = 0; column < height_; ++column) parts[column].assign(rows, 0);
+    weights.assign(rows, 0);
+    sums.assign(rows, 0.0);
+  }
+
+  /// Appends the rows of one of the groups.
+  void take(const Group& group, std::vector<Row>& rows) const {
+    for (std::size_t at = group.at; at < group.at + group.keys; ++at) {
+      Row& row = rows.emplace_back(Row{{group.start_s, group.track}, false, {}, weights[at], sums[at]});
+      for (std::size_t column = 0; column < height_; ++column) row.key[column] = parts[column][at];
+    }
+    if (group.rest > 0) rows.push_back({{group.start_s, group.track}, true, {}, group.rest, group.rest_sum});
+  }
+
+  /// Takes in rows, group by group; what groups they make is appended to `made`, which may be `groups`.
+  void put(const std::vector<Row>& rows, std::vector<Group>& made) {
+    for (const Row& row : rows) {
+      if (made.empty() || !made.back().same_group(row)) made.push_back({{row.start_s, row.track}, weights.size(), 0, 0, 0.0});
+      Group& group = made.back();
+      if (row.rest) {
+        group.rest = row.weight;
+        group.rest_sum = row.sum;
+        continue;
+      }
+      ++group.keys;
+      for (std::size_t column = 0; column < height_; ++column) parts[column].push_back(row.key[column]);
+      weights.push_back(row.weight);
+      sums.push_back(row.sum);
+    }
+  }
+
+  /// Calls `visit` with the weights of all groups' keys, piece by piece.
+  template <class Visit>
+  void each_weights(Visit visit) const {
+    each_piece(
+        groups, [](const Group&) { return true; },
+        [&](std::size_t begin, std::size_t size) { visit(std::span(weights).subspan(begin, size)); });
+  }
+
+ private:
+  std::size_t height_;
 };
 
 /// One record's rows by group, and within it by key as it is written; and those that arrived, in no order yet.

@@ -24,8 +24,10 @@ std::vector<std::vector<int>> fields_of(const Plan& plan) {
 class KeyedTiles : public Family {
  public:
   using Row = KeyedRow<std::int64_t>;
+  using Tile = KeyedGroup<std::int64_t>;
 
-  explicit KeyedTiles(const Plan& plan) : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan)) {
+  explicit KeyedTiles(const Plan& plan)
+      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan)), held_(keys_) {
     for (const KeyedTrack& track : plan.keyed_tracks) {
       sums_.push_back(track.of.has_value());
       most_keys_.push_back(track.most_keys);
@@ -33,15 +35,17 @@ class KeyedTiles : public Family {
   }
 
   void read(Reader in, const Strings& strings) override {
-    held_.rows.clear();
+    held_.clear();
     if (in.left() == 0) return;
     auto widths = read_tiles(in);
-    keys_.read(in, widths[kTexts], widths[kNumbers], held_.rows, strings);
+    keys_.read(in, widths[kTexts], widths[kNumbers], held_.groups, strings, held_.parts);
     read_counts(in, widths[kWides]);
-    for (bool rest : {false, true}) {
-      for (Row& row : held_.rows) {
-        if (row.rest == rest && sums_[row.track]) row.sum = in.take<double>();
-      }
+    for (const Tile& tile : held_.groups) {
+      if (!sums_[tile.track]) continue;
+      for (std::size_t at = tile.at; at < tile.at + tile.keys; ++at) held_.sums[at] = in.take<double>();
+    }
+    for (Tile& tile : held_.groups) {
+      if (sums_[tile.track] && tile.rest > 0) tile.rest_sum = in.take<double>();
     }
     in.end();
   }
@@ -49,32 +53,44 @@ class KeyedTiles : public Family {
   void fold(const Arrivals& arrivals, Strings& strings) override {
     lift(arrivals, strings);
     axes_.set_clock(arrivals.clock_us);
-    place(held_.arrived);
-    bool in_order = place(held_.rows);
-    held_.add_up(keys_, strings, in_order);
-    held_.cut(most_keys_);
+    place(changing_.arrived);
+    place(held_.groups);
+    auto before = [](const GroupName& a, const GroupName& b) { return a.group_before(b); };
+    if (!std::ranges::is_sorted(held_.groups, before)) std::ranges::stable_sort(held_.groups, before);
+    std::ranges::stable_sort(changing_.arrived, before);
+    bool in_order = take_changing();
+    changing_.add_up(keys_, strings, in_order);
+    changing_.cut(most_keys_);
+    changed_.clear();
+    held_.put(changing_.rows, changed_);
+    held_.groups.resize(unchanged_.size() + changed_.size());
+    std::ranges::merge(unchanged_, changed_, held_.groups.begin(), before);
   }
 
-  void use(Strings& strings) const override { keys_.use(held_.rows, strings); }
+  void use(Strings& strings) const override { keys_.use(held_.groups, held_.parts, strings); }
 
   void write(Writer& out, const Strings& strings) const override {
-    if (held_.rows.empty()) return;
+    if (held_.groups.empty()) return;
     for (NarrowColumn& column : columns_) column.clear();
     put_tiles(out);
-    keys_.put(held_.rows, strings, columns_[kTexts], columns_[kNumbers]);
-    for (const Row& row : held_.rows) {
-      if (!row.rest && row.weight >= kWide) columns_[kWides].add(std::min(row.weight, kLargest));
-    }
+    keys_.put(held_.groups, held_.parts, strings, columns_[kTexts], columns_[kNumbers]);
+    held_.each_weights([&](std::span<const std::int64_t> counts) {
+      for (std::int64_t count : counts) {
+        if (count >= kWide) columns_[kWides].add(std::min(count, kLargest));
+      }
+    });
     for (const NarrowColumn& column : columns_) out.put(column.width());
     for (int column = kSteps; column < kWides; ++column) columns_[column].write(out);
-    for (const Row& row : held_.rows) {
-      if (!row.rest) out.put(static_cast<std::uint8_t>(std::min(row.weight, kWide)));
-    }
+    held_.each_weights([&](std::span<const std::int64_t> counts) {
+      out.column<std::uint8_t>(counts, [](std::int64_t count) { return std::min(count, kWide); });
+    });
     columns_[kWides].write(out);
-    for (bool rest : {false, true}) {
-      for (const Row& row : held_.rows) {
-        if (row.rest == rest && sums_[row.track]) out.put(row.sum);
-      }
+    for (const Tile& tile : held_.groups) {
+      if (!sums_[tile.track]) continue;
+      out.column<double>(std::span(held_.sums).subspan(tile.at, tile.keys), [](double sum) { return sum; });
+    }
+    for (const Tile& tile : held_.groups) {
+      if (sums_[tile.track] && tile.rest > 0) out.put(tile.rest_sum);
     }
   }
 
@@ -83,7 +99,7 @@ class KeyedTiles : public Family {
   static constexpr std::size_t kColumns = 7;
   using Widths = std::array<std::uint8_t, kColumns>;
 
-  /// Reads which tiles there are, and makes their rows; returns the widths of all columns.
+  /// Reads which tiles there are, and makes room for their keys; returns the widths of all columns.
   Widths read_tiles(Reader& in) {
     std::size_t length = in.left(), left = length;
     std::size_t tiles = in.take<std::uint32_t>(), lifetime = in.take<std::uint16_t>();
@@ -93,7 +109,8 @@ class KeyedTiles : public Family {
     for (int column = kSteps; column <= kRests; ++column) {
       columns_[column].read(in, widths[column], column == kSteps ? tiles - lifetime : tiles);
     }
-    Row before{-1, 0, false, {}, 0, 0.0};
+    GroupName before{-1, 0};
+    std::size_t rows = 0;
     for (std::size_t tile = 0; tile < tiles; ++tile) {
       if (tile >= lifetime) {
         std::uint64_t step = columns_[kSteps][tile - lifetime];
@@ -105,37 +122,38 @@ class KeyedTiles : public Family {
       need(track < keys_.tracks() && keys <= kMostKeys && keys <= left);
       need(rest <= static_cast<std::uint64_t>(kLargest) && keys + rest > 0);
       left -= keys;
-      Row row{tile < lifetime ? 0 : static_cast<std::int64_t>(start_s), static_cast<int>(track), false, {}, 0, 0.0};
-      need(before.group_before(row));
-      before = row;
-      held_.rows.insert(held_.rows.end(), keys, row);
-      if (rest > 0) held_.rows.push_back({row.start_s, row.track, true, {}, static_cast<std::int64_t>(rest), 0.0});
+      GroupName name{tile < lifetime ? 0 : static_cast<std::int64_t>(start_s), static_cast<int>(track)};
+      need(before.group_before(name));
+      before = name;
+      held_.groups.push_back({name, rows, keys, static_cast<std::int64_t>(rest), 0.0});
+      rows += keys;
     }
+    held_.resize(rows);
     return widths;
   }
 
   void read_counts(Reader& in, std::uint8_t width) {
     std::size_t wide = 0, next = 0;
-    for (Row& row : held_.rows) {
-      if (row.rest) continue;
-      row.weight = in.take<std::uint8_t>();
-      wide += row.weight == kWide;
+    auto narrow = in.packed<std::uint8_t>(held_.weights.size());
+    for (std::size_t at = 0; at < held_.weights.size(); ++at) {
+      held_.weights[at] = narrow[at];
+      wide += narrow[at] == kWide;
     }
     columns_[kWides].read(in, width, wide);
-    for (Row& row : held_.rows) {
-      if (!row.rest && row.weight == kWide) {
+    for (std::int64_t& weight : held_.weights) {
+      if (weight == kWide) {
         std::uint64_t count = columns_[kWides][next++];
         need(count <= static_cast<std::uint64_t>(kLargest));
-        row.weight = static_cast<std::int64_t>(count);
+        weight = static_cast<std::int64_t>(count);
       }
-      need(row.weight > 0);
+      need(weight > 0);
     }
   }
 
   /// Adds a row of its own, in a tile one second wide, for every event and track that wants it.
   void lift(const Arrivals& arrivals, Strings& strings) {
     const Events& events = arrivals.events;
-    held_.arrived.clear();
+    changing_.arrived.clear();
     for (std::size_t index = 0; index < plan_.keyed_tracks.size(); ++index) {
       const KeyedTrack& track = plan_.keyed_tracks[index];
       for (std::uint32_t row : arrivals.rows) {
@@ -143,52 +161,66 @@ class KeyedTiles : public Family {
         Key key;
         if (!keys_.lift(index, events, row, strings, key)) continue;
         double number = track.of ? events.number(*track.of, row) : 0.0;
-        held_.arrived.push_back({events.second(row), static_cast<int>(index), false, key, 1, number});
+        changing_.arrived.push_back({{events.second(row), static_cast<int>(index)}, false, key, 1, number});
       }
     }
   }
 
-  /// Places rows on the time axis of their tracks; returns whether they are in the order of their groups, each once.
-  bool place(std::vector<Row>& rows) const {
+  /// Places rows or tiles on the time axis of their tracks.
+  template <class Placed>
+  void place(std::vector<Placed>& all) const {
     std::size_t kept = 0;
-    bool in_order = true;
-    for (std::size_t begin = 0, end; begin < rows.size(); begin = end) {
-      Row group = rows[begin];
-      for (end = begin + 1; end < rows.size() && rows[end].same_group(group);) ++end;
-      group.start_s = axes_.place(group.track, group.start_s);
-      if (group.start_s == TrackAxes::kDropped) continue;
-      in_order = in_order && (kept == 0 || rows[kept - 1].group_before(group));
-      for (std::size_t at = begin; at < end; ++at) {
-        if (at != kept) rows[kept] = rows[at];
-        rows[kept++].start_s = group.start_s;
-      }
+    for (const Placed& one : all) {
+      std::int64_t start_s = axes_.place(one.track, one.start_s);
+      if (start_s == TrackAxes::kDropped) continue;
+      all[kept] = one;
+      all[kept++].start_s = start_s;
     }
-    rows.resize(kept);
+    all.resize(kept);
+  }
+
+  /// Divides tiles, which are in order, into those that stay as they are, and rows of those that do not: because they
+  /// came to one place, or something arrived for them, or they have more keys than they may have. Returns whether the
+  /// rows are in order.
+  bool take_changing() {
+    unchanged_.clear();
+    changing_.rows.clear();
+    bool in_order = true;
+    const std::vector<Tile>& tiles = held_.groups;
+    auto arrived = changing_.arrived.begin();
+    for (std::size_t begin = 0, end; begin < tiles.size(); begin = end) {
+      const Tile& tile = tiles[begin];
+      for (end = begin + 1; end < tiles.size() && tiles[end].same_group(tile);) ++end;
+      while (arrived != changing_.arrived.end() && arrived->group_before(tile)) ++arrived;
+      bool grows = arrived != changing_.arrived.end() && arrived->same_group(tile);
+      if (end == begin + 1 && !grows && tile.keys <= static_cast<std::size_t>(most_keys_[tile.track])) {
+        unchanged_.push_back(tile);
+        continue;
+      }
+      in_order &= end == begin + 1;
+      for (std::size_t at = begin; at < end; ++at) held_.take(tiles[at], changing_.rows);
+    }
     return in_order;
   }
 
   /// Puts how many tiles there are and when they begin, and fills the columns of tiles.
   void put_tiles(Writer& out) const {
-    const std::vector<Row>& rows = held_.rows;
-    std::size_t tiles = 0, lifetime = 0;
+    std::size_t lifetime = 0;
     std::int64_t first_s = 0, before_s = 0;
-    for (std::size_t begin = 0, end; begin < rows.size(); begin = end) {
-      for (end = begin + 1; end < rows.size() && rows[end].same_group(rows[begin]);) ++end;
-      const Row &head = rows[begin], &last = rows[end - 1];
-      ++tiles;
-      if (head.start_s == 0) {
+    for (const Tile& tile : held_.groups) {
+      if (tile.start_s == 0) {
         ++lifetime;
       } else {
-        if (first_s == 0) first_s = before_s = head.start_s;
-        columns_[kSteps].add(static_cast<std::uint64_t>(head.start_s - before_s));
-        before_s = head.start_s;
+        if (first_s == 0) first_s = before_s = tile.start_s;
+        columns_[kSteps].add(static_cast<std::uint64_t>(tile.start_s - before_s));
+        before_s = tile.start_s;
       }
-      columns_[kTracks].add(static_cast<std::uint64_t>(head.track));
-      columns_[kKeys].add(end - begin - last.rest);
-      columns_[kRests].add(last.rest ? static_cast<std::uint64_t>(std::min(last.weight, kLargest)) : 0);
+      columns_[kTracks].add(static_cast<std::uint64_t>(tile.track));
+      columns_[kKeys].add(tile.keys);
+      columns_[kRests].add(static_cast<std::uint64_t>(std::min(tile.rest, kLargest)));
     }
     need(lifetime <= std::numeric_limits<std::uint16_t>::max());
-    out.put(static_cast<std::uint32_t>(tiles));
+    out.put(static_cast<std::uint32_t>(held_.groups.size()));
     out.put(static_cast<std::uint16_t>(lifetime));
     out.put(static_cast<std::uint32_t>(first_s));
   }
@@ -198,7 +230,10 @@ class KeyedTiles : public Family {
   KeyColumns keys_;
   std::vector<bool> sums_;
   std::vector<std::int64_t> most_keys_;
-  KeyedRows<std::int64_t> held_;
+  KeyedTable<std::int64_t> held_;
+  /// Of one fold: the rows of tiles that change, the tiles these come to, and the tiles that do not change.
+  KeyedRows<std::int64_t> changing_;
+  std::vector<Tile> changed_, unchanged_;
   /// What is in them matters only while a section is read or written.
   mutable std::array<NarrowColumn, kColumns> columns_;
 };
