@@ -1,6 +1,7 @@
 // Tiles: user_state/core/tiles.py says what they are, core/tile_values.py what they hold, codec/tiles.py their bytes.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -94,14 +95,17 @@ class Tiles : public Family {
     for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
       need(bucket == 0 || starts_[bucket] > starts_[bucket - 1]);
       std::string_view mask = in.bytes(mask_width());
-      for (std::size_t track = 0; track < 8 * mask.size(); ++track) {
-        if (!(static_cast<std::uint8_t>(mask[track / 8]) >> track % 8 & 1)) continue;
-        need(track < held_.size());
-        tiles_.push_back({starts_[bucket], static_cast<int>(track), 0, {}});
+      for (std::size_t byte = 0; byte < mask.size(); ++byte) {
+        for (unsigned left = static_cast<std::uint8_t>(mask[byte]); left != 0; left &= left - 1) {
+          std::size_t track = 8 * byte + static_cast<std::size_t>(std::countr_zero(left));
+          need(track < held_.size());
+          tiles_.push_back({starts_[bucket], static_cast<int>(track), 0, {}});
+        }
       }
     }
     need(tiles_.size() == entries);
-    for (Tile& tile : tiles_) tile.count = in.take<std::uint8_t>();
+    auto counts = in.packed<std::uint8_t>(entries);
+    for (std::size_t at = 0; at < entries; ++at) tiles_[at].count = counts[at];
     for (Tile& tile : tiles_) {
       if (tile.count == kWide) {
         need(wide-- > 0);
@@ -119,28 +123,32 @@ class Tiles : public Family {
   }
 
   void fold(const Arrivals& arrivals, Strings&) override {
-    lift(arrivals);
     axes_.set_clock(arrivals.clock_us);
-    std::size_t kept = 0;
-    for (Tile& tile : tiles_) {
-      tile.start_s = axes_.place(tile.track, tile.start_s);
-      if (tile.start_s != TrackAxes::kDropped) tiles_[kept++] = tile;
+    place(tiles_);
+    lift(arrivals);
+    place(arrived_);
+    if (!arrived_.empty()) {
+      merged_.resize(tiles_.size() + arrived_.size());
+      std::ranges::merge(tiles_, arrived_, merged_.begin(), std::less<>());
+      tiles_.swap(merged_);
     }
-    tiles_.resize(kept);
-    // Nearly in order: stored tiles were, and ages ascend with them.
-    if (!std::is_sorted(tiles_.begin(), tiles_.end())) std::stable_sort(tiles_.begin(), tiles_.end());
     std::size_t joined = 0;
     for (std::size_t begin = 0, end; begin < tiles_.size(); begin = end) {
       end = begin + 1;
       while (end < tiles_.size() && tiles_[end].same_place(tiles_[begin])) ++end;
-      tiles_[joined++] =
-          end == begin + 1 ? tiles_[begin] : join({&tiles_[begin], end - begin}, held_[tiles_[begin].track]);
+      if (end > begin + 1) {
+        tiles_[joined++] = join({&tiles_[begin], end - begin}, held_[tiles_[begin].track]);
+      } else {
+        if (begin != joined) tiles_[joined] = tiles_[begin];
+        ++joined;
+      }
     }
     tiles_.resize(joined);
   }
 
   void write(Writer& out, const Strings&) const override {
     if (held_.empty()) return;
+    const std::size_t width = mask_width();
     std::size_t wide = 0, buckets = 0;
     std::string starts, masks;
     Writer starts_out(starts);
@@ -149,9 +157,9 @@ class Tiles : public Family {
       if (at == 0 || tile.start_s != tiles_[at - 1].start_s) {
         ++buckets;
         starts_out.put(static_cast<std::uint32_t>(tile.start_s));
-        masks.append(mask_width(), '\0');
+        masks.append(width, '\0');
       }
-      masks[masks.size() - mask_width() + tile.track / 8] |= static_cast<char>(1 << tile.track % 8);
+      masks[masks.size() - width + tile.track / 8] |= static_cast<char>(1 << tile.track % 8);
       wide += tile.count >= kWide;
     }
     need(buckets <= std::numeric_limits<std::uint16_t>::max());
@@ -174,8 +182,23 @@ class Tiles : public Family {
  private:
   std::size_t mask_width() const { return (held_.size() + 7) / 8; }
 
-  /// Adds a tile of its own, one second wide, for every event and track that wants it.
+  /// Places tiles on the time axis of their tracks, and has them in order.
+  void place(std::vector<Tile>& tiles) const {
+    std::size_t kept = 0;
+    for (const Tile& tile : tiles) {
+      std::int64_t start_s = axes_.place(tile.track, tile.start_s);
+      if (start_s == TrackAxes::kDropped) continue;
+      if (&tiles[kept] != &tile) tiles[kept] = tile;
+      tiles[kept++].start_s = start_s;
+    }
+    tiles.resize(kept);
+    // Stored ones mostly are: ages ascend with tiles.
+    if (!std::is_sorted(tiles.begin(), tiles.end())) std::stable_sort(tiles.begin(), tiles.end());
+  }
+
+  /// Takes a tile of its own, one second wide, for every event and track that wants it.
   void lift(const Arrivals& arrivals) {
+    arrived_.clear();
     const Events& events = arrivals.events;
     for (std::size_t index = 0; index < plan_.tracks.size(); ++index) {
       const Track& track = plan_.tracks[index];
@@ -190,7 +213,7 @@ class Tiles : public Family {
         Tile tile{events.second(row), static_cast<int>(index), 1, {}};
         if (track.of && columns_of(held_[index]) > 0) tile.values[0] = number;
         if (held_[index] == Held::kTimes) tile.values[1] = number;
-        tiles_.push_back(tile);
+        arrived_.push_back(tile);
       }
     }
   }
@@ -199,7 +222,7 @@ class Tiles : public Family {
   TrackAxes axes_;
   std::vector<Held> held_;
   int width_ = 0;
-  std::vector<Tile> tiles_;
+  std::vector<Tile> tiles_, arrived_, merged_;
   std::vector<std::int64_t> starts_;
 };
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ NULL_INT = np.iinfo(np.int64).min
 """Stands for null in int and bool columns, as NULL_CODE does in string columns and NaN, which events may not carry, in
 float columns."""
 FIXED_COLUMNS = 4
+_MANY = 100
+"""From so many rows on each column is picked by itself: `zip(*rows)` makes an iterator a row, and whenever some hundreds
+of them are alive, the garbage collector looks for those that are not."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Events:
     @classmethod
     def from_rows(cls, plan: Plan, rows: Sequence[EventRow]) -> Events:
         """Turn rows into columns; the rows' values must be of the plan's kinds, None for null."""
-        columns = list(zip(*rows, strict=True)) if rows else [()] * (FIXED_COLUMNS + len(plan.fields))
+        columns = _transposed(rows, FIXED_COLUMNS + len(plan.fields))
         users: dict[str, int] = {}
         pool = StringPool()
         user = [users.setdefault(u, len(users)) for u in columns[0]]
@@ -129,3 +133,12 @@ class Events:
                 asked = accepted if plan.fields[field].kind == "float" else accepted - {NULL_INT}
                 matched &= np.isin(column, np.array(sorted(asked), column.dtype))
         return matched
+
+
+def _transposed(rows: Sequence[EventRow], width: int) -> list[Sequence[Any]]:
+    """Return the columns of rows of so many values each."""
+    if len(rows) < _MANY:
+        return list(zip(*rows, strict=True)) if rows else [()] * width
+    if set(map(len, rows)) != {width}:
+        raise ValueError(f"expected rows of {width} values")
+    return [list(map(itemgetter(at), rows)) for at in range(width)]
