@@ -122,11 +122,11 @@ class Writer {
   /// Puts a whole column of numbers as type T, made from the rows by `number`.
   template <class T, class Rows, class Number>
   void column(const Rows& rows, Number number) {
-    std::size_t begin = out_.size(), i = 0;
-    out_.resize(begin + rows.size() * sizeof(T));
+    char* to = room(rows.size() * sizeof(T));
     for (const auto& row : rows) {
       T value = static_cast<T>(number(row));
-      std::memcpy(out_.data() + begin + sizeof(T) * i++, &value, sizeof(T));
+      std::memcpy(to, &value, sizeof(T));
+      to += sizeof(T);
     }
   }
 
@@ -158,6 +158,12 @@ class Writer {
   }
 
   std::size_t size() const { return out_.size(); }
+
+  /// Makes room for so many bytes, to be written before anything else is put.
+  char* room(std::size_t size) {
+    out_.resize(out_.size() + size);
+    return out_.data() + out_.size() - size;
+  }
 
  private:
   std::string& out_;

@@ -100,8 +100,8 @@ py::object Folder::fold(const py::list& blobs, const py::object& batch, const py
       auto version = bytes_of(versions[user]);
       need(version.size() == kNameBytes);
       try {
-        fold_one(blobs[user], events, rows, horizon_us.at(user), version);
-        folded[user] = py::bytes(record_);
+        fold_one(blobs[user], events, rows, horizon_us.at(user));
+        folded[user] = record(version);
       } catch (const Declined&) {
         // This record is numpy's to judge; it says nothing against the others.
       }
@@ -113,7 +113,7 @@ py::object Folder::fold(const py::list& blobs, const py::object& batch, const py
 }
 
 void Folder::fold_one(py::handle blob, const Events& events, std::span<const std::uint32_t> rows,
-                      std::int64_t horizon_us, std::string_view version) {
+                      std::int64_t horizon_us) {
   if (blob.is_none()) {
     outer_.longs = {};
     outer_.sections.assign(blanks_.begin(), blanks_.end());
@@ -135,31 +135,45 @@ void Folder::fold_one(py::handle blob, const Events& events, std::span<const std
     families_[at]->fold(arrivals, strings_);
     families_[at]->use(strings_);
   }
-  dictionary_.clear();
-  Writer dictionary(dictionary_);
-  strings_.write(dictionary);
   packed_.clear();
   Writer packed(packed_);
-  sizes_.clear();
+  ends_.clear();
+  strings_.write(packed);
+  ends_.push_back(packed.size());
   for (const auto& family : families_) {
-    std::size_t begin = packed.size();
     family->write(packed, strings_);
-    sizes_.push_back(packed.size() - begin);
+    ends_.push_back(packed.size());
   }
-  record_.clear();
-  Writer record(record_);
-  record.bytes(marker_);
-  record.bytes(version);
-  record.bytes(plan_.layout);
-  for (std::int64_t value : longs) record.avro_long(value);
-  record.avro_long(static_cast<std::int64_t>(dictionary_.size()));
-  record.bytes(dictionary_);
-  std::string_view left = packed_;
-  for (std::size_t size : sizes_) {
-    record.avro_long(static_cast<std::int64_t>(size));
-    record.bytes(left.substr(0, size));
-    left.remove_prefix(size);
+}
+
+/// Returns the record of the sections that were packed; its bytes are copied once.
+py::bytes Folder::record(std::string_view version) {
+  frame_.clear();
+  frame_ends_.clear();
+  Writer frame(frame_);
+  frame.bytes(marker_);
+  frame.bytes(version);
+  frame.bytes(plan_.layout);
+  for (std::int64_t value : outer_.longs) frame.avro_long(value);
+  std::size_t begin = 0;
+  for (std::size_t end : ends_) {
+    frame.avro_long(static_cast<std::int64_t>(end - begin));
+    frame_ends_.push_back(frame.size());
+    begin = end;
   }
+  auto made = py::reinterpret_steal<py::bytes>(
+      PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(frame_.size() + packed_.size())));
+  if (!made) throw py::error_already_set();
+  char* to = PyBytes_AS_STRING(made.ptr());
+  auto copy = [&to](const std::string& from, std::size_t begin, std::size_t end) {
+    std::memcpy(to, from.data() + begin, end - begin);
+    to += end - begin;
+  };
+  for (std::size_t at = 0; at < ends_.size(); ++at) {
+    copy(frame_, at == 0 ? 0 : frame_ends_[at - 1], frame_ends_[at]);
+    copy(packed_, at == 0 ? 0 : ends_[at - 1], ends_[at]);
+  }
+  return made;
 }
 
 }  // namespace user_state

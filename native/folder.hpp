@@ -41,9 +41,10 @@ class Folder {
   };
 
   void open(std::string_view blob, Outer& outer) const;
-  /// Folds into one record, or None, and leaves it in `record_`.
+  /// Folds into one record, or None, and leaves it for `record`.
   void fold_one(pybind11::handle blob, const Events& events, std::span<const std::uint32_t> rows,
-                std::int64_t horizon_us, std::string_view version);
+                std::int64_t horizon_us);
+  pybind11::bytes record(std::string_view version);
 
   const Plan plan_;
   const std::string marker_;
@@ -51,8 +52,12 @@ class Folder {
   std::vector<std::unique_ptr<Family>> families_;
   Strings strings_;
   Outer outer_;
-  std::string dictionary_, packed_, record_;
-  std::vector<std::size_t> sizes_;
+  /// Of the record that was folded: its sections, one after the other, and where each ends.
+  std::string packed_;
+  std::vector<std::size_t> ends_;
+  /// What stands before the sections, and where that ends.
+  std::string frame_;
+  std::vector<std::size_t> frame_ends_;
 };
 
 }  // namespace user_state

@@ -26,7 +26,7 @@ class KeyedDecays : public Family {
   using Row = KeyedRow<double>;
   using Group = KeyedGroup<double>;
 
-  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan)), held_(keys_) {
+  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan)), held_(keys_, false) {
     for (const KeyedDecay& decay : plan.keyed_decays) most_keys_.push_back(decay.most_keys);
     factors_.resize(keys_.tracks());
   }

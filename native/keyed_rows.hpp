@@ -144,7 +144,8 @@ class KeyColumns {
     });
     // Codes of what was just read ascend as the numbers of the strings do.
     for (const Group& group : groups) {
-      for (std::size_t row = group.at + 1; row < group.at + group.keys; ++row) need(ascend(group.track, parts, row));
+      std::size_t height = by_[group.track].size();
+      for (std::size_t row = group.at + 1; row < group.at + group.keys; ++row) need(ascend(height, parts, row));
     }
   }
 
@@ -198,9 +199,9 @@ class KeyColumns {
     });
   }
 
-  /// Whether a row's key comes after that of the row before.
-  bool ascend(int track, const KeyParts& parts, std::size_t row) const {
-    for (std::size_t column = 0; column < by_[track].size(); ++column) {
+  /// Whether a row's key, of so many parts, comes after that of the row before.
+  static bool ascend(std::size_t height, const KeyParts& parts, std::size_t row) {
+    for (std::size_t column = 0; column < height; ++column) {
       std::uint64_t before = parts[column][row - 1], part = parts[column][row];
       if (before != part) return before < part;
     }
@@ -223,11 +224,13 @@ class KeyedTable {
   using Row = KeyedRow<Weight>;
   using Group = KeyedGroup<Weight>;
 
-  explicit KeyedTable(const KeyColumns& columns) : height_(columns.height()) {}
+  /// `summing` says whether any track has sums.
+  KeyedTable(const KeyColumns& columns, bool summing) : height_(columns.height()), summing_(summing) {}
 
   std::vector<Group> groups;
   KeyParts parts;
   std::vector<Weight> weights;
+  /// None unless any track has sums.
   std::vector<double> sums;
 
   void clear() {
@@ -238,13 +241,13 @@ class KeyedTable {
   void resize(std::size_t rows) {
     for (std::size_t column = 0; column < height_; ++column) parts[column].assign(rows, 0);
     weights.assign(rows, 0);
-    sums.assign(rows, 0.0);
+    if (summing_) sums.assign(rows, 0.0);
   }
 
   /// Appends the rows of one of the groups.
   void take(const Group& group, std::vector<Row>& rows) const {
     for (std::size_t at = group.at; at < group.at + group.keys; ++at) {
-      Row& row = rows.emplace_back(Row{{group.start_s, group.track}, false, {}, weights[at], sums[at]});
+      Row& row = rows.emplace_back(Row{{group.start_s, group.track}, false, {}, weights[at], summing_ ? sums[at] : 0.0});
       for (std::size_t column = 0; column < height_; ++column) row.key[column] = parts[column][at];
     }
     if (group.rest > 0) rows.push_back({{group.start_s, group.track}, true, {}, group.rest, group.rest_sum});
@@ -263,7 +266,7 @@ class KeyedTable {
       ++group.keys;
       for (std::size_t column = 0; column < height_; ++column) parts[column].push_back(row.key[column]);
       weights.push_back(row.weight);
-      sums.push_back(row.sum);
+      if (summing_) sums.push_back(row.sum);
     }
   }
 
@@ -277,6 +280,7 @@ class KeyedTable {
 
  private:
   std::size_t height_;
+  bool summing_;
 };
 
 /// One record's rows by group, and within it by key as it is written; and those that arrived, in no order yet.

@@ -21,13 +21,17 @@ std::vector<std::vector<int>> fields_of(const Plan& plan) {
   return by;
 }
 
+bool sums(const Plan& plan) {
+  return std::ranges::any_of(plan.keyed_tracks, [](const KeyedTrack& track) { return track.of.has_value(); });
+}
+
 class KeyedTiles : public Family {
  public:
   using Row = KeyedRow<std::int64_t>;
   using Tile = KeyedGroup<std::int64_t>;
 
   explicit KeyedTiles(const Plan& plan)
-      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan)), held_(keys_) {
+      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan)), held_(keys_, sums(plan)) {
     for (const KeyedTrack& track : plan.keyed_tracks) {
       sums_.push_back(track.of.has_value());
       most_keys_.push_back(track.most_keys);
@@ -137,16 +141,16 @@ class KeyedTiles : public Family {
     auto narrow = in.packed<std::uint8_t>(held_.weights.size());
     for (std::size_t at = 0; at < held_.weights.size(); ++at) {
       held_.weights[at] = narrow[at];
+      need(narrow[at] > 0);
       wide += narrow[at] == kWide;
     }
     columns_[kWides].read(in, width, wide);
+    if (wide == 0) return;
     for (std::int64_t& weight : held_.weights) {
-      if (weight == kWide) {
-        std::uint64_t count = columns_[kWides][next++];
-        need(count <= static_cast<std::uint64_t>(kLargest));
-        weight = static_cast<std::int64_t>(count);
-      }
-      need(weight > 0);
+      if (weight != kWide) continue;
+      std::uint64_t count = columns_[kWides][next++];
+      need(count > 0 && count <= static_cast<std::uint64_t>(kLargest));
+      weight = static_cast<std::int64_t>(count);
     }
   }
 

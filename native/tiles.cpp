@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "family.hpp"
@@ -83,7 +84,8 @@ class Tiles : public Family {
  public:
   explicit Tiles(const Plan& plan) : plan_(plan), axes_(plan.track_axes) {
     for (const Track& track : plan.tracks) held_.push_back(held_by(track.kind));
-    for (Held held : held_) width_ = std::max(width_, columns_of(held));
+    for (Held held : held_) columns_.push_back(static_cast<std::uint8_t>(columns_of(held)));
+    for (std::uint8_t columns : columns_) width_ = std::max<int>(width_, columns);
   }
 
   void read(Reader in, const Strings&) override {
@@ -99,7 +101,10 @@ class Tiles : public Family {
         for (unsigned left = static_cast<std::uint8_t>(mask[byte]); left != 0; left &= left - 1) {
           std::size_t track = 8 * byte + static_cast<std::size_t>(std::countr_zero(left));
           need(track < held_.size());
-          tiles_.push_back({starts_[bucket], static_cast<int>(track), 0, {}});
+          // Field by field: copied at once, they would have to wait for each other.
+          Tile& tile = tiles_.emplace_back();
+          tile.start_s = starts_[bucket];
+          tile.track = static_cast<int>(track);
         }
       }
     }
@@ -114,9 +119,11 @@ class Tiles : public Family {
       need(tile.count > 0 && tile.count < kMostCount);
     }
     need(wide == 0);
+    auto values = in.packed<double>(values_held());
+    std::size_t next = 0;
     for (int column = 0; column < width_; ++column) {
       for (Tile& tile : tiles_) {
-        if (column < columns_of(held_[tile.track])) tile.values[column] = in.take<double>();
+        if (column < columns_[tile.track]) tile.values[column] = values[next++];
       }
     }
     in.end();
@@ -172,15 +179,25 @@ class Tiles : public Family {
     for (const Tile& tile : tiles_) {
       if (tile.count >= kWide) out.put(tile.count);
     }
+    char* to = out.room(sizeof(double) * values_held());
     for (int column = 0; column < width_; ++column) {
       for (const Tile& tile : tiles_) {
-        if (column < columns_of(held_[tile.track])) out.put(tile.values[column]);
+        if (column >= columns_[tile.track]) continue;
+        std::memcpy(to, &tile.values[column], sizeof(double));
+        to += sizeof(double);
       }
     }
   }
 
  private:
   std::size_t mask_width() const { return (held_.size() + 7) / 8; }
+
+  /// How many values all tiles have together.
+  std::size_t values_held() const {
+    std::size_t values = 0;
+    for (const Tile& tile : tiles_) values += columns_[tile.track];
+    return values;
+  }
 
   /// Places tiles on the time axis of their tracks, and has them in order.
   void place(std::vector<Tile>& tiles) const {
@@ -221,6 +238,8 @@ class Tiles : public Family {
   const Plan& plan_;
   TrackAxes axes_;
   std::vector<Held> held_;
+  /// How many values the tiles of each track have, and how many those that have most.
+  std::vector<std::uint8_t> columns_;
   int width_ = 0;
   std::vector<Tile> tiles_, arrived_, merged_;
   std::vector<std::int64_t> starts_;
