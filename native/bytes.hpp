@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -97,9 +98,32 @@ class Reader {
     }
   }
 
+  /// Fills `out` with `part` of each of the next numbers of a narrow column.
+  template <class Part>
+  void narrow(std::uint8_t width, std::span<std::uint64_t> out, Part part) {
+    switch (width) {
+      case 0: {
+        need(out.size() <= kMostZeros);
+        for (std::uint64_t& one : out) one = part(std::uint64_t{0});
+        return;
+      }
+      case 1: return fill<std::uint8_t>(out, part);
+      case 2: return fill<std::uint16_t>(out, part);
+      case 4: return fill<std::uint32_t>(out, part);
+      case 8: return fill<std::uint64_t>(out, part);
+      default: throw Declined{};
+    }
+  }
+
   void end() const { need(at_ == end_); }
 
  private:
+  template <class T, class Part>
+  void fill(std::span<std::uint64_t> out, Part part) {
+    Packed<T> from = packed<T>(out.size());
+    for (std::size_t at = 0; at < out.size(); ++at) out[at] = part(std::uint64_t{from[at]});
+  }
+
   /// Columns of zeros take no bytes, so that a length gone bad must not cost all memory.
   static constexpr std::size_t kMostZeros = 1 << 24;
 

@@ -190,12 +190,10 @@ class KeyColumns {
   template <class Group, class Part>
   void read_some(Reader& in, bool text, std::uint8_t width, const std::vector<Group>& groups, KeyParts& parts,
                  Part part) {
-    std::size_t all = 0, next = 0;
-    each(groups, text, [&](std::size_t, std::size_t, std::size_t size) { all += size; });
-    read_.read(in, width, all);
+    // Also a column without numbers says how wide they are.
+    in.narrow(width, std::span<std::uint64_t>(), part);
     each(groups, text, [&](std::size_t column, std::size_t begin, std::size_t size) {
-      std::uint64_t* to = parts[column].data() + begin;
-      for (std::size_t at = 0; at < size; ++at) to[at] = part(read_[next++]);
+      in.narrow(width, std::span(parts[column]).subspan(begin, size), part);
     });
   }
 
@@ -213,7 +211,6 @@ class KeyColumns {
   /// By whether it is of strings: whether any track has that column.
   std::array<std::array<bool, kMostKeyColumns>, 2> any_{};
   std::size_t height_ = 0;
-  NarrowColumn read_;
 };
 
 /// One record's groups, and what their keys come to, column by column, as sections have them: what nothing happens to is

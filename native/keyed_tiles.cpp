@@ -78,16 +78,17 @@ class KeyedTiles : public Family {
     for (NarrowColumn& column : columns_) column.clear();
     put_tiles(out);
     keys_.put(held_.groups, held_.parts, strings, columns_[kTexts], columns_[kNumbers]);
+    counts_.clear();
     held_.each_weights([&](std::span<const std::int64_t> counts) {
-      for (std::int64_t count : counts) {
-        if (count >= kWide) columns_[kWides].add(std::min(count, kLargest));
-      }
+      Writer(counts_).column<std::uint8_t>(counts, [&](std::int64_t count) {
+        if (count < kWide) return count;
+        columns_[kWides].add(static_cast<std::uint64_t>(std::min(count, kLargest)));
+        return kWide;
+      });
     });
     for (const NarrowColumn& column : columns_) out.put(column.width());
     for (int column = kSteps; column < kWides; ++column) columns_[column].write(out);
-    held_.each_weights([&](std::span<const std::int64_t> counts) {
-      out.column<std::uint8_t>(counts, [](std::int64_t count) { return std::min(count, kWide); });
-    });
+    out.bytes(counts_);
     columns_[kWides].write(out);
     for (const Tile& tile : held_.groups) {
       if (!sums_[tile.track]) continue;
@@ -137,20 +138,18 @@ class KeyedTiles : public Family {
   }
 
   void read_counts(Reader& in, std::uint8_t width) {
-    std::size_t wide = 0, next = 0;
+    wide_.clear();
     auto narrow = in.packed<std::uint8_t>(held_.weights.size());
     for (std::size_t at = 0; at < held_.weights.size(); ++at) {
       held_.weights[at] = narrow[at];
       need(narrow[at] > 0);
-      wide += narrow[at] == kWide;
+      if (narrow[at] == kWide) wide_.push_back(at);
     }
-    columns_[kWides].read(in, width, wide);
-    if (wide == 0) return;
-    for (std::int64_t& weight : held_.weights) {
-      if (weight != kWide) continue;
-      std::uint64_t count = columns_[kWides][next++];
+    columns_[kWides].read(in, width, wide_.size());
+    for (std::size_t at = 0; at < wide_.size(); ++at) {
+      std::uint64_t count = columns_[kWides][at];
       need(count > 0 && count <= static_cast<std::uint64_t>(kLargest));
-      weight = static_cast<std::int64_t>(count);
+      held_.weights[wide_[at]] = static_cast<std::int64_t>(count);
     }
   }
 
@@ -240,6 +239,8 @@ class KeyedTiles : public Family {
   std::vector<Tile> changed_, unchanged_;
   /// What is in them matters only while a section is read or written.
   mutable std::array<NarrowColumn, kColumns> columns_;
+  mutable std::string counts_;
+  std::vector<std::size_t> wide_;
 };
 
 }  // namespace

@@ -134,11 +134,7 @@ class Tiles : public Family {
     place(tiles_);
     lift(arrivals);
     place(arrived_);
-    if (!arrived_.empty()) {
-      merged_.resize(tiles_.size() + arrived_.size());
-      std::ranges::merge(tiles_, arrived_, merged_.begin(), std::less<>());
-      tiles_.swap(merged_);
-    }
+    take_in_arrived();
     std::size_t joined = 0;
     for (std::size_t begin = 0, end; begin < tiles_.size(); begin = end) {
       end = begin + 1;
@@ -213,6 +209,20 @@ class Tiles : public Family {
     if (!std::is_sorted(tiles.begin(), tiles.end())) std::stable_sort(tiles.begin(), tiles.end());
   }
 
+  /// Merges what arrived into the tiles, from the end, so that nothing older is moved.
+  void take_in_arrived() {
+    std::size_t from = tiles_.size(), to = from + arrived_.size();
+    tiles_.resize(to);
+    for (; !arrived_.empty(); --to) {
+      if (from > 0 && arrived_.back() < tiles_[from - 1]) {
+        tiles_[to - 1] = tiles_[--from];
+      } else {
+        tiles_[to - 1] = arrived_.back();
+        arrived_.pop_back();
+      }
+    }
+  }
+
   /// Takes a tile of its own, one second wide, for every event and track that wants it.
   void lift(const Arrivals& arrivals) {
     arrived_.clear();
@@ -241,7 +251,7 @@ class Tiles : public Family {
   /// How many values the tiles of each track have, and how many those that have most.
   std::vector<std::uint8_t> columns_;
   int width_ = 0;
-  std::vector<Tile> tiles_, arrived_, merged_;
+  std::vector<Tile> tiles_, arrived_;
   std::vector<std::int64_t> starts_;
 };
 

@@ -109,7 +109,9 @@ def same_record(plan: Plan, a: Records, b: Records, values: bool = True) -> None
     np.testing.assert_array_equal(a.tiles.key, b.tiles.key)
     np.testing.assert_array_equal(a.tiles.count, b.tiles.count)
     if values:
-        np.testing.assert_allclose(a.tiles.values, b.tiles.values, rtol=1e-12)
+        # The deviations of one tile may cancel in its third moment: what that is off by is judged by the other moments.
+        off = 1e-12 * np.abs(b.tiles.values).max(axis=0, initial=0.0)
+        assert np.isclose(a.tiles.values, b.tiles.values, rtol=1e-12, atol=off).all(), (a.tiles.values, b.tiles.values)
     for log, of_a, of_b in zip(plan.logs, a.logs, b.logs, strict=True):
         for column in ("user", "time_us", "tie"):
             np.testing.assert_array_equal(getattr(of_a, column), getattr(of_b, column))
