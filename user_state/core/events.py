@@ -29,8 +29,8 @@ NULL_INT = np.iinfo(np.int64).min
 float columns."""
 FIXED_COLUMNS = 4
 _MANY = 100
-"""From so many rows on each column is picked by itself: `zip(*rows)` makes an iterator a row, and whenever some hundreds
-of them are alive, the garbage collector looks for those that are not."""
+"""From so many rows on each column is picked by itself: `zip(*rows)` makes an iterator a row, and some hundreds of
+those have the garbage collector look for what nobody holds."""
 
 
 @dataclass(frozen=True)
