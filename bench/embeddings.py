@@ -2,7 +2,7 @@
 
     python bench/embeddings.py [--quick] [--json]
 
-update    decode, fold, encode: from record bytes and event rows to record bytes again, as a pipeline does it.
+update    from record bytes and event rows to record bytes again, as a pipeline does it (docs/design/native.md).
           Batches of 1,000 events; a batch's users are whoever acted. Users have 20 events before. Less what a record
           costs that keeps no embedding but counts events once, which is the line `none`
 read      from record bytes to what is served, 500 records at a time, less the same of `none`; bench/composing.py has
@@ -20,6 +20,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,14 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from bench.report import arguments, finish
-from user_state.codec.record import decode_records, encode_records, open_record
+from user_state.codec.packed import PackedRecords
+from user_state.codec.record import decode_records, open_record
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.plan import Plan
 from user_state.core.reading import features
-from user_state.core.records import Records, apply
+from user_state.core.records import Records
 from user_state.spec import parse_spec
 
 DIMENSIONS, HALF_LIVES = 128, ("10m", "1d", "7d")
@@ -138,17 +140,17 @@ def plan_of(kind: str, settings: dict[str, Any] | None) -> Plan:
 def measure(plan: Plan, past: Sequence[Act], coming: Sequence[Act]) -> tuple[float, float, float]:
     """Return (microseconds to update by an event, to read a record, bytes of the median record)."""
     blobs: dict[str, bytes] = {}
+    packed = PackedRecords(plan, partial(decode, plan))
     for begin in range(0, len(past), BATCH):
-        fold(plan, blobs, rows_of(plan, past[begin : begin + BATCH], begin))
+        fold(packed, plan, blobs, rows_of(plan, past[begin : begin + BATCH], begin))
     updates = []
     for begin in range(0, len(coming), BATCH):
         rows = rows_of(plan, coming[begin : begin + BATCH], len(past) + begin)
-        updates.append(timed(lambda rows=rows: fold(plan, blobs, rows)) / len(rows))
+        updates.append(timed(lambda rows=rows: fold(packed, plan, blobs, rows)) / len(rows))
     chosen = list(blobs.values())[:READ]
 
     def read() -> None:
-        records = decode_records([open_record(blob) for blob in chosen], plan.layout)
-        features(plan, records, coming[-1][1] + SECOND_US)
+        features(plan, decode(plan, chosen), coming[-1][1] + SECOND_US)
 
     reading = math.nan if plan.item_tables else min(timed(read) for _ in range(3)) / len(chosen)
     return float(np.median(updates)) * 1e6, reading * 1e6, float(np.median([len(blob) for blob in blobs.values()]))
@@ -164,19 +166,18 @@ def rows_of(plan: Plan, acts: Sequence[Act], first: int) -> list[EventRow]:
     return rows
 
 
-def fold(plan: Plan, blobs: dict[str, bytes], rows: list[EventRow]) -> None:
+def fold(packed: PackedRecords, plan: Plan, blobs: dict[str, bytes], rows: list[EventRow]) -> None:
     """Fold rows into the records of their users, from bytes to bytes."""
     events = Events.from_rows(plan, rows)
     held = [blobs.get(user) for user in events.users]
-    known = [index for index, blob in enumerate(held) if blob is not None]
-    records = Records.empty(plan, len(events.users))
-    if len(known) == len(held):
-        records = decode_records([open_record(blob) for blob in held if blob is not None], plan.layout)
-    elif known:
-        blank = encode_records(Records.empty(plan, 1), plan.layout, [bytes(8)])[0]
-        records = decode_records([open_record(blob or blank) for blob in held], plan.layout)
-    folded = apply(plan, records, events)
-    blobs.update(zip(events.users, encode_records(folded, plan.layout, [bytes(8)] * len(folded)), strict=True))
+    none = np.zeros(len(held), np.int64)
+    folded, _ = packed.fold(held, events, none, [bytes(8)] * len(held))
+    blobs.update((user, blob) for user, blob in zip(events.users, folded, strict=True) if blob is not None)
+
+
+def decode(plan: Plan, blobs: Sequence[bytes | None]) -> Records:
+    """Return packed records as records."""
+    return decode_records([None if blob is None else open_record(blob) for blob in blobs], plan.layout)
 
 
 def timed(work: Callable[[], None]) -> float:
