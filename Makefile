@@ -72,7 +72,7 @@ clean: ## remove the environment and what tools left behind; data/ stays
 
 # What the demo needs: the first part of the pins.
 $(VENV)/run.stamp: $(PINS)
-	@echo "making $(VENV) with $(PYTHON), and compiling: about a minute"
+	@echo "making $(VENV) with $(PYTHON), and compiling: a minute or two"
 	@$(PYTHON) -m venv $(VENV)
 	@sed '/^# To develop/,$$d' requirements.txt > $(VENV)/run.txt
 	@$(PIP_INSTALL) -r $(VENV)/run.txt
