@@ -19,7 +19,7 @@ LAYERS = {
     "user_state/errors.py": (set(), set()),
     "user_state/durations.py": (set(), set()),
     "user_state/core": ({"spec", "durations", "errors", "_native"}, {"numpy", "xxhash", "datasketches"}),
-    "user_state/codec": ({"core", "errors", "_native"}, {"numpy", "fastavro"}),
+    "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
     "user_state/learning.py": ({"core", "store", "fold"}, {"numpy"}),
@@ -122,13 +122,9 @@ def test_one_file_imports_fastavro_for_records():
     }
 
 
-def test_few_files_know_of_the_compiled_code():
+def test_one_file_knows_of_the_compiled_code():
     knowing = {one.split(":")[0] for one in offences(("user_state",), {"user_state._native"})}
-    assert knowing == {
-        "user_state/codec/admitting.py",
-        "user_state/codec/packed.py",
-        "user_state/core/compiled.py",
-    }
+    assert knowing == {"user_state/core/compiled.py"}
 
 
 def test_only_one_file_spells_redis_keys():

@@ -3,20 +3,12 @@
 import numpy as np
 import pytest
 
+from tests.drawn_numbers import hard_numbers
 from user_state.core.ordering import grouped, order_by_number
 
 
 @pytest.mark.parametrize("groups", [1, 100, 1 << 19])
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda rng, rows: rng.lognormal(3, 2, rows),
-        lambda rng, rows: rng.normal(0, 1, rows) * 10.0 ** rng.integers(-300, 300, rows),
-        lambda rng, rows: 1 + rng.integers(0, 50, rows) * 1e-12,
-        lambda rng, rows: rng.choice([-np.inf, -1e308, -0.0, 0.0, 5e-324, 1e308, np.inf], rows),
-    ],
-    ids=["many sizes", "all sizes", "nearly equal", "extremes"],
-)
+@hard_numbers
 def test_numbers_by_group_are_in_order_to_the_last_bit(draw, groups):
     rng = np.random.default_rng(1)
     for rows in (0, 1, 200, 300, 3_000):

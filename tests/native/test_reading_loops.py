@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.core.test_against_oracle import TABLE, Shelf, rows_of
+from tests.drawn_numbers import hard_numbers
 from tests.random_worlds import QUICK, World, reading_times, worlds
 from tests.trying import plan_of
 from user_state.core import compiled, coupons, ordering, window_sums
@@ -53,16 +54,7 @@ def test_rows_that_are_in_order_and_the_greatest_and_least_numbers():
 
 
 @pytest.mark.parametrize("groups", [1, 100, 1 << 19, 1 << 50])
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda rng, rows: rng.lognormal(3, 2, rows),
-        lambda rng, rows: rng.normal(0, 1, rows) * 10.0 ** rng.integers(-300, 300, rows),
-        lambda rng, rows: 1 + rng.integers(0, 50, rows) * 1e-12,
-        lambda rng, rows: rng.choice([-np.inf, -1e308, -0.0, 0.0, 5e-324, 1e308, np.inf], rows),
-    ],
-    ids=["many sizes", "all sizes", "nearly equal", "extremes"],
-)
+@hard_numbers
 def test_numbers_by_group(draw, groups):
     rng = np.random.default_rng(1)
     for rows in LENGTHS:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.trying import M, S, event, plan_of, spec_of
-from user_state.codec import admitting, packed
 from user_state.codec.record import MARKER, version_of
+from user_state.core import compiled
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.reading import features
@@ -39,8 +39,7 @@ NOW = time.time_ns() // 1000 // M * M
 def way(request, monkeypatch):
     """Folds with the compiled code, if there is any, and as where there was no compiler."""
     if request.param == "numpy":
-        monkeypatch.setattr(packed, "_CompiledFolder", None)
-        monkeypatch.setattr(admitting, "_CompiledAdmission", None)
+        monkeypatch.setattr(compiled, "used", False)
 
 
 def rows(*events):

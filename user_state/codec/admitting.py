@@ -13,14 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.codec.seen import decode_seen, encode_seen
+from user_state.core import compiled as native
 from user_state.core.admission import Times, admit
 from user_state.core.events import I64, Events
 from user_state.core.plan import Plan
-
-try:
-    from user_state._native import Admission as _CompiledAdmission
-except ImportError:  # installed where there was no compiler
-    _CompiledAdmission = None  # type: ignore[assignment,misc]
 
 
 @dataclass(frozen=True)
@@ -51,8 +47,8 @@ class PackedAdmission:
     def __init__(self, plan: Plan, *, compiled: bool = True) -> None:
         self._plan = plan
         self._compiled = None
-        if compiled and _CompiledAdmission is not None:
-            self._compiled = _CompiledAdmission(plan.allowed_lateness_us, plan.max_clock_skew_us, plan.seen_ids_cap)
+        if compiled and native.used:
+            self._compiled = native.Admission(plan.allowed_lateness_us, plan.max_clock_skew_us, plan.seen_ids_cap)
 
     def admit(self, times: Times, seen: Sequence[bytes | None], events: Events) -> Admitted:
         """Judge m events, in order of arrival, of n users.

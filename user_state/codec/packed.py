@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,23 +16,16 @@ from user_state.codec.record import MARKER, encode_records, open_record
 from user_state.codec.sections import SECTIONS
 from user_state.codec.sound import decode_sound
 from user_state.codec.strings import EMPTY
+from user_state.core import compiled as native
 from user_state.core.events import I64, Events
 from user_state.core.kll import unite
 from user_state.core.plan import Plan
 from user_state.core.records import Records, apply
 
-if TYPE_CHECKING:
-    from user_state import _native
-
-try:
-    from user_state._native import Folder as _CompiledFolder
-except ImportError:  # installed where there was no compiler
-    _CompiledFolder = None  # type: ignore[assignment,misc]
-
 
 def is_compiled() -> bool:
     """Whether this installation has the compiled code."""
-    return _CompiledFolder is not None
+    return native.used
 
 
 _NO_RECORD = (0, 0, 0, 0)
@@ -128,11 +120,11 @@ class PackedRecords:
         return encode_records(records, self._plan.layout, versions), broken
 
 
-def _compiled_for(plan: Plan) -> _native.Folder | None:
-    if _CompiledFolder is None:
+def _compiled_for(plan: Plan) -> native.Folder | None:
+    if not native.used:
         return None
     blanks = [EMPTY, *(section.blank(plan.layout) for section in SECTIONS)]
     try:
-        return _CompiledFolder(plan, MARKER, blanks, unite)
+        return native.Folder(plan, MARKER, blanks, unite)
     except NotImplementedError:
         return None

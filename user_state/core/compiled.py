@@ -1,6 +1,6 @@
-"""The inner loops of reading as compiled code, where this installation has it.
+"""The compiled code, where this installation has it: inner loops of reading, and folding and judging packed bytes.
 
-Each stands beside what does the same in numpy, in the module that it is for, and comes to the same numbers;
+Each stands beside what does the same in numpy, in the module that it is for, and comes to the same;
 docs/design/native.md says more. `used` says which of the two runs.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 try:
     from user_state._native import (
+        Admission,
+        Folder,
         grouped,
         heaviest,
         order_by_number,
@@ -22,6 +24,8 @@ except ImportError:  # installed where there was no compiler
     used = False
 
 __all__ = [
+    "Admission",
+    "Folder",
     "grouped",
     "heaviest",
     "order_by_number",
