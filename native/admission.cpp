@@ -9,10 +9,8 @@ namespace {
 constexpr std::uint8_t kFormat = 1;
 constexpr std::size_t kBytesAnId = 12;
 constexpr std::int64_t kSecondUs = 1'000'000;
-/// Times that are added to and subtracted from; later ones than a record can hold are numpy's affair.
-constexpr std::int64_t kLatestUs = std::int64_t{1} << 62;
 
-bool is_time(std::int64_t time_us) { return time_us >= 0 && time_us < kLatestUs; }
+bool is_time(std::int64_t time_us) { return time_us >= 0 && time_us < kTooLarge; }
 
 }  // namespace
 

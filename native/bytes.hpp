@@ -17,6 +17,9 @@ static_assert(std::endian::native == std::endian::little, "records are little-en
 /// is asked instead: it judges what is wrong and says so. So no refusal is worded here.
 struct Declined {};
 
+/// Times and counts that a record holds stay below this, so that two can be added. What is beyond is numpy's affair.
+constexpr std::int64_t kTooLarge = std::int64_t{1} << 62;
+
 inline void need(bool held) {
   if (!held) [[unlikely]] throw Declined{};
 }

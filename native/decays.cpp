@@ -8,8 +8,6 @@ namespace user_state {
 
 namespace {
 
-constexpr std::int64_t kLatest = std::int64_t{1} << 62;
-
 /// One decay's numbers, as seen at a time; 0 where there is nothing.
 struct Numbers {
   std::int64_t time_us = 0;
@@ -27,7 +25,7 @@ class Decays : public Family {
       held.sums.clear();
       if (take_mark(in)) {
         held.time_us = take_time(in);
-        need(held.time_us < kLatest);
+        need(held.time_us < kTooLarge);
         in.column<double>(half_lives, held.sums);
       } else {
         held.time_us = 0;

@@ -13,7 +13,6 @@ namespace {
 
 /// Below this a key, or a rest, is dropped.
 constexpr double kForgotten = 1e-290;
-constexpr std::int64_t kEndOfTime = std::int64_t{1} << 62;
 
 std::vector<std::vector<int>> fields_of(const Plan& plan) {
   std::vector<std::vector<int>> by;
@@ -40,7 +39,7 @@ class KeyedDecays : public Family {
     keys_.read(in, widths[kTexts], widths[kNumbers], held_.groups, strings, held_.parts);
     for (std::size_t at = 0; at < tracks; ++at) {
       auto time_us = in.take<std::int64_t>();
-      need(time_us > 0 && time_us < kEndOfTime);
+      need(time_us > 0 && time_us < kTooLarge);
       times_us_[columns_[kTracks][at]] = time_us;
     }
     for (double& weight : held_.weights) need((weight = in.take<double>()) > 0);

@@ -332,9 +332,6 @@ class KeyedRows {
   }
 
  private:
-  /// Counts that are added stay below this, and so do not overflow.
-  static constexpr std::int64_t kMostCount = std::int64_t{1} << 62;
-
   void move(std::size_t from, std::size_t to) {
     if (from != to) rows[to] = rows[from];
   }
@@ -346,7 +343,7 @@ class KeyedRows {
     if constexpr (std::floating_point<Weight>) {
       whole.weight = reduced(of.size(), [&](std::size_t at) { return of[at].weight; });
     } else {
-      for (const Row& row : of.subspan(1)) need((whole.weight += row.weight) < kMostCount);
+      for (const Row& row : of.subspan(1)) need((whole.weight += row.weight) < kTooLarge);
     }
     return whole;
   }

@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::uint8_t kTop = 1, kHighCodes = 2, kWideCodes = 4;
 constexpr std::int64_t kNarrowUs = std::int64_t{1} << 48;
-constexpr std::int64_t kTooLateUs = std::int64_t{1} << 62;
 
 struct Row {
   std::int64_t time_us;
@@ -191,7 +190,7 @@ class Logs : public Family {
     need(flags <= (kTop | kHighCodes | kWideCodes));
     auto sizes = in.packed<std::uint16_t>(logs_.size());
     auto newest_us = in.take<std::int64_t>();
-    need(newest_us >= 0 && newest_us < kTooLateUs);
+    need(newest_us >= 0 && newest_us < kTooLarge);
     std::size_t rows = 0, texts = 0, numbers = 0;
     for (std::size_t log = 0; log < logs_.size(); ++log) {
       rows += sizes[log];

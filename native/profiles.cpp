@@ -8,7 +8,6 @@ namespace user_state {
 
 namespace {
 
-constexpr std::int64_t kLatest = std::int64_t{1} << 62;
 constexpr double kLargest = 0x1p62;
 
 /// One profile, as seen at a time; 0 where there is nothing.
@@ -30,7 +29,7 @@ class Profiles : public Family {
       held.sums.assign(profile.half_lives_us.size() * profile.bins, 0.0);
       if (!take_mark(in)) continue;
       held.time_us = take_time(in);
-      need(held.time_us < kLatest);
+      need(held.time_us < kTooLarge);
       take_mask(in.bytes(mask_width(profile)), profile);
       for (std::size_t begin = 0; begin < held.sums.size(); begin += profile.bins) {
         for (int bin : bins_) {

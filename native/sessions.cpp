@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::uint8_t kTop = 1, kLong = 2, kMany = 4;
 constexpr std::int64_t kNarrowUs = std::int64_t{1} << 48, kShortUs = std::int64_t{1} << 32, kFew = 1 << 8;
-constexpr std::int64_t kLatest = std::int64_t{1} << 62;
 /// No number of events, and no total, is as large.
 constexpr std::int64_t kMost = std::int64_t{1} << 61;
 constexpr std::int64_t kSecondUs = 1'000'000;
@@ -52,7 +51,7 @@ class Sessions : public Family {
       sessions_.resize(sessions_.size() + rows, Session{static_cast<int>(track), 0, 0, 0});
     }
     auto newest_us = in.take<std::int64_t>();
-    need(newest_us >= 0 && newest_us < kLatest);
+    need(newest_us >= 0 && newest_us < kTooLarge);
     take_columns(in, flags, newest_us);
     take_totals(in);
     in.end();

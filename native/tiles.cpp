@@ -14,7 +14,6 @@ namespace user_state {
 namespace {
 
 constexpr std::uint8_t kWide = 255;
-constexpr std::int64_t kMostCount = std::int64_t{1} << 62;
 
 /// What a track's tiles hold beside their count.
 enum class Held : std::uint8_t { kNothing, kSum, kMin, kMax, kTimes, kVariance, kMoments };
@@ -116,7 +115,7 @@ class Tiles : public Family {
         need(wide-- > 0);
         tile.count = in.take<std::int64_t>();
       }
-      need(tile.count > 0 && tile.count < kMostCount);
+      need(tile.count > 0 && tile.count < kTooLarge);
     }
     need(wide == 0);
     auto values = in.packed<double>(values_held());
