@@ -30,7 +30,8 @@ from rich.console import Console
 from beam_pipelines.accounting import balanced, closing_lines
 from beam_pipelines.flink.checks import brief, check_cluster
 from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unreachable
-from beam_pipelines.flink.options import FlinkSettings, beam_arguments, with_state
+from beam_pipelines.flink.hang_ups import accept_hang_ups
+from beam_pipelines.flink.options import LOOPBACK, FlinkSettings, beam_arguments, with_state
 from beam_pipelines.flink.watching import POLL_S, Ending, Watch
 from beam_pipelines.running import (
     beam_options,
@@ -78,6 +79,8 @@ def run_on_flink(
     build(pipeline, spec, settings)
     drain.reset()
     tally.reset()
+    if flink.worker_pool == LOOPBACK:
+        accept_hang_ups()
     with draining_on_signals(console):
         earlier = _earlier_jobs(cluster, name)
         with _submitting(flink, pipeline) as failed:

@@ -24,6 +24,7 @@ from apache_beam.runners.worker.worker_id_interceptor import WorkerIdInterceptor
 
 import beam_pipelines.streaming  # noqa: F401 - what a bundle will need, ahead of time
 import transforms  # noqa: F401 - before Beam, whose complaints it leaves out
+from beam_pipelines.flink.hang_ups import accept_hang_ups
 from beam_pipelines.flink.options import ENVIRONMENT_OPTION, apply_environment
 from beam_pipelines.keyed_state import use_for_keyed_state
 from transforms.pubsub_puller import halt_all
@@ -59,6 +60,7 @@ def main() -> None:
         format=f"%(asctime)s worker {assignment.worker_id} {os.getpid()} %(levelname)s %(message)s",
         force=True,
     )
+    accept_hang_ups()
     signal.signal(signal.SIGTERM, _stop)
     code = 0
     try:

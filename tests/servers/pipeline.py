@@ -146,7 +146,7 @@ class Pipeline:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {timeout_s:.0f} s:\n{self.output[-4000:]}") from None
         assert code == 0, f"exit code {code}:\n{self.output[-4000:]}"
-        assert "Traceback" not in self.output
+        assert "Traceback" not in self.output, self.output[-4000:]
         return self._accounting()
 
     def kill_9(self) -> None:
