@@ -2,9 +2,9 @@
 
     python -m beam_pipelines.flink.worker PARENT_PID
 
-stdin: one line of JSON, the fields of `Assignment`. stdout: one line when it is connected, and nothing after it. It
-ends when the TaskManager does, or on SIGTERM, and gives back to Pub/Sub what it has pulled and not yet passed on; on
-Linux the kernel ends it if the pool is killed.
+stdin: one line of JSON, the fields of `Assignment`. stdout: CONNECTED, then WORKING when it is given its first bundle.
+It ends when the TaskManager does, or on SIGTERM, and gives back to Pub/Sub what it has pulled and not yet passed on;
+on Linux the kernel ends it if the pool is killed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import grpc  # type: ignore[import-untyped]
@@ -24,8 +25,10 @@ from apache_beam.runners.worker.worker_id_interceptor import WorkerIdInterceptor
 
 import beam_pipelines.streaming  # noqa: F401 - what a bundle will need, ahead of time
 import transforms  # noqa: F401 - before Beam, whose complaints it leaves out
+from beam_pipelines.flink.checks import brief
 from beam_pipelines.flink.hang_ups import accept_hang_ups
 from beam_pipelines.flink.options import ENVIRONMENT_OPTION, apply_environment
+from beam_pipelines.flink.worker_pool import CONNECTED, WORKING
 from beam_pipelines.keyed_state import use_for_keyed_state
 from transforms.pubsub_puller import halt_all
 
@@ -51,6 +54,8 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             return
+    pool = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is not for the pool
     line = sys.stdin.readline()
     if not line:
         return  # the pool has ended
@@ -64,30 +69,51 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)
     code = 0
     try:
-        _work(assignment)
+        _work(assignment, pool)
     except SystemExit:
         pass
     except Exception as exc:  # the stream breaks when a TaskManager is killed: said in one line
-        logging.getLogger(__name__).warning("the TaskManager is gone: %s", str(exc).split("\n", maxsplit=1)[0])
+        logging.getLogger(__name__).warning("the TaskManager is gone: %s", brief(exc))
         code = 1
     halt_all(GIVE_BACK_S)
     # Not sys.exit: threads of a bundle that waits for the lost TaskManager, or for Redis, would keep the process.
     os._exit(code)
 
 
-def _work(assignment: Assignment) -> None:
+def _work(assignment: Assignment, pool: int) -> None:
     options = _pipeline_options(assignment)
     apply_environment(options.get(f"beam:option:{ENVIRONMENT_OPTION}:v1") or "{}")
     use_for_keyed_state()
-    harness = SdkHarness(
+    harness = _Harness(
+        pool,
         assignment.control_address,
         worker_id=assignment.worker_id,
         state_cache_size=assignment.state_cache_bytes,
         data_buffer_time_limit_ms=-1,
     )
-    print("connected", flush=True)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads the pipe any more
+    os.write(pool, CONNECTED)
     harness.run()
+
+
+class _Harness(SdkHarness):
+    """Beam's worker, which tells the pool of its first bundle.
+
+    Args:
+        pool: the pipe to the pool.
+        args, kwargs: as Beam has them.
+    """
+
+    def __init__(self, pool: int, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pool: int | None = pool
+
+    def _request_process_bundle(self, request: Any) -> None:
+        if self._pool is not None:
+            with suppress(OSError):  # the pool is gone, which is not for us to say
+                os.write(self._pool, WORKING)
+            os.close(self._pool)
+            self._pool = None
+        super()._request_process_bundle(request)
 
 
 def _pipeline_options(assignment: Assignment) -> dict[str, Any]:

@@ -8,6 +8,9 @@ its workers behind when it is killed. Here a worker runs this interpreter, the p
 unless told otherwise, and on Linux the kernel ends the workers of a pool that dies: the TaskManager then notices at
 once, instead of waiting for processes that nobody will end.
 
+A TaskManager that was told that its worker is connected waits for it to show itself, and if it is killed before that,
+Beam's waits for good. So a worker that is killed before its first bundle is replaced under its own name.
+
 Starting Python and importing Beam takes seconds of computing, at the very time when a job that has failed wants to be
 back. So the pool keeps spare workers that have it behind them; there are as many as have worked at the same time.
 """
@@ -29,6 +32,10 @@ import grpc  # type: ignore[import-untyped]
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 STOP_TIMEOUT_S = 5.0
+CONNECTED = b"connected\n"
+"""What a worker says to the pool once it can be given bundles."""
+WORKING = b"working\n"
+"""And when it is given the first: from now on the TaskManager notices its end."""
 _LOG = logging.getLogger(__name__)
 
 Process = subprocess.Popen[bytes]
@@ -58,19 +65,17 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         """Give a worker to the TaskManager that asks, connected to it."""
         worker_id = str(request.worker_id)
         addresses = (request.control_endpoint.url, request.provision_endpoint.url)
+        assignment = json.dumps([*addresses, worker_id, self._state_cache_bytes])
         with self._lock:
-            living = [spare for spare in self._spares if spare.poll() is None]
-            process = living.pop(0) if living else _start()
-            self._spares = living
-            self._workers[worker_id] = process
+            process = self._hire(worker_id)
             self._wanted_spares = min(self._most_spares, max(self._wanted_spares, len(self._workers)))
-        threading.Thread(target=self._reap, args=(worker_id, process), daemon=True).start()
-        if not _assign(process, json.dumps([*addresses, worker_id, self._state_cache_bytes])):
+        if not _connects(worker_id, process, assignment):
+            self._dismiss(worker_id, process)
             # Told here the job fails and starts again; else the TaskManager would wait for this worker for good.
             return beam_fn_api_pb2.StartWorkerResponse(
-                error=f"worker {worker_id} ended with {process.wait()} before it was connected"
+                error=f"worker {worker_id} ended with {process.returncode} before it was connected"
             )
-        _LOG.info("worker %s connected, pid %d", worker_id, process.pid)
+        threading.Thread(target=self._look_after, args=(worker_id, process, assignment), daemon=True).start()
         with self._lock:
             self._fill()
         return beam_fn_api_pb2.StartWorkerResponse()
@@ -87,25 +92,52 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         """End every worker."""
         with self._lock:
             self._closed = True
-            processes = [*self._workers.values(), *self._spares]
-            self._workers, self._spares = {}, []
+            spares, self._spares = self._spares, []
+            processes = [*self._workers.values(), *spares]
+            self._workers = {}
         for process in processes:
             process.terminate()
         for process in processes:
             _end(process)
+        for spare in spares:
+            spare.communicate()
 
     def _fill(self) -> None:
         """Start the spares that are missing; the lock is held, or nobody else knows this pool yet."""
         while not self._closed and len(self._spares) < self._wanted_spares:
             self._spares.append(_start())
 
-    def _reap(self, worker_id: str, process: Process) -> None:
+    def _hire(self, worker_id: str) -> Process:
+        """Make a spare, or a new process, the worker of that name; the lock is held."""
+        living = [spare for spare in self._spares if spare.poll() is None]
+        process = living.pop(0) if living else _start()
+        self._spares = living
+        self._workers[worker_id] = process
+        return process
+
+    def _dismiss(self, worker_id: str, process: Process) -> bool:
+        """Wait for a worker's end; return whether it was killed, other than by us, before it was given a bundle."""
         code = process.wait()
+        has_worked = _last_words(process) == WORKING
         with self._lock:
             unasked = self._workers.get(worker_id) is process
             if unasked:
                 del self._workers[worker_id]
         _LOG.log(logging.WARNING if unasked else logging.INFO, "worker %s ended with %d", worker_id, code)
+        return unasked and code < 0 and not has_worked
+
+    def _look_after(self, worker_id: str, process: Process, assignment: str) -> None:
+        """Wait for a worker's end; replace it as long as it is killed before it has worked.
+
+        The kernel ends a worker with the thread that started it: this one stays with those that it starts.
+        """
+        while self._dismiss(worker_id, process):
+            with self._lock:
+                if self._closed or worker_id in self._workers:
+                    return
+                process = self._hire(worker_id)
+            _LOG.warning("worker %s had not worked yet: another takes its place", worker_id)
+            _connects(worker_id, process, assignment)
 
 
 def serve(host: str, port: int, pool: WorkerPool) -> tuple[Any, int]:
@@ -156,16 +188,26 @@ def _start() -> Process:
     )
 
 
-def _assign(process: Process, assignment: str) -> bool:
-    """Tell a worker whom to work for; return whether it is connected now."""
+def _connects(worker_id: str, process: Process, assignment: str) -> bool:
+    """Tell a worker whom to work for; return whether it is connected now, or else has ended."""
     assert process.stdin is not None  # noqa: S101 - both are pipes
     assert process.stdout is not None  # noqa: S101
     try:
         process.stdin.write(f"{assignment}\n".encode())
         process.stdin.close()
-        return bool(process.stdout.readline())
+        connected = process.stdout.readline() == CONNECTED
     except OSError:
         return False
+    if connected:
+        _LOG.info("worker %s connected, pid %d", worker_id, process.pid)
+    return connected
+
+
+def _last_words(process: Process) -> bytes:
+    """Return what a process that has ended said since it was connected."""
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    with process.stdout as words:
+        return words.read()
 
 
 def _end(process: Process) -> None:
