@@ -71,7 +71,7 @@ Admission::Kept Admission::judge(const Head& head, std::optional<std::string_vie
     kept.shortened = true;
   }
   write();
-  kept.seen = packed_;
+  kept.seen = packed_.view();
   return kept;
 }
 

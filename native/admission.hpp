@@ -83,7 +83,7 @@ class Admission {
   std::vector<std::uint32_t> candidates_;
   std::vector<std::uint64_t> seen_ids_;
   std::vector<std::int64_t> seen_seconds_, sorted_;
-  std::string packed_;
+  Buffer packed_;
 };
 
 }  // namespace user_state

@@ -1,12 +1,14 @@
 // Cutting bytes into numbers and putting numbers together to bytes: what every section of a record is made of.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
-#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace user_state {
@@ -28,7 +30,13 @@ inline void need(bool held) {
 template <class T>
 class Packed {
  public:
+  Packed() = default;
   explicit Packed(std::string_view bytes) : bytes_(bytes) {}
+
+  /// The bytes of numbers from one place to before another.
+  std::string_view bytes(std::size_t begin, std::size_t end) const {
+    return {bytes_.data() + begin * sizeof(T), (end - begin) * sizeof(T)};
+  }
 
   bool empty() const { return bytes_.empty(); }
 
@@ -134,16 +142,49 @@ class Reader {
   const char* end_;
 };
 
-/// Appends numbers to a string.
+/// Bytes that grow, and keep their room when cleared. Unlike a `std::string` it does not fill with zeros what is written
+/// next, and the small pieces that sections are made of are put in without a call.
+class Buffer {
+ public:
+  void clear() { size_ = 0; }
+  std::size_t size() const { return size_; }
+  const char* data() const { return held_.get(); }
+  std::string_view view() const { return {held_.get(), size_}; }
+
+  /// Makes it longer by so many bytes, which are to be written to what it returns before it grows again.
+  char* grow(std::size_t more) {
+    if (more > room_ - size_) [[unlikely]] make_room(more);
+    char* at = held_.get() + size_;
+    size_ += more;
+    return at;
+  }
+
+ private:
+  void make_room(std::size_t more) {
+    constexpr std::size_t kLeast = 256;
+    std::size_t room = std::max({size_ + more, 2 * room_, kLeast});
+    auto held = std::make_unique_for_overwrite<char[]>(room);
+    if (size_ > 0) std::memcpy(held.get(), held_.get(), size_);
+    held_ = std::move(held);
+    room_ = room;
+  }
+
+  std::unique_ptr<char[]> held_;
+  std::size_t size_ = 0, room_ = 0;
+};
+
+/// Appends numbers to a buffer.
 class Writer {
  public:
-  explicit Writer(std::string& out) : out_(out) {}
+  explicit Writer(Buffer& out) : out_(out) {}
 
-  void bytes(std::string_view taken) { out_.append(taken); }
+  void bytes(std::string_view taken) {
+    if (!taken.empty()) std::memcpy(room(taken.size()), taken.data(), taken.size());
+  }
 
   template <class T>
   void put(T value) {
-    out_.append(reinterpret_cast<const char*>(&value), sizeof(T));
+    std::memcpy(room(sizeof(T)), &value, sizeof(T));
   }
 
   /// Puts a whole column of numbers as type T, made from the rows by `number`.
@@ -180,20 +221,17 @@ class Writer {
   /// Puts an Avro long: zigzag, then seven bits a byte, least significant first.
   void avro_long(std::int64_t value) {
     auto left = (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
-    for (; left > 0x7F; left >>= 7) out_.push_back(static_cast<char>((left & 0x7F) | 0x80));
-    out_.push_back(static_cast<char>(left));
+    for (; left > 0x7F; left >>= 7) put(static_cast<std::uint8_t>((left & 0x7F) | 0x80));
+    put(static_cast<std::uint8_t>(left));
   }
 
   std::size_t size() const { return out_.size(); }
 
   /// Makes room for so many bytes, to be written before anything else is put.
-  char* room(std::size_t size) {
-    out_.resize(out_.size() + size);
-    return out_.data() + out_.size() - size;
-  }
+  char* room(std::size_t size) { return out_.grow(size); }
 
  private:
-  std::string& out_;
+  Buffer& out_;
 };
 
 /// Signed numbers as unsigned ones that are small where those are near 0 (codec/narrow.py).

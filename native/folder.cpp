@@ -165,7 +165,7 @@ py::bytes Folder::record(std::string_view version) {
       PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(frame_.size() + packed_.size())));
   if (!made) throw py::error_already_set();
   char* to = PyBytes_AS_STRING(made.ptr());
-  auto copy = [&to](const std::string& from, std::size_t begin, std::size_t end) {
+  auto copy = [&to](const Buffer& from, std::size_t begin, std::size_t end) {
     std::memcpy(to, from.data() + begin, end - begin);
     to += end - begin;
   };

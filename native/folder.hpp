@@ -53,10 +53,10 @@ class Folder {
   Strings strings_;
   Outer outer_;
   /// Of the record that was folded: its sections, one after the other, and where each ends.
-  std::string packed_;
+  Buffer packed_;
   std::vector<std::size_t> ends_;
   /// What stands before the sections, and where that ends.
-  std::string frame_;
+  Buffer frame_;
   std::vector<std::size_t> frame_ends_;
 };
 

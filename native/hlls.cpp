@@ -59,6 +59,11 @@ struct Registers {
 /// Nibbles of eight bytes of which something holds, as bits.
 constexpr std::uint64_t kNibbles = 0x1111111111111111;
 std::uint64_t all_set(std::uint64_t bits) { return bits & bits >> 1 & bits >> 2 & bits >> 3 & kNibbles; }
+/// How many nibbles that is. There may be no instruction that counts bits; here there are at most two in a byte, and a
+/// product adds up eight bytes.
+std::uint64_t nibbles_in(std::uint64_t bits) {
+  return ((bits + (bits >> 4)) & 0x0303030303030303) * 0x0101010101010101 >> 56;
+}
 
 class Hlls : public SketchTiles<std::uint32_t> {
  public:
@@ -124,7 +129,7 @@ class Hlls : public SketchTiles<std::uint32_t> {
     std::uint64_t high = 0, zeros = 0;
     for (std::size_t at = 0; at < registers.pairs.size(); at += 8) {
       auto nibbles = load<std::uint64_t>(registers.pairs.data() + at);
-      high += std::popcount(all_set(nibbles));
+      high += nibbles_in(all_set(nibbles));
       zeros |= all_set(~nibbles);
     }
     registers.highs = in.bytes(high);
@@ -144,18 +149,18 @@ class Hlls : public SketchTiles<std::uint32_t> {
 
   Registers packed(const std::vector<std::uint8_t>& values) {
     std::uint8_t base = *std::ranges::min_element(values);
-    std::string& pairs = fresh_.add();
-    std::string& highs = fresh_.add();
+    Buffer& pairs = fresh_.add();
+    Buffer& highs = fresh_.add();
     for (std::size_t at = 0; at < values.size(); at += 2) {
       auto nibble = [&](std::uint8_t value) {
         if (value < base + kInHighs) return value - base;
-        highs.push_back(static_cast<char>(value));
+        Writer(highs).put(value);
         return int{kInHighs};
       };
       int even = nibble(values[at]), odd = nibble(values[at + 1]);
-      pairs.push_back(static_cast<char>(even | odd << 4));
+      Writer(pairs).put(static_cast<std::uint8_t>(even | odd << 4));
     }
-    return {base, pairs, highs};
+    return {base, pairs.view(), highs.view()};
   }
 
   std::vector<int> lg_k_;

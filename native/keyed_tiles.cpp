@@ -88,7 +88,7 @@ class KeyedTiles : public Family {
     });
     for (const NarrowColumn& column : columns_) out.put(column.width());
     for (int column = kSteps; column < kWides; ++column) columns_[column].write(out);
-    out.bytes(counts_);
+    out.bytes(counts_.view());
     columns_[kWides].write(out);
     for (const Tile& tile : held_.groups) {
       if (!sums_[tile.track]) continue;
@@ -239,7 +239,7 @@ class KeyedTiles : public Family {
   std::vector<Tile> changed_, unchanged_;
   /// What is in them matters only while a section is read or written.
   mutable std::array<NarrowColumn, kColumns> columns_;
-  mutable std::string counts_;
+  mutable Buffer counts_;
   std::vector<std::size_t> wide_;
 };
 

@@ -150,8 +150,8 @@ class Klls : public SketchTiles<double> {
   /// As long as there is room, the library compacts nothing: it puts each number before those of level 0, which are in
   /// no order.
   Sketch with(const Sketch& sketch, std::span<const double> numbers) {
-    std::string& sizes = fresh_.add();
-    std::string& all = fresh_.add();
+    Buffer& sizes = fresh_.add();
+    Buffer& all = fresh_.add();
     Writer sizes_out(sizes), out(all);
     sizes_out.put(static_cast<std::uint16_t>(sketch.size_of(0) + numbers.size()));
     sizes_out.bytes(sketch.sizes.substr(sizeof(std::uint16_t)));
@@ -159,7 +159,7 @@ class Klls : public SketchTiles<double> {
     sketch.numbers.write(out, sizeof(double));
     auto [least, greatest] = std::ranges::minmax(numbers);
     auto size = static_cast<std::uint32_t>(sketch.numbers.size + numbers.size());
-    return {sizes, std::min(sketch.least, least), std::max(sketch.greatest, greatest), {all.data(), size, sizeof(double)}};
+    return {sizes.view(), std::min(sketch.least, least), std::max(sketch.greatest, greatest), {all.data(), size, sizeof(double)}};
   }
 
   static KllSketch plain(const Sketch& sketch) {
@@ -170,12 +170,12 @@ class Klls : public SketchTiles<double> {
   }
 
   Sketch packed(const KllSketch& sketch) {
-    std::string& sizes = fresh_.add();
-    std::string& numbers = fresh_.add();
+    Buffer& sizes = fresh_.add();
+    Buffer& numbers = fresh_.add();
     Writer(sizes).column<std::uint16_t>(sketch.sizes, [](std::uint32_t size) { return size; });
     Writer(numbers).column<double>(sketch.numbers, [](double number) { return number; });
     auto size = static_cast<std::uint32_t>(sketch.numbers.size());
-    return {sizes, sketch.least, sketch.greatest, {numbers.data(), size, sizeof(double)}};
+    return {sizes.view(), sketch.least, sketch.greatest, {numbers.data(), size, sizeof(double)}};
   }
 
   const Unite unite_;

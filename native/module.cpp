@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "admitting.hpp"
+#include "event_rows.hpp"
 #include "folder.hpp"
 #include "reading.hpp"
 
@@ -27,5 +28,6 @@ PYBIND11_MODULE(_native, module) {
            py::arg("max_clock_skew_us"), py::arg("seen_ids_cap"))
       .def("admit", &user_state::Admitting::admit, py::arg("clock_us"), py::arg("horizon_us"), py::arg("seen"),
            py::arg("events"));
+  module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
   user_state::define_reading(module);
 }

@@ -153,8 +153,8 @@ void SketchTiles<Item>::join(std::int64_t key, std::span<const Tile> held, std::
     joined_.push_back({key, {}, unite(track, sketches_, items_)});
     return;
   }
-  std::string& bytes = fresh_.add();
-  bytes.assign(reinterpret_cast<const char*>(items_.data()), sizeof(Item) * items_.size());
+  Buffer& bytes = fresh_.add();
+  Writer(bytes).bytes({reinterpret_cast<const char*>(items_.data()), sizeof(Item) * items_.size()});
   joined_.push_back({key, {bytes.data(), static_cast<std::uint32_t>(items_.size()), sizeof(Item)}});
 }
 

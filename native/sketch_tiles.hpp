@@ -8,7 +8,6 @@
 #include <cstring>
 #include <deque>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -61,14 +60,14 @@ bool ascend(const char* at, std::size_t size, bool once) {
 class Fresh {
  public:
   void clear() { used_ = 0; }
-  std::string& add() {
+  Buffer& add() {
     if (used_ == kept_.size()) kept_.emplace_back();
     kept_[used_].clear();
     return kept_[used_++];
   }
 
  private:
-  std::deque<std::string> kept_;
+  std::deque<Buffer> kept_;
   std::size_t used_ = 0;
 };
 

@@ -1,138 +1,73 @@
 // Tiles: user_state/core/tiles.py says what they are, core/tile_values.py what they hold, codec/tiles.py their bytes.
+//
+// Records are long and batches short: buckets (tiles of one start) that neither an event nor the time axis changes are
+// never taken apart, but copied from the section, those side by side in one piece. That halved what one event costs here
+// in a record of a thousand tiles.
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "family.hpp"
-#include "sums.hpp"
+#include "tile_values.hpp"
 
 namespace user_state {
 
 namespace {
 
 constexpr std::uint8_t kWide = 255;
+constexpr std::size_t kMostColumns = 4;
 
-/// What a track's tiles hold beside their count.
-enum class Held : std::uint8_t { kNothing, kSum, kMin, kMax, kTimes, kVariance, kMoments };
-
-Held held_by(const std::string& kind) {
-  if (kind == "count") return Held::kNothing;
-  if (kind == "sum") return Held::kSum;
-  if (kind == "min") return Held::kMin;
-  if (kind == "max") return Held::kMax;
-  if (kind == "times") return Held::kTimes;
-  return kind == "variance" ? Held::kVariance : Held::kMoments;
-}
-
-int columns_of(Held held) {
-  switch (held) {
-    case Held::kNothing: return 0;
-    case Held::kTimes:
-    case Held::kVariance: return 2;
-    case Held::kMoments: return 4;
-    default: return 1;
-  }
-}
-
-struct Tile {
-  std::int64_t start_s;
-  int track;
-  std::int64_t count;
-  std::array<double, 4> values;
-
-  bool operator<(const Tile& other) const {
-    return start_s != other.start_s ? start_s < other.start_s : track < other.track;
-  }
-  bool same_place(const Tile& other) const { return start_s == other.start_s && track == other.track; }
-};
-
-/// Returns the tile of all these, which are of one place.
-Tile join(std::span<const Tile> tiles, Held held) {
-  Tile whole = tiles.front();
-  auto sum = [&](auto number) { return reduced(tiles.size(), [&](std::size_t at) { return number(tiles[at]); }); };
-  for (const Tile& tile : tiles.subspan(1)) {
-    whole.count += tile.count;
-    if (held == Held::kMin || held == Held::kTimes) whole.values[0] = std::min(whole.values[0], tile.values[0]);
-    if (held == Held::kMax) whole.values[0] = std::max(whole.values[0], tile.values[0]);
-    if (held == Held::kTimes) whole.values[1] = std::max(whole.values[1], tile.values[1]);
-  }
-  bool central = held == Held::kVariance || held == Held::kMoments;
-  if (central || held == Held::kSum) whole.values[0] = sum([](const Tile& tile) { return tile.values[0]; });
-  if (!central) return whole;
-  // Pebay 2008: central moments add up once each is moved to the mean of the whole.
-  double mean = whole.values[0] / static_cast<double>(whole.count);
-  auto moved = [&](int moment, auto correction) {
-    return sum([&](const Tile& tile) { return tile.values[moment]; }) + sum([&](const Tile& tile) {
-             auto n = static_cast<double>(tile.count);
-             return correction(tile, n, tile.values[0] / n - mean);
-           });
-  };
-  whole.values[1] = moved(1, [](const Tile&, double n, double d) { return n * d * d; });
-  if (held == Held::kVariance) return whole;
-  whole.values[2] = moved(2, [](const Tile& t, double n, double d) { return 3 * d * t.values[1] + n * (d * d * d); });
-  whole.values[3] = moved(3, [](const Tile& t, double n, double d) {
-    return 4 * d * t.values[2] + 6 * d * d * t.values[1] + n * std::pow(d, 4);
-  });
-  return whole;
-}
+/// Bits set in a byte; x86-64 at its oldest, which this is built for, has no instruction for it.
+constexpr auto kOnes = [] {
+  std::array<std::uint8_t, 256> ones{};
+  for (unsigned byte = 0; byte < ones.size(); ++byte) ones[byte] = static_cast<std::uint8_t>(std::popcount(byte));
+  return ones;
+}();
 
 class Tiles : public Family {
  public:
-  explicit Tiles(const Plan& plan) : plan_(plan), axes_(plan.track_axes) {
-    for (const Track& track : plan.tracks) held_.push_back(held_by(track.kind));
-    for (Held held : held_) columns_.push_back(static_cast<std::uint8_t>(columns_of(held)));
-    for (std::uint8_t columns : columns_) width_ = std::max<int>(width_, columns);
+  explicit Tiles(const Plan& plan) : plan_(plan), axes_(plan.track_axes), mask_width_((plan.tracks.size() + 7) / 8) {
+    known_.resize(mask_width_);
+    for (auto& holding : holding_) holding.resize(mask_width_);
+    for (std::size_t track = 0; track < plan.tracks.size(); ++track) {
+      Held held = held_by(plan.tracks[track].kind);
+      held_.push_back(held);
+      auto bit = static_cast<std::uint8_t>(1 << track % 8);
+      known_[track / 8] |= bit;
+      for (int column = 0; column < columns_of(held); ++column) holding_[column][track / 8] |= bit;
+      width_ = std::max(width_, static_cast<std::size_t>(columns_of(held)));
+    }
   }
 
   void read(Reader in, const Strings&) override {
-    tiles_.clear();
+    buckets_.clear(), changes_.clear(), tiles_.clear();
     if (held_.empty()) return in.end();
     std::size_t buckets = in.take<std::uint16_t>(), entries = in.take<std::uint32_t>(), wide = in.take<std::uint32_t>();
-    starts_.clear();
-    in.column<std::uint32_t>(buckets, starts_);
-    for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
-      need(bucket == 0 || starts_[bucket] > starts_[bucket - 1]);
-      std::string_view mask = in.bytes(mask_width());
-      for (std::size_t byte = 0; byte < mask.size(); ++byte) {
-        for (unsigned left = static_cast<std::uint8_t>(mask[byte]); left != 0; left &= left - 1) {
-          std::size_t track = 8 * byte + static_cast<std::size_t>(std::countr_zero(left));
-          need(track < held_.size());
-          // Field by field: copied at once, they would have to wait for each other.
-          Tile& tile = tiles_.emplace_back();
-          tile.start_s = starts_[bucket];
-          tile.track = static_cast<int>(track);
-        }
-      }
-    }
-    need(tiles_.size() == entries);
-    auto counts = in.packed<std::uint8_t>(entries);
-    for (std::size_t at = 0; at < entries; ++at) tiles_[at].count = counts[at];
-    for (Tile& tile : tiles_) {
-      if (tile.count == kWide) {
-        need(wide-- > 0);
-        tile.count = in.take<std::int64_t>();
-      }
-      need(tile.count > 0 && tile.count < kTooLarge);
-    }
-    need(wide == 0);
-    auto values = in.packed<double>(values_held());
-    std::size_t next = 0;
-    for (int column = 0; column < width_; ++column) {
-      for (Tile& tile : tiles_) {
-        if (column < columns_[tile.track]) tile.values[column] = values[next++];
-      }
-    }
+    starts_ = in.packed<std::uint32_t>(buckets);
+    masks_ = in.packed<std::uint8_t>(mask_width_ * buckets);
+    read_buckets(buckets);
+    const Bucket& end = buckets_.back();
+    need(end.entry == entries);
+    counts_ = in.packed<std::uint8_t>(entries);
+    wides_ = in.packed<std::int64_t>(wide);
+    read_counts(wide);
+    for (std::size_t column = 0; column < width_; ++column) values_[column] = in.packed<double>(end.values[column]);
     in.end();
   }
 
   void fold(const Arrivals& arrivals, Strings&) override {
     axes_.set_clock(arrivals.clock_us);
-    place(tiles_);
     lift(arrivals);
     place(arrived_);
+    for (const Tile& tile : arrived_) change(tile.start_s);
+    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) find_displaced(bucket);
+    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) {
+      if (changes_[bucket]) take_apart(bucket);
+    }
+    place(tiles_);
     take_in_arrived();
     std::size_t joined = 0;
     for (std::size_t begin = 0, end; begin < tiles_.size(); begin = end) {
@@ -150,48 +85,153 @@ class Tiles : public Family {
 
   void write(Writer& out, const Strings&) const override {
     if (held_.empty()) return;
-    const std::size_t width = mask_width();
-    std::size_t wide = 0, buckets = 0;
-    std::string starts, masks;
-    Writer starts_out(starts);
-    for (std::size_t at = 0; at < tiles_.size(); ++at) {
-      const Tile& tile = tiles_[at];
-      if (at == 0 || tile.start_s != tiles_[at - 1].start_s) {
-        ++buckets;
-        starts_out.put(static_cast<std::uint32_t>(tile.start_s));
-        masks.append(width, '\0');
+    lay_out();
+    std::size_t buckets = 0, entries = 0, wide = 0;
+    for (const Piece& piece : pieces_) {
+      if (piece.stored) {
+        const Bucket &begin = buckets_[piece.begin], &end = buckets_[piece.end];
+        buckets += piece.end - piece.begin, entries += end.entry - begin.entry, wide += end.wide - begin.wide;
+      } else {
+        ++buckets, entries += piece.end - piece.begin;
+        for (const Tile& tile : tiles_of(piece)) wide += tile.count >= kWide;
       }
-      masks[masks.size() - width + tile.track / 8] |= static_cast<char>(1 << tile.track % 8);
-      wide += tile.count >= kWide;
     }
     need(buckets <= std::numeric_limits<std::uint16_t>::max());
     out.put(static_cast<std::uint16_t>(buckets));
-    out.put(static_cast<std::uint32_t>(tiles_.size()));
+    out.put(static_cast<std::uint32_t>(entries));
     out.put(static_cast<std::uint32_t>(wide));
-    out.bytes(starts);
-    out.bytes(masks);
-    out.column<std::uint8_t>(tiles_, [](const Tile& tile) { return std::min<std::int64_t>(tile.count, kWide); });
-    for (const Tile& tile : tiles_) {
-      if (tile.count >= kWide) out.put(tile.count);
+    for (const Piece& piece : pieces_) {
+      if (piece.stored) {
+        out.bytes(starts_.bytes(piece.begin, piece.end));
+      } else {
+        out.put(static_cast<std::uint32_t>(tiles_[piece.begin].start_s));
+      }
     }
-    char* to = out.room(sizeof(double) * values_held());
-    for (int column = 0; column < width_; ++column) {
-      for (const Tile& tile : tiles_) {
-        if (column >= columns_[tile.track]) continue;
-        std::memcpy(to, &tile.values[column], sizeof(double));
-        to += sizeof(double);
+    for (const Piece& piece : pieces_) {
+      piece.stored ? out.bytes(masks_.bytes(mask_width_ * piece.begin, mask_width_ * piece.end)) : put_mask(out, piece);
+    }
+    for (const Piece& piece : pieces_) {
+      if (piece.stored) {
+        out.bytes(counts_.bytes(buckets_[piece.begin].entry, buckets_[piece.end].entry));
+      } else {
+        out.column<std::uint8_t>(tiles_of(piece), [](const Tile& tile) { return std::min<std::int64_t>(tile.count, kWide); });
+      }
+    }
+    for (const Piece& piece : pieces_) {
+      if (piece.stored) {
+        out.bytes(wides_.bytes(buckets_[piece.begin].wide, buckets_[piece.end].wide));
+        continue;
+      }
+      for (const Tile& tile : tiles_of(piece)) {
+        if (tile.count >= kWide) out.put(tile.count);
+      }
+    }
+    for (std::size_t column = 0; column < width_; ++column) {
+      for (const Piece& piece : pieces_) {
+        if (piece.stored) {
+          out.bytes(values_[column].bytes(buckets_[piece.begin].values[column], buckets_[piece.end].values[column]));
+          continue;
+        }
+        for (const Tile& tile : tiles_of(piece)) {
+          if (has(column, tile.track)) out.put(tile.values[column]);
+        }
       }
     }
   }
 
  private:
-  std::size_t mask_width() const { return (held_.size() + 7) / 8; }
+  /// Where in the section's columns a bucket begins.
+  struct Bucket {
+    std::uint32_t entry = 0, wide = 0;
+    std::array<std::uint32_t, kMostColumns> values{};
+  };
+  /// Buckets as they are stored, from one to before another; or tiles of one bucket.
+  struct Piece {
+    bool stored;
+    std::size_t begin, end;
+  };
 
-  /// How many values all tiles have together.
-  std::size_t values_held() const {
-    std::size_t values = 0;
-    for (const Tile& tile : tiles_) values += columns_[tile.track];
-    return values;
+  bool has(std::size_t column, int track) const { return holding_[column][track / 8] >> track % 8 & 1; }
+  std::span<const Tile> tiles_of(const Piece& piece) const {
+    return std::span(tiles_).subspan(piece.begin, piece.end - piece.begin);
+  }
+
+  /// Calls `see(track)` for every tile of a stored bucket.
+  template <class See>
+  void each_track(std::size_t bucket, See see) const {
+    for (std::size_t byte = 0; byte < mask_width_; ++byte) {
+      for (unsigned left = masks_[mask_width_ * bucket + byte]; left != 0; left &= left - 1) {
+        see(static_cast<int>(8 * byte) + std::countr_zero(left));
+      }
+    }
+  }
+
+  /// Finds where each bucket begins, and where the last one ends, but for wide counts.
+  void read_buckets(std::size_t buckets) {
+    changes_.assign(buckets, 0);
+    Bucket next;
+    buckets_.push_back(next);
+    for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
+      need(bucket == 0 || starts_[bucket] > starts_[bucket - 1]);
+      for (std::size_t byte = 0; byte < mask_width_; ++byte) {
+        std::uint8_t bits = masks_[mask_width_ * bucket + byte];
+        need((bits & ~known_[byte]) == 0);
+        next.entry += kOnes[bits];
+        for (std::size_t column = 0; column < width_; ++column) next.values[column] += kOnes[bits & holding_[column][byte]];
+      }
+      // One without tiles is not written again.
+      if (next.entry == buckets_.back().entry) changes_[bucket] = 1;
+      buckets_.push_back(next);
+    }
+  }
+
+  void read_counts(std::size_t wide) {
+    std::uint32_t met = 0;
+    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) {
+      for (std::uint32_t entry = buckets_[bucket].entry; entry < buckets_[bucket + 1].entry; ++entry) {
+        need(counts_[entry] > 0);
+        if (counts_[entry] < kWide) continue;
+        need(met < wide && wides_[met] > 0 && wides_[met] < kTooLarge);
+        // What is not wide at all is written in another way.
+        if (wides_[met++] < kWide) changes_[bucket] = 1;
+      }
+      buckets_[bucket + 1].wide = met;
+    }
+    need(met == wide);
+  }
+
+  /// Says that the bucket of a start changes, if there is one.
+  void change(std::int64_t start_s) {
+    std::size_t begin = 0, end = changes_.size();
+    while (begin < end) {
+      std::size_t middle = (begin + end) / 2;
+      starts_[middle] < start_s ? begin = middle + 1 : end = middle;
+    }
+    if (begin < changes_.size() && starts_[begin] == start_s) changes_[begin] = 1;
+  }
+
+  /// Says which buckets change because the time axis has tiles of one elsewhere than they are.
+  void find_displaced(std::size_t bucket) {
+    std::int64_t start_s = starts_[bucket];
+    each_track(bucket, [&](int track) {
+      std::int64_t placed_s = axes_.place(track, start_s);
+      if (placed_s == start_s) return;
+      changes_[bucket] = 1;
+      change(placed_s);
+    });
+  }
+
+  /// Appends the tiles of a stored bucket.
+  void take_apart(std::size_t bucket) {
+    Bucket at = buckets_[bucket];
+    each_track(bucket, [&](int track) {
+      Tile tile{starts_[bucket], track, counts_[at.entry++], {}};
+      if (tile.count == kWide) tile.count = wides_[at.wide++];
+      for (std::size_t column = 0; column < width_ && has(column, track); ++column) {
+        tile.values[column] = values_[column][at.values[column]++];
+      }
+      tiles_.push_back(tile);
+    });
   }
 
   /// Places tiles on the time axis of their tracks, and has them in order.
@@ -204,7 +244,6 @@ class Tiles : public Family {
       tiles[kept++].start_s = start_s;
     }
     tiles.resize(kept);
-    // Stored ones mostly are: ages ascend with tiles.
     if (!std::is_sorted(tiles.begin(), tiles.end())) std::stable_sort(tiles.begin(), tiles.end());
   }
 
@@ -244,14 +283,51 @@ class Tiles : public Family {
     }
   }
 
+  /// Puts stored buckets that do not change and those of tiles in order, the former in as few pieces as may be.
+  void lay_out() const {
+    pieces_.clear();
+    std::size_t tile = 0;
+    for (std::size_t bucket = 0; bucket <= changes_.size(); ++bucket) {
+      if (bucket < changes_.size() && changes_[bucket]) continue;
+      while (tile < tiles_.size() && (bucket == changes_.size() || tiles_[tile].start_s < starts_[bucket])) {
+        std::size_t begin = tile;
+        while (tile < tiles_.size() && tiles_[tile].start_s == tiles_[begin].start_s) ++tile;
+        pieces_.push_back({false, begin, tile});
+      }
+      if (bucket == changes_.size()) break;
+      if (!pieces_.empty() && pieces_.back().stored && pieces_.back().end == bucket) {
+        ++pieces_.back().end;
+      } else {
+        pieces_.push_back({true, bucket, bucket + 1});
+      }
+    }
+  }
+
+  void put_mask(Writer& out, const Piece& piece) const {
+    char* mask = out.room(mask_width_);
+    std::memset(mask, 0, mask_width_);
+    for (const Tile& tile : tiles_of(piece)) mask[tile.track / 8] |= static_cast<char>(1 << tile.track % 8);
+  }
+
   const Plan& plan_;
   TrackAxes axes_;
   std::vector<Held> held_;
-  /// How many values the tiles of each track have, and how many those that have most.
-  std::vector<std::uint8_t> columns_;
-  int width_ = 0;
+  std::size_t mask_width_;
+  /// How many values the tiles of a track have that have most.
+  std::size_t width_ = 0;
+  /// Masks: of all tracks, and of those that keep so many numbers.
+  std::vector<std::uint8_t> known_;
+  std::array<std::vector<std::uint8_t>, kMostColumns> holding_;
+  /// The section's columns, where its buckets begin in them and the last one ends, and which buckets change.
+  Packed<std::uint32_t> starts_;
+  Packed<std::uint8_t> masks_, counts_;
+  Packed<std::int64_t> wides_;
+  std::array<Packed<double>, kMostColumns> values_;
+  std::vector<Bucket> buckets_;
+  std::vector<std::uint8_t> changes_;
+  /// Tiles of buckets that change, and what arrived.
   std::vector<Tile> tiles_, arrived_;
-  std::vector<std::int64_t> starts_;
+  mutable std::vector<Piece> pieces_;
 };
 
 }  // namespace

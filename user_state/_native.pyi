@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.events import F64, I64, Events
+from user_state.core.events import F64, I64, U64, Events
 from user_state.core.plan import Plan
 
 class Folder:
@@ -22,6 +22,9 @@ class Admission:
         self, clock_us: I64, horizon_us: I64, seen: Sequence[bytes | None], events: Events
     ) -> tuple[npt.NDArray[np.int8], list[bytes], I64, int] | None: ...
 
+def columns_of_rows(
+    kinds: str, rows: Sequence[tuple[Any, ...]]
+) -> tuple[list[str], I64, U64, I64, I64, tuple[npt.NDArray[Any], ...], dict[str, int]] | None: ...
 def order_of(columns: Sequence[I64]) -> I64: ...
 def grouped(columns: Sequence[I64]) -> tuple[I64, I64, I64]: ...
 def order_by_number(group: I64, numbers: F64) -> I64: ...

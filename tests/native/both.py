@@ -49,8 +49,11 @@ class Both:
         self.stored.update(zip(events.users, folded, strict=True))
         return bool(folded == expected)
 
-    def refuses(self, blob: bytes, rows: Sequence[EventRow]) -> bool:
-        """Return whether the compiled code refuses bytes; it must if numpy does, and must agree otherwise."""
+    def refuses(self, blob: bytes, rows: Sequence[EventRow], values: bool = True) -> bool:
+        """Return whether the compiled code refuses bytes; it must if numpy does, and must agree otherwise.
+
+        `values` as for `same_record`.
+        """
         events = Events.from_rows(self.plan, rows)
         versions, horizon_us = [bytes(8)], np.zeros(1, np.int64)
         [folded] = self.compiled._compiled.fold([blob], events, horizon_us, versions)
@@ -58,5 +61,5 @@ class Both:
         if broken:
             assert folded is None, "the compiled code took what numpy refuses"
         elif folded is not None:
-            same_record(self.plan, unpacked(self.plan, [folded]), unpacked(self.plan, [expected]))
+            same_record(self.plan, unpacked(self.plan, [folded]), unpacked(self.plan, [expected]), values)
         return folded is None

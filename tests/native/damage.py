@@ -11,8 +11,11 @@ from user_state.core.events import EventRow
 NAMES = ["dictionary", *(section.name for section in SECTIONS)]
 
 
-def refusals(both: Both, section: str, rows: list[EventRow], tries: int = 1_000) -> int:
-    """Return how many of so many records are refused, made of the stored ones by damaging a section."""
+def refusals(both: Both, section: str, rows: list[EventRow], tries: int = 1_000, values: bool = True) -> int:
+    """Return how many of so many records are refused, made of the stored ones by damaging a section.
+
+    `values` False for sections whose numbers may come out as anything, also NaN.
+    """
     rng = random.Random(7)
     outers = [open_record(blob) for blob in both.stored.values() if blob is not None]
     refused = 0
@@ -21,7 +24,7 @@ def refusals(both: Both, section: str, rows: list[EventRow], tries: int = 1_000)
         sections = list(outer.sections)
         at = NAMES.index(section)
         sections[at] = rng.randbytes(rng.randrange(40)) if number % 20 == 0 else damaged(rng, sections[at])
-        refused += both.refuses(_closed(outer, sections), rows)
+        refused += both.refuses(_closed(outer, sections), rows, values)
     return refused
 
 

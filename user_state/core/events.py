@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from user_state.core import compiled as native
 from user_state.core.pieces import Filter
 from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE, StringPool
@@ -60,6 +61,14 @@ class Events:
     @classmethod
     def from_rows(cls, plan: Plan, rows: Sequence[EventRow]) -> Events:
         """Turn rows into columns; the rows' values must be of the plan's kinds, None for null."""
+        taken = native.columns_of_rows(plan.kinds, rows) if native.used else None
+        if taken is None:
+            return cls._in_python(plan, rows)
+        users, user, id_hash, time_us, published_us, columns, code_of = taken
+        return cls(users, user, id_hash, time_us, published_us, columns, StringPool.of_codes(code_of))
+
+    @classmethod
+    def _in_python(cls, plan: Plan, rows: Sequence[EventRow]) -> Events:
         columns = _transposed(rows, FIXED_COLUMNS + len(plan.fields))
         users: dict[str, int] = {}
         pool = StringPool()

@@ -119,6 +119,11 @@ class Plan:
         return found
 
     @cached_property
+    def kinds(self) -> str:
+        """The first letter of the kind of each of `fields`."""
+        return "".join(field.kind[0] for field in self.fields)
+
+    @cached_property
     def all_lists(self) -> tuple[ListOutput | TableOutput | DecayedTableOutput | SequenceOutput, ...]:
         """Every output that is a list for each user."""
         return (*self.lists, *self.sequences)

@@ -31,6 +31,17 @@ class StringPool:
         self.codes(texts)
 
     @classmethod
+    def of_codes(cls, code_of: dict[str, int]) -> StringPool:
+        """Return a pool of strings that were numbered from 0 on, in order of their first coming; it keeps the dict.
+
+        >>> StringPool.of_codes({"a": 0, "b": 1}).texts
+        ['a', 'b']
+        """
+        pool = cls()
+        pool._code_of = code_of
+        return pool
+
+    @classmethod
     def of_records(cls, size: int, texts: Callable[[], list[str]]) -> StringPool:
         """Return a pool of the strings of several records, record by record, each record's own once and ascending.
 
