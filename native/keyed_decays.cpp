@@ -6,6 +6,7 @@
 
 #include "family.hpp"
 #include "keyed_rows.hpp"
+#include "stored_keys.hpp"
 
 namespace user_state {
 
@@ -25,68 +26,79 @@ class KeyedDecays : public Family {
   using Row = KeyedRow<double>;
   using Group = KeyedGroup<double>;
 
-  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan)), held_(keys_, false) {
+  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan)), stored_(keys_), fresh_(keys_) {
     for (const KeyedDecay& decay : plan.keyed_decays) most_keys_.push_back(decay.most_keys);
     factors_.resize(keys_.tracks());
   }
 
   void read(Reader in, const Strings& strings) override {
-    held_.clear();
+    groups_.clear(), fresh_.clear();
+    rows_.rows.clear();
     times_us_.assign(keys_.tracks(), 0);
     if (in.left() == 0) return;
     std::size_t tracks = 0;
     auto widths = read_tracks(in, tracks);
-    keys_.read(in, widths[kTexts], widths[kNumbers], held_.groups, strings, held_.parts);
+    stored_.read(in, widths[kTexts], widths[kNumbers], groups_, strings);
     for (std::size_t at = 0; at < tracks; ++at) {
       auto time_us = in.take<std::int64_t>();
       need(time_us > 0 && time_us < kTooLarge);
       times_us_[columns_[kTracks][at]] = time_us;
     }
-    for (double& weight : held_.weights) need((weight = in.take<double>()) > 0);
-    for (Group& group : held_.groups) {
-      if (group.rest > 0) need((group.rest = in.take<double>()) > 0);
+    auto weights = in.packed<double>(groups_.back().at + groups_.back().keys);
+    // All rows fade, so all are taken apart.
+    for (const Group& group : groups_) {
+      for (std::size_t row = 0; row < group.keys; ++row) {
+        double weight = weights[group.at + row];
+        need(weight > 0);
+        rows_.rows.push_back({{0, group.track}, false, stored_.key(group, row), weight, 0.0});
+      }
+      if (group.rest == 0) continue;
+      auto rest = in.take<double>();
+      need(rest > 0);
+      rows_.rows.push_back({{0, group.track}, true, {}, rest, 0.0});
     }
     in.end();
   }
 
   void fold(const Arrivals& arrivals, Strings& strings) override {
-    rows_.rows.clear();
     rows_.arrived.clear();
-    for (const Group& group : held_.groups) held_.take(group, rows_.rows);
     for (std::size_t track = 0; track < keys_.tracks(); ++track) arrive(track, arrivals, strings);
     for (Row& row : rows_.rows) row.weight *= factors_[row.track];
     rows_.add_up(keys_, strings, true);
     std::erase_if(rows_.rows, [](const Row& row) { return !(row.weight >= kForgotten); });
     rows_.cut(most_keys_);
-    held_.clear();
-    held_.put(rows_.rows, held_.groups);
+    groups_.clear();
+    fresh_.put(rows_.rows, groups_);
+    stored_.lay_out(groups_);
   }
 
-  void use(Strings& strings) const override { keys_.use(held_.groups, held_.parts, strings); }
+  void use(Strings& strings) const override { stored_.use(fresh_.parts, strings); }
 
   void write(Writer& out, const Strings& strings) const override {
     for (NarrowColumn& column : columns_) column.clear();
     std::size_t tracks = put_tracks();
     if (tracks == 0) return;
-    keys_.put(held_.groups, held_.parts, strings, columns_[kTexts], columns_[kNumbers]);
+    const std::uint8_t texts = stored_.text_width(fresh_.parts, strings), numbers = stored_.other_width(fresh_.parts);
     out.put(static_cast<std::uint16_t>(tracks));
     for (const NarrowColumn& column : columns_) out.put(column.width());
+    out.put(texts), out.put(numbers);
     for (const NarrowColumn& column : columns_) column.write(out);
+    stored_.put_texts(out, texts, fresh_.parts, strings);
+    stored_.put_others(out, numbers, fresh_.parts);
     for (std::int64_t time_us : times_us_) {
       if (time_us > 0) out.put(time_us);
     }
-    out.column<double>(held_.weights, [](double weight) { return weight; });
-    for (const Group& group : held_.groups) {
+    out.column<double>(fresh_.weights, [](double weight) { return weight; });
+    for (const Group& group : groups_) {
       if (group.rest > 0) out.put(group.rest);
     }
   }
 
  private:
   enum Column { kTracks, kKeys, kRests, kTexts, kNumbers };
-  static constexpr std::size_t kColumns = 5;
-  using Widths = std::array<std::uint8_t, kColumns>;
+  using Widths = std::array<std::uint8_t, 5>;
 
-  /// Reads which tracks there are, and makes room for their keys; returns the widths of all columns.
+  /// Reads which tracks there are; returns the widths of all columns.
   Widths read_tracks(Reader& in, std::size_t& tracks) {
     std::size_t left = in.left(), rows = 0;
     tracks = in.take<std::uint16_t>();
@@ -99,10 +111,13 @@ class KeyedDecays : public Family {
       need(keys <= kMostKeys && keys <= left && rests <= 1);
       left -= keys;
       // Any weight but 0 says that there is a rest; which one it is, comes last.
-      held_.groups.push_back({{0, static_cast<int>(track)}, rows, keys, static_cast<double>(rests), 0.0});
+      Group& added = groups_.emplace_back();
+      static_cast<GroupName&>(added) = {0, static_cast<int>(track)};
+      added.at = static_cast<std::uint32_t>(rows);
+      added.keys = static_cast<std::uint32_t>(keys);
+      added.rest = static_cast<double>(rests);
       rows += keys;
     }
-    held_.resize(rows);
     return widths;
   }
 
@@ -142,10 +157,10 @@ class KeyedDecays : public Family {
   /// Fills the columns of tracks, and returns how many of those there are.
   std::size_t put_tracks() const {
     std::size_t tracks = 0;
-    auto group = held_.groups.begin();
+    auto group = groups_.begin();
     for (std::size_t track = 0; track < times_us_.size(); ++track) {
       if (times_us_[track] == 0) continue;
-      bool some = group != held_.groups.end() && static_cast<std::size_t>(group->track) == track;
+      bool some = group != groups_.end() && static_cast<std::size_t>(group->track) == track;
       ++tracks;
       columns_[kTracks].add(track);
       columns_[kKeys].add(some ? group->keys : 0);
@@ -161,13 +176,16 @@ class KeyedDecays : public Family {
   std::vector<std::int64_t> most_keys_;
   /// The tracks' reference times, 0 where there is nothing.
   std::vector<std::int64_t> times_us_;
-  KeyedTable<double> held_;
+  std::vector<Group> groups_;
+  /// What the section has, and what comes to be written.
+  StoredKeys stored_;
+  KeyedTable<double> fresh_;
   /// Of one fold: all rows, which fade.
   KeyedRows<double> rows_;
   std::vector<std::int64_t> times_us_of_arrived_;
   std::vector<double> factors_;
   /// What is in them matters only while a section is read or written.
-  mutable std::array<NarrowColumn, kColumns> columns_;
+  mutable std::array<NarrowColumn, kTexts> columns_;
 };
 
 }  // namespace

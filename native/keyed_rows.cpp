@@ -9,10 +9,11 @@ KeyColumns::KeyColumns(const Plan& plan, std::vector<std::vector<int>> by) : by_
     need(fields.size() <= kMostKeyColumns);
     height_ = std::max(height_, fields.size());
     auto& is_text = is_text_.emplace_back();
+    Shape& shape = shapes_.emplace_back(Shape{static_cast<std::uint8_t>(fields.size()), 0});
     for (std::size_t column = 0; column < fields.size(); ++column) {
       is_text[column] = plan.fields[fields[column]] == Kind::kString;
       need(plan.fields[fields[column]] != Kind::kFloat);
-      any_[is_text[column]][column] = true;
+      shape.texts |= static_cast<std::uint8_t>(is_text[column] << column);
     }
   }
 }

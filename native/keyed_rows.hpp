@@ -48,29 +48,40 @@ struct KeyedRow : GroupName {
   }
 };
 
-/// A group as a table has it.
+/// A group: keys and what they come to lie in a section, or in a table.
 template <class Weight>
 struct KeyedGroup : GroupName {
-  /// Which rows of the table are its keys'.
-  std::size_t at, keys;
+  /// Which rows of the section, or of the table, are its keys'.
+  std::uint32_t at = 0, keys = 0;
   /// What its rest comes to; there is none if the weight is 0.
-  Weight rest;
-  double rest_sum;
+  Weight rest = 0;
+  double rest_sum = 0;
+
+  /// Whether it is as the section has it: what follows is known of such only (stored_keys.hpp).
+  bool stored = false;
+  /// Where each part of its keys begins in the section's column of strings' numbers, or of others.
+  std::array<std::uint32_t, kMostKeyColumns> places{};
+  /// The greatest number of a string in its keys.
+  std::uint32_t greatest_text = 0;
 };
 
-/// Visits the rows of groups that `wants` is true of, from a row on so many: those that lie side by side in one piece.
-template <class Groups, class Wants, class Visit>
-void each_piece(const Groups& groups, Wants wants, Visit visit) {
+/// Visits the rows of groups that `wants` is true of, by whether they are stored and from a row on so many: those that
+/// lie side by side in one piece. `place` says where a group's rows begin.
+template <class Groups, class Wants, class Place, class Visit>
+void each_piece(const Groups& groups, Wants wants, Place place, Visit visit) {
+  bool stored = false;
   std::size_t begin = 0, end = 0;
   for (const auto& group : groups) {
     if (!wants(group)) continue;
-    if (group.at != end) {
-      if (end > begin) visit(begin, end - begin);
-      begin = group.at;
+    std::size_t at = place(group);
+    if (at != end || group.stored != stored) {
+      if (end > begin) visit(stored, begin, end - begin);
+      stored = group.stored;
+      begin = at;
     }
-    end = group.at + group.keys;
+    end = at + group.keys;
   }
-  if (end > begin) visit(begin, end - begin);
+  if (end > begin) visit(stored, begin, end - begin);
 }
 
 /// Parts of the keys of a table's rows: all first parts, all second and all third ones, as far as any track has those.
@@ -86,16 +97,6 @@ class NarrowColumn {
   void add(std::uint64_t number) {
     numbers_.push_back(number);
     bits_ |= number;
-  }
-  /// Adds `number` of each of these.
-  template <class Number>
-  void add(std::span<const std::uint64_t> all, Number number) {
-    std::size_t begin = numbers_.size();
-    numbers_.resize(begin + all.size());
-    std::uint64_t* to = numbers_.data() + begin;
-    std::uint64_t bits = 0;
-    for (std::uint64_t one : all) bits |= *to++ = number(one);
-    bits_ |= bits;
   }
   std::uint8_t width() const { return Writer::width_of(bits_); }
   void write(Writer& out) const {
@@ -130,130 +131,62 @@ class KeyColumns {
   /// Whether a key's numbers are written before those of another key of its track.
   bool before(int track, const Key& a, const Key& b, const Strings& strings) const;
 
-  /// Reads the parts of all groups' keys, for which there is room.
-  template <class Group>
-  void read(Reader& in, std::uint8_t text_width, std::uint8_t other_width, const std::vector<Group>& groups,
-            const Strings& strings, KeyParts& parts) {
-    read_some(in, true, text_width, groups, parts, [&](std::uint64_t number) {
-      need(number > 0);
-      return static_cast<std::uint64_t>(strings.code_of_number(number));
-    });
-    read_some(in, false, other_width, groups, parts, [](std::uint64_t number) {
-      need(number != folded(kNullInt));
-      return number;
-    });
-    // Codes of what was just read ascend as the numbers of the strings do.
-    for (const Group& group : groups) {
-      std::size_t height = by_[group.track].size();
-      for (std::size_t row = group.at + 1; row < group.at + group.keys; ++row) need(ascend(height, parts, row));
+  /// How many parts the keys of a track have.
+  std::size_t parts_of(int track) const { return shapes_[track].parts; }
+  /// Whether keys of a track have such a part, of strings or of others.
+  bool holds(int track, std::size_t column, bool text) const {
+    Shape shape = shapes_[track];
+    return column < shape.parts && (shape.texts >> column & 1) == text;
+  }
+  /// Whether keys of any track have such a part.
+  bool any(std::size_t column, bool text) const {
+    for (std::size_t track = 0; track < tracks(); ++track) {
+      if (holds(static_cast<int>(track), column, text)) return true;
     }
-  }
-
-  /// Puts all groups' keys into a column of strings' numbers and one of others, in the order they have.
-  template <class Group>
-  void put(const std::vector<Group>& groups, const KeyParts& parts, const Strings& strings, NarrowColumn& texts,
-           NarrowColumn& others) const {
-    each(groups, true, [&](std::size_t column, std::size_t begin, std::size_t size) {
-      texts.add(std::span(parts[column]).subspan(begin, size),
-                [&](std::uint64_t part) { return strings.number(code_of(part)); });
-    });
-    each(groups, false, [&](std::size_t column, std::size_t begin, std::size_t size) {
-      others.add(std::span(parts[column]).subspan(begin, size), [](std::uint64_t part) { return part; });
-    });
-  }
-
-  template <class Group>
-  void use(const std::vector<Group>& groups, const KeyParts& parts, Strings& strings) const {
-    each(groups, true, [&](std::size_t column, std::size_t begin, std::size_t size) {
-      for (std::uint64_t part : std::span(parts[column]).subspan(begin, size)) strings.use(code_of(part));
-    });
+    return false;
   }
 
  private:
   static std::int64_t code_of(std::uint64_t part) { return static_cast<std::int64_t>(part); }
 
-  bool holds(std::size_t track, std::size_t column, bool text) const {
-    return column < by_[track].size() && is_text_[track][column] == text;
-  }
-
-  /// Visits columns of one kind: all first parts, in pieces, then all second ones, then all third ones.
-  template <class Group, class Visit>
-  void each(const std::vector<Group>& groups, bool text, Visit visit) const {
-    for (std::size_t column = 0; column < height_; ++column) {
-      if (!any_[text][column]) continue;
-      each_piece(
-          groups, [&](const Group& group) { return holds(group.track, column, text); },
-          [&](std::size_t begin, std::size_t size) { visit(column, begin, size); });
-    }
-  }
-
-  template <class Group, class Part>
-  void read_some(Reader& in, bool text, std::uint8_t width, const std::vector<Group>& groups, KeyParts& parts,
-                 Part part) {
-    // Also a column without numbers says how wide they are.
-    in.narrow(width, std::span<std::uint64_t>(), part);
-    each(groups, text, [&](std::size_t column, std::size_t begin, std::size_t size) {
-      in.narrow(width, std::span(parts[column]).subspan(begin, size), part);
-    });
-  }
-
-  /// Whether a row's key, of so many parts, comes after that of the row before.
-  static bool ascend(std::size_t height, const KeyParts& parts, std::size_t row) {
-    for (std::size_t column = 0; column < height; ++column) {
-      std::uint64_t before = parts[column][row - 1], part = parts[column][row];
-      if (before != part) return before < part;
-    }
-    return false;
-  }
+  /// How many parts keys have, and a bit for each of them that is a string.
+  struct Shape {
+    std::uint8_t parts, texts;
+  };
 
   std::vector<std::vector<int>> by_;
+  std::vector<Shape> shapes_;
   std::vector<std::array<bool, kMostKeyColumns>> is_text_;
-  /// By whether it is of strings: whether any track has that column.
-  std::array<std::array<bool, kMostKeyColumns>, 2> any_{};
   std::size_t height_ = 0;
 };
 
-/// One record's groups, and what their keys come to, column by column, as sections have them: what nothing happens to is
-/// not taken apart into rows.
+/// What the keys of groups that were made anew come to, column by column.
 template <class Weight>
 class KeyedTable {
  public:
   using Row = KeyedRow<Weight>;
-  using Group = KeyedGroup<Weight>;
 
-  /// `summing` says whether any track has sums.
-  KeyedTable(const KeyColumns& columns, bool summing) : height_(columns.height()), summing_(summing) {}
+  explicit KeyedTable(const KeyColumns& columns) : height_(columns.height()) {}
 
-  std::vector<Group> groups;
   KeyParts parts;
   std::vector<Weight> weights;
-  /// None unless any track has sums.
   std::vector<double> sums;
 
   void clear() {
-    groups.clear();
-    resize(0);
-  }
-  /// Makes room for the keys of all groups, of which nothing is known yet.
-  void resize(std::size_t rows) {
-    for (std::size_t column = 0; column < height_; ++column) parts[column].assign(rows, 0);
-    weights.assign(rows, 0);
-    if (summing_) sums.assign(rows, 0.0);
+    for (std::size_t column = 0; column < height_; ++column) parts[column].clear();
+    weights.clear();
+    sums.clear();
   }
 
-  /// Appends the rows of one of the groups.
-  void take(const Group& group, std::vector<Row>& rows) const {
-    for (std::size_t at = group.at; at < group.at + group.keys; ++at) {
-      Row& row = rows.emplace_back(Row{{group.start_s, group.track}, false, {}, weights[at], summing_ ? sums[at] : 0.0});
-      for (std::size_t column = 0; column < height_; ++column) row.key[column] = parts[column][at];
-    }
-    if (group.rest > 0) rows.push_back({{group.start_s, group.track}, true, {}, group.rest, group.rest_sum});
-  }
-
-  /// Takes in rows, group by group; what groups they make is appended to `made`, which may be `groups`.
+  /// Takes in rows, group by group; what groups they make is appended to `made`.
+  template <class Group>
   void put(const std::vector<Row>& rows, std::vector<Group>& made) {
     for (const Row& row : rows) {
-      if (made.empty() || !made.back().same_group(row)) made.push_back({{row.start_s, row.track}, weights.size(), 0, 0, 0.0});
+      if (made.empty() || !made.back().same_group(row)) {
+        Group& added = made.emplace_back();
+        static_cast<GroupName&>(added) = row;
+        added.at = static_cast<std::uint32_t>(weights.size());
+      }
       Group& group = made.back();
       if (row.rest) {
         group.rest = row.weight;
@@ -263,21 +196,12 @@ class KeyedTable {
       ++group.keys;
       for (std::size_t column = 0; column < height_; ++column) parts[column].push_back(row.key[column]);
       weights.push_back(row.weight);
-      if (summing_) sums.push_back(row.sum);
+      sums.push_back(row.sum);
     }
-  }
-
-  /// Calls `visit` with the weights of all groups' keys, piece by piece.
-  template <class Visit>
-  void each_weights(Visit visit) const {
-    each_piece(
-        groups, [](const Group&) { return true; },
-        [&](std::size_t begin, std::size_t size) { visit(std::span(weights).subspan(begin, size)); });
   }
 
  private:
   std::size_t height_;
-  bool summing_;
 };
 
 /// One record's rows by group, and within it by key as it is written; and those that arrived, in no order yet.

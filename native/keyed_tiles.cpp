@@ -5,6 +5,7 @@
 
 #include "family.hpp"
 #include "keyed_rows.hpp"
+#include "stored_keys.hpp"
 
 namespace user_state {
 
@@ -21,17 +22,18 @@ std::vector<std::vector<int>> fields_of(const Plan& plan) {
   return by;
 }
 
-bool sums(const Plan& plan) {
-  return std::ranges::any_of(plan.keyed_tracks, [](const KeyedTrack& track) { return track.of.has_value(); });
-}
-
 class KeyedTiles : public Family {
  public:
   using Row = KeyedRow<std::int64_t>;
-  using Tile = KeyedGroup<std::int64_t>;
+  /// Of a stored one, where its wide counts and sums begin, and how many wide ones there are.
+  struct Tile : KeyedGroup<std::int64_t> {
+    std::uint32_t wide_at = 0, sum_at = 0, wides = 0;
+    /// Whether packing would write its counts in another way.
+    bool odd = false;
+  };
 
   explicit KeyedTiles(const Plan& plan)
-      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan)), held_(keys_, sums(plan)) {
+      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan)), stored_(keys_), fresh_(keys_) {
     for (const KeyedTrack& track : plan.keyed_tracks) {
       sums_.push_back(track.of.has_value());
       most_keys_.push_back(track.most_keys);
@@ -39,16 +41,18 @@ class KeyedTiles : public Family {
   }
 
   void read(Reader in, const Strings& strings) override {
-    held_.clear();
+    tiles_.clear(), fresh_.clear();
     if (in.left() == 0) return;
     auto widths = read_tiles(in);
-    keys_.read(in, widths[kTexts], widths[kNumbers], held_.groups, strings, held_.parts);
+    stored_.read(in, widths[kTexts], widths[kNumbers], tiles_, strings);
     read_counts(in, widths[kWides]);
-    for (const Tile& tile : held_.groups) {
-      if (!sums_[tile.track]) continue;
-      for (std::size_t at = tile.at; at < tile.at + tile.keys; ++at) held_.sums[at] = in.take<double>();
+    std::uint32_t sums = 0;
+    for (Tile& tile : tiles_) {
+      tile.sum_at = sums;
+      if (sums_[tile.track]) sums += tile.keys;
     }
-    for (Tile& tile : held_.groups) {
+    stored_sums_ = in.packed<double>(sums);
+    for (Tile& tile : tiles_) {
       if (sums_[tile.track] && tile.rest > 0) tile.rest_sum = in.take<double>();
     }
     in.end();
@@ -58,53 +62,51 @@ class KeyedTiles : public Family {
     lift(arrivals, strings);
     axes_.set_clock(arrivals.clock_us);
     place(changing_.arrived);
-    place(held_.groups);
+    place(tiles_);
     auto before = [](const GroupName& a, const GroupName& b) { return a.group_before(b); };
-    if (!std::ranges::is_sorted(held_.groups, before)) std::ranges::stable_sort(held_.groups, before);
+    if (!std::ranges::is_sorted(tiles_, before)) std::ranges::stable_sort(tiles_, before);
     std::ranges::stable_sort(changing_.arrived, before);
     bool in_order = take_changing();
     changing_.add_up(keys_, strings, in_order);
     changing_.cut(most_keys_);
     changed_.clear();
-    held_.put(changing_.rows, changed_);
-    held_.groups.resize(unchanged_.size() + changed_.size());
-    std::ranges::merge(unchanged_, changed_, held_.groups.begin(), before);
+    fresh_.put(changing_.rows, changed_);
+    tiles_.resize(unchanged_.size() + changed_.size());
+    std::ranges::merge(unchanged_, changed_, tiles_.begin(), before);
+    stored_.lay_out(tiles_);
   }
 
-  void use(Strings& strings) const override { keys_.use(held_.groups, held_.parts, strings); }
+  void use(Strings& strings) const override { stored_.use(fresh_.parts, strings); }
 
   void write(Writer& out, const Strings& strings) const override {
-    if (held_.groups.empty()) return;
+    if (tiles_.empty()) return;
     for (NarrowColumn& column : columns_) column.clear();
     put_tiles(out);
-    keys_.put(held_.groups, held_.parts, strings, columns_[kTexts], columns_[kNumbers]);
-    counts_.clear();
-    held_.each_weights([&](std::span<const std::int64_t> counts) {
-      Writer(counts_).column<std::uint8_t>(counts, [&](std::int64_t count) {
-        if (count < kWide) return count;
-        columns_[kWides].add(static_cast<std::uint64_t>(std::min(count, kLargest)));
-        return kWide;
-      });
-    });
+    const std::uint8_t texts = stored_.text_width(fresh_.parts, strings);
+    const std::uint8_t numbers = stored_.other_width(fresh_.parts), wides = width_of_wides();
     for (const NarrowColumn& column : columns_) out.put(column.width());
-    for (int column = kSteps; column < kWides; ++column) columns_[column].write(out);
-    out.bytes(counts_.view());
-    columns_[kWides].write(out);
-    for (const Tile& tile : held_.groups) {
-      if (!sums_[tile.track]) continue;
-      out.column<double>(std::span(held_.sums).subspan(tile.at, tile.keys), [](double sum) { return sum; });
-    }
-    for (const Tile& tile : held_.groups) {
+    out.put(texts), out.put(numbers), out.put(wides);
+    for (const NarrowColumn& column : columns_) column.write(out);
+    stored_.put_texts(out, texts, fresh_.parts, strings);
+    stored_.put_others(out, numbers, fresh_.parts);
+    put_counts(out, wides);
+    each_piece(
+        tiles_, [&](const Tile& tile) { return sums_[tile.track]; },
+        [](const Tile& tile) { return tile.stored ? tile.sum_at : tile.at; },
+        [&](bool stored, std::size_t begin, std::size_t size) {
+          if (stored) return out.bytes(stored_sums_.bytes(begin, begin + size));
+          out.column<double>(std::span(fresh_.sums).subspan(begin, size), [](double sum) { return sum; });
+        });
+    for (const Tile& tile : tiles_) {
       if (sums_[tile.track] && tile.rest > 0) out.put(tile.rest_sum);
     }
   }
 
  private:
   enum Column { kSteps, kTracks, kKeys, kRests, kTexts, kNumbers, kWides };
-  static constexpr std::size_t kColumns = 7;
-  using Widths = std::array<std::uint8_t, kColumns>;
+  using Widths = std::array<std::uint8_t, 7>;
 
-  /// Reads which tiles there are, and makes room for their keys; returns the widths of all columns.
+  /// Reads which tiles there are; returns the widths of all columns.
   Widths read_tiles(Reader& in) {
     std::size_t length = in.left(), left = length;
     std::size_t tiles = in.take<std::uint32_t>(), lifetime = in.take<std::uint16_t>();
@@ -130,26 +132,36 @@ class KeyedTiles : public Family {
       GroupName name{tile < lifetime ? 0 : static_cast<std::int64_t>(start_s), static_cast<int>(track)};
       need(before.group_before(name));
       before = name;
-      held_.groups.push_back({name, rows, keys, static_cast<std::int64_t>(rest), 0.0});
+      Tile& added = tiles_.emplace_back();
+      static_cast<GroupName&>(added) = name;
+      added.stored = true;
+      added.at = static_cast<std::uint32_t>(rows);
+      added.keys = static_cast<std::uint32_t>(keys);
+      added.rest = static_cast<std::int64_t>(rest);
       rows += keys;
     }
-    held_.resize(rows);
     return widths;
   }
 
   void read_counts(Reader& in, std::uint8_t width) {
-    wide_.clear();
-    auto narrow = in.packed<std::uint8_t>(held_.weights.size());
-    for (std::size_t at = 0; at < held_.weights.size(); ++at) {
-      held_.weights[at] = narrow[at];
-      need(narrow[at] > 0);
-      if (narrow[at] == kWide) wide_.push_back(at);
+    std::size_t rows = tiles_.back().at + tiles_.back().keys;
+    std::uint32_t wides = 0;
+    counts_ = in.packed<std::uint8_t>(rows);
+    std::string_view counts = counts_.bytes(0, rows);
+    need(counts.find('\0') == std::string_view::npos);
+    constexpr char kMark = static_cast<char>(kWide);
+    std::size_t next = counts.find(kMark);
+    for (Tile& tile : tiles_) {
+      tile.wide_at = wides;
+      for (; next < tile.at + tile.keys; next = counts.find(kMark, next + 1)) ++wides;
+      tile.wides = wides - tile.wide_at;
     }
-    columns_[kWides].read(in, width, wide_.size());
-    for (std::size_t at = 0; at < wide_.size(); ++at) {
-      std::uint64_t count = columns_[kWides][at];
-      need(count > 0 && count <= static_cast<std::uint64_t>(kLargest));
-      held_.weights[wide_[at]] = static_cast<std::int64_t>(count);
+    wides_ = NarrowView(in, width, wides);
+    for (Tile& tile : tiles_) {
+      for (std::size_t at = tile.wide_at; at < tile.wide_at + tile.wides; ++at) {
+        need(wides_[at] > 0 && wides_[at] <= static_cast<std::uint64_t>(kLargest));
+        tile.odd |= wides_[at] < kWide;
+      }
     }
   }
 
@@ -176,41 +188,86 @@ class KeyedTiles : public Family {
     for (const Placed& one : all) {
       std::int64_t start_s = axes_.place(one.track, one.start_s);
       if (start_s == TrackAxes::kDropped) continue;
-      all[kept] = one;
+      if (&all[kept] != &one) all[kept] = one;
       all[kept++].start_s = start_s;
     }
     all.resize(kept);
   }
 
   /// Divides tiles, which are in order, into those that stay as they are, and rows of those that do not: because they
-  /// came to one place, or something arrived for them, or they have more keys than they may have. Returns whether the
-  /// rows are in order.
+  /// came to one place, or something arrived for them, or they have more keys than they may have, or are odd. Returns
+  /// whether the rows are in order.
   bool take_changing() {
     unchanged_.clear();
     changing_.rows.clear();
     bool in_order = true;
-    const std::vector<Tile>& tiles = held_.groups;
+    const std::vector<Tile>& tiles = tiles_;
     auto arrived = changing_.arrived.begin();
     for (std::size_t begin = 0, end; begin < tiles.size(); begin = end) {
       const Tile& tile = tiles[begin];
       for (end = begin + 1; end < tiles.size() && tiles[end].same_group(tile);) ++end;
       while (arrived != changing_.arrived.end() && arrived->group_before(tile)) ++arrived;
       bool grows = arrived != changing_.arrived.end() && arrived->same_group(tile);
-      if (end == begin + 1 && !grows && tile.keys <= static_cast<std::size_t>(most_keys_[tile.track])) {
+      if (end == begin + 1 && !grows && !tile.odd && tile.keys <= static_cast<std::size_t>(most_keys_[tile.track])) {
         unchanged_.push_back(tile);
         continue;
       }
       in_order &= end == begin + 1;
-      for (std::size_t at = begin; at < end; ++at) held_.take(tiles[at], changing_.rows);
+      for (std::size_t at = begin; at < end; ++at) take_apart(tiles[at]);
     }
     return in_order;
+  }
+
+  /// Appends the rows of a stored tile.
+  void take_apart(const Tile& tile) {
+    std::size_t wide = tile.wide_at;
+    for (std::size_t row = 0; row < tile.keys; ++row) {
+      std::int64_t count = counts_[tile.at + row];
+      if (count == kWide) count = static_cast<std::int64_t>(wides_[wide++]);
+      double sum = sums_[tile.track] ? stored_sums_[tile.sum_at + row] : 0.0;
+      changing_.rows.push_back({{tile.start_s, tile.track}, false, stored_.key(tile, row), count, sum});
+    }
+    if (tile.rest > 0) changing_.rows.push_back({{tile.start_s, tile.track}, true, {}, tile.rest, tile.rest_sum});
+  }
+
+  static std::uint64_t ending(std::int64_t count) { return static_cast<std::uint64_t>(std::min(count, kLargest)); }
+
+  std::uint8_t width_of_wides() const {
+    std::uint64_t bits = 0;
+    for (const Tile& tile : tiles_) {
+      if (!tile.stored) continue;
+      for (std::size_t at = tile.wide_at; at < tile.wide_at + tile.wides; ++at) bits |= wides_[at];
+    }
+    for (std::int64_t count : fresh_.weights) {
+      if (count >= kWide) bits |= ending(count);
+    }
+    return Writer::width_of(bits);
+  }
+
+  void put_counts(Writer& out, std::uint8_t wide_width) const {
+    each_piece(
+        tiles_, [](const Tile&) { return true; }, [](const Tile& tile) { return tile.at; },
+        [&](bool stored, std::size_t begin, std::size_t size) {
+          if (stored) return out.bytes(counts_.bytes(begin, begin + size));
+          out.column<std::uint8_t>(std::span(fresh_.weights).subspan(begin, size),
+                                   [](std::int64_t count) { return std::min(count, kWide); });
+        });
+    for (const Tile& tile : tiles_) {
+      if (tile.stored) {
+        if (tile.wides > 0) wides_.put(out, wide_width, tile.wide_at, tile.wides);
+        continue;
+      }
+      for (std::int64_t count : std::span(fresh_.weights).subspan(tile.at, tile.keys)) {
+        if (count >= kWide) out.narrow(wide_width, std::span(&count, 1), ending);
+      }
+    }
   }
 
   /// Puts how many tiles there are and when they begin, and fills the columns of tiles.
   void put_tiles(Writer& out) const {
     std::size_t lifetime = 0;
     std::int64_t first_s = 0, before_s = 0;
-    for (const Tile& tile : held_.groups) {
+    for (const Tile& tile : tiles_) {
       if (tile.start_s == 0) {
         ++lifetime;
       } else {
@@ -223,7 +280,7 @@ class KeyedTiles : public Family {
       columns_[kRests].add(static_cast<std::uint64_t>(std::min(tile.rest, kLargest)));
     }
     need(lifetime <= std::numeric_limits<std::uint16_t>::max());
-    out.put(static_cast<std::uint32_t>(held_.groups.size()));
+    out.put(static_cast<std::uint32_t>(tiles_.size()));
     out.put(static_cast<std::uint16_t>(lifetime));
     out.put(static_cast<std::uint32_t>(first_s));
   }
@@ -233,14 +290,18 @@ class KeyedTiles : public Family {
   KeyColumns keys_;
   std::vector<bool> sums_;
   std::vector<std::int64_t> most_keys_;
-  KeyedTable<std::int64_t> held_;
+  std::vector<Tile> tiles_;
+  /// What of them the section has, and what was made anew.
+  StoredKeys stored_;
+  Packed<std::uint8_t> counts_;
+  NarrowView wides_;
+  Packed<double> stored_sums_;
+  KeyedTable<std::int64_t> fresh_;
   /// Of one fold: the rows of tiles that change, the tiles these come to, and the tiles that do not change.
   KeyedRows<std::int64_t> changing_;
   std::vector<Tile> changed_, unchanged_;
   /// What is in them matters only while a section is read or written.
-  mutable std::array<NarrowColumn, kColumns> columns_;
-  mutable Buffer counts_;
-  std::vector<std::size_t> wide_;
+  mutable std::array<NarrowColumn, kTexts> columns_;
 };
 
 }  // namespace

@@ -5,7 +5,6 @@
 // is written by copying it from there.
 #pragma once
 
-#include <cstring>
 #include <deque>
 #include <span>
 #include <string_view>
@@ -14,13 +13,6 @@
 #include "family.hpp"
 
 namespace user_state {
-
-template <class T>
-T load(const char* at) {
-  T value;
-  std::memcpy(&value, at, sizeof(T));
-  return value;
-}
 
 /// Numbers as they lie in a section: where, how many, and in how many bytes each.
 struct Numbers {
@@ -40,21 +32,6 @@ struct Numbers {
   /// Writes floating-point numbers of `as_width` bytes.
   void write(Writer& out, std::uint8_t as_width) const;
 };
-
-/// Whether numbers of type T ascend, each once if `once`; a NaN never does.
-template <class T>
-bool ascend(const char* at, std::size_t size, bool once) {
-  auto after = [&](std::size_t place) {
-    T before = load<T>(at + sizeof(T) * (place - 1)), number = load<T>(at + sizeof(T) * place);
-    return once ? number > before : number >= before;
-  };
-  bool ascending = true;
-  std::size_t place = 1;
-  // Four at a time: one by one, each would wait for the one before.
-  for (; place + 4 <= size; place += 4) ascending &= after(place) & after(place + 1) & after(place + 2) & after(place + 3);
-  for (; place < size; ++place) ascending &= after(place);
-  return ascending;
-}
 
 /// Bytes of what tiles hold anew: they stay where they are, and memory for them is asked for once.
 class Fresh {

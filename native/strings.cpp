@@ -84,6 +84,8 @@ void Strings::write(Writer& out) {
     if (used_[code]) order_.insert(std::lower_bound(order_.begin(), order_.end(), added, by_text), added);
   }
   numbers_.resize(texts_.size());
+  unmoved_ = 0;
+  while (unmoved_ < std::min(stored_, order_.size()) && order_[unmoved_] == static_cast<std::int64_t>(unmoved_)) ++unmoved_;
   if (order_.empty()) return;
   std::uint64_t number = 0;
   for (std::int64_t code : order_) numbers_[code] = ++number;

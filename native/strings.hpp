@@ -31,6 +31,8 @@ class Strings {
     return codes_of_batch_[batch_code];
   }
 
+  /// How many strings the dictionary of the record has.
+  std::size_t stored() const { return stored_; }
   std::string_view text(std::int64_t code) const { return texts_[code]; }
   /// Whether a string's text, and so its number once it is written, is less than another's.
   bool before(std::int64_t a, std::int64_t b) const {
@@ -44,6 +46,8 @@ class Strings {
   }
   /// Numbers the strings that are used, and writes them.
   void write(Writer& out);
+  /// After `write`: how many numbers, from 1 on, name what they named in the record's dictionary.
+  std::size_t unmoved() const { return unmoved_; }
   /// After `write`: the number of a string that is used, 0 for a null.
   std::uint64_t number(std::int64_t code) const { return code == kNullCode ? 0 : numbers_[code]; }
 
@@ -54,7 +58,7 @@ class Strings {
 
   const Events* events_ = nullptr;
   std::vector<std::string_view> texts_;
-  std::size_t stored_ = 0;
+  std::size_t stored_ = 0, unmoved_ = 0;
   std::vector<std::uint8_t> used_;
   std::vector<std::uint64_t> numbers_;
   std::vector<std::int64_t> codes_of_batch_;
