@@ -1,6 +1,6 @@
 """Beam's keyed state as a worker should use it: values are weighed in a microsecond, and commits do not wait in turn.
 
-Two things in Beam's harness cost more than all the rest of a fold into state:
+Three things in Beam's harness cost more than all the rest of a fold into state:
 
 - Its cache of state weighs each value, on each first read, clear and append, and each time goes through every module
   there is for objects that do not count: about 1 ms, three times a key and bundle. `weigh` knows the size of lists of
@@ -17,7 +17,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from apache_beam.runners.worker import bundle_processor, statecache
+from apache_beam.runners.worker import bundle_processor, sdk_worker, statecache
+
+from beam_pipelines.state_stream import create_state_handler
 
 _weigh_anything = statecache.get_deep_size
 _LIST_BYTES = sys.getsizeof([])
@@ -100,5 +102,6 @@ class PipelinedContext(bundle_processor.FnApiUserStateContext):
 
 def use_for_keyed_state() -> None:
     """Have Beam use these in this process; call it before anything runs."""
+    sdk_worker.GrpcStateHandlerFactory.create_state_handler = create_state_handler
     statecache.get_deep_size = weigh
     bundle_processor.FnApiUserStateContext = PipelinedContext

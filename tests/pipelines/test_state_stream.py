@@ -1,0 +1,180 @@
+"""Requests for state through a real gRPC server: their order, their answers, and what becomes of them when it goes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from concurrent import futures
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+from apache_beam.coders import BytesCoder
+from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+from apache_beam.runners.worker import sdk_worker, statecache
+
+from beam_pipelines import state_stream
+from beam_pipelines.state_stream import StreamedStateHandler, create_state_handler
+
+WAIT_S = 10.0
+
+
+class _Runner(beam_fn_api_pb2_grpc.BeamFnStateServicer):
+    """A runner's side of keyed state: bags by key, and all that it was asked, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.bags: dict[bytes, bytes] = {}
+        self.workers: list[str] = []
+        self.answering = threading.Event()
+        self.answering.set()
+        self.closed = threading.Event()
+
+    def State(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:  # noqa: N802 - the protocol's name
+        self.workers += [value for name, value in context.invocation_metadata() if name == "worker_id"]
+        for request in requests:
+            self.asked.append(request)
+            assert self.answering.wait(WAIT_S)
+            yield self._answer(request)
+        self.closed.set()
+
+    def _answer(self, request: Any) -> Any:
+        key = request.state_key.bag_user_state.key
+        if key == b"refused":
+            return beam_fn_api_pb2.StateResponse(id=request.id, error="no such key group")
+        if request.WhichOneof("request") == "get":
+            found = beam_fn_api_pb2.StateGetResponse(data=self.bags.get(key, b""))
+            return beam_fn_api_pb2.StateResponse(id=request.id, get=found)
+        if request.WhichOneof("request") == "clear":
+            self.bags.pop(key, None)
+            return beam_fn_api_pb2.StateResponse(id=request.id, clear=beam_fn_api_pb2.StateClearResponse())
+        self.bags[key] = self.bags.get(key, b"") + request.append.data
+        return beam_fn_api_pb2.StateResponse(id=request.id, append=beam_fn_api_pb2.StateAppendResponse())
+
+
+class _Served:
+    """A runner behind a port of this machine, and a worker's handler that talks to it."""
+
+    def __init__(self) -> None:
+        self.runner = _Runner()
+        self.server = grpc.server(futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", -1)])
+        beam_fn_api_pb2_grpc.add_BeamFnStateServicer_to_server(self.runner, self.server)
+        self.url = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+        self.server.start()
+        self.handler = StreamedStateHandler(grpc.insecure_channel(self.url), "worker-7")
+
+
+@pytest.fixture
+def served() -> Iterator[_Served]:
+    one = _Served()
+    yield one
+    one.runner.answering.set()
+    one.handler.done()
+    one.server.stop(0).wait(WAIT_S)
+
+
+def state_key(user: bytes) -> Any:
+    bag = beam_fn_api_pb2.StateKey.BagUserState(transform_id="fold", user_state_id="cell", window=b"", key=user)
+    return beam_fn_api_pb2.StateKey(bag_user_state=bag)
+
+
+def test_every_request_arrives_in_order_and_gets_its_own_answer(served):
+    users = [b"user-%d" % n for n in range(500)]
+    with served.handler.process_instruction_id("bundle-1"):
+        sent = []
+        for user in users:
+            sent += [served.handler.clear(state_key(user)), served.handler.append_raw(state_key(user), user * 100)]
+        errors = [future.get(WAIT_S).error for future in sent]
+        read = [served.handler.get_raw(state_key(user))[0] for user in users]
+
+    assert errors == [""] * 1000
+    assert read == [user * 100 for user in users]
+    asked = [(one.state_key.bag_user_state.key, one.WhichOneof("request")) for one in served.runner.asked[:1000]]
+    assert asked == [(user, what) for user in users for what in ("clear", "append")]
+    assert {one.instruction_id for one in served.runner.asked} == {"bundle-1"}
+    assert served.runner.workers == ["worker-7"]
+
+
+def test_a_megabyte_is_no_different_from_a_byte(served):
+    sizes = [1, 1 << 20, 3, 5 << 20, 0, 1 << 20]
+    with served.handler.process_instruction_id("bundle-1"):
+        sent = [served.handler.append_raw(state_key(b"user-%d" % n), bytes([n]) * size) for n, size in enumerate(sizes)]
+        assert [future.get(WAIT_S).error for future in sent] == [""] * len(sizes)
+
+    assert [len(served.runner.bags[b"user-%d" % n]) for n in range(len(sizes))] == sizes
+
+
+def test_two_bundles_at_the_same_time_get_their_own_answers(served):
+    found: queue.Queue[tuple[int, list[bytes]]] = queue.Queue()
+
+    def bundle(number: int) -> None:
+        with served.handler.process_instruction_id(f"bundle-{number}"):
+            users = [b"%d-%d" % (number, n) for n in range(200)]
+            for future in [served.handler.append_raw(state_key(user), user) for user in users]:
+                future.get(WAIT_S)
+            found.put((number, [served.handler.get_raw(state_key(user))[0] for user in users]))
+
+    for number in range(3):
+        threading.Thread(target=bundle, args=(number,), daemon=True).start()
+
+    read = dict(found.get(timeout=WAIT_S) for _ in range(3))
+    assert read == {number: [b"%d-%d" % (number, n) for n in range(200)] for number in range(3)}
+
+
+def test_what_the_runner_refuses_is_said_to_whoever_asked(served):
+    with served.handler.process_instruction_id("bundle-1"):
+        assert served.handler.append_raw(state_key(b"refused"), b"x").get(WAIT_S).error == "no such key group"
+        with pytest.raises(RuntimeError, match="no such key group"):
+            served.handler.get_raw(state_key(b"refused"))
+
+
+def test_when_the_runner_goes_nobody_waits_for_good(served):
+    served.runner.answering.clear()
+    with served.handler.process_instruction_id("bundle-1"):
+        sent = [served.handler.append_raw(state_key(b"user"), b"x" * 1000) for _ in range(300)]
+        served.server.stop(0)
+
+        assert all("has ended" in future.get(WAIT_S).error for future in sent)
+        with pytest.raises(RuntimeError, match="has ended"):
+            served.handler.get_raw(state_key(b"user"))
+
+
+def test_done_closes_the_stream_after_what_was_asked(served):
+    with served.handler.process_instruction_id("bundle-1"):
+        sent = [served.handler.append_raw(state_key(b"user"), b"x") for _ in range(100)]
+    served.handler.done()
+
+    assert served.runner.closed.wait(WAIT_S)
+    assert [future.get(WAIT_S).error for future in sent] == [""] * 100
+    assert served.runner.bags[b"user"] == b"x" * 100
+
+
+def test_beams_factory_makes_one_for_each_runner_and_keeps_it(served):
+    factory = sdk_worker.GrpcStateHandlerFactory(statecache.StateCache(1 << 20), worker_id="worker-8")
+    handler = create_state_handler(factory, SimpleNamespace(url=served.url))
+
+    assert create_state_handler(factory, SimpleNamespace(url=served.url)) is handler
+    assert isinstance(handler._underlying, StreamedStateHandler)
+    with handler.process_instruction_id("bundle-1", []):
+        handler.extend(state_key(b"user"), BytesCoder().get_impl(), [b"a", b"bc"]).get(WAIT_S)
+        assert list(handler.blocking_get(state_key(b"user"), BytesCoder().get_impl())) == [b"a", b"bc"]
+    factory.close()
+
+
+def test_beams_own_takes_its_place_where_grpc_has_no_such_layer(served, monkeypatch, caplog):
+    def without(*_: Any) -> Any:
+        raise AttributeError("no segregated_call")
+
+    monkeypatch.setattr(state_stream, "StreamedStateHandler", without)
+    factory = sdk_worker.GrpcStateHandlerFactory(statecache.StateCache(1 << 20), worker_id="worker-9")
+    handler = create_state_handler(factory, SimpleNamespace(url=served.url))
+
+    assert type(handler._underlying) is sdk_worker.GrpcStateHandler
+    assert "costs more" in caplog.text
+    with handler.process_instruction_id("bundle-1", []):
+        handler.extend(state_key(b"user"), BytesCoder().get_impl(), [b"a"]).get(WAIT_S)
+        assert list(handler.blocking_get(state_key(b"user"), BytesCoder().get_impl())) == [b"a"]
+    factory.close()
+    assert served.runner.closed.wait(WAIT_S)
