@@ -62,7 +62,7 @@ class StreamedStateHandler(sdk_worker.GrpcStateHandler):
         self._sending = threading.Lock()
         # With the lock held:
         self._waiting: deque[bytes] = deque()
-        self._on_its_way = self._closing = self._ended = False
+        self._on_its_way = self._closing = self._closed = self._ended = False
         begin = (
             ((cygrpc.SendInitialMetadataOperation(self._metadata, 0),), _BEGUN),
             ((cygrpc.ReceiveInitialMetadataOperation(0),), _BEGUN),
@@ -99,8 +99,8 @@ class StreamedStateHandler(sdk_worker.GrpcStateHandler):
             message = self._waiting.popleft()
             flags = _BUFFER_HINT if self._waiting else 0
             self._on_its_way = self._call.operate((self._cygrpc.SendMessageOperation(message, flags),), _SENT)
-        elif self._closing:
-            self._closing = False
+        elif self._closing and not self._closed:
+            self._closed = True
             self._call.operate((self._cygrpc.SendCloseFromClientOperation(0),), _CLOSED)
 
     def _read(self) -> None:

@@ -145,6 +145,7 @@ def test_done_closes_the_stream_after_what_was_asked(served):
     with served.handler.process_instruction_id("bundle-1"):
         sent = [served.handler.append_raw(state_key(b"user"), b"x") for _ in range(100)]
     served.handler.done()
+    served.handler.done()
 
     assert served.runner.closed.wait(WAIT_S)
     assert [future.get(WAIT_S).error for future in sent] == [""] * 100
