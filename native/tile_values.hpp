@@ -46,16 +46,22 @@ struct Tile {
   bool same_place(const Tile& other) const { return start_s == other.start_s && track == other.track; }
 };
 
+/// Whether tiles come to the same in whatever order they are joined, to the last bit.
+inline bool adds_exactly(Held held) { return held != Held::kSum && held != Held::kVariance && held != Held::kMoments; }
+
+/// Joins what adds exactly of another tile of the same place.
+inline void add_exactly(Tile& whole, const Tile& tile, Held held) {
+  whole.count += tile.count;
+  if (held == Held::kMin || held == Held::kTimes) whole.values[0] = std::min(whole.values[0], tile.values[0]);
+  if (held == Held::kMax) whole.values[0] = std::max(whole.values[0], tile.values[0]);
+  if (held == Held::kTimes) whole.values[1] = std::max(whole.values[1], tile.values[1]);
+}
+
 /// Returns the tile of all these, which are of one place.
 inline Tile join(std::span<const Tile> tiles, Held held) {
   Tile whole = tiles.front();
   auto sum = [&](auto number) { return reduced(tiles.size(), [&](std::size_t at) { return number(tiles[at]); }); };
-  for (const Tile& tile : tiles.subspan(1)) {
-    whole.count += tile.count;
-    if (held == Held::kMin || held == Held::kTimes) whole.values[0] = std::min(whole.values[0], tile.values[0]);
-    if (held == Held::kMax) whole.values[0] = std::max(whole.values[0], tile.values[0]);
-    if (held == Held::kTimes) whole.values[1] = std::max(whole.values[1], tile.values[1]);
-  }
+  for (const Tile& tile : tiles.subspan(1)) add_exactly(whole, tile, held);
   bool central = held == Held::kVariance || held == Held::kMoments;
   if (central || held == Held::kSum) whole.values[0] = sum([](const Tile& tile) { return tile.values[0]; });
   if (!central) return whole;

@@ -61,13 +61,12 @@ class Tiles : public Family {
   void fold(const Arrivals& arrivals, Strings&) override {
     axes_.set_clock(arrivals.clock_us);
     lift(arrivals);
-    place(arrived_);
     for (const Tile& tile : arrived_) change(tile.start_s);
     for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) find_displaced(bucket);
     for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) {
       if (changes_[bucket]) take_apart(bucket);
     }
-    place(tiles_);
+    place();
     take_in_arrived();
     std::size_t joined = 0;
     for (std::size_t begin = 0, end; begin < tiles_.size(); begin = end) {
@@ -234,17 +233,22 @@ class Tiles : public Family {
     });
   }
 
-  /// Places tiles on the time axis of their tracks, and has them in order.
-  void place(std::vector<Tile>& tiles) const {
+  /// Puts tiles in order, those of one place as they came.
+  static void put_in_order(std::vector<Tile>& tiles) {
+    if (!std::is_sorted(tiles.begin(), tiles.end())) std::stable_sort(tiles.begin(), tiles.end());
+  }
+
+  /// Places the tiles that were taken apart on the time axis of their tracks, and has them in order.
+  void place() {
     std::size_t kept = 0;
-    for (const Tile& tile : tiles) {
+    for (const Tile& tile : tiles_) {
       std::int64_t start_s = axes_.place(tile.track, tile.start_s);
       if (start_s == TrackAxes::kDropped) continue;
-      if (&tiles[kept] != &tile) tiles[kept] = tile;
-      tiles[kept++].start_s = start_s;
+      if (&tiles_[kept] != &tile) tiles_[kept] = tile;
+      tiles_[kept++].start_s = start_s;
     }
-    tiles.resize(kept);
-    if (!std::is_sorted(tiles.begin(), tiles.end())) std::stable_sort(tiles.begin(), tiles.end());
+    tiles_.resize(kept);
+    put_in_order(tiles_);
   }
 
   /// Merges what arrived into the tiles, from the end, so that nothing older is moved.
@@ -261,7 +265,8 @@ class Tiles : public Family {
     }
   }
 
-  /// Takes a tile of its own, one second wide, for every event and track that wants it.
+  /// Takes a tile for every event and track that wants it, placed and in order; those of one place that follow each other
+  /// are joined at once where that makes no difference.
   void lift(const Arrivals& arrivals) {
     arrived_.clear();
     const Events& events = arrivals.events;
@@ -275,12 +280,16 @@ class Tiles : public Family {
           number = events.number(*track.of, row);
           if (track.between && !(number >= track.between->first && number < track.between->second)) continue;
         }
-        Tile tile{events.second(row), static_cast<int>(index), 1, {}};
+        std::int64_t start_s = axes_.place(static_cast<int>(index), events.second(row));
+        if (start_s == TrackAxes::kDropped) continue;
+        Tile tile{start_s, static_cast<int>(index), 1, {}};
         if (track.of && columns_of(held_[index]) > 0) tile.values[0] = number;
         if (held_[index] == Held::kTimes) tile.values[1] = number;
-        arrived_.push_back(tile);
+        bool joins = adds_exactly(held_[index]) && !arrived_.empty() && arrived_.back().same_place(tile);
+        joins ? add_exactly(arrived_.back(), tile, held_[index]) : arrived_.push_back(tile);
       }
     }
+    put_in_order(arrived_);
   }
 
   /// Puts stored buckets that do not change and those of tiles in order, the former in as few pieces as may be.
