@@ -1,6 +1,6 @@
 """Beam's keyed state as a worker should use it: values are weighed in a microsecond, and commits do not wait in turn.
 
-Three things in Beam's harness cost more than all the rest of a fold into state:
+Four things in Beam's harness cost more than all the rest of a fold into state:
 
 - Its cache of state weighs each value, on each first read, clear and append, and each time goes through every module
   there is for objects that do not count: about 1 ms, three times a key and bundle. `weigh` knows the size of lists of
@@ -74,6 +74,16 @@ class Pipelined:
         self._unanswered.append(self._handler.extend(state_key, coder, elements))
         return _SENT
 
+    def ask_ahead(self, state_key: Any) -> None:
+        """Ask the runner for a value, if it must be asked and the handler can: `blocking_get` finds the answer."""
+        ask = getattr(getattr(self._handler, "_underlying", None), "ask_ahead", None)
+        if ask is None:
+            return
+        token = self._handler._get_cache_token(state_key)
+        key = (self._handler._convert_to_cache_key(state_key), token)
+        if token and self._handler._state_cache.peek(key) is None:
+            ask(state_key)
+
     def await_all(self) -> None:
         """Wait for the answers.
 
@@ -93,6 +103,12 @@ class PipelinedContext(bundle_processor.FnApiUserStateContext):
     def __init__(self, state_handler: Any, *args: Any, **kwargs: Any) -> None:
         self._pipelined = Pipelined(state_handler)
         super().__init__(self._pipelined, *args, **kwargs)
+
+    def _create_state(self, state_spec: Any, key: Any, window: Any) -> Any:
+        state = super()._create_state(state_spec, key, window)
+        if getattr(state_spec, "ask_ahead", False):
+            self._pipelined.ask_ahead(state._underlying_bag_state._state_key)
+        return state
 
     def commit(self) -> None:
         """Send what was written, then wait for the runner to have it."""

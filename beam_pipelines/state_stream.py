@@ -20,6 +20,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from apache_beam.portability.api import beam_fn_api_pb2
@@ -77,6 +79,37 @@ class StreamedStateHandler(sdk_worker.GrpcStateHandler):
         with self._sending:
             self._done = self._closing = True
             self._send()
+
+    @contextmanager
+    def process_instruction_id(self, bundle_id: str) -> Iterator[None]:
+        """Take requests for a bundle; what was asked ahead and not read is forgotten at its end."""
+        with super().process_instruction_id(bundle_id):
+            self._context.asked = {}
+            try:
+                yield
+            finally:
+                self._context.asked = {}
+
+    def ask_ahead(self, state_key: Any) -> None:
+        """Ask for a value that `get_raw` is to return in this bundle, before anything writes it."""
+        request = beam_fn_api_pb2.StateRequest(state_key=state_key, get=beam_fn_api_pb2.StateGetRequest())
+        self._context.asked[state_key.SerializeToString()] = self._request(request)
+
+    def get_raw(self, state_key: Any, continuation_token: bytes | None = None) -> tuple[bytes, bytes | None]:
+        """Return a page of a value, and how to ask for the next.
+
+        Raises:
+            RuntimeError: the runner could not tell.
+        """
+        if not continuation_token and self._context.asked:
+            asked = self._context.asked.pop(state_key.SerializeToString(), None)
+            if asked is not None:
+                response = asked.get()
+                if response.error:
+                    raise RuntimeError(response.error)
+                return response.get.data, response.get.continuation_token
+        page: tuple[bytes, bytes | None] = super().get_raw(state_key, continuation_token)
+        return page
 
     def _request(self, request: Any) -> Any:
         request.id = self._next_id()

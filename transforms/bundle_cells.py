@@ -12,13 +12,25 @@ are acknowledged as known, so what knows them must be in the next checkpoint, or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
 from user_state.codec.cell import Cell, decode_cell, encode_cell
 from user_state.core.layout import Layout
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.store import Replacement, Stored
+
+
+class CellSpec(ReadModifyWriteStateSpec):
+    """A cell that is read some time after its handle was made, at the bundle's end.
+
+    Where workers can (`beam_pipelines.keyed_state`), they ask the runner for it as the handle is made: all answers
+    come together, where each read alone waits for its own.
+    """
+
+    ask_ahead = True
 
 
 class _Held:
@@ -42,17 +54,29 @@ class BundleCells:
     def __init__(self, redis: RedisStateStore) -> None:
         self._redis = redis
         self._held: dict[str, _Held] = {}
+        self._unread: dict[str, tuple[Any, Any]] = {}
         self._written: dict[str, Replacement] = {}
         self._layouts: dict[bytes, Layout] = {}
 
     def start_bundle(self) -> None:
         """Forget the handles of the bundle before."""
         self._held = {}
+        self._unread = {}
         self._written = {}
 
-    def look_at_ms(self, user: str, handle: Any) -> int:
-        """Hold a user's handle; return when the user's timer fires, milliseconds UTC, 0 for never."""
-        return self._hold(user, handle).look_at_ms
+    def hold(self, user: str, handle: Any, timer: Any) -> None:
+        """Hold a user's handle and timer, to be read by `take_unread`."""
+        self._unread.setdefault(user, (handle, timer))
+
+    def take_unread(self) -> Iterator[tuple[str, Any, int]]:
+        """Read the handles that were held since the last call.
+
+        Yields:
+            Each one's user, timer, and when that fires, milliseconds UTC, 0 for never.
+        """
+        unread, self._unread = self._unread, {}
+        for user, (handle, timer) in unread.items():
+            yield user, timer, self._hold(user, handle).look_at_ms
 
     def cell(self, user: str, handle: Any) -> Cell | None:
         """Hold a user's handle; return what it holds now."""

@@ -2,7 +2,8 @@
 
 For teams whose Redis is not durable: what is acknowledged is in a checkpoint, and Redis may lose everything. One cell a
 user holds record and remembered ids (`user_state.codec.cell`). The answers are those of `FoldIntoRedis`, the price is
-an element, a blocking read unless Beam still holds the cell, and a write to the runner for each user and bundle.
+an element, a read unless Beam still holds the cell, and a write to the runner for each user and bundle. Cells are asked
+for as elements come, and read, with timers set, when all of the bundle's are folded.
 
 One timer a user, which follows the watermark and so the wall time of the source's pulls:
 
@@ -23,11 +24,11 @@ import apache_beam as beam
 from apache_beam.coders import BytesCoder
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.timeutil import TimeDomain
-from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.transforms.userstate import TimerSpec, on_timer
 from apache_beam.utils.timestamp import Timestamp
 
 from transforms import tally
-from transforms.bundle_cells import BundleCells
+from transforms.bundle_cells import BundleCells, CellSpec
 from transforms.decode_events import DEAD
 from transforms.fold_metrics import FoldMetrics
 from transforms.gathered import Gathered
@@ -52,7 +53,7 @@ SHORTEST_LOOK_MS = 1000
 TOLERANCE_MS = 300_000
 """Timers follow the clock of the source's machine; what fires no earlier than this before its time is on time."""
 
-_CELL = ReadModifyWriteStateSpec("cell", BytesCoder())
+_CELL = CellSpec("cell", BytesCoder())
 _LOOK = TimerSpec("look", TimeDomain.WATERMARK)
 # How Beam is told what to pass to `process`: by default values of these types.
 _KEY = beam.DoFn.KeyParam
@@ -121,10 +122,7 @@ class _FoldFn(beam.DoFn):
         look: Any = _LOOK_TIMER,
         timestamp: Any = _TIME,
     ) -> Iterator[TaggedOutput]:
-        user = packet[0]
-        now_ms = _now_ms()
-        if self._cells.look_at_ms(user, cell) <= now_ms:
-            self._set_timer(user, look, now_ms + self._look_after_ms)
+        self._cells.hold(packet[0], cell, look)
         self._gathered.add(packet[1], timestamp)
         if self._gathered.is_full:
             dead = self._fold()
@@ -156,6 +154,10 @@ class _FoldFn(beam.DoFn):
         self._cells.will_look(user, at_ms)
 
     def _fold(self) -> list[DeadLetter]:
+        now_ms = _now_ms()
+        for user, look, look_at_ms in self._cells.take_unread():
+            if look_at_ms <= now_ms:
+                self._set_timer(user, look, now_ms + self._look_after_ms)
         rows, messages = self._gathered.take()
         report = self._folder.fold(rows, Patience())
         self._write_view()

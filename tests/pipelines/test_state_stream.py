@@ -11,12 +11,17 @@ from typing import Any
 
 import grpc
 import pytest
-from apache_beam.coders import BytesCoder
+from apache_beam.coders import BytesCoder, StrUtf8Coder
+from apache_beam.coders.coders import GlobalWindowCoder
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.runners.worker import sdk_worker, statecache
+from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
+from apache_beam.transforms.window import GlobalWindow
 
 from beam_pipelines import state_stream
+from beam_pipelines.keyed_state import PipelinedContext
 from beam_pipelines.state_stream import StreamedStateHandler, create_state_handler
+from transforms.bundle_cells import CellSpec
 
 WAIT_S = 10.0
 
@@ -121,6 +126,55 @@ def test_two_bundles_at_the_same_time_get_their_own_answers(served):
 
     read = dict(found.get(timeout=WAIT_S) for _ in range(3))
     assert read == {number: [b"%d-%d" % (number, n) for n in range(200)] for number in range(3)}
+
+
+def test_what_was_asked_ahead_is_not_asked_again_and_each_read_has_its_own_answer(served):
+    users = [b"user-%d" % n for n in range(100)]
+    served.runner.bags = {user: user * 10 for user in users}
+    with served.handler.process_instruction_id("bundle-1"):
+        for user in users:
+            served.handler.ask_ahead(state_key(user))
+        read = [served.handler.get_raw(state_key(user)) for user in reversed(users)]
+        assert read == [(user * 10, b"") for user in reversed(users)]
+        assert len(served.runner.asked) == len(users)
+
+        served.runner.bags[users[0]] = b"written since"
+        assert served.handler.get_raw(state_key(users[0]))[0] == b"written since"
+
+
+def test_what_was_asked_ahead_and_not_read_is_forgotten_with_the_bundle(served):
+    served.runner.bags[b"user"] = b"before"
+    with served.handler.process_instruction_id("bundle-1"):
+        served.handler.ask_ahead(state_key(b"user"))
+        served.handler.append_raw(state_key(b"user"), b" and after").get(WAIT_S)
+    with served.handler.process_instruction_id("bundle-2"):
+        assert served.handler.get_raw(state_key(b"user"))[0] == b"before and after"
+
+
+def test_a_refusal_of_what_was_asked_ahead_is_said_as_it_is_read(served):
+    with served.handler.process_instruction_id("bundle-1"):
+        served.handler.ask_ahead(state_key(b"refused"))
+        with pytest.raises(RuntimeError, match="no such key group"):
+            served.handler.get_raw(state_key(b"refused"))
+
+
+def test_a_bundle_asks_ahead_for_cells_that_say_so_and_only_if_the_worker_does_not_hold_them(served):
+    cache = statecache.StateCache(1 << 20)
+    handler = sdk_worker.GlobalCachingStateHandler(cache, served.handler)
+    served.runner.bags[b"\x04user"] = BytesCoder().get_impl().encode_nested(b"held")
+    specs = [CellSpec("cell", BytesCoder()), ReadModifyWriteStateSpec("other", BytesCoder())]
+    token = beam_fn_api_pb2.ProcessBundleRequest.CacheToken
+    tokens = [token(user_state=token.UserState(), token=b"1")]
+    asked_ahead = []
+    for bundle in ("bundle-1", "bundle-2"):
+        with handler.process_instruction_id(bundle, tokens):
+            context = PipelinedContext(handler, "fold", StrUtf8Coder(), GlobalWindowCoder())
+            cell, _ = (context.get_state(spec, "user", GlobalWindow()) for spec in specs)
+            asked_ahead.append(len(served.handler._context.asked))
+            assert cell.read() == b"held"
+
+    assert asked_ahead == [1, 0]
+    assert [one.state_key.bag_user_state.user_state_id for one in served.runner.asked] == ["cell"]
 
 
 def test_what_the_runner_refuses_is_said_to_whoever_asked(served):

@@ -153,6 +153,24 @@ def test_a_user_is_forgotten_when_the_retention_is_over_and_not_a_second_before(
     assert handle.value is None
 
 
+def test_a_user_who_comes_back_in_the_bundle_that_forgets_them_is_looked_at_again(fold, redis, clock):
+    handle, timer = Handle(), Timer()
+    bundle(fold, handle, timer, event(time.time_ns() // 1000, "u"))
+    later_ms = decode_cell(handle.value).expire_at_ms + 60_000
+    clock(later_ms)
+    packet = pack_decoded([row(PLAN, event(later_ms * 1000, "u"))], [Message(b"", {}, 0, None, "somewhere")])
+    timer.set_to_ms.clear()
+
+    fold.start_bundle()
+    fold.look("u", handle, timer)
+    assert handle.value is None
+    assert list(fold.process(("u", packet), handle, timer, 0)) == []
+    assert list(fold.finish_bundle()) == []
+
+    assert timer.set_to_ms == [decode_cell(handle.value).look_at_ms]
+    assert timer.set_to_ms[0] > later_ms
+
+
 def test_a_user_without_a_cell_begins_with_what_redis_holds(fold, redis):
     first, second, timer = Handle(), Handle(), Timer()
     one, two = (event(time.time_ns() // 1000, "u") for _ in range(2))
