@@ -166,7 +166,7 @@ py::bytes Folder::record(std::string_view version) {
   if (!made) throw py::error_already_set();
   char* to = PyBytes_AS_STRING(made.ptr());
   auto copy = [&to](const Buffer& from, std::size_t begin, std::size_t end) {
-    std::memcpy(to, from.data() + begin, end - begin);
+    if (end > begin) std::memcpy(to, from.data() + begin, end - begin);
     to += end - begin;
   };
   for (std::size_t at = 0; at < ends_.size(); ++at) {
