@@ -1,4 +1,4 @@
-"""Beam's keyed state as a worker should use it: values are weighed in a microsecond, and commits do not wait in turn.
+"""Beam's keyed state as a worker should use it: weighed in a microsecond, read and written without waiting in turn.
 
 Four things in Beam's harness cost more than all the rest of a fold into state:
 
@@ -8,8 +8,11 @@ Four things in Beam's harness cost more than all the rest of a fold into state:
 - At the end of a bundle it writes one key, waits for the runner's answer, and goes on with the next. Here all keys are
   written, and then all answers awaited: the runner works on them in their order either way, and the bundle ends after
   the last answer as before.
+- A read waits for its answer. A cell whose spec has `ask_ahead` (`transforms.bundle_cells`) is asked for when an
+  element brings its handle, so that what a bundle reads in the end has arrived meanwhile.
+- All that goes over a stream of gRPC's that three threads turn, where one does (`state_stream`).
 
-`use_for_keyed_state` puts both in place, for this process. They change when things are sent, never what.
+`use_for_keyed_state` puts all of it in place, for this process. It changes when things are sent, never what.
 """
 
 from __future__ import annotations
