@@ -19,7 +19,7 @@ demo: $(VENV)/native.stamp ## watch it work: traffic, pipeline, Redis, look-ups,
 	@$(BIN)/user-state demo
 
 test: $(VENV)/dev.stamp ## every test; those of Pub/Sub run where its emulator is installed
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2
 
 check: lint types test ## what CI runs
 

@@ -1,6 +1,6 @@
 """Terraform's files hold together: they parse, what they refer to exists, and rights are no wider than said.
 
-`terraform validate` needs the provider, which is not to be had in tests.
+`terraform validate` needs the provider, which is not to be had in tests: deploy/dataflow/README.md says what it found.
 """
 
 import re
