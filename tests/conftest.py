@@ -10,13 +10,6 @@ from tests.servers.pubsub import PubSubEmulator, emulator_missing, pubsub_emulat
 from tests.servers.redis import Valkey, running_valkey
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have one process take all tests of a file, whose fixtures are dear, and all of Flink, which is one cluster."""
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group("flink" if folder == "flink" else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def pubsub() -> Iterator[PubSubEmulator]:
     """A real Pub/Sub emulator, named by PUBSUB_EMULATOR_HOST for the rest of the session; skips where there is none.
