@@ -9,6 +9,10 @@ import pytest
 from tests.servers.pubsub import PubSubEmulator, emulator_missing, pubsub_emulator
 from tests.servers.redis import Valkey, running_valkey
 
+# pytest-xdist's workers have a terminal's size in their environment, the pipes of those who run our commands do not.
+for _size in ("COLUMNS", "LINES"):
+    os.environ.pop(_size, None)
+
 
 @pytest.fixture(scope="session")
 def pubsub() -> Iterator[PubSubEmulator]:

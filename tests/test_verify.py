@@ -7,7 +7,7 @@ from tests.trying import T0, M, S, event, plan_of, record_of, spec_of
 from user_state import oracle
 from user_state.answers import UserState
 from user_state.core.reading import features
-from user_state.verify import _differences
+from user_state.verify import Difference, _differences
 
 PARTS = {
     "features": {
@@ -82,3 +82,14 @@ def test_of_a_list_or_table_the_entry_that_is_furthest_off_is_named(changed, exp
     for (output, wanted, got, size), (to_say, to_want, to_get, how_far) in zip(said, expected, strict=True):
         assert (output, wanted, size) == (to_say, to_want, how_far)
         assert got == to_get or to_get is None
+
+
+def test_a_difference_is_told_in_one_line_however_large_the_vectors():
+    expected, actual = np.full((3, 64), 3.038181e-02), np.full((3, 64), -2.338495e-05)
+    expected[0, 0] = 1e-9
+
+    told = str(Difference("u1", "find_1h", expected, actual, 0.5))
+
+    assert told.startswith("u1 find_1h: expected [[1.000000e-09 3.038181e-02 ")
+    assert told.endswith(" (50 % off)")
+    assert "\n" not in told

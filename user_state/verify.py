@@ -205,5 +205,9 @@ def _scalar_difference(expected: float, actual: float) -> float:
 
 
 def _short(value: Any) -> str:
-    text = np.array2string(value, precision=6, threshold=6) if isinstance(value, np.ndarray) else repr(value)
+    """Return a value in one line, cut where it is long; numpy has lines of 75 characters, and one for each row."""
+    if isinstance(value, np.ndarray):
+        text = " ".join(np.array2string(value, precision=6, threshold=6).split())
+    else:
+        text = repr(value)
     return text if len(text) <= 200 else text[:197] + "..."
