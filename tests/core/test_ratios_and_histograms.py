@@ -42,6 +42,12 @@ def test_a_ratio_over_nothing_is_its_default():
     assert value_of(ratio_of(default=-1.0), Records.empty(ratio_of(), 1), "ctr_ratio_1h", T0) == -1.0
 
 
+def test_a_ratio_larger_than_any_number_is_its_default():
+    plan = ratio_of(denominator={"aggregate": "sum", "of": "value"}, default=-1.0)
+    record = record_of(plan, [event(action="like", value=5e-324)])
+    assert value_of(plan, record, "ctr_ratio_1h", T0 + M) == -1.0
+
+
 def test_the_filter_of_the_ratio_and_of_its_part_must_both_accept():
     plan = ratio_of(where={"item_id": "a"})
     made = [

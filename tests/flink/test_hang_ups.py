@@ -21,9 +21,13 @@ JOIN_S = 10.0
 
 
 class HangsUp(beam_fn_api_pb2_grpc.BeamFnDataServicer):
-    """A TaskManager's data service that ends the stream as Flink's does."""
+    """A TaskManager's data service that ends the stream as Flink's does, when it may."""
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
 
     def Data(self, request_iterator: Any, context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802 - its name
+        self.may.wait(JOIN_S)
         context.abort(grpc.StatusCode.CANCELLED, "Multiplexer hanging up")
         yield  # the protocol's is a stream
 
@@ -31,7 +35,8 @@ class HangsUp(beam_fn_api_pb2_grpc.BeamFnDataServicer):
 def be_hung_up_on() -> None:
     """Connect as a worker does, be hung up on, and close as the worker's main thread does, in a thread of its own."""
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
-    beam_fn_api_pb2_grpc.add_BeamFnDataServicer_to_server(HangsUp(), server)
+    service = HangsUp()
+    beam_fn_api_pb2_grpc.add_BeamFnDataServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     before = set(threading.enumerate())
@@ -39,6 +44,7 @@ def be_hung_up_on() -> None:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             data = GrpcClientDataChannel(beam_fn_api_pb2_grpc.BeamFnDataStub(channel))
             reader = next(t for t in set(threading.enumerate()) - before if t.name == "read_grpc_client_inputs")
+            service.may.set()
             reader.join(JOIN_S)
             assert not reader.is_alive()
             worker = threading.Thread(target=data.close)

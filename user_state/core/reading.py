@@ -132,7 +132,7 @@ class Reading:
         self.tiled([output.denominator for output in outputs], below, "denominators")
         rate = np.array([output.rate for output in outputs])
         weight = np.array([output.weight for output in outputs])
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = (above + weight * rate) / (below + weight)
         values[:] = np.where(np.isfinite(ratio), ratio, [output.empty for output in outputs])
 
