@@ -10,9 +10,8 @@ All of it, Pub/Sub emulator, Flink, Redis and workers, runs on this machine: two
 machines in production. Messages wait when a pipeline starts; rates are from the first 10 % to the last message, so that
 start-up counts for nobody. Before anything is timed, all pipelines work off some messages: JVMs of emulator and
 TaskManager that have not yet compiled what they do cost twice as much, and more, so that whatever came first would look
-slow beside what came last. Freshness is measured by a
-reader: one new user at a time is published at half the rate that ours sustained, amid other traffic, and looked for in
-Redis until there.
+slow beside what came last. Freshness is measured by a reader: one new user at a time is published at half the rate that
+ours sustained, amid other traffic, and looked for in Redis until there.
 
     python bench/flink.py [--quick] [--json]
 """
