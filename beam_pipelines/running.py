@@ -21,8 +21,8 @@ from beam_pipelines.keyed_state import use_for_keyed_state
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
 from transforms import drain, metrics, tally
 from transforms.pubsub_pending import acknowledge_pending, give_up_pending
-from user_state.codec.packed import is_compiled
 from user_state.codec.spec_change import spec_change
+from user_state.core import compiled
 from user_state.core.compile import compile_plan
 from user_state.errors import InputError, UserStateError
 from user_state.spec import LoadedSpec
@@ -73,7 +73,7 @@ def run_streaming(
 
 def print_if_not_compiled(console: Console) -> None:
     """Say so where this installation folds in numpy: nobody else would notice, but for the machines it takes."""
-    if not is_compiled():
+    if not compiled.used:
         console.print(
             "Events are folded in numpy, 5 times as slowly in large bundles and 100 times in small ones: there was no"
             " C++ compiler when user-state was installed.",

@@ -4,12 +4,12 @@ import os
 
 import pytest
 
-from user_state.codec.packed import is_compiled
+from user_state.core import compiled
 
 
 @pytest.fixture(autouse=True)
 def compiled_code() -> None:
-    if not is_compiled():
+    if not compiled.used:
         reason = "user-state was installed without its compiled code: there was no C++ compiler"
         if os.environ.get("REQUIRE_ALL") == "1":
             pytest.fail(f"REQUIRE_ALL=1, and {reason}")

@@ -22,12 +22,6 @@ from user_state.core.kll import unite
 from user_state.core.plan import Plan
 from user_state.core.records import Records, apply
 
-
-def is_compiled() -> bool:
-    """Whether this installation has the compiled code."""
-    return native.used
-
-
 _NO_RECORD = (0, 0, 0, 0)
 
 
