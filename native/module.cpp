@@ -5,6 +5,7 @@
 #include "event_rows.hpp"
 #include "folder.hpp"
 #include "reading.hpp"
+#include "row_reader.hpp"
 
 namespace py = pybind11;
 
@@ -28,6 +29,9 @@ PYBIND11_MODULE(_native, module) {
            py::arg("max_clock_skew_us"), py::arg("seen_ids_cap"))
       .def("admit", &user_state::Admitting::admit, py::arg("clock_us"), py::arg("horizon_us"), py::arg("seen"),
            py::arg("events"));
+  py::class_<user_state::RowReader>(module, "RowReader")
+      .def(py::init<py::sequence, py::object, std::size_t>(), py::arg("writers"), py::arg("limits"), py::arg("width"))
+      .def("rows", &user_state::RowReader::rows, py::arg("bodies"), py::arg("published"));
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
   user_state::define_reading(module);
 }

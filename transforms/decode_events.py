@@ -13,9 +13,10 @@ from transforms import tally
 from transforms.acknowledge import acknowledge_messages
 from transforms.hot_users import HotUsers
 from transforms.packet import KEYED_PACKETS, DeadLetter, pack_dead, pack_decoded
+from transforms.pull import Pull
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow
+from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
 from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
@@ -29,7 +30,7 @@ HOT = ("hot_user", "more events of one user in one second than --user_events_per
 
 
 class DecodeEvents(beam.PTransform):
-    """Pulls (`list[Message]`) -> `decoded`: (shard, packet of rows and messages); `dead`: packets of dead letters.
+    """Pulls (`Pull`) -> `decoded`: (shard, packet of rows and messages); `dead`: packets of dead letters.
 
     Args:
         spec: the events' schema and the fields that are read.
@@ -67,42 +68,39 @@ class _DecodeFn(beam.DoFn):
     def start_bundle(self) -> None:
         self._ignored: list[Message] = []
 
-    def process(self, pull: list[Message]) -> Iterator[Any]:
+    def process(self, pull: Pull) -> Iterator[Any]:
         tally.count(tally.READ, len(pull))
         rows: list[EventRow] = []
         decoded: list[Message] = []
         dead: list[DeadLetter] = []
-        for message in pull:
-            try:
-                event = message.event if message.event is not None else self._decoder.decode(message.data)
-                rows.append(self._decoder.row(event, message.publish_us))
-            except EventError as exc:
-                dead.append(DeadLetter(message, exc.reason, exc.detail))
+        for message, row in zip(pull, self._decoder.rows(pull), strict=True):
+            if isinstance(row, EventError):
+                dead.append(DeadLetter(message, row.reason, row.detail))
             else:
+                rows.append(row)
                 decoded.append(message)
-        shards = self._by_shard(rows, decoded, dead)
+        shards = list(self._by_shard(rows, decoded, dead))
         if dead:
             yield TaggedOutput(DEAD, pack_dead(dead))
-        for shard, (of_rows, of_messages) in shards.items():
-            yield shard, pack_decoded(of_rows, of_messages)
+        yield from shards
 
     def _by_shard(
         self, rows: list[EventRow], messages: list[Message], dead: list[DeadLetter]
-    ) -> dict[int, tuple[list[EventRow], list[Message]]]:
-        """Return rows and messages by shard; those of hot users are added to `dead`."""
-        shards: dict[int, tuple[list[EventRow], list[Message]]] = {}
-        is_wanted = wanted(self._plan, rows).tolist()
-        for row, message, is_one, is_within in zip(rows, messages, is_wanted, self._hot.within(rows), strict=True):
-            if not is_one:
-                self._ignored.append(message)
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield (shard, packet) of each shard that has events; those of hot users are added to `dead`."""
+        events = Events.from_rows(self._plan, rows)
+        of_user = [xxhash.xxh64_intdigest(user.encode()) % self._shards for user in events.users]
+        shards: dict[int, list[int]] = {}
+        verdicts = zip(events.user.tolist(), wanted(self._plan, events).tolist(), self._hot.within(rows), strict=True)
+        for at, (user, is_wanted, is_within) in enumerate(verdicts):
+            if not is_wanted:
+                self._ignored.append(messages[at])
             elif not is_within:
-                dead.append(DeadLetter(message, *HOT))
+                dead.append(DeadLetter(messages[at], *HOT))
             else:
-                shard = xxhash.xxh64_intdigest(row[0].encode()) % self._shards
-                of_rows, of_messages = shards.setdefault(shard, ([], []))
-                of_rows.append(row)
-                of_messages.append(message)
-        return shards
+                shards.setdefault(of_user[user], []).append(at)
+        for shard, chosen in shards.items():
+            yield shard, pack_decoded([rows[at] for at in chosen], [messages[at] for at in chosen])
 
     def finish_bundle(self) -> None:
         tally.count(tally.IGNORED, len(self._ignored))

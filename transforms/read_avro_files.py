@@ -1,6 +1,6 @@
 """Read Avro files as pulls, as fast as possible or at a chosen multiple of the speed at which it happened.
 
-A splittable DoFn like the Pub/Sub source: each call emits one `list[Message]` and defers the rest of the file, so that
+A splittable DoFn like the Pub/Sub source: each call emits one `Pull` and defers the rest of the file, so that
 a large file flows through the pipeline instead of being read whole first, and a drain ends it after the pull at hand.
 Files end, so this source does.
 """
@@ -21,11 +21,11 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.drain import draining
+from transforms.pull import Pull
 from user_state.core.compile import compile_plan
 from user_state.errors import EventError
 from user_state.events.avro_blocks import BlockReader
 from user_state.events.decode import EventDecoder
-from user_state.events.message import Message
 from user_state.spec import LoadedSpec
 
 LONGEST_DEFER_S = 1.0
@@ -33,7 +33,7 @@ LONGEST_DEFER_S = 1.0
 
 
 class ReadFromAvroFiles(beam.PTransform):
-    """Pulls of files of events or messages: `list[Message]`, timestamped with the wall time of the pull.
+    """Pulls of files of events or messages: `Pull`, a list of messages, timestamped with the wall time of the pull.
 
     Args:
         paths: the files.
@@ -62,7 +62,7 @@ class ReadFromAvroFiles(beam.PTransform):
             pbegin
             | "Files" >> beam.Create(self._paths, reshuffle=False)
             | "SpreadFiles" >> beam.Reshuffle()
-            | "ReadBlocks" >> beam.ParDo(self._read)
+            | "ReadBlocks" >> beam.ParDo(self._read).with_output_types(Pull)
         )
 
 
@@ -177,12 +177,12 @@ class _ReadFn(beam.DoFn):
         watermark.set_watermark(began)
         tracker.defer_remainder(Duration(seconds=min(max(due_s, 0), LONGEST_DEFER_S)))
 
-    def _pull(self, path: str, place: _Place) -> tuple[list[Message], _Place, float]:
+    def _pull(self, path: str, place: _Place) -> tuple[Pull, _Place, float]:
         """Return (messages, the place after them, seconds until they are due); if not yet due, the place before."""
         reader = self._readers.get(path)
         if reader is None:
             reader = self._readers[path] = BlockReader(path, self._spec.schema)
-        pull: list[Message] = []
+        pull = Pull()
         offset = place.offset or reader.first_offset
         for block in reader.blocks(offset):
             pull += block.messages
@@ -202,7 +202,7 @@ class _ReadFn(beam.DoFn):
                 return pull, place, due_s
         return pull, place._replace(offset=offset), 0
 
-    def _published_us(self, pull: list[Message]) -> int:
+    def _published_us(self, pull: Pull) -> int:
         """Return the first publish time that can be told; 0 if none can, which is due at once."""
         for message in pull:
             try:

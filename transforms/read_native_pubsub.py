@@ -18,6 +18,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.pubsub_check import parse_subscription
+from transforms.pull import Pull
 from transforms.read_pubsub import publish_us_of
 from user_state.events.message import Message
 
@@ -27,7 +28,7 @@ _TIME = beam.DoFn.TimestampParam
 
 
 class ReadFromNativePubSub(beam.PTransform):
-    """Pulls of a subscription: `list[Message]`, timestamped with the latest publish time among them.
+    """Pulls of a subscription: `Pull`, a list of messages, timestamped with the latest publish time among them.
 
     Args:
         subscription: `projects/P/subscriptions/S`, with or without `pubsub://`.
@@ -45,7 +46,7 @@ class ReadFromNativePubSub(beam.PTransform):
     def expand(self, pbegin: Any) -> Any:
         """Read, and gather what comes together."""
         messages = pbegin | "Messages" >> ReadFromPubSub(subscription=self._subscription, with_attributes=True)
-        return messages | "Gather" >> beam.ParDo(_GatherFn(self._subscription, self._attribute))
+        return messages | "Gather" >> beam.ParDo(_GatherFn(self._subscription, self._attribute)).with_output_types(Pull)
 
 
 class _GatherFn(beam.DoFn):
@@ -54,11 +55,11 @@ class _GatherFn(beam.DoFn):
         self._attribute = publish_time_attribute
 
     def start_bundle(self) -> None:
-        self._pull: list[Message] = []
+        self._pull = Pull()
         self._bytes = 0
         self._latest: Any = None
 
-    def process(self, message: PubsubMessage, timestamp: Any = _TIME) -> Iterator[list[Message]]:
+    def process(self, message: PubsubMessage, timestamp: Any = _TIME) -> Iterator[Pull]:
         attributes = dict(message.attributes or {})
         published = message.publish_time
         # In whole microseconds: a float of seconds has too few digits.
@@ -69,7 +70,7 @@ class _GatherFn(beam.DoFn):
         self._latest = timestamp if self._latest is None else max(self._latest, timestamp)
         if len(self._pull) >= PULL_MESSAGES or self._bytes >= PULL_BYTES:
             yield self._pull
-            self._pull, self._bytes = [], 0
+            self._pull, self._bytes = Pull(), 0
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._pull:

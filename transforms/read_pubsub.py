@@ -1,4 +1,4 @@
-"""Read a Pub/Sub subscription as pulls: one `list[Message]` per pull budget, on DirectRunner and Flink alike.
+"""Read a Pub/Sub subscription as pulls: one `Pull` of messages per pull budget, on DirectRunner and Flink alike.
 
 A splittable DoFn whose restriction never ends: each call takes what the process's puller has, emits it as one element
 (elements cost more than bytes), and defers the rest of time. It holds no client and no message: both belong to the
@@ -37,6 +37,7 @@ from transforms.drain import draining, paused
 from transforms.pubsub_check import parse_subscription
 from transforms.pubsub_pending import PROCESS, pending_of
 from transforms.pubsub_puller import puller_of
+from transforms.pull import Pull
 from user_state.events.message import Message
 
 FIRST_WAIT_S = 0.1
@@ -50,7 +51,7 @@ LATEST_US = 253_402_300_799_999_999
 
 
 class ReadFromPubSubSubscription(beam.PTransform):
-    """Pulls of a subscription: `list[Message]`, timestamped with the wall time of the pull.
+    """Pulls of a subscription: `Pull`, a list of messages, timestamped with the wall time of the pull.
 
     Args:
         subscription: `projects/P/subscriptions/S`, with or without `pubsub://`.
@@ -96,7 +97,7 @@ class ReadFromPubSubSubscription(beam.PTransform):
             | "Impulse" >> beam.Impulse()  # not Create, whose steps are named after lines of Beam's source
             | "Shards" >> beam.ParDo(_ShardsFn(self._shards)).with_output_types(str)
             | "SpreadShards" >> beam.Reshuffle()
-            | "Pull" >> beam.ParDo(self._read)
+            | "Pull" >> beam.ParDo(self._read).with_output_types(Pull)
         )
 
 
@@ -114,10 +115,12 @@ class _ShardsFn(beam.DoFn):
 def message_of(received: Any, origin: str, publish_time_attribute: str | None) -> Message:
     """Return a received message (raw protobuf) as a Message; `publish_us` as `ReadFromPubSubSubscription` says."""
     body = received.message
-    attributes = dict(body.attributes)
+    found = body.attributes
+    attributes = dict(found) if found else {}  # copying protobuf's map costs more than all the rest
     published = body.publish_time
     publish_us = published.seconds * 1_000_000 + published.nanos // 1000
-    publish_us = publish_us_of(attributes, publish_time_attribute, publish_us)
+    if attributes:
+        publish_us = publish_us_of(attributes, publish_time_attribute, publish_us)
     return Message(body.data, attributes, publish_us, received.ack_id, origin)
 
 
@@ -282,7 +285,7 @@ class _PullFn(beam.DoFn):
         lag_us = 0
         if received:
             origin, attribute = self._subscription, self._publish_time_attribute
-            pull = [message_of(one, origin, attribute) for one in received]
+            pull = Pull(message_of(one, origin, attribute) for one in received)
             lag_us = time.time_ns() // 1000 - min(message.publish_us or 0 for message in pull)
             yield TimestampedValue(pull, began)
         _AGAIN.inc(delivered_before(received))
@@ -310,7 +313,7 @@ class _FinalizedPullFn(_PullFn):
         ticket = pending.began(place.position, place.process)
         for pull in self._read_on(shard, tracker, watermark):
             pending.passed_on(message.ack_id for message in pull.value)
-            yield TimestampedValue([message._replace(ack_id=None) for message in pull.value], pull.timestamp)
+            yield TimestampedValue(Pull(message._replace(ack_id=None) for message in pull.value), pull.timestamp)
         named = pending.finalizer(ticket)
         if named is not None:
             finalizer.register(named)

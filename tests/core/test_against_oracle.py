@@ -63,7 +63,7 @@ class Shelf:
     def fold(self, rows: Sequence[EventRow]) -> list[str]:
         """Fold the rows in and return each one's bin."""
         bins = np.full(len(rows), "ignored", object)
-        chosen = np.flatnonzero(wanted(self.plan, list(rows)))
+        chosen = np.flatnonzero(wanted(self.plan, Events.from_rows(self.plan, list(rows))))
         events = Events.from_rows(self.plan, [rows[i] for i in chosen])
         records, seen = self.read(events.users)
         verdict = admit(self.plan, records, seen, events)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.telling import told
 from tests.trying import T0, D, H, M, S, again, batch, event, fold_all, plan_of, record_of, same_record
+from user_state.core.events import Events
 from user_state.core.reading import features
 from user_state.core.records import apply, merge
 from user_state.events.wanted import wanted
@@ -146,7 +147,7 @@ def test_an_event_is_wanted_for_a_value_and_not_for_a_null():
     events = batch(plan, [event(item_id="a", action="like"), event(action="like"), event(item_id="a")])
     rows = [("u", 0, T0, T0, *[c if c != -1 else None for c in row]) for row in zip(*events.columns, strict=True)]
     named = [(*row[:4], *(None if c is None else events.pool[c] for c in row[4:])) for row in rows]
-    assert wanted(plan, named).tolist() == [True, False, False]
+    assert wanted(plan, Events.from_rows(plan, named)).tolist() == [True, False, False]
 
 
 def test_values_are_xxh64_of_text_and_bits_of_numbers():

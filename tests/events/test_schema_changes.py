@@ -16,7 +16,7 @@ from user_state.errors import EventError
 from user_state.events.avro_files import SingleObject
 from user_state.events.decode import EventDecoder
 from user_state.events.event_reader import event_reader
-from user_state.events.flat_reader import flat_reader
+from user_state.events.flat_types import flat_record
 from user_state.spec import LoadedSpec, parse_spec
 from user_state.spec.event_schema import parse_event_schema
 from user_state.spec.resolution import mismatches
@@ -212,13 +212,13 @@ def test_what_was_written_before_is_read_after(wrote: list[Any], reads: list[Any
 @pytest.mark.parametrize(("wrote", "reads"), [case[:2] for case in FLAT.values()], ids=FLAT)
 def test_flat_schemas_are_read_the_quick_way(wrote: list[Any], reads: list[Any]) -> None:
     writer, reader = pair(wrote, reads)
-    assert flat_reader(writer.parsed, reader.parsed) is not None
+    assert flat_record(writer.parsed, reader.parsed) is not None
 
 
 @pytest.mark.parametrize(("wrote", "reads"), [case[:2] for case in NESTED.values()], ids=NESTED)
 def test_nested_schemas_are_fastavros_business(wrote: list[Any], reads: list[Any]) -> None:
     writer, reader = pair(wrote, reads)
-    assert flat_reader(writer.parsed, reader.parsed) is None
+    assert flat_record(writer.parsed, reader.parsed) is None
 
 
 def test_null_where_none_is_taken_any_more_says_so() -> None:

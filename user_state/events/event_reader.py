@@ -15,6 +15,7 @@ from typing import Any
 import fastavro
 
 from user_state.events.flat_reader import flat_reader
+from user_state.events.flat_types import FlatRecord, flat_record
 from user_state.spec.avro_types import NamedTypes, default_value, named_types
 from user_state.spec.event_schema import EventSchema
 from user_state.spec.resolution import field_sources
@@ -27,9 +28,17 @@ def event_reader(writer: EventSchema, reader: EventSchema) -> ReadEvent:
 
     The function raises whatever Python raises where bytes that are no event trip it.
     """
+    flat = flat_event(writer, reader)
+    if flat is not None:
+        return flat_reader(flat)
     same = writer.fingerprint == reader.fingerprint
-    flat = flat_reader(writer.parsed) if same else flat_reader(writer.parsed, reader.parsed)
-    return flat or _any_reader(writer.parsed, None if same else _as_read(writer.parsed, reader.parsed))
+    return _any_reader(writer.parsed, None if same else _as_read(writer.parsed, reader.parsed))
+
+
+def flat_event(writer: EventSchema, reader: EventSchema) -> FlatRecord | None:
+    """Return how events of `writer` are read as those of `reader`, None if they are not flat."""
+    same = writer.fingerprint == reader.fingerprint
+    return flat_record(writer.parsed, None if same else reader.parsed)
 
 
 def write_event(schema: EventSchema, event: Mapping[str, Any]) -> bytes:

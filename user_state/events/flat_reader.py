@@ -1,10 +1,10 @@
-"""A strict, quick reader for flat Avro records: fields of primitive, enum and fixed type, nullable or not.
+"""A strict, quick reader for flat Avro records, in Python.
 
-Events nearly always are flat, and decoding them is the dearest thing this project does to an event. fastavro takes
-7 us for ten fields, and as much again to find out that the bytes were canonical, which it does not ask for: it ignores
-trailing bytes, takes a union's branch -1 for its last, and reads a negative length to the end. This reader takes what
-an Avro writer writes and nothing else, in one pass. Schemas that are not flat are fastavro's business (see
-`event_reader`).
+fastavro takes 7 us for ten fields, and as much again to find out that the bytes were canonical, which it does not ask
+for: it ignores trailing bytes, takes a union's branch -1 for its last, and reads a negative length to the end. This
+reader takes what an Avro writer writes and nothing else, in one pass. Schemas that are not flat are fastavro's business
+(see `event_reader`). Where there is compiled code, it reads first, by the same `FlatRecord`, and what it declines is
+read here, for the words of what is wrong (see `rows`).
 
     string, bytes   zigzag varint length, bytes       int, long   zigzag varint, shortest form
     double          8 bytes little-endian             float       4 bytes little-endian
@@ -12,11 +12,9 @@ an Avro writer writes and nothing else, in one pass. Schemas that are not flat a
     union           zigzag varint branch, value       fixed       its bytes
     null            nothing
 
-A record written with another schema than it is read with is resolved in the same pass: what is decided by the two
-schemas (which fields are kept, promoted, read over or filled in, which symbol becomes which, which branch of a union
-is read as what) is decided when the reader is made, by the rules of `user_state.spec.resolution`.
+A record written with another schema than it is read with is resolved in the same pass (see `flat_types`).
 
-Source: Apache Avro 1.12 specification, "Binary encoding", "Schema Resolution".
+Source: Apache Avro 1.12 specification, "Binary encoding".
 """
 
 from __future__ import annotations
@@ -25,8 +23,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from user_state.spec.avro_types import default_value, in_words, looked_up
-from user_state.spec.resolution import NamedPair, field_sources, matches
+from user_state.events.flat_types import FlatRecord, FlatType
 
 Read = Callable[[bytes, int], tuple[Any, int]]
 """(bytes, offset) -> (value, offset after it); raises ValueError or IndexError for bytes that are none."""
@@ -37,43 +34,13 @@ _LONGEST = 70
 """Bits in the longest varint of a 64-bit number, seven a byte."""
 
 
-def flat_reader(writer: Any, reader: Any = None) -> Callable[[bytes], dict[str, Any]] | None:
-    """Return a function that reads a whole record, or None if it is not flat.
+def flat_reader(record: FlatRecord) -> Callable[[bytes], dict[str, Any]]:
+    """Return a function that reads a whole record.
 
     The function raises ValueError, IndexError or struct.error for anything but the bytes of exactly one record, and
-    ValueError for a null that `reader` does not take.
-
-    Args:
-        writer: the schema that the record was written with, parsed, without logical types.
-        reader: the one that it is read as; it must resolve (see `mismatches`). The writer's own, if not given.
+    ValueError for a null that the reader's schema does not take.
     """
-    if reader is None:
-        reader = writer
-    if writer.get("type") != "record":
-        return None
-    named = NamedPair.of(writer, reader)
-    as_written = NamedPair(named.writer, named.writer)
-    sources = field_sources(writer, reader)
-    names = {source: name for name, source in sources.items() if source is not None}
-    types = {field["name"]: field["type"] for field in reader["fields"]}
-    fields: list[tuple[str | None, Read]] = []
-    for field in writer["fields"]:
-        name = names.get(field["name"])
-        if name is None:
-            read = _reader_of(field["name"], field["type"], field["type"], as_written)
-        else:
-            read = _reader_of(name, field["type"], types[name], named)
-        if read is None:
-            return None
-        fields.append((name, read))
-    defaults = {
-        field["name"]: default_value(field["type"], field["default"], named.reader)
-        for field in reader["fields"]
-        if sources[field["name"]] is None
-    }
-    if any(isinstance(value, list | dict) for value in defaults.values()):
-        return None  # each event would need a copy of its own
-    return _record_reader(fields, defaults)
+    return _record_reader([(name, _reader_of(kind)) for name, kind in record.fields], record.defaults)
 
 
 def _record_reader(
@@ -103,23 +70,18 @@ def _record_reader(
     return read if len(kept) == len(fields) and not defaults else read_resolving
 
 
-def _reader_of(field: str, writer: Any, reader: Any, named: NamedPair) -> Read | None:
-    """Return what reads a value written as `writer` as `reader`, None if it is not flat; `field` is for messages."""
-    writer, reader = looked_up(writer, named.writer), looked_up(reader, named.reader)
-    if isinstance(writer, list):
-        return _union([_reader_of(field, branch, reader, named) for branch in writer])
-    if isinstance(reader, list):
-        reader = next((branch for branch in reader if matches(writer, branch, named)), reader)
-        reader = looked_up(reader, named.reader)
-    if isinstance(reader, list) or not matches(writer, reader, named):
-        return _refused(f"{in_words(writer)} in {field}, which is read as {in_words(reader)}")
-    kind = writer["type"]
-    if kind == "enum":
-        return _enum(_symbols(writer["symbols"], reader))
-    if kind == "fixed":
-        return _fixed(writer["size"])
-    promoted = _PROMOTED.get((kind, reader["type"]))
-    return promoted if promoted is not None else _PRIMITIVES.get(kind)
+def _reader_of(flat: FlatType) -> Read:
+    match flat.kind:
+        case "union":
+            return _union([_reader_of(branch) for branch in flat.branches])
+        case "enum":
+            return _enum(flat.symbols)
+        case "fixed":
+            return _fixed(flat.size)
+        case "refused":
+            return _refused(flat.why)
+        case kind:
+            return _PRIMITIVES[kind]
 
 
 def _refused(why: str) -> Read:
@@ -129,12 +91,8 @@ def _refused(why: str) -> Read:
     return read
 
 
-def _union(branches: list[Read | None]) -> Read | None:
-    readers = [branch for branch in branches if branch is not None]
-    if len(readers) < len(branches):
-        return None
-    # A branch below 64 is one byte, twice its index.
-    of_byte = dict(zip(range(0, 2 * len(readers), 2), readers, strict=True))
+def _union(readers: list[Read]) -> Read:
+    of_byte = dict(zip(range(0, 2 * len(readers), 2), readers, strict=True))  # a branch is one byte, see MOST_BRANCHES
 
     def read(data: bytes, at: int) -> tuple[Any, int]:
         reader = of_byte.get(data[at])
@@ -142,13 +100,7 @@ def _union(branches: list[Read | None]) -> Read | None:
             raise ValueError(f"no branch {data[at]} in a union of {len(of_byte)} at byte {at}")
         return reader(data, at + 1)
 
-    return read if len(readers) < 64 else None
-
-
-def _symbols(written: list[str], reader: Mapping[str, Any]) -> tuple[str | None, ...]:
-    """Return the symbol that each written one is read as, None where the reader has neither it nor a default."""
-    known = set(reader["symbols"])
-    return tuple(symbol if symbol in known else reader.get("default") for symbol in written)
+    return read
 
 
 def _enum(symbols: tuple[str | None, ...]) -> Read:
@@ -248,19 +200,11 @@ def _float_of_long(data: bytes, at: int) -> tuple[float, int]:
 _PRIMITIVES: dict[str, Read] = {
     "string": _string,
     "bytes": _bytes,
-    "int": _long,
     "long": _long,
     "double": _double,
     "float": _float,
     "boolean": _boolean,
     "null": _null,
+    "bytes of string": _bytes_of_string,
+    "float of long": _float_of_long,
 }
-_PROMOTED: dict[tuple[str, str], Read] = {
-    ("string", "bytes"): _bytes_of_string,
-    ("bytes", "string"): _string,
-    ("int", "float"): _float_of_long,
-    ("int", "double"): _float_of_long,
-    ("long", "float"): _float_of_long,
-    ("long", "double"): _float_of_long,
-}
-"""What is not read as it was written; an int is a long, and a float a double, as it stands."""

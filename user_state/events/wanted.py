@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from user_state.core import keyed_decays, keyed_tiles
-from user_state.core.events import Bool, EventRow, Events
+from user_state.core.events import Bool, Events
 from user_state.core.plan import Plan
 from user_state.core.vectors import wanted_by
 
 
-def wanted(plan: Plan, rows: list[EventRow]) -> Bool:
+def wanted(plan: Plan, events: Events) -> Bool:
     """Return (m,) whether any track, log or vectors of the plan takes the event."""
-    events = Events.from_rows(plan, rows)
     matched = events.matches(plan)
     needs = {(track.filter, track.of) for track in plan.tracks} | {(log.filter, log.required) for log in plan.logs}
     needs |= {(decay.filter, decay.of) for decay in plan.decays}
