@@ -211,25 +211,26 @@ def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
 def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings) -> None:
     """Add the graph to a pipeline."""
     run = remote_run(spec, settings)
+    by_user = settings.state == "runner"
     pulls = pipeline | "Read" >> source_of(spec, settings)
     events = pulls | "DecodeEvents" >> DecodeEvents(
-        spec, settings.shards, most_a_second=settings.user_events_per_second, run=run
+        spec,
+        None if by_user and not settings.flush_interval_s else settings.shards,
+        most_a_second=settings.user_events_per_second,
+        run=run,
     )
     packets = events[DECODED]
     if settings.flush_interval_s:
         packets |= "CoalesceShards" >> CoalesceShards(settings.flush_interval_s, run=run)
-    if settings.state == "runner":
-        folded = (
-            packets
-            | "SplitUsers" >> SplitUsers()
-            | "FoldIntoState"
-            >> FoldIntoState(
-                spec,
-                settings.redis,
-                timeout_s=settings.redis_timeout_s,
-                refresh_s=settings.view_refresh_s,
-                run=run,
-            )
+        if by_user:
+            packets |= "SplitUsers" >> SplitUsers()
+    if by_user:
+        folded = packets | "FoldIntoState" >> FoldIntoState(
+            spec,
+            settings.redis,
+            timeout_s=settings.redis_timeout_s,
+            refresh_s=settings.view_refresh_s,
+            run=run,
         )
     else:
         folded = packets | "FoldIntoRedis" >> FoldIntoRedis(

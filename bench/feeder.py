@@ -20,6 +20,7 @@ AHEAD = 20_000
 """Messages that are to wait, or to be on their way through the pipeline."""
 
 REQUEST_MESSAGES = 1_000
+REQUESTS_UNDER_WAY = 4
 TIMEOUT_S = 30.0
 
 
@@ -36,6 +37,7 @@ class Feeder:
         self._channel = grpc.insecure_channel(host)
         self._publish = self._channel.unary_unary("/google.pubsub.v1.Publisher/Publish")
         self._requests: deque[tuple[int, bytes]] = deque()
+        self._under_way: deque[Any] = deque()
         self.sent = 0
         with file.open("rb") as opened:
             messages: Any = fastavro.reader(opened)
@@ -48,8 +50,10 @@ class Feeder:
         """Publish until AHEAD messages are sent and not done, or none is left."""
         while self._requests and self.sent - done < AHEAD:
             messages, request = self._requests.popleft()
-            self._publish(request, timeout=TIMEOUT_S)
+            self._under_way.append(self._publish.future(request, timeout=TIMEOUT_S))
             self.sent += messages
+            if len(self._under_way) >= REQUESTS_UNDER_WAY:
+                self._under_way.popleft().result()
 
     def close(self) -> None:
         """Close the channel."""

@@ -1,8 +1,8 @@
-"""Messages -> event rows keyed by shard; what is no event goes to the dead letters, what nobody wants ends here."""
+"""Messages -> event rows by shard or user; what is no event goes to the dead letters, what nobody wants ends here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -12,7 +12,7 @@ from apache_beam.pvalue import TaggedOutput
 from transforms import tally
 from transforms.acknowledge import acknowledge_messages
 from transforms.hot_users import HotUsers
-from transforms.packet import KEYED_PACKETS, DeadLetter, pack_dead, pack_decoded
+from transforms.packet import KEYED_PACKETS, USERS_PACKETS, DeadLetter, pack_dead, pack_decoded
 from transforms.pull import Pull
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.core.compile import compile_plan
@@ -30,30 +30,33 @@ HOT = ("hot_user", "more events of one user in one second than --user_events_per
 
 
 class DecodeEvents(beam.PTransform):
-    """Pulls (`Pull`) -> `decoded`: (shard, packet of rows and messages); `dead`: packets of dead letters.
+    """Pulls (`Pull`) -> `decoded`: (shard or user, packet of rows and messages); `dead`: packets of dead letters.
 
     Args:
         spec: the events' schema and the fields that are read.
-        shards: how many keys users are spread over; one worker owns a shard's users.
+        shards: how many keys users are spread over; one worker owns a shard's users. None makes each user a key.
         most_a_second: events of one user and second of publish time, 0 for any number; the rest are dead letters.
         run: the run this is part of, if its command is another process; the source is in the worker of this step.
     """
 
-    def __init__(self, spec: LoadedSpec, shards: int, *, most_a_second: int = 0, run: RemoteRun | None = None) -> None:
+    def __init__(
+        self, spec: LoadedSpec, shards: int | None, *, most_a_second: int = 0, run: RemoteRun | None = None
+    ) -> None:
         super().__init__()
         self._decode = _DecodeFn(spec, shards, most_a_second, run)
+        # Said outright, so that the shuffle gets fixed coders: a key that any runner can partition by, and bytes.
+        self._packets = USERS_PACKETS if shards is None else KEYED_PACKETS
 
     def expand(self, pulls: Any) -> Any:
         """Decode each pull."""
         outputs = pulls | "Decode" >> beam.ParDo(self._decode).with_outputs(DEAD, main=DECODED)
-        # Said outright, so that the shuffle gets fixed coders: an int key that any runner can partition by, and bytes.
-        outputs[DECODED].element_type = KEYED_PACKETS
+        outputs[DECODED].element_type = self._packets
         outputs[DEAD].element_type = bytes
         return outputs
 
 
 class _DecodeFn(beam.DoFn):
-    def __init__(self, spec: LoadedSpec, shards: int, most_a_second: int, run: RemoteRun | None) -> None:
+    def __init__(self, spec: LoadedSpec, shards: int | None, most_a_second: int, run: RemoteRun | None) -> None:
         self._spec = spec
         self._shards = shards
         self._most_a_second = most_a_second
@@ -79,18 +82,18 @@ class _DecodeFn(beam.DoFn):
             else:
                 rows.append(row)
                 decoded.append(message)
-        shards = list(self._by_shard(rows, decoded, dead))
+        packets = list(self._by_key(rows, decoded, dead))
         if dead:
             yield TaggedOutput(DEAD, pack_dead(dead))
-        yield from shards
+        yield from packets
 
-    def _by_shard(
+    def _by_key(
         self, rows: list[EventRow], messages: list[Message], dead: list[DeadLetter]
-    ) -> Iterator[tuple[int, bytes]]:
-        """Yield (shard, packet) of each shard that has events; those of hot users are added to `dead`."""
+    ) -> Iterator[tuple[int | str, bytes]]:
+        """Yield (key, packet) of each key that has events; those of hot users are added to `dead`."""
         events = Events.from_rows(self._plan, rows)
-        of_user = [xxhash.xxh64_intdigest(user.encode()) % self._shards for user in events.users]
-        shards: dict[int, list[int]] = {}
+        keys = self._keys(events.users)
+        of_key: dict[int | str, list[int]] = {}
         verdicts = zip(events.user.tolist(), wanted(self._plan, events).tolist(), self._hot.within(rows), strict=True)
         for at, (user, is_wanted, is_within) in enumerate(verdicts):
             if not is_wanted:
@@ -98,9 +101,14 @@ class _DecodeFn(beam.DoFn):
             elif not is_within:
                 dead.append(DeadLetter(messages[at], *HOT))
             else:
-                shards.setdefault(of_user[user], []).append(at)
-        for shard, chosen in shards.items():
-            yield shard, pack_decoded([rows[at] for at in chosen], [messages[at] for at in chosen])
+                of_key.setdefault(keys[user], []).append(at)
+        for key, chosen in of_key.items():
+            yield key, pack_decoded([rows[at] for at in chosen], [messages[at] for at in chosen])
+
+    def _keys(self, users: list[str]) -> Sequence[int | str]:
+        if self._shards is None:
+            return users
+        return [xxhash.xxh64_intdigest(user.encode()) % self._shards for user in users]
 
     def finish_bundle(self) -> None:
         tally.count(tally.IGNORED, len(self._ignored))

@@ -17,6 +17,9 @@ from user_state.events.message import Message
 KEYED_PACKETS = Tuple[int, bytes]
 """Beam's type of (shard, packet): fixed coders, and a key that every runner can partition by."""
 
+USERS_PACKETS = Tuple[str, bytes]
+"""Beam's type of (user, packet), where state is kept a user: likewise."""
+
 
 class Decoded(NamedTuple):
     """Decoded messages of one shard: rows and the messages they came from, side by side."""

@@ -1,4 +1,4 @@
-"""A shard's packets -> a packet a user, where state is kept a user and not a shard."""
+"""A shard's packets -> a packet a user, where state is kept a user, and packets waited by shard."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.typehints import Tuple
 
-from transforms.packet import pack_decoded, unpack_decoded
+from transforms.packet import USERS_PACKETS, pack_decoded, unpack_decoded
 from user_state.core.events import EventRow
 from user_state.events.message import Message
-
-USERS_PACKETS = Tuple[str, bytes]
-"""Beam's type of (user, packet): fixed coders, and a key that every runner can partition by."""
 
 
 class SplitUsers(beam.PTransform):

@@ -51,8 +51,10 @@ def test_holding_events_back_adds_one_step(spec: LoadedSpec):
 
 def test_keeping_records_in_the_runners_state_folds_by_user(spec: LoadedSpec):
     elsewhere = {"FoldIntoRedis/Fold/ParDo(_FoldFn)"}
-    instead = {"FoldIntoState/Fold/ParDo(_FoldFn)", "SplitUsers/Split"}
-    assert _steps(spec, state="runner") == sorted({*STEPS} - elsewhere | instead)
+    folds = {*STEPS} - elsewhere | {"FoldIntoState/Fold/ParDo(_FoldFn)"}
+    assert _steps(spec, state="runner") == sorted(folds)
+    held_back = {"CoalesceShards/Coalesce", "SplitUsers/Split"}
+    assert _steps(spec, state="runner", flush_interval_s=2.0) == sorted(folds | held_back)
 
 
 def test_no_step_is_named_after_a_line_of_source(spec: LoadedSpec):
