@@ -1,19 +1,21 @@
 """Events a second Pub/Sub -> Flink -> Redis on a real cluster, beside an empty pipeline, and how fresh Redis is.
 
-    ours      the product on two slots: our source, decode, shuffle by shard, fold in Redis, acknowledge
-    empty     the same source and shuffle on two slots: no decoding, no logic, no sink; acknowledges
-    runner    ours with --state runner: records in Flink's keyed state, checkpoints, Redis a view
-    one slot  ours on one slot: what a second slot is worth
+    ours      the product: our source, decode, shuffle, fold, acknowledge; records in Redis (shuffled by shard), or in
+              Flink's keyed state with Redis a view (shuffled by user)
+    empty     the same source and shuffle, for each of the two: no logic, no state, no sink; acknowledges
+    one slot  ours on one slot, where all else has two: what a second slot is worth
     Beam      Beam's own ReadFromPubSub on its old DirectRunner, counting messages: what Python has elsewhere
 
 All of it, Pub/Sub emulator, Flink, Redis and workers, runs on this machine: two cores share the work of what are many
-machines in production. Messages wait when a pipeline starts; rates are from the first 10 % to the last message, so that
-start-up counts for nobody. Before anything is timed, all pipelines work off some messages: JVMs of emulator and
-TaskManager that have not yet compiled what they do cost twice as much, and more, so that whatever came first would look
-slow beside what came last. Freshness is measured by a reader: one new user at a time is published at half the rate that
+machines in production. Messages are published as they are read (see `bench.feeder`). The pipelines run by turns, some
+times over, and medians count; the first turn counts for nobody, since JVMs that have not yet compiled what they do cost
+twice as much and more. Freshness is measured by a reader: one new user at a time is published at half the rate that
 ours sustained, amid other traffic, and looked for in Redis until there.
 
     python bench/flink.py [--quick] [--json]
+
+Takes some seven minutes. `--quick` runs ours and empty once, in this order, on JVMs that are cold: its figures say that
+all of it works, and little more.
 """
 
 from __future__ import annotations
@@ -26,183 +28,121 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
-
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.typehints import Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
-from beam_pipelines.flink.cluster import FlinkCluster
-from beam_pipelines.flink.options import FlinkSettings, beam_arguments, with_state
-from beam_pipelines.publish import publish_file
-from beam_pipelines.streaming import StreamingSettings, build, source_of
-from bench.pipeline import SHARDS
+from beam_pipelines.streaming import StreamingSettings
+from bench.feeder import Feeder
+from bench.flink_jobs import POLL_S, TIMEOUT_S, Job, Kind, Spent, job, processor_time, sustained
 from bench.report import arguments, finish, percentile
-from tests.servers.flink import Flink, cpu_seconds, flink_missing
+from tests.servers.flink import Flink, flink_missing
 from tests.servers.pubsub import PROJECT, PubSubEmulator, emulator_missing, pubsub_emulator
 from tests.servers.redis import Valkey, running_valkey
 from transforms import tally
-from transforms.acknowledge import acknowledge_messages
-from transforms.packet import pack_decoded, unpack_decoded
-from transforms.remote_run import RemoteRun, join
 from user_state.events.avro_files import SingleObject, interaction_schema, write_messages
 from user_state.events.generate import generate
 from user_state.spec import LoadedSpec, load_spec
 from user_state.store.keys import record_key
-from user_state.store.run_board import RunBoard
 
 SPEC = Path(__file__).parent.parent / "examples" / "feed" / "user_state.yaml"
 USERS = 2_000
 HOUR_US = 3_600_000_000
-TIMEOUT_S = 180.0
-POLL_S = 0.02
-WARM = 0.1
-"""Share of the messages that is not timed: processes warm up on it."""
-WARM_UP = (
-    ("ours", 2, "redis"),
-    ("ours", 2, "runner"),
-    ("ours", 1, "redis"),
-    ("ours", 2, "redis"),
-    ("empty", 2, "redis"),
-)
-"""What runs before anything is timed: kind, slots, state."""
 PROBE_EVERY_S = 0.03
-DONE = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER)
+BEAMS_OWN_MESSAGES = 10_000
+
+OURS = Kind("ours", "redis", 2)
+EMPTY = Kind("empty", "redis", 2)
+RUNNER = Kind("ours", "runner", 2)
+EMPTY_RUNNER = Kind("empty", "runner", 2)
+ONE_SLOT = Kind("ours", "redis", 1)
 
 
-class _SpreadFn(beam.DoFn):
-    """Stands where decoding stands: the same packets, of the same messages, to shards in turn."""
+class Effort(NamedTuple):
+    """How much is done.
 
-    def __init__(self, run: RemoteRun) -> None:
-        self._run = run
+    Attributes:
+        kinds: which pipelines, in order.
+        messages: of one run.
+        warm: the share of them that is not timed: workers start, and set up, on it.
+        warm_up: turns that count for nobody.
+        turns: those that do.
+        lasts_s: seconds that freshness is looked at.
+    """
 
-    def setup(self) -> None:
-        join(self._run)
-
-    def process(self, pull: list[Any]) -> Iterator[tuple[int, bytes]]:
-        tally.count(tally.READ, len(pull))
-        for shard in range(SHARDS):
-            yield shard, pack_decoded([], pull[shard::SHARDS])
-
-
-class _DropFn(beam.DoFn):
-    """Stands where folding stands: takes packets by key, does nothing, acknowledges."""
-
-    CELL = beam.transforms.userstate.ReadModifyWriteStateSpec("cell", beam.coders.BytesCoder())
-
-    def __init__(self, run: RemoteRun) -> None:
-        self._run = run
-
-    def setup(self) -> None:
-        join(self._run)
-
-    def start_bundle(self) -> None:
-        self._messages: list[Any] = []
-
-    def process(self, packet: tuple[int, bytes], cell: Any = beam.DoFn.StateParam(CELL)) -> None:  # noqa: B008
-        self._messages += unpack_decoded(packet[1]).messages
-
-    def finish_bundle(self) -> None:
-        acknowledge_messages(self._messages)
-        tally.count(tally.APPLIED, len(self._messages))
+    kinds: tuple[Kind, ...]
+    messages: int
+    warm: float
+    warm_up: int
+    turns: int
+    lasts_s: float
 
 
-class Job(NamedTuple):
-    """A job that runs on the cluster."""
+FULL = Effort(
+    (OURS, EMPTY, RUNNER, EMPTY_RUNNER, ONE_SLOT), messages=200_000, warm=0.1, warm_up=1, turns=3, lasts_s=30.0
+)
+QUICK = Effort((OURS, EMPTY), messages=16_000, warm=0.5, warm_up=0, turns=1, lasts_s=2.0)
 
-    cluster: FlinkCluster
-    id: str
-    board: RunBoard
 
-    def done(self) -> int:
-        """Return how many messages have ended in a bin."""
-        counters = self.board.counters()
-        return sum(counters.get(name, 0) for name in DONE)
+class Servers(NamedTuple):
+    """What all runs share, and a folder for their files."""
+
+    flink: Flink
+    pubsub: PubSubEmulator
+    valkey: Valkey
+    folder: Path
+
+
+class Measured(NamedTuple):
+    """What runs of a kind came to, a number a turn."""
+
+    rates: list[float]
+    spent: list[Spent]
+
+    @property
+    def rate(self) -> float:
+        """The median rate, events a second."""
+        return median(self.rates)
+
+    def times(self, other: Measured) -> float:
+        """Return the median of how many times as fast this was as `other`, turn by turn."""
+        return median(mine / its for mine, its in zip(self.rates, other.rates, strict=True))
 
 
 @contextmanager
-def job(kind: str, slots: int, flink: Flink, spec: LoadedSpec, settings: StreamingSettings) -> Iterator[Job]:
-    """Run a pipeline, `ours` or `empty`, for the length of a `with` block."""
-    name = f"bench-{kind}-{time.time_ns()}"
-    where = with_state(FlinkSettings(flink.rest, flink.job_endpoint, flink.worker_pool), settings.state)
-    settings = replace(settings, run=name)
-    given = beam_arguments(where, name, slots, os.environ.get("BENCH_BEAM", "").split(), os.environ)
-    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming", *given]))
-    if kind == "ours":
-        build(pipeline, spec, settings)
-    else:
-        run = RemoteRun(settings.redis, spec.spec.name, name)
-        pulls = pipeline | "Read" >> source_of(spec, settings)
-        keyed = pulls | "Spread" >> beam.ParDo(_SpreadFn(run)).with_output_types(Tuple[int, bytes])
-        keyed | "Drop" >> beam.ParDo(_DropFn(run))
-    pipeline.run()
-    cluster = FlinkCluster(flink.rest)
-    until = time.monotonic() + TIMEOUT_S
-    while (found := next(iter(cluster.job_ids(name)), None)) is None:
-        assert time.monotonic() < until, "the job did not start"
-        time.sleep(POLL_S)
-    board = RunBoard(settings.redis, spec.spec.name, name)
+def running(kind: Kind, spec: LoadedSpec, servers: Servers, messages: int) -> Iterator[tuple[Job, Feeder]]:
+    """Run a pipeline on a topic and an empty store of its own, with so many messages to feed."""
+    name = f"bench-{time.time_ns()}"
+    topic = servers.pubsub.create_topic(name)
+    servers.pubsub.create_subscription(name, topic, ack_deadline_s=60)
+    file = servers.folder / f"{name}.avro"
+    traffic = generate(USERS, messages, 1, end_us=time.time_ns() // 1000, span_us=HOUR_US)
+    write_messages(file, traffic, interaction_schema())
+    feeder = Feeder(servers.pubsub.host, topic, file)
+    file.unlink()
+    with servers.valkey.client() as client:
+        client.flushall()
+    settings = StreamingSettings(
+        input=f"pubsub://projects/{PROJECT}/subscriptions/{name}",
+        redis=servers.valkey.url,
+        dead_letters=str(servers.folder / "dead"),
+    )
     try:
-        yield Job(cluster, found, board)
+        with job(kind, servers.flink, spec, settings) as one:
+            yield one, feeder
     finally:
-        cluster.cancel(found)
-        while cluster.state(found) != "CANCELED":
-            time.sleep(POLL_S)
-        board.close()
+        feeder.close()
 
 
-class Spent(NamedTuple):
-    """Processor time an event, microseconds, by who spent it."""
-
-    workers: float
-    taskmanager: float
-    emulator: float
-    redis: float
-
-    def text(self) -> str:
-        """Return it in words, with what it allows on two cores that do nothing else."""
-        each = ", ".join(f"{name} {value:.0f}" for name, value in self._asdict().items())
-        return f"processor time an event, us: {each}; two idle cores could do {2e6 / max(1.0, sum(self)):,.0f} events/s"
-
-
-def processor_time(flink: Flink, pubsub: PubSubEmulator, valkey: Valkey) -> list[float]:
-    """Return seconds used so far, in the order of `Spent`."""
-    return [
-        sum(cpu_seconds(pid) for pid in flink.worker_pids()),
-        cpu_seconds(flink.pid("taskmanager")),
-        cpu_seconds(pubsub.process.pid),
-        cpu_seconds(valkey.pid),
-    ]
-
-
-def sustained(one: Job, messages: int, spent: Callable[[], list[float]]) -> tuple[float, Spent]:
-    """Return events a second from the first WARM of the messages to the last, and the processor time of an event."""
-    first: tuple[float, int] | None = None
-    used: list[float] = []
-    until = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < until:
-        done, now = one.done(), time.monotonic()
-        if first is None and done >= WARM * messages:
-            first, used = (now, done), spent()
-        if done >= messages and first is not None:
-            assert now > first[0], "too few messages to tell a rate"
-            events = done - first[1]
-            share = [1e6 * (after - before) / events for before, after in zip(used, spent(), strict=True)]
-            return events / (now - first[0]), Spent(*share)
-        time.sleep(POLL_S)
-    raise AssertionError(f"{one.done():,} of {messages:,} messages within {TIMEOUT_S:.0f} s")
-
-
-def freshness(
-    pubsub: PubSubEmulator, topic: str, valkey: Valkey, spec: LoadedSpec, rate: float, lasts_s: float
-) -> tuple[list[float], int]:
+def freshness(feeder: Feeder, valkey: Valkey, spec: LoadedSpec, rate: float, lasts_s: float) -> tuple[list[float], int]:
     """Publish at `rate` for `lasts_s` seconds.
 
     Returns:
@@ -217,7 +157,7 @@ def freshness(
     took: list[float] = []
     ended = threading.Event()
 
-    def look() -> None:
+    def watch() -> None:
         with valkey.client() as client:
             until = time.monotonic() + lasts_s + 20
             while (waiting or not ended.is_set()) and time.monotonic() < until:
@@ -229,7 +169,7 @@ def freshness(
                         took.append(now - waiting.pop(user))
                 time.sleep(0.005)
 
-    reader = threading.Thread(target=look)
+    reader = threading.Thread(target=watch)
     reader.start()
     began, sent, number = time.monotonic(), 0, 0
     while (elapsed := time.monotonic() - began) < lasts_s:
@@ -241,7 +181,7 @@ def freshness(
         place = random.randrange(len(chosen) + 1)
         batch = [*chosen[:place], bodies.encode(event), *chosen[place:]]
         waiting[user] = time.monotonic()
-        pubsub.publish(topic, batch)
+        feeder.publish(batch)
         sent, number = sent + len(batch), number + 1
         time.sleep(PROBE_EVERY_S)
     ended.set()
@@ -250,7 +190,7 @@ def freshness(
     return took, sent
 
 
-def beams_own(pubsub: PubSubEmulator, folder: Path, messages: int, name: str) -> float:
+def beams_own(pubsub: PubSubEmulator, messages: int, name: str) -> float:
     """Return messages a second of Beam's own ReadFromPubSub on its old DirectRunner."""
     topic = pubsub.create_topic(name)
     subscription = pubsub.create_subscription(name, topic, ack_deadline_s=60)
@@ -265,85 +205,84 @@ def beams_own(pubsub: PubSubEmulator, folder: Path, messages: int, name: str) ->
     return float(done.stdout.split()[-1]) if done.returncode == 0 else 0.0
 
 
-def measure(
-    args: Any, folder: Path, flink: Flink, pubsub: PubSubEmulator, valkey: Valkey
-) -> dict[str, float | str | None]:
+def measure(args: Any, servers: Servers) -> dict[str, float | str | None]:
     """Run all of it; print; return the results."""
-    messages, lasts_s = (20_000, 5.0) if args.quick else (150_000, 30.0)
+    effort = QUICK if args.quick else FULL
     spec = load_spec(SPEC)
     spec = replace(spec, spec=spec.spec.model_copy(update={"allowed_lateness": 30 * 24 * HOUR_US}))
-    number = iter(range(100))
-
-    def waiting(count: int) -> tuple[str, StreamingSettings]:
-        """Publish `count` messages to a new topic; return it, and settings for a store of its own."""
-        name = f"bench-{next(number)}"
-        topic = pubsub.create_topic(name)
-        pubsub.create_subscription(name, topic, ack_deadline_s=60)
-        file = folder / f"{name}.avro"
-        end_us = time.time_ns() // 1000
-        write_messages(file, generate(USERS, count, 1, end_us=end_us, span_us=HOUR_US), interaction_schema())
-        publish_file(spec, str(file), topic)
-        with valkey.client() as client:
-            client.flushall()
-        settings = StreamingSettings(
-            input=f"pubsub://projects/{PROJECT}/subscriptions/{name}",
-            redis=valkey.url,
-            dead_letters=str(folder / "dead"),
-        )
-        return topic, settings
-
-    def spent() -> list[float]:
-        return processor_time(flink, pubsub, valkey)
-
-    for kind, slots, state in WARM_UP[:1] if args.quick else WARM_UP:
-        _, settings = waiting(messages)
-        with job(kind, slots, flink, spec, replace(settings, state=state)) as one:
-            sustained(one, messages, spent)
+    found: dict[Kind, Measured] = defaultdict(lambda: Measured([], []))
     results: dict[str, float | str | None] = {}
-    topic, settings = waiting(messages)
-    with job("ours", 2, flink, spec, settings) as one:
-        ours, cost = sustained(one, messages, spent)
-        took, sent = freshness(pubsub, topic, valkey, spec, ours / 2, lasts_s)
-        until = time.monotonic() + 10
-        while one.done() < messages + sent and time.monotonic() < until:
-            time.sleep(POLL_S)
-        counters = one.board.counters()
-    results["events_per_second"] = ours
-    results["processor_us_per_event"] = sum(cost)
-    print(f"ours, two slots    {ours:9,.0f} events/s; {cost.text()}")
-    p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
-    results |= {"freshness_p50_s": p50, "freshness_p99_s": p99}
-    print(f"freshness at {ours / 2:,.0f} events/s: p50 {p50:.2f} s, p99 {p99:.2f} s, {len(took)} new users looked for")
-    results["redelivery_share"] = counters.get(tally.READ, 0) / (messages + sent) - 1
-    results["writes_per_event"] = counters.get(tally.WRITES, 0) / max(1, counters.get(tally.APPLIED, 0))
-    print(f"redelivered {results['redelivery_share']:.2%}; {results['writes_per_event']:.2f} writes an event")
+    for turn in range(-effort.warm_up, effort.turns):
+        for kind in effort.kinds:
+            with running(kind, spec, servers, effort.messages) as (one, feeder):
+                spent = lambda: processor_time(servers.flink, servers.pubsub, servers.valkey)  # noqa: E731
+                rate, cost = sustained(one, feeder, round(effort.warm * effort.messages), effort.messages, spent)
+                counts = "" if turn >= 0 else "  (warming up)"
+                print(f"{kind!s:30} {rate:9,.0f} events/s; processor time an event, us: {cost}{counts}", flush=True)
+                if turn >= 0:
+                    found[kind].rates.append(rate)
+                    found[kind].spent.append(cost)
+                if turn == effort.turns - 1 and kind == OURS:
+                    results |= look(one, feeder, servers.valkey, spec, rate / 2, effort.lasts_s)
+    return results | summary(found, effort.turns)
 
-    _, settings = waiting(messages)
-    with job("empty", 2, flink, spec, settings) as one:
-        empty, cost = sustained(one, messages, spent)
-    results["processor_ratio_to_empty"] = sum(cost) / float(results["processor_us_per_event"] or 1)
-    results["empty_events_per_second"] = empty
-    results["ratio_to_empty_pipeline"] = ours / empty
-    print(f"empty, two slots   {empty:9,.0f} events/s; ours is {ours / empty:.2f} of it; {cost.text()}")
 
-    _, settings = waiting(messages)
-    with job("ours", 2, flink, spec, replace(settings, state="runner")) as one:
-        kept, cost = sustained(one, messages, spent)
-    results["state_runner_events_per_second"] = kept
-    results["ratio_to_empty_pipeline_state_runner"] = kept / empty
-    print(f"state runner       {kept:9,.0f} events/s; {kept / empty:.2f} of empty; {cost.text()}")
-
-    _, settings = waiting(messages)
-    with job("ours", 1, flink, spec, settings) as one:
-        single, cost = sustained(one, messages, spent)
-    results["one_slot_events_per_second"] = single
-    results["scaling_1_to_2"] = ours / single
-    print(f"ours, one slot     {single:9,.0f} events/s; two slots do {ours / single:.2f} times as much; {cost.text()}")
-
-    own = beams_own(pubsub, folder, 400 if args.quick else 10_000, f"bench-{next(number)}")
-    results["beams_own_direct_runner_events_per_second"] = own or None
-    print(f"Beam's own source  {own:9,.0f} events/s on DirectRunner, counting only")
+def summary(found: dict[Kind, Measured], turns: int) -> dict[str, float | str | None]:
+    """Print and return what the turns came to."""
+    ours, empty = found[OURS], found[EMPTY]
+    results: dict[str, float | str | None] = {
+        "events_per_second": ours.rate,
+        "empty_events_per_second": empty.rate,
+        "ratio_to_empty_pipeline": ours.times(empty),
+        "processor_us_per_event": median(sum(cost) for cost in ours.spent),
+        "processor_us_per_event_empty": median(sum(cost) for cost in empty.spent),
+        "scaling_1_to_2": None,
+    }
+    print(f"medians of {turns}:")
+    print(
+        f"  ours         {ours.rate:9,.0f} events/s, {ours.times(empty):.2f} of the empty pipeline's {empty.rate:,.0f}"
+    )
+    if ONE_SLOT in found:
+        one_slot = found[ONE_SLOT]
+        results |= {"one_slot_events_per_second": one_slot.rate, "scaling_1_to_2": ours.times(one_slot)}
+        print(f"  one slot     {one_slot.rate:9,.0f} events/s, two do {ours.times(one_slot):.2f} times as much")
+    if RUNNER in found:
+        runner, same_way = found[RUNNER], found[EMPTY_RUNNER]
+        results |= {
+            "state_runner_events_per_second": runner.rate,
+            "empty_state_runner_events_per_second": same_way.rate,
+            "ratio_to_empty_pipeline_state_runner": runner.times(same_way),
+            "ratio_of_state_runner_to_ours": runner.times(ours),
+        }
+        print(
+            f"  state runner {runner.rate:9,.0f} events/s, {runner.times(same_way):.2f} of its empty pipeline's"
+            f" {same_way.rate:,.0f}, {runner.times(ours):.2f} of ours"
+        )
     return results
+
+
+def look(
+    one: Job, feeder: Feeder, valkey: Valkey, spec: LoadedSpec, rate: float, lasts_s: float
+) -> dict[str, float | str | None]:
+    """Measure freshness at a rate; return it, with what was written and redelivered until then."""
+    took, sent = freshness(feeder, valkey, spec, rate, lasts_s)
+    until = time.monotonic() + 10
+    while one.counters()[1] < feeder.sent and time.monotonic() < until:
+        time.sleep(POLL_S)
+    counters = one.board.counters()
+    p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
+    redelivered = counters.get(tally.READ, 0) / feeder.sent - 1
+    writes = counters.get(tally.WRITES, 0) / max(1, counters.get(tally.APPLIED, 0))
+    print(
+        f"  freshness at {sent / lasts_s:,.0f} events/s: p50 {p50:.2f} s, p99 {p99:.2f} s, {len(took)} users looked for"
+    )
+    print(f"  redelivered {redelivered:.2%}; {writes:.2f} writes an event")
+    return {
+        "freshness_p50_s": p50,
+        "freshness_p99_s": p99,
+        "redelivery_share": redelivered,
+        "writes_per_event": writes,
+    }
 
 
 def main() -> None:
@@ -356,17 +295,20 @@ def main() -> None:
     results: dict[str, float | str | None] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="user-state-bench-")))
-        starting = stack.enter_context(ThreadPoolExecutor(1)).submit(Flink, folder / "flink")  # beside the emulator
+        # Without spare workers: they would start amid what is timed. Flink comes up beside the emulator.
+        cluster = partial(Flink, folder / "flink", spares=0)
+        starting = stack.enter_context(ThreadPoolExecutor(1)).submit(cluster)
         stack.callback(lambda: starting.result().stop())
         pubsub = stack.enter_context(pubsub_emulator())
         os.environ["PUBSUB_EMULATOR_HOST"] = pubsub.host
         valkey = stack.enter_context(running_valkey(folder / "valkey"))
-        results = measure(args, folder, starting.result(), pubsub, valkey)
+        results = measure(args, Servers(starting.result(), pubsub, valkey, folder))
+        if not args.quick:
+            own = beams_own(pubsub, BEAMS_OWN_MESSAGES, "bench-beams-own")
+            results["beams_own_direct_runner_events_per_second"] = own or None
+            print(f"  Beam's own   {own:9,.0f} events/s on DirectRunner, counting only")
     finish(args, results)
 
 
 if __name__ == "__main__":
-    # Steps are pickled by the name of their module, which must not be __main__ where workers look for it.
-    from bench.flink import main as named_main
-
-    named_main()
+    main()

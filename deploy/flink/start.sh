@@ -56,7 +56,10 @@ jobserver)
     "--job-port=$FLINK_JOB_PORT" "--artifact-port=$((FLINK_JOB_PORT - 1))" "--expansion-port=$((FLINK_JOB_PORT - 2))"
     "--artifacts-dir=$FLINK_RUN/artifacts")
   ;;
-pool) command=("$PYTHON" -m beam_pipelines.flink.worker_pool --port "$FLINK_POOL_PORT") ;;
+pool)
+  command=("$PYTHON" -m beam_pipelines.flink.worker_pool --port "$FLINK_POOL_PORT")
+  [ -z "$FLINK_SPARES" ] || command+=(--spares "$FLINK_SPARES" --most_spares "$FLINK_SPARES")
+  ;;
 esac
 # setsid makes it the leader of its own process group; it outlives this shell.
 PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" setsid "${command[@]}" >>"$FLINK_RUN/log/$name.log" 2>&1 </dev/null 9>&- &

@@ -40,9 +40,18 @@ class Flink:
         slots: task slots.
         heartbeat_ms: how often counters are reported.
         metrics: have Flink's Prometheus reporter answer.
+        spares: workers started ahead of need; None for as the pool has it.
     """
 
-    def __init__(self, folder: Path, *, slots: int = 2, heartbeat_ms: int = 1000, metrics: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        slots: int = 2,
+        heartbeat_ms: int = 1000,
+        metrics: bool = False,
+        spares: int | None = None,
+    ) -> None:
         self.folder = folder
         rest, rpc, job, pool = _free_ports()
         self._env = {
@@ -54,6 +63,7 @@ class Flink:
         }
         self._metrics_port = free_port() if metrics else None
         self._env["FLINK_METRICS_PORT"] = str(self._metrics_port or "")
+        self._env["FLINK_SPARES"] = "" if spares is None else str(spares)
         self.rest, self.job_endpoint, self.worker_pool = f"localhost:{rest}", f"localhost:{job}", f"localhost:{pool}"
         done = self._script("up.sh")
         if done.returncode:

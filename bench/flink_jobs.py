@@ -1,0 +1,212 @@
+"""The pipelines that bench/flink.py compares, as jobs on a real cluster, and what one of them sustains.
+
+A module of its own, since steps are pickled by the name of their module, which workers must find.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_pipelines.flink.cluster import FlinkCluster
+from beam_pipelines.flink.options import FlinkSettings, beam_arguments, with_state
+from beam_pipelines.streaming import StreamingSettings, build, source_of
+from bench.feeder import Feeder
+from tests.servers.flink import Flink, cpu_seconds
+from tests.servers.pubsub import PubSubEmulator
+from tests.servers.redis import Valkey
+from transforms import tally
+from transforms.acknowledge import acknowledge_messages
+from transforms.packet import KEYED_PACKETS, USERS_PACKETS, pack_decoded, unpack_decoded
+from transforms.pull import Pull
+from transforms.remote_run import RemoteRun, join
+from user_state.core.compile import compile_plan
+from user_state.errors import EventError
+from user_state.events.decode import EventDecoder
+from user_state.events.message import Message
+from user_state.spec import LoadedSpec
+from user_state.store.run_board import RunBoard
+
+TIMEOUT_S = 180.0
+POLL_S = 0.02
+DONE = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER)
+CHECKPOINT_S = 2.0
+"""With state `runner`, in place of ten: the emulator goes through all that is not acknowledged at every pull."""
+
+
+class Kind(NamedTuple):
+    """One of the pipelines: `ours` or `empty`, where records are kept, and on how many slots it runs."""
+
+    what: str
+    state: str
+    slots: int
+
+    def __str__(self) -> str:
+        return f"{self.what}, state {self.state}, {self.slots} slot{'s' if self.slots > 1 else ''}"
+
+
+class _SpreadFn(beam.DoFn):
+    """Stands where decoding stands: the same packets, of the same messages, to shards in turn."""
+
+    def __init__(self, shards: int, run: RemoteRun) -> None:
+        self._shards = shards
+        self._run = run
+
+    def setup(self) -> None:
+        join(self._run)
+
+    def process(self, pull: Pull) -> Iterator[tuple[int, bytes]]:
+        tally.count(tally.READ, len(pull))
+        for shard in range(self._shards):
+            yield shard, pack_decoded([], pull[shard :: self._shards])
+
+
+class _SpreadUsersFn(beam.DoFn):
+    """The same where users are keys: decodes, since only so it is known whose a message is."""
+
+    def __init__(self, spec: LoadedSpec, run: RemoteRun) -> None:
+        self._spec = spec
+        self._run = run
+
+    def setup(self) -> None:
+        join(self._run)
+        self._decoder = EventDecoder(compile_plan(self._spec), self._spec.schema)
+
+    def process(self, pull: Pull) -> Iterator[tuple[str, bytes]]:
+        tally.count(tally.READ, len(pull))
+        users: dict[str, list[Message]] = {}
+        for message, row in zip(pull, self._decoder.rows(pull), strict=True):
+            users.setdefault("" if isinstance(row, EventError) else row[0], []).append(message)
+        for user, messages in users.items():
+            yield user, pack_decoded([], messages)
+
+
+class _DropFn(beam.DoFn):
+    """Stands where folding stands: takes packets by key, does nothing, acknowledges what has an ack id."""
+
+    CELL = beam.transforms.userstate.ReadModifyWriteStateSpec("cell", beam.coders.BytesCoder())
+
+    def __init__(self, run: RemoteRun) -> None:
+        self._run = run
+
+    def setup(self) -> None:
+        join(self._run)
+
+    def start_bundle(self) -> None:
+        self._messages: list[Any] = []
+
+    def process(self, packet: tuple[Any, bytes], cell: Any = beam.DoFn.StateParam(CELL)) -> None:  # noqa: B008
+        self._messages += unpack_decoded(packet[1]).messages
+
+    def finish_bundle(self) -> None:
+        acknowledge_messages(self._messages)
+        tally.count(tally.APPLIED, len(self._messages))
+
+
+def _build_empty(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings, run: RemoteRun) -> None:
+    pulls = pipeline | "Read" >> source_of(spec, settings)
+    if settings.state == "runner":
+        keyed = pulls | "Spread" >> beam.ParDo(_SpreadUsersFn(spec, run)).with_output_types(USERS_PACKETS)
+    else:
+        keyed = pulls | "Spread" >> beam.ParDo(_SpreadFn(settings.shards, run)).with_output_types(KEYED_PACKETS)
+    keyed | "Drop" >> beam.ParDo(_DropFn(run))
+
+
+class Job(NamedTuple):
+    """A job that runs on the cluster."""
+
+    cluster: FlinkCluster
+    id: str
+    board: RunBoard
+
+    def counters(self) -> tuple[int, int]:
+        """Return how many messages were read, and how many have ended in a bin."""
+        counters = self.board.counters()
+        return counters.get(tally.READ, 0), sum(counters.get(name, 0) for name in DONE)
+
+
+@contextmanager
+def job(kind: Kind, flink: Flink, spec: LoadedSpec, settings: StreamingSettings) -> Iterator[Job]:
+    """Run a pipeline for the length of a `with` block."""
+    name = f"bench-{kind.what}-{time.time_ns()}"
+    where = with_state(FlinkSettings(flink.rest, flink.job_endpoint, flink.worker_pool), kind.state)
+    if kind.state == "runner":
+        where = replace(where, checkpoint_interval_s=CHECKPOINT_S)
+    settings = replace(settings, run=name, state=kind.state)
+    given = beam_arguments(where, name, kind.slots, os.environ.get("BENCH_BEAM", "").split(), os.environ)
+    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming", *given]))
+    if kind.what == "ours":
+        build(pipeline, spec, settings)
+    else:
+        _build_empty(pipeline, spec, settings, RemoteRun(settings.redis, spec.spec.name, name))
+    pipeline.run()
+    cluster = FlinkCluster(flink.rest)
+    until = time.monotonic() + TIMEOUT_S
+    while (found := next(iter(cluster.job_ids(name)), None)) is None:
+        assert time.monotonic() < until, "the job did not start"
+        time.sleep(POLL_S)
+    board = RunBoard(settings.redis, spec.spec.name, name)
+    try:
+        yield Job(cluster, found, board)
+    finally:
+        cluster.cancel(found)
+        while cluster.state(found) != "CANCELED":
+            time.sleep(POLL_S)
+        board.close()
+
+
+class Spent(NamedTuple):
+    """Processor time an event, microseconds, by who spent it."""
+
+    workers: float
+    taskmanager: float
+    emulator: float
+    redis: float
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value:.0f}" for name, value in self._asdict().items())
+
+
+def processor_time(flink: Flink, pubsub: PubSubEmulator, valkey: Valkey) -> list[float]:
+    """Return seconds used so far, in the order of `Spent`."""
+    return [
+        sum(cpu_seconds(pid) for pid in flink.worker_pids()),
+        cpu_seconds(flink.pid("taskmanager")),
+        cpu_seconds(pubsub.process.pid),
+        cpu_seconds(valkey.pid),
+    ]
+
+
+def sustained(
+    one: Job, feeder: Feeder, warm: int, messages: int, spent: Callable[[], list[float]]
+) -> tuple[float, Spent]:
+    """Feed a job; return events a second, and the processor time of an event.
+
+    `warm` of the messages come first; the others are timed, from when the first is sent to when the last has ended.
+    """
+    _feed(one, feeder, warm)
+    _, before = one.counters()
+    used, began = spent(), time.monotonic()
+    _feed(one, feeder, messages)
+    took, events = time.monotonic() - began, messages - before
+    share = [1e6 * (after - earlier) / events for earlier, after in zip(used, spent(), strict=True)]
+    return events / took, Spent(*share)
+
+
+def _feed(one: Job, feeder: Feeder, most: int) -> None:
+    """Publish up to `most` messages in all, as they are read; come back when all that was sent has ended."""
+    until = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < until:
+        read, done = one.counters()
+        feeder.keep_ahead(read, most)
+        if feeder.sent >= most and done >= feeder.sent:
+            return
+        time.sleep(POLL_S)
+    raise AssertionError(f"{one.counters()[1]:,} of {most:,} messages within {TIMEOUT_S:.0f} s")
