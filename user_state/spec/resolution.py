@@ -15,7 +15,7 @@ Two rules are stricter than Avro's. What *may* fail for some value fails here an
 branch of a union that nothing fits. Only null is let through, since a field that was made required is no mistake:
 such an event is undecodable. And two different units of time do not resolve, since Avro would read one for the other.
 
-Nothing here reads events: `user_state.events.flat_reader` does, by these rules.
+Nothing here reads events: `user_state.events.flat_types` says how they are read, by these rules.
 Sources: Apache Avro 1.12 specification, "Schema Resolution" and "Aliases".
 """
 
