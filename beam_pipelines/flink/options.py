@@ -125,6 +125,9 @@ def beam_arguments(
         del ours["shutdown_sources_after_idle_ms"]
         # They outlive a job that is cancelled, so that it can go on from the last.
         flags.append("retain_externalized_checkpoints_on_cancellation")
+        # Or what a bundle brings that a checkpoint closes would wait for the step's next bundle, and after the one
+        # element that names the readers none comes: the job would never read.
+        flags.append("finish_bundle_before_checkpointing")
     if settings.savepoint_path:
         ours["savepoint_path"] = settings.savepoint_path
     carried = {name: environment[name] for name in CARRIED if environment.get(name)}

@@ -51,6 +51,7 @@ def test_with_checkpoints_the_source_stays_within_their_reach_and_the_last_one_i
 
     assert "shutdown_sources_after_idle_ms" not in options
     assert options["retain_externalized_checkpoints_on_cancellation"]
+    assert options["finish_bundle_before_checkpointing"]
     assert options["savepoint_path"] == "file:///savepoints/one"
 
 

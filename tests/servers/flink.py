@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from tests.servers.redis import free_port
 
@@ -133,9 +134,9 @@ class Flink:
 
 
 @contextmanager
-def running_flink(folder: Path, *, slots: int = 2, heartbeat_ms: int = 1000, metrics: bool = False) -> Iterator[Flink]:
-    """Run a cluster for the length of a `with` block."""
-    cluster = Flink(folder, slots=slots, heartbeat_ms=heartbeat_ms, metrics=metrics)
+def running_flink(folder: Path, **settings: Any) -> Iterator[Flink]:
+    """Run a cluster for the length of a `with` block; `settings` as `Flink` takes them."""
+    cluster = Flink(folder, **settings)
     try:
         yield cluster
     finally:
