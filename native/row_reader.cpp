@@ -42,7 +42,7 @@ void need_utf8(std::string_view text) {
   if ((high & 0x8080808080808080) != 0) str_of(text);
 }
 
-/// Where no row is: `PyTuple_SET_ITEM` takes over what is put, and lets nothing go.
+/// Puts a value where none is yet: what `PyTuple_SET_ITEM` finds there, it does not let go.
 void put(PyObject* row, Py_ssize_t place, py::object value) { PyTuple_SET_ITEM(row, place, value.release().ptr()); }
 
 }  // namespace
@@ -117,12 +117,14 @@ void RowReader::check_complete(const Writer& writer) const {
       count(target.place);
     }
   }
-  for (const Filling& filling : writer.fillings) count(filling.place);
+  for (const Filling& filling : writer.fillings) {
+    need(filling.place > kPublishedPlace);
+    count(filling.place);
+  }
   for (Py_ssize_t place = 0; place < width_; ++place) {
     int held = puts[static_cast<std::size_t>(place)];
     need(place == kPublishedPlace ? held <= 1 : held == 1);
   }
-  for (const Filling& filling : writer.fillings) need(filling.place > kPublishedPlace);
 }
 
 const RowReader::Writer& RowReader::writer_of(std::string_view& body) const {
@@ -196,7 +198,6 @@ py::object RowReader::checked(const AvroValue& value, Check check) const {
       need(value.is == Is::kText && !value.text.empty() && value.text.size() <= limits_.id_bytes);
       return owned(PyLong_FromUnsignedLongLong(xxh64(value.text, 0)));
     case Check::kTime: need(value.is == Is::kInteger); return time_of(value.integer, limits_.time_unit_us);
-    case Check::kPublished: break;
     default: break;
   }
   if (value.is == Is::kNull) return py::none();

@@ -27,10 +27,9 @@ from typing import Any
 
 from user_state.errors import InputError, shorten
 from user_state.events.avro_files import interaction_schema, write_events
+from user_state.events.row_checks import END_TIME_US, FIRST_TIME_US
 
 TIME_UNITS_US = {"s": 1_000_000, "ms": 1_000, "us": 1}
-FIRST_TIME_US, END_TIME_US = 31_536_000_000_000, 4_102_444_800_000_000
-"""1971 and 2100: what lies outside is no time of an interaction, but a wrong unit."""
 DELIMITERS = "\t,;|"
 
 Row = dict[str, Any]
