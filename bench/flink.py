@@ -3,7 +3,8 @@
     ours      the product: our source, decode, shuffle, fold, acknowledge; records in Redis (shuffled by shard), or in
               Flink's keyed state with Redis a view (shuffled by user)
     empty     the same source and shuffle, for each of the two: no logic, no state, no sink; acknowledges
-    one slot  ours on one slot, where all else has two: what a second slot is worth
+    one slot  ours on one slot: with one core for all of this, as two slots have two, which is what scaling is told by;
+              and with both cores, where TaskManager, worker, emulator and Redis fill more than one by themselves
     Beam      Beam's own ReadFromPubSub on its old DirectRunner, counting messages: what Python has elsewhere
 
 All of it, Pub/Sub emulator, Flink, Redis and workers, runs on this machine: two cores share the work of what are many
@@ -14,7 +15,7 @@ ours sustained, amid other traffic, and looked for in Redis until there.
 
     python bench/flink.py [--quick] [--json]
 
-Takes some seven minutes. `--quick` runs ours and empty once, in this order, on JVMs that are cold: its figures say that
+Takes some nine minutes. `--quick` runs ours and empty once, in this order, on JVMs that are cold: its figures say that
 all of it works, and little more.
 """
 
@@ -41,10 +42,11 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from beam_pipelines.streaming import StreamingSettings
+from bench.cores import held_to
 from bench.feeder import Feeder
 from bench.flink_jobs import POLL_S, TIMEOUT_S, Job, Kind, Spent, job, processor_time, sustained
 from bench.report import arguments, finish, percentile
-from tests.servers.flink import Flink, flink_missing
+from tests.servers.flink import PROCESSES, Flink, flink_missing
 from tests.servers.pubsub import PROJECT, PubSubEmulator, emulator_missing, pubsub_emulator
 from tests.servers.redis import Valkey, running_valkey
 from transforms import tally
@@ -63,6 +65,7 @@ OURS = Kind("ours", "redis", 2)
 EMPTY = Kind("empty", "redis", 2)
 RUNNER = Kind("ours", "runner", 2)
 EMPTY_RUNNER = Kind("empty", "runner", 2)
+ONE_SLOT_ONE_CORE = Kind("ours", "redis", 1, cores=1)
 ONE_SLOT = Kind("ours", "redis", 1)
 
 
@@ -87,7 +90,12 @@ class Effort(NamedTuple):
 
 
 FULL = Effort(
-    (OURS, EMPTY, RUNNER, EMPTY_RUNNER, ONE_SLOT), messages=200_000, warm=0.1, warm_up=1, turns=3, lasts_s=30.0
+    (OURS, EMPTY, RUNNER, EMPTY_RUNNER, ONE_SLOT_ONE_CORE, ONE_SLOT),
+    messages=200_000,
+    warm=0.1,
+    warm_up=1,
+    turns=3,
+    lasts_s=30.0,
 )
 QUICK = Effort((OURS, EMPTY), messages=16_000, warm=0.5, warm_up=0, turns=1, lasts_s=2.0)
 
@@ -99,6 +107,11 @@ class Servers(NamedTuple):
     pubsub: PubSubEmulator
     valkey: Valkey
     folder: Path
+
+    def pids(self) -> list[int]:
+        """Return the processes, this one too, since it feeds."""
+        cluster = [self.flink.pid(name) for name in PROCESSES]
+        return [os.getpid(), *cluster, *self.flink.worker_pids(), self.pubsub.process.pid, self.valkey.pid]
 
 
 class Measured(NamedTuple):
@@ -136,7 +149,7 @@ def running(kind: Kind, spec: LoadedSpec, servers: Servers, messages: int) -> It
         dead_letters=str(servers.folder / "dead"),
     )
     try:
-        with job(kind, servers.flink, spec, settings) as one:
+        with held_to(kind.cores, servers.pids()), job(kind, servers.flink, spec, settings) as one:
             yield one, feeder
     finally:
         feeder.close()
@@ -243,9 +256,17 @@ def summary(found: dict[Kind, Measured], turns: int) -> dict[str, float | str | 
         f"  ours         {ours.rate:9,.0f} events/s, {ours.times(empty):.2f} of the empty pipeline's {empty.rate:,.0f}"
     )
     if ONE_SLOT in found:
-        one_slot = found[ONE_SLOT]
-        results |= {"one_slot_events_per_second": one_slot.rate, "scaling_1_to_2": ours.times(one_slot)}
-        print(f"  one slot     {one_slot.rate:9,.0f} events/s, two do {ours.times(one_slot):.2f} times as much")
+        alone, spread = found[ONE_SLOT_ONE_CORE], found[ONE_SLOT]
+        results |= {
+            "one_slot_one_core_events_per_second": alone.rate,
+            "scaling_1_to_2": ours.times(alone),
+            "one_slot_two_cores_events_per_second": spread.rate,
+            "scaling_1_to_2_same_cores": ours.times(spread),
+        }
+        print(
+            f"  one slot     {alone.rate:9,.0f} events/s on one core, two on two do {ours.times(alone):.2f} times as"
+            f" much; {spread.rate:,.0f} events/s on two cores, {ours.times(spread):.2f}"
+        )
     if RUNNER in found:
         runner, same_way = found[RUNNER], found[EMPTY_RUNNER]
         results |= {

@@ -42,14 +42,26 @@ CHECKPOINT_S = 2.0
 
 
 class Kind(NamedTuple):
-    """One of the pipelines: `ours` or `empty`, where records are kept, and on how many slots it runs."""
+    """One of the pipelines.
+
+    Attributes:
+        what: `ours` or `empty`.
+        state: where records are kept.
+        slots: on how many it runs.
+        cores: how many the whole of it has, with source, store and feeder.
+    """
 
     what: str
     state: str
     slots: int
+    cores: int = 2
 
     def __str__(self) -> str:
-        return f"{self.what}, state {self.state}, {self.slots} slot{'s' if self.slots > 1 else ''}"
+        return f"{self.what}, state {self.state}, {_many(self.slots, 'slot')}, {_many(self.cores, 'core')}"
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' if number > 1 else ''}"
 
 
 class _SpreadFn(beam.DoFn):
