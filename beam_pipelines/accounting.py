@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from transforms import tally
 
-BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER)
+BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER, tally.GIVEN_BACK)
 
 
 def balanced(counters: Mapping[str, int]) -> bool:
-    """Return whether every message read is in a bin."""
+    """Return whether every message read is in a bin, or was given back."""
     return counters.get(tally.READ, 0) == sum(counters.get(name, 0) for name in BINS)
 
 
@@ -19,15 +19,18 @@ def accounting_line(counters: Mapping[str, int]) -> str:
 
     >>> accounting_line({"read": 3, "applied": 2, "dead_letter": 1, "dead_letter_invalid": 1})
     'read 3 = applied 2 + duplicate 0 + ignored 0 + dead letters 1 (invalid 1)'
+    >>> accounting_line({"read": 3, "applied": 2, "given_back": 1})
+    'read 3 = applied 2 + duplicate 0 + ignored 0 + dead letters 0 + given back, to be read again 1'
     """
-    values = [counters.get(name, 0) for name in BINS]
+    *values, given_back = (counters.get(name, 0) for name in BINS)
     prefix = f"{tally.DEAD_LETTER}_"
     reasons = ", ".join(f"{n[len(prefix) :]} {v:,}" for n, v in sorted(counters.items()) if n.startswith(prefix))
     sign = "=" if balanced(counters) else "!="
     line = "read {:,} {} applied {:,} + duplicate {:,} + ignored {:,} + dead letters {:,}".format(
         counters.get(tally.READ, 0), sign, *values
     )
-    return f"{line} ({reasons})" if reasons else line
+    line = f"{line} ({reasons})" if reasons else line
+    return f"{line} + given back, to be read again {given_back:,}" if given_back else line
 
 
 def progress_line(elapsed_s: float, counters: Mapping[str, int], rate: float) -> str:

@@ -192,16 +192,17 @@ def reporting(console: Console, stop_when_idle_s: float | None) -> Iterator[None
         interval_s = INTERVAL_S if console.is_terminal else 10 * INTERVAL_S
         began = last_change = last_print = time.monotonic()
         last_read = printed_read = 0
+        printed: Mapping[str, int] = {}
         while not ended.wait(0.2):
             now = time.monotonic()
             counts = tally.tally()
             read = counts[tally.READ]
             if read != last_read:
                 last_change, last_read = now, read
-            if now - last_print >= interval_s and read != printed_read:
+            if now - last_print >= interval_s and counts != printed:
                 rate = (read - printed_read) / (now - last_print)
                 console.print(progress_line(now - began, counts, rate), markup=False)
-                last_print, printed_read = now, read
+                last_print, printed_read, printed = now, read, counts
             if stop_when_idle_s is not None and now - last_change >= stop_when_idle_s and not drain.draining():
                 drain.request_drain()
 

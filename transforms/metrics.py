@@ -92,6 +92,20 @@ METRICS = (
         "Dead letters of one reason.",
         members=("undecodable", "invalid", "too_late", "from_future", "bad_record", "hot_user"),
     ),
+    Metric(
+        "given_back",
+        "counter",
+        "messages",
+        "WriteDeadLetters",
+        "Messages left unacknowledged, since the dead letters could not be stored; they come again and are read again.",
+    ),
+    Metric(
+        "dead_letters_unavailable",
+        "counter",
+        "tries",
+        "WriteDeadLetters",
+        "Tries that could not store dead letters: the topic is gone or away, the disk is full.",
+    ),
     Metric("writes", "counter", "records", "FoldIntoRedis", "Records replaced in Redis."),
     Metric("bytes_written", "counter", "bytes", "FoldIntoRedis", "Bytes of records and remembered ids written."),
     Metric(

@@ -1,4 +1,4 @@
-"""Waiting for a store that is unavailable: the bundle waits, acknowledging nothing, so nothing is lost."""
+"""Waiting for what takes in data and is unavailable: the bundle waits, acknowledging nothing, so nothing is lost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from transforms import tally
 from transforms.drain import draining, wait
+from transforms.troubles import hindered
 from user_state.errors import StoreUnavailable
 
 FIRST_PAUSE_S = 0.1
@@ -19,9 +20,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class Patience:
-    """Waits while the store is unavailable; gives up once the pipeline drains and the store stays away."""
+    """Waits while the store is unavailable; gives up once the pipeline drains and the store stays away.
 
-    def __init__(self) -> None:
+    Args:
+        counts: the counter of tries that failed.
+    """
+
+    def __init__(self, counts: str = tally.UNAVAILABLE) -> None:
+        self._counts = counts
         self._pause_s = FIRST_PAUSE_S
         self._draining_since: float | None = None
 
@@ -31,7 +37,8 @@ class Patience:
         Raises:
             StoreUnavailable: the pipeline drains, and has waited for GIVE_UP_S.
         """
-        tally.count(tally.UNAVAILABLE)
+        tally.count(self._counts)
+        hindered(str(problem))
         if self._pause_s == FIRST_PAUSE_S:
             _LOG.warning("waiting, nothing is lost: %s", problem)
         if draining():

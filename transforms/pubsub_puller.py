@@ -33,6 +33,7 @@ from typing import Any
 
 from transforms.acknowledge import LEASE_TIMEOUT_S, is_transient, set_ack_deadline, subscriber_client
 from transforms.drain import draining
+from transforms.troubles import hindered
 from user_state.errors import InputError
 
 PULL_MESSAGES = 1000
@@ -283,7 +284,9 @@ class SubscriptionPuller:
         set_ack_deadline(self.subscription, [message.ack_id for message in messages], ack_deadline_s)
 
     def _note_reachable(self, error: Exception | None) -> None:
-        """Log when pulling starts to fail and when it works again, not every try."""
+        """Note that pulling fails; log when it starts to and when it works again, not every try."""
+        if error is not None:
+            hindered(f"cannot pull from {self.subscription}: {error}")
         with self._changed:
             changed = self._reachable != (error is None)
             self._reachable = error is None

@@ -1,8 +1,8 @@
-"""A run whose command is another process: workers look in Redis whether to drain, and say there what they have counted.
+"""A run whose command is another process: workers look in Redis whether to drain, and say there how they fare.
 
-`transforms.drain` and `transforms.tally` are of one process, enough where source, steps and command share it. On a
-cluster one thread a worker process joins them through a `RunBoard`, every INTERVAL_S; while the run drains, each bundle
-reports at its end, since the process may be gone a moment later.
+`transforms.drain`, `transforms.tally` and `transforms.troubles` are of one process, enough where source, steps and
+command share it. On a cluster one thread a worker process joins them through a `RunBoard`, every INTERVAL_S; while the
+run drains, each bundle reports at its end, since the process may be gone a moment later.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from transforms.drain import draining, paused, request_drain, request_pause
 from transforms.tally import tally
+from transforms.troubles import trouble
 from user_state.errors import StoreError
 from user_state.store.run_board import RunBoard
 
@@ -87,10 +88,20 @@ class _Member:
         while True:
             try:
                 self.report()
+                self._say_trouble()
                 self._look()
             except Exception:  # without this thread nothing is counted any more, and no request is seen
                 _LOG.exception("cannot keep in touch with the run, trying again")
             time.sleep(INTERVAL_S)
+
+    def _say_trouble(self) -> None:
+        """Say what hinders this process, at each look, since the board forgets it soon."""
+        hinders = trouble()
+        if hinders is not None:
+            try:
+                self._board.say_trouble(hinders)
+            except StoreError as exc:  # the command finds that out by itself
+                _LOG.debug("cannot say what hinders: %s", exc)
 
     def _look(self) -> None:
         """Look whether the run is to drain or to pause."""

@@ -1,7 +1,8 @@
 """Counters under one namespace, for the runner (Beam metrics) and for whoever watches this process (a live tally).
 
-Every event read ends in exactly one bin: applied, duplicate, ignored, or dead_letter. The runner's counters are the
-accounting, since they belong to committed bundles; the process's tally is for progress only.
+Every event read ends in exactly one bin: applied, duplicate, ignored, or dead_letter; or it is given back to the
+source, and is read once more. The runner's counters are the accounting, since they belong to committed bundles; the
+process's tally is for progress only.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ APPLIED = "applied"
 DUPLICATE = "duplicate"
 IGNORED = "ignored"
 DEAD_LETTER = "dead_letter"
+GIVEN_BACK = "given_back"
 WRITES = "writes"
 CONFLICTS = "conflicts"
 BYTES_WRITTEN = "bytes_written"
 HORIZON_SHORTENED = "horizon_shortened"
 UNAVAILABLE = "store_unavailable"
+DEAD_LETTERS_UNAVAILABLE = "dead_letters_unavailable"
 PAIRS = "learned_pairs"
 PAIRS_AGAIN = "learned_pairs_again"
 PAIRS_REFUSED = "learned_pairs_refused"

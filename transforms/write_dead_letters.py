@@ -1,33 +1,32 @@
 """Dead letters, stored durably with their bytes, then acknowledged.
 
-To a folder: one Avro file a bundle, of `avro/message.avsc`, written aside, synced and renamed, so that a file that is
-there is whole. To a Pub/Sub topic: the original body and attributes, with `dead_letter_*` attributes beside them.
-Either can be published again after a fix.
+What cannot be stored, since the topic is gone or the disk is full, must neither be lost nor hold up the others:
+
+- messages that this pipeline acknowledges are given back: not acknowledged, they come again when their leases end;
+- for all others, those of files and those that the runner acknowledges by itself, the bundle waits.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import time
-import uuid
-from collections.abc import Callable
-from concurrent.futures import Future
-from pathlib import Path
+import logging
+from collections import Counter
 from typing import Any
 
 import apache_beam as beam
-import fastavro
 
 from transforms import tally
 from transforms.acknowledge import acknowledge_messages
+from transforms.dead_letter_sinks import Sink, open_sink
 from transforms.packet import DeadLetter, unpack_dead
+from transforms.patience import Patience
 from transforms.remote_run import bundle_ended
-from user_state.codec.record import SCHEMA_PATH
+from transforms.troubles import hindered
+from user_state.errors import StoreUnavailable
 
-Sink = Callable[[list[DeadLetter]], None]
-PUBLISH_TIMEOUT_S = 60.0
-MAX_ATTRIBUTE_BYTES = 1024
+TROUBLE_LASTS_S = 90.0
+"""What is given back comes again when its lease ends, usually after a minute; only then is it known to be stored."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class WriteDeadLetters(beam.PTransform):
@@ -51,11 +50,7 @@ class _StoreFn(beam.DoFn):
         self._target = target
 
     def setup(self) -> None:
-        self._sink: Sink
-        if self._target.startswith("pubsub://"):
-            self._sink = _TopicSink(self._target.removeprefix("pubsub://"))
-        else:
-            self._sink = _FolderSink(Path(self._target))
+        self._sink: Sink = open_sink(self._target)
 
     def start_bundle(self) -> None:
         self._letters: list[DeadLetter] = []
@@ -66,59 +61,45 @@ class _StoreFn(beam.DoFn):
     def finish_bundle(self) -> None:
         if not self._letters:
             return
-        self._sink(self._letters)
-        acknowledge_messages(letter.message for letter in self._letters)
-        tally.count(tally.DEAD_LETTER, len(self._letters))
-        for reason in {letter.reason for letter in self._letters}:
-            held = sum(letter.reason == reason for letter in self._letters)
-            tally.count(f"{tally.DEAD_LETTER}_{reason}", held)
+        self._store_or_give_back([letter for letter in self._letters if letter.message.ack_id is not None])
+        self._store_waiting([letter for letter in self._letters if letter.message.ack_id is None])
         bundle_ended()
 
+    def _store_or_give_back(self, letters: list[DeadLetter]) -> None:
+        left, problem = self._store(letters)
+        tally.count(tally.GIVEN_BACK, len(left))
+        if problem is not None:
+            tally.count(tally.DEAD_LETTERS_UNAVAILABLE)
+            hindered(problem, TROUBLE_LASTS_S)
+            _LOG.warning("%d messages are given back and come again: %s", len(left), problem)
 
-class _FolderSink:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._schema = fastavro.parse_schema(json.loads((SCHEMA_PATH.parent / "message.avsc").read_text()))
-        folder.mkdir(parents=True, exist_ok=True)
+    def _store_waiting(self, letters: list[DeadLetter]) -> None:
+        """Store all.
 
-    def __call__(self, letters: list[DeadLetter]) -> None:
-        now_us = time.time_ns() // 1000
-        name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:12]}.avro"
-        partial = self._folder / f".{name}.partial"
-        envelopes = (
-            {
-                "data": letter.message.data,
-                "attributes": letter.message.attributes,
-                "publish_time": letter.message.publish_us,
-                "reason": letter.reason,
-                "detail": letter.detail,
-                "origin": letter.message.origin,
-                "dead_at": now_us,
-            }
-            for letter in letters
-        )
-        with partial.open("wb") as file:
-            fastavro.writer(file, self._schema, envelopes, codec="deflate")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(self._folder / name)
+        Raises:
+            StoreUnavailable: the pipeline drains and they could not be stored for a while.
+        """
+        left = letters
 
+        def store() -> None:
+            nonlocal left
+            left, problem = self._store(left)
+            if problem is not None:
+                raise StoreUnavailable(problem)
 
-class _TopicSink:
-    def __init__(self, topic: str) -> None:
-        from google.cloud.pubsub_v1 import PublisherClient
+        Patience(tally.DEAD_LETTERS_UNAVAILABLE).for_store(store)
 
-        self._topic = topic
-        self._client = PublisherClient()
-
-    def __call__(self, letters: list[DeadLetter]) -> None:
-        sent: list[Future[str]] = []
-        for letter in letters:
-            attributes = dict(letter.message.attributes)
-            attributes["dead_letter_reason"] = letter.reason
-            attributes["dead_letter_detail"] = letter.detail.encode()[:MAX_ATTRIBUTE_BYTES].decode(errors="ignore")
-            attributes["dead_letter_origin"] = letter.message.origin
-            # Pub/Sub refuses a message with neither body nor attributes; these always have some.
-            sent.append(self._client.publish(self._topic, letter.message.data, **attributes))
-        for future in sent:
-            future.result(timeout=PUBLISH_TIMEOUT_S)
+    def _store(self, letters: list[DeadLetter]) -> tuple[list[DeadLetter], str | None]:
+        """Store, acknowledge and count what can be stored; return the others, and what kept them from it."""
+        if not letters:
+            return [], None
+        stored, problem = self._sink(letters)
+        done = [letter for letter, is_stored in zip(letters, stored, strict=True) if is_stored]
+        acknowledge_messages(letter.message for letter in done)
+        tally.count(tally.DEAD_LETTER, len(done))
+        for reason, held in Counter(letter.reason for letter in done).items():
+            tally.count(f"{tally.DEAD_LETTER}_{reason}", held)
+        left = [letter for letter, is_stored in zip(letters, stored, strict=True) if not is_stored]
+        if problem is None:
+            return left, None
+        return left, f"cannot store dead letters in {self._target}: {str(problem) or type(problem).__name__}"

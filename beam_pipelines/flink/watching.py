@@ -6,6 +6,7 @@ says why): its workers are asked to pause reading, and then it is cancelled, wit
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import time
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from beam_pipelines.accounting import balanced, progress_line
 from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unreachable
+from beam_pipelines.flink.troubles import Troubles
 from beam_pipelines.running import INTERVAL_S
 from transforms import drain, tally
 from user_state.errors import InputError, StoreError, UserStateError
@@ -28,6 +30,10 @@ PAUSE_S = 15.0
 ABSENT_S = 120.0
 """How long the JobManager may be away before we give up watching."""
 POLL_S = 0.25
+_CAUSE = "Caused by: "
+_PYTHON = "Traceback (most recent call last):"
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(: |$)")
+"""The line of a Python trace that says what was raised."""
 _OUR_ERROR = re.compile(r"user_state\.errors\.(StoreError|InputError|SpecError): (.*)")
 _LOG = logging.getLogger(__name__)
 
@@ -121,6 +127,7 @@ class Watch:
         self._cluster = cluster
         self._job = job
         self._board = board
+        self._troubles = Troubles(console, board)
         self._stop_when_idle_s = stop_when_idle_s
         self._counts: dict[str, int] = {}
         self._failures_until_ms = 0
@@ -137,6 +144,7 @@ class Watch:
         interval_s = INTERVAL_S if self._console.is_terminal else 10 * INTERVAL_S
         began = changed = printed = seen = time.monotonic()
         read = printed_read = 0
+        told: Mapping[str, int] = {}
         while True:
             now = time.monotonic()
             try:
@@ -152,13 +160,14 @@ class Watch:
             counts = self._counters()
             if counts.get(tally.READ, 0) != read:
                 changed, read = now, counts.get(tally.READ, 0)
-            if now - printed >= interval_s and read != printed_read:
+            if now - printed >= interval_s and counts != told:
                 rate = (read - printed_read) / (now - printed)
                 self._console.print(progress_line(now - began, counts, max(0.0, rate)), markup=False)
-                printed, printed_read = now, read
+                printed, printed_read, told = now, read, counts
             if state in ENDED:
                 return self._ended(state)
             self._report_failures()
+            self._troubles.look()
             if self._stop_when_idle_s is not None and now - changed >= self._stop_when_idle_s:
                 drain.request_drain()
             if drain.draining():
@@ -226,6 +235,14 @@ class Watch:
 
 
 def cause_of(stacktrace: str) -> str:
-    """Return the innermost cause in a Java stack trace, in one line."""
-    causes = [line.removeprefix("Caused by: ") for line in stacktrace.splitlines() if line.startswith("Caused by: ")]
-    return ([*causes[::-1], *stacktrace.splitlines(), "no reason given"])[0][:300]
+    """Return the innermost cause in a Java stack trace, in one line; what Python raised if it was there."""
+    lines = stacktrace.splitlines()
+    starts = [at for at, line in enumerate(lines) if line.startswith(_CAUSE)]
+    innermost = lines[starts[-1] if starts else 0 :]
+    if not innermost:
+        return "no reason given"
+    cause = innermost[0].removeprefix(_CAUSE)
+    if _PYTHON in cause:
+        python = itertools.takewhile(lambda line: not line.startswith("\tat "), innermost)
+        cause = ([cause] + [line for line in python if _RAISED.match(line)])[-1]
+    return cause[:300]

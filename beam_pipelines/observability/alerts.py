@@ -82,7 +82,8 @@ ALERTS = (
         "ticket",
         "15m",
         "(user_state:read:rate - user_state:applied:rate - user_state:duplicate:rate - user_state:ignored:rate"
-        " - (user_state:dead_letter:rate or user_state:read:rate * 0)) / (user_state:read:rate > 0) > 0.02",
+        " - (user_state:dead_letter:rate or user_state:read:rate * 0)"
+        " - (user_state:given_back:rate or user_state:read:rate * 0)) / (user_state:read:rate > 0) > 0.02",
         "Messages are read that end in no bin: they are in flight for too long, or come again and again.",
     ),
     Alert(
@@ -91,6 +92,13 @@ ALERTS = (
         "10m",
         f"{share('dead_letter')} > 0.01",
         "More than 1 % of the messages end as dead letters.",
+    ),
+    Alert(
+        "DeadLettersUnavailable",
+        "page",
+        "5m",
+        "user_state:dead_letters_unavailable:rate > 0",
+        "Dead letters cannot be stored; their messages stay unacknowledged and come again, or bundles wait.",
     ),
     Alert(
         "HotUsers",

@@ -67,6 +67,7 @@ ROWS = (
                 "dead_letter_*",
                 True,
             ),
+            Panel("Given back", "cps", _rate("given_back", "dead_letters_unavailable"), "given_back"),
             Panel(
                 "Duplicates",
                 "percentunit",

@@ -184,6 +184,18 @@ def test_the_innermost_cause_of_a_failure_is_what_is_told():
     assert cause_of("") == "no reason given"
 
 
+def test_of_a_failure_in_python_what_was_raised_last_is_told():
+    trace = (
+        "java.lang.RuntimeException: outer\n\tat a.b(C.java:1)\n"
+        "Caused by: java.lang.RuntimeException: Error for instruction 7: Traceback (most recent call last):\n"
+        '  File "a.py", line 1, in f\n    g(x)\nKeyError: 7\n\nThe above exception was the direct cause of the'
+        ' following exception:\n\nTraceback (most recent call last):\n  File "b.py", line 2, in h\n'
+        "google.api_core.exceptions.NotFound: 404 Topic not found\n\n\tat d.e(F.java:2)\nno: line of Python"
+    )
+
+    assert cause_of(trace) == "google.api_core.exceptions.NotFound: 404 Topic not found"
+
+
 @pytest.mark.parametrize(("tool", "words"), [("java", "expected java on the PATH"), ("mvn", "expected Maven")])
 def test_make_flink_up_says_which_tool_is_missing(tmp_path: Path, tool: str, words: str):
     """A PATH with the other tools only, and nothing downloaded."""

@@ -4,7 +4,7 @@ import pytest
 
 from tests.servers.redis import Valkey, free_port
 from user_state.errors import StoreUnavailable
-from user_state.store.run_board import KEPT_MS, RunBoard
+from user_state.store.run_board import KEPT_MS, TROUBLE_MS, RunBoard
 
 
 @pytest.fixture
@@ -31,6 +31,28 @@ def test_a_stop_is_seen_by_this_run_and_by_no_other(board: RunBoard, valkey: Val
     assert not other.is_asked_to_stop()
     assert other.counters() == {}
     other.close()
+
+
+def test_a_trouble_is_told_while_it_is_said_and_counts_as_no_counter(board: RunBoard, valkey: Valkey):
+    assert board.trouble() is None
+    board.say_trouble("größer als erlaubt")
+    assert board.trouble() == "größer als erlaubt"
+    assert board.counters() == {}
+    with valkey.client() as client:
+        assert 0 < client.pttl("feed:run:run-1:trouble") <= TROUBLE_MS
+
+
+def test_whether_redis_can_be_written_to_is_found_out_where_it_can_still_be_read(board: RunBoard, valkey: Valkey):
+    board.report("a", {"read": 3})
+    board.say_watched()
+    with valkey.client() as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(StoreUnavailable):
+                board.say_watched()
+        finally:
+            client.config_set("maxmemory", 0)
+    assert board.counters() == {"read": 3}
 
 
 def test_the_board_is_forgotten_after_a_day(board: RunBoard, valkey: Valkey):

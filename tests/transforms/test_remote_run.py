@@ -9,6 +9,7 @@ import pytest
 from tests.servers.redis import Valkey, running_valkey
 from transforms import drain, remote_run, tally
 from transforms.remote_run import RemoteRun, join
+from transforms.troubles import hindered
 from user_state.store.run_board import RunBoard
 
 WAIT_S = 20.0
@@ -49,6 +50,15 @@ def test_what_was_counted_is_said_again_though_nothing_is_new_since_redis_may_ha
         redis.restart()
 
     assert comes_true(lambda: RunBoard(redis.url, "feed", run.run).counters() == {"read": 3})
+    board.close()
+
+
+def test_what_hinders_this_process_is_said_for_as_long_as_it_does(redis, run):
+    join(run)
+    board = run.board()
+    hindered("the topic is gone", lasts_s=1.0)
+    assert comes_true(lambda: board.trouble() == "the topic is gone")
+    assert comes_true(lambda: board.trouble() is None)
     board.close()
 
 

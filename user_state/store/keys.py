@@ -6,6 +6,7 @@
     {name}:fence             nothing: written for a moment, to wait until all written before it is durable
     {name}:writer            the run that writes records here without reading them back (`view`)
     {name}:run:{run}         hash: what the processes of a run tell each other (`run_board`)
+    {name}:run:{run}:trouble what hinders them, while it does
     {name}:items:{table}     which version of a table of item vectors is in use; below it the versions (`item_tables`)
 
 The braces around the user are Redis Cluster's hash tag: a user's two keys lie in one slot and can change together.
@@ -62,6 +63,11 @@ def writer_key(name: str) -> str:
 def run_key(name: str, run: str) -> str:
     """Return the key of what the processes of a run tell each other."""
     return f"{name}:run:{run}"
+
+
+def run_trouble_key(name: str, run: str) -> str:
+    """Return the key of what hinders the processes of a run."""
+    return f"{name}:run:{run}:trouble"
 
 
 def item_pointer_key(name: str, table: str) -> str:

@@ -3,7 +3,9 @@
     {name}:run:{run}    hash, forgotten a day after the last word
         stop            exists while the run shall stop
         pause           exists while the run shall read nothing, before a savepoint
+        watched         written by the command now and then, to find out whether Redis can be written to
         <process>       that worker process's counters so far, JSON
+    {name}:run:{run}:trouble    what hinders a process, in words, for as long as it says so
 
 Counters are for people: what a worker counted in its last half second is missing if it is killed. What is folded is
 told by the records, not by these.
@@ -16,11 +18,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from user_state.store.connection import connect, translated
-from user_state.store.keys import run_key
+from user_state.store.keys import run_key, run_trouble_key
 
 KEPT_MS = 86_400_000
+TROUBLE_MS = 5_000
+"""How long a trouble that is not said again is one."""
 _STOP = b"stop"
 _PAUSE = b"pause"
+_WATCHED = b"watched"
 
 
 class RunBoard:
@@ -29,6 +34,7 @@ class RunBoard:
     def __init__(self, url: str, name: str, run: str, *, timeout_s: float = 5.0) -> None:
         self._url = url
         self._key = run_key(name, run)
+        self._trouble_key = run_trouble_key(name, run)
         self._redis: Any = connect(url, timeout_s)
 
     def ask_to_stop(self) -> None:
@@ -59,10 +65,25 @@ class RunBoard:
             held = self._redis.hgetall(self._key)
         total: dict[str, int] = {}
         for process, text in held.items():
-            if process not in (_STOP, _PAUSE):
+            if process not in (_STOP, _PAUSE, _WATCHED):
                 for name, value in json.loads(text).items():
                     total[name] = total.get(name, 0) + value
         return total
+
+    def say_watched(self) -> None:
+        """Write that the run is watched: raises where Redis can be read and not be written to."""
+        self._write(_WATCHED, b"1")
+
+    def say_trouble(self, trouble: str) -> None:
+        """Say what hinders a process, for TROUBLE_MS from now."""
+        with translated(self._url):
+            self._redis.set(self._trouble_key, trouble.encode(), px=TROUBLE_MS)
+
+    def trouble(self) -> str | None:
+        """Return what a process said last of all that hinders any, None if nothing does."""
+        with translated(self._url):
+            said = self._redis.get(self._trouble_key)
+        return None if said is None else said.decode()
 
     def close(self) -> None:
         """Close the connections."""
