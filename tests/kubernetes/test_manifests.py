@@ -3,6 +3,7 @@
 They were held against the operator's schema when they were written; here only their own references are.
 """
 
+import base64
 import re
 import shutil
 import subprocess
@@ -110,6 +111,54 @@ def test_what_kustomize_builds_refers_to_what_is_there(overlay: str):
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])
+def test_flink_runs_as_an_account_that_may_start_taskmanagers_and_write_configmaps(overlay: str):
+    objects = {(one["kind"], one["metadata"]["name"]): one for one in _built(overlay)}
+    name = _deployment(list(objects.values()))["serviceAccount"]
+    account = objects["ServiceAccount", name]
+    (binding,) = (one for (kind, _), one in objects.items() if kind == "RoleBinding")
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": account["metadata"]["namespace"]}
+    assert binding["subjects"] == [subject]
+    may = {
+        (what, verb)
+        for rule in objects["Role", binding["roleRef"]["name"]]["rules"]
+        for what in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert {(what, verb) for what in ("pods", "configmaps") for verb in ("create", "watch", "delete")} <= may
+
+
+def test_workers_are_started_before_the_taskmanager_and_again_when_they_end():
+    spec = _deployment([yaml.safe_load((BASE / "flinkdeployment.yaml").read_text())])
+    (workers,) = spec["taskManager"]["podTemplate"]["spec"]["initContainers"]
+    assert workers["restartPolicy"] == "Always"
+    assert "50000" in workers["startupProbe"]["exec"]["command"][-1]
+
+
+def test_the_local_overlay_has_all_that_its_settings_name_and_fits_two_cores():
+    objects = _built("local")
+    assert {one["apiVersion"] for one in objects if "." in one["apiVersion"].split("/")[0]} == {
+        "flink.apache.org/v1beta1",
+        "networking.k8s.io/v1",
+        "rbac.authorization.k8s.io/v1",
+    }
+    services = {one["metadata"]["name"]: one["spec"]["ports"][0]["port"] for one in objects if one["kind"] == "Service"}
+    secrets = [value for one in objects if one["kind"] == "Secret" for value in one["data"].values()]
+    addresses = " ".join(base64.b64decode(value).decode() for value in secrets)
+    assert set(re.findall(r"([a-z]+)\.user-state\.svc:(\d+)", addresses)) == {(n, str(p)) for n, p in services.items()}
+    spec = _deployment(objects)
+    (owner,) = spec["podTemplate"]["spec"]["initContainers"]
+    (volume,) = spec["podTemplate"]["spec"]["volumes"]
+    assert owner["command"][0] == "chown"
+    assert owner["volumeMounts"][0]["name"] == volume["name"]
+    pods = [one["spec"]["template"]["spec"]["containers"] for one in objects if one["kind"] == "Deployment"]
+    asked = [c["resources"]["requests"]["cpu"] for containers in pods for c in containers]
+    asked += [c["resources"]["requests"]["cpu"] for c in _containers(spec) if c["name"] == "workers"]
+    cores = sum(float(one.removesuffix("m")) / 1000 for one in asked)
+    cores += spec["jobManager"]["resource"]["cpu"] + spec["taskManager"]["resource"]["cpu"]
+    assert 0 < cores <= 1.5
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
 def test_slots_workers_and_parallelism_agree(overlay: str):
     objects = _built(overlay)
     spec = _deployment(objects)
@@ -121,7 +170,7 @@ def test_slots_workers_and_parallelism_agree(overlay: str):
     assert int(settings["SOURCE_SHARDS"]) >= spec["job"]["parallelism"]
     assert int(settings["SHARDS"]) >= 4 * spec["job"]["parallelism"]
     assert {f"--spares={slots}", f"--most_spares={slots}"} <= set(pool["args"])
-    assert pool["resources"]["requests"]["cpu"] == str(slots)
+    assert overlay == "local" or pool["resources"]["requests"]["cpu"] == str(slots)
 
 
 def test_metrics_are_scraped_where_flink_exports_them():
