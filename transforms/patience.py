@@ -38,7 +38,7 @@ class Patience:
             StoreUnavailable: the pipeline drains, and has waited for GIVE_UP_S.
         """
         tally.count(self._counts)
-        hindered(str(problem))
+        hindered(self._counts, str(problem))
         if self._pause_s == FIRST_PAUSE_S:
             _LOG.warning("waiting, nothing is lost: %s", problem)
         if draining():

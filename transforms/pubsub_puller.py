@@ -33,7 +33,7 @@ from typing import Any
 
 from transforms.acknowledge import LEASE_TIMEOUT_S, is_transient, set_ack_deadline, subscriber_client
 from transforms.drain import draining
-from transforms.troubles import hindered
+from transforms.troubles import goes_on, hindered
 from user_state.errors import InputError
 
 PULL_MESSAGES = 1000
@@ -286,13 +286,14 @@ class SubscriptionPuller:
     def _note_reachable(self, error: Exception | None) -> None:
         """Note that pulling fails; log when it starts to and when it works again, not every try."""
         if error is not None:
-            hindered(f"cannot pull from {self.subscription}: {error}")
+            hindered(self.subscription, f"cannot pull from {self.subscription}: {error}")
         with self._changed:
             changed = self._reachable != (error is None)
             self._reachable = error is None
         if changed and error is not None:
             _LOG.warning("cannot pull from %s, trying again: %s", self.subscription, error)
         elif changed:
+            goes_on(self.subscription)
             _LOG.info("pulling from %s again", self.subscription)
 
 

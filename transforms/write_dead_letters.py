@@ -20,7 +20,7 @@ from transforms.dead_letter_sinks import Sink, open_sink
 from transforms.packet import DeadLetter, unpack_dead
 from transforms.patience import Patience
 from transforms.remote_run import bundle_ended
-from transforms.troubles import hindered
+from transforms.troubles import goes_on, hindered
 from user_state.errors import StoreUnavailable
 
 TROUBLE_LASTS_S = 90.0
@@ -70,7 +70,7 @@ class _StoreFn(beam.DoFn):
         tally.count(tally.GIVEN_BACK, len(left))
         if problem is not None:
             tally.count(tally.DEAD_LETTERS_UNAVAILABLE)
-            hindered(problem, TROUBLE_LASTS_S)
+            hindered(self._target, problem, TROUBLE_LASTS_S)
             _LOG.warning("%d messages are given back and come again: %s", len(left), problem)
 
     def _store_waiting(self, letters: list[DeadLetter]) -> None:
@@ -101,5 +101,6 @@ class _StoreFn(beam.DoFn):
             tally.count(f"{tally.DEAD_LETTER}_{reason}", held)
         left = [letter for letter, is_stored in zip(letters, stored, strict=True) if not is_stored]
         if problem is None:
+            goes_on(self._target)
             return left, None
         return left, f"cannot store dead letters in {self._target}: {str(problem) or type(problem).__name__}"

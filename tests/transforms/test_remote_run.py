@@ -56,7 +56,7 @@ def test_what_was_counted_is_said_again_though_nothing_is_new_since_redis_may_ha
 def test_what_hinders_this_process_is_said_for_as_long_as_it_does(redis, run):
     join(run)
     board = run.board()
-    hindered("the topic is gone", lasts_s=1.0)
+    hindered("dead letters", "the topic is gone", lasts_s=1.0)
     assert comes_true(lambda: board.trouble() == "the topic is gone")
     assert comes_true(lambda: board.trouble() is None)
     board.close()

@@ -5,33 +5,33 @@ import time
 import pytest
 
 from transforms import troubles
-from transforms.troubles import hindered, trouble
+from transforms.troubles import goes_on, hindered, trouble
 
 
 @pytest.fixture(autouse=True)
 def _nothing_hinders(monkeypatch):
-    monkeypatch.setattr(troubles, "_UNTIL_S", {})
+    monkeypatch.setattr(troubles, "_TROUBLES", {})
 
 
 def test_nothing_hinders_until_something_does_and_then_the_latest_is_told():
     assert trouble() is None
-    hindered("Redis is away")
-    hindered("the topic is gone")
+    hindered("store", "Redis is away")
+    hindered("dead letters", "the topic is gone")
     assert trouble() == "the topic is gone"
-    hindered("Redis is away")
-    assert trouble() == "Redis is away"
+    hindered("store", "Redis is full")
+    assert trouble() == "Redis is full"
 
 
 def test_what_is_not_noted_again_is_over():
-    hindered("the disk is full")
-    hindered("Redis is away", lasts_s=0.05)
+    hindered("dead letters", "the disk is full")
+    hindered("store", "Redis is away", lasts_s=0.05)
     time.sleep(0.1)
     assert trouble() == "the disk is full"
 
 
-def test_what_is_over_is_forgotten_however_much_there_was():
-    for number in range(100):
-        hindered(f"problem {number}", lasts_s=0.0)
-    time.sleep(0.01)
-    hindered("the last")
-    assert list(troubles._UNTIL_S) == ["the last"]
+def test_what_goes_on_hinders_no_more():
+    hindered("dead letters", "the disk is full")
+    hindered("store", "Redis is away")
+    goes_on("store")
+    goes_on("store")
+    assert trouble() == "the disk is full"

@@ -72,7 +72,9 @@ class RunBoard:
 
     def say_watched(self) -> None:
         """Write that the run is watched: raises where Redis can be read and not be written to."""
-        self._write(_WATCHED, b"1")
+        with translated(self._url):  # not together, lest the error names a command of a pipeline
+            self._redis.hset(self._key, _WATCHED, b"1")
+            self._redis.pexpire(self._key, KEPT_MS)
 
     def say_trouble(self, trouble: str) -> None:
         """Say what hinders a process, for TROUBLE_MS from now."""
