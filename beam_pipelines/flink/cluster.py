@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from user_state.errors import InputError
@@ -44,6 +45,10 @@ class Unreachable(Exception):
     """The JobManager did not answer."""
 
 
+class Unknown(Unreachable):
+    """The JobManager answered that it does not know what it was asked about."""
+
+
 class FlinkCluster:
     """The cluster whose REST interface is at `address`, such as `localhost:8081` or `https://flink.example.com`."""
 
@@ -76,7 +81,12 @@ class FlinkCluster:
         return {str(job["jid"]) for job in self._get("/jobs/overview")["jobs"] if job["name"] == name}
 
     def state(self, job: str) -> str:
-        """Return a job's state, such as RUNNING or one of ENDED."""
+        """Return a job's state, such as RUNNING or one of ENDED.
+
+        Raises:
+            Unknown: there is no such job: it was never here, or the JobManager has started again and kept nothing.
+            Unreachable: nobody answers.
+        """
         return str(self._get(f"/jobs/{job}")["state"])
 
     def tasks_running(self, job: str) -> bool:
@@ -130,6 +140,7 @@ class FlinkCluster:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
                 return bytes(answer.read())
         except urllib.error.HTTPError as exc:
-            raise Unreachable(f"{method} {path}: {exc}") from exc
+            exc.close()  # it is the answer, with its socket
+            raise (Unknown if exc.code == HTTPStatus.NOT_FOUND else Unreachable)(f"{method} {path}: {exc}") from exc
         except (OSError, ValueError) as exc:
             raise Unreachable(str(getattr(exc, "reason", exc))) from exc

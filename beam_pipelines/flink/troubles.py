@@ -31,13 +31,17 @@ class Troubles:
         self._said_s: dict[str, float] = {}
         self._hindered = False
 
-    def look(self) -> None:
-        """Say what is new; call it as often as you like."""
+    def look(self, of_flink: str | None = None) -> None:
+        """Say what is new; call it as often as you like.
+
+        Args:
+            of_flink: what hinders the caller itself.
+        """
         now_s = time.monotonic()
         if now_s - self._looked_s < LOOK_S:
             return
         self._looked_s = now_s
-        found = self._found(now_s)
+        found = of_flink or self._found(now_s)
         if found is None and self._hindered:
             self._console.print("going on", markup=False)
             self._said_s.clear()

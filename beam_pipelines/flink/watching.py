@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from beam_pipelines.accounting import balanced, progress_line
-from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unreachable
+from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unknown, Unreachable
 from beam_pipelines.flink.troubles import Troubles
 from beam_pipelines.running import INTERVAL_S
 from transforms import drain, tally
@@ -29,6 +29,10 @@ PAUSE_S = 15.0
 """Nor later than this, whether or not all that was read is folded: what is not comes again."""
 ABSENT_S = 120.0
 """How long the JobManager may be away before we give up watching."""
+FORGOTTEN_S = 30.0
+"""How long it may be back without the job: with high availability it finds its jobs again within seconds."""
+TOLD_S = 5.0
+"""When it is told that it is away."""
 POLL_S = 0.25
 _CAUSE = "Caused by: "
 _PYTHON = "Traceback (most recent call last):"
@@ -60,7 +64,7 @@ class Ending:
         self._cluster = cluster
         self._job = job
         self._board = board
-        self._keeps_state = keeps_state
+        self.keeps_state = keeps_state
         self._folder = folder
         self._request: str | None = None
         self._paused = False
@@ -76,7 +80,7 @@ class Ending:
             # A pull may be under way, and counters come every half second.
             if since_s < QUIET_S or not (balanced(counts) or since_s > PAUSE_S):
                 return
-            if not self._keeps_state:
+            if not self.keeps_state:
                 self._cluster.cancel(self._job)
             else:
                 self._request = self._cluster.stop_with_savepoint(self._job, self._folder)
@@ -97,7 +101,7 @@ class Ending:
 
     def say_where(self) -> None:
         """Print what the next run goes on from."""
-        if not self._keeps_state:
+        if not self.keeps_state:
             return
         try:
             where = self._cluster.last_checkpoint(self._job)
@@ -147,16 +151,13 @@ class Watch:
         told: Mapping[str, int] = {}
         while True:
             now = time.monotonic()
+            away: Unreachable | None = None
             try:
                 state = self._cluster.state(self._job)
                 seen = now
             except Unreachable as exc:
-                if now - seen > ABSENT_S:
-                    raise UserStateError(
-                        f"Flink at {self._cluster.address} has been away for {ABSENT_S:.0f} s: {exc}; nothing is lost,"
-                        " what was not acknowledged comes again to the next run"
-                    ) from exc
-                state = "AWAY"
+                state, away = "AWAY", exc
+                self._bear_with(exc, now - seen)
             counts = self._counters()
             if counts.get(tally.READ, 0) != read:
                 changed, read = now, counts.get(tally.READ, 0)
@@ -167,12 +168,33 @@ class Watch:
             if state in ENDED:
                 return self._ended(state)
             self._report_failures()
-            self._troubles.look()
+            self._troubles.look(None if away is None or now - seen < TOLD_S else f"Flink is away: {away}")
             if self._stop_when_idle_s is not None and now - changed >= self._stop_when_idle_s:
                 drain.request_drain()
             if drain.draining():
                 self._drain()
             time.sleep(POLL_S)
+
+    def _bear_with(self, exc: Unreachable, absent_s: float) -> None:
+        """Give up if the JobManager has been away, or without the job, for too long.
+
+        Raises:
+            UserStateError: it has.
+        """
+        where = f"Flink at {self._cluster.address}"
+        if isinstance(exc, Unknown) and absent_s > FORGOTTEN_S:
+            raise UserStateError(
+                f"{where} does not know job {self._job} any more: its JobManager started again and keeps no jobs (see"
+                f" high-availability in Flink's configuration); run again, {self._nothing_is_lost}"
+            ) from exc
+        if absent_s > ABSENT_S:
+            raise UserStateError(f"{where} has been away for {ABSENT_S:.0f} s: {exc}; {self._nothing_is_lost}") from exc
+
+    @property
+    def _nothing_is_lost(self) -> str:
+        if self._ending is not None and self._ending.keeps_state:
+            return "with --savepoint_path and the job's last checkpoint nothing is lost"
+        return "nothing is lost, what was not acknowledged comes again"
 
     def _ended(self, state: str) -> dict[str, int]:
         if self._ending is not None:
