@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.spec.test_load import HEAD, VIEWS, feature, message_of
+from tests.spec.written import HEAD, VIEWS, feature, message_of
 from user_state.spec.aggregations import AGGREGATIONS
 from user_state.spec.embedding import Embedding
 from user_state.spec.hints import AGGREGATIONS_ELSEWHERE, KEYS_ELSEWHERE, duration_meant, key_meant, share_meant
