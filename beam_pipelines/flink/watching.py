@@ -34,6 +34,9 @@ FORGOTTEN_S = 30.0
 TOLD_S = 5.0
 """When it is told that it is away."""
 POLL_S = 0.25
+LOOK_S = 1.0
+"""How often it is looked where the last checkpoint is: a JobManager that starts again may have forgotten. What is
+acknowledged is in the one before the last as well (`transforms.pubsub_pending`), so the one seen last will do."""
 _CAUSE = "Caused by: "
 _PYTHON = "Traceback (most recent call last):"
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(: |$)")
@@ -68,6 +71,22 @@ class Ending:
         self._folder = folder
         self._request: str | None = None
         self._paused = False
+        self._looked_s = float("-inf")
+        self.last_checkpoint: str | None = None
+
+    def look(self) -> None:
+        """Remember where the last checkpoint is, if state is kept; call it as often as you like."""
+        now_s = time.monotonic()
+        if self.keeps_state and now_s - self._looked_s >= LOOK_S:
+            self._looked_s = now_s
+            self.last_checkpoint = self._find() or self.last_checkpoint
+
+    def _find(self) -> str | None:
+        try:
+            return self._cluster.last_checkpoint(self._job)
+        except Unreachable as exc:
+            _LOG.debug("cannot find the last checkpoint: %s", exc)
+            return None
 
     def go_on(self, since_s: float, counts: Mapping[str, int]) -> None:
         """Do what is next, `since_s` seconds after the end was asked for.
@@ -103,11 +122,7 @@ class Ending:
         """Print what the next run goes on from."""
         if not self.keeps_state:
             return
-        try:
-            where = self._cluster.last_checkpoint(self._job)
-        except Unreachable as exc:
-            where = None
-            _LOG.debug("cannot find the savepoint: %s", exc)
+        where = self._find()  # none that was seen earlier: what was acknowledged since may be missing there
         if where is None:
             self._console.print(f"{self._cluster.address} shows the job's last checkpoint", markup=False)
         else:
@@ -155,6 +170,8 @@ class Watch:
             try:
                 state = self._cluster.state(self._job)
                 seen = now
+                if self._ending is not None:
+                    self._ending.look()
             except Unreachable as exc:
                 state, away = "AWAY", exc
                 self._bear_with(exc, now - seen)
@@ -193,7 +210,8 @@ class Watch:
     @property
     def _nothing_is_lost(self) -> str:
         if self._ending is not None and self._ending.keeps_state:
-            return "with --savepoint_path and the job's last checkpoint nothing is lost"
+            where = self._ending.last_checkpoint
+            return f"with --savepoint_path {where or 'and its last checkpoint'} nothing is lost"
         return "nothing is lost, what was not acknowledged comes again"
 
     def _ended(self, state: str) -> dict[str, int]:

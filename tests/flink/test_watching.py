@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import io
+import json
 import threading
 from collections.abc import Iterator
 
@@ -20,10 +21,21 @@ from user_state.store.run_board import RunBoard
 
 
 class _Forgetful(http.server.BaseHTTPRequestHandler):
-    """Answers as a JobManager that knows no job."""
+    """Answers as a JobManager that knows no job, or has one for a number of questions and then starts again."""
+
+    knows_for = 0
 
     def do_GET(self) -> None:
-        self.send_error(404, "Job not found")
+        kind = type(self)
+        kind.knows_for -= 1
+        if kind.knows_for < 0:
+            self.send_error(404, "Job not found")
+            return
+        latest = {"latest": {"completed": {"id": 3, "external_path": "file:///checkpoints/chk-3"}}}
+        found = latest if self.path.endswith("/checkpoints") else {"state": "RUNNING"}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(found).encode())
 
     def log_message(self, *args: object) -> None:
         pass
@@ -31,6 +43,7 @@ class _Forgetful(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def forgetful() -> Iterator[FlinkCluster]:
+    _Forgetful.knows_for = 0
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Forgetful) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -68,7 +81,16 @@ def test_a_cluster_that_has_forgotten_the_job_ends_the_run_soon_and_says_what_co
         forgetful.state("j1")
     with pytest.raises(UserStateError, match=r"does not know job j1 any more.*what was not acknowledged comes again"):
         watch(forgetful, board)[0].until_it_ends()
-    with pytest.raises(UserStateError, match=r"--savepoint_path and the job's last checkpoint nothing is lost"):
+    with pytest.raises(UserStateError, match=r"with --savepoint_path and its last checkpoint nothing is lost"):
+        watch(forgetful, board, keeps_state=True)[0].until_it_ends()
+
+
+def test_where_the_last_checkpoint_is_is_still_known_when_the_cluster_has_forgotten_it(
+    forgetful: FlinkCluster, board: RunBoard
+):
+    _Forgetful.knows_for = 2
+
+    with pytest.raises(UserStateError, match=r"--savepoint_path file:///checkpoints/chk-3 nothing is lost"):
         watch(forgetful, board, keeps_state=True)[0].until_it_ends()
 
 
