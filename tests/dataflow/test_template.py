@@ -14,6 +14,7 @@ from user_state.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "dataflow"
+_PINS = re.compile(r"^\S+==.*$", re.MULTILINE)
 PARAMETERS = {one["name"]: one for one in json.loads((DEPLOY / "metadata.json").read_text())["parameters"]}
 EXAMPLES = {
     "input": ("pubsub://projects/my-project/subscriptions/user-state", "projects/my-project/subscriptions/user-state"),
@@ -66,6 +67,13 @@ def test_the_image_has_the_pinned_beam_the_package_and_the_spec():
     assert (ROOT / entry).exists()
     assert f"COPY ${{SPEC}} {Path(SPEC).parent}" in lines
     assert lines[-1] == 'ENTRYPOINT ["/opt/apache/beam/boot"]'
+    # A worker is started there, and would import sources that lie there in place of the package with its compiled code.
+    assert [line for line in lines if line.startswith("WORKDIR ")][-1] == "WORKDIR /"
+
+
+def test_what_the_pipeline_needs_to_run_is_pinned_for_dataflow_too():
+    to_run, _, _ = (ROOT / "requirements.txt").read_text().partition("# To develop")
+    assert set(_PINS.findall(to_run)) <= set(_PINS.findall((ROOT / "requirements-dataflow.txt").read_text()))
 
 
 def test_what_is_flinks_or_directs_is_refused_on_dataflow():
