@@ -3,7 +3,7 @@
 # for this user, half a minute of work beside. Nothing is installed; `rm -rf .flink` undoes it.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-stamp="$FLINK_HOME/stamp-$(cat "$HERE/pom.xml" "$HERE/ClusterJobServer.java" "$HERE/setup.sh" | cksum | tr ' ' -)"
+stamp="$FLINK_HOME/stamp-$(cat "$HERE/pom.xml" "$HERE"/java/*.java "$HERE/setup.sh" | cksum | tr ' ' -)"
 [ -f "$stamp" ] && exit 0
 need_java javac
 need_java jar
@@ -31,9 +31,9 @@ mvn -q -B -f "$HERE/pom.xml" dependency:copy-dependencies -DoutputDirectory="$wo
 rm -f "$work"/beam/flink-*.jar "$work"/beam/slf4j-simple*.jar # one Flink, one logging binding
 
 mkdir "$work/classes"
-javac -cp "$work/lib/*:$work/beam/*" -d "$work/classes" "$HERE/ClusterJobServer.java"
-jar cf "$work/beam/cluster-job-server.jar" -C "$work/classes" .
+javac -cp "$work/lib/*:$work/beam/*" -d "$work/classes" "$HERE"/java/*.java
+jar cf "$work/user-state.jar" -C "$work/classes" .
 
 rm -rf "$FLINK_HOME/lib" "$FLINK_HOME/beam" "$FLINK_HOME"/stamp-*
-mv "$work/lib" "$work/beam" "$FLINK_HOME/"
+mv "$work/lib" "$work/beam" "$work/user-state.jar" "$FLINK_HOME/"
 touch "$stamp"

@@ -21,7 +21,7 @@ fi
 mkdir -p "$FLINK_RUN"/{conf,log,pids,checkpoints,savepoints,tmp,artifacts}
 sed -e "s#@FLINK_RUN@#$FLINK_RUN#g" -e "s#@REST_PORT@#$FLINK_REST_PORT#g" -e "s#@RPC_PORT@#$FLINK_RPC_PORT#g" \
   -e "s#@SLOTS@#$FLINK_SLOTS#g" -e "s#@HEARTBEAT_MS@#$FLINK_HEARTBEAT_MS#g" "$HERE/flink-conf.yaml.in" >"$FLINK_RUN/conf/flink-conf.yaml.$$"
-classpath="$FLINK_HOME/lib/*:$FLINK_HOME/beam/*"
+classpath="$FLINK_HOME/user-state.jar:$FLINK_HOME/lib/*:$FLINK_HOME/beam/*" # ours first: it mends a class of Beam's
 if [ -n "$FLINK_METRICS_PORT" ]; then
   classpath="$classpath:$FLINK_HOME/metrics/*"
   {
