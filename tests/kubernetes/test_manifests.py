@@ -189,7 +189,7 @@ def test_the_spec_is_the_starter_spec_and_the_images_have_the_tested_flink():
     (version,) = re.findall(r"FROM flink:(\S+)-java17", dockerfile)
     assert f"FLINK_VERSION={version}\n" in (ROOT / "deploy" / "flink" / "env.sh").read_text()
     assert f"flink-s3-fs-presto-{version}.jar" in (BASE / "flinkdeployment.yaml").read_text()
-    ours = dockerfile.index("javac"), dockerfile.index("jar cf /jars/aaa-")  # lib/*.jar is sorted: before Beam's
+    ours = dockerfile.index("javac"), dockerfile.index("jar cf /jars/00-")  # lib/*.jar is sorted: before Beam's
     assert dockerfile.index("copy-dependencies") < ours[0] < ours[1] < dockerfile.index("AS flink")
     copied = [
         part for line in dockerfile.splitlines() if re.match(r"COPY (?!--from)", line) for part in line.split()[1:-1]
