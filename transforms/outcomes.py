@@ -38,6 +38,7 @@ def settled(
     tally.count(tally.CONFLICTS, report.conflicts)
     tally.count(tally.BYTES_WRITTEN, report.bytes_written)
     tally.count(tally.HORIZON_SHORTENED, report.shortened)
+    tally.count(tally.UNAVAILABLE, 0)  # there before it is needed: a counter that begins at 8 has no rate
     return stored, dead
 
 

@@ -41,6 +41,11 @@ def share(of: str, to: str = "read") -> str:
     return f"user_state:{of}:rate / (user_state:{to}:rate > 0)"
 
 
+def rate_of_all(*counters: str) -> str:
+    """Return PromQL for the rate of several counters together; one that was never counted is none."""
+    return " + ".join(f"(user_state:{counter}:rate or user_state:read:rate * 0)" for counter in counters)
+
+
 ALERTS = (
     Alert(
         "PipelineAbsent",
@@ -56,12 +61,21 @@ ALERTS = (
         "increase(flink_jobmanager_job_numRestarts[15m]) > 3",
         "The Flink job has started again more than three times within a quarter of an hour.",
     ),
+    # Counters come at the end of a bundle, so those of one that waits are not seen: what Flink knows of itself is.
+    Alert(
+        "FoldingStalls",
+        "page",
+        "1m",
+        'max by (job_name) (flink_taskmanager_job_task_busyTimeMsPerSecond{task_name=~".*FoldInto.*"}) > 900'
+        f" and on (job_name) ({rate_of_all('applied', 'duplicate')}) == 0",
+        "Bundles are open and nothing is folded: Redis is away, full or read-only, or workers hang.",
+    ),
     Alert(
         "StoreUnavailable",
         "page",
         "2m",
         "user_state:store_unavailable:rate > 0",
-        "Redis is away, full, read-only or too slow to answer; bundles wait and acknowledge nothing.",
+        "Redis was away, full, read-only or too slow to answer, again and again: bundles waited for it.",
     ),
     Alert(
         "FeaturesLate",
@@ -81,9 +95,8 @@ ALERTS = (
         "EventsUnaccounted",
         "ticket",
         "15m",
-        "(user_state:read:rate - user_state:applied:rate - user_state:duplicate:rate - user_state:ignored:rate"
-        " - (user_state:dead_letter:rate or user_state:read:rate * 0)"
-        " - (user_state:given_back:rate or user_state:read:rate * 0)) / (user_state:read:rate > 0) > 0.02",
+        f"(user_state:read:rate - ({rate_of_all('applied', 'duplicate', 'ignored', 'dead_letter', 'given_back')}))"
+        " / (user_state:read:rate > 0) > 0.02",
         "Messages are read that end in no bin: they are in flight for too long, or come again and again.",
     ),
     Alert(
