@@ -151,6 +151,7 @@ class Watch:
         self._counts: dict[str, int] = {}
         self._failures_until_ms = 0
         self._drain_since: float | None = None
+        self._unknown_since: float | None = None
         self._last_cause = ""
         self.restarted = False
 
@@ -169,12 +170,12 @@ class Watch:
             away: Unreachable | None = None
             try:
                 state = self._cluster.state(self._job)
-                seen = now
+                seen, self._unknown_since = now, None
                 if self._ending is not None:
                     self._ending.look()
             except Unreachable as exc:
                 state, away = "AWAY", exc
-                self._bear_with(exc, now - seen)
+                self._bear_with(exc, now, now - seen)
             counts = self._counters()
             if counts.get(tally.READ, 0) != read:
                 changed, read = now, counts.get(tally.READ, 0)
@@ -192,14 +193,18 @@ class Watch:
                 self._drain()
             time.sleep(POLL_S)
 
-    def _bear_with(self, exc: Unreachable, absent_s: float) -> None:
-        """Give up if the JobManager has been away, or without the job, for too long.
+    def _bear_with(self, exc: Unreachable, now_s: float, absent_s: float) -> None:
+        """Give up if the JobManager has been away, or back without the job, for too long.
 
         Raises:
             UserStateError: it has.
         """
         where = f"Flink at {self._cluster.address}"
-        if isinstance(exc, Unknown) and absent_s > FORGOTTEN_S:
+        if not isinstance(exc, Unknown):
+            self._unknown_since = None
+        elif self._unknown_since is None:
+            self._unknown_since = now_s
+        elif now_s - self._unknown_since > FORGOTTEN_S:
             raise UserStateError(
                 f"{where} does not know job {self._job} any more: its JobManager started again and keeps no jobs (see"
                 f" high-availability in Flink's configuration); run again, {self._nothing_is_lost}"

@@ -7,6 +7,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 from rich.console import Console
@@ -21,18 +22,23 @@ from user_state.store.run_board import RunBoard
 
 
 class _Forgetful(http.server.BaseHTTPRequestHandler):
-    """Answers as a JobManager that knows no job, or has one for a number of questions and then starts again."""
+    """Answers as a JobManager that knows no job once it has given its `answers`: states of the job, or error codes."""
 
-    knows_for = 0
+    answers: ClassVar[list[str | int]] = []
 
     def do_GET(self) -> None:
-        kind = type(self)
-        kind.knows_for -= 1
-        if kind.knows_for < 0:
-            self.send_error(404, "Job not found")
-            return
-        latest = {"latest": {"completed": {"id": 3, "external_path": "file:///checkpoints/chk-3"}}}
-        found = latest if self.path.endswith("/checkpoints") else {"state": "RUNNING"}
+        if self.path.endswith("/checkpoints"):
+            self._say({"latest": {"completed": {"id": 3, "external_path": "file:///checkpoints/chk-3"}}})
+        elif self.path.endswith("/exceptions"):
+            self._say({})
+        else:
+            answer = self.answers.pop(0) if self.answers else 404
+            if isinstance(answer, int):
+                self.send_error(answer)
+            else:
+                self._say({"state": answer})
+
+    def _say(self, found: dict[str, object]) -> None:
         self.send_response(200)
         self.end_headers()
         self.wfile.write(json.dumps(found).encode())
@@ -43,7 +49,7 @@ class _Forgetful(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def forgetful() -> Iterator[FlinkCluster]:
-    _Forgetful.knows_for = 0
+    _Forgetful.answers = []
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Forgetful) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -88,10 +94,19 @@ def test_a_cluster_that_has_forgotten_the_job_ends_the_run_soon_and_says_what_co
 def test_where_the_last_checkpoint_is_is_still_known_when_the_cluster_has_forgotten_it(
     forgetful: FlinkCluster, board: RunBoard
 ):
-    _Forgetful.knows_for = 2
+    _Forgetful.answers = ["RUNNING"]
 
     with pytest.raises(UserStateError, match=r"--savepoint_path file:///checkpoints/chk-3 nothing is lost"):
         watch(forgetful, board, keeps_state=True)[0].until_it_ends()
+
+
+def test_one_that_was_away_and_takes_a_moment_to_find_its_jobs_again_is_waited_for(
+    forgetful: FlinkCluster, board: RunBoard
+):
+    board.report("a", {"read": 3, "applied": 3})
+    _Forgetful.answers = ["RUNNING", 503, 503, 503, 503, 404, "RUNNING", "FINISHED"]
+
+    assert watch(forgetful, board)[0].until_it_ends() == {"read": 3, "applied": 3}
 
 
 def test_a_cluster_that_is_away_is_said_and_waited_for_longer(board: RunBoard):
