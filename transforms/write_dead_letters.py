@@ -63,6 +63,7 @@ class _StoreFn(beam.DoFn):
             return
         self._store_or_give_back([letter for letter in self._letters if letter.message.ack_id is not None])
         self._store_waiting([letter for letter in self._letters if letter.message.ack_id is None])
+        tally.count(tally.DEAD_LETTERS_UNAVAILABLE, 0)  # there before it is needed
         bundle_ended()
 
     def _store_or_give_back(self, letters: list[DeadLetter]) -> None:
