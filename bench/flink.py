@@ -97,7 +97,7 @@ FULL = Effort(
     turns=3,
     lasts_s=30.0,
 )
-QUICK = Effort((OURS, EMPTY), messages=16_000, warm=0.5, warm_up=0, turns=1, lasts_s=2.0)
+QUICK = Effort((OURS, EMPTY), messages=10_000, warm=0.5, warm_up=0, turns=1, lasts_s=1.5)
 
 
 class Servers(NamedTuple):
