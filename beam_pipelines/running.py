@@ -183,26 +183,41 @@ def draining_on_signals(console: Console) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class Progress:
+    """Prints how a run fares: every INTERVAL_S on a terminal, a tenth as often elsewhere, if anything has changed."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._interval_s = INTERVAL_S if console.is_terminal else 10 * INTERVAL_S
+        self._began_s = self._printed_s = time.monotonic()
+        self._printed: Mapping[str, int] = {}
+
+    def show(self, counts: Mapping[str, int]) -> None:
+        """Print the counters if it is time; call it as often as you like."""
+        now_s = time.monotonic()
+        if now_s - self._printed_s < self._interval_s or counts == self._printed:
+            return
+        read = counts.get(tally.READ, 0) - self._printed.get(tally.READ, 0)
+        rate = max(0.0, read / (now_s - self._printed_s))
+        self._console.print(progress_line(now_s - self._began_s, counts, rate), markup=False)
+        self._printed_s, self._printed = now_s, counts
+
+
 @contextmanager
 def reporting(console: Console, stop_when_idle_s: float | None) -> Iterator[None]:
     """Print progress from a thread while the pipeline runs; request a drain once it has been idle for long enough."""
     ended = threading.Event()
 
     def report() -> None:
-        interval_s = INTERVAL_S if console.is_terminal else 10 * INTERVAL_S
-        began = last_change = last_print = time.monotonic()
-        last_read = printed_read = 0
-        printed: Mapping[str, int] = {}
+        progress = Progress(console)
+        last_change, last_read = time.monotonic(), 0
         while not ended.wait(0.2):
             now = time.monotonic()
             counts = tally.tally()
             read = counts[tally.READ]
             if read != last_read:
                 last_change, last_read = now, read
-            if now - last_print >= interval_s and counts != printed:
-                rate = (read - printed_read) / (now - last_print)
-                console.print(progress_line(now - began, counts, rate), markup=False)
-                last_print, printed_read, printed = now, read, counts
+            progress.show(counts)
             if stop_when_idle_s is not None and now - last_change >= stop_when_idle_s and not drain.draining():
                 drain.request_drain()
 

@@ -27,6 +27,7 @@ from transforms.coalesce import CoalesceShards
 from transforms.decode_events import DEAD, DECODED, DecodeEvents
 from transforms.fold_into_redis import FoldIntoRedis
 from transforms.fold_into_state import DIRECT_WRITER, FoldIntoState
+from transforms.pubsub_check import PUBSUB
 from transforms.read_avro_files import ReadFromAvroFiles
 from transforms.read_pubsub import ReadFromPubSubSubscription
 from transforms.remote_run import RemoteRun
@@ -38,7 +39,6 @@ from user_state.spec import LoadedSpec
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.view import WRITER_MS, RedisView
 
-PUBSUB = "pubsub://"
 CHECK_TIMEOUT_S = 5.0
 
 

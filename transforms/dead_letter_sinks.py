@@ -19,10 +19,10 @@ from typing import NamedTuple
 import fastavro
 
 from transforms.packet import DeadLetter
+from transforms.pubsub_check import PUBSUB
 from user_state.codec.record import SCHEMA_PATH
 from user_state.events.message import Message
 
-PUBSUB = "pubsub://"
 PUBLISH_TIMEOUT_S = 20.0
 MAX_ATTRIBUTE_BYTES = 1024
 

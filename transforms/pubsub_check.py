@@ -15,6 +15,8 @@ from typing import Any
 
 from user_state.errors import InputError, shorten
 
+PUBSUB = "pubsub://"
+"""What a subscription or topic begins with where there may also be a file."""
 CHECK_TIMEOUT_S = 9.0
 REQUEST_TIMEOUT_S = 6.0
 PERMISSION_TIMEOUT_S = 3.0
@@ -111,7 +113,7 @@ def _may(name: str, permission: str) -> dict[str, Any]:
 
 
 def _parse(path: str, kind: str) -> str:
-    name = path.removeprefix("pubsub://")
+    name = path.removeprefix(PUBSUB)
     if not re.fullmatch(rf"projects/{_PROJECT}/{kind}s/{_RESOURCE}", name):
         raise InputError(
             f"expected a {kind} such as pubsub://projects/my-project/{kind}s/my-{kind} "

@@ -19,7 +19,8 @@ from apache_beam.options.pipeline_options import (
 )
 
 from beam_pipelines.defaults import with_defaults
-from beam_pipelines.streaming import PUBSUB, StreamingSettings
+from beam_pipelines.streaming import StreamingSettings
+from transforms.pubsub_check import PUBSUB
 from user_state.errors import InputError, shorten
 
 RUNNER = "DataflowRunner"

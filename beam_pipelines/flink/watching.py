@@ -14,10 +14,10 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from beam_pipelines.accounting import balanced, progress_line
+from beam_pipelines.accounting import balanced
 from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unknown, Unreachable
 from beam_pipelines.flink.troubles import Troubles
-from beam_pipelines.running import INTERVAL_S
+from beam_pipelines.running import Progress
 from transforms import drain, tally
 from user_state.errors import InputError, StoreError, UserStateError
 from user_state.store.run_board import RunBoard
@@ -161,10 +161,9 @@ class Watch:
         Raises:
             UserStateError: the job failed for good, was cancelled by somebody else, or cannot be watched any more.
         """
-        interval_s = INTERVAL_S if self._console.is_terminal else 10 * INTERVAL_S
-        began = changed = printed = seen = time.monotonic()
-        read = printed_read = 0
-        told: Mapping[str, int] = {}
+        progress = Progress(self._console)
+        changed = seen = time.monotonic()
+        read = 0
         while True:
             now = time.monotonic()
             away: Unreachable | None = None
@@ -179,10 +178,7 @@ class Watch:
             counts = self._counters()
             if counts.get(tally.READ, 0) != read:
                 changed, read = now, counts.get(tally.READ, 0)
-            if now - printed >= interval_s and counts != told:
-                rate = (read - printed_read) / (now - printed)
-                self._console.print(progress_line(now - began, counts, max(0.0, rate)), markup=False)
-                printed, printed_read, told = now, read, counts
+            progress.show(counts)
             if state in ENDED:
                 return self._ended(state)
             self._report_failures()
