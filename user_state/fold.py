@@ -24,7 +24,7 @@ import numpy.typing as npt
 from user_state.codec.admitting import Admitted, PackedAdmission
 from user_state.codec.packed import Heads, PackedRecords
 from user_state.codec.record import version_of, with_horizon
-from user_state.codec.seen import decode_seen
+from user_state.codec.seen import NO_IDS, decode_seen
 from user_state.codec.sound import decode_sound
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow, Events
@@ -264,11 +264,13 @@ class Folder:
             versions, folded = self._folded(part, heads, verdict, stored, arriving, due, report)
             last_event_us = heads.last_event_us.copy()
             np.maximum.at(last_event_us, arriving.user, arriving.time_us)
+            new_events = set(part.user[outcome == Outcome.APPLIED].tolist())
             expiry_ms = ((last_event_us + self._plan.retention_us) // 1000).tolist()
             for user, record in enumerate(folded):
                 if record is not None:
                     name, before = part.users[user], version_of(stored[user].record)
-                    seen = verdict.seen[user]
+                    # A record that is only moved has none of the events that were about to be folded into it.
+                    seen = verdict.seen[user] if user in new_events else stored[user].seen or NO_IDS
                     replacements[user] = Replacement(name, before, record, seen, expiry_ms[user], turn_ms)
                     self._unanswered[name] = _Attempt(versions[user], user, part.user, outcome)
         for user in read.cached - replacements.keys():
@@ -342,6 +344,9 @@ class Folder:
                 report.bytes_written += written
                 report.largest_bytes = max(report.largest_bytes, written)
         _set_aside(refused, part, outcome, report, Outcome.BAD_RECORD)
+        if went_back:
+            # What was read before, and not compared, may have been lost since.
+            again |= set(range(len(part.users))) - replacements.keys()
         return again, Answer.BUSY in answers
 
     def _forget(self, user: str, answer: Answer) -> None:
