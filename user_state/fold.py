@@ -273,7 +273,10 @@ class Folder:
                     seen = verdict.seen[user] if user in new_events else stored[user].seen or NO_IDS
                     replacements[user] = Replacement(name, before, record, seen, expiry_ms[user], turn_ms)
                     self._unanswered[name] = _Attempt(versions[user], user, part.user, outcome)
-        for user in read.cached - replacements.keys():
+        # A record that cannot be read is compared as well: with its layout, the store may have lost it just now.
+        unreadable = set(part.user[outcome == Outcome.BAD_RECORD].tolist())
+        unreadable -= {user for user in unreadable if stored[user].refused is not None}
+        for user in (read.cached | unreadable) - replacements.keys():
             replacements[user] = Replacement(part.users[user], version_of(stored[user].record), None, turn_ms=turn_ms)
         return replacements
 

@@ -34,6 +34,8 @@ Durability = Literal["none", "fsync", "replica"]
 CONFIRM_MS = 5000
 SINGLY_AFTER = 3
 """Batches in a row whose connection broke; then users are written one by one, to find the one that breaks it."""
+SUSPICIOUS_BYTES = 64 << 10
+"""No server or proxy breaks off because of less; then it is the network."""
 _PROBE = ""
 """No user has this id: a command that is refused for it too is refused for everybody."""
 
@@ -209,7 +211,7 @@ class RedisStateStore:
             try:
                 return self._run([replacement])[0]
             except StoreUnavailable as exc:
-                if not broke_off(exc):
+                if not broke_off(exc) or len(replacement.record or b"") + len(replacement.seen) < SUSPICIOUS_BYTES:
                     raise
                 problem = exc
                 self._probe()
