@@ -14,7 +14,7 @@ from collections import Counter
 
 from tests.simulation.bugs import BUGS, with_bug
 from tests.simulation.history import happened
-from tests.simulation.schedule import FAULTS, drawn, shortened
+from tests.simulation.schedule import FAULTS, Step, drawn, shortened
 from tests.simulation.world import World
 
 LENGTH = 120
@@ -67,10 +67,13 @@ def _verdict(seed: int, length: int, world: World) -> int:
         print(f"seed {seed}: no violation")
         return 0
     print(f"seed {seed}: {world.violations[0]}")
-    kind = world.violations[0].split(":")[0].split(" ")[-1]
-    short = shortened(drawn(seed, length), lambda part: bool(happened(part).violations))
-    again = happened(short)
-    print(f"a short schedule of {len(short)} steps with the same kind of violation ({kind}): {again.violations[0]}")
+    kind = world.violations[0].split(":")[0]
+
+    def fails(part: list[Step]) -> bool:
+        return any(one.startswith(f"{kind}:") for one in happened(part).violations)
+
+    again = happened(short := shortened(drawn(seed, length), fails))
+    print(f"{len(short)} of its steps are enough, and the peaceful end: {again.violations[0]}")
     print("  " + "\n  ".join(again.log[:200]))
     print(f"replay the whole one with: python -m tests.simulation --seed {seed} --length {length}")
     return 1

@@ -77,7 +77,7 @@ def check_at_the_end(world: World) -> None:
         found = counted(world, user)
         if found is None:
             if user not in world.foreign and world.registry_lost_at < 0:
-                world.violations.append(f"the record of {user} cannot be read")
+                world.violations.append(f"unreadable: the record of {user}")
             continue
         total = found.total + [0] * len(mine)
         for message in mine:
@@ -100,7 +100,7 @@ def _check_refusals(world: World, message: Message, mine: list[Message]) -> None
         else:
             legitimate = outcome in FOLDED
         if not legitimate:
-            world.violations.append(f"{message} was refused as {outcome.name} for no reason")
+            world.violations.append(f"refused: {message} as {outcome.name}, for no reason")
 
 
 def _check_loss(world: World, message: Message) -> None:
@@ -109,7 +109,7 @@ def _check_loss(world: World, message: Message) -> None:
     last = message.fates[-1]
     losses = [step for step, what in world.losses if step >= last.pulled_at and what in ("all", message.user)]
     if not losses:
-        world.violations.append(f"{message} was acknowledged in step {last.acked_at} and is not counted")
+        world.violations.append(f"lost: {message} was acknowledged in step {last.acked_at} and is not counted")
         return
     # Whoever wrote it knows what the server had; once it has written again it must have said so. (The keys of one user
     # may be lost without a trace that others than his next writer could find.)
@@ -120,7 +120,7 @@ def _check_loss(world: World, message: Message) -> None:
     writers = [fate.worker for fate in message.fates if fate.outcome == Outcome.APPLIED and fate.acked_at < first]
     told = any(step > first for step in world.said_at)
     if not told and any(worker.alive and worker.wrote_at > latest for worker in writers):
-        world.violations.append(f"{message} was lost after step {first}, and nobody said so")
+        world.violations.append(f"lost in silence: {message}, after step {first}")
 
 
 def _check_values(world: World, user: str, found: Counted, counts: list[Message]) -> None:
@@ -131,15 +131,17 @@ def _check_values(world: World, user: str, found: Counted, counts: list[Message]
     expected = brute_force(spec, events, world.now_us)
     hour = found.scalars["hour_count_1h"]
     if not math.isclose(hour, expected.scalars["hour_count_1h"]):
-        world.violations.append(f"{user}: hour_count_1h is {hour}, and {expected.scalars['hour_count_1h']} is right")
+        world.violations.append(
+            f"values: {user}: hour_count_1h is {hour}, and {expected.scalars['hour_count_1h']} is right"
+        )
     recent = expected.sequences["recent"]["item_id"]
     if found.items != recent:
-        world.violations.append(f"{user}: recent is {found.items}, and {recent} is right")
+        world.violations.append(f"values: {user}: recent is {found.items}, and {recent} is right")
 
 
 def _check_added_feature(world: World, user: str, found: Counted) -> None:
     """Holds while nothing was lost since the newest spec began to write; else an older run may have been let in."""
-    if found.extra is None or world.claimed_at is None:
+    if found.extra is None or world.claimed_at is None or world.writes_now != world.runs[-1].spec.plan.definition:
         return
     if any(step >= world.claimed_at for step, _ in world.losses) or world.registry_lost_at >= world.claimed_at:
         return
@@ -149,4 +151,4 @@ def _check_added_feature(world: World, user: str, found: Counted) -> None:
     missing = now - before - extra
     if missing:
         numbers = " ".join(f"{user}{number}" for number in sorted(missing))
-        world.violations.append(f"folded since the newest spec writes, and not in its added feature: {numbers}")
+        world.violations.append(f"added feature: folded since it is there, and not in it: {numbers}")

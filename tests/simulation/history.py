@@ -70,4 +70,4 @@ def _until_all_is_acknowledged(world: World) -> None:
         if world.violations:
             return
     left = [str(message) for message in world.messages if not message.acked]
-    world.violations.append(f"not acknowledged after {MOST_TURNS} calls: {' '.join(left)}")
+    world.violations.append(f"no progress: not acknowledged after {MOST_TURNS} calls: {' '.join(left)}")

@@ -137,7 +137,7 @@ class Worker:
             self.run.superseded = True
             self.world.said(self, f"stops: {exc}")
         except StoreError as exc:
-            self.world.violations.append(f"worker {self.number} failed for good: {exc}")
+            self.world.violations.append(f"failed: worker {self.number}: {exc}")
         self.alive = False
 
     def _fold(self, batch: list[Message]) -> None:
@@ -180,6 +180,8 @@ class World:
         self.registry_lost_at = -1
         self.generation = 0
         self.claimed_at: int | None = None
+        self.writes_now = b""
+        """The definition of the spec that began to write last."""
         self.counted_at_claim: dict[str, list[int]] = {}
         """The numbers of the events that were counted when another spec last began to write."""
         self.violations: list[str] = []
@@ -207,6 +209,7 @@ class World:
         generation = int(held.get(b"generation", b"0")) if isinstance(held, dict) else 0
         if generation > self.generation:
             self.generation, self.claimed_at = generation, self.step
+            self.writes_now = bytes.fromhex(held[b"current"].decode()) if isinstance(held, dict) else b""
             self.note(f"a spec begins to write with generation {generation - T0}")
             found = {user: counted(self, user) for user in self.users}
             self.counted_at_claim = {
@@ -226,7 +229,7 @@ class World:
         """Acknowledge what a fold has done with; note what it said."""
         for message, code in zip(batch, report.outcome.tolist(), strict=True):
             if code < 0:
-                self.violations.append(f"{message} has no outcome")
+                self.violations.append(f"no outcome: {message}")
                 continue
             message.holder = None
             if code != Outcome.CONTENDED:
