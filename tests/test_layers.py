@@ -18,6 +18,7 @@ LAYERS = {
     # what it is: what it may import of user_state beside itself; what it may import that others made
     "user_state/errors.py": (set(), set()),
     "user_state/durations.py": (set(), set()),
+    "user_state/sizes.py": (set(), set()),
     "user_state/core": ({"spec", "durations", "errors", "_native"}, {"numpy", "xxhash", "datasketches"}),
     "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
