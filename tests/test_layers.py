@@ -23,6 +23,7 @@ LAYERS = {
     "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
+    "user_state/worst_case.py": ({"core", "codec", "events", "durations"}, set()),
     "user_state/learning.py": ({"core", "store", "fold"}, {"numpy"}),
     "user_state/answers.py": ({"core"}, {"numpy"}),
     "user_state/client.py": ({"answers", "core", "codec", "store", "items", "spec", "errors"}, {"numpy"}),

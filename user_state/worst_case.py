@@ -63,6 +63,20 @@ def worst_case(plan: Plan, longest_text: int = MAX_TEXT_BYTES) -> WorstCase:
     return WorstCase(sum(parts.values()), SEEN_HEAD_BYTES + BYTES_AN_ID * plan.seen_ids_cap, dict(parts.most_common()))
 
 
+def longest_text_within(plan: Plan, record_bytes: int) -> int | None:
+    """Return how many bytes all texts may have so that no record exceeds `record_bytes`; None if it can anyway."""
+    if worst_case(plan, 0).record_bytes > record_bytes:
+        return None
+    low, high = 0, MAX_TEXT_BYTES
+    while low < high:
+        middle = (low + high + 1) // 2
+        if worst_case(plan, middle).record_bytes <= record_bytes:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
 class _Bound:
     """The most that each piece of a plan can hold."""
 
