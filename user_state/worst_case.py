@@ -17,7 +17,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from user_state.codec.logs import MOST_ROWS
 from user_state.codec.seen import BYTES_AN_ID
+from user_state.codec.tiles import MOST_BUCKETS
 from user_state.core.coupons import most_coupons
 from user_state.core.kll import MAX_LEVELS, capacity
 from user_state.core.last_seen import DAYS
@@ -110,7 +112,7 @@ class _Bound:
         plan = self._plan
         heads = 4 + 10 + 9 + 2 * len(plan.logs) + 5 + 2 * len(plan.last_seen) + 5 + 5 + 17 + 7
         heads += 9 + 4 * len(plan.sessions) + _mask_bytes(len(plan.sessions))
-        return heads + plan.track_axes.most_starts * (4 + _mask_bytes(len(plan.tracks)))
+        return heads + min(plan.track_axes.most_starts, MOST_BUCKETS) * (4 + _mask_bytes(len(plan.tracks)))
 
     def pieces(self) -> Iterator[tuple[str, int]]:
         """Yield (key, bytes) of every piece of state, with its strings."""
@@ -146,7 +148,7 @@ class _Bound:
 
     def _rows_of_log(self, log: Log, tiles: int) -> int:
         if log.keeps == "first":
-            return log.cap * tiles
+            return min(log.cap * tiles, MOST_ROWS)
         if log.keeps == "distinct" and log.required is not None:
             return int(min(log.cap, self._values(log.required, log.filter)))
         return log.cap
