@@ -61,8 +61,10 @@ AXES_OF_TILES = st.builds(
 @given(AXES_OF_TILES, st.integers(0, 10**6))
 @settings(deadline=None, max_examples=60)
 def test_no_axis_has_more_tiles_than_the_most_and_some_clock_has_nearly_as_many(axis: TimeAxis, begin_s: int):
-    counts = [tiles_at([axis], clock_s) for clock_s in range(10 * DAY + begin_s, 10 * DAY + begin_s + 300, 7)]
-    assert max(counts) <= axis.most_tiles <= max(counts) + 2 * len(axis.levels)
+    step_s = 7
+    counts = [tiles_at([axis], clock_s) for clock_s in range(10 * DAY + begin_s, 10 * DAY + begin_s + 300, step_s)]
+    # The fullest clock may lie between two that were tried: a second later is at most a tile more.
+    assert max(counts) <= axis.most_tiles <= max(counts) + 2 * len(axis.levels) + step_s
 
 
 @given(st.lists(AXES_OF_TILES, min_size=1, max_size=4), st.integers(0, 10**6))
