@@ -77,6 +77,8 @@ class Plan:
     max_clock_skew_us: int
     retention_us: int
     seen_ids_cap: int
+    max_record_bytes: int
+    """A write that would make a record larger than this is not made; the events are dead letters, `oversized`."""
     axis: TimeAxis
     local_time: LocalTime
     fields: tuple[Field, ...]
