@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.codec.admitting import Admitted, PackedAdmission
-from user_state.codec.packed import Heads, PackedRecords
+from user_state.codec.packed import TOO_LARGE, Heads, PackedRecords
 from user_state.codec.record import version_of, with_horizon
 from user_state.codec.seen import NO_IDS, decode_seen
 from user_state.codec.sound import decode_sound
@@ -300,12 +300,15 @@ class Folder:
             )
         ]
         folded, broken = self._packed.fold(blobs, arriving, verdict.horizon_us, versions)
-        _set_aside(broken, part, verdict.outcome, report, Outcome.BAD_RECORD)
-        too_large = {
-            user: f"the record would take {len(record):,} bytes, more than max_record {self._plan.max_record_bytes:,}"
+        limit = self._plan.max_record_bytes
+        too_large = {user: reason for user, reason in broken.items() if reason == TOO_LARGE}
+        too_large |= {
+            user: f"the record would take {len(record):,} bytes, more than max_record, {limit:,}"
             for user, record in enumerate(folded)
-            if record is not None and len(record) > self._plan.max_record_bytes
+            if record is not None and len(record) > limit
         }
+        broken = {user: reason for user, reason in broken.items() if user not in too_large}
+        _set_aside(broken, part, verdict.outcome, report, Outcome.BAD_RECORD)
         for user in too_large:
             folded[user] = None
         _set_aside(too_large, part, verdict.outcome, report, Outcome.OVERSIZED)

@@ -115,8 +115,6 @@ class Plan:
     layout: Layout
     declared_by: Mapping[str, tuple[str, ...]]
     """Key of a piece of state -> the features, sequences and embeddings of the spec that read it."""
-    max_record_bytes: int = 1 << 20
-    """No record is written that is larger."""
 
     @cached_property
     def definition(self) -> bytes:
