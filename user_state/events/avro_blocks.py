@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import fastavro
 
-from user_state.errors import InputError, SpecError
+from user_state.errors import InputError
 from user_state.events.decode import SINGLE_OBJECT
 from user_state.events.event_reader import ReadEvent, event_reader, write_event
 from user_state.events.message import Message
@@ -62,7 +62,7 @@ class BlockReader:
         except InputError:
             self._file.close()
             raise
-        except (ValueError, EOFError, KeyError, AttributeError, SpecError) as exc:
+        except Exception as exc:  # fastavro raises whatever Python raises where it stumbles; a SpecError is one of ours
             self._file.close()
             raise InputError(f"expected an Avro file, got {path}: {exc}") from exc
         self._writer_schema = writer.parsed
