@@ -13,6 +13,7 @@ import sys
 import time
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +25,7 @@ from hypothesis import event as seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.events.poison import ID, POISON, long
+from tests.events.poison import ID, POISON, defined, long, two_alike
 from tests.events.random_schemas import pairs
 from tests.events.test_event_reader import body_of
 from tests.random_worlds import QUICK
@@ -104,6 +105,23 @@ def test_a_file_of_messages_may_not_have_such_a_schema_either(tmp_path: Path) ->
     ):
         with pytest.raises(InputError, match="contain themselves"):
             read()
+
+
+@pytest.mark.parametrize("levels", [9, 10])
+def test_events_that_are_to_be_written_anew_may_not_be_written_in_too_many_ways(tmp_path: Path, levels: int) -> None:
+    """Each level doubles them: 512 are taken and 1,024 are not, unless the spec names the file's schema."""
+    reads = parse_event_schema(defined(*two_alike(levels)))
+    wrote = {**reads.original, "fields": [*reads.original["fields"], {"name": "more", "type": "int"}]}
+    body = POISON["unions of records that are alike"].body[:2] + b"\x00" * (2 * levels) + b"\x02" * levels
+    path = str(file_of(tmp_path / "other.avro", wrote, 1, body + b"\x00" + b"\x02a" * levels + b"\x00"))
+    named = BlockReader(path, replace(reads, versions=(parse_event_schema(wrote),)))
+    assert len([message for block in named.blocks(named.first_offset) for message in block.messages]) == 1
+    named.close()
+    if levels == 10:
+        with pytest.raises(InputError, match=r"up to 1024 ways; save the file's schema and name it under `versions:`"):
+            BlockReader(path, reads)
+    else:
+        BlockReader(path, reads).close()
 
 
 def test_a_file_whose_schema_is_nested_without_end_is_refused(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from user_state.events.decode import SINGLE_OBJECT
 from user_state.events.event_reader import ReadEvent, event_reader, write_event
 from user_state.events.message import Message
 from user_state.spec.event_schema import EventSchema, parse_event_schema
-from user_state.spec.version_checks import check_resolves
+from user_state.spec.version_checks import check_resolves, check_written_anew
 
 MESSAGE_NAME = "user_state.Message"
 
@@ -59,6 +59,7 @@ class BlockReader:
             writer: EventSchema = parse_event_schema(json.loads(head.metadata["avro.schema"]))
             if not self._of_messages:
                 check_resolves(path, writer, schema)
+                check_written_anew(path, writer, schema)
         except InputError:
             self._file.close()
             raise

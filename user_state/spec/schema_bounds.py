@@ -29,6 +29,7 @@ them is missed before anything is made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -78,10 +79,26 @@ def check_bounds(schema: Any) -> None:
         raise SpecError(f"expected events of at least one byte, got {_what(schema)}, whose fields take none")
 
 
-class _Costs:
-    """Goes through a schema once: what is used by name has been defined, and so gone through, further up."""
+def ways_to_write(schema: Any) -> int:
+    """Return how often fastavro may look at a value as it writes an event without the names of its records.
 
-    def __init__(self) -> None:
+    Args:
+        schema: the schema of whole events, parsed, which `check_bounds` has passed.
+    """
+    return _Costs(math.inf, by_name=False).of(schema, "", 1).tries
+
+
+class _Costs:
+    """Goes through a schema once: what is used by name has been defined, and so gone through, further up.
+
+    Args:
+        most_tries: for any value.
+        by_name: whether fastavro knows which record of a union a value is.
+    """
+
+    def __init__(self, most_tries: float = MOST_TRIES, *, by_name: bool = True) -> None:
+        self._most_tries = most_tries
+        self._knows_records = by_name
         self._of_named: dict[str, _Cost | None] = {}  # None while it is gone through
 
     def of(self, declared: Any, at: str, level: int) -> _Cost:
@@ -100,7 +117,7 @@ class _Costs:
                 f"expected events that fit a message, got {_where(at)} {_what(declared)} of at least"
                 f" {shorten(cost.least_bytes)} bytes; at most {MOST_BYTES} are accepted"
             )
-        if cost.tries > MOST_TRIES:
+        if cost.tries > self._most_tries:
             raise SpecError(
                 f"expected fewer unions of a map and records in each other, got {_where(at)} {_what(declared)}, to be"
                 f" decoded in up to {cost.tries} ways; put each map into a record of its own"
@@ -181,7 +198,7 @@ class _Costs:
             1 + min(cost.least_bytes for cost in costs),
             max(cost.excess for cost in costs) - MOST_VALUES_A_BYTE,
             1 + max(cost.levels for cost in costs),
-            sum(deeper) if "map" in kinds else max(deeper, default=1),
+            sum(deeper) if deeper and (not self._knows_records or "map" in kinds) else max(deeper, default=1),
         )
 
 
