@@ -59,7 +59,7 @@ ROWS = (
         "Where does every message go?",
         (
             Panel("Read", "cps", _rate("read"), "read"),
-            Panel("Bins", "cps", _rate("applied", "duplicate", "ignored", "dead_letter"), "applied", True),
+            Panel("Bins", "cps", _rate("applied", "duplicate", "ignored", "expired", "dead_letter"), "applied", True),
             Panel(
                 "Dead letters by reason",
                 "cps",
@@ -87,7 +87,7 @@ ROWS = (
             Panel("Largest write of a fold", "bytes", _quantiles("largest_write_bytes"), "largest_write_bytes"),
             Panel("Conflicts", "percentunit", [_share("conflicts", "writes")], "conflicts"),
             Panel("Horizons shortened", "cps", _rate("horizon_shortened"), "horizon_shortened"),
-            Panel("State runner: refused, expired", "cps", _rate("stale_views", "expired"), "stale_views"),
+            Panel("State runner: refused, expired", "cps", _rate("stale_views", "users_expired"), "stale_views"),
         ),
     ),
     (
