@@ -90,7 +90,7 @@ METRICS = (
         "counter",
         "messages",
         "DecodeEvents",
-        "Bin: the event is older than `retention`, so its record would have expired as it was written; not stored.",
+        "Bin: older than `retention`, so that its record would have expired as it was written; not stored.",
     ),
     Metric(
         "expired_kept_by_*",

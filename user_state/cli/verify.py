@@ -64,8 +64,8 @@ def verify(
     typer.echo(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))
     if possible:
         typer.echo(
-            f"{len(possible):,} users have events that are older than `retention` by now, or were published after their"
-            " file was written: compared with what reading them earlier or later would have given"
+            f"{len(possible):,} of {verified.users:,} users have events that are older than `retention` by now, or were"
+            " published after their file was written: compared with what reading them earlier would have given"
         )
     for difference in verified.differences[:SHOWN]:
         typer.echo(str(difference))
