@@ -63,7 +63,7 @@ def closing_lines(counters: Mapping[str, int], retention_us: int) -> str:
 def expired_line(counters: Mapping[str, int], retention_us: int) -> str | None:
     r"""Return what to do about events older than the retention, in one line; None if there were none.
 
-    >>> counters = {"read": 8, "expired": 4, "expired_kept_by_365d": 3, "expired_kept_by_3650d": 1}
+    >>> counters = {"read": 8, "expired": 4, "expired_needing_365d": 3, "expired_needing_3650d": 1}
     >>> print(expired_line(counters, 90 * 86_400_000_000).replace(": ", ":\n").replace(". ", ".\n"))
     4 of 8 events are older than `retention` (90d) and were not stored:
     their records would expire at once.
@@ -72,7 +72,7 @@ def expired_line(counters: Mapping[str, int], retention_us: int) -> str | None:
     expired = counters.get(tally.EXPIRED, 0)
     if not expired:
         return None
-    by_days = sorted((days, counters.get(tally.expired_kept_by(days), 0)) for days in KEEPING_DAYS)
+    by_days = sorted((days, counters.get(tally.expired_needing(days), 0)) for days in KEEPING_DAYS)
     held = [days for days, number in by_days if number]
     line = (
         f"{expired:,} of {counters.get(tally.READ, 0):,} events are older than `retention`"

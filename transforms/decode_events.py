@@ -125,7 +125,7 @@ class _DecodeFn(beam.DoFn):
         self._counts[tally.IGNORED] += int((screened == Screened.IGNORED).sum())
         self._counts[tally.EXPIRED] += int(expired.sum())
         if self._counts[tally.EXPIRED]:
-            self._counts.update(map(tally.expired_kept_by, keeping_days(now_us - events.time_us[expired]).tolist()))
+            self._counts.update(map(tally.expired_needing, keeping_days(now_us - events.time_us[expired]).tolist()))
 
     def _keys(self, users: list[str]) -> Sequence[int | str]:
         if self._shards is None:

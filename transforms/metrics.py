@@ -93,11 +93,11 @@ METRICS = (
         "Bin: older than `retention`, so that its record would have expired as it was written; not stored.",
     ),
     Metric(
-        "expired_kept_by_*",
+        "expired_needing_*",
         "counter",
         "messages",
         "DecodeEvents",
-        "Of those, by the shortest of these values of `retention` that would have kept them.",
+        "Expired events, by the shortest of these values of `retention` that would have kept them.",
         members=tuple(f"{days}d" for days in KEEPING_DAYS),
     ),
     Metric("dead_letter", "counter", "messages", "WriteDeadLetters", "Bin: stored aside with its bytes and a reason."),

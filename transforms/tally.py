@@ -33,8 +33,6 @@ ITEM_WRITES = "item_writes"
 ITEM_CONFLICTS = "item_conflicts"
 USERS_EXPIRED = "users_expired"
 STALE = "stale_views"
-EXPIRED_KEPT_BY = "expired_kept_by_"
-"""Begins the names of `expired_kept_by`."""
 
 _LOCK = threading.Lock()
 _TALLY: Counter[str] = Counter()
@@ -48,9 +46,9 @@ def count(name: str, by: int = 1) -> None:
             _TALLY[name] += by
 
 
-def expired_kept_by(days: int) -> str:
-    """Return the counter of expired events that a retention of so many days would have kept."""
-    return f"{EXPIRED_KEPT_BY}{days}d"
+def expired_needing(days: int) -> str:
+    """Return the counter of expired events that it takes a retention of so many days to keep."""
+    return f"{EXPIRED}_needing_{days}d"
 
 
 def tally() -> Mapping[str, int]:

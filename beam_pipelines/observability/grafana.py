@@ -67,6 +67,13 @@ ROWS = (
                 "dead_letter_*",
                 True,
             ),
+            Panel(
+                "Expired, by the retention that it takes to keep them",
+                "cps",
+                [(f"sum by (member) (user_state:expired_needing_by:rate{JOB})", "{{member}}")],
+                "expired_needing_*",
+                True,
+            ),
             Panel("Given back", "cps", _rate("given_back", "dead_letters_unavailable"), "given_back"),
             Panel(
                 "Duplicates",

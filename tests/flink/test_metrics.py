@@ -25,7 +25,7 @@ RARE = {
     *(f"dead_letter_{reason}" for reason in ("invalid", "from_future", "bad_record", "hot_user")),
     *("learned_pairs", "learned_pairs_again", "learned_pairs_refused", "item_writes", "item_conflicts"),
     *("stale_views", "users_expired"),
-    *(f"expired_kept_by_{days}d" for days in KEEPING_DAYS),
+    *(f"expired_needing_{days}d" for days in KEEPING_DAYS),
 }
 """What a calm run of this traffic, with a spec that learns no items and records in Redis, has no occasion to count."""
 

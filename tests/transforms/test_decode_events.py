@@ -105,8 +105,8 @@ def test_what_is_older_than_the_retention_is_acknowledged_and_counted_and_goes_n
     counted = tally.tally()
     assert (counted["read"], counted["expired"], counted["ignored"]) == (4, 2, 1)
     assert {n: v for n, v in counted.items() if n.startswith("expired_")} == {
-        "expired_kept_by_180d": 1,
-        "expired_kept_by_3650d": 1,
+        "expired_needing_180d": 1,
+        "expired_needing_3650d": 1,
     }
 
 
