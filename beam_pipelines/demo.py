@@ -75,7 +75,7 @@ def run_demo(users: int, events: int, seed: int) -> None:
 
         with UserStateClient.from_url(url, spec, timeout_s=5) as client:
             console.print(Rule("3  What a ranking service reads"))
-            replayed = oracle.replay(spec.spec, read_arrivals(traffic, spec.spec))
+            replayed = oracle.replay(spec.spec, read_arrivals(traffic, spec.spec), now_us=end_us)
             at_us = time.time_ns() // 1000
             show_users(console, client, replayed.applied, at_us)
 

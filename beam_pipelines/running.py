@@ -67,7 +67,7 @@ def run_streaming(
         acknowledge_pending()  # a runner within this process has nothing in flight now
         sign_off(spec, settings)
     counters = committed_counters(result)
-    console.print(closing_lines(counters), markup=False)
+    console.print(closing_lines(counters, spec.spec.retention), markup=False)
     return counters
 
 

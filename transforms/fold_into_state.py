@@ -158,7 +158,7 @@ class _FoldFn(beam.DoFn):
             return
         if held.expire_at_ms <= now_ms:
             self._cells.clear(user)
-            tally.count(tally.EXPIRED)
+            tally.count(tally.USERS_EXPIRED)
             return
         self._set_timer(user, look, min(now_ms + self._look_after_ms, held.expire_at_ms))
         self._cells.refresh(user)

@@ -106,7 +106,7 @@ def run_on_flink(
             raise
         finally:
             board.close()
-    console.print(closing_lines(counters), markup=False)
+    console.print(closing_lines(counters, spec.spec.retention), markup=False)
     if watched.restarted and not balanced(counters):
         console.print(
             "The job had to start again: what a killed worker counted last is missing above,"
