@@ -16,7 +16,7 @@ from __future__ import annotations
 import glob
 import logging
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -68,7 +68,7 @@ class StreamingSettings:
     """
 
     input: str
-    redis: str
+    redis: str = field(repr=False)  # it may have a password
     dead_letters: str
     durability: Literal["none", "fsync", "replica"] = "none"
     flush_interval_s: float = 0

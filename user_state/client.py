@@ -33,6 +33,7 @@ from user_state.items.nearest import Nearest, NearestItems
 from user_state.items.provider import VectorProvider
 from user_state.items.scoring import Scores, cosine, score
 from user_state.items.table import ItemTable
+from user_state.printable import printable
 from user_state.spec import LoadedSpec, load_spec
 from user_state.store.connection import connect, fetch, masked
 from user_state.store.keys import record_key
@@ -318,7 +319,7 @@ class UserStateClient:
             try:
                 self._reader.decode([blob])
             except CodecError as exc:
-                return CodecError(f"{key}: {exc}")
+                return CodecError(f"{printable(key)}: {exc}")
         return cause
 
 
