@@ -97,10 +97,11 @@ class _FoldFn(beam.DoFn):
     def setup(self) -> None:
         join(self._run)
         plan = compile_plan(self._spec)
-        self._store = self._open_store()
+        # A cluster is connected to at once, and may be away just now.
+        self._store = Patience().to_get(self._open_store)
         self._stage = None
-        if self._open_items is not None and plan.learned:
-            self._stage = ItemStage(plan, self._open_items, cache_bytes=self._cache_bytes)
+        if (open_items := self._open_items) is not None and plan.learned:
+            self._stage = Patience().to_get(lambda: ItemStage(plan, open_items, cache_bytes=self._cache_bytes))
         before = None if self._stage is None else self._stage.learn
         self._folder = Folder(plan, TimedStore(self._store), cache_bytes=self._cache_bytes, before_write=before)
         self._leases = Leases(self._ack_deadline_s)

@@ -101,8 +101,9 @@ class _FoldFn(beam.DoFn):
         join(self._run)
         name = self._spec.spec.name
         plan = compile_plan(self._spec)
-        self._store = RedisStateStore(self._redis, name, timeout_s=self._timeout_s)
-        self._view = RedisView(self._redis, name, timeout_s=self._timeout_s)
+        # A cluster is connected to at once, and may be away just now.
+        self._store = Patience().to_get(lambda: RedisStateStore(self._redis, name, timeout_s=self._timeout_s))
+        self._view = Patience().to_get(lambda: RedisView(self._redis, name, timeout_s=self._timeout_s))
         self._cells = BundleCells(self._store)
         self._folder = Folder(
             plan, self._cells, cache_bytes=0, next_version=lambda before, events: view_version(events)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from transforms import tally
 from transforms.drain import draining, wait
@@ -20,6 +21,7 @@ LONGEST_PAUSE_S = 2.0
 GIVE_UP_S = 20.0
 """How long a draining pipeline still waits for an unavailable store."""
 
+T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,6 +61,10 @@ class Patience:
 
     def for_store(self, action: Callable[[], None]) -> None:
         """Do something that needs the store, waiting as long as it takes."""
+        self.to_get(action)
+
+    def to_get(self, action: Callable[[], T]) -> T:
+        """Return what needs the store to be had, waiting as long as it takes."""
         while True:
             try:
                 return action()

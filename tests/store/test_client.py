@@ -241,9 +241,9 @@ def test_a_refused_password_is_denied(tmp_path):
     with (
         running_valkey(tmp_path / "locked", password="right-pass") as server,
         UserStateClient.from_url(server.url.replace("right", "wrong"), SPEC) as client,
+        pytest.raises(StoreDenied, match="password"),
     ):
-        with pytest.raises(StoreDenied, match="password"):
-            client.get("u1")
+        client.get("u1")
 
 
 def test_a_client_recovers_when_the_server_does(own_valkey):
