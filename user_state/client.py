@@ -297,7 +297,10 @@ class UserStateClient:
         now_s = time.monotonic()
         pointers = {table: provider.keys(now_s) for table, provider in self._providers.items()}
         asked_for = [*keys, *(key for wanted in pointers.values() for key in wanted)]
-        answers = fetch(self._redis, self._url, asked_for)
+        try:
+            answers = fetch(self._redis, self._url, asked_for)
+        except UnicodeEncodeError as exc:
+            raise InputError(f"expected user ids that are text, got one that UTF-8 cannot hold: {exc.reason}") from exc
         blobs, told = answers[: len(keys)], iter(answers[len(keys) :])
         try:
             records = self._reader.decode(blobs)
