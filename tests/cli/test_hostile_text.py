@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from tests.pipelines.test_dead_letters_away import event
 from tests.servers.pipeline import run_command
-from tests.servers.redis import Valkey
+from tests.servers.redis import Valkey, running_valkey
 from user_state.cli.main import main
 from user_state.cli.terminal import Terminal, say, say_json
 from user_state.events.avro_files import interaction_schema, write_events
@@ -50,9 +51,15 @@ def assert_safe(text: str) -> None:
     assert not raw, (raw, text)
 
 
-@pytest.fixture
-def world(tmp_path: Path, valkey: Valkey) -> list[str | Path]:
-    """Events of hostile users with hostile items in Redis; returns what every command needs."""
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str | Path]]:
+    """Events of hostile users with hostile items in Redis; yields what every command needs."""
+    folder = tmp_path_factory.mktemp("hostile")
+    with running_valkey(folder / "valkey") as valkey:
+        yield _filled(folder, valkey)
+
+
+def _filled(tmp_path: Path, valkey: Valkey) -> list[str | Path]:
     spec, events = tmp_path / "user_state.yaml", tmp_path / "events.avro"
     spec.write_text(SPEC)
     time_us = 1_767_225_600_000_000
@@ -109,7 +116,7 @@ def test_errors_quote_what_came_escaped(world, tmp_path, nasty, monkeypatch, cap
         ("items", "load", *world, "--table", nasty, "--from", nasty),
         ("check", tmp_path / f"{file}.yaml"),
         ("run", "--spec", world[1], "--input", nasty, "--redis", "redis://localhost"),
-        ("run", "--spec", world[1], "--input", tmp_path / "events.avro", "--redis", nasty),
+        ("run", "--spec", world[1], "--input", world[1].parent / "events.avro", "--redis", nasty),
         ("publish", "--spec", world[1], "--from", nasty, "--to", nasty),
         ("convert", tmp_path / file, "--out", tmp_path / "o"),
     ):
