@@ -21,6 +21,7 @@ from user_state.errors import (
     InputError,
     RecordTooLarge,
     SpecError,
+    StoreDenied,
     StoreError,
     StoreUnavailable,
     UserStateError,
@@ -30,6 +31,8 @@ from user_state.events.avro_blocks import BlockReader
 from user_state.events.avro_files import read_arrivals
 from user_state.events.decode import EventDecoder
 from user_state.spec import load_spec, parse_spec
+from user_state.store.keys import record_key
+from user_state.store.redis_store import RedisStateStore
 
 CLASSES = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
 TREE = {
@@ -41,6 +44,7 @@ TREE = {
     "InputError": "UserStateError",
     "StoreError": "UserStateError",
     "StoreUnavailable": "StoreError",
+    "StoreDenied": "StoreUnavailable",
 }
 HERE = Path(__file__).parent
 
@@ -54,6 +58,14 @@ def locked_out():
 
     with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder), password="secret") as server:
         UserStateClient.from_url(f"redis://127.0.0.1:{server.port}", spec_of()).get("u")
+
+
+def key_of_another_type():
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder)) as server, server.client() as client:
+        client.lpush(record_key(spec_of().spec.name, "u"), "x")
+        RedisStateStore(server.url, spec_of().spec.name).read(["u"])
 
 
 CALLS = [
@@ -71,7 +83,8 @@ CALLS = [
     (InputError, lambda: UserStateClient.from_url("redis://cache", spec_of()).get_many("u")),
     (InputError, lambda: BlockReader("no/such/file.avro", spec_of().schema)),
     (InputError, lambda: list(read_arrivals("no/such/file.avro", spec_of().spec))),
-    (StoreError, locked_out),
+    (StoreError, key_of_another_type),
+    (StoreDenied, locked_out),
     (StoreUnavailable, lambda: UserStateClient.from_url(f"redis://127.0.0.1:{free_port()}", spec_of()).get("u")),
 ]
 
@@ -96,7 +109,7 @@ def test_the_tree_is_drawn_at_the_top_of_the_file_with_its_branches():
     drawn = re.findall(r"^ {4}(?:([ |]*)\+-- )?(\w+) {2,}\S", errors.__doc__ or "", re.MULTILINE)
     assert {name for _, name in drawn} == TREE.keys()
     depth = {name: len(indent) for indent, name in drawn}
-    assert depth["StoreUnavailable"] > depth["StoreError"] == depth["SpecError"]
+    assert depth["StoreDenied"] > depth["StoreUnavailable"] > depth["StoreError"] == depth["SpecError"]
 
 
 def test_every_class_says_what_it_is():

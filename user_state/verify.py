@@ -19,6 +19,7 @@ from user_state import oracle
 from user_state.answers import UserState, UserStateBatch
 from user_state.client import UserStateClient
 from user_state.errors import StoreError
+from user_state.printable import printable
 from user_state.spec import LoadedSpec
 
 RELATIVE = 1e-6
@@ -42,7 +43,7 @@ class Difference:
         # Nothing is a part of 0.
         nothing = isinstance(self.expected, float) and self.expected == 0
         off = "" if nothing or not math.isfinite(self.size) else f" ({100 * self.size:.2g} % off)"
-        return f"{self.user} {self.output}: expected {_short(self.expected)}, got {_short(self.actual)}{off}"
+        return f"{printable(self.user)} {self.output}: expected {_short(self.expected)}, got {_short(self.actual)}{off}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from user_state.cli.get import format_time, parse_time_us
+from user_state.cli.terminal import say
 from user_state.client import UserStateClient
 from user_state.errors import InputError
 from user_state.spec import load_spec
@@ -61,17 +62,17 @@ def verify(
     with UserStateClient.from_url(redis, loaded, timeout_s=10) as client:
         stored = stored_users(redis, loaded.spec.name)
         verified = compare(client, loaded, replayed.applied, at_us, stored, possible)
-    typer.echo(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))
+    say(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))
     if possible:
-        typer.echo(
+        say(
             f"{len(possible):,} of {verified.users:,} users have events that are older than `retention` by now, or were"
             " published after their file was written: compared with what reading them earlier would have given"
         )
     for difference in verified.differences[:SHOWN]:
-        typer.echo(str(difference))
+        say(str(difference))
     if len(verified.differences) > SHOWN:
-        typer.echo(f"... and {len(verified.differences) - SHOWN:,} more")
+        say(f"... and {len(verified.differences) - SHOWN:,} more")
     outcome = "all equal" if not verified.differences else f"{len(verified.differences):,} differ"
-    typer.echo(f"{verified.values:,} values of {verified.users:,} users at {format_time(at_us)}: {outcome}")
+    say(f"{verified.values:,} values of {verified.users:,} users at {format_time(at_us)}: {outcome}")
     if verified.differences:
         raise typer.Exit(EXIT_DIFFERENT)
