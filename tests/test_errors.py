@@ -3,6 +3,7 @@
 import inspect
 import re
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from user_state.errors import (
     EventError,
     InputError,
     SpecError,
+    SpecSuperseded,
     StoreError,
     StoreUnavailable,
     UserStateError,
@@ -28,6 +30,8 @@ from user_state.events.avro_blocks import BlockReader
 from user_state.events.avro_files import read_arrivals
 from user_state.events.decode import EventDecoder
 from user_state.spec import load_spec, parse_spec
+from user_state.store.redis_store import RedisStateStore
+from user_state.store.registry import Writer
 
 CLASSES = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
 TREE = {
@@ -38,6 +42,7 @@ TREE = {
     "InputError": "UserStateError",
     "StoreError": "UserStateError",
     "StoreUnavailable": "StoreError",
+    "SpecSuperseded": "StoreError",
 }
 HERE = Path(__file__).parent
 
@@ -51,6 +56,15 @@ def locked_out():
 
     with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder), password="secret") as server:
         UserStateClient.from_url(f"redis://127.0.0.1:{server.port}", spec_of()).get("u")
+
+
+def superseded():
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder)) as server:
+        for generation, plan in ((1, plan_of()), (2, plan_of(allowed_lateness="2h")), (3, plan_of())):
+            with closing(RedisStateStore(server.url, "tried")) as store:
+                store.claim(Writer(plan.layout, plan.definition, generation))
 
 
 CALLS = [
@@ -68,6 +82,7 @@ CALLS = [
     (InputError, lambda: BlockReader("no/such/file.avro", spec_of().schema)),
     (InputError, lambda: list(read_arrivals("no/such/file.avro", spec_of().spec))),
     (StoreError, locked_out),
+    (SpecSuperseded, superseded),
     (StoreUnavailable, lambda: UserStateClient.from_url(f"redis://127.0.0.1:{free_port()}", spec_of()).get("u")),
 ]
 

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from user_state.codec.admitting import Admitted, PackedAdmission
 from user_state.codec.packed import Heads, PackedRecords
 from user_state.codec.record import version_of, with_horizon
+from user_state.codec.seen import FORMAT as NO_IDS
 from user_state.codec.seen import decode_seen
 from user_state.codec.sound import decode_sound
 from user_state.core.admission import Outcome
@@ -261,15 +262,14 @@ class Folder:
         due = {user for user, one in enumerate(stored) if one.record and (one.elsewhere or one.lost)} - bad
         replacements: dict[int, Replacement] = {}
         if len(arriving) or due:
-            versions, folded = self._folded(part, heads, verdict, stored, arriving, due, report)
+            versions, folded, seen = self._folded(part, heads, verdict, stored, arriving, due, report)
             last_event_us = heads.last_event_us.copy()
             np.maximum.at(last_event_us, arriving.user, arriving.time_us)
             expiry_ms = ((last_event_us + self._plan.retention_us) // 1000).tolist()
             for user, record in enumerate(folded):
                 if record is not None:
                     name, before = part.users[user], version_of(stored[user].record)
-                    seen = verdict.seen[user]
-                    replacements[user] = Replacement(name, before, record, seen, expiry_ms[user], turn_ms)
+                    replacements[user] = Replacement(name, before, record, seen[user], expiry_ms[user], turn_ms)
                     self._unanswered[name] = _Attempt(versions[user], user, part.user, outcome)
         for user in read.cached - replacements.keys():
             replacements[user] = Replacement(part.users[user], version_of(stored[user].record), None, turn_ms=turn_ms)
@@ -284,8 +284,8 @@ class Folder:
         arriving: Events,
         due: set[int],
         report: FoldReport,
-    ) -> tuple[list[bytes], list[bytes | None]]:
-        """Return each user's new version, and the new record; None where there is nothing to write."""
+    ) -> tuple[list[bytes], list[bytes | None], list[bytes]]:
+        """Return each user's new version, record, None where there is nothing to write, and remembered ids."""
         blobs = [one.record for one in stored]
         arrivals = np.bincount(arriving.user, minlength=len(blobs))
         versions = [
@@ -304,11 +304,13 @@ class Folder:
         for user in too_large:
             folded[user] = None
         _set_aside(too_large, part, verdict.outcome, report, Outcome.OVERSIZED)
+        seen = list(verdict.seen)
         for user in due.difference(broken):
             if (found := blobs[user]) is not None and folded[user] is None:
-                # As it was, but for a horizon that was closed.
+                # As it was, but for a horizon that was closed: nothing was folded, so no other ids are remembered.
                 folded[user] = with_horizon(found, int(heads.horizon_us[user]), versions[user])
-        return versions, folded
+                seen[user] = stored[user].seen or NO_IDS
+        return versions, folded, seen
 
     def _replace(
         self,

@@ -26,7 +26,7 @@ from user_state.codec.seen import LostIdsError, ids_beside, stored_seen
 from user_state.core.layout import Layout
 from user_state.errors import CodecError, StoreError, StoreUnavailable
 from user_state.store.connection import broke_off, connect, masked, translate_response, translated
-from user_state.store.keys import beat_key, record_key, seen_key, turn_key
+from user_state.store.keys import beat_key, probe_keys, record_key, seen_key, turn_key
 from user_state.store.registry import SUPERSEDED, UNREGISTERED, Registry, Writer
 from user_state.store.script import Script
 from user_state.store.store import Answer, Refused, Replaced, Replacement, Stored
@@ -37,8 +37,6 @@ BEAT_MS = 7 * 86_400_000
 """How long the server remembers a worker that writes nothing."""
 SINGLY_AFTER = 3
 """Batches in a row whose connection broke; then users are written one by one, to find the one that breaks it."""
-_PROBE = ""
-"""No user has this id: a command that is refused for it too is refused for everybody."""
 
 
 class RedisStateStore:
@@ -168,12 +166,14 @@ class RedisStateStore:
             if self._cluster:
                 pipeline.hget(self._registry.key, "generation")
             beat = self._beat.next()
-            pipeline.execute_command("SET", beat_key(self._name, self._worker), beat, "PX", BEAT_MS, "GET")
+            pipeline.set(beat_key(self._name, self._worker), beat, px=BEAT_MS, get=True)
             self._await_durability(pipeline)
             answers: list[Any] = pipeline.execute(raise_on_error=False)
+        confirmed = answers.pop() if self._durability != "none" else None
+        before = self._plain(answers.pop())  # first: a server that became a replica says so here, and passes
         if self._durability != "none":
-            self._check_confirmed(answers.pop())
-        self._beat.check(self._plain(answers.pop()))
+            self._check_confirmed(confirmed)
+        self._beat.check(before)
         if self._cluster and (current := int(self._plain(answers.pop()) or 0)) != generation:
             # Users on other nodes cannot be compared with the registry while they are written.
             missing = SUPERSEDED if current > generation else UNREGISTERED
@@ -218,10 +218,10 @@ class RedisStateStore:
         self._probe()
 
     def _probe(self) -> None:
-        """Do what is done for a user for one that cannot be: raises if it is refused as well."""
+        """Do what is done for a user with keys of nobody's: what is refused for these too is refused for everybody."""
+        keys = [*probe_keys(self._name), *(() if self._cluster else (self._registry.key,))]
         with translated(self._url):
-            self._redis.get(record_key(self._name, _PROBE))
-            keys = self._keys(_PROBE)
+            self._redis.get(keys[0])
             soon_ms = int(time.time() * 1000) + 1000
             values = (b"", b"-" * 18, b"-" * 17, soon_ms, self._registry.claimed.generation, self._worker, 0)
             self._script.run(self._redis, keys, *values)
