@@ -24,7 +24,7 @@ from user_state.learning import ItemStage
 from user_state.spec import parse_spec
 from user_state.store.layouts import RecordReader
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.store import Replacement, StateStore
+from user_state.store.store import Replaced, Replacement, StateStore
 
 SPEC = """
 name: feed
@@ -155,7 +155,7 @@ class DyingStore(MemoryStore):
         super().__init__()
         self.left = writes
 
-    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
+    def replace(self, replacements: Sequence[Replacement]) -> Replaced:
         """Replace, or be gone."""
         if self.left <= 0:
             raise StoreUnavailable("gone")
