@@ -280,6 +280,27 @@ def test_without_durability_nothing_is_waited_for(store, valkey):
     assert commands(valkey)["evalsha"] > 0
 
 
+# Eviction
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random", "volatile-lru", "volatile-ttl"])
+@pytest.mark.parametrize("kind", ["own_valkey", "cluster"])
+def test_a_server_that_may_drop_records_is_refused_unless_it_may(request, kind, policy):
+    """Records expire, so that a policy of volatile keys drops them too."""
+    server = request.getfixturevalue(kind)
+    with closing(RedisStateStore(server.url, "tried", timeout_s=5)) as store, server.client() as client:
+        store.check()
+        client.config_set("maxmemory-policy", policy)
+        try:
+            with pytest.raises(StoreError, match=f"noeviction.*, got {policy}, .*--allow_eviction") as raised:
+                store.check()
+            assert not isinstance(raised.value, StoreUnavailable)
+            store.check(may_evict=True)
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+        store.check()
+
+
 # Refusals
 
 

@@ -174,10 +174,9 @@ class RedisStateStore:
         if self._durability != "none":
             self._check_confirmed(confirmed)
         self._beat.check(before)
-        if self._cluster and (current := int(self._plain(answers.pop()) or 0)) != generation:
-            # Users on other nodes cannot be compared with the registry while they are written.
-            missing = SUPERSEDED if current > generation else UNREGISTERED
-            answers = [missing if answer in (Answer.DONE, Answer.CONFLICT) else answer for answer in answers]
+        if self._cluster and int(self._plain(answers.pop()) or 0) != generation:
+            # Users on other nodes cannot be compared with the registry while they are written, so that is done after.
+            self._registry.restore()
         return answers
 
     def _keys(self, user: str) -> list[str]:
