@@ -52,6 +52,8 @@ class RedisStateStore:
         self._script = Script("replace.lua")
         self._registry = Registry(self._redis, url, name)
         self._worker = secrets.token_hex(8)
+        self.beat_key = beat_key(name, self._worker)
+        """Where the server keeps how many batches this store has written; expires by itself."""
         self._beat = _Beat()
         self._failed = 0
 
@@ -166,7 +168,7 @@ class RedisStateStore:
             if self._cluster:
                 pipeline.hget(self._registry.key, "generation")
             beat = self._beat.next()
-            pipeline.set(beat_key(self._name, self._worker), beat, px=BEAT_MS, get=True)
+            pipeline.set(self.beat_key, beat, px=BEAT_MS, get=True)
             self._await_durability(pipeline)
             answers: list[Any] = pipeline.execute(raise_on_error=False)
         confirmed = answers.pop() if self._durability != "none" else None
