@@ -12,6 +12,7 @@ from tests.servers.redis import free_port, running_valkey
 from tests.trying import event, plan_of, spec_of
 from user_state import errors
 from user_state.client import UserStateClient
+from user_state.codec.columns import need_room
 from user_state.codec.record import open_record
 from user_state.codec.seen import decode_seen
 from user_state.core.layout import Layout
@@ -19,6 +20,7 @@ from user_state.errors import (
     CodecError,
     EventError,
     InputError,
+    RecordTooLarge,
     SpecError,
     SpecSuperseded,
     StoreError,
@@ -39,6 +41,7 @@ TREE = {
     "SpecError": "UserStateError",
     "EventError": "UserStateError",
     "CodecError": "UserStateError",
+    "RecordTooLarge": "CodecError",
     "InputError": "UserStateError",
     "StoreError": "UserStateError",
     "StoreUnavailable": "StoreError",
@@ -77,6 +80,7 @@ CALLS = [
     (CodecError, lambda: open_record(b"")),
     (CodecError, lambda: decode_seen([b""])),
     (CodecError, lambda: Layout.from_json("")),
+    (RecordTooLarge, lambda: need_room(2, 1, "rows")),
     (InputError, lambda: UserStateClient.from_url("http://cache", spec_of())),
     (InputError, lambda: UserStateClient.from_url("redis://cache", spec_of()).get_many("u")),
     (InputError, lambda: BlockReader("no/such/file.avro", spec_of().schema)),
