@@ -3,6 +3,7 @@
 import inspect
 import re
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from user_state.errors import (
     InputError,
     RecordTooLarge,
     SpecError,
+    SpecSuperseded,
     StoreDenied,
     StoreError,
     StoreUnavailable,
@@ -31,8 +33,9 @@ from user_state.events.avro_blocks import BlockReader
 from user_state.events.avro_files import read_arrivals
 from user_state.events.decode import EventDecoder
 from user_state.spec import load_spec, parse_spec
-from user_state.store.keys import record_key
 from user_state.store.redis_store import RedisStateStore
+from user_state.store.registry import Writer
+from user_state.store.store import Replacement
 
 CLASSES = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
 TREE = {
@@ -45,6 +48,7 @@ TREE = {
     "StoreError": "UserStateError",
     "StoreUnavailable": "StoreError",
     "StoreDenied": "StoreUnavailable",
+    "SpecSuperseded": "StoreError",
 }
 HERE = Path(__file__).parent
 
@@ -60,12 +64,20 @@ def locked_out():
         UserStateClient.from_url(f"redis://127.0.0.1:{server.port}", spec_of()).get("u")
 
 
-def key_of_another_type():
+def unclaimed():
     import tempfile
 
-    with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder)) as server, server.client() as client:
-        client.lpush(record_key(spec_of().spec.name, "u"), "x")
-        RedisStateStore(server.url, spec_of().spec.name).read(["u"])
+    with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder)) as server:
+        RedisStateStore(server.url, "tried").replace([Replacement("u", b"", b"record")])
+
+
+def superseded():
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder)) as server:
+        for generation, plan in ((1, plan_of()), (2, plan_of(allowed_lateness="2h")), (3, plan_of())):
+            with closing(RedisStateStore(server.url, "tried")) as store:
+                store.claim(Writer(plan.layout, plan.definition, generation))
 
 
 CALLS = [
@@ -83,8 +95,9 @@ CALLS = [
     (InputError, lambda: UserStateClient.from_url("redis://cache", spec_of()).get_many("u")),
     (InputError, lambda: BlockReader("no/such/file.avro", spec_of().schema)),
     (InputError, lambda: list(read_arrivals("no/such/file.avro", spec_of().spec))),
-    (StoreError, key_of_another_type),
+    (StoreError, unclaimed),
     (StoreDenied, locked_out),
+    (SpecSuperseded, superseded),
     (StoreUnavailable, lambda: UserStateClient.from_url(f"redis://127.0.0.1:{free_port()}", spec_of()).get("u")),
 ]
 

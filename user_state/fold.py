@@ -212,6 +212,9 @@ class Folder:
             for index, stored in zip(missing, self._store.read([users[i] for i in missing]), strict=True):
                 held[index] = stored
                 believed = self._believed.pop(users[index], None)
+                # Ids without their record are counted as lost in any case.
+                if believed is not None and stored.record is None and stored.lost:
+                    continue
                 if believed is not None and self._is_lost(believed, stored.record):
                     report.lost += 1
         stored_all = [stored for stored in held if stored is not None]

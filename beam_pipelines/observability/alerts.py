@@ -156,6 +156,20 @@ ALERTS = (
         "Users send more events than ids are remembered; their late events are refused sooner than the spec says.",
     ),
     Alert(
+        "RedisLostData",
+        "page",
+        "0m",
+        "user_state:redis_went_back:rate > 0 or user_state:records_lost:rate > 0",
+        "Redis no longer has what it had confirmed: it was restarted, flushed or failed over, or records were deleted.",
+    ),
+    Alert(
+        "RememberedIdsLost",
+        "ticket",
+        "5m",
+        "user_state:ids_lost:rate > 0",
+        "Redis has lost users' remembered ids and kept their records; events up to each user's last are refused.",
+    ),
+    Alert(
         "AcknowledgementsFail",
         "ticket",
         "10m",

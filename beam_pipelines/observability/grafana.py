@@ -94,6 +94,12 @@ ROWS = (
             Panel("Largest write of a fold", "bytes", _quantiles("largest_write_bytes"), "largest_write_bytes"),
             Panel("Conflicts", "percentunit", [_share("conflicts", "writes")], "conflicts"),
             Panel("Horizons shortened", "cps", _rate("horizon_shortened"), "horizon_shortened"),
+            Panel(
+                "Lost by Redis",
+                "cps",
+                _rate("records_lost", "ids_lost", "redis_went_back"),
+                "records_lost",
+            ),
             Panel("State runner: refused, expired", "cps", _rate("stale_views", "users_expired"), "stale_views"),
         ),
     ),

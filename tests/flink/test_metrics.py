@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.pubsub, pytest.mark.slow]
 EVENTS = 5_000
 RARE = {
     "unacknowledged",
-    *(f"dead_letter_{reason}" for reason in ("invalid", "from_future", "bad_record", "hot_user")),
+    *(f"dead_letter_{reason}" for reason in ("invalid", "from_future", "bad_record", "oversized", "hot_user")),
     *("learned_pairs", "learned_pairs_again", "learned_pairs_refused", "item_writes", "item_conflicts"),
     *("stale_views", "users_expired"),
     *(f"expired_needing_{days}d" for days in KEEPING_DAYS),

@@ -24,7 +24,7 @@ from user_state.learning import ItemStage
 from user_state.spec import parse_spec
 from user_state.store.layouts import RecordReader
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.store import Replacement, StateStore
+from user_state.store.store import Answer, Replaced, Replacement, StateStore
 
 SPEC = """
 name: feed
@@ -155,7 +155,7 @@ class DyingStore(MemoryStore):
         super().__init__()
         self.left = writes
 
-    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
+    def replace(self, replacements: Sequence[Replacement]) -> Replaced:
         """Replace, or be gone."""
         if self.left <= 0:
             raise StoreUnavailable("gone")
@@ -225,3 +225,30 @@ def test_pairs_too_late_for_an_item_are_counted_and_not_folded() -> None:
     report = pipeline.stage.take_report()
     assert (report.applied, report.refused) == (1, 1)
     assert read_sums(plan, items, ["x", "z"])["x"][1] == 1
+
+
+class BusyStore(MemoryStore):
+    """It is another writer's turn at one item, for as long as `busy` says."""
+
+    busy: str | None = None
+
+    def replace(self, replacements: Sequence[Replacement]) -> Replaced:
+        """Replace all but the one."""
+        free = [one for one in replacements if one.user != self.busy]
+        answers = iter(super().replace(free).answers)
+        return Replaced([Answer.BUSY if one.user == self.busy else next(answers) for one in replacements])
+
+
+def test_a_user_waits_for_pairs_whose_item_others_write_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event enters its user's record only once its pairs are stored."""
+    monkeypatch.setattr("user_state.store.contention.LONGEST_PAUSE_S", 0.0)
+    acts = [Act(f"e{n}", "u", item, START_US + n * 10_000_000) for n, item in enumerate("abc")]
+    plan, users, items = plan_of(), MemoryStore(), BusyStore()
+    items.busy = "b"
+    pipeline = Pipeline(plan, users, items)
+    with pytest.raises(StoreUnavailable, match="1 learned items are written by other workers"):
+        pipeline.fold(acts)
+    assert users.read(["u"])[0].record is None
+    items.busy = None
+    assert pipeline.fold(acts) == [Outcome.APPLIED] * 3
+    check(plan, items, acts)

@@ -1,7 +1,7 @@
 """The view against a real Valkey: a record of fewer events never takes the place of one of more."""
 
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -12,6 +12,7 @@ from user_state.core.compile import compile_plan
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
 from user_state.store.redis_store import RedisStateStore
+from user_state.store.registry import Writer
 from user_state.store.store import Replacement, Stored
 from user_state.store.view import MOST_EVENTS, WRITER_MS, RedisView, view_version
 
@@ -21,21 +22,36 @@ PLAN = compile_plan(SPEC)
 NOW = time.time_ns() // 1000 // M * M
 
 
-def written(events: int, seen: bytes = b"seen") -> Replacement:
+def written(events: int, seen: bytes = b"\1ids") -> Replacement:
     """Return a replacement that has the version where a record has it."""
     return Replacement("u", b"", bytes(10) + view_version(events) + b"record", seen, LATER_MS)
 
 
-@pytest.fixture
-def view(valkey):
-    with closing(RedisView(valkey.url, "tried", timeout_s=5)) as opened:
-        yield opened
+@contextmanager
+def claimed(url):
+    """Yield a view and a store whose records are claimed by the same writer."""
+    with (
+        closing(RedisStateStore(url, "tried", timeout_s=5)) as store,
+        closing(RedisView(url, "tried", timeout_s=5, registry=store.registry)) as view,
+    ):
+        store.claim(Writer(PLAN.layout, PLAN.definition, NOW))
+        yield view, store
 
 
 @pytest.fixture
-def store(valkey):
-    with closing(RedisStateStore(valkey.url, "tried", timeout_s=5)) as opened:
-        yield opened
+def opened(valkey):
+    with claimed(valkey.url) as both:
+        yield both
+
+
+@pytest.fixture
+def view(opened):
+    return opened[0]
+
+
+@pytest.fixture
+def store(opened):
+    return opened[1]
 
 
 @pytest.mark.parametrize(
@@ -44,12 +60,12 @@ def store(valkey):
 )
 def test_only_a_record_of_fewer_events_is_refused(view, store, held, new, refused):
     if held is not None:
-        assert view.write([written(held, b"old")]) == 0
+        assert view.write([written(held, b"\1old")]) == 0
     before = store.read(["u"])
-    replacement = written(new, b"new")
+    replacement = written(new, b"\1new")
 
     assert view.write([replacement]) == refused
-    assert store.read(["u"]) == (before if refused else [Stored(replacement.record, b"new")])
+    assert store.read(["u"]) == (before if refused else [Stored(replacement.record, b"\1new")])
 
 
 def test_more_events_than_a_version_can_say_are_as_many_as_it_can_say(view):
@@ -86,7 +102,7 @@ def test_a_record_that_a_fold_in_redis_has_written_gives_way_to_one_of_more_even
 
 
 def test_a_restarted_server_that_has_forgotten_the_script_is_taught_it(tmp_path):
-    with running_valkey(tmp_path / "own") as server, closing(RedisView(server.url, "tried")) as view:
+    with running_valkey(tmp_path / "own") as server, claimed(server.url) as (view, _):
         assert view.write([written(1)]) == 0
         with server.client() as client:
             client.script_flush()

@@ -136,8 +136,11 @@ class Registry:
         for field, text in held.items():
             if field.startswith(_LAYOUT.encode()):
                 layout = Layout.from_json(text)
-                if field.decode() != _field(layout.fingerprint):
-                    raise CodecError(f"expected a layout under its own name, got {_field(layout.fingerprint)}")
+                if field != _field(layout.fingerprint).encode():
+                    raise CodecError(
+                        f"expected layout {field.decode(errors='replace').removeprefix(_LAYOUT)} under its name, got"
+                        f" {layout.fingerprint.hex()}"
+                    )
                 layouts[layout.fingerprint] = layout
         return layouts
 
