@@ -159,7 +159,7 @@ def test_a_read_and_a_replacement_of_many_users_are_one_pipeline_each(store, val
         client.config_resetstat()  # it was claimed
         store.replace([replacement(f"u{n}") for n in range(50)])
         called = commands(valkey)
-        assert (called["evalsha"], called["script|load"]) == (50, 1)
+        assert (called["evalsha"], called["script|load"]) == (51, 2)  # the batch is counted by a script of its own
         client.config_resetstat()
         store.read([f"u{n}" for n in range(50)])
         assert commands(valkey)["get"] == 100
@@ -328,7 +328,7 @@ def test_a_user_without_the_right_to_run_scripts_is_denied(own_valkey):
             store.claim(WRITER)
 
 
-def test_a_right_that_is_taken_away_is_refused_for_good_and_no_users_fault(own_valkey):
+def test_a_right_that_is_taken_away_is_no_users_fault(own_valkey):
     with own_valkey.client() as client:
         client.execute_command("ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all")
         with claimed(f"redis://app:pass@127.0.0.1:{own_valkey.port}") as store:
@@ -338,9 +338,8 @@ def test_a_right_that_is_taken_away_is_refused_for_good_and_no_users_fault(own_v
                 ("-get", lambda: store.read(["u", "v"])),
             ):
                 client.execute_command("ACL", "SETUSER", "app", right)
-                with pytest.raises(StoreError, match="permission") as raised:
+                with pytest.raises(StoreDenied, match="refused us"):
                     act()
-                assert not isinstance(raised.value, StoreUnavailable)
 
 
 @pytest.mark.parametrize("make", ["lpush", "sadd", "xadd", "hset"])
