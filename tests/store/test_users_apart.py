@@ -197,7 +197,7 @@ def test_an_oversized_record_stays_as_it_is_and_others_are_stored(store):
 
     assert outcomes(report) == [DUPLICATE] * 100 + [OVERSIZED] * 100 + [APPLIED]
     assert list(report.set_aside) == ["u"]
-    assert f"more than max_record {plan.max_record_bytes:,}" in report.set_aside["u"]
+    assert f"more than max_record, {plan.max_record_bytes:,}" in report.set_aside["u"]
     assert (report.writes, store.read(["u"]), counted(store, "v", plan)) == (1, before, (1, 1))
     # No id of theirs is remembered: they are not told to be duplicates when they come again.
     assert outcomes(Folder(plan, store).fold(rows(*first, *more, plan=plan))) == [DUPLICATE] * 100 + [OVERSIZED] * 100
