@@ -23,6 +23,7 @@ from user_state.errors import (
     RecordTooLarge,
     SpecError,
     SpecSuperseded,
+    StoreDenied,
     StoreError,
     StoreUnavailable,
     UserStateError,
@@ -34,6 +35,7 @@ from user_state.events.decode import EventDecoder
 from user_state.spec import load_spec, parse_spec
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer
+from user_state.store.store import Replacement
 
 CLASSES = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
 TREE = {
@@ -45,6 +47,7 @@ TREE = {
     "InputError": "UserStateError",
     "StoreError": "UserStateError",
     "StoreUnavailable": "StoreError",
+    "StoreDenied": "StoreUnavailable",
     "SpecSuperseded": "StoreError",
 }
 HERE = Path(__file__).parent
@@ -59,6 +62,13 @@ def locked_out():
 
     with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder), password="secret") as server:
         UserStateClient.from_url(f"redis://127.0.0.1:{server.port}", spec_of()).get("u")
+
+
+def unclaimed():
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder)) as server:
+        RedisStateStore(server.url, "tried").replace([Replacement("u", b"", b"record")])
 
 
 def superseded():
@@ -85,7 +95,8 @@ CALLS = [
     (InputError, lambda: UserStateClient.from_url("redis://cache", spec_of()).get_many("u")),
     (InputError, lambda: BlockReader("no/such/file.avro", spec_of().schema)),
     (InputError, lambda: list(read_arrivals("no/such/file.avro", spec_of().spec))),
-    (StoreError, locked_out),
+    (StoreError, unclaimed),
+    (StoreDenied, locked_out),
     (SpecSuperseded, superseded),
     (StoreUnavailable, lambda: UserStateClient.from_url(f"redis://127.0.0.1:{free_port()}", spec_of()).get("u")),
 ]
@@ -111,7 +122,7 @@ def test_the_tree_is_drawn_at_the_top_of_the_file_with_its_branches():
     drawn = re.findall(r"^ {4}(?:([ |]*)\+-- )?(\w+) {2,}\S", errors.__doc__ or "", re.MULTILINE)
     assert {name for _, name in drawn} == TREE.keys()
     depth = {name: len(indent) for indent, name in drawn}
-    assert depth["StoreUnavailable"] > depth["StoreError"] == depth["SpecError"]
+    assert depth["StoreDenied"] > depth["StoreUnavailable"] > depth["StoreError"] == depth["SpecError"]
 
 
 def test_every_class_says_what_it_is():

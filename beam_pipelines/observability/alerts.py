@@ -46,6 +46,7 @@ def rate_of_all(*counters: str) -> str:
     return " + ".join(f"(user_state:{counter}:rate or user_state:read:rate * 0)" for counter in counters)
 
 
+BINS = ("applied", "duplicate", "ignored", "expired", "dead_letter", "given_back")
 ALERTS = (
     Alert(
         "PipelineAbsent",
@@ -95,8 +96,7 @@ ALERTS = (
         "EventsUnaccounted",
         "ticket",
         "15m",
-        f"(user_state:read:rate - ({rate_of_all('applied', 'duplicate', 'ignored', 'dead_letter', 'given_back')}))"
-        " / (user_state:read:rate > 0) > 0.02",
+        f"(user_state:read:rate - ({rate_of_all(*BINS)})) / (user_state:read:rate > 0) > 0.02",
         "Messages are read that end in no bin: they are in flight for too long, or come again and again.",
     ),
     Alert(
