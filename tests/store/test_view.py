@@ -6,14 +6,17 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.servers.redis import running_valkey
-from tests.trying import M, S, event, spec_of
+from tests.trying import M, S, event, plan_of, spec_of
+from user_state.codec.record import version_of
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
+from user_state.errors import SpecSuperseded
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer
-from user_state.store.store import Replacement, Stored
+from user_state.store.store import Answer, Replacement, Stored
 from user_state.store.view import MOST_EVENTS, WRITER_MS, RedisView, view_version
 
 LATER_MS = 4_102_444_800_000
@@ -80,6 +83,40 @@ def test_each_of_many_users_is_judged_alone_and_expires(view, valkey):
     assert view.write([written(2)._replace(user=one.user) for one in users]) == 2  # those of 3 and of 4
     with valkey.client() as client:
         assert {client.pexpiretime(key) for key in client.scan_iter("*:state")} == {LATER_MS}
+
+
+@pytest.mark.parametrize("key", [record_key, seen_key])
+def test_a_key_of_another_type_is_refused_to_that_user_alone(view, store, valkey, key):
+    with valkey.client() as client:
+        client.rpush(key("tried", "u"), "x")
+        one = written(1)
+        assert view.write([one, one._replace(user="v")]) == 1
+        assert client.type(key("tried", "u")) == b"list"
+    assert store.read(["v"]) == [Stored(one.record, b"\1ids")]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "after the registry was lost"])
+def test_a_newer_spec_stops_the_view_of_an_older_one(valkey, lost):
+    newer = Writer(plan_of(allowed_lateness="2h").layout, b"another.", NOW + 1)
+    with claimed(valkey.url) as (view, store), closing(RedisStateStore(valkey.url, "tried")) as other:
+        first = written(1)
+        view.write([first])
+        other.claim(newer)
+        assert other.replace([written(7)._replace(expected=version_of(first.record))]).answers == [Answer.DONE]
+        with valkey.client() as client:
+            before = store.read(["u"])
+            if lost:
+                client.delete(registry_key("tried"))
+            with pytest.raises(SpecSuperseded):
+                view.write([written(9)])
+        assert store.read(["u"]) == before
+
+
+def test_a_registry_that_was_lost_is_written_again_with_the_view(view, store, valkey):
+    with valkey.client() as client:
+        client.delete(registry_key("tried"))
+    assert view.write([written(1)]) == 0
+    assert store.layout(PLAN.layout.fingerprint) == PLAN.layout
 
 
 def test_a_record_that_a_fold_in_redis_has_written_gives_way_to_one_of_more_events_and_back(view, store):
