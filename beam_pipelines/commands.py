@@ -104,6 +104,14 @@ def run(
             help="With --state runner: seconds after which the view of a user who does nothing is written again.",
         ),
     ] = 86_400,
+    allow_eviction: Annotated[
+        bool,
+        typer.Option(
+            "--allow_eviction",
+            "--allow-eviction",
+            help="Write to a Redis that may drop records when its memory is full; without it such a server is refused.",
+        ),
+    ] = False,
     cache_mb: Annotated[
         int, typer.Option("--cache_mb", "--cache-mb", min=0, help="Cache of recent records in each worker, MB.")
     ] = 64,
@@ -217,6 +225,7 @@ def run(
         user_events_per_second=user_events_per_second,
         state=state,
         view_refresh_s=view_refresh,
+        allow_eviction=allow_eviction,
     )
     if runner.lower() in ("flink", "flinkrunner"):
         from beam_pipelines.flink.job import run_on_flink

@@ -46,7 +46,7 @@ def run_streaming(
         UserStateError: the settings cannot be used, or the store refused for good.
     """
     pipeline = new_pipeline(beam_options(beam_arguments))
-    check_settings(spec, settings)
+    settings = check_settings(spec, settings)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     drain.reset()
     tally.reset()

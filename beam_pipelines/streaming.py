@@ -16,6 +16,7 @@ from __future__ import annotations
 import glob
 import logging
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,10 +34,12 @@ from transforms.read_pubsub import ReadFromPubSubSubscription
 from transforms.remote_run import RemoteRun
 from transforms.split_users import SplitUsers
 from transforms.write_dead_letters import WriteDeadLetters
+from user_state.core.compile import compile_plan
 from user_state.errors import InputError, StoreError
 from user_state.events.avro_blocks import BlockReader
 from user_state.spec import LoadedSpec
 from user_state.store.redis_store import RedisStateStore
+from user_state.store.specs import propose_generation
 from user_state.store.view import WRITER_MS, RedisView
 
 CHECK_TIMEOUT_S = 5.0
@@ -65,6 +68,8 @@ class StreamingSettings:
         state: where the truth lives: `redis`, or `runner`: in the runner's keyed state, with Redis as a view.
         view_refresh_s: with state `runner`: how often the view of a user who does nothing is written again.
         run: where workers are other processes: the id under which they and the command meet in Redis.
+        allow_eviction: whether to write to a Redis that may drop records when its memory is full.
+        generation: of the spec, microseconds UTC, as `check_settings` gives it; 0 is the time when the graph is built.
     """
 
     input: str
@@ -85,6 +90,8 @@ class StreamingSettings:
     state: Literal["redis", "runner"] = "redis"
     view_refresh_s: float = 86_400.0
     run: str | None = None
+    allow_eviction: bool = False
+    generation: int = 0
 
 
 def open_store(settings: StreamingSettings, name: str) -> RedisStateStore:
@@ -111,10 +118,13 @@ def input_files(pattern: str, spec: LoadedSpec) -> list[str]:
     return paths
 
 
-def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> None:
+def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> StreamingSettings:
     """Find out, before anything starts, whether the input, Redis and the dead letters can be used.
 
+    Returns the settings with the spec's generation.
+
     Raises:
+        SpecSuperseded: a newer spec of this name writes the records.
         InputError, StoreError, StoreUnavailable: one cannot; the message says what was expected.
     """
     from transforms.pubsub_check import check_subscription, check_topic
@@ -144,12 +154,18 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> None:
     quick = replace(settings, redis_timeout_s=min(CHECK_TIMEOUT_S, settings.redis_timeout_s))
     store = open_store(quick, spec.spec.name)
     try:
-        store.check()
+        store.check(may_evict=settings.allow_eviction)
     finally:
         store.close()
     _check_writer(spec, settings)
+    generation = propose_generation(settings.redis, compile_plan(spec), _now_us())
     if not settings.dead_letters.startswith(PUBSUB):
         _check_folder(settings.dead_letters)  # last, since it makes the folder
+    return replace(settings, generation=generation)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _check_writer(spec: LoadedSpec, settings: StreamingSettings) -> None:
@@ -211,6 +227,7 @@ def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
 def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings) -> None:
     """Add the graph to a pipeline."""
     run = remote_run(spec, settings)
+    generation = settings.generation or _now_us()
     by_user = settings.state == "runner"
     pulls = pipeline | "Read" >> source_of(spec, settings)
     events = pulls | "DecodeEvents" >> DecodeEvents(
@@ -231,6 +248,7 @@ def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings
             timeout_s=settings.redis_timeout_s,
             refresh_s=settings.view_refresh_s,
             run=run,
+            generation=generation,
         )
     else:
         folded = packets | "FoldIntoRedis" >> FoldIntoRedis(
@@ -240,6 +258,7 @@ def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings
             ack_deadline_s=settings.ack_deadline_s,
             run=run,
             open_items=partial(open_store, settings),
+            generation=generation,
         )
     # A writer for each, not one behind a Flatten: DirectRunner would hold what is flattened until the pipeline drains,
     # while the messages, unacknowledged, come again and again.

@@ -58,8 +58,9 @@ Admission::Kept Admission::judge(const Head& head, std::optional<std::string_vie
       seen_seconds_.push_back(time_us / kSecondUs);
     }
   }
-  keep_from(floor_div(std::max(clock_us - rules_.allowed_lateness_us, head.horizon_us), kSecondUs));
-  Kept kept{head.horizon_us, false, {}};
+  // Stored, so that a spec with a longer lateness never admits what a shorter one has forgotten.
+  Kept kept{std::max({clock_us - rules_.allowed_lateness_us, head.horizon_us, std::int64_t{0}}), false, {}};
+  keep_from(floor_div(kept.horizon_us, kSecondUs));
   auto cap = static_cast<std::size_t>(rules_.seen_ids_cap);
   if (seen_ids_.size() > cap) {
     sorted_ = seen_seconds_;
@@ -67,7 +68,7 @@ Admission::Kept Admission::judge(const Head& head, std::optional<std::string_vie
     std::nth_element(sorted_.begin(), newest_forgotten, sorted_.end());
     std::int64_t oldest = *newest_forgotten + 1;
     keep_from(oldest);
-    kept.horizon_us = std::max(head.horizon_us, oldest * kSecondUs);
+    kept.horizon_us = std::max(kept.horizon_us, oldest * kSecondUs);
     kept.shortened = true;
   }
   write();

@@ -20,7 +20,8 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 from user_state.codec.cell import Cell, decode_cell, encode_cell
 from user_state.core.layout import Layout
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.store import Replacement, Stored
+from user_state.store.registry import Writer
+from user_state.store.store import Answer, Replaced, Replacement, Stored
 
 
 class CellSpec(ReadModifyWriteStateSpec):
@@ -48,7 +49,7 @@ class BundleCells:
     """The cells of one bundle's users.
 
     Args:
-        redis: where users without a cell begin, and layouts are registered.
+        redis: where users without a cell begin, and the spec and its layouts are registered.
     """
 
     def __init__(self, redis: RedisStateStore) -> None:
@@ -56,7 +57,6 @@ class BundleCells:
         self._held: dict[str, _Held] = {}
         self._unread: dict[str, tuple[Any, Any]] = {}
         self._written: dict[str, Replacement] = {}
-        self._layouts: dict[bytes, Layout] = {}
 
     def start_bundle(self) -> None:
         """Forget the handles of the bundle before."""
@@ -91,7 +91,7 @@ class BundleCells:
         held = self._held[user]
         if held.cell is not None:
             cell = held.cell
-            self._write(held, Replacement(user, b"", cell.record, cell.seen, cell.expire_at_ms))
+            self._write(held, cell.record, Replacement(user, b"", cell.record, cell.seen, cell.expire_at_ms))
 
     def clear(self, user: str) -> None:
         """Forget a held user for good."""
@@ -112,31 +112,23 @@ class BundleCells:
                 self._held[user].seed = stored._replace(elsewhere=stored.record is not None)
         return [self._stored(self._held[user]) for user in users]
 
-    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
-        """See `StateStore.replace`; a key is worked on by one bundle at a time, so nobody else is ever faster."""
-        for replacement in replacements:
-            self._write(self._held[replacement.user], replacement)
-        return [True] * len(replacements)
+    def replace(self, replacements: Sequence[Replacement]) -> Replaced:
+        """See `StateStore.replace`; a key is worked on by one bundle at a time, so nobody else is ever faster.
 
-    def confirm(self) -> None:
-        """See `StateStore.confirm`: the runner's checkpoints are what is durable."""
+        The runner's checkpoints are what is durable.
+        """
+        for replacement in replacements:
+            if replacement.record is not None:
+                self._write(self._held[replacement.user], replacement.record, replacement)
+        return Replaced([Answer.DONE] * len(replacements))
+
+    def claim(self, writer: Writer) -> None:
+        """See `StateStore.claim`: of the view, and of the layouts that it is read by."""
+        self._redis.claim(writer)
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """See `StateStore.layout`."""
-        found = self._layouts.get(fingerprint) or self._redis.layout(fingerprint)
-        if found is not None:
-            self._layouts[fingerprint] = found
-        return found
-
-    def register(self, layout: Layout) -> None:
-        """See `StateStore.register`."""
-        self._layouts[layout.fingerprint] = layout
-        self.register_again()
-
-    def register_again(self) -> None:
-        """Register every layout that was met: Redis may have lost them, and others read by them."""
-        for layout in self._layouts.values():
-            self._redis.register(layout)
+        return self._redis.layout(fingerprint)
 
     def _hold(self, user: str, handle: Any) -> _Held:
         held = self._held.get(user)
@@ -144,8 +136,8 @@ class BundleCells:
             held = self._held[user] = _Held(handle)
         return held
 
-    def _write(self, held: _Held, replacement: Replacement) -> None:
-        held.cell = Cell(held.look_at_ms, replacement.expire_at_ms, replacement.record, replacement.seen)
+    def _write(self, held: _Held, record: bytes, replacement: Replacement) -> None:
+        held.cell = Cell(held.look_at_ms, replacement.expire_at_ms, record, replacement.seen)
         held.handle.write(encode_cell(held.cell))
         self._written[replacement.user] = replacement
 

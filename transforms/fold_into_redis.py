@@ -19,7 +19,7 @@ from transforms.decode_events import DEAD
 from transforms.fold_metrics import FoldMetrics
 from transforms.gathered import Gathered
 from transforms.leases import Leases
-from transforms.outcomes import count_learned, settled
+from transforms.outcomes import count_learned, give_back, settled
 from transforms.packet import DeadLetter, pack_dead
 from transforms.patience import Patience
 from transforms.remote_run import RemoteRun, bundle_ended, join
@@ -49,6 +49,7 @@ class FoldIntoRedis(beam.PTransform):
         ack_deadline_s: what the leases of messages are extended by while they wait to be stored; 0 extends none.
         run: the run this is part of, if its command is another process.
         open_items: opens the store of items' records in the worker, if the spec has tables that are learned.
+        generation: of the spec, microseconds UTC: a newer one has a greater (`user_state.store.registry`).
     """
 
     def __init__(
@@ -60,11 +61,12 @@ class FoldIntoRedis(beam.PTransform):
         ack_deadline_s: int = 0,
         run: RemoteRun | None = None,
         open_items: OpenItems | None = None,
+        generation: int | None = None,
     ) -> None:
         super().__init__()
         if open_items is None and any(items.learned is not None for items in spec.spec.items.values()):
             raise InputError("expected a store for the learned items that the spec declares, got none")
-        self._fold = _FoldFn(spec, open_store, cache_bytes, ack_deadline_s, run, open_items)
+        self._fold = _FoldFn(spec, open_store, cache_bytes, ack_deadline_s, run, open_items, generation)
 
     def expand(self, packets: Any) -> Any:
         """Fold each bundle's packets."""
@@ -86,7 +88,9 @@ class _FoldFn(beam.DoFn):
         ack_deadline_s: int,
         run: RemoteRun | None,
         open_items: OpenItems | None,
+        generation: int | None,
     ) -> None:
+        self._generation = generation
         self._open_items = open_items
         self._spec = spec
         self._open_store = open_store
@@ -100,11 +104,15 @@ class _FoldFn(beam.DoFn):
         self._store = self._open_store()
         self._stage = None
         if self._open_items is not None and plan.learned:
-            self._stage = ItemStage(plan, self._open_items, cache_bytes=self._cache_bytes)
-        before = None if self._stage is None else self._stage.learn
-        self._folder = Folder(plan, TimedStore(self._store), cache_bytes=self._cache_bytes, before_write=before)
+            self._stage = ItemStage(plan, self._open_items, generation=self._generation, cache_bytes=self._cache_bytes)
+        self._folder = Folder(
+            plan,
+            TimedStore(self._store),
+            generation=self._generation,
+            cache_bytes=self._cache_bytes,
+            before_write=None if self._stage is None else self._stage.learn,
+        )
         self._leases = Leases(self._ack_deadline_s)
-        self._started = False
         self._measures = FoldMetrics()
 
     def start_bundle(self) -> None:
@@ -128,17 +136,18 @@ class _FoldFn(beam.DoFn):
     def _fold(self) -> list[DeadLetter]:
         rows, messages = self._gathered.take()
         waiting = Patience()
-        if not self._started:
-            waiting.for_store(self._folder.start)
+        dead: list[DeadLetter] = []
+        while rows:
             if self._stage is not None:
                 waiting.for_store(self._stage.start)
-            self._started = True
-        report = self._folder.fold(rows, waiting)
-        self._measures.observe(rows, report)
-        stored, dead = settled(rows, messages, report)
-        if self._stage is not None:
-            count_learned(self._stage.take_report())
-        acknowledge_messages(stored)
+            report = self._folder.fold(rows, waiting)
+            self._measures.observe(rows, report)
+            bundle = settled(rows, messages, report)
+            if self._stage is not None:
+                count_learned(self._stage.take_report())
+            acknowledge_messages(bundle.stored)
+            dead += bundle.dead
+            rows, messages = give_back(bundle.contended)
         self._leases.release()
         return dead
 

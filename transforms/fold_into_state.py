@@ -71,13 +71,21 @@ class FoldIntoState(beam.PTransform):
         timeout_s: longest a call to Redis takes.
         refresh_s: how often the view of a user who does nothing is written again, seconds.
         run: the run this is part of, if its command is another process.
+        generation: of the spec, microseconds UTC: a newer one has a greater (`user_state.store.registry`).
     """
 
     def __init__(
-        self, spec: LoadedSpec, redis: str, *, timeout_s: float, refresh_s: float, run: RemoteRun | None = None
+        self,
+        spec: LoadedSpec,
+        redis: str,
+        *,
+        timeout_s: float,
+        refresh_s: float,
+        run: RemoteRun | None = None,
+        generation: int | None = None,
     ) -> None:
         super().__init__()
-        self._fold = _FoldFn(spec, redis, timeout_s, refresh_s, run)
+        self._fold = _FoldFn(spec, redis, timeout_s, refresh_s, run, generation)
 
     def expand(self, packets: Any) -> Any:
         """Fold each bundle's packets."""
@@ -90,7 +98,16 @@ class _FoldFn(beam.DoFn):
     CELL = _CELL
     LOOK = _LOOK
 
-    def __init__(self, spec: LoadedSpec, redis: str, timeout_s: float, refresh_s: float, run: RemoteRun | None) -> None:
+    def __init__(
+        self,
+        spec: LoadedSpec,
+        redis: str,
+        timeout_s: float,
+        refresh_s: float,
+        run: RemoteRun | None,
+        generation: int | None,
+    ) -> None:
+        self._generation = generation
         self._spec = spec
         self._redis = redis
         self._timeout_s = timeout_s
@@ -102,10 +119,14 @@ class _FoldFn(beam.DoFn):
         name = self._spec.spec.name
         plan = compile_plan(self._spec)
         self._store = RedisStateStore(self._redis, name, timeout_s=self._timeout_s)
-        self._view = RedisView(self._redis, name, timeout_s=self._timeout_s)
+        self._view = RedisView(self._redis, name, timeout_s=self._timeout_s, registry=self._store.registry)
         self._cells = BundleCells(self._store)
         self._folder = Folder(
-            plan, self._cells, cache_bytes=0, next_version=lambda before, events: view_version(events)
+            plan,
+            self._cells,
+            generation=self._generation,
+            cache_bytes=0,
+            next_version=lambda before, events: view_version(events),
         )
         self._look_after_ms = min(self._refresh_ms, plan.retention_us // 1000)
         self._signed_s = _NEVER_S
@@ -162,8 +183,7 @@ class _FoldFn(beam.DoFn):
         report = self._folder.fold(rows, Patience())
         self._write_view()
         self._measures.observe(rows, report)
-        _, dead = settled(rows, messages, report)
-        return dead
+        return settled(rows, messages, report).dead
 
     def _write_view(self) -> None:
         """Show what was written, waiting for Redis; it holds nothing that could be lost, but readers wait for it."""
@@ -188,6 +208,7 @@ class _FoldFn(beam.DoFn):
 
     def _sign(self) -> None:
         self._folder.start()
+        self._store.registry.restore()
         self._view.sign(DIRECT_WRITER if self._run is None else self._run.run)
 
     def teardown(self) -> None:

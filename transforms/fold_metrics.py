@@ -10,7 +10,7 @@ import numpy as np
 from transforms.metrics import Histogram
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow
-from user_state.fold import FoldReport
+from user_state.fold_report import FoldReport
 
 
 class FoldMetrics:

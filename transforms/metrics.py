@@ -123,6 +123,27 @@ METRICS = (
         "Times the cap on remembered ids shortened a user's horizon.",
     ),
     Metric(
+        "ids_lost",
+        "counter",
+        "users",
+        "FoldIntoRedis",
+        "Records whose remembered ids Redis had lost: no event up to the user's last is folded any more.",
+    ),
+    Metric(
+        "records_lost",
+        "counter",
+        "users",
+        "FoldIntoRedis",
+        "Records that Redis held in an older version than this worker had written, or no longer: docs/recovery.md.",
+    ),
+    Metric(
+        "redis_went_back",
+        "counter",
+        "times",
+        "FoldIntoRedis",
+        "Times Redis no longer had what it had confirmed to a worker: it was restarted, flushed or failed over.",
+    ),
+    Metric(
         "stale_views",
         "counter",
         "records",

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from transforms.metrics import Histogram
 from user_state.core.layout import Layout
-from user_state.store.store import Replacement, StateStore, Stored
+from user_state.store.registry import Writer
+from user_state.store.store import Replaced, Replacement, StateStore, Stored
 
 
 class TimedStore:
@@ -28,22 +29,18 @@ class TimedStore:
         with _timed(self._read_ms):
             return self._store.read(users)
 
-    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
+    def replace(self, replacements: Sequence[Replacement]) -> Replaced:
         """See `StateStore.replace`."""
         with _timed(self._replace_ms):
             return self._store.replace(replacements)
-
-    def confirm(self) -> None:
-        """See `StateStore.confirm`."""
-        self._store.confirm()
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """See `StateStore.layout`."""
         return self._store.layout(fingerprint)
 
-    def register(self, layout: Layout) -> None:
-        """See `StateStore.register`."""
-        self._store.register(layout)
+    def claim(self, writer: Writer) -> None:
+        """See `StateStore.claim`."""
+        self._store.claim(writer)
 
 
 @contextmanager

@@ -36,9 +36,10 @@ from user_state.items.table import ItemTable
 from user_state.spec import LoadedSpec, load_spec
 from user_state.store.connection import connect, fetch, masked
 from user_state.store.keys import record_key
-from user_state.store.layouts import RecordReader, fetch_layout
+from user_state.store.layouts import RecordReader
 from user_state.store.learned_table import LearnedVectors
 from user_state.store.providers import TableReading, open_providers
+from user_state.store.registry import Registry
 from user_state.store.served_table import ServedTable, TableState
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -311,7 +312,7 @@ class UserStateClient:
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered, or None."""
-        return fetch_layout(self._redis, self._url, self._plan.name, fingerprint)
+        return Registry(self._redis, self._url, self._plan.name).layout(fingerprint)
 
     def _naming_the_key(self, keys: list[str], blobs: list[bytes | None], cause: CodecError) -> StoreError | CodecError:
         for key, blob in zip(keys, blobs, strict=True):

@@ -7,6 +7,7 @@
     +-- InputError                 an input, output or option that cannot be used
     +-- StoreError                 Redis said no, for good: wrong password, no such mode, ...
         +-- StoreUnavailable       Redis cannot be reached or is not ready; trying again may help
+        +-- SpecSuperseded         a newer spec writes these records; this run has to stop
 
 Third-party errors become one of these once, at the edge that calls the third party, `from exc`.
 Messages are lower case without a full stop: what was expected, what came, where, and the likely cause.
@@ -51,6 +52,10 @@ class StoreError(UserStateError):
 
 class StoreUnavailable(StoreError):
     """Redis cannot be reached, is loading, full or read-only: trying again may help."""
+
+
+class SpecSuperseded(StoreError):
+    """A newer spec of the same name writes these records; whoever writes by an older one has to stop."""
 
 
 def shorten(value: object, limit: int = 80) -> str:

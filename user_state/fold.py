@@ -1,7 +1,9 @@
 """Folding a batch of events where the records live: read, admit, apply, compare-and-set, and again on conflict.
 
 Exactly once on at-least-once plumbing: a record and the ids of the events in it change in one atomic step, so an
-event that comes again finds its id. A conflict (a zombie, a second pipeline, a stale cache) costs another round.
+event that comes again finds its id. Every verdict rests on what the store holds now: a user who was judged by cached
+bytes and needs no write is compared with the store all the same, since Redis may have lost what the cache remembers.
+A conflict (a zombie, a second pipeline, a stale cache, lost data) costs another round.
 The versions that are written are unique, so a batch whose answer was lost with the connection recognises its own
 write when it reads again, and its events count as applied, not as duplicates.
 
@@ -11,15 +13,17 @@ No Beam here: a pipeline calls `fold` with rows and acknowledges when it returns
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from user_state.codec.admitting import Admitted, PackedAdmission
 from user_state.codec.packed import Heads, PackedRecords
-from user_state.codec.record import version_of
+from user_state.codec.record import version_of, with_horizon
 from user_state.codec.seen import decode_seen
 from user_state.codec.sound import decode_sound
 from user_state.core.admission import Outcome
@@ -27,35 +31,15 @@ from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
 from user_state.core.records import Records
 from user_state.errors import CodecError, StoreUnavailable
+from user_state.fold_report import FoldReport
+from user_state.store.contention import MOST_TRIES, Contention
 from user_state.store.layouts import RecordReader
 from user_state.store.recent import RecentBytes
-from user_state.store.store import Replacement, StateStore, Stored
+from user_state.store.registry import Writer
+from user_state.store.store import Answer, Refused, Replacement, StateStore, Stored
 
 # Looking a member up in an enum takes longer than comparing with it.
-_APPLIED, _DUPLICATE, _BAD_RECORD = int(Outcome.APPLIED), int(Outcome.DUPLICATE), int(Outcome.BAD_RECORD)
-
-
-@dataclass
-class FoldReport:
-    """What a fold did.
-
-    Attributes:
-        outcome: (m,) an `Outcome` a row.
-        writes: how many records were replaced.
-        conflicts: how many replacements were refused because somebody else was faster.
-        shortened: how many users' horizon the cap on remembered ids has shortened.
-        bytes_written: of records and remembered ids.
-        largest_bytes: of one record with its remembered ids, the largest written.
-        bad_records: what was wrong with the records of rows with outcome BAD_RECORD, by user.
-    """
-
-    outcome: npt.NDArray[np.int8]
-    writes: int = 0
-    conflicts: int = 0
-    shortened: int = 0
-    bytes_written: int = 0
-    largest_bytes: int = 0
-    bad_records: dict[str, str] = field(default_factory=dict)
+_APPLIED, _DUPLICATE = int(Outcome.APPLIED), int(Outcome.DUPLICATE)
 
 
 @dataclass
@@ -79,6 +63,18 @@ class _Attempt:
         return np.asarray(self.outcome[self.user_of == self.user], np.int8)
 
 
+class _Read(NamedTuple):
+    """The users of a round as they were read.
+
+    Attributes:
+        stored: one for each.
+        cached: those whose bytes are remembered from before, and may no longer be what the store holds.
+    """
+
+    stored: list[Stored]
+    cached: set[int]
+
+
 BeforeWrite = Callable[[Records, Events], None]
 """Gets the records of a batch's users as they are, and the events that are about to be folded into them; the records of
 users without such events are empty."""
@@ -90,11 +86,15 @@ class Folder:
     Args:
         plan: what the records hold.
         store: where they are.
+        generation: of the spec, microseconds UTC; the greater one is the newer (`user_state.store.registry`). None is
+            now.
         cache_bytes: how much of what was last read or written is kept.
         before_write: done before each attempt to write; an attempt that fails is made again, and so is this. What it
             raises, the fold takes as if the store had raised it.
         next_version: (version that was read, empty for none; events in the new record) -> the new record's version,
             8 bytes that nobody else makes.
+        contention: what is done after races lost.
+        now_us: the time, microseconds UTC.
     """
 
     def __init__(
@@ -102,27 +102,39 @@ class Folder:
         plan: Plan,
         store: StateStore,
         *,
+        generation: int | None = None,
         cache_bytes: int = 64 << 20,
         before_write: BeforeWrite | None = None,
         next_version: Callable[[bytes, int], bytes] | None = None,
+        contention: Contention | None = None,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._plan = plan
         self._before_write = before_write
         self._next_version = next_version or _next_version
         self._store = store
+        self._writer = Writer(plan.layout, plan.definition, now_us() if generation is None else generation)
+        self._claimed = False
+        self._contention = contention or Contention()
+        self._now_us = now_us
         self._recent = RecentBytes(cache_bytes)
         self._reader = RecordReader(plan, store)
         self._packed = PackedRecords(plan, self._reader.decode)
         self._admission = PackedAdmission(plan)
         self._unanswered: dict[str, _Attempt] = {}
+        self._believed: dict[str, bytes] = {}
+        """Records that were remembered and turned out not to be what the store holds, by user."""
 
     def start(self) -> None:
-        """Register the plan's layout, without which nobody could read the records.
+        """Claim the records for the plan's spec, unless that was done.
 
         Raises:
+            SpecSuperseded: a newer spec writes them.
             StoreUnavailable, StoreError: as the store.
         """
-        self._store.register(self._plan.layout)
+        if not self._claimed:
+            self._store.claim(self._writer)
+            self._claimed = True
 
     def fold(
         self, rows: Sequence[EventRow], on_unavailable: Callable[[StoreUnavailable], None] | None = None
@@ -130,9 +142,11 @@ class Folder:
         """Fold rows in; return when every one is either stored or known to need no storing.
 
         While the store is unavailable `on_unavailable` is called, to wait or to give up by raising; then the fold
-        goes on where it was. Without it the error is raised.
+        goes on where it was. Without it the error is raised. Rows of users whom others write all the time may be left
+        with the outcome CONTENDED: nothing became of them yet.
 
         Raises:
+            SpecSuperseded: a newer spec writes the records; some rows may have been stored before.
             StoreUnavailable: the store is unavailable and there is nobody to wait; some rows may have been stored.
             StoreError: the store refuses, for good.
         """
@@ -145,45 +159,70 @@ class Folder:
         report = FoldReport(np.full(len(events), -1, np.int8))
         self._unanswered.clear()  # attempts of a fold that gave up
         todo = np.arange(len(events))
+        lost = 0
         while len(todo):
+            self._contention.begin()
             try:
-                todo = self._round(events, todo, report)
+                self.start()
+                todo, busy = self._round(events, todo, report, self._contention.turn_ms(lost))
             except StoreUnavailable as exc:
-                # What is cached may be what the server has just lost.
-                self._recent.clear()
                 if on_unavailable is None:
                     raise
+                for user in self._unanswered:
+                    self._recent.drop(user)  # it may have been written
                 on_unavailable(exc)
+                continue
+            lost += 1
+            if len(todo) and lost == MOST_TRIES:
+                report.outcome[todo] = Outcome.CONTENDED
+                break
+            if len(todo):
+                self._contention.pause(lost, busy=busy)
         return report
 
-    def _round(self, events: Events, todo: npt.NDArray[np.int64], report: FoldReport) -> npt.NDArray[np.int64]:
-        """Try to fold the events at `todo`; return those that met a conflict."""
+    def _round(
+        self, events: Events, todo: npt.NDArray[np.int64], report: FoldReport, turn_ms: int
+    ) -> tuple[npt.NDArray[np.int64], bool]:
+        """Try to fold the events at `todo`; return those to try again, and whether it is another worker's turn."""
         _, part = (events if len(todo) == len(events) else events.take(todo)).of_their_users()
-        stored = self._read(part.users)
-        settled = self._settled_attempts(part, stored)
-        heads, verdict, broken = self._judge(part, stored)
+        read = self._read(part.users, report)
+        settled = self._settled_attempts(part, read.stored)
+        heads, verdict, broken = self._judge(part, read.stored)
         outcome = verdict.outcome
-        _set_aside(broken, part, outcome, report)
+        _set_aside(broken, part, outcome, report, Outcome.BAD_RECORD)
+        replacements = self._replacements(part, heads, verdict, read, report, turn_ms)
+        again, busy = self._replace(part, replacements, outcome, report)
+        # What is stored counts; users who are tried again are judged again.
+        for user, one in enumerate(read.stored):
+            if one.lost and user not in again:
+                report.lost += one.record is None
+                report.ids_lost += one.record is not None
         report.shortened += verdict.shortened
-        writes_before = report.writes
-        conflicted = self._write(part, heads, verdict, stored, report)
-        if report.writes == writes_before and _DUPLICATE in outcome:
-            # What was found may have been written by somebody, or by us, who never heard that it is durable.
-            self._store.confirm()
         report.outcome[todo] = outcome
         for user, attempt in settled.items():
             # Found written by an attempt whose answer was lost: what that attempt meant is what happened.
             report.outcome[todo[part.user == user]] = attempt.meant()
-            del self._unanswered[part.users[user]]
-        return todo[np.isin(part.user, conflicted)] if conflicted else todo[:0]
+            self._unanswered.pop(part.users[user], None)
+        return (todo[np.isin(part.user, list(again))] if again else todo[:0]), busy
 
-    def _read(self, users: Sequence[str]) -> list[Stored]:
+    def _read(self, users: Sequence[str], report: FoldReport) -> _Read:
         held = [self._recent.get(user) for user in users]
         missing = [index for index, stored in enumerate(held) if stored is None]
         if missing:
             for index, stored in zip(missing, self._store.read([users[i] for i in missing]), strict=True):
                 held[index] = stored
-        return [stored for stored in held if stored is not None]
+                believed = self._believed.pop(users[index], None)
+                if believed is not None and self._is_lost(believed, stored.record):
+                    report.lost += 1
+        stored_all = [stored for stored in held if stored is not None]
+        return _Read(stored_all, set(range(len(users))).difference(missing))
+
+    def _is_lost(self, believed: bytes, found: bytes | None) -> bool:
+        """Return whether the store holds less than it did; the first half of versions only grows."""
+        if found is not None:
+            return version_of(found)[:4] < version_of(believed)[:4]
+        (last_event_us,) = self._packed.heads([believed]).last_event_us.tolist()
+        return bool(last_event_us + self._plan.retention_us > self._now_us())  # if not, it has expired
 
     def _settled_attempts(self, part: Events, stored: Sequence[Stored]) -> dict[int, _Attempt]:
         """Return the attempts that turn out to have been written, by user."""
@@ -199,6 +238,8 @@ class Folder:
     def _judge(self, part: Events, stored: Sequence[Stored]) -> tuple[Heads, Admitted, dict[int, str]]:
         """Return what the records say of time, the verdict, and what is wrong with users whose bytes make no sense."""
         heads, broken = decode_sound(self._packed.heads, [one.record for one in stored])
+        heads = _closed(heads, stored)
+        broken |= {user: one.refused for user, one in enumerate(stored) if one.refused is not None}
         seen = [one.seen for one in stored]
         try:
             return heads, self._admission.admit(heads, seen, part), broken
@@ -207,57 +248,109 @@ class Folder:
             sound = [None if user in broken else ids for user, ids in enumerate(seen)]
             return heads, self._admission.admit(heads, sound, part), broken
 
-    def _write(
-        self, part: Events, heads: Heads, verdict: Admitted, stored: Sequence[Stored], report: FoldReport
-    ) -> list[int]:
-        """Replace the records of users with applied events, or kept elsewhere; return the users who met a conflict."""
-        outcome = verdict.outcome
+    def _replacements(
+        self, part: Events, heads: Heads, verdict: Admitted, read: _Read, report: FoldReport, turn_ms: int
+    ) -> dict[int, Replacement]:
+        """Return by user what is to be written, and what is only to be compared."""
+        outcome, stored = verdict.outcome, read.stored
         arriving = _applied(part, outcome)
         if self._before_write is not None and len(arriving):
             arriving = self._prepare(self._before_write, part, arriving, outcome, stored, report)
-        bad = part.user[outcome == Outcome.BAD_RECORD]
-        moving = {user for user, one in enumerate(stored) if one.elsewhere}.difference(bad.tolist())
-        if not len(arriving) and not moving:
-            return []
+        bad = set(part.user[outcome == Outcome.BAD_RECORD].tolist())
+        # Written even if no event is new.
+        due = {user for user, one in enumerate(stored) if one.record and (one.elsewhere or one.lost)} - bad
+        replacements: dict[int, Replacement] = {}
+        if len(arriving) or due:
+            versions, folded = self._folded(part, heads, verdict, stored, arriving, due, report)
+            last_event_us = heads.last_event_us.copy()
+            np.maximum.at(last_event_us, arriving.user, arriving.time_us)
+            expiry_ms = ((last_event_us + self._plan.retention_us) // 1000).tolist()
+            for user, record in enumerate(folded):
+                if record is not None:
+                    name, before = part.users[user], version_of(stored[user].record)
+                    seen = verdict.seen[user]
+                    replacements[user] = Replacement(name, before, record, seen, expiry_ms[user], turn_ms)
+                    self._unanswered[name] = _Attempt(versions[user], user, part.user, outcome)
+        for user in read.cached - replacements.keys():
+            replacements[user] = Replacement(part.users[user], version_of(stored[user].record), None, turn_ms=turn_ms)
+        return replacements
+
+    def _folded(
+        self,
+        part: Events,
+        heads: Heads,
+        verdict: Admitted,
+        stored: Sequence[Stored],
+        arriving: Events,
+        due: set[int],
+        report: FoldReport,
+    ) -> tuple[list[bytes], list[bytes | None]]:
+        """Return each user's new version, and the new record; None where there is nothing to write."""
         blobs = [one.record for one in stored]
         arrivals = np.bincount(arriving.user, minlength=len(blobs))
         versions = [
-            self._next_version(version_of(blob), events) if new else b""
-            for blob, events, new in zip(blobs, (heads.applied + arrivals).tolist(), arrivals.tolist(), strict=True)
+            self._next_version(version_of(blob), events) if new or user in due else b""
+            for user, (blob, events, new) in enumerate(
+                zip(blobs, (heads.applied + arrivals).tolist(), arrivals.tolist(), strict=True)
+            )
         ]
         folded, broken = self._packed.fold(blobs, arriving, verdict.horizon_us, versions)
-        _set_aside(broken, part, outcome, report)
-        for user in moving.difference(broken):
+        _set_aside(broken, part, verdict.outcome, report, Outcome.BAD_RECORD)
+        too_large = {
+            user: f"the record would take {len(record):,} bytes, more than max_record {self._plan.max_record_bytes:,}"
+            for user, record in enumerate(folded)
+            if record is not None and len(record) > self._plan.max_record_bytes
+        }
+        for user in too_large:
+            folded[user] = None
+        _set_aside(too_large, part, verdict.outcome, report, Outcome.OVERSIZED)
+        for user in due.difference(broken):
             if (found := blobs[user]) is not None and folded[user] is None:
-                folded[user], versions[user] = found, version_of(found)
-        last_event_us = heads.last_event_us.copy()
-        np.maximum.at(last_event_us, arriving.user, arriving.time_us)
-        expiry_ms = ((last_event_us + self._plan.retention_us) // 1000).tolist()
-        writing, replacements = [], []
-        for user, record in enumerate(folded):
-            if record is None:
-                continue
-            name = part.users[user]
-            writing.append(user)
-            replacements.append(Replacement(name, version_of(blobs[user]), record, verdict.seen[user], expiry_ms[user]))
-            self._unanswered[name] = _Attempt(versions[user], user, part.user, outcome)
-        if not writing:
-            return []
-        conflicted = []
-        for user, replacement, replaced in zip(writing, replacements, self._store.replace(replacements), strict=True):
-            if replaced:
-                del self._unanswered[replacement.user]
+                # As it was, but for a horizon that was closed.
+                folded[user] = with_horizon(found, int(heads.horizon_us[user]), versions[user])
+        return versions, folded
+
+    def _replace(
+        self,
+        part: Events,
+        replacements: dict[int, Replacement],
+        outcome: npt.NDArray[np.int8],
+        report: FoldReport,
+    ) -> tuple[set[int], bool]:
+        """Write and compare; return the users to try again, and whether it is another worker's turn."""
+        if not replacements and _DUPLICATE not in outcome:
+            return set(), False
+        # Also for what was only read: somebody, maybe this worker, has written it and never heard that it is durable.
+        answers, went_back = self._store.replace(list(replacements.values()))
+        report.went_back += went_back
+        again: set[int] = set()
+        refused: dict[int, str] = {}
+        for (user, replacement), answer in zip(replacements.items(), answers, strict=True):
+            if isinstance(answer, Refused):
+                refused[user] = answer.reason
+                self._unanswered.pop(replacement.user, None)
+            elif answer != Answer.DONE:
+                # An attempt stays: a client that sent it twice is refused by what it has written itself.
+                self._forget(replacement.user, answer)
+                report.conflicts += replacement.record is not None
+                again.add(user)
+            elif replacement.record is not None:
+                self._unanswered.pop(replacement.user, None)
                 self._recent.put(replacement.user, Stored(replacement.record, replacement.seen))
                 report.writes += 1
                 written = len(replacement.record) + len(replacement.seen)
                 report.bytes_written += written
                 report.largest_bytes = max(report.largest_bytes, written)
-            else:
-                # The attempt stays: a client that sent it twice is refused by what it has written itself.
-                self._recent.drop(replacement.user)
-                report.conflicts += 1
-                conflicted.append(user)
-        return conflicted
+        _set_aside(refused, part, outcome, report, Outcome.BAD_RECORD)
+        return again, Answer.BUSY in answers
+
+    def _forget(self, user: str, answer: Answer) -> None:
+        """Read a user anew next time; remember what was believed, to find out whether the store has lost it."""
+        cached = self._recent.get(user)
+        if cached is not None and cached.record is not None and answer == Answer.CONFLICT:
+            self._believed[user] = cached.record
+        if answer == Answer.CONFLICT:
+            self._recent.drop(user)
 
     def _prepare(
         self,
@@ -273,11 +366,22 @@ class Folder:
         blobs = [one.record if new else None for one, new in zip(stored, wanted, strict=True)]
         records, broken = decode_sound(self._reader.decode, blobs)
         if broken:
-            _set_aside(broken, part, outcome, report)
+            _set_aside(broken, part, outcome, report, Outcome.BAD_RECORD)
             arriving = _applied(part, outcome)
         if len(arriving):
             before_write(records, arriving)
         return arriving
+
+
+def _closed(heads: Heads, stored: Sequence[Stored]) -> Heads:
+    """Return heads with closed horizons for records without ids: no event that may be in one is admitted."""
+    lost = [user for user, one in enumerate(stored) if one.lost and one.record is not None]
+    if not lost:
+        return heads
+    horizon_us = heads.horizon_us.copy()
+    # No applied event is later than the last.
+    horizon_us[lost] = np.maximum(horizon_us[lost], heads.last_event_us[lost] + 1)
+    return replace(heads, horizon_us=horizon_us)
 
 
 def _applied(part: Events, outcome: npt.NDArray[np.int8]) -> Events:
@@ -285,11 +389,14 @@ def _applied(part: Events, outcome: npt.NDArray[np.int8]) -> Events:
     return part if applied.all() else part.take(applied)
 
 
-def _set_aside(broken: dict[int, str], part: Events, outcome: npt.NDArray[np.int8], report: FoldReport) -> None:
-    """Say of all events of users whose bytes make no sense that nothing became of them, and why."""
-    for user, reason in broken.items():
-        outcome[part.user == user] = _BAD_RECORD
-        report.bad_records[part.users[user]] = reason
+def _set_aside(
+    reasons: dict[int, str], part: Events, outcome: npt.NDArray[np.int8], report: FoldReport, as_what: Outcome
+) -> None:
+    """Say of events of users that nothing became of them, and why: of those that would have been applied, or of all."""
+    for user, reason in reasons.items():
+        theirs = part.user == user
+        outcome[theirs & (outcome == _APPLIED) if as_what == Outcome.OVERSIZED else theirs] = as_what
+        report.set_aside[part.users[user]] = reason
 
 
 def _next_version(version: bytes, events: int) -> bytes:

@@ -19,6 +19,7 @@ from user_state.core.events import Events
 from user_state.core.pairs import derive_pairs
 from user_state.core.plan import Plan
 from user_state.core.records import Records
+from user_state.errors import StoreUnavailable
 from user_state.fold import Folder
 from user_state.store.store import StateStore
 
@@ -50,20 +51,23 @@ class LearnedReport:
 class ItemStage:
     """Learns the tables that a plan declares; give `learn` to a `Folder` as `before_write`."""
 
-    def __init__(self, plan: Plan, open_items: OpenItems, *, cache_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self, plan: Plan, open_items: OpenItems, *, generation: int | None = None, cache_bytes: int = 64 << 20
+    ) -> None:
         self._plan = plan
         self._stores: list[StateStore] = []
         self._folders: list[Folder] = []
         for learned in plan.learned:
             of_items = item_plan(plan, learned)
             self._stores.append(open_items(of_items.name))
-            self._folders.append(Folder(of_items, self._stores[-1], cache_bytes=cache_bytes))
+            self._folders.append(Folder(of_items, self._stores[-1], generation=generation, cache_bytes=cache_bytes))
         self._report = LearnedReport()
 
     def start(self) -> None:
-        """Register the layouts of items' records.
+        """Claim the items' records for the plan's spec.
 
         Raises:
+            SpecSuperseded: a newer spec writes them.
             StoreUnavailable, StoreError: as the store.
         """
         for folder in self._folders:
@@ -99,7 +103,12 @@ class ItemStage:
         outcome, report = folded.outcome, self._report
         report.applied += int((outcome == Outcome.APPLIED).sum())
         report.duplicate += int((outcome == Outcome.DUPLICATE).sum())
-        report.refused += int(((outcome != Outcome.APPLIED) & (outcome != Outcome.DUPLICATE)).sum())
+        contended = outcome == Outcome.CONTENDED
+        report.refused += int(((outcome != Outcome.APPLIED) & (outcome != Outcome.DUPLICATE) & ~contended).sum())
         report.writes += folded.writes
         report.conflicts += folded.conflicts
         report.bytes_written += folded.bytes_written
+        if contended.any():
+            # The users' own records wait for these pairs, so nobody may go on without them.
+            items = len(set(derived.user[contended].tolist()))
+            raise StoreUnavailable(f"{items} learned items are written by other workers all the time")

@@ -72,7 +72,7 @@ def run_on_flink(
     options = beam_options(beam_arguments(flink, ours, parallelism, beam_given, os.environ))
     name = options.view_as(GoogleCloudOptions).job_name  # ours, or --job_name, which is an option of Beam's
     pipeline = new_pipeline(options)
-    check_settings(spec, settings)
+    settings = check_settings(spec, settings)
     print_if_not_compiled(console)
     print_spec_changes(console, spec, settings.redis)
     settings = replace(settings, run=run)

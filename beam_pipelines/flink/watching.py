@@ -19,7 +19,7 @@ from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unknown, Unreachab
 from beam_pipelines.flink.troubles import Troubles
 from beam_pipelines.running import Progress
 from transforms import drain, tally
-from user_state.errors import InputError, StoreError, UserStateError
+from user_state.errors import InputError, SpecSuperseded, StoreError, UserStateError
 from user_state.store.run_board import RunBoard
 
 DRAIN_S = 60.0
@@ -41,7 +41,8 @@ _CAUSE = "Caused by: "
 _PYTHON = "Traceback (most recent call last):"
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(: |$)")
 """The line of a Python trace that says what was raised."""
-_OUR_ERROR = re.compile(r"user_state\.errors\.(StoreError|InputError|SpecError): (.*)")
+_OUR_ERROR = re.compile(r"user_state\.errors\.(StoreError|SpecSuperseded|InputError|SpecError): (.*)")
+_ERRORS = {"StoreError": StoreError, "SpecSuperseded": SpecSuperseded}
 _LOG = logging.getLogger(__name__)
 
 
@@ -249,7 +250,7 @@ class Watch:
             ours = _OUR_ERROR.search(failure.text)
             if ours is not None:
                 self._cluster.cancel(self._job)
-                raise (StoreError if ours[1] == "StoreError" else InputError)(ours[2].strip())
+                raise _ERRORS.get(ours[1], InputError)(ours[2].strip())
             cause = cause_of(failure.text)
             if cause != self._last_cause:  # while a TaskManager is away the job tries every second
                 self._console.print(f"starting again, nothing is lost: {cause}", markup=False)

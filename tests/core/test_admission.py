@@ -150,10 +150,29 @@ def test_a_batch_judged_at_once_is_judged_as_one_by_one(seed, size):
     assert sorted(batched.seen.id_hash.tolist()) == sorted(one_by_one.seen.id_hash.tolist())
 
 
-def test_ids_below_the_cap_are_all_kept_and_the_horizon_stays():
+def test_ids_below_the_cap_are_all_kept_and_the_horizon_is_the_clock_less_the_lateness():
     judge = Judge(plan_of(seen_ids_cap=100))
     judge(*(event(T0 + i * S) for i in range(100)))
-    assert (len(judge.seen.user), judge.shortened, judge.records.horizon_us.tolist()) == (100, 0, [0])
+    assert (len(judge.seen.user), judge.shortened, judge.records.horizon_us.tolist()) == (100, 0, [T0 + 99 * S - H])
+
+
+def test_a_longer_lateness_admits_nothing_that_a_shorter_one_has_forgotten():
+    judge, forgotten = Judge(), event(T0)
+    judge(forgotten, event(T0 + H + 1))
+    longer = Judge(plan_of(allowed_lateness="7d"))
+    longer.records, longer.seen = judge.records, judge.seen
+    assert longer(forgotten, event(T0)) == [TOO_LATE, TOO_LATE]
+    assert longer(event(T0 + 1)) == [APPLIED]
+
+
+def test_a_shorter_lateness_forgets_and_a_longer_one_afterwards_does_not_remember():
+    judge, known = Judge(plan_of(allowed_lateness="7d")), event(T0)
+    judge(known, event(T0 + 2 * H))
+    shorter = Judge(plan_of(allowed_lateness="1h"))
+    shorter.records, shorter.seen = judge.records, judge.seen
+    assert shorter(known, event(T0 + 2 * H)) == [TOO_LATE, APPLIED]
+    judge.records, judge.seen = shorter.records, shorter.seen
+    assert judge(known, event(T0 + H - 1), event(T0 + H)) == [TOO_LATE, TOO_LATE, APPLIED]
 
 
 def test_one_id_above_the_cap_forgets_the_oldest_second_and_refuses_it_from_then_on():
@@ -203,7 +222,7 @@ def test_the_cap_of_one_user_leaves_the_others_alone():
     plan = plan_of(seen_ids_cap=100)
     events = batch(plan, [event(T0 + i * S, "many") for i in range(150)] + [event(T0, "few")])
     verdict = admit(plan, Records.empty(plan, 2), Seen.empty(), events)
-    assert verdict.horizon_us.tolist() == [T0 + 50 * S, 0]
+    assert verdict.horizon_us.tolist() == [T0 + 50 * S, T0 - H]
     assert np.bincount(verdict.seen.user).tolist() == [100, 1]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.trying import M, S, event, plan_of, spec_of
 from user_state.codec.record import MARKER, version_of
+from user_state.codec.seen import HEAD_BYTES
 from user_state.core import compiled
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
@@ -15,7 +16,7 @@ from user_state.core.reading import features
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
-from user_state.store.keys import layouts_key, record_key, seen_key
+from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.layouts import RecordReader
 from user_state.store.redis_store import RedisStateStore
 
@@ -101,16 +102,16 @@ def test_what_is_folded_is_stored_under_the_users_keys_with_a_layout(store, valk
     folder.start()
     report = folder.fold(rows(*views("u"), *views("v", count=1)))
     assert outcomes(report) == [APPLIED] * 4
-    assert (report.writes, report.conflicts, report.bad_records) == (2, 0, {})
+    assert (report.writes, report.conflicts, report.set_aside) == (2, 0, {})
     with valkey.client() as client:
-        held = {key.decode(): client.type(key) for key in client.scan_iter()}
-        sizes = sum(client.strlen(key) for key in held if not key.endswith("layouts"))
+        held = {key.decode() for key in client.scan_iter() if b":beat:" not in key}
+        sizes = sum(client.strlen(key) for key in held if key.endswith((":state", ":seen")))
         expires = client.pexpiretime(record_key("tried", "u"))
-    assert set(held) == {
-        layouts_key("tried"),
+    assert held == {
+        registry_key("tried"),
         *(key("tried", user) for user in ("u", "v") for key in (record_key, seen_key)),
     }
-    assert report.bytes_written == sizes
+    assert report.bytes_written == sizes - 2 * (HEAD_BYTES - 1)
     assert expires == (NOW + 2 * S + PLAN.retention_us) // 1000
     assert store.layout(PLAN.layout.fingerprint) == PLAN.layout
 
@@ -314,7 +315,7 @@ def test_a_corrupt_record_spares_the_other_users_and_stays_as_it_is(store, valke
     before = store.read(["bad"])
     report = Folder(PLAN, store).fold(rows(event(NOW, "bad"), event(NOW, "good"), event(NOW, "bad"), event(NOW, "new")))
     assert outcomes(report) == [BAD_RECORD, APPLIED, BAD_RECORD, APPLIED]
-    assert list(report.bad_records) == ["bad"]
+    assert list(report.set_aside) == ["bad"]
     assert store.read(["bad"]) == before
     assert counted(store, "good") == (4, 4)
 
@@ -329,7 +330,7 @@ def test_damage_behind_the_head_of_a_record_is_found_when_something_is_to_be_fol
     assert outcomes(Folder(PLAN, store).fold(batch)) == [DUPLICATE] * 6
     report = Folder(PLAN, store).fold([*batch, *rows(event(NOW + 9 * S, "bad"), event(NOW + 9 * S, "good"))])
     assert outcomes(report) == [BAD_RECORD] * 3 + [DUPLICATE] * 3 + [BAD_RECORD, APPLIED]
-    assert list(report.bad_records) == ["bad"]
+    assert list(report.set_aside) == ["bad"]
     assert (report.writes, store.read(["bad"]), counted(store, "good")) == (1, before, (4, 4))
 
 
@@ -345,15 +346,19 @@ def test_what_is_to_be_done_before_a_write_is_done_with_the_records_that_can_be_
     assert [events.users[user] for user in events.user.tolist()] == ["good", "new"]
 
 
-def test_a_record_of_a_layout_nobody_registered_is_bad_until_somebody_does(store):
+def test_a_record_of_a_layout_nobody_registered_is_bad_until_somebody_does(store, valkey):
     other = plan_of(features={"f": {"aggregate": "count", "windows": ["1d"], "where": {"action": "view"}}})
     writer = Folder(other, store)
     writer.fold([EventDecoder(other, SPEC.schema).row(e, None) for e in views()])
     late = rows(event(NOW + 5 * S, "u"))
-    report = Folder(PLAN, store).fold(late)
-    assert outcomes(report) == [BAD_RECORD]
-    assert other.layout.fingerprint.hex() in report.bad_records["u"]
-    writer.start()
+    field = f"layout:{other.layout.fingerprint.hex()}"
+    with valkey.client() as client:
+        layout = client.hget(registry_key("tried"), field)
+        client.hdel(registry_key("tried"), field)
+        report = Folder(PLAN, store).fold(late)
+        assert outcomes(report) == [BAD_RECORD]
+        assert other.layout.fingerprint.hex() in report.set_aside["u"]
+        client.hset(registry_key("tried"), field, layout)
     assert outcomes(Folder(PLAN, store).fold(late)) == [APPLIED]
 
 
@@ -361,7 +366,7 @@ def test_a_damaged_layout_is_a_bad_record_and_no_more(store, valkey):
     other = plan_of(features={"f": {"aggregate": "count", "windows": ["1d"], "where": {"action": "view"}}})
     Folder(other, store).fold([EventDecoder(other, SPEC.schema).row(e, None) for e in views()])
     with valkey.client() as client:
-        client.hset(layouts_key("tried"), other.layout.fingerprint.hex(), b"\xff[")
+        client.hset(registry_key("tried"), f"layout:{other.layout.fingerprint.hex()}", b"\xff[")
     report = Folder(PLAN, store).fold(rows(event(NOW, "u"), event(NOW, "v")))
     assert outcomes(report) == [BAD_RECORD, APPLIED]
 

@@ -1,9 +1,10 @@
 """The store against a real Valkey: the compare-and-set, expiry, durability, and every way to be refused."""
 
+import dataclasses
 import socket
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -11,9 +12,10 @@ from tests.servers.redis import free_port, running_valkey
 from tests.trying import plan_of
 from user_state.errors import CodecError, InputError, StoreError, StoreUnavailable
 from user_state.store import redis_store
-from user_state.store.keys import layouts_key, record_key, seen_key
+from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.store import Replacement, Stored
+from user_state.store.registry import Writer
+from user_state.store.store import Answer, Replacement, Stored
 
 LATER_MS = 4_102_444_800_000
 USERS = ["u", "{", "}", "a{b}c", "%7B", "%", "\u6f22\U0001f389", "with space\n", "\0", "x" * 1024, "{}", "%25"]
@@ -32,10 +34,26 @@ def replacement(user="u", expected=None, new=1, seen=b"seen", expire_at_ms=LATER
     return Replacement(user, version(expected), record(new), seen, expire_at_ms)
 
 
+WRITER = Writer(plan_of().layout, b"the spec", 1)
+
+
+@contextmanager
+def claimed(url: str, *, generation: int = 1, **options: object):
+    """Open a store whose records are claimed."""
+    with closing(RedisStateStore(url, "tried", **{"timeout_s": 5, **options})) as opened:
+        opened.claim(dataclasses.replace(WRITER, generation=generation))
+        yield opened
+
+
 @pytest.fixture
 def store(valkey):
-    with closing(RedisStateStore(valkey.url, "tried", timeout_s=5)) as opened:
+    with claimed(valkey.url) as opened:
         yield opened
+
+
+def done(store, replacements) -> list[bool]:
+    """Replace; return which were."""
+    return [answer == Answer.DONE for answer in store.replace(replacements).answers]
 
 
 def commands(valkey) -> dict[str, int]:
@@ -46,7 +64,7 @@ def commands(valkey) -> dict[str, int]:
 
 def test_what_was_replaced_is_read_and_unknown_users_have_nothing(store):
     assert store.read(["u", "v"]) == [Stored(None, None)] * 2
-    assert store.replace([replacement("v")]) == [True]
+    assert done(store, [replacement("v")]) == [True]
     assert store.read(["u", "v"]) == [Stored(None, None), Stored(record(1), b"seen")]
 
 
@@ -55,12 +73,12 @@ def test_a_version_that_is_not_the_one_held_is_refused_and_neither_key_changes(s
     if held is not None:
         store.replace([replacement(new=held, seen=b"old")])
     before = store.read(["u"])
-    assert store.replace([replacement(expected=expected, new=9, seen=b"new")]) == [False]
+    assert done(store, [replacement(expected=expected, new=9, seen=b"new")]) == [False]
     assert store.read(["u"]) == before
 
 
 def test_the_version_held_is_replaced_again_and_again(store):
-    answers = [store.replace([replacement(expected=n or None, new=n + 1)])[0] for n in range(5)]
+    answers = [done(store, [replacement(expected=n or None, new=n + 1)])[0] for n in range(5)]
     assert answers == [True] * 5
     assert store.read(["u"]) == [Stored(record(5), b"seen")]
 
@@ -109,8 +127,8 @@ def test_what_expires_is_gone_and_may_be_written_again(store):
     assert store.read(["u"])[0].record is not None
     time.sleep(0.2)
     assert store.read(["u"]) == [Stored(None, None)]
-    assert store.replace([replacement(expected=1)]) == [False]
-    assert store.replace([replacement()]) == [True]
+    assert done(store, [replacement(expected=1)]) == [False]
+    assert done(store, [replacement()]) == [True]
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -123,7 +141,7 @@ def test_a_users_keys_share_a_slot_and_are_nobody_elses(cluster, user):
 
 
 def test_any_user_id_is_a_key(store):
-    assert store.replace([replacement(user, new=n) for n, user in enumerate(USERS)]) == [True] * len(USERS)
+    assert done(store, [replacement(user, new=n) for n, user in enumerate(USERS)]) == [True] * len(USERS)
     assert [stored.record for stored in store.read(USERS)] == [record(n) for n in range(len(USERS))]
 
 
@@ -144,7 +162,7 @@ def test_a_server_that_forgot_the_script_is_given_it_again(store, valkey):
     store.replace([replacement()])
     with valkey.client() as client:
         client.script_flush()
-    assert store.replace([replacement(expected=1, new=2), replacement("v"), replacement("v")]) == [True, True, False]
+    assert done(store, [replacement(expected=1, new=2), replacement("v"), replacement("v")]) == [True, True, False]
     assert [stored.record for stored in store.read(["u", "v"])] == [record(2), record(1)]
 
 
@@ -156,25 +174,25 @@ def test_a_server_restarted_with_nothing_is_used_as_it_is(own_valkey):
             store.read(["u"])
         own_valkey.restart()
         assert store.read(["u"]) == [Stored(None, None)]
-        assert store.replace([replacement()]) == [True]
+        assert done(store, [replacement()]) == [True]
 
 
 def test_layouts_are_kept_for_ever_and_returned_by_fingerprint(store, valkey):
     layout = plan_of().layout
     assert store.layout(layout.fingerprint) is None
-    store.register(layout)
-    store.register(layout)
+    store.claim(writer(layout))
+    store.claim(writer(layout))
     assert store.layout(layout.fingerprint) == layout
     with valkey.client() as client:
-        assert client.ttl(layouts_key("tried")) == -1
+        assert client.ttl(registry_key("tried")) == -1
 
 
 @pytest.mark.parametrize("text", [b"", b"[", b"\xff", b"[" * 100_000, b"[1,2,3,4]"])
 def test_a_damaged_layout_is_a_codec_error(store, valkey, text):
     with valkey.client() as client:
-        client.hset(layouts_key("tried"), b"\1".hex(), text)
+        client.hset(registry_key("tried"), f"layout:{bytes(8).hex()}", text)
     with pytest.raises(CodecError):
-        store.layout(b"\1")
+        store.layout(bytes(8))
 
 
 # Durability
@@ -186,9 +204,9 @@ def test_fsync_is_waited_for_in_the_same_round_trip(tmp_path):
         closing(RedisStateStore(server.url, "tried", durability="fsync", timeout_s=10)) as store,
     ):
         store.check()
-        assert store.replace([replacement(), replacement("v")]) == [True, True]
+        assert done(store, [replacement(), replacement("v")]) == [True, True]
         assert commands(server)["waitaof"] == 2  # one of them by check
-        store.confirm()
+        store.replace([])
         server.kill_9()
         server.restart()
         assert [stored.record for stored in store.read(["u", "v"])] == [record(1)] * 2
@@ -202,7 +220,7 @@ def test_fsync_survives_a_forgotten_script(tmp_path):
         store.replace([replacement()])
         with server.client() as client:
             client.script_flush()
-        assert store.replace([replacement(expected=1, new=2)]) == [True]
+        assert done(store, [replacement(expected=1, new=2)]) == [True]
 
 
 def test_fsync_needs_an_append_only_file(valkey):
@@ -233,20 +251,20 @@ def test_a_replica_confirms_and_is_itself_not_written_to(own_valkey, tmp_path):
                 time.sleep(0.05)
         with closing(RedisStateStore(own_valkey.url, "tried", durability="replica", timeout_s=10)) as store:
             store.check()
-            assert store.replace([replacement()]) == [True]
-            store.confirm()
+            assert done(store, [replacement()]) == [True]
+            store.replace([])
         with closing(RedisStateStore(replica.url, "tried")) as at_replica:
             assert at_replica.read(["u"]) == [Stored(record(1), b"seen")]
             with pytest.raises(StoreUnavailable, match="not available"):
                 at_replica.replace([replacement(expected=1, new=2)])
             with pytest.raises(StoreUnavailable):
-                at_replica.register(plan_of().layout)
+                at_replica.claim(WRITER)
 
 
 def test_without_durability_nothing_is_waited_for(store, valkey):
     store.check()
     store.replace([replacement()])
-    store.confirm()
+    store.replace([])
     assert not {"wait", "waitaof", "set"} & commands(valkey).keys() - {"set"}
 
 
@@ -265,7 +283,7 @@ def test_a_refused_password_is_for_good_and_never_shown(tmp_path, credentials):
                 assert f"127.0.0.1:{server.port}" in str(raised.value)
         with closing(RedisStateStore(server.url, "tried")) as store:
             store.check()
-            assert store.replace([replacement()]) == [True]
+            assert done(store, [replacement()]) == [True]
             assert "right-pass" not in repr(store)
 
 
@@ -296,10 +314,10 @@ def test_a_server_that_is_full_is_unavailable_until_it_is_not(own_valkey):
         with pytest.raises(StoreUnavailable, match="not available"):
             store.replace([replacement(expected=1, new=2)])
         with pytest.raises(StoreUnavailable):
-            store.register(plan_of().layout)
+            store.claim(WRITER)
         assert store.read(["u"]) == [Stored(record(1), b"seen")]
         client.config_set("maxmemory", 0)
-        assert store.replace([replacement(expected=1, new=2)]) == [True]
+        assert done(store, [replacement(expected=1, new=2)]) == [True]
 
 
 def test_a_server_that_is_not_there_is_unavailable():
@@ -332,7 +350,7 @@ def test_what_is_no_url_of_redis_is_an_input_error(url):
 def test_a_cluster_is_read_and_replaced_like_one_server(cluster):
     with closing(RedisStateStore(cluster.url, "tried", timeout_s=5)) as store:
         store.check()
-        assert store.replace([replacement(user, new=n) for n, user in enumerate(USERS)]) == [True] * len(USERS)
+        assert done(store, [replacement(user, new=n) for n, user in enumerate(USERS)]) == [True] * len(USERS)
         assert [stored.record for stored in store.read(USERS)] == [record(n) for n in range(len(USERS))]
         assert store.replace([replacement(USERS[2], expected=1), replacement(USERS[2], expected=2, new=9)]) == [
             False,
@@ -340,9 +358,9 @@ def test_a_cluster_is_read_and_replaced_like_one_server(cluster):
         ]
         with cluster.client() as client:
             client.script_flush()
-        assert store.replace([replacement("after")]) == [True]
+        assert done(store, [replacement("after")]) == [True]
         layout = plan_of().layout
-        store.register(layout)
+        store.claim(writer(layout))
         assert store.layout(layout.fingerprint) == layout
 
 

@@ -11,7 +11,7 @@ from user_state.errors import CodecError, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
 from user_state.store import survey
-from user_state.store.keys import layouts_key
+from user_state.store.keys import registry_key
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.survey import stored_layouts, stored_users
 
@@ -64,7 +64,7 @@ def test_a_cluster_is_looked_at_as_one_server_is(cluster):
 def test_a_layout_that_is_not_the_one_its_name_says_is_named(valkey):
     fill(valkey.url, OLD, ["u"])
     with valkey.client() as client:
-        client.hset(layouts_key("tried"), OLD.layout.fingerprint.hex(), NEW.layout.to_json())
+        client.hset(registry_key("tried"), f"layout:{OLD.layout.fingerprint.hex()}", NEW.layout.to_json())
     with pytest.raises(CodecError, match=f"expected layout {OLD.layout.fingerprint.hex()} under its name"):
         stored_layouts(valkey.url, "tried")
 

@@ -15,7 +15,7 @@ from user_state.codec.cell import decode_cell
 from user_state.core.compile import compile_plan
 from user_state.errors import StoreUnavailable
 from user_state.events.message import Message
-from user_state.store.keys import layouts_key, record_key, writer_key
+from user_state.store.keys import record_key, registry_key, writer_key
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.store import Replacement, Stored
 
@@ -219,7 +219,7 @@ def test_a_process_that_has_folded_nothing_yet_says_how_what_it_shows_is_read(fo
 
 def written_by_and_layouts(redis: Valkey) -> tuple[bytes, int]:
     with redis.client() as client:
-        return client.get(writer_key(SPEC.spec.name)), client.hlen(layouts_key(SPEC.spec.name))
+        return client.get(writer_key(SPEC.spec.name)), client.hlen(registry_key(SPEC.spec.name))
 
 
 def test_what_a_job_that_went_back_to_a_checkpoint_finds_in_redis_is_kept_though_no_event_is_new(fold, redis, clock):

@@ -24,7 +24,7 @@ from user_state.costs import Activity, made_up, rows
 from user_state.fold import Folder
 from user_state.spec import LoadedSpec
 from user_state.store.connection import connect, translated
-from user_state.store.keys import layouts_key, record_key, seen_key
+from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore
 
 USERS = 200
@@ -65,7 +65,7 @@ def measure(spec: LoadedSpec, demand: Demand, costs: Constants, redis: str) -> C
         own_many, _ = _spent(folder, client, redis, many)
     finally:
         with translated(redis):
-            client.delete(layouts_key(name), *(key(name, user) for user in users for key in (record_key, seen_key)))
+            client.delete(registry_key(name), *(key(name, user) for user in users for key in (record_key, seen_key)))
         store.close()
         client.close()
     # Both are us a write: of one event, and of MANY.

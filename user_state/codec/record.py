@@ -54,6 +54,19 @@ def version_of(blob: bytes | None) -> bytes:
     return NO_VERSION if blob is None else blob[VERSION]
 
 
+def with_horizon(blob: bytes, horizon_us: int, version: bytes) -> bytes:
+    """Return a record with another horizon and version, and all else as it was.
+
+    Raises:
+        CodecError: as `open_record`.
+    """
+    outer = open_record(blob)
+    clock_us, last_event_us, _, applied = outer.longs
+    longs = map(_long, (clock_us, last_event_us, horizon_us, applied))
+    parts = [part for section in outer.sections for part in (_long(len(section)), section)]
+    return b"".join((MARKER, version, outer.layout, *longs, *parts))
+
+
 def open_record(blob: bytes) -> Outer:
     """Return the outer record.
 

@@ -1,8 +1,10 @@
 """Which events are folded: lateness, the future, duplicates, and the ids that are remembered to tell.
 
 Ids are remembered, with the second of their event, for as long as their event would not be refused as too late; so
-an event is folded once whatever is redelivered, and one whose id may have been forgotten is never folded. The rules
-and their order stand in docs/design/layers.md.
+an event is folded once whatever is redelivered, and one whose id may have been forgotten is never folded. The record
+holds the time from which on its ids are complete, its horizon: the clock less the lateness, or later where the cap
+forgot more. So a longer lateness admits nothing that a shorter one forgot. The rules and their order stand in
+docs/design/layers.md.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ class Outcome(IntEnum):
     TOO_LATE = 2
     FROM_FUTURE = 3
     BAD_RECORD = 4
+    OVERSIZED = 5
+    CONTENDED = 6
 
 
 class Times(Protocol):
@@ -41,7 +45,7 @@ class Times(Protocol):
 
     @property
     def horizon_us(self) -> I64:
-        """(n,) events before this are refused although the lateness allows them; 0 for none."""
+        """(n,) event times from which on the remembered ids are complete; earlier events are refused."""
         ...
 
 
@@ -121,7 +125,8 @@ def admit(plan: Plan, records: Times, seen: Seen, events: Events) -> Admission:
     return Admission(
         outcome=outcome,
         seen=kept,
-        horizon_us=np.maximum(records.horizon_us, cap_horizon_us),
+        # Stored, so that a spec with a longer lateness never admits what a shorter one has forgotten.
+        horizon_us=np.maximum(np.maximum(horizon_us, cap_horizon_us), 0),
         shortened=int(np.count_nonzero(cap_horizon_us)),
     )
 

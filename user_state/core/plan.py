@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from user_state.core.definition import definition_of
 from user_state.core.layout import Layout
 from user_state.core.local_time import LocalTime
 from user_state.core.outputs import (
@@ -54,6 +55,11 @@ from user_state.core.pieces import (
 )
 from user_state.core.time_axis import TimeAxis
 from user_state.core.track_axes import TrackAxes, axis_of
+
+READ_ONLY = frozenset(
+    {"name", "scalars", "arrays", "lists", "sequences", "embeddings", "item_fields", "layout", "declared_by"}
+)
+"""The fields of a plan that say how records are read, or what is called what; `layout` follows from the others."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,13 @@ class Plan:
     layout: Layout
     declared_by: Mapping[str, tuple[str, ...]]
     """Key of a piece of state -> the features, sequences and embeddings of the spec that read it."""
+    max_record_bytes: int = 1 << 20
+    """No record is written that is larger."""
+
+    @cached_property
+    def definition(self) -> bytes:
+        """Eight bytes that name what the plan writes: those of two plans that write the same are equal."""
+        return definition_of(self, READ_ONLY)
 
     @cached_property
     def scalars_by_type(self) -> dict[type, tuple[list[int], list[Any]]]:

@@ -42,8 +42,8 @@ class Records:
     Attributes:
         clock_us: (n,) greatest publish time among the applied events; 0 for a user without any.
         last_event_us: (n,) greatest event time among the applied events; 0 for a user without any.
-        horizon_us: (n,) events before this are refused although the lateness allows them; 0 unless the cap on
-            remembered ids was reached.
+        horizon_us: (n,) event times from which on the remembered ids are complete, 0 for a user without any; earlier
+            events are refused, whatever lateness the spec allows.
         applied: (n,) how many events the user's record is made of.
         tiles, logs, decays, vectors, last_seen, profiles, sessions, hlls, klls, keyed_tiles, keyed_decays: the families
             of state (user_state/core/families.py), as the plan declares them.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from user_state.codec.record import version_of
 from user_state.core.layout import Layout
-from user_state.store.store import Replacement, Stored
+from user_state.store.registry import Writer
+from user_state.store.store import Answer, Refused, Replaced, Replacement, Stored
 
 
 class MemoryStore:
@@ -22,30 +23,27 @@ class MemoryStore:
         nothing = Stored(None, None)
         return [self._held.get(user, nothing) for user in users]
 
-    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
+    def replace(self, replacements: Sequence[Replacement]) -> Replaced:
         """Replace those whose version is still the expected one."""
-        answers = []
+        answers: list[Answer | Refused] = []
         for new in replacements:
             held = self._held.get(new.user)
             matches = version_of(None if held is None else held.record) == new.expected
-            if matches:
+            if matches and new.record is not None:
                 self._held[new.user] = Stored(new.record, new.seen)
                 self._replaced[new.user] = None
-            answers.append(matches)
-        return answers
+            answers.append(Answer.DONE if matches else Answer.CONFLICT)
+        return Replaced(answers)
 
     def take_replaced(self) -> list[str]:
         """Return whose bytes were replaced since the last call."""
         replaced, self._replaced = list(self._replaced), {}
         return replaced
 
-    def confirm(self) -> None:
-        """Return at once."""
-
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that was registered, or None."""
         return self._layouts.get(fingerprint)
 
-    def register(self, layout: Layout) -> None:
-        """Remember a layout."""
-        self._layouts[layout.fingerprint] = layout
+    def claim(self, writer: Writer) -> None:
+        """Remember the writer's layout; nobody else writes here."""
+        self._layouts[writer.layout.fingerprint] = writer.layout

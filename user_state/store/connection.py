@@ -134,6 +134,12 @@ def translate_response(where: str, exc: Exception) -> StoreError:
     return StoreError(f"{where} refused a command: {exc}")
 
 
+def broke_off(exc: StoreUnavailable) -> bool:
+    """Return whether the connection broke, instead of the server being slow, full or not ready."""
+    cause = exc.__cause__
+    return isinstance(cause, RedisConnectionError) and not isinstance(cause, RedisTimeoutError | BusyLoadingError)
+
+
 def fetch(client: Any, url: str, keys: Sequence[str]) -> list[bytes | None]:
     """Return the values of keys, None where there is none, in one round trip; raises as `translated` says."""
     if not keys:

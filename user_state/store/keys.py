@@ -2,8 +2,9 @@
 
     {name}:{{user}}:state    the record
     {name}:{{user}}:seen     the remembered event ids
-    {name}:layouts           hash: layout fingerprint -> layout as JSON
-    {name}:fence             nothing: written for a moment, to wait until all written before it is durable
+    {name}:{{user}}:turn     which worker has the next turn at writing the user's record, for a moment (`contention`)
+    {name}:registry          hash: which spec writes the records, and the layouts of those that did (`registry`)
+    {name}:beat:{worker}     how many batches a worker has written; less than it knows of: Redis has lost data
     {name}:writer            the run that writes records here without reading them back (`view`)
     {name}:run:{run}         hash: what the processes of a run tell each other (`run_board`)
     {name}:run:{run}:trouble what hinders them, while it does
@@ -45,14 +46,19 @@ def user_of_record(name: str, key: str) -> str:
     return escaped.replace("%7B", "{").replace("%7D", "}").replace("%25", "%")
 
 
-def layouts_key(name: str) -> str:
-    """Return the key of the hash of layouts."""
-    return f"{name}:layouts"
+def turn_key(name: str, user: str) -> str:
+    """Return the key of who has the next turn at a user's record."""
+    return f"{name}:{{{_escape(user)}}}:turn"
 
 
-def fence_key(name: str) -> str:
-    """Return the key that is written to wait for what was written before."""
-    return f"{name}:fence"
+def registry_key(name: str) -> str:
+    """Return the key of the hash of specs and layouts."""
+    return f"{name}:registry"
+
+
+def beat_key(name: str, worker: str) -> str:
+    """Return the key of how many batches a worker has written."""
+    return f"{name}:beat:{worker}"
 
 
 def writer_key(name: str) -> str:

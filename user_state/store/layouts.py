@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from user_state.codec.adopt import adopt
 from user_state.codec.record import Outer, decode_records, open_record
@@ -11,8 +11,6 @@ from user_state.core.layout import Layout
 from user_state.core.plan import Plan
 from user_state.core.records import Records, merge
 from user_state.errors import CodecError
-from user_state.store.connection import translated
-from user_state.store.keys import layouts_key
 
 
 class LayoutSource(Protocol):
@@ -25,20 +23,6 @@ class LayoutSource(Protocol):
             CodecError: what is registered is no layout.
         """
         ...
-
-
-def fetch_layout(redis: Any, url: str, name: str, fingerprint: bytes) -> Layout | None:
-    """Return a layout of the spec called `name` as it is registered in Redis, or None; raises as `LayoutSource`.
-
-    Args:
-        redis: a client of the server at `url`.
-        url: where, for messages.
-        name: of the spec.
-        fingerprint: of the layout.
-    """
-    with translated(url):
-        text = redis.hget(layouts_key(name), fingerprint.hex())
-    return None if text is None else Layout.from_json(text)
 
 
 class RecordReader:

@@ -19,8 +19,9 @@ from user_state.core.plan import Plan
 from user_state.items.table import ItemTable
 from user_state.store.connection import connect, fetch
 from user_state.store.keys import record_key
-from user_state.store.layouts import RecordReader, fetch_layout
+from user_state.store.layouts import RecordReader
 from user_state.store.recent_vectors import RecentVectors
+from user_state.store.registry import Registry
 
 LEARNED = "learned"
 """What a reading names as the version."""
@@ -56,7 +57,7 @@ class LearnedTable:
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered for the items' records, or None."""
-        return fetch_layout(self._redis, self._url, self._plan.name, fingerprint)
+        return Registry(self._redis, self._url, self._plan.name).layout(fingerprint)
 
     def close(self) -> None:
         """Close the connections."""

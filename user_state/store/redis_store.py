@@ -1,29 +1,44 @@
 """Records in Redis, or whatever speaks its protocol: one pipelined read, one pipelined compare-and-set a batch.
 
-The compare-and-set is a Lua script a user (replace.lua): record and remembered ids change together or not at all.
+The compare-and-set is a Lua script a user (replace.lua): record and remembered ids change together or not at all, and
+only while no newer spec writes. On a cluster, where the registry lies on another node than most users, the spec's
+generation is compared by the generation beside each user's ids, and once more for the batch when it is written.
+
+Every batch also counts itself under a key of this worker (its beat): a server that was restarted empty or from an older
+snapshot, flushed, or failed over to a replica that lagged, counts less than the worker knows of.
+
 With durability `fsync` the batch ends with WAITAOF, with `replica` with WAIT, on the same connection; a server that
 does not confirm in time counts as unavailable, and the batch is tried again.
 """
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
+from user_state.codec.record import version_of
+from user_state.codec.seen import LostIdsError, ids_beside, stored_seen
 from user_state.core.layout import Layout
-from user_state.errors import StoreError, StoreUnavailable
-from user_state.store.connection import connect, masked, translate_response, translated
-from user_state.store.keys import fence_key, layouts_key, record_key, seen_key
-from user_state.store.layouts import fetch_layout
+from user_state.errors import CodecError, StoreError, StoreUnavailable
+from user_state.store.connection import broke_off, connect, masked, translate_response, translated
+from user_state.store.keys import beat_key, record_key, seen_key, turn_key
+from user_state.store.registry import SUPERSEDED, UNREGISTERED, Registry, Writer
 from user_state.store.script import Script
-from user_state.store.store import Replacement, Stored
+from user_state.store.store import Answer, Refused, Replaced, Replacement, Stored
 
 Durability = Literal["none", "fsync", "replica"]
 CONFIRM_MS = 5000
-FENCE_MS = 60_000
+BEAT_MS = 7 * 86_400_000
+"""How long the server remembers a worker that writes nothing."""
+SINGLY_AFTER = 3
+"""Batches in a row whose connection broke; then users are written one by one, to find the one that breaks it."""
+_PROBE = ""
+"""No user has this id: a command that is refused for it too is refused for everybody."""
 
 
 class RedisStateStore:
@@ -35,18 +50,31 @@ class RedisStateStore:
         self._name = name
         self._durability = durability
         self._redis: Any = connect(url, timeout_s)
+        self._cluster = urlsplit(url).scheme.endswith("-cluster")
         self._script = Script("replace.lua")
+        self._registry = Registry(self._redis, url, name)
+        self._worker = secrets.token_hex(8)
+        self._beat = _Beat()
+        self._failed = 0
 
     def __repr__(self) -> str:
         return f"RedisStateStore({masked(self._url)!r}, {self._name!r}, durability={self._durability!r})"
 
-    def check(self) -> None:
+    @property
+    def registry(self) -> Registry:
+        """Where specs and layouts are registered."""
+        return self._registry
+
+    def check(self, *, may_evict: bool = False) -> None:
         """Find out whether the server can do what will be asked of it.
+
+        Args:
+            may_evict: take a server that may evict records to make room.
 
         Raises:
             StoreUnavailable, StoreError: it cannot; the message says why.
         """
-        if self._durability != "none" and urlsplit(self._url).scheme.endswith("-cluster"):
+        if self._durability != "none" and self._cluster:
             raise StoreError(
                 f"{self._where} is a cluster, where --durability {self._durability} would have to wait for every node;"
                 " that is not supported yet: use --durability none"
@@ -54,6 +82,7 @@ class RedisStateStore:
         with translated(self._url):
             self._redis.ping()
             info = self._redis.info("server")
+            memory = self._redis.info("memory")
             if self._durability == "fsync":
                 self._check_fsync()
             if self._durability == "replica" and not self._redis.info("replication").get("connected_slaves"):
@@ -61,6 +90,13 @@ class RedisStateStore:
         version = str(info.get("redis_version", "0")) if isinstance(info, dict) else "0"
         if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (6, 2) and "." in version:
             raise StoreError(f"expected Redis 6.2 or newer (SET with PXAT), got {version} at {masked(self._url)}")
+        policies = {str(node.get("maxmemory_policy", "noeviction")) for node in _nodes(memory)} - {"noeviction"}
+        if policies and not may_evict:
+            raise StoreError(
+                f"expected {self._where} to keep what it is given (maxmemory-policy noeviction), got"
+                f" {sorted(policies)[0]}, which drops users' records and remembered ids when memory is full:"
+                " `CONFIG SET maxmemory-policy noeviction`, or run with --allow_eviction"
+            )
 
     def _check_fsync(self) -> None:
         if not self._redis.info("persistence").get("aof_enabled"):
@@ -70,6 +106,10 @@ class RedisStateStore:
             )
         self._redis.execute_command("WAITAOF", 0, 0, 1)
 
+    def claim(self, writer: Writer) -> None:
+        """See `StateStore.claim`."""
+        self._registry.claim(writer)
+
     def read(self, users: Sequence[str]) -> list[Stored]:
         """See `StateStore.read`."""
         with translated(self._url):
@@ -77,70 +117,196 @@ class RedisStateStore:
             for user in users:
                 pipeline.get(record_key(self._name, user))
                 pipeline.get(seen_key(self._name, user))
-            answers = pipeline.execute()
-        return [Stored(record, seen) for record, seen in zip(answers[::2], answers[1::2], strict=True)]
+            answers = pipeline.execute(raise_on_error=False)
+        self._raise_what_is_no_users_fault(answers)
+        return [_stored(record, seen) for record, seen in zip(answers[::2], answers[1::2], strict=True)]
 
-    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
+    def replace(self, replacements: Sequence[Replacement]) -> Replaced:
         """See `StateStore.replace`."""
-        answers = self._run(replacements)
-        # Those that ran have run; running them again is refused by their versions, so only the others are repeated.
-        if again := self._script.forgotten(answers):
-            for index, answer in zip(again, self._run([replacements[i] for i in again]), strict=True):
-                answers[index] = answer
-        for answer in answers:
-            if isinstance(answer, RedisError):
-                raise translate_response(self._where, answer) from answer
-        return [answer == 1 for answer in answers]
+        if not replacements and self._durability == "none":
+            return Replaced([])
+        try:
+            answers = self._run(replacements)
+        except StoreUnavailable as exc:
+            self._failed = self._failed + 1 if broke_off(exc) else 0
+            if self._failed < SINGLY_AFTER or not replacements:
+                raise
+            answers = self._run_singly(replacements)
+        self._failed = 0
+        return Replaced([_meaning(answer) for answer in answers], self._beat.take_went_back())
 
     def _run(self, replacements: Sequence[Replacement]) -> list[Any]:
+        """Return the script's answers, or what the server refused for one user."""
+        answers = self._run_once(replacements)
+        # What has run has run; running it again is refused by its version, so only the others are repeated.
+        self._repeat(self._script.forgotten(answers), replacements, answers)
+        registered = [index for index, answer in enumerate(answers) if answer in (SUPERSEDED, UNREGISTERED)]
+        if registered:
+            self._registry.restore()
+            self._repeat(registered, replacements, answers)
+            if SUPERSEDED in answers or UNREGISTERED in answers:
+                raise self._registry.superseded(max(self._registry.generation(), self._registry.claimed.generation))
+        self._raise_what_is_no_users_fault(answers)
+        return answers
+
+    def _repeat(self, indices: Sequence[int], replacements: Sequence[Replacement], answers: list[Any]) -> None:
+        if indices:
+            for index, answer in zip(indices, self._run_once([replacements[i] for i in indices]), strict=True):
+                answers[index] = answer
+
+    def _run_once(self, replacements: Sequence[Replacement]) -> list[Any]:
+        generation = self._registry.claimed.generation
         with translated(self._url):
             self._script.load(self._redis)
             pipeline = self._redis.pipeline(transaction=False)
             for r in replacements:
-                keys = (record_key(self._name, r.user), seen_key(self._name, r.user))
-                self._script.call(pipeline, keys, r.expected, r.record, r.seen, r.expire_at_ms)
+                record, seen = b"", b""
+                if r.record is not None:
+                    record, seen = r.record, stored_seen(r.seen, version_of(r.record), generation)
+                values = (r.expected, record, seen, r.expire_at_ms, generation, self._worker, r.turn_ms)
+                self._script.call(pipeline, self._keys(r.user), *values)
+            if self._cluster:
+                pipeline.hget(self._registry.key, "generation")
+            beat = self._beat.next()
+            pipeline.execute_command("SET", beat_key(self._name, self._worker), beat, "PX", BEAT_MS, "GET")
             self._await_durability(pipeline)
             answers: list[Any] = pipeline.execute(raise_on_error=False)
         if self._durability != "none":
             self._check_confirmed(answers.pop())
+        self._beat.check(self._plain(answers.pop()))
+        if self._cluster and (current := int(self._plain(answers.pop()) or 0)) != generation:
+            # Users on other nodes cannot be compared with the registry while they are written.
+            missing = SUPERSEDED if current > generation else UNREGISTERED
+            answers = [missing if answer in (Answer.DONE, Answer.CONFLICT) else answer for answer in answers]
         return answers
 
-    def confirm(self) -> None:
-        """See `StateStore.confirm`."""
-        if self._durability == "none":
+    def _keys(self, user: str) -> list[str]:
+        keys = [key(self._name, user) for key in (record_key, seen_key, turn_key)]
+        return keys if self._cluster else [*keys, self._registry.key]
+
+    def _run_singly(self, replacements: Sequence[Replacement]) -> list[Any]:
+        """Write one by one, to find the user whose bytes break the connection.
+
+        Raises:
+            StoreUnavailable: the server is away, whatever is written.
+        """
+        return [self._run_alone(replacement) for replacement in replacements]
+
+    def _run_alone(self, replacement: Replacement) -> Any:
+        for _ in range(SINGLY_AFTER):
+            try:
+                return self._run([replacement])[0]
+            except StoreUnavailable as exc:
+                if not broke_off(exc):
+                    raise
+                problem = exc
+                self._probe()
+        return ResponseError(f"the connection breaks whenever this record is written: {problem}")
+
+    def _raise_what_is_no_users_fault(self, answers: Sequence[Any]) -> None:
+        """Raise what was answered for one user and holds for all.
+
+        Raises:
+            StoreUnavailable, StoreError: as `translate_response`.
+        """
+        errors = [answer for answer in answers if isinstance(answer, RedisError)]
+        if not errors:
             return
+        for error in errors:
+            if isinstance(problem := translate_response(self._where, error), StoreUnavailable):
+                raise problem from error
+        self._probe()
+
+    def _probe(self) -> None:
+        """Do what is done for a user for one that cannot be: raises if it is refused as well."""
         with translated(self._url):
-            pipeline = self._redis.pipeline(transaction=False)
-            # A connection waits for its own last write, so it makes one; whatever was read had been written before.
-            pipeline.set(fence_key(self._name), b"", px=FENCE_MS)
-            self._await_durability(pipeline)
-            written, confirmed = pipeline.execute(raise_on_error=False)
-        if isinstance(written, RedisError):
-            raise translate_response(self._where, written) from written
-        self._check_confirmed(confirmed)
+            self._redis.get(record_key(self._name, _PROBE))
+            keys = self._keys(_PROBE)
+            soon_ms = int(time.time() * 1000) + 1000
+            values = (b"", b"-" * 18, b"-" * 17, soon_ms, self._registry.claimed.generation, self._worker, 0)
+            self._script.run(self._redis, keys, *values)
+            self._redis.delete(*keys[:3])
 
     def _await_durability(self, pipeline: Any) -> None:
+        # A connection waits for its own last write, and the beat is one; whatever was read had been written before.
         if self._durability == "fsync":
             pipeline.execute_command("WAITAOF", 1, 0, CONFIRM_MS)
         elif self._durability == "replica":
             pipeline.execute_command("WAIT", 1, CONFIRM_MS)
 
     def _check_confirmed(self, answer: Any) -> None:
-        if isinstance(answer, RedisError):
-            raise translate_response(self._where, answer) from answer
+        self._plain(answer)
         confirmed = answer[0] if isinstance(answer, list) else answer
         if confirmed < 1:
             raise StoreUnavailable(f"{self._where} did not confirm {self._durability} within {CONFIRM_MS} ms")
 
+    def _plain(self, answer: Any) -> Any:
+        """Return an answer that is no error.
+
+        Raises:
+            StoreUnavailable, StoreError: as `translate_response`.
+        """
+        if isinstance(answer, RedisError):
+            raise translate_response(self._where, answer) from answer
+        return answer
+
     def layout(self, fingerprint: bytes) -> Layout | None:
         """See `StateStore.layout`."""
-        return fetch_layout(self._redis, self._url, self._name, fingerprint)
-
-    def register(self, layout: Layout) -> None:
-        """See `StateStore.register`."""
-        with translated(self._url):
-            self._redis.hset(layouts_key(self._name), layout.fingerprint.hex(), layout.to_json())
+        return self._registry.layout(fingerprint)
 
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
+
+
+class _Beat:
+    """The number of batches that a worker has written, as it knows it and as the server does."""
+
+    def __init__(self) -> None:
+        self._sent = self._known = 0
+        self._sent_s = time.monotonic()
+        self._went_back = False
+
+    def next(self) -> int:
+        """Return the number of the next batch."""
+        now_s = time.monotonic()
+        if now_s - self._sent_s > BEAT_MS / 2000:
+            self._known = 0  # the server may have forgotten it in peace
+        self._sent += 1
+        self._sent_s = now_s
+        return self._sent
+
+    def check(self, before: bytes | None) -> None:
+        """Compare what the server held before the batch that was sent last."""
+        if int(before or 0) < self._known:
+            self._went_back = True
+        self._known = self._sent
+
+    def take_went_back(self) -> bool:
+        """Return whether the server has lost data since the last call."""
+        went_back, self._went_back = self._went_back, False
+        return went_back
+
+
+def _stored(record: Any, seen: Any) -> Stored:
+    """Return what two answers say of a user."""
+    for answer in (record, seen):
+        if isinstance(answer, RedisError):
+            return Stored(None, None, refused=str(answer))
+    try:
+        return Stored(record, ids_beside(seen, version_of(record)), lost=record is None and seen is not None)
+    except LostIdsError:
+        return Stored(record, None, lost=True)
+    except CodecError as exc:
+        return Stored(record, None, refused=str(exc))
+
+
+def _meaning(answer: Any) -> Answer | Refused:
+    return Refused(str(answer)) if isinstance(answer, RedisError) else Answer(answer)
+
+
+def _nodes(info: Any) -> list[dict[str, Any]]:
+    """Return what each server says: one, or all of a cluster's by name."""
+    if not isinstance(info, dict):
+        return []
+    return [node for node in info.values() if isinstance(node, dict)] or [info]

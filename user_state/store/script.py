@@ -26,6 +26,16 @@ class Script:
         # Spelt out: in a pipeline to a cluster redis-py refuses its own `evalsha`, though the keys tell where.
         pipeline.execute_command("EVALSHA", self._sha, len(keys), *keys, *values)
 
+    def run(self, client: Any, keys: Sequence[str], *values: Any) -> Any:
+        """Run the script once and return its answer, loading it where the server has forgotten it."""
+        self.load(client)
+        try:
+            return client.execute_command("EVALSHA", self._sha, len(keys), *keys, *values)
+        except NoScriptError:
+            self._sha = None
+            self.load(client)
+            return client.execute_command("EVALSHA", self._sha, len(keys), *keys, *values)
+
     def forgotten(self, answers: Sequence[Any]) -> list[int]:
         """Return which calls did not run because a restarted server has forgotten the script; then it is loaded anew.
 

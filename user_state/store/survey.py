@@ -13,9 +13,9 @@ from itertools import islice
 
 from user_state.codec.record import LAYOUT
 from user_state.core.layout import Layout
-from user_state.errors import CodecError
 from user_state.store.connection import connect, translated
-from user_state.store.keys import layouts_key, record_pattern, user_of_record
+from user_state.store.keys import record_pattern, user_of_record
+from user_state.store.registry import Registry
 
 KEYS_A_STEP = 1_000
 RECORDS = 1_000
@@ -55,15 +55,8 @@ def registered_layouts(url: str, name: str, timeout_s: float = 10) -> dict[bytes
         InputError, StoreUnavailable, StoreError: as `connect` and `translated`.
         CodecError: what is registered is no layout.
     """
-    with closing(connect(url, timeout_s)) as redis, translated(url):
-        texts: dict[bytes, bytes] = redis.hgetall(layouts_key(name))
-    registered = {}
-    for fingerprint, text in texts.items():
-        layout = Layout.from_json(text)
-        if layout.fingerprint.hex().encode() != fingerprint:
-            raise CodecError(f"expected layout {fingerprint.decode()} under its name, got {layout.fingerprint.hex()}")
-        registered[layout.fingerprint] = layout
-    return registered
+    with closing(connect(url, timeout_s)) as redis:
+        return Registry(redis, url, name).layouts()
 
 
 def stored_layouts(url: str, name: str, timeout_s: float = 10) -> StoredLayouts:

@@ -13,11 +13,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
+from user_state.codec.record import version_of
+from user_state.codec.seen import stored_seen
 from user_state.store.connection import connect, masked, translate_response, translated
 from user_state.store.keys import record_key, seen_key, writer_key
+from user_state.store.registry import SUPERSEDED, UNREGISTERED, Registry
 from user_state.store.script import Script
 from user_state.store.store import Replacement
 
@@ -35,13 +39,22 @@ def view_version(events: int) -> bytes:
 
 
 class RedisView:
-    """The view of one spec's records in one Redis; every method raises as `translated` says."""
+    """The view of one spec's records in one Redis; every method raises as `translated` says.
 
-    def __init__(self, url: str, name: str, *, timeout_s: float = 10.0) -> None:
+    Args:
+        url: where.
+        name: of the spec.
+        timeout_s: longest a call takes.
+        registry: says which spec writes; needed to `write`.
+    """
+
+    def __init__(self, url: str, name: str, *, timeout_s: float = 10.0, registry: Registry | None = None) -> None:
         self._url = url
         self._where = f"Redis at {masked(url)}"
         self._name = name
         self._redis: Any = connect(url, timeout_s)
+        self._registry = registry or Registry(self._redis, url, name)
+        self._cluster = urlsplit(url).scheme.endswith("-cluster")
         self._script = Script("view.lua")
         self.restarts = 0
         """How often the server had forgotten our script: it has started again, and may have lost everything else."""
@@ -50,23 +63,37 @@ class RedisView:
         return f"RedisView({masked(self._url)!r}, {self._name!r})"
 
     def write(self, replacements: Sequence[Replacement]) -> int:
-        """Write many users' records; return how many were refused, because Redis holds a record of more events."""
+        """Write many users' records; return how many were refused, because Redis holds a record of more events.
+
+        Raises:
+            SpecSuperseded: a newer spec writes.
+        """
         answers = self._run(replacements)
         if self._script.forgotten(answers):
             self.restarts += 1
             answers = self._run(replacements)  # writing twice does no harm
+        if SUPERSEDED in answers or UNREGISTERED in answers:
+            self._registry.restore()
+            answers = self._run(replacements)
         for answer in answers:
             if isinstance(answer, RedisError):
                 raise translate_response(self._where, answer) from answer
+            if answer in (SUPERSEDED, UNREGISTERED):
+                raise self._registry.superseded(max(self._registry.generation(), self._registry.claimed.generation))
         return sum(answer == 0 for answer in answers)
 
     def _run(self, replacements: Sequence[Replacement]) -> list[Any]:
+        generation = self._registry.claimed.generation
         with translated(self._url):
             self._script.load(self._redis)
             pipeline = self._redis.pipeline(transaction=False)
             for r in replacements:
-                keys = (record_key(self._name, r.user), seen_key(self._name, r.user))
-                self._script.call(pipeline, keys, r.record, r.seen, r.expire_at_ms)
+                if r.record is None:
+                    continue
+                keys = [record_key(self._name, r.user), seen_key(self._name, r.user)]
+                keys += [] if self._cluster else [self._registry.key]
+                seen = stored_seen(r.seen, version_of(r.record), generation)
+                self._script.call(pipeline, keys, r.record, seen, r.expire_at_ms, generation)
             return list(pipeline.execute(raise_on_error=False))
 
     def sign(self, run: str) -> None:

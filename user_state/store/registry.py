@@ -1,0 +1,169 @@
+"""Which spec writes the records of a name, and the layouts of all that did: one hash beside the records (registry.lua).
+
+    {name}:registry    current            the definition of the spec that writes, hex
+                       generation         when it began to, microseconds UTC: a greater one is newer
+                       spec:<definition>  the generation of each that did
+                       layout:<fingerprint>  each layout, as JSON (`user_state.core.layout`)
+
+A spec that was never seen supersedes the current one; one that was is an older spec, and goes on only if somebody says
+so (`user-state rollback`). Whoever writes records names its generation, and is refused once there is a newer one. A
+generation is a time, so that after Redis has lost the hash, the newer of two runs is still the newer.
+
+Everything lies in one hash, so that it is lost together: whoever finds the generation finds the layouts.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from user_state.core.layout import Layout
+from user_state.errors import CodecError, SpecSuperseded, StoreError
+from user_state.store.connection import masked, translated
+from user_state.store.keys import registry_key
+from user_state.store.script import Script
+
+_LAYOUT = "layout:"
+SUPERSEDED, UNREGISTERED = -2, -3
+"""What the scripts that write records answer where a newer spec writes, and where the registry does not know theirs."""
+Mode = Literal["propose", "claim", "assert", "force"]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A spec that writes records.
+
+    Attributes:
+        layout: of the records.
+        definition: eight bytes that name what the spec writes (`Plan.definition`).
+        generation: when the spec began to write, microseconds UTC.
+    """
+
+    layout: Layout
+    definition: bytes
+    generation: int
+
+
+class Registry:
+    """The registry of one name, and who writes by it; every method raises as `translated` says.
+
+    Args:
+        redis: a client of the server at `url`.
+        url: where, for messages.
+        name: of the spec.
+    """
+
+    def __init__(self, redis: Any, url: str, name: str) -> None:
+        self._redis, self._url, self._name = redis, url, name
+        self._script = Script("registry.lua")
+        self._writer: Writer | None = None
+        self._met: dict[bytes, Layout] = {}
+
+    @property
+    def key(self) -> str:
+        """The hash's key."""
+        return registry_key(self._name)
+
+    @property
+    def claimed(self) -> Writer:
+        """The writer that has claimed the records.
+
+        Raises:
+            StoreError: none has yet.
+        """
+        if self._writer is None:
+            raise StoreError(f"expected a claim of {self._name} before records are written, got none")
+        return self._writer
+
+    def propose(self, writer: Writer) -> Writer:
+        """Return the writer with the generation that it can write with; nothing changes yet.
+
+        Raises:
+            SpecSuperseded: it is an older spec.
+        """
+        return self._ask("propose", writer)
+
+    def claim(self, writer: Writer) -> None:
+        """Make a spec the one that writes, unless it is already.
+
+        Raises:
+            SpecSuperseded: it is an older spec, or a newer one came in between.
+        """
+        self._writer = self._ask("claim", writer)
+
+    def restore(self) -> None:
+        """Register the claimed writer anew, and the layouts that were met: Redis may have lost them.
+
+        If another run of the same spec has claimed a later generation, that is taken over.
+
+        Raises:
+            SpecSuperseded: there is a newer spec.
+        """
+        self._writer = self._ask("assert", self.claimed)
+        if self._met:
+            held = {_field(layout.fingerprint): layout.to_json() for layout in self._met.values()}
+            with translated(self._url):
+                self._redis.hset(self.key, mapping=held)
+
+    def force(self, writer: Writer) -> Writer:
+        """Make a spec the one that writes, though it be an older one; return the writer with its generation."""
+        return self._ask("force", writer)
+
+    def layout(self, fingerprint: bytes) -> Layout | None:
+        """Return a registered layout, or None.
+
+        Raises:
+            CodecError: what is registered is no layout.
+        """
+        with translated(self._url):
+            text = self._redis.hget(self.key, _field(fingerprint))
+        if text is None:
+            return None
+        self._met[fingerprint] = layout = Layout.from_json(text)
+        return layout
+
+    def layouts(self) -> dict[bytes, Layout]:
+        """Return all registered layouts, by fingerprint.
+
+        Raises:
+            CodecError: one is no layout, or lies under another's name.
+        """
+        with translated(self._url):
+            held: Mapping[bytes, bytes] = self._redis.hgetall(self.key)
+        layouts = {}
+        for field, text in held.items():
+            if field.startswith(_LAYOUT.encode()):
+                layout = Layout.from_json(text)
+                if field.decode() != _field(layout.fingerprint):
+                    raise CodecError(f"expected a layout under its own name, got {_field(layout.fingerprint)}")
+                layouts[layout.fingerprint] = layout
+        return layouts
+
+    def generation(self) -> int:
+        """Return the generation of the spec that writes now, 0 if none is registered."""
+        with translated(self._url):
+            return int(self._redis.hget(self.key, "generation") or 0)
+
+    def superseded(self, generation: int) -> SpecSuperseded:
+        """Return the error for a writer when a spec of another, newer generation writes: microseconds UTC."""
+        since = datetime.datetime.fromtimestamp(generation / 1e6, datetime.UTC).isoformat(" ", "seconds")
+        return SpecSuperseded(
+            f"another spec named {self._name} writes the records in Redis at {masked(self._url)} since {since}, so this"
+            " one no longer may: nothing more is written or acknowledged. To try two specs side by side, give them"
+            " different names; to go back to this one, run `user-state rollback`"
+        )
+
+    def _ask(self, mode: Mode, writer: Writer) -> Writer:
+        layout = writer.layout
+        values = (mode, writer.definition.hex(), writer.generation, layout.fingerprint.hex(), layout.to_json())
+        with translated(self._url):
+            wins, generation = self._script.run(self._redis, [self.key], *values)
+        if not wins:
+            raise self.superseded(int(generation))
+        return Writer(layout, writer.definition, int(generation))
+
+
+def _field(fingerprint: bytes) -> str:
+    return f"{_LAYOUT}{fingerprint.hex()}"

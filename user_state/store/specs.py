@@ -1,0 +1,43 @@
+"""Which spec writes the records of a name: asked before a run starts, and changed on purpose.
+
+A spec's learned items have records, and so a registry, of their own, under a name of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from user_state.core.compile.learned import item_plan
+from user_state.core.plan import Plan
+from user_state.store.connection import connect
+from user_state.store.registry import Registry, Writer
+
+TIMEOUT_S = 5.0
+
+
+def propose_generation(url: str, plan: Plan, now_us: int) -> int:
+    """Return the generation that a run of the plan's spec can write with; nothing changes in Redis.
+
+    Raises:
+        SpecSuperseded: it is an older spec than the one that writes.
+        StoreUnavailable, StoreError: as `translated` says.
+    """
+    return max(_each(url, plan, now_us, Registry.propose))
+
+
+def force_generation(url: str, plan: Plan, now_us: int) -> int:
+    """Make the plan's spec the one that writes, though it be an older one; return its generation.
+
+    Raises:
+        StoreUnavailable, StoreError: as `translated` says.
+    """
+    return max(_each(url, plan, now_us, Registry.force))
+
+
+def _each(url: str, plan: Plan, now_us: int, ask: Callable[[Registry, Writer], Writer]) -> Iterator[int]:
+    """Yield what each registry of a plan answers, and the time."""
+    yield now_us
+    with closing(connect(url, TIMEOUT_S)) as redis:
+        for one in (plan, *(item_plan(plan, learned) for learned in plan.learned)):
+            yield ask(Registry(redis, url, one.name), Writer(one.layout, one.definition, now_us)).generation
