@@ -29,6 +29,7 @@ SECTIONS = (
     ("klls", "user_state/codec/klls.py"),
     ("Remembered ids", "user_state/codec/seen.py"),
     ("Records of a changed spec", "user_state/codec/adopt.py"),
+    ("What is kept of a definition", "user_state/core/kept.py"),
 )
 HEAD = """\
 # What stands in Redis
@@ -37,10 +38,10 @@ Written by `make docs` from the code that packs it; `avro/user_state.avsc` is th
 
 Two string keys a user, which change together in one Lua script (`user_state/store/replace.lua`) and expire together,
 and one hash a spec with its **layouts**. A layout lists what a record holds, in order: tracks, logs, decays, vectors,
-last_seen, profiles, sessions, hlls and klls, each with the text of its definition (filter, field, half-lives, ...). A
-record names its layout by fingerprint (BLAKE2b of the layout's JSON, 8 bytes), so that a record made under an older
-spec can still be read: a part whose definition is the same is kept, a new one starts empty, one that is gone is dropped
-when the record is next written.
+last_seen, profiles, sessions, hlls and klls, each with the text of its definition (filter, field, half-lives, ...), and
+how far back, how finely and how many of its events are kept. A record names its layout by fingerprint (BLAKE2b of the
+layout's JSON, 8 bytes), so that a record made under an older spec can still be read: a part whose definition is the
+same is kept, a new one starts empty, one that is gone is dropped when the record is next written.
 
 The **version**, bytes 10 to 17 of a record, is what a compare-and-set compares: the count of writes, 4 bytes
 big-endian, and 4 random bytes. Expiry is `retention` after the user's last event, set with each write (`PXAT`).

@@ -12,7 +12,7 @@ from tests.random_worlds import QUICK
 from tests.trying import D
 from tests.upgrades.compare import brute_force, differing, read
 from tests.upgrades.history import History, User
-from tests.upgrades.worlds import Upgrade, upgrades
+from tests.upgrades.worlds import Upgrade, resized, upgrades
 from user_state.codec.spec_change import Fill, fills, spec_change
 from user_state.core.needs import Need, needs_of
 from user_state.core.outputs import ListOutput
@@ -21,14 +21,22 @@ from user_state.durations import parse_duration_us
 from user_state.oracle import AppliedEvent
 
 
+@given(resized())
+@settings(QUICK, max_examples=100)
+def test_every_output_is_exact_or_was_said_to_be_incomplete_after_its_durations_or_sizes_changed(
+    upgrade: Upgrade,
+) -> None:
+    hold(upgrade)
+
+
 @given(upgrades(2))
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=60)
 def test_every_output_after_a_change_is_exact_or_was_said_to_be_incomplete(upgrade: Upgrade) -> None:
     hold(upgrade)
 
 
 @given(upgrades(3))
-@settings(QUICK, max_examples=150)
+@settings(QUICK, max_examples=50)
 def test_every_output_after_two_changes_is_exact_or_was_said_to_be_incomplete(upgrade: Upgrade) -> None:
     hold(upgrade)
 

@@ -15,25 +15,32 @@ from tests.random_worlds import (
     WHERES,
     WINDOWS,
     composed,
-    event_times,
     features,
+    features_of,
 )
-from tests.trying import H, M, S, event, spec_of
+from tests.trying import T0, D, H, M, S, event, spec_of
 from user_state.errors import SpecError
 from user_state.oracle import Arrival
+from user_state.spec.aggregations import AGGREGATIONS
 
 LATENESS = ("10m", "1h", "2d", "9d")
 SKEWS = ("1s", "1m", "10m")
 ZONES = ("UTC", "UTC", "Asia/Kathmandu")
 SECTIONS = ("features", "sequences", "embeddings")
+AGES = (0, 10 * S, 50 * S, 100 * S, 9 * M, 11 * M, 50 * M, 61 * M, 4 * H, 6 * H, 23 * H, 25 * H, 2 * D, 4 * D)
+"""How old events are when their stage ends: to either side of the windows' lengths."""
+EDGES = st.sampled_from([0, 0, 1, -1, S, 123_456])
 EIGHTHS = st.one_of(st.none(), st.integers(-400, 400).map(lambda eighths: eighths / 8))
 Parts = dict[str, Any]
 
 
 @st.composite
 def _features(draw: st.DrawFn) -> Parts:
-    made = draw(features())
+    # Most are of an aggregation drawn from all alike; `features` has several in one.
+    made = draw(features() if draw(st.integers(0, 3)) == 0 else features_of(draw(st.sampled_from(list(AGGREGATIONS)))))
     made.get("where", {}).pop("value", None)
+    if draw(st.integers(0, 2)):
+        made.pop("where", None)
     return made
 
 
@@ -152,22 +159,47 @@ class Upgrade:
 
 
 @st.composite
+def resized(draw: st.DrawFn) -> Upgrade:
+    """One feature or sequence, and the same with other durations and sizes: what is most often changed."""
+    old: Parts = {"items": {"shelf": {"dimensions": 3}}, "tiles": {}, **dict.fromkeys(SECTIONS, {})}
+    section = draw(st.sampled_from(["features", "features", "features", "sequences"]))
+    old[section] = {"f0": draw(_features() if section == "features" else SEQUENCES)}
+    new = copy.deepcopy(old)
+    _resize(draw, new[section]["f0"])
+    for made in (old, new):
+        made["tiles"], made["allowed_lateness"] = draw(tiles(made)), draw(st.sampled_from(LATENESS))
+    return Upgrade([old, new], draw(streams(2, 14)))
+
+
+@st.composite
 def upgrades(draw: st.DrawFn, stages: int, most: int = 14) -> Upgrade:
     """A spec changed so many times less one; the last of three is now and then the first again."""
     listed = [draw(parts())]
     while len(listed) < stages:
         back = len(listed) > 1 and draw(st.integers(0, 2)) == 0
         listed.append(listed[-2] if back else draw(changed(listed[-1]).filter(_is_valid)))
+    return Upgrade(listed, draw(streams(stages, most)))
+
+
+@st.composite
+def streams(draw: st.DrawFn, stages: int, most: int) -> list[list[list[Arrival]]]:
+    """The batches of each stage: new events, most in order of time, and of those of earlier stages a third once more."""
     batches: list[list[list[Arrival]]] = []
     sent: list[Arrival] = []
+    now_us = T0
     for stage in range(stages):
-        fresh = [draw(arrivals(f"{stage}-{n}")) for n in range(draw(st.integers(4, most)))]
+        now_us += draw(st.sampled_from([0, M, H, D]))
+        ages = draw(st.lists(st.tuples(st.sampled_from(AGES), EDGES), min_size=4, max_size=most))
+        fresh = [
+            draw(arrivals(f"{stage}-{number}", now_us - age_us + off_us))
+            for number, (age_us, off_us) in enumerate(sorted(ages, key=lambda age: -age[0]))
+        ]
         again = [_later(draw, arrival) for arrival in sent if draw(st.integers(0, 2)) == 0]
-        mixed = draw(st.permutations([*fresh, *again]))
+        mixed = draw(st.permutations([*fresh, *again])) if draw(st.integers(0, 3)) == 0 else [*fresh, *again]
         sent += fresh
         cut = draw(st.integers(0, len(mixed)))
         batches.append([mixed[:cut], mixed[cut:]])
-    return Upgrade(listed, batches)
+    return batches
 
 
 def _later(draw: st.DrawFn, arrival: Arrival) -> Arrival:
@@ -175,17 +207,16 @@ def _later(draw: st.DrawFn, arrival: Arrival) -> Arrival:
 
 
 @st.composite
-def arrivals(draw: st.DrawFn, name: str) -> Arrival:
+def arrivals(draw: st.DrawFn, name: str, time_us: int) -> Arrival:
     """A message of one of two users."""
-    time_us = draw(event_times())
     made = event(
         time_us,
-        draw(st.sampled_from(["u", "u", "v"])),
+        draw(st.sampled_from(["u", "u", "u", "v"])),
         f"id{name}",
-        action=draw(st.sampled_from(ACTIONS)),
-        item_id=draw(st.sampled_from([None, "a", "b"])),
+        action=draw(st.sampled_from(ACTIONS[:2])),
+        item_id=draw(st.sampled_from(["a", "b", "c\u0000", None])),
         value=draw(EIGHTHS),
         amount=draw(st.one_of(st.none(), st.integers(-50, 50))),
         bought=draw(st.sampled_from([None, True, False])),
     )
-    return Arrival(made, time_us + draw(st.sampled_from([0, 0, 0, S, M, H, -S, 2 * 24 * H])))
+    return Arrival(made, time_us + draw(st.sampled_from([0, 0, 0, 0, S, M, H, -S])))
