@@ -11,6 +11,7 @@ from tests.servers.redis import free_port, running_valkey
 from tests.trying import event, plan_of, spec_of
 from user_state import errors
 from user_state.client import UserStateClient
+from user_state.codec.columns import need_room
 from user_state.codec.record import open_record
 from user_state.codec.seen import decode_seen
 from user_state.core.layout import Layout
@@ -18,6 +19,7 @@ from user_state.errors import (
     CodecError,
     EventError,
     InputError,
+    RecordTooLarge,
     SpecError,
     StoreError,
     StoreUnavailable,
@@ -35,6 +37,7 @@ TREE = {
     "SpecError": "UserStateError",
     "EventError": "UserStateError",
     "CodecError": "UserStateError",
+    "RecordTooLarge": "CodecError",
     "InputError": "UserStateError",
     "StoreError": "UserStateError",
     "StoreUnavailable": "StoreError",
@@ -63,6 +66,7 @@ CALLS = [
     (CodecError, lambda: open_record(b"")),
     (CodecError, lambda: decode_seen([b""])),
     (CodecError, lambda: Layout.from_json("")),
+    (RecordTooLarge, lambda: need_room(2, 1, "rows")),
     (InputError, lambda: UserStateClient.from_url("http://cache", spec_of())),
     (InputError, lambda: UserStateClient.from_url("redis://cache", spec_of()).get_many("u")),
     (InputError, lambda: BlockReader("no/such/file.avro", spec_of().schema)),

@@ -18,14 +18,16 @@ LAYERS = {
     # what it is: what it may import of user_state beside itself; what it may import that others made
     "user_state/errors.py": (set(), set()),
     "user_state/durations.py": (set(), set()),
+    "user_state/sizes.py": (set(), set()),
     "user_state/core": ({"spec", "durations", "errors", "_native"}, {"numpy", "xxhash", "datasketches"}),
     "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
+    "user_state/worst_case.py": ({"core", "codec", "events", "durations"}, set()),
     "user_state/learning.py": ({"core", "store", "fold"}, {"numpy"}),
     "user_state/answers.py": ({"core"}, {"numpy"}),
     "user_state/client.py": ({"answers", "core", "codec", "store", "items", "spec", "errors"}, {"numpy"}),
-    "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
+    "user_state/items": ({"core", "spec", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/ranking": ({"answers", "durations", "errors"}, {"numpy"}),
     "user_state/sequence_models": ({"errors"}, {"numpy"}),
     "user_state/evaluation": (

@@ -90,7 +90,7 @@ METRICS = (
         "messages",
         "WriteDeadLetters",
         "Dead letters of one reason.",
-        members=("undecodable", "invalid", "too_late", "from_future", "bad_record", "hot_user"),
+        members=("undecodable", "invalid", "too_late", "from_future", "bad_record", "oversized", "hot_user"),
     ),
     Metric(
         "given_back",

@@ -4,6 +4,7 @@
     +-- SpecError                  the spec file is wrong: says file, line, value and what is accepted
     +-- EventError                 bytes or fields that are no valid event (`reason`, `detail`)
     +-- CodecError                 bytes that are no valid record, seen-ids or layout
+    |   +-- RecordTooLarge         a record of more rows than its bytes can count
     +-- InputError                 an input, output or option that cannot be used
     +-- StoreError                 Redis said no, for good: wrong password, no such mode, ...
         +-- StoreUnavailable       Redis cannot be reached or is not ready; trying again may help
@@ -40,6 +41,10 @@ class EventError(UserStateError):
 
 class CodecError(UserStateError):
     """Stored bytes that are no valid record, seen-ids or layout."""
+
+
+class RecordTooLarge(CodecError):
+    """A record that holds more of something than its bytes can count."""
 
 
 class InputError(UserStateError):

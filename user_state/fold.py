@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.codec.admitting import Admitted, PackedAdmission
-from user_state.codec.packed import Heads, PackedRecords
+from user_state.codec.packed import TOO_LARGE, Heads, PackedRecords
 from user_state.codec.record import version_of, with_horizon
-from user_state.codec.seen import decode_seen
+from user_state.codec.seen import NO_IDS, decode_seen
 from user_state.codec.sound import decode_sound
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow, Events
@@ -264,14 +264,19 @@ class Folder:
             versions, folded = self._folded(part, heads, verdict, stored, arriving, due, report)
             last_event_us = heads.last_event_us.copy()
             np.maximum.at(last_event_us, arriving.user, arriving.time_us)
+            new_events = set(part.user[outcome == Outcome.APPLIED].tolist())
             expiry_ms = ((last_event_us + self._plan.retention_us) // 1000).tolist()
             for user, record in enumerate(folded):
                 if record is not None:
                     name, before = part.users[user], version_of(stored[user].record)
-                    seen = verdict.seen[user]
+                    # A record that is only moved has none of the events that were about to be folded into it.
+                    seen = verdict.seen[user] if user in new_events else stored[user].seen or NO_IDS
                     replacements[user] = Replacement(name, before, record, seen, expiry_ms[user], turn_ms)
                     self._unanswered[name] = _Attempt(versions[user], user, part.user, outcome)
-        for user in read.cached - replacements.keys():
+        # A record that cannot be read is compared as well: with its layout, the store may have lost it just now.
+        unreadable = set(part.user[outcome == Outcome.BAD_RECORD].tolist())
+        unreadable -= {user for user in unreadable if stored[user].refused is not None}
+        for user in (read.cached | unreadable) - replacements.keys():
             replacements[user] = Replacement(part.users[user], version_of(stored[user].record), None, turn_ms=turn_ms)
         return replacements
 
@@ -295,12 +300,15 @@ class Folder:
             )
         ]
         folded, broken = self._packed.fold(blobs, arriving, verdict.horizon_us, versions)
-        _set_aside(broken, part, verdict.outcome, report, Outcome.BAD_RECORD)
-        too_large = {
-            user: f"the record would take {len(record):,} bytes, more than max_record {self._plan.max_record_bytes:,}"
+        limit = self._plan.max_record_bytes
+        too_large = {user: reason for user, reason in broken.items() if reason == TOO_LARGE}
+        too_large |= {
+            user: f"the record would take {len(record):,} bytes, more than max_record, {limit:,}"
             for user, record in enumerate(folded)
-            if record is not None and len(record) > self._plan.max_record_bytes
+            if record is not None and len(record) > limit
         }
+        broken = {user: reason for user, reason in broken.items() if user not in too_large}
+        _set_aside(broken, part, verdict.outcome, report, Outcome.BAD_RECORD)
         for user in too_large:
             folded[user] = None
         _set_aside(too_large, part, verdict.outcome, report, Outcome.OVERSIZED)
@@ -342,6 +350,9 @@ class Folder:
                 report.bytes_written += written
                 report.largest_bytes = max(report.largest_bytes, written)
         _set_aside(refused, part, outcome, report, Outcome.BAD_RECORD)
+        if went_back:
+            # What was read before, and not compared, may have been lost since.
+            again |= set(range(len(part.users))) - replacements.keys()
         return again, Answer.BUSY in answers
 
     def _forget(self, user: str, answer: Answer) -> None:

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from user_state.cli.outputs import output_rows, outputs_table
+from user_state.cli.worst import worst_case_json, worst_case_lines
 from user_state.codec.spec_change import SpecChange, spec_change
 from user_state.core.compile import compile_plan
 from user_state.core.plan import Plan
-from user_state.costs import ACTIVITIES, Activity, added_bytes, cost
+from user_state.costs import ACTIVITIES, Activity, Cost, added_bytes, cost
 from user_state.durations import format_duration
 from user_state.spec import LoadedSpec, load_spec
 from user_state.spec.aggregations import AGGREGATIONS
@@ -40,7 +41,7 @@ def check(
         typer.Option(help="Also say what this spec keeps, starts, misses and drops of the records there: redis://host:port"),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: outputs, event_schemas, costs, records.")
+        bool, typer.Option("--json", help="Print JSON: outputs, event_schemas, costs, worst_case, records.")
     ] = False,
 ) -> None:
     """Validate a spec and list its outputs: type, window, tile width, error bound, default; and the bytes a user.
@@ -52,6 +53,9 @@ def check(
     off, in 99 of 100 cases. The default is what an output is over nothing. The bytes beside a feature are what it adds
     to a typical user's record; what several share is counted for none of them.
 
+    The worst case is the largest record that a user can make of this spec, with texts as long as they are accepted;
+    `max_record` in the spec keeps every record within a limit.
+
     Example: `user-state check user_state.yaml --sessions-a-day 3`; with `--redis redis://localhost:6379` before a
     changed spec is run.
     """
@@ -62,8 +66,9 @@ def check(
     if sessions_a_day is not None:
         activities = (*ACTIVITIES, Activity("given", sessions_a_day, events_a_session, days))
     stored = None if redis is None else list(_stored(plan, redis))
+    costs = {activity: cost(loaded, activity) for activity in activities}
     if as_json:
-        typer.echo(json.dumps(_jsonable(loaded, plan, added, activities, stored), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(_jsonable(loaded, plan, added, costs, stored), ensure_ascii=False, indent=2))
         return
     console = Console()
     table = outputs_table(plan, added)
@@ -89,7 +94,10 @@ def check(
     _print_versions(console, loaded.schema)
     lateness = format_duration(plan.allowed_lateness_us)
     console.print(f"\nexpected bytes a user in Redis, keys included; remembered ids: those of the last {lateness}\n")
-    console.print(costs_table(loaded, activities))
+    console.print(costs_table(costs))
+    console.print()
+    for line in worst_case_lines(plan, {activity.label: bytes_of.record for activity, bytes_of in costs.items()}):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if stored is not None:
         _print_stored(console, plan.name, stored)
 
@@ -138,7 +146,7 @@ def _jsonable(
     loaded: LoadedSpec,
     plan: Plan,
     added: Mapping[str, int],
-    activities: Sequence[Activity],
+    costs: Mapping[Activity, Cost],
     stored: Sequence[Mapping[str, Any]] | None,
 ) -> dict[str, Any]:
     """Return all that is printed as JSON values."""
@@ -153,11 +161,12 @@ def _jsonable(
         "costs": [
             {
                 **asdict(activity),
-                "record_bytes": (bytes_of := cost(loaded, activity)).record_in_redis,
+                "record_bytes": bytes_of.record_in_redis,
                 "seen_bytes": bytes_of.seen_in_redis,
             }
-            for activity in activities
+            for activity, bytes_of in costs.items()
         ],
+        "worst_case": worst_case_json(plan),
     }
     return found if stored is None else {**found, "records": list(stored)}
 
@@ -176,13 +185,12 @@ def _print_versions(console: Console, schema: EventSchema) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def costs_table(loaded: LoadedSpec, activities: Sequence[Activity]) -> Table:
+def costs_table(costs: Mapping[Activity, Cost]) -> Table:
     """Return a table of what a user of each activity costs."""
     table = Table(box=None, pad_edge=False, padding=(0, 2))
     for heading in ("user", "sessions a day", "events a session", "days", "record", "remembered ids"):
         table.add_column(heading, no_wrap=True, justify="left" if heading == "user" else "right")
-    for activity in activities:
-        bytes_of = cost(loaded, activity)
+    for activity, bytes_of in costs.items():
         table.add_row(
             activity.label,
             f"{activity.sessions_a_day:g}",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.errors import CodecError
+from user_state.errors import CodecError, RecordTooLarge
 
 
 def column(parts: list[bytes], dtype: str) -> npt.NDArray[Any]:
@@ -28,6 +28,16 @@ def need(held: bool, what: str) -> None:
     """
     if not held:
         raise CodecError(f"expected a record's packed columns, got bytes whose {what}")
+
+
+def need_room(held: int, most: int, what: str) -> None:
+    """Refuse to pack more of something than its count can say.
+
+    Raises:
+        RecordTooLarge: `held` is more than `most`.
+    """
+    if held > most:
+        raise RecordTooLarge(f"expected a record of at most {most:,} {what}, got {held:,}")
 
 
 def ends_of(user: npt.NDArray[np.int64], users: int) -> list[int]:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.columns import ends_of, need
+from user_state.codec.columns import ends_of, need, need_room
 from user_state.codec.cut import Cut
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
@@ -39,6 +39,7 @@ HIGH_CODES = 2
 WIDE_CODES = 4
 NUMBER_KINDS = ("float", "int", "bool")
 NARROW_US = 1 << 48
+MOST_ROWS = 0xFFFF
 Kinds = tuple[tuple[str, ...], ...]
 """The kinds of each log's columns."""
 
@@ -186,6 +187,7 @@ def pack_logs(logs: Sequence[LogRows], layout: Layout, string_numbers: Sequence[
     n0 = s0 = v0 = 0
     ends = zip(ends_of(user, users), ends_of(string_users, users), ends_of(number_users, users), strict=True)
     for flags, rows, newest, (n, s, v) in zip(marks.tolist(), rows_of, newest_us.tolist(), ends, strict=True):
+        need_room(max(rows), MOST_ROWS, "rows of a list")
         packed.append(
             b"".join(
                 (

@@ -21,7 +21,10 @@ from user_state.core.events import I64, Events
 from user_state.core.kll import unite
 from user_state.core.plan import Plan
 from user_state.core.records import Records, apply
+from user_state.errors import RecordTooLarge
 
+TOO_LARGE = "with these events the record would hold more than its bytes can count"
+"""What is wrong with users whose records may stay as they are, and take other events."""
 _NO_RECORD = (0, 0, 0, 0)
 
 
@@ -75,7 +78,8 @@ class PackedRecords:
     ) -> tuple[list[bytes | None], dict[int, str]]:
         """Return the records of the n users of `events` with the events folded in, and what was wrong by user.
 
-        The records of users without events are None, and so are those of users whose bytes make no sense.
+        The records of users without events are None, and so are those of users whose bytes make no sense, or whose new
+        record would be TOO_LARGE.
 
         Args:
             blobs: n packed records, None being a user without one.
@@ -111,7 +115,21 @@ class PackedRecords:
             return [], {}
         records, broken = decode_sound(self._decode, blobs)
         records = apply(self._plan, replace(records, horizon_us=horizon_us), events)
-        return encode_records(records, self._plan.layout, versions), broken
+        try:
+            return encode_records(records, self._plan.layout, versions), broken
+        except RecordTooLarge:
+            if len(blobs) == 1:
+                return [b""], {0: TOO_LARGE}
+        # Somebody's is too large: with each user alone, the others' are not.
+        new: list[bytes] = []
+        for user in range(len(blobs)):
+            _, alone = events.take(events.user == user).of_their_users()
+            mine = slice(user, user + 1)
+            one, wrong = self._fold_in_numpy(blobs[mine], alone, horizon_us[mine], versions[mine])
+            new += one
+            if wrong:
+                broken[user] = wrong[0]
+        return new, broken
 
 
 def _compiled_for(plan: Plan) -> native.Folder | None:

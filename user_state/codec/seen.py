@@ -21,6 +21,8 @@ from user_state.errors import CodecError
 
 FORMAT = b"\1"
 BYTES_AN_ID = 12
+NO_IDS = FORMAT
+"""Remembered ids of which there are none."""
 STORED_FORMAT = b"\2"
 HEAD_BYTES = 17
 _VERSION = slice(1, 9)

@@ -22,7 +22,7 @@ from itertools import repeat
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.columns import ends_of, need
+from user_state.codec.columns import ends_of, need, need_room
 from user_state.codec.cut import Cut
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
@@ -32,6 +32,7 @@ from user_state.core.tile_values import width_of
 from user_state.core.tiles import MAX_TRACKS, Tiles, pack_keys
 
 WIDE = 255
+MOST_BUCKETS = 0xFFFF
 HEAD = struct.Struct("<HII")
 HEAD_COLUMNS = np.dtype([("buckets", "<u2"), ("entries", "<u4"), ("wide", "<u4")])
 
@@ -116,6 +117,7 @@ def pack_tiles(tiles: Tiles, layout: Layout, _numbers: Sequence[I64], users: int
     b0 = e0 = o0 = 0
     begins: Sequence[int] = [0] * len(numbers)
     for (b, e, o), until in zip(zip(*ends, strict=True), number_ends if rows_of else repeat(()), strict=False):
+        need_room(b - b0, MOST_BUCKETS, "tiles that begin at different times")
         packed.append(
             b"".join(
                 (

@@ -77,6 +77,8 @@ class Plan:
     max_clock_skew_us: int
     retention_us: int
     seen_ids_cap: int
+    max_record_bytes: int
+    """A write that would make a record larger than this is not made; the events are dead letters, `oversized`."""
     axis: TimeAxis
     local_time: LocalTime
     fields: tuple[Field, ...]
@@ -113,8 +115,6 @@ class Plan:
     layout: Layout
     declared_by: Mapping[str, tuple[str, ...]]
     """Key of a piece of state -> the features, sequences and embeddings of the spec that read it."""
-    max_record_bytes: int = 1 << 20
-    """No record is written that is larger."""
 
     @cached_property
     def definition(self) -> bytes:

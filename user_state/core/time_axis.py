@@ -48,6 +48,24 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Span:
+    """Where the tiles of one width begin, at most: so many seconds before the clock, the newest perhaps after it."""
+
+    width_s: int
+    oldest_s: int
+    newest_s: int
+
+    @property
+    def most_tiles(self) -> int:
+        """How many tiles can begin there.
+
+        >>> Span(10, 95, -5).most_tiles
+        11
+        """
+        return max(0, (self.oldest_s - self.newest_s) // self.width_s + 1)
+
+
+@dataclass(frozen=True)
 class TimeAxis:
     """The levels of a spec, finest first, and what lies beyond the last one."""
 
@@ -76,6 +94,30 @@ class TimeAxis:
                 levels.append(Level(width_s, reach_of_width[width_s]))
         return cls(tuple(levels), skew_s, lifetime)
 
+    @property
+    def spans(self) -> list[Span]:
+        """Where the tiles of each level begin; the lifetime tile, at 0, is in none of them.
+
+        From the cuts above: a level's tiles begin at or after its own cut and, but for the finest's, a width or more
+        before the cut of the finer one. No event is more than the skew after the clock.
+        """
+        spans = []
+        for place, level in enumerate(self.levels):
+            rounding_s = self.levels[min(place + 1, len(self.levels) - 1)].width_s
+            finer = self.levels[place - 1] if place else None
+            newest_s = -self.skew_s if finer is None else self.skew_s + finer.reach_s + level.width_s
+            spans.append(Span(level.width_s, self.skew_s + level.reach_s + rounding_s - 1, newest_s))
+        return spans
+
+    @property
+    def most_tiles(self) -> int:
+        """How many tiles a user can have on this axis.
+
+        >>> TimeAxis.of_windows({600: 10, 3600: 60}, 0, True).most_tiles
+        117
+        """
+        return sum(span.most_tiles for span in self.spans) + self.lifetime
+
 
 def window_start_s(at_us: int, window_s: int, width_s: int) -> int:
     """Return the first second that the window ending at `at_us` covers: floor(at - W, h).
@@ -86,4 +128,4 @@ def window_start_s(at_us: int, window_s: int, width_s: int) -> int:
     return (at_us // 1_000_000 - window_s) // width_s * width_s
 
 
-__all__ = ["TILE_WIDTHS_S", "Level", "TimeAxis", "default_tile_width_s", "window_start_s"]
+__all__ = ["TILE_WIDTHS_S", "Level", "Span", "TimeAxis", "default_tile_width_s", "window_start_s"]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.core.pieces import Window
-from user_state.core.time_axis import TimeAxis
+from user_state.core.time_axis import Span, TimeAxis
 
 I64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
@@ -55,6 +55,25 @@ class TrackAxes:
                 self._reach_s[place, index] = level.reach_s
                 self._width_s[place, index] = level.width_s
                 self._rounding_s[place, index] = axis.levels[min(place + 1, len(axis.levels) - 1)].width_s
+
+    @property
+    def most_tiles(self) -> list[int]:
+        """How many tiles a user can have of each track."""
+        return [self.distinct[axis].most_tiles for axis in self.axis_of]
+
+    @property
+    def most_starts(self) -> int:
+        """How many different times the tiles of a user can begin at."""
+        by_width: dict[int, list[Span]] = {}
+        for axis in self.distinct:
+            for span in axis.spans:
+                by_width.setdefault(span.width_s, []).append(span)
+        starts = int(any(axis.lifetime for axis in self.distinct))
+        for width_s, spans in by_width.items():
+            # Tiles of one width begin at multiples of it, whichever track they are of.
+            hull = Span(width_s, max(span.oldest_s for span in spans), min(span.newest_s for span in spans))
+            starts += min(hull.most_tiles, sum(span.most_tiles for span in spans))
+        return starts
 
     def place(self, user: I64, start_s: I64, track: I64, clock_us: I64) -> tuple[I64, Bool]:
         """Return (tile starts (m,), whether an output reads them) of times or tile starts in seconds.

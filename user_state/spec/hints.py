@@ -66,6 +66,7 @@ KEYS_ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("tz", "zone"), "timezone"),
     **dict.fromkeys(("lateness", "watermark"), "allowed_lateness"),
     **dict.fromkeys(("ttl", "expiry"), "retention"),
+    **dict.fromkeys(("max_size", "max_bytes", "max_record_size", "max_record_bytes", "record_limit"), "max_record"),
 }
 """Keys that are called otherwise here; where the first does not fit, the second may."""
 
@@ -76,6 +77,7 @@ _UNITS = {
     **dict.fromkeys(("d", "day", "days"), "d"),
 }
 _DURATION = re.compile(r"([1-9][0-9]{0,5}) *([a-z]+)", re.IGNORECASE)
+_SIZE = re.compile(r"([1-9][0-9]{0,9}) *(b|bytes?|[km](?:i?b)?)", re.IGNORECASE)
 _WEEKS = ("w", "week", "weeks")
 
 
@@ -116,6 +118,22 @@ def duration_meant(value: Any) -> str:
     number, unit = int(found[1]), found[2].casefold()
     written = f"{7 * number}d" if unit in _WEEKS else f"{number}{_UNITS[unit]}" if unit in _UNITS else ""
     return f"; did you mean `{written}`?" if written and written != value else ""
+
+
+def size_meant(value: Any) -> str:
+    """Return how a size that was written otherwise is written here, to append to a message, or nothing.
+
+    >>> size_meant("1 MiB"), size_meant(65536), size_meant("large")
+    ('; did you mean `1MB`?', '; a number needs a unit, such as 65536B', '')
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return f"; a number needs a unit, such as {value}B"
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return ""
+    unit = found[2][0].upper()
+    written = f"{found[1]}B" if unit == "B" else f"{found[1]}{unit}B"
+    return f"; did you mean `{written}`?" if written != value else ""
 
 
 def zone_meant(value: Any) -> str:

@@ -18,17 +18,20 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from user_state.sizes import MB
 from user_state.spec.aggregations import AGGREGATIONS, DEFAULT_K, DEFAULT_KEYS, MOST_KEY_FIELDS, PARTS_OF_RATIO
 from user_state.spec.embedding import Embedding
 from user_state.spec.items import Items
 from user_state.spec.values import (
     A_DURATION,
     A_NAME,
+    A_RECORD_SIZE,
     LIFETIME,
     WHERE,
     Duration,
     DurationUs,
     Name,
+    RecordSize,
     Settings,
     Where,
     Window,
@@ -39,6 +42,9 @@ from user_state.spec.values import (
 
 DEFAULT_CAP = 1_000
 """How many distinct values are counted of a user, unless the spec says otherwise."""
+
+DEFAULT_MAX_RECORD = MB
+"""Bytes that a user's record may have: a hundred times those of a heavy user, and read within tens of milliseconds."""
 
 
 def _aggregation(name: str) -> str:
@@ -249,6 +255,7 @@ class Spec(Settings):
     seen_ids_cap: Annotated[int, Field(ge=100, le=10_000_000)] = Field(
         default=100_000, description="a whole number from 100 to 10000000"
     )
+    max_record: RecordSize = Field(default=DEFAULT_MAX_RECORD, description=A_RECORD_SIZE)
     tiles: dict[Duration, Duration] = Field(
         default={}, description="windows, each with the width of its tiles, such as {1d: 1h}"
     )

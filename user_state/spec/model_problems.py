@@ -13,7 +13,15 @@ from pydantic import BaseModel, ValidationError
 
 from user_state.errors import shorten
 from user_state.spec.embedding import Embedding
-from user_state.spec.hints import HINTS, aggregation_meant, duration_meant, key_meant, share_meant, zone_meant
+from user_state.spec.hints import (
+    HINTS,
+    aggregation_meant,
+    duration_meant,
+    key_meant,
+    share_meant,
+    size_meant,
+    zone_meant,
+)
 from user_state.spec.items import Items, Learned
 from user_state.spec.model import Events, Feature, Part, Prior, Sequence, Spec
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
@@ -123,6 +131,8 @@ def _meant(kind: str, path: KeyPath, value: Any) -> str:
         lifetime = did_you_mean(value, [LIFETIME]) if key == "windows" else ""
         leave_out = "; leave it out for no limit" if key == "within" and value == LIFETIME else ""
         return lifetime or leave_out or duration_meant(value)
+    if kind == "size":
+        return size_meant(value)
     if kind == "timezone":
         return zone_meant(value)
     if key in ("quantiles", "error"):

@@ -9,12 +9,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from user_state.durations import parse_duration_us
+from user_state.sizes import parse_size
 
 LIFETIME = "lifetime"
 LONGEST_DURATION = "36500d"
 """A century: far beyond any feature, and far from where microseconds overflow 64 bits."""
 A_DURATION = f"a duration such as 30s, 10m, 1h or 7d, above 0 and at most {LONGEST_DURATION}"
 A_NAME = "a name of lower-case letters, digits and _, beginning with a letter, at most 100 long"
+
+LEAST_RECORD, MOST_RECORD = "64KB", "256MB"
+"""The least holds every item of a learned table (4,096 components); the most is half of what Redis takes as a value."""
+A_RECORD_SIZE = f"a size such as 512KB or 1MB, from {LEAST_RECORD} to {MOST_RECORD}"
 
 _T = TypeVar("_T")
 
@@ -32,6 +37,16 @@ def _duration_us(text: Any) -> int:
 def _duration(text: str) -> str:
     _duration_us(text)
     return text
+
+
+def _record_size(text: Any) -> int:
+    try:
+        size = parse_size(text)
+    except ValueError:
+        raise PydanticCustomError("size", "expected a size") from None
+    if not parse_size(LEAST_RECORD) <= size <= parse_size(MOST_RECORD):
+        raise PydanticCustomError("size", "expected another size")
+    return size
 
 
 def _window(text: str) -> str:
@@ -77,6 +92,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*\z", max_lengt
 DurationUs = Annotated[int, BeforeValidator(_duration_us)]
 Duration = Annotated[str, AfterValidator(_duration)]
 Window = Annotated[str, AfterValidator(_window)]
+RecordSize = Annotated[int, BeforeValidator(_record_size)]
+"""In bytes."""
 Weight = Annotated[float, AfterValidator(_weight)]
 Scalar = str | bool | int | float
 

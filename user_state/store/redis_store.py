@@ -4,8 +4,7 @@ The compare-and-set is a Lua script a user (replace.lua): record and remembered 
 only while no newer spec writes. On a cluster, where the registry lies on another node than most users, the spec's
 generation is compared by the generation beside each user's ids, and once more for the batch when it is written.
 
-Every batch also counts itself under a key of this worker (its beat): a server that was restarted empty or from an older
-snapshot, flushed, or failed over to a replica that lagged, counts less than the worker knows of.
+Every batch also counts itself (`user_state.store.beat`), which tells whether the server has lost data.
 
 With durability `fsync` the batch ends with WAITAOF, with `replica` with WAIT, on the same connection; a server that
 does not confirm in time counts as unavailable, and the batch is tried again.
@@ -13,7 +12,6 @@ does not confirm in time counts as unavailable, and the batch is tried again.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -25,36 +23,52 @@ from user_state.codec.record import version_of
 from user_state.codec.seen import LostIdsError, ids_beside, stored_seen
 from user_state.core.layout import Layout
 from user_state.errors import CodecError, StoreError, StoreUnavailable
+from user_state.store.beat import Beat
 from user_state.store.connection import broke_off, connect, masked, translate_response, translated
-from user_state.store.keys import beat_key, record_key, seen_key, turn_key
+from user_state.store.keys import record_key, seen_key, turn_key
 from user_state.store.registry import SUPERSEDED, UNREGISTERED, Registry, Writer
 from user_state.store.script import Script
 from user_state.store.store import Answer, Refused, Replaced, Replacement, Stored
 
 Durability = Literal["none", "fsync", "replica"]
 CONFIRM_MS = 5000
-BEAT_MS = 7 * 86_400_000
-"""How long the server remembers a worker that writes nothing."""
 SINGLY_AFTER = 3
 """Batches in a row whose connection broke; then users are written one by one, to find the one that breaks it."""
+SUSPICIOUS_BYTES = 64 << 10
+"""No server or proxy breaks off because of less; then it is the network."""
 _PROBE = ""
 """No user has this id: a command that is refused for it too is refused for everybody."""
 
 
 class RedisStateStore:
-    """The records of one spec in one Redis."""
+    """The records of one spec in one Redis.
 
-    def __init__(self, url: str, name: str, *, durability: Durability = "none", timeout_s: float = 10.0) -> None:
+    Args:
+        url: where.
+        name: of the spec.
+        durability: what a batch waits for.
+        timeout_s: longest a call takes.
+        client: what to call instead of connecting to `url`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        durability: Durability = "none",
+        timeout_s: float = 10.0,
+        client: Any = None,
+    ) -> None:
         self._url = url
         self._where = f"Redis at {masked(url)}"
         self._name = name
         self._durability = durability
-        self._redis: Any = connect(url, timeout_s)
+        self._redis: Any = connect(url, timeout_s) if client is None else client
         self._cluster = urlsplit(url).scheme.endswith("-cluster")
         self._script = Script("replace.lua")
         self._registry = Registry(self._redis, url, name)
-        self._worker = secrets.token_hex(8)
-        self._beat = _Beat()
+        self._beat = Beat(self._redis, name)
         self._failed = 0
 
     def __repr__(self) -> str:
@@ -123,7 +137,7 @@ class RedisStateStore:
 
     def replace(self, replacements: Sequence[Replacement]) -> Replaced:
         """See `StateStore.replace`."""
-        if not replacements and self._durability == "none":
+        if not replacements and self._durability == "none" and self._beat.is_known:
             return Replaced([])
         try:
             answers = self._run(replacements)
@@ -163,17 +177,17 @@ class RedisStateStore:
                 record, seen = b"", b""
                 if r.record is not None:
                     record, seen = r.record, stored_seen(r.seen, version_of(r.record), generation)
-                values = (r.expected, record, seen, r.expire_at_ms, generation, self._worker, r.turn_ms)
+                values = (r.expected, record, seen, r.expire_at_ms, generation, self._beat.worker, r.turn_ms)
                 self._script.call(pipeline, self._keys(r.user), *values)
             if self._cluster:
                 pipeline.hget(self._registry.key, "generation")
-            beat = self._beat.next()
-            pipeline.execute_command("SET", beat_key(self._name, self._worker), beat, "PX", BEAT_MS, "GET")
+            self._beat.add(pipeline)
             self._await_durability(pipeline)
             answers: list[Any] = pipeline.execute(raise_on_error=False)
         if self._durability != "none":
             self._check_confirmed(answers.pop())
-        self._beat.check(self._plain(answers.pop()))
+        with translated(self._url):
+            self._beat.check(answers.pop())
         if self._cluster and (current := int(self._plain(answers.pop()) or 0)) != generation:
             # Users on other nodes cannot be compared with the registry while they are written.
             missing = SUPERSEDED if current > generation else UNREGISTERED
@@ -197,7 +211,7 @@ class RedisStateStore:
             try:
                 return self._run([replacement])[0]
             except StoreUnavailable as exc:
-                if not broke_off(exc):
+                if not broke_off(exc) or len(replacement.record or b"") + len(replacement.seen) < SUSPICIOUS_BYTES:
                     raise
                 problem = exc
                 self._probe()
@@ -223,7 +237,7 @@ class RedisStateStore:
             self._redis.get(record_key(self._name, _PROBE))
             keys = self._keys(_PROBE)
             soon_ms = int(time.time() * 1000) + 1000
-            values = (b"", b"-" * 18, b"-" * 17, soon_ms, self._registry.claimed.generation, self._worker, 0)
+            values = (b"", b"-" * 18, b"-" * 17, soon_ms, self._registry.claimed.generation, self._beat.worker, 0)
             self._script.run(self._redis, keys, *values)
             self._redis.delete(*keys[:3])
 
@@ -257,35 +271,6 @@ class RedisStateStore:
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
-
-
-class _Beat:
-    """The number of batches that a worker has written, as it knows it and as the server does."""
-
-    def __init__(self) -> None:
-        self._sent = self._known = 0
-        self._sent_s = time.monotonic()
-        self._went_back = False
-
-    def next(self) -> int:
-        """Return the number of the next batch."""
-        now_s = time.monotonic()
-        if now_s - self._sent_s > BEAT_MS / 2000:
-            self._known = 0  # the server may have forgotten it in peace
-        self._sent += 1
-        self._sent_s = now_s
-        return self._sent
-
-    def check(self, before: bytes | None) -> None:
-        """Compare what the server held before the batch that was sent last."""
-        if int(before or 0) < self._known:
-            self._went_back = True
-        self._known = self._sent
-
-    def take_went_back(self) -> bool:
-        """Return whether the server has lost data since the last call."""
-        went_back, self._went_back = self._went_back, False
-        return went_back
 
 
 def _stored(record: Any, seen: Any) -> Stored:

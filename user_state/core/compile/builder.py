@@ -175,6 +175,7 @@ class Builder:
             max_clock_skew_us=spec.max_clock_skew,
             retention_us=spec.retention,
             seen_ids_cap=spec.seen_ids_cap,
+            max_record_bytes=spec.max_record,
             axis=TimeAxis.of_windows(finite, spec.max_clock_skew // SECOND_US, LIFETIME in self.windows),
             local_time=self._local_time,
             fields=tuple(self.fields),

@@ -87,4 +87,5 @@ def item_plan(plan: Plan, learned: LearnedItems) -> Plan:
         allowed_lateness_us=2 * plan.allowed_lateness_us + plan.max_clock_skew_us,
         max_clock_skew_us=plan.max_clock_skew_us,
         retention_us=plan.retention_us,
+        max_record_bytes=plan.max_record_bytes,
     )

@@ -1,0 +1,96 @@
+"""Faults that were mended, put back: the simulator has to find each, or it looks in the wrong places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from unittest import mock
+
+from tests.simulation.redis_model import RedisModel
+from user_state import fold
+from user_state.codec.admitting import PackedAdmission
+from user_state.fold import Folder
+from user_state.store.beat import Beat
+
+
+@contextmanager
+def _cache_trusted() -> Iterator[None]:
+    """What a worker remembers decides, and is compared with nothing."""
+    whole = Folder._replacements
+
+    def only_writes(self, *args):  # type: ignore[no-untyped-def]
+        return {user: one for user, one in whole(self, *args).items() if one.record is not None}
+
+    with mock.patch.object(Folder, "_replacements", only_writes):
+        yield
+
+
+@contextmanager
+def _layout_not_registered() -> Iterator[None]:
+    """A worker registers its layout once, when it starts."""
+    script = RedisModel._replace
+
+    def unaware(self, keys, argv):  # type: ignore[no-untyped-def]
+        return script(self, keys[:3], argv)
+
+    with mock.patch.object(RedisModel, "_replace", unaware):
+        yield
+
+
+@contextmanager
+def _no_fence() -> Iterator[None]:
+    """Whoever has the right version writes, whatever its spec."""
+
+    def unfenced(self, keys, argv):  # type: ignore[no-untyped-def]
+        held = self._hash(keys[3]) if len(keys) == 4 else {}
+        if not held:
+            return -3
+        return script(self, keys[:3], [*argv[:4], b"9" * 17, *argv[5:]])
+
+    script = RedisModel._replace
+    with mock.patch.object(RedisModel, "_replace", unfenced):
+        yield
+
+
+@contextmanager
+def _horizon_not_stored() -> Iterator[None]:
+    """A record does not know since when its ids are complete."""
+    admit = PackedAdmission.admit
+
+    def forgetful(self, times, seen, events):  # type: ignore[no-untyped-def]
+        verdict = admit(self, times, seen, events)
+        return type(verdict)(verdict.outcome, verdict.seen, times.horizon_us, verdict.shortened)
+
+    with mock.patch.object(PackedAdmission, "admit", forgetful):
+        yield
+
+
+@contextmanager
+def _lost_ids_ignored() -> Iterator[None]:
+    """A record without ids is taken for one that has none."""
+    with mock.patch.object(fold, "_closed", lambda heads, stored: heads):
+        yield
+
+
+@contextmanager
+def _nobody_is_told() -> Iterator[None]:
+    """Lost data is folded again, and nobody hears of it."""
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(Folder, "_is_lost", return_value=False))
+        patches.enter_context(mock.patch.object(Beat, "take_went_back", return_value=False))
+        yield
+
+
+BUGS: dict[str, AbstractContextManager[None] | object] = {
+    "cache_trusted": _cache_trusted,
+    "layout_not_registered": _layout_not_registered,
+    "no_fence": _no_fence,
+    "horizon_not_stored": _horizon_not_stored,
+    "lost_ids_ignored": _lost_ids_ignored,
+    "nobody_is_told": _nobody_is_told,
+}
+
+
+def with_bug(name: str | None) -> AbstractContextManager[None]:
+    """Put a fault back for the length of a `with` block."""
+    return nullcontext() if name is None else BUGS[name]()  # type: ignore[operator]
