@@ -57,9 +57,7 @@ def parts(draw: st.DrawFn) -> Parts:
     made: Parts = {"items": {"shelf": {"dimensions": 3}}, "tiles": {}}
     made["features"] = {f"f{n}": entry for n, entry in enumerate(draw(st.lists(_features(), min_size=1, max_size=3)))}
     made["sequences"] = {f"s{n}": entry for n, entry in enumerate(draw(st.lists(SEQUENCES, max_size=1)))}
-    made["embeddings"] = {
-        f"v{n}": entry for n, entry in enumerate(draw(st.lists(ENTRIES["embeddings"], max_size=1)))
-    }
+    made["embeddings"] = {f"v{n}": entry for n, entry in enumerate(draw(st.lists(ENTRIES["embeddings"], max_size=1)))}
     made["timezone"], made["max_clock_skew"] = draw(st.sampled_from(ZONES)), draw(st.sampled_from(SKEWS))
     made["allowed_lateness"], made["retention"] = draw(st.sampled_from(LATENESS)), "400d"
     made["tiles"] = draw(tiles(made))
@@ -161,7 +159,7 @@ class Upgrade:
 @st.composite
 def resized(draw: st.DrawFn) -> Upgrade:
     """One feature or sequence, and the same with other durations and sizes: what is most often changed."""
-    old: Parts = {"items": {"shelf": {"dimensions": 3}}, "tiles": {}, **dict.fromkeys(SECTIONS, {})}
+    old: Parts = {"items": {"shelf": {"dimensions": 3}}, "tiles": {}, **{section: {} for section in SECTIONS}}
     section = draw(st.sampled_from(["features", "features", "features", "sequences"]))
     old[section] = {"f0": draw(_features() if section == "features" else SEQUENCES)}
     new = copy.deepcopy(old)
@@ -183,7 +181,7 @@ def upgrades(draw: st.DrawFn, stages: int, most: int = 14) -> Upgrade:
 
 @st.composite
 def streams(draw: st.DrawFn, stages: int, most: int) -> list[list[list[Arrival]]]:
-    """The batches of each stage: new events, most in order of time, and of those of earlier stages a third once more."""
+    """The batches of each stage: new events, most in order of time, and a third of the earlier stages' once more."""
     batches: list[list[list[Arrival]]] = []
     sent: list[Arrival] = []
     now_us = T0

@@ -38,7 +38,9 @@ def check(
     days: Annotated[int, typer.Option(help="For how many days that user has been active.", min=1, max=365)] = 30,
     redis: Annotated[
         str | None,
-        typer.Option(help="Also say what this spec keeps, starts, misses and drops of the records there: redis://host:port"),
+        typer.Option(
+            help="Also say what this spec keeps, starts, misses and drops of the records there: redis://host:port"
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: outputs, event_schemas, costs, worst_case, records.")

@@ -170,7 +170,8 @@ def _lacking(need: Need, layout: Layout) -> Fill | None:
 
 def _is_kept_by_key(need: Need, layout: Layout) -> bool:
     """Return whether what a definition holds follows from its key: decayed numbers and profiles."""
-    return any(need.key == piece.key for piece in (*layout.decays, *layout.profiles))
+    keys = {decay.key for decay in layout.decays} | {profile.key for profile in layout.profiles}
+    return need.key in keys
 
 
 def _missing_fields(need: Need, layout: Layout) -> list[str]:
@@ -188,7 +189,9 @@ def _never(kept: Kept) -> str:
 
 def _readings(plan: Plan, layout: Layout) -> str:
     """Return which readings lie further before a user's clock than records of `layout` can answer for."""
-    skew_us = min((kept.skew_us for kept in layout.kept if kept.key in plan.layout.keys), default=plan.max_clock_skew_us)
+    skew_us = min(
+        (kept.skew_us for kept in layout.kept if kept.key in plan.layout.keys), default=plan.max_clock_skew_us
+    )
     if skew_us >= plan.max_clock_skew_us:
         return ""
     before, after = format_duration(skew_us), format_duration(plan.max_clock_skew_us - skew_us)

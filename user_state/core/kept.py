@@ -67,9 +67,7 @@ class Kept:
         return False
 
 
-def kept_of_tiles(
-    piece: Track | HllTrack | KllTrack | KeyedTrack | Log, skew_us: int, cap: int | None = None
-) -> Kept:
+def kept_of_tiles(piece: Track | HllTrack | KllTrack | KeyedTrack | Log, skew_us: int, cap: int | None = None) -> Kept:
     """Return what is kept in the tiles of the windows that are read from a piece."""
     axis = axis_of(piece.windows, skew_us // SECOND_US)
     levels = tuple((level.width_s * SECOND_US, level.reach_s * SECOND_US) for level in axis.levels)
@@ -112,4 +110,3 @@ def read_kept(key: Any, levels: Iterable[Any], whole: Any, skew_us: Any, cap: An
     if any(width_us < EACH for width_us, _ in read):
         raise ValueError(f"expected widths of at least {EACH}, got {read}")
     return Kept(str(key), read, bool(whole), int(skew_us), None if cap is None else int(cap))
-

@@ -65,7 +65,7 @@ def needs_of(plan: Plan) -> dict[str, tuple[Need, ...]]:
     return {output.name: tuple(_needs(plan, output)) for output in outputs}
 
 
-def _needs(plan: Plan, output: object) -> Iterator[Need]:  # noqa: PLR0912  # a case for each type of output
+def _needs(plan: Plan, output: object) -> Iterator[Need]:
     match output:
         case ScalarOutput(track=track, window=window):
             yield _windowed(plan.tracks[track].key, window)

@@ -240,7 +240,8 @@ class Builder:
         yield from (kept_of_last_seen(track, skew_us) for track in self.last_seen.values())
         lateness_us = self.spec.allowed_lateness
         yield from (kept_of_sessions(track, skew_us, lateness_us) for track in self.sessions.values())
-        yield from (kept_of_tiles(track, skew_us) for track in (*self.hlls.values(), *self.klls.values()))
+        yield from (kept_of_tiles(track, skew_us) for track in self.hlls.values())
+        yield from (kept_of_tiles(track, skew_us) for track in self.klls.values())
         yield from (kept_of_tiles(track, skew_us, track.most_keys) for track in self.keyed_tracks.values())
         yield from (kept_of_keyed_decay(decay, skew_us) for decay in self.keyed_decays.values())
 
