@@ -101,7 +101,7 @@ def print_spec_changes(console: Terminal, spec: LoadedSpec, redis: str) -> None:
             continue
         which = f"{number:,} of {found.held.total():,} records{'' if found.whole else ' looked at'}"
         console.print(f"the spec has changed since {which} were written (layout {fingerprint.hex()}):")
-        for line in spec_change(plan, layout).lines():
+        for line in spec_change(plan, layout, found.registered.values()).lines():
             console.print(f"  {line}")
 
 

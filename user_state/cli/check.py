@@ -37,7 +37,9 @@ def check(
     days: Annotated[int, typer.Option(help="For how many days that user has been active.", min=1, max=365)] = 30,
     redis: Annotated[
         str | None,
-        typer.Option(help="Also say what this spec keeps, starts and drops of the records there: redis://host:port"),
+        typer.Option(
+            help="Also say what this spec keeps, starts, misses and drops of the records there: redis://host:port"
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: outputs, event_schemas, costs, worst_case, records.")
@@ -112,7 +114,7 @@ def _stored(plan: Plan, redis: str) -> Iterator[dict[str, Any]]:
             "records": found.held[fingerprint],
             "all_records": found.whole,
             "own": fingerprint == plan.layout.fingerprint,
-            "changes": None if layout is None else asdict(spec_change(plan, layout)),
+            "changes": None if layout is None else asdict(spec_change(plan, layout, found.registered.values())),
         }
 
 
