@@ -20,7 +20,7 @@ LAYERS = {
     "user_state/durations.py": (set(), set()),
     "user_state/sizes.py": (set(), set()),
     "user_state/core": ({"spec", "durations", "errors", "_native"}, {"numpy", "xxhash", "datasketches"}),
-    "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
+    "user_state/codec": ({"core", "durations", "errors"}, {"numpy", "fastavro"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "errors"}, {"numpy"}),
     "user_state/worst_case.py": ({"core", "codec", "events", "durations"}, set()),
