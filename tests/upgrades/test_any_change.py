@@ -17,7 +17,6 @@ from user_state.core.outputs import ListOutput
 from user_state.core.plan import Plan
 from user_state.oracle import AppliedEvent
 
-
 SIZES = {"windows", "k", "cap", "keys", "default", "quantiles", "with_", "prior"}
 
 
