@@ -21,7 +21,7 @@ LAYERS = {
     "user_state/sizes.py": (set(), set()),
     "user_state/printable.py": (set(), set()),
     "user_state/core": ({"spec", "durations", "errors", "_native"}, {"numpy", "xxhash", "datasketches"}),
-    "user_state/codec": ({"core", "errors"}, {"numpy", "fastavro"}),
+    "user_state/codec": ({"core", "durations", "errors"}, {"numpy", "fastavro"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold_report.py": (set(), {"numpy"}),
     "user_state/fold.py": ({"core", "codec", "store", "fold_report", "errors"}, {"numpy"}),
