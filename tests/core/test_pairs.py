@@ -14,6 +14,7 @@ from user_state.core.events import Events
 from user_state.core.pairs import derive_pairs
 from user_state.core.plan import Plan
 from user_state.core.records import Records, apply
+from user_state.core.spread import item_of_part, part_names
 from user_state.errors import SpecError
 from user_state.spec import parse_spec
 
@@ -49,7 +50,7 @@ def derived(plan: Plan, old: list[Act], new: list[Act]) -> list[tuple[str, str, 
     found = derive_pairs(plan, plan.learned[0], records, arriving)
     partner, weight = found.columns
     rows = zip(found.user, partner, weight, found.time_us, found.id_hash, strict=True)
-    return sorted((found.users[u], found.pool[p], float(w), int(t), int(h)) for u, p, w, t, h in rows)
+    return sorted((item_of_part(found.users[u]), found.pool[p], float(w), int(t), int(h)) for u, p, w, t, h in rows)
 
 
 def at(minutes: float) -> int:
@@ -88,7 +89,7 @@ def test_what_is_no_pair(plan: Plan) -> None:
 
 def test_an_item_is_judged_by_a_longer_lateness_than_a_user(plan: Plan) -> None:
     of_items = item_plan(plan, plan.learned[0])
-    assert of_items.name == "feed.items.together"
+    assert of_items.name == "feed.items.together.8"
     assert of_items.allowed_lateness_us == 2 * plan.allowed_lateness_us + plan.max_clock_skew_us
     assert (of_items.retention_us, of_items.vectors[0].dimensions) == (plan.retention_us, 8)
     # Forgets nothing that can be told: a century's half-life.

@@ -34,14 +34,14 @@ max_clock_skew: 5m
 retention: 36500d
 features: {all: {aggregate: count, windows: lifetime}}
 items:
-  together: {dimensions: 32, learned: {of: item_id, reach: REACH, half_life: 1m}}
+  together: {dimensions: 32, learned: {of: item_id, reach: REACH, half_life: 1m, spread: SPREAD}}
 """
 DIMENSIONS, HALF_LIFE_US, START_US = 32, 60_000_000, 10**15
 Stores = dict[str, MemoryStore]
 
 
-def plan_of(reach: int = 30) -> Plan:
-    return compile_plan(parse_spec(SPEC.replace("REACH", str(reach)), beside=Path()))
+def plan_of(reach: int = 30, spread: int = 3) -> Plan:
+    return compile_plan(parse_spec(SPEC.replace("REACH", str(reach)).replace("SPREAD", str(spread)), beside=Path()))
 
 
 def acts_by_chance(seed: int, count: int, users: int = 4, items: int = 9, span_s: int = 900) -> list[Act]:
@@ -74,14 +74,16 @@ class Pipeline:
 
 def read_sums(plan: Plan, store: StateStore, items: Sequence[str]) -> dict[str, tuple[np.ndarray, int]]:
     """Return each item's sum and how many derived events it is made of, as stored; those without a record left out."""
-    of_items = item_plan(plan, plan.learned[0])
-    blobs = [stored.record for stored in store.read(items)]
-    records = RecordReader(of_items, store).decode(blobs)
-    return {
-        item: (records.vectors[0].sums[at, 0], int(records.applied[at]))
-        for at, item in enumerate(items)
-        if blobs[at] is not None
-    }
+    spread = plan.learned[0].spread
+    names = [f"{item}#{part}" for item in items for part in range(spread)]
+    blobs = [stored.record for stored in store.read(names)]
+    records = RecordReader(item_plan(plan, plan.learned[0]), store).decode(blobs)
+    found: dict[str, tuple[np.ndarray, int]] = {}
+    for at, blob in enumerate(blobs):
+        if blob is not None:
+            total, count = found.get(items[at // spread], (0.0, 0))
+            found[items[at // spread]] = total + records.vectors[0].sums[at, 0], count + int(records.applied[at])
+    return found
 
 
 def check(plan: Plan, store: StateStore, acts: Sequence[Act], reach: int = 10**9) -> None:
@@ -197,7 +199,7 @@ def test_two_workers_side_by_side_in_valkey(valkey: Valkey) -> None:
     acts = acts_by_chance(5, 240, users=5, items=6)
     plan = plan_of(reach=200)
     of_items = item_plan(plan, plan.learned[0]).name
-    assert of_items == "feed.items.together"
+    assert of_items == "feed.items.together.3"
     stores = [RedisStateStore(valkey.url, name) for name in (plan.name, of_items) for _ in range(2)]
     try:
         workers = [Pipeline(plan, stores[n], stores[2 + n], cache_bytes=1 << 20) for n in range(2)]
