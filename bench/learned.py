@@ -134,7 +134,12 @@ def fold(task: Task, together: Barrier | None) -> tuple[float, float, LearnedRep
 
 
 def run(
-    url: str, spread: int, workers: int, events: int, tasks: list[Queue[Task | None]], done: Queue[tuple[float, float, LearnedReport]]
+    url: str,
+    spread: int,
+    workers: int,
+    events: int,
+    tasks: list[Queue[Task | None]],
+    done: Queue[tuple[float, float, LearnedReport]],
 ) -> Turn:
     """Fold the events with so many workers into an empty Valkey."""
     with closing(connect(url, 30)) as redis:
@@ -193,7 +198,10 @@ def main() -> None:
             f" {conflicts:,} conflicts of items, {refused:,} pairs refused;"
             f" {last.records:,} records of {last.items:,} items, {last.bytes_stored / last.items:,.0f} bytes an item"
         )
-        results |= {f"events_per_s_{workers}_spread_{spread}": best, f"conflicts_{workers}_spread_{spread}": float(conflicts)}
+        results |= {
+            f"events_per_s_{workers}_spread_{spread}": best,
+            f"conflicts_{workers}_spread_{spread}": float(conflicts),
+        }
     for spread in spreads:
         one, four = (results[f"events_per_s_{workers}_spread_{spread}"] for workers in (1, WORKERS))
         assert isinstance(one, float)

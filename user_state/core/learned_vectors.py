@@ -35,5 +35,6 @@ def learned_vectors(records: Records, item: I64, items: int, at_us: int, forget_
     length = np.sqrt((sums**2).sum(axis=1))
     unit: F32 = np.divide(sums, length[:, None], out=np.zeros(sums.shape), where=length[:, None] > 0).astype(np.float32)
     age_us = np.maximum(at_us - newest_us, 0)
-    weight: F64 = np.bincount(item, kept * part.weight[:, 0], items) * np.exp2(-age_us / forget_us)
-    return unit, weight
+    weight = np.zeros(items)
+    np.add.at(weight, item, kept * part.weight[:, 0])
+    return unit, weight * np.exp2(-age_us / forget_us)
