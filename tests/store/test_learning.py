@@ -244,6 +244,7 @@ def test_two_workers_of_a_shard_each_never_meet_at_an_item_that_is_spread(
 def test_a_table_that_is_spread_anew_starts_anew_and_counts_no_pair_twice(valkey: Valkey) -> None:
     """The worker of the old spec dies between the two folds, so the pairs that it stored arise once more."""
     acts = acts_by_chance(4, 60)
+    assert plan_of(100, 2).definition != plan_of(100, 3).definition, "workers of both would write users at once"
     for spread in (2, 3, 2):
         plan = plan_of(100, spread)
         items = RedisStateStore(valkey.url, item_plan(plan, plan.learned[0]).name)
