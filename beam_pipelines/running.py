@@ -26,7 +26,8 @@ from user_state.core import compiled
 from user_state.core.compile import compile_plan
 from user_state.errors import InputError, UserStateError
 from user_state.spec import LoadedSpec
-from user_state.store.survey import registered_layouts, stored_layouts
+from user_state.store.specs import plans_of
+from user_state.store.survey import check_readable
 
 INTERVAL_S = 1.0
 """How often progress is printed on a terminal; a tenth as often elsewhere."""
@@ -50,10 +51,10 @@ def run_streaming(
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     drain.reset()
     tally.reset()
-    build(pipeline, spec, settings)
-    console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.", markup=False)
     print_if_not_compiled(console)
     print_spec_changes(console, spec, settings.redis)
+    build(pipeline, spec, settings)
+    console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.", markup=False)
     with draining_on_signals(console), reporting(console, stop_when_idle_s):
         try:
             result = pipeline.run()
@@ -85,17 +86,22 @@ def print_spec_changes(console: Console, spec: LoadedSpec, redis: str) -> None:
     """Print what becomes of the records that are in Redis already, if the spec has changed since they were written.
 
     Raises:
-        StoreUnavailable, StoreError, CodecError: as `stored_layouts`.
+        StoreUnavailable, CodecError: as `check_readable`.
+        StoreError: as well if the spec cannot read them.
     """
-    plan = compile_plan(spec)
-    if registered_layouts(redis, plan.name).keys() <= {plan.layout.fingerprint}:
-        return  # nothing to tell, so that a start need not walk the server's keys
-    found = stored_layouts(redis, plan.name)
+    plan, *items = plans_of(compile_plan(spec))
+    for one in items:
+        check_readable(redis, one.name, one.layout.fingerprint)
+    found = check_readable(redis, plan.name, plan.layout.fingerprint)
+    total = f"{found.held.total():,} records{'' if found.whole else ' looked at'}"
     for fingerprint, number in found.held.most_common():
-        layout = found.registered.get(fingerprint)
-        if layout is None or fingerprint == plan.layout.fingerprint:
+        if fingerprint == plan.layout.fingerprint:
             continue
-        which = f"{number:,} of {found.held.total():,} records{'' if found.whole else ' looked at'}"
+        layout, which = found.registered.get(fingerprint), f"{number:,} of {total}"
+        if layout is None:
+            told = f"{which} cannot be read: their layout {fingerprint.hex()} is not registered; see docs/recovery.md"
+            console.print(told, markup=False)
+            continue
         console.print(f"the spec has changed since {which} were written (layout {fingerprint.hex()}):", markup=False)
         for line in spec_change(plan, layout).lines():
             console.print(f"  {line}", markup=False)
