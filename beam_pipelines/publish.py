@@ -35,7 +35,7 @@ from user_state.events.decode import SINGLE_OBJECT
 from user_state.events.event_reader import event_reader, write_event
 from user_state.spec import LoadedSpec
 from user_state.spec.event_schema import EventSchema, parse_event_schema
-from user_state.spec.version_checks import check_resolves
+from user_state.spec.version_checks import check_resolves, check_written_anew
 
 BATCH_MESSAGES = 1000
 BATCH_BYTES = 5_000_000
@@ -159,6 +159,7 @@ def _messages(file: Path, spec: LoadedSpec, attribute: str | None, with_times: b
             yield _Outgoing(record["data"], attributes, record.get("publish_time"))
         return
     check_resolves(str(file), schema, spec.schema)
+    check_written_anew(str(file), schema, spec.schema)
     stamp = _stamp(file, spec) if attribute is not None or with_times else None
     own, header = (SINGLE_OBJECT + known.fingerprint for known in (schema, spec.schema))
     if own == header:

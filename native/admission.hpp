@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bytes.hpp"
+#include "keyed_hash.hpp"
 
 namespace user_state {
 
@@ -46,7 +47,7 @@ class Admission {
              std::span<const std::uint32_t> rows, Outcome* outcome);
 
  private:
-  /// The ids of one user's candidates; open addressing, at most half full.
+  /// The ids of one user's candidates; open addressing, at most half full, by a hash that nobody can aim at.
   class Ids {
    public:
     void clear(std::size_t most);
@@ -65,11 +66,12 @@ class Admission {
     };
 
     Slot* find(std::uint64_t id) {
-      std::size_t at = id & mask_;
+      std::size_t at = hash_(id) & mask_;
       while (slots_[at].state != State::kFree && slots_[at].id != id) at = (at + 1) & mask_;
       return &slots_[at];
     }
 
+    const KeyedHash hash_;
     std::size_t mask_ = 0;
     std::vector<Slot> slots_;
   };

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "family.hpp"
+#include "keyed_hash.hpp"
 
 namespace user_state {
 
@@ -35,7 +36,7 @@ class Met {
 
   /// Takes a number in; returns whether it is a new one.
   bool add(std::int64_t number) {
-    std::size_t at = (static_cast<std::uint64_t>(number) * kGolden) >> shift_;
+    std::size_t at = hash_(static_cast<std::uint64_t>(number)) >> shift_;
     for (; places_[at] != 0; at = (at + 1) % places_.size()) {
       if (numbers_[places_[at] - 1] == number) return false;
     }
@@ -45,9 +46,7 @@ class Met {
   }
 
  private:
-  /// Spreads numbers over the upper bits: 2^64 by the golden ratio.
-  static constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;
-
+  const KeyedHash hash_;
   std::vector<std::int64_t> numbers_;
   /// Places in `numbers_` from 1, 0 where there is none, by hash.
   std::vector<std::uint32_t> places_;

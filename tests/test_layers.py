@@ -27,7 +27,7 @@ LAYERS = {
     "user_state/learning.py": ({"core", "store", "fold"}, {"numpy"}),
     "user_state/answers.py": ({"core"}, {"numpy"}),
     "user_state/client.py": ({"answers", "core", "codec", "store", "items", "spec", "errors"}, {"numpy"}),
-    "user_state/items": ({"core", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
+    "user_state/items": ({"core", "spec", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/ranking": ({"answers", "durations", "errors"}, {"numpy"}),
     "user_state/sequence_models": ({"errors"}, {"numpy"}),
     "user_state/evaluation": (

@@ -76,7 +76,7 @@ def _fields_before(rng: Random, reader: list[Json]) -> list[Json]:
             continue
         names = [field["name"], *(alias for alias in field.get("aliases", ()) if alias not in own)]
         made.append({"name": rng.choice(names), "type": _type_before(rng, field["type"])})
-    if rng.random() < 0.3:
+    if all(field["type"] == "null" for field in made) or rng.random() < 0.3:  # an event has a byte at least
         made.append({"name": "gone", "type": _type(rng, "gone", False)})
     rng.shuffle(made)
     return made

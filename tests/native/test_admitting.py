@@ -104,7 +104,7 @@ def test_every_outcome_comes_up_and_the_cap_is_reached():
 
 
 def test_ids_that_fill_one_place_of_the_table_are_told_apart():
-    """They agree in their lower halves, by which the compiled code looks them up."""
+    """They agree in their lower halves, so that a table by those would have them all in one."""
     both = Both(users=1, plan=replace(PLAN, seen_ids_cap=1000))
     rows = [(0, number << 32, T0, T0) for number in range(100)]
     assert both.judge(*rows) == [APPLIED] * 100

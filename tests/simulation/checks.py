@@ -96,7 +96,9 @@ def _check_refusals(world: World, message: Message, mine: list[Message]) -> None
         elif outcome == Outcome.OVERSIZED:
             legitimate = message.user in world.large
         elif outcome == Outcome.BAD_RECORD:
-            legitimate = message.user in world.foreign or world.registry_lost_at >= 0
+            # On a cluster, an older run that has not noticed yet writes one batch before it registers its layout anew.
+            late = world.url.startswith("redis-cluster") and world.losses
+            legitimate = message.user in world.foreign or world.registry_lost_at >= 0 or bool(late)
         else:
             legitimate = outcome in FOLDED
         if not legitimate:
@@ -141,6 +143,8 @@ def _check_values(world: World, user: str, found: Counted, counts: list[Message]
 
 def _check_added_feature(world: World, user: str, found: Counted) -> None:
     """Holds while nothing was lost since the newest spec began to write; else an older run may have been let in."""
+    if world.url.startswith("redis-cluster"):
+        return  # there a batch that is on its way when the newer spec begins may still be written
     if found.extra is None or world.claimed_at is None or world.writes_now != world.runs[-1].spec.plan.definition:
         return
     if any(step >= world.claimed_at for step, _ in world.losses) or world.registry_lost_at >= world.claimed_at:

@@ -120,6 +120,10 @@ class ModelPipeline:
         """Add a GET."""
         self._commands.append(("GET", key))
 
+    def hget(self, key: str, field: str) -> None:
+        """Add an HGET."""
+        self._commands.append(("HGET", key, field))
+
     def execute(self, *, raise_on_error: bool = True) -> list[Any]:
         """Send them; return the answers."""
         answers = self._client.call(self._commands)

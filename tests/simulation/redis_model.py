@@ -176,12 +176,15 @@ class RedisModel:
             self._data[key] = (value, int(expire_at))
         return 1
 
-    def _beat(self, keys: list[bytes], argv: list[bytes]) -> int:
+    def _beat(self, keys: list[bytes], argv: list[bytes]) -> bytes:
         """beat.lua."""
-        held = int(self._text(keys[0]) or 0)
-        if held >= int(argv[1]):
-            self._set(keys[0], argv[0], b"PX", argv[2])
-        return held
+        batch, _, loss = (self._text(keys[0]) or b"0").partition(b":")
+        if loss == argv[3]:
+            loss = b""
+        if int(batch) < int(argv[1]):
+            loss = argv[0]
+        self._set(keys[0], argv[0] + b":" + loss if loss else argv[0], b"PX", argv[2])
+        return loss
 
     def _registry(self, keys: list[bytes], argv: list[bytes]) -> list[Any]:
         """registry.lua."""

@@ -43,11 +43,14 @@ SOMETIMES = {
     "snapshot": 1.5,
     "restart_empty": 0.6,
     "restart_older": 1,
+    "restart_synced": 1,
     "fail_over": 1,
     "flush": 0.6,
     "evict": 1.5,
     "foreign": 0.7,
 }
+SETTING = 0.25
+"""How often a history is on a cluster, or waits for the append-only file."""
 FAULTS = frozenset(SOMETIMES) - {"late", "tick", "seek", "spawn", "heal", "sync", "snapshot", "leases_end"}
 """The kinds that are counted as faults."""
 
@@ -58,7 +61,8 @@ def drawn(seed: int, length: int) -> list[Step]:
     known = {kind: weight for kind, weight in SOMETIMES.items() if rng.random() < 0.5}
     weights = ALWAYS | known
     kinds = rng.choices(list(weights), list(weights.values()), k=length)
-    beginning = [Step("spawn"), Step("publish", 0, 3), Step("publish", 1, 2)]
+    settings = [Step(kind) for kind in ("cluster", "fsync") if rng.random() < SETTING]
+    beginning = [*settings, Step("spawn"), Step("publish", 0, 3), Step("publish", 1, 2)]
     return beginning + [Step(kind, rng.randrange(1 << 16), rng.randrange(1 << 16)) for kind in kinds]
 
 

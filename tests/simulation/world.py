@@ -25,11 +25,13 @@ from user_state.errors import SpecSuperseded, StoreError, StoreUnavailable
 from user_state.fold import Folder
 from user_state.store.contention import Contention
 from user_state.store.keys import registry_key
-from user_state.store.redis_store import RedisStateStore
+from user_state.store.redis_store import Durability, RedisStateStore
 from user_state.store.registry import Registry, Writer
 
 NAME = "tried"
 URL = "redis://model"
+CLUSTER_URL = "redis-cluster://model"
+"""The model is one server all the same; the store takes it for a cluster, where no script sees the registry."""
 USERS = ("u", "v", "w")
 MOST_WORKERS = 4
 MOST_A_PULL = 6
@@ -99,7 +101,7 @@ class Worker:
         self.wrote_at = -1
         """The step at which it last wrote something."""
         client = ModelClient(world.server, self._others_go_on, self._take_fault, world.later.append)
-        self.store = RedisStateStore(URL, NAME, client=client)
+        self.store = RedisStateStore(world.url, NAME, durability=world.durability, client=client)
         self.folder = Folder(
             run.spec.plan,
             self.store,
@@ -162,6 +164,8 @@ class World:
     users = USERS
 
     def __init__(self) -> None:
+        self.url = URL
+        self.durability: Durability = "none"
         self.server = RedisModel()
         self.hub = greenlet.getcurrent()
         self.now_us = T0
@@ -249,6 +253,15 @@ class World:
         self.note(f"worker {worker.number} says: {what}")
 
     # Steps: each takes two numbers, and returns False if it makes no sense now.
+
+    def _cluster(self, a: int, b: int) -> None:
+        self.url = CLUSTER_URL
+
+    def _fsync(self, a: int, b: int) -> bool | None:
+        if self.url == CLUSTER_URL:
+            return False
+        self.durability = "fsync"
+        return None
 
     def _work(self, a: int, b: int) -> bool | None:
         if not self.workers:
@@ -382,6 +395,15 @@ class World:
         self._loses()
         self.later.clear()  # connections end with the server
         self.server.restart({})
+
+    def _restart_synced(self, a: int, b: int) -> None:
+        """A power failure: what was not synced to the append-only file is gone, and nothing that was acknowledged."""
+        if self.durability == "fsync":
+            check_counts(self)
+        else:
+            self._loses()
+        self.later.clear()
+        self.server.restart(None)
 
     def _restart_older(self, a: int, b: int) -> None:
         self._loses()

@@ -44,9 +44,9 @@ def found(writer: dict[str, Any], reader: dict[str, Any]) -> list[Mismatch]:
 
 
 X = field("x", "string")
-NODE = inner(field("next", ["null", "Inner"]), field("v", "int"))
-LONG_NODE = inner(field("next", ["null", "Inner"]), field("v", "long"))
-TEXT_NODE = inner(field("next", ["null", "Inner"]), field("v", "string"))
+TWICE = [field("x", inner(field("v", "int"))), field("y", "Inner")]
+LONG_TWICE = [field("x", inner(field("v", "long"))), field("y", "Inner")]
+TEXT_TWICE = [field("x", inner(field("v", "string"))), field("y", "Inner")]
 CASES = {
     # what: (writer's fields, reader's fields, [(field, what is said)])
     "not written, no default": (
@@ -136,7 +136,7 @@ CASES = {
         [field("x", inner(field("os", "string", aliases=["system"])))],
         [("x.os", "written as os and as system too")],
     ),
-    "an inner record in itself": ([field("x", NODE)], [field("x", TEXT_NODE)], [("x.v", "int is written")]),
+    "an inner record used again by name, said once": (TWICE, TEXT_TWICE, [("x.v", "int is written")]),
     "an alias of two": (
         [field("old", "int")],
         [field("x", "int", aliases=["old"]), field("y", "int", aliases=["old"])],
@@ -171,7 +171,7 @@ RESOLVING = {
         [field("x", enum("a", "b"))],
         [field("x", enum("a", default="a"))],
     ),
-    "a record in itself": ([field("x", NODE)], [field("x", LONG_NODE)]),
+    "an inner record used again by name": (TWICE, LONG_TWICE),
     "a field under both names": ([X, field("old", "int")], [field("x", "string", aliases=["old"])]),
     "an alias with a namespace": (
         [field("x", enum("a", name="a.Action"))],

@@ -18,12 +18,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 import fastavro
 
-from user_state.errors import InputError, SpecError
+from user_state.errors import InputError
 from user_state.events.decode import SINGLE_OBJECT
 from user_state.events.event_reader import ReadEvent, event_reader, write_event
 from user_state.events.message import Message
 from user_state.spec.event_schema import EventSchema, parse_event_schema
-from user_state.spec.version_checks import check_resolves
+from user_state.spec.version_checks import check_resolves, check_written_anew
 
 MESSAGE_NAME = "user_state.Message"
 
@@ -59,10 +59,11 @@ class BlockReader:
             writer: EventSchema = parse_event_schema(json.loads(head.metadata["avro.schema"]))
             if not self._of_messages:
                 check_resolves(path, writer, schema)
+                check_written_anew(path, writer, schema)
         except InputError:
             self._file.close()
             raise
-        except (ValueError, EOFError, KeyError, AttributeError, SpecError) as exc:
+        except Exception as exc:  # fastavro raises whatever Python raises where it stumbles; a SpecError is one of ours
             self._file.close()
             raise InputError(f"expected an Avro file, got {path}: {exc}") from exc
         self._writer_schema = writer.parsed

@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
@@ -94,7 +94,7 @@ class SingleObject:
             raise EventError("undecodable", f"expected a body that begins with {self.header.hex()}, got {header.hex()}")
         try:
             event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self.schema, None)
-            again = self.encode(event)[len(self.header) :]
+            again = self.encode(_with_names(body, self.schema))[len(self.header) :]
         except OverflowError as exc:
             raise EventError("invalid", "expected timestamps in the years 1 to 9999") from exc
         except Exception as exc:  # fastavro promises no type of error for bytes that are no event
@@ -120,8 +120,7 @@ class _Resolving:
         """
         try:
             again = io.BytesIO()
-            written = fastavro.schemaless_reader(io.BytesIO(body), self._writer, None)
-            fastavro.schemaless_writer(again, self._writer, written)
+            fastavro.schemaless_writer(again, self._writer, _with_names(body, self._writer))
             event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self._writer, self._reader)
         except Exception as exc:  # as above
             raise EventError("undecodable", f"expected one event, got {len(body)} bytes that are none: {exc}") from exc
@@ -195,14 +194,14 @@ def read_arrivals(
     """
     try:
         with Path(path).open("rb") as file:
-            reader = fastavro.reader(file)
-            if reader.writer_schema.get("name") != MESSAGE_NAME:
-                yield from _plain_arrivals(path, reader, spec, schema)
+            written = _written_schema(path, file)
+            if parse_event_schema(written).name != MESSAGE_NAME:
+                yield from _plain_arrivals(path, file, written, spec, schema)
                 return
             body_schema = interaction_schema() if schema is None else schema
             _check_fields(path, spec, body_schema)
             bodies = SingleObject(body_schema, versions)
-            for envelope in reader:
+            for envelope in fastavro.reader(file):
                 yield _arrival(envelope, bodies)
     except OSError as exc:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
@@ -210,19 +209,41 @@ def read_arrivals(
         raise InputError(f"expected an Avro file, got {path}: {exc}") from exc
 
 
-def _plain_arrivals(path: str | os.PathLike[str], reader: Any, spec: Spec, schema: Schema | None) -> Iterator[Arrival]:
-    written: Schema = json.loads(reader.metadata["avro.schema"])
+def _written_schema(path: str | os.PathLike[str], file: IO[bytes]) -> Schema:
+    """Return the schema that the file says its records were written with, and go back to its beginning.
+
+    Raises:
+        InputError: it is no Avro file, or one of which a few bytes might take long to read.
+    """
+    try:
+        written: Schema = json.loads(fastavro.block_reader(file).metadata["avro.schema"])
+        parse_event_schema(written)
+        file.seek(0)
+    except Exception as exc:  # fastavro promises no type of error for bytes that are no Avro file
+        raise InputError(f"expected an Avro file, got {path}: {exc}") from exc
+    return written
+
+
+def _plain_arrivals(
+    path: str | os.PathLike[str], file: IO[bytes], written: Schema, spec: Spec, schema: Schema | None
+) -> Iterator[Arrival]:
     _check_fields(path, spec, written if schema is None else schema)
     if schema is None or SingleObject(written).header == SingleObject(schema).header:
-        yield from (Arrival(event) for event in reader)
+        yield from (Arrival(event) for event in fastavro.reader(file))
         return
     check_resolves(str(path), parse_event_schema(written), parse_event_schema(schema))
     resolving = _Resolving(written, schema)
-    for event in reader:
+    for event in fastavro.reader(file, return_record_name=True):
         try:
             yield Arrival(resolving.resolve(event))
         except EventError as exc:
             yield Arrival(None, None, exc.reason)
+
+
+def _with_names(body: bytes, schema: Schema) -> dict[str, Any]:
+    """Return the event in `body` with the names of the records in its unions, else fastavro guesses as it writes."""
+    event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), schema, None, return_record_name=True)
+    return event
 
 
 def _arrival(envelope: Mapping[str, Any], bodies: SingleObject) -> Arrival:

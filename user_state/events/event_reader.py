@@ -1,7 +1,11 @@
 """An event's bytes, written with one schema, as an event of another: the quick way if both are flat, else fastavro's.
 
-fastavro takes more for an event than is one (see `flat_reader`), so what it read must encode back into the same bytes;
-then it is read again, resolved. Two things are done for it: defaults become the values that they stand for (fastavro
+fastavro takes more for an event than is one (see `flat_reader`), so what it read must encode back into the same bytes.
+For that it is asked for the names of the records it met in unions. Left to itself it holds a value against each branch,
+and all that lies in the value against each branch there: with every level of unions the time doubles, and a body of a
+hundred bytes could take years (`spec/schema_bounds.py` has the case that names do not help with).
+
+Then it is read again, resolved. Two things are done for it: defaults become the values that they stand for (fastavro
 hands out the JSON), and of a field's name and aliases only the one that counts is left.
 """
 
@@ -50,15 +54,13 @@ def write_event(schema: EventSchema, event: Mapping[str, Any]) -> bytes:
 
 def _any_reader(writer: Any, reader: Any) -> ReadEvent:
     def read(data: bytes) -> dict[str, Any]:
-        event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(data), writer, None)
+        named = fastavro.schemaless_reader(io.BytesIO(data), writer, None, return_record_name=True)
         again = io.BytesIO()
-        fastavro.schemaless_writer(again, writer, event)
+        fastavro.schemaless_writer(again, writer, named)
         if again.getvalue() != data:
             raise ValueError("bytes that no writer writes")
-        if reader is None:
-            return event
-        resolved: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(data), writer, reader)
-        return resolved
+        event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(data), writer, reader)
+        return event
 
     return read
 

@@ -9,6 +9,7 @@ What is no table is refused by name, before anything is used: see `checked_table
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,11 +49,14 @@ def import_table(path: str | Path, *, id_column: str = "id", vector_column: str 
 def _read_avro(path: Path, id_column: str, vector_column: str) -> ItemTable:
     import fastavro
 
+    from user_state.spec.event_schema import parse_event_schema
+
     ids: list[str] = []
     vectors: list[Sequence[float]] = []
     try:
         with path.open("rb") as file:
             reader = fastavro.reader(file)
+            parse_event_schema(json.loads(reader.metadata["avro.schema"]))  # one that takes long to read is refused
             for number, record in enumerate(reader):
                 _has_columns(record, (id_column, vector_column), path)
                 item, vector = record[id_column], record[vector_column]

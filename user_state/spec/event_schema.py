@@ -10,6 +10,7 @@ form leaves out logical types, defaults and docs, so `parsed` and `original` hav
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ import fastavro.schema
 from user_state.errors import SpecError, shorten
 from user_state.spec.avro_types import named_types
 from user_state.spec.problems import did_you_mean, listing
+from user_state.spec.schema_bounds import check_bounds
 
 BUNDLED = Path(__file__).parent.parent / "schemas"
 """The folder of the schemas that come with this package."""
@@ -119,7 +121,7 @@ def parse_event_schema(original: Any) -> EventSchema:
     """Return the schema that the JSON value `original` describes.
 
     Raises:
-        SpecError: it is no Avro record schema.
+        SpecError: it is no Avro record schema, or one of which short events may take long to decode (`schema_bounds`).
     """
     if not isinstance(original, dict) or original.get("type") != "record":
         got = original.get("type", original) if isinstance(original, dict) else original
@@ -129,15 +131,18 @@ def parse_event_schema(original: Any) -> EventSchema:
     named: dict[str, Any] = {}
     try:
         whole = fastavro.schema.parse_schema(original, named)
+        check_bounds(whole)
         parsed = fastavro.schema.parse_schema(_without_logical_types(original))
         canonical = fastavro.schema.to_parsing_canonical_form(parsed)
         fields = {part["name"]: _field(part["name"], part["type"], named) for part in whole["fields"]}
+    except SpecError:
+        raise
     # A malformed schema makes fastavro raise whatever Python raises where it stumbles.
     except Exception as exc:
         raise SpecError(f"expected an Avro schema, but {type(exc).__name__}: {shorten(str(exc), 200)}") from exc
     for record in named_types(whole).values():
-        names = [part["name"] for part in record.get("fields", ())]
-        twice = next((name for name in names if names.count(name) > 1), None)
+        met = Counter(part["name"] for part in record.get("fields", ()))
+        twice = next((name for name, times in met.items() if times > 1), None)
         if twice is not None:  # fastavro does not mind
             raise SpecError(f"expected each field of {record['name']} once, got {twice} twice")
     fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))

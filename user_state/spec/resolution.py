@@ -150,7 +150,7 @@ def _symbol_changes(name: str, writer: Any, reader: Any, named: NamedPair) -> li
 
 
 class _Walk:
-    """Walks two schemas side by side; types that contain themselves are walked once."""
+    """Walks two schemas side by side; records that are used again by name are walked once."""
 
     def __init__(self, named: NamedPair) -> None:
         self._named = named

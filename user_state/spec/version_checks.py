@@ -12,7 +12,11 @@ from user_state.errors import InputError, SpecError
 from user_state.spec.event_schema import EventSchema, load_event_schema
 from user_state.spec.problems import Problem
 from user_state.spec.resolution import Mismatch, mismatches
+from user_state.spec.schema_bounds import ways_to_write
 from user_state.spec.yaml_document import Document
+
+MOST_WAYS = 1000
+"""fastavro tries each where a few bytes ask for it."""
 
 
 def load_versions(document: Document, schema: EventSchema, beside: Path) -> tuple[EventSchema, list[Problem]]:
@@ -58,6 +62,25 @@ def check_resolves(path: str, writer: EventSchema, reader: EventSchema) -> None:
         more = f"; and {len(unread) - 1} more" if len(unread) > 1 else ""
         raise InputError(
             f"expected events that can be read as {reader.name} in {path}, got {writer.name}: {unread[0]}{more}"
+        )
+
+
+def check_written_anew(path: str, writer: EventSchema, reader: EventSchema) -> None:
+    """Find out whether events of the file `path`, written with `writer`, can be written again with `reader`.
+
+    They have to be unless the spec names `writer`: then nobody could make anything of their fingerprint.
+
+    Raises:
+        InputError: it could take long; says what to do.
+    """
+    if reader.knows(writer):
+        return
+    ways = ways_to_write(reader.whole)
+    if ways > MOST_WAYS:
+        raise InputError(
+            f"expected events in {path} that the spec names the schema of: as {reader.name}, whose unions have records"
+            f" with unions of records in them, each could be written in up to {ways} ways; save the file's schema and"
+            " name it under `versions:`"
         )
 
 

@@ -1,9 +1,16 @@
--- Counts a worker's batches, unless less is counted here than the worker knows of: then data was lost, and that stays
--- to be seen until the worker has heard of it.
--- KEYS: beat. ARGV: number of this batch, number of the last one that was confirmed, expiry in ms.
--- Returns what was counted before.
-local held = tonumber(redis.call('GET', KEYS[1]) or 0)
-if held >= tonumber(ARGV[2]) then
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+-- Counts a worker's batches. If less is counted here than the worker knows of, data was lost; that is remembered until
+-- the worker has heard of it, since the answer to this batch may be lost too.
+-- KEYS: beat. ARGV: number of this batch, number of the last one that was confirmed, expiry in ms, which loss the worker
+-- has heard of ('' for none).
+-- The value is "batch", or "batch:loss", the loss being named by the batch that found it.
+-- Returns the loss that the worker has not heard of, '' for none.
+local held = redis.call('GET', KEYS[1]) or '0'
+local batch, loss = string.match(held, '^(%d+):?(%d*)$')
+if loss == ARGV[4] then
+  loss = ''
 end
-return held
+if tonumber(batch) < tonumber(ARGV[2]) then
+  loss = ARGV[1]
+end
+redis.call('SET', KEYS[1], loss == '' and ARGV[1] or ARGV[1] .. ':' .. loss, 'PX', ARGV[3])
+return loss

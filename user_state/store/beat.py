@@ -36,6 +36,7 @@ class Beat:
         self._sent = self._known = 0
         self._sent_s = time.monotonic()
         self._went_back = False
+        self._heard = b""
 
     @property
     def is_known(self) -> bool:
@@ -59,16 +60,15 @@ class Beat:
             answer = self._script.run(self._redis, [self._key], *self._values())
         if isinstance(answer, RedisError):
             raise answer
-        if int(answer) < self._known:
+        self._known = self._sent
+        if answer:
             self._went_back = True
-            self._known = 0
-        else:
-            self._known = self._sent
+            self._heard = answer
 
     def take_went_back(self) -> bool:
         """Return whether the server was found to have lost data since the last call."""
         went_back, self._went_back = self._went_back, False
         return went_back
 
-    def _values(self) -> tuple[int, int, int]:
-        return self._sent, self._known, BEAT_MS
+    def _values(self) -> tuple[int | bytes, ...]:
+        return self._sent, self._known, BEAT_MS, self._heard

@@ -117,11 +117,11 @@ class Registry:
         Raises:
             SpecSuperseded: there is a newer spec.
         """
+        # Layouts first: a newer spec has to read what this one has written.
+        layouts = [self.claimed.layout, *self._met.values()]
+        with translated(self._url):
+            self._redis.hset(self.key, mapping={_field(one.fingerprint): one.to_json() for one in layouts})
         self._writer = self._ask("assert", self.claimed)
-        if self._met:
-            held = {_field(layout.fingerprint): layout.to_json() for layout in self._met.values()}
-            with translated(self._url):
-                self._redis.hset(self.key, mapping=held)
 
     def force(self, writer: Writer) -> Writer:
         """Make a spec the one that writes, though it be an older one; return the writer with its generation."""
