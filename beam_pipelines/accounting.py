@@ -44,9 +44,21 @@ def progress_line(elapsed_s: float, counters: Mapping[str, int], rate: float) ->
 
 
 def closing_lines(counters: Mapping[str, int]) -> str:
-    """Return what a run came to: the accounting, and below it what the item stage did, if anything."""
-    learned = learned_line(counters)
-    return accounting_line(counters) if learned is None else f"{accounting_line(counters)}\n{learned}"
+    """Return what a run came to: the accounting, below it what the item stage did and what Redis lost, if anything."""
+    lines = (accounting_line(counters), learned_line(counters), loss_line(counters))
+    return "\n".join(line for line in lines if line is not None)
+
+
+def loss_line(counters: Mapping[str, int]) -> str | None:
+    """Return what Redis has lost, in one line; None if nothing.
+
+    >>> loss_line({"read": 9, "records_lost": 2, "redis_went_back": 1, "ids_lost": 0})
+    'Redis has lost data (records_lost 2, redis_went_back 1): docs/recovery.md says what to do'
+    >>> loss_line({"records_lost": 0})
+    """
+    names = (tally.RECORDS_LOST, tally.WENT_BACK, tally.IDS_LOST)
+    lost = ", ".join(f"{name} {counters[name]:,}" for name in names if counters.get(name))
+    return f"Redis has lost data ({lost}): docs/recovery.md says what to do" if lost else None
 
 
 def learned_line(counters: Mapping[str, int]) -> str | None:
