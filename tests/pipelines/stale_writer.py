@@ -13,9 +13,11 @@ import time
 from pathlib import Path
 
 from user_state.codec.record import version_of
+from user_state.core.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.store import Replacement, Stored
+from user_state.store.registry import Writer
+from user_state.store.store import Answer, Replacement, Stored
 
 PAUSE_S = 0.02
 
@@ -27,7 +29,9 @@ def main(spec_path: str, redis: str, users_file: str, out: str) -> None:
     users = Path(users_file).read_text().split()
     first: dict[str, Stored] = {}
     attempted = refused = 0
-    store = RedisStateStore(redis, load_spec(spec_path).spec.name)
+    plan = compile_plan(load_spec(spec_path))
+    store = RedisStateStore(redis, plan.name)
+    store.claim(Writer(plan.layout, plan.definition, time.time_ns() // 1000))
     while not stopped:
         stale = []
         for user, found in zip(users, store.read(users), strict=True):
@@ -38,9 +42,9 @@ def main(spec_path: str, redis: str, users_file: str, out: str) -> None:
                 expire_at_ms = time.time_ns() // 1_000_000 + 3_600_000
                 stale.append(Replacement(user, version_of(held.record), held.record, held.seen, expire_at_ms))
         if stale:
-            answers = store.replace(stale)
+            answers = store.replace(stale).answers
             attempted += len(answers)
-            refused += answers.count(False)
+            refused += answers.count(Answer.CONFLICT)
         time.sleep(PAUSE_S)
     store.close()
     Path(out).write_text(f"{attempted} {refused}")

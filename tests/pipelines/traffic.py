@@ -23,7 +23,7 @@ from tests.servers.redis import Valkey
 from user_state import oracle
 from user_state.client import UserStateClient
 from user_state.codec.record import version_of
-from user_state.codec.seen import decode_seen
+from user_state.codec.seen import decode_seen, ids_beside
 from user_state.errors import EventError
 from user_state.events.avro_files import SingleObject
 from user_state.spec import LoadedSpec, load_spec
@@ -204,8 +204,13 @@ def assert_equals_brute_force(redis: Valkey, traffic: Traffic, expected: Expecte
 
 def events_in_redis(redis: Valkey, users: Iterable[str]) -> int:
     """Return how many event ids Redis remembers, which is how many events it has folded."""
-    with redis.client() as client:
-        return len(decode_seen(client.mget([seen_key(NAME, user) for user in users])).user)
+    names = list(users)
+    with redis.client() as client, client.pipeline(transaction=True) as at_once:
+        at_once.mget([record_key(NAME, user) for user in names])
+        at_once.mget([seen_key(NAME, user) for user in names])
+        records, seen = at_once.execute()
+    ids = [ids_beside(stored, version_of(record)) for stored, record in zip(seen, records, strict=True)]
+    return len(decode_seen(ids).user)
 
 
 def writes_to_redis(redis: Valkey, users: Iterable[str]) -> int:
@@ -216,9 +221,10 @@ def writes_to_redis(redis: Valkey, users: Iterable[str]) -> int:
 
 
 def everything_in_redis(redis: Valkey) -> dict[bytes, tuple[Any, int]]:
-    """Return every key with its raw bytes and when it expires, milliseconds UTC."""
+    """Return every key with its raw bytes and when it expires, milliseconds UTC; what workers count is left out."""
     with redis.client() as client:
-        return {key: (client.dump(key), client.pexpiretime(key)) for key in client.scan_iter(count=10_000)}
+        keys = [key for key in client.scan_iter(count=10_000) if b":beat:" not in key]
+        return {key: (client.dump(key), client.pexpiretime(key)) for key in keys}
 
 
 def dead_letters(folder: Path) -> list[dict[str, Any]]:
