@@ -55,14 +55,14 @@ def run_streaming(
     print_spec_changes(console, spec, settings.redis)
     build(pipeline, spec, settings)
     console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.", markup=False)
-    with draining_on_signals(console), reporting(console, stop_when_idle_s):
+    with draining_on_signals(console), reporting(console, stop_when_idle_s), ours_told_once():
         try:
             result = pipeline.run()
             result.wait_until_finish()
         except BaseException as exc:
             give_up_pending()
             if isinstance(exc, Exception):
-                raise _translated(exc) from exc
+                raise _translated(exc) or exc from exc
             raise
     if settings.state == "runner":
         acknowledge_pending()  # a runner within this process has nothing in flight now
@@ -236,9 +236,25 @@ def reporting(console: Console, stop_when_idle_s: float | None) -> Iterator[None
         thread.join()
 
 
-def _translated(exc: Exception) -> Exception:
+@contextmanager
+def ours_told_once() -> Iterator[None]:
+    """Keep Beam from logging an error of ours with its stack trace: it ends the run, and is the run's last line."""
+
+    def is_anothers(record: logging.LogRecord) -> bool:
+        raised = record.exc_info[1] if record.exc_info else None
+        return not isinstance(_translated(raised), UserStateError)
+
+    log = logging.getLogger("apache_beam.runners.common")
+    log.addFilter(is_anothers)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_anothers)
+
+
+def _translated(exc: BaseException | None) -> BaseException | None:
     """Return our own error if one lies beneath what the runner raised, else what it raised."""
-    beneath: BaseException | None = exc
+    beneath = exc
     while beneath is not None:
         if isinstance(beneath, UserStateError):
             return beneath
