@@ -8,6 +8,9 @@ from transforms import tally
 
 BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER, tally.GIVEN_BACK)
 
+LOSSES = (tally.RECORDS_LOST, tally.WENT_BACK, tally.IDS_LOST)
+"""Counters that say that Redis has lost something."""
+
 
 def balanced(counters: Mapping[str, int]) -> bool:
     """Return whether every message read is in a bin, or was given back."""
@@ -56,8 +59,7 @@ def loss_line(counters: Mapping[str, int]) -> str | None:
     'Redis has lost data (records_lost 2, redis_went_back 1): docs/recovery.md says what to do'
     >>> loss_line({"records_lost": 0})
     """
-    names = (tally.RECORDS_LOST, tally.WENT_BACK, tally.IDS_LOST)
-    lost = ", ".join(f"{name} {counters[name]:,}" for name in names if counters.get(name))
+    lost = ", ".join(f"{name} {counters[name]:,}" for name in LOSSES if counters.get(name))
     return f"Redis has lost data ({lost}): docs/recovery.md says what to do" if lost else None
 
 

@@ -12,12 +12,15 @@ from tests.trying import event
 from user_state.cli import rollback as command
 from user_state.cli.main import main
 from user_state.core.compile import compile_plan
-from user_state.errors import SpecSuperseded
+from user_state.errors import SpecSuperseded, StoreError
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
 from user_state.spec import load_spec
+from user_state.store.connection import connect
+from user_state.store.keys import registry_key
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.specs import propose_generation, registered_specs
+from user_state.store.survey import check_readable
 
 EARLIER = """
 name: tried
@@ -70,9 +73,22 @@ def typed(monkeypatch, capsys, specs):
     return run
 
 
-def test_without_any_spec_in_redis_there_is_nothing_to_go_back_from(specs, typed):
+def test_where_the_registry_is_lost_specs_are_registered_again_and_their_records_can_be_read(specs, typed):
+    specs.fold(specs.earlier, "u")
+    specs.fold(specs.later, "v")
+    with connect(specs.url, 5) as redis:
+        redis.delete(registry_key("tried"))
+    plans = [compile_plan(loaded) for loaded in (specs.earlier, specs.later)]
+    for plan in plans:  # neither can be started
+        with pytest.raises(StoreError, match="1 of 2 records"):
+            check_readable(specs.url, "tried", plan.layout.fingerprint)
+
     code, said = typed(specs.paths[0], "--yes")
-    assert (code, "got none: `user-state run` can start any" in said) == (2, True)
+    assert (code, "tried is written by no spec that is registered" in said) == (0, True)
+    code, said = typed(specs.paths[1], "--yes")
+    assert (code, f"is written by spec {plans[0].definition.hex()}" in said) == (0, True)
+    for plan in plans:
+        assert check_readable(specs.url, "tried", plan.layout.fingerprint).held.total() == 2
 
 
 def test_the_earlier_spec_writes_again_and_the_later_one_no_more(specs, typed):

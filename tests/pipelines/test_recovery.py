@@ -4,7 +4,6 @@ Real processes: `user-state run`, the Pub/Sub emulator, Valkeys that are killed,
 """
 
 import datetime
-import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 import fastavro
 import pytest
 
+from tests.pipelines.live import lost, subscribe, wait_until_folded
 from tests.pipelines.traffic import (
     NAME,
     Expected,
@@ -61,10 +61,6 @@ class Stream:
         assert self.published <= len(self.bodies)
         return expected_of_first(self.traffic, self.published)
 
-    def subscribe(self) -> str:
-        """Return another subscription, to what is published from now on."""
-        return self.pubsub.create_subscription(f"sub-{uuid.uuid4().hex[:8]}", self.topic, keeps_acknowledged=True)
-
     def seek_back(self) -> None:
         """Have all of it come again."""
         self.pubsub.seek(self.subscription, self.began)
@@ -74,10 +70,9 @@ class Stream:
 def stream(pubsub: PubSubEmulator, traffic: Traffic) -> Stream:
     began = datetime.datetime.now(datetime.UTC)
     topic = pubsub.create_topic(f"recovery-{uuid.uuid4().hex[:8]}")
-    subscription = pubsub.create_subscription(f"sub-{uuid.uuid4().hex[:8]}", topic, keeps_acknowledged=True)
     with traffic.path.open("rb") as file:
         bodies = [message["data"] for message in fastavro.reader(file)]
-    return Stream(pubsub, traffic, topic, subscription, began, bodies)
+    return Stream(pubsub, traffic, topic, subscribe(pubsub, topic), began, bodies)
 
 
 @contextmanager
@@ -86,19 +81,6 @@ def live_run(stream: Stream, valkey: Valkey, folder: Path, *options: str) -> Ite
     with running_pipeline(*arguments, *options, output=folder / "run.log") as pipeline:
         pipeline.wait_until_started()
         yield pipeline
-
-
-def wait_until_folded(pipeline: Pipeline, valkey: Valkey, expected: Expected) -> None:
-    def folded() -> bool:
-        return events_in_redis(valkey, expected.applied) >= expected.events_applied
-
-    pipeline.wait_until(folded, f"{expected.events_applied:,} events to be folded")
-
-
-def lost(pipeline: Pipeline, counter: str) -> int:
-    """Return what the last line of a run says of a counter of losses."""
-    found = re.search(rf"^Redis has lost data \(.*\b{counter} ([\d,]+)", pipeline.output, re.MULTILINE)
-    return 0 if found is None else int(found[1].replace(",", ""))
 
 
 def restart_empty(valkey: Valkey) -> None:

@@ -11,24 +11,22 @@ from pathlib import Path
 import fastavro
 import pytest
 
+from tests.pipelines.live import assert_superseded, changed, subscribe, wait_until_folded
 from tests.pipelines.traffic import (
     NAME,
     SPEC_TEXT,
-    Expected,
     Traffic,
     assert_equals_brute_force,
-    events_in_redis,
     expected_of_first,
     expected_of_messages,
     make_traffic,
     run_arguments,
 )
-from tests.servers.pipeline import Accounting, Pipeline, run_command, running_pipeline
+from tests.servers.pipeline import Accounting, run_command, running_pipeline
 from tests.servers.pubsub import PubSubEmulator
 from tests.servers.redis import Valkey
 from user_state.client import UserStateClient
 from user_state.oracle import AppliedEvent
-from user_state.spec import load_spec
 from user_state.store.keys import registry_key
 
 pytestmark = [pytest.mark.pubsub, pytest.mark.slow]
@@ -58,31 +56,6 @@ def bodies(traffic: Traffic) -> list[bytes]:
 @pytest.fixture
 def topic(pubsub: PubSubEmulator) -> str:
     return pubsub.create_topic(f"takeover-{uuid.uuid4().hex[:8]}")
-
-
-def subscribe(pubsub: PubSubEmulator, topic: str) -> str:
-    return pubsub.create_subscription(f"sub-{uuid.uuid4().hex[:8]}", topic, keeps_acknowledged=True)
-
-
-def changed(traffic: Traffic, text: str, path: Path) -> Traffic:
-    path.write_text(text)
-    return replace(traffic, spec_path=path, spec=load_spec(path))
-
-
-def wait_until_folded(pipeline: Pipeline, valkey: Valkey, expected: Expected) -> None:
-    def folded() -> bool:
-        return events_in_redis(valkey, expected.applied) >= expected.events_applied
-
-    pipeline.wait_until(folded, f"{expected.events_applied:,} events to be folded")
-
-
-def assert_superseded(pipeline: Pipeline) -> None:
-    """Wait until the run ends by itself, and says why."""
-    code = pipeline.wait_for_code()
-    assert code == 2, pipeline.output[-4000:]
-    assert f"error: another spec named {NAME} writes the records" in pipeline.output
-    assert "run `user-state rollback`" in pipeline.output
-    assert "Traceback" not in pipeline.output
 
 
 def test_the_older_of_two_specs_stops_with_its_messages_unacknowledged_until_it_is_rolled_back_to(
@@ -199,7 +172,7 @@ def test_lateness_that_is_raised_and_lowered_again_counts_nothing_twice_whatever
     assert_equals_brute_force(valkey, shortest, raised)
 
 
-def test_a_changed_spec_does_not_start_over_records_whose_layouts_registry_was_lost_until_the_earlier_one_has_run(
+def test_a_changed_spec_does_not_start_over_records_whose_layouts_registry_was_lost_until_the_earlier_is_registered(
     valkey: Valkey, traffic: Traffic, tmp_path: Path
 ):
     later = changed(traffic, SPEC_TEXT.replace("features:\n", SHARES), tmp_path / "later.yaml")
@@ -218,11 +191,12 @@ def test_a_changed_spec_does_not_start_over_records_whose_layouts_registry_was_l
     code, said = run(later)
     assert code == 2
     assert f"{len(records)} of {len(records)} records of {NAME} in Redis" in said
-    assert "Start the earlier spec once, which registers its layout again" in said
+    assert "Register the spec that wrote them again, with `user-state rollback --spec EARLIER`" in said
     with valkey.client() as client:
         assert {key: client.get(key) for key in client.scan_iter("*:state")} == records
 
-    assert run(traffic)[0] == 0
+    again = run_command("rollback", "--spec", traffic.spec_path, "--redis", valkey.url, "--yes")
+    assert again.returncode == 0, again.stderr
     code, said = run(later)
     assert code == 0, said
     assert "starts empty: shares" in said

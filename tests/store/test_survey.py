@@ -74,7 +74,7 @@ def test_records_of_a_layout_that_is_registered_nowhere_are_refused_and_the_way_
     with valkey.client() as client:
         client.delete(registry_key("tried"))
     with pytest.raises(
-        StoreError, match=f"6 of 6 records of tried .*{OLD.layout.fingerprint.hex()}.*Start the earlier"
+        StoreError, match=f"6 of 6 records of tried .*{OLD.layout.fingerprint.hex()}.*Register the spec that wrote them"
     ):
         check_readable(valkey.url, "tried", NEW.layout.fingerprint)
     assert check_readable(valkey.url, "tried", OLD.layout.fingerprint).whole  # the spec that wrote them

@@ -32,6 +32,8 @@ def rollback(
     been started by mistake. This command shows which spec writes now and what becomes of the records, asks, and lets
     the given spec write. A run of the other spec ends by itself, with a message; it acknowledges nothing more.
 
+    The spec's layout is registered as well, so this is also how records become readable whose registry was lost.
+
     Example: `user-state rollback --spec user_state.yaml --redis redis://localhost:6379`
     """
     from user_state.core.compile import compile_plan
@@ -39,14 +41,10 @@ def rollback(
 
     plan = compile_plan(load_spec(spec))
     registered = registered_specs(redis, plan)
-    if registered.current is None:
-        raise InputError(
-            f"expected a spec that writes {plan.name} in this Redis, got none: `user-state run` can start any"
-        )
     if registered.current == plan.definition:
         typer.echo(f"{spec} writes {plan.name} already, since {format_time(registered.generation)}: nothing to do")
         return
-    _show(plan, registered.current, registered, redis)
+    _show(plan, registered, redis)
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("expected a terminal to ask on, got none: add --yes to roll back without being asked")
@@ -56,7 +54,7 @@ def rollback(
     typer.echo(f"{spec} writes {plan.name} from now on: start it with `user-state run`")
 
 
-def _show(plan: Plan, current: bytes, registered: Registered, redis: str) -> None:
+def _show(plan: Plan, registered: Registered, redis: str) -> None:
     """Print who writes, who shall, and what becomes of the records."""
     from user_state.codec.spec_change import spec_change
     from user_state.store.survey import stored_layouts
@@ -64,7 +62,9 @@ def _show(plan: Plan, current: bytes, registered: Registered, redis: str) -> Non
     console = Console(highlight=False, soft_wrap=True)
     before = registered.known.get(plan.definition)
     lines = [
-        f"{plan.name} is written by spec {current.hex()}, since {format_time(registered.generation)}",
+        f"{plan.name} is written by no spec that is registered"
+        if registered.current is None
+        else f"{plan.name} is written by spec {registered.current.hex()}, since {format_time(registered.generation)}",
         f"the spec given is {plan.definition.hex()}, which "
         + ("never wrote here" if before is None else f"took over at {format_time(before)} and was taken over from"),
     ]

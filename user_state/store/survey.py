@@ -113,8 +113,8 @@ def check_readable(url: str, name: str, own: bytes, timeout_s: float = 10) -> St
         raise StoreError(
             f"{number:,} of {found.held.total():,} records of {name} in Redis at {masked(url)} have a layout that is"
             f" not registered there ({', '.join(sorted(one.hex() for one in unreadable))}), so this spec cannot read"
-            f" them: the hash {registry_key(name)} was lost. Start the earlier spec once, which registers its layout"
-            " again, then this one; or delete the records"
+            f" them: the hash {registry_key(name)} was lost. Register the spec that wrote them again, with `user-state"
+            " rollback --spec EARLIER`, and then this one; or delete the records"
         )
     return found
 
