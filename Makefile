@@ -10,7 +10,7 @@ PINS := requirements.txt pyproject.toml setup.py
 NATIVE := $(wildcard native/*.cpp native/*.hpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types movielens flink-up flink-down soak bench bench-quick docs pins clean
+.PHONY: help demo test check lint types simulate movielens flink-up flink-down soak bench bench-quick docs pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ lint: $(VENV)/dev.stamp ## ruff: rules and format
 
 types: $(VENV)/dev.stamp ## strict mypy
 	@$(BIN)/mypy
+
+simulate: $(VENV)/dev.stamp ## histories in which everything goes wrong: SEEDS=1000; one again: SIMULATE="--seed 7"
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) $(SIMULATE)
 
 movielens: $(VENV)/dev.stamp ## 100,000 real interactions through Pub/Sub into Redis, checked for every user
 	@$(BIN)/python -m examples.movielens.run

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from transforms import tally
+from user_state.durations import format_duration
+from user_state.events.screening import KEEPING_DAYS
 
-BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER, tally.GIVEN_BACK)
-
+BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.EXPIRED, tally.DEAD_LETTER, tally.GIVEN_BACK)
 LOSSES = (tally.RECORDS_LOST, tally.WENT_BACK, tally.IDS_LOST)
 """Counters that say that Redis has lost something."""
 
@@ -24,13 +26,16 @@ def accounting_line(counters: Mapping[str, int]) -> str:
     'read 3 = applied 2 + duplicate 0 + ignored 0 + dead letters 1 (invalid 1)'
     >>> accounting_line({"read": 3, "applied": 2, "given_back": 1})
     'read 3 = applied 2 + duplicate 0 + ignored 0 + dead letters 0 + given back, to be read again 1'
+    >>> accounting_line({"read": 3, "applied": 2, "expired": 1})
+    'read 3 = applied 2 + duplicate 0 + ignored 0 + expired 1 + dead letters 0'
     """
-    *values, given_back = (counters.get(name, 0) for name in BINS)
+    applied, duplicate, ignored, expired, dead_letters, given_back = (counters.get(name, 0) for name in BINS)
     prefix = f"{tally.DEAD_LETTER}_"
     reasons = ", ".join(f"{n[len(prefix) :]} {v:,}" for n, v in sorted(counters.items()) if n.startswith(prefix))
     sign = "=" if balanced(counters) else "!="
-    line = "read {:,} {} applied {:,} + duplicate {:,} + ignored {:,} + dead letters {:,}".format(
-        counters.get(tally.READ, 0), sign, *values
+    line = (
+        f"read {counters.get(tally.READ, 0):,} {sign} applied {applied:,} + duplicate {duplicate:,}"
+        f" + ignored {ignored:,}{f' + expired {expired:,}' if expired else ''} + dead letters {dead_letters:,}"
     )
     line = f"{line} ({reasons})" if reasons else line
     return f"{line} + given back, to be read again {given_back:,}" if given_back else line
@@ -46,10 +51,45 @@ def progress_line(elapsed_s: float, counters: Mapping[str, int], rate: float) ->
     return f"{elapsed_s:6.0f} s  {accounting_line(counters)}  {rate:,.0f}/s, {writes:,} writes"
 
 
-def closing_lines(counters: Mapping[str, int]) -> str:
-    """Return what a run came to: the accounting, below it what the item stage did and what Redis lost, if anything."""
-    lines = (accounting_line(counters), learned_line(counters), loss_line(counters))
-    return "\n".join(line for line in lines if line is not None)
+def closing_lines(counters: Mapping[str, int], retention_us: int) -> str:
+    """Return what a run came to: the accounting, and below it what to do about expired events, learned and lost data.
+
+    Args:
+        counters: of the run.
+        retention_us: the spec's.
+    """
+    notes = (expired_line(counters, retention_us), learned_line(counters), loss_line(counters))
+    return "\n".join([accounting_line(counters), *(note for note in notes if note is not None)])
+
+
+def expired_line(counters: Mapping[str, int], retention_us: int) -> str | None:
+    r"""Return what to do about events older than the retention, in one line; None if there were none.
+
+    >>> counters = {"read": 8, "expired": 4, "expired_needing_365d": 3, "expired_needing_3650d": 1}
+    >>> print(expired_line(counters, 90 * 86_400_000_000).replace(": ", ":\n").replace(". ", ".\n"))
+    4 of 8 events are older than `retention` (90d) and were not stored:
+    their records would expire at once.
+    To keep most of them, set `retention` in the spec to at least 365d, to keep all to 3650d, and run them again.
+    """
+    expired = counters.get(tally.EXPIRED, 0)
+    if not expired:
+        return None
+    by_days = sorted((days, counters.get(tally.expired_needing(days), 0)) for days in KEEPING_DAYS)
+    held = [days for days, number in by_days if number]
+    line = (
+        f"{expired:,} of {counters.get(tally.READ, 0):,} events are older than `retention`"
+        f" ({format_duration(retention_us)}) and were not stored: their records would expire at once."
+    )
+    if not held:
+        return f"{line} To keep events of this age, set a longer `retention` in the spec, and run them again."
+    reached = itertools.accumulate(number for _, number in by_days)
+    most = next((days for (days, _), kept in zip(by_days, reached, strict=True) if 2 * kept > expired), held[-1])
+    if most == held[-1]:
+        return f"{line} To keep them, set `retention` in the spec to at least {most}d, and run them again."
+    return (
+        f"{line} To keep most of them, set `retention` in the spec to at least {most}d, to keep all to {held[-1]}d,"
+        " and run them again."
+    )
 
 
 def loss_line(counters: Mapping[str, int]) -> str | None:

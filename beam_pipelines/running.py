@@ -13,7 +13,6 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
-from rich.console import Console
 
 from beam_pipelines.accounting import closing_lines, progress_line
 from beam_pipelines.direct_metrics import join_metrics_at_once
@@ -21,11 +20,13 @@ from beam_pipelines.keyed_state import use_for_keyed_state
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
 from transforms import drain, metrics, tally
 from transforms.pubsub_pending import acknowledge_pending, give_up_pending
+from user_state.cli.terminal import Terminal
 from user_state.codec.spec_change import spec_change
 from user_state.core import compiled
 from user_state.core.compile import compile_plan
 from user_state.errors import InputError, UserStateError
 from user_state.spec import LoadedSpec
+from user_state.store.credentials import check_travels
 from user_state.store.specs import plans_of
 from user_state.store.survey import check_readable
 
@@ -46,15 +47,19 @@ def run_streaming(
     Raises:
         UserStateError: the settings cannot be used, or the store refused for good.
     """
-    pipeline = new_pipeline(beam_options(beam_arguments))
+    options = beam_options(beam_arguments)
+    runner = options.view_as(StandardOptions).runner
+    if runner != DIRECT_RUNNER:
+        check_travels(settings.redis, runner)
+    pipeline = new_pipeline(options)
     settings = check_settings(spec, settings)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Terminal(stderr=True)
     drain.reset()
     tally.reset()
     print_if_not_compiled(console)
     print_spec_changes(console, spec, settings.redis)
     build(pipeline, spec, settings)
-    console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.", markup=False)
+    console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.")
     with draining_on_signals(console), reporting(console, stop_when_idle_s), ours_told_once():
         try:
             result = pipeline.run()
@@ -68,21 +73,20 @@ def run_streaming(
         acknowledge_pending()  # a runner within this process has nothing in flight now
         sign_off(spec, settings)
     counters = committed_counters(result)
-    console.print(closing_lines(counters), markup=False)
+    console.print(closing_lines(counters, spec.spec.retention))
     return counters
 
 
-def print_if_not_compiled(console: Console) -> None:
+def print_if_not_compiled(console: Terminal) -> None:
     """Say so where nothing is compiled: nobody else would notice, but for the machines it takes."""
     if not compiled.used:
         console.print(
             "Events are decoded in Python and folded in numpy, 5 to 100 times as slowly as in compiled code, most so in"
             " small bundles: there was no C++ compiler when user-state was installed.",
-            markup=False,
         )
 
 
-def print_spec_changes(console: Console, spec: LoadedSpec, redis: str) -> None:
+def print_spec_changes(console: Terminal, spec: LoadedSpec, redis: str) -> None:
     """Print what becomes of the records that are in Redis already, if the spec has changed since they were written.
 
     Raises:
@@ -100,11 +104,11 @@ def print_spec_changes(console: Console, spec: LoadedSpec, redis: str) -> None:
         layout, which = found.registered.get(fingerprint), f"{number:,} of {total}"
         if layout is None:
             told = f"{which} cannot be read: their layout {fingerprint.hex()} is not registered; see docs/recovery.md"
-            console.print(told, markup=False)
+            console.print(told)
             continue
-        console.print(f"the spec has changed since {which} were written (layout {fingerprint.hex()}):", markup=False)
-        for line in spec_change(plan, layout).lines():
-            console.print(f"  {line}", markup=False)
+        console.print(f"the spec has changed since {which} were written (layout {fingerprint.hex()}):")
+        for line in spec_change(plan, layout, found.registered.values()).lines():
+            console.print(f"  {line}")
 
 
 def beam_options(arguments: Sequence[str]) -> PipelineOptions:
@@ -168,7 +172,7 @@ def committed_counters(result: Any) -> dict[str, int]:
 
 
 @contextmanager
-def draining_on_signals(console: Console) -> Iterator[None]:
+def draining_on_signals(console: Terminal) -> Iterator[None]:
     """Drain on the first Ctrl-C or SIGTERM; end at once on the second Ctrl-C."""
 
     def handle(number: int, frame: Any) -> None:
@@ -192,7 +196,7 @@ def draining_on_signals(console: Console) -> Iterator[None]:
 class Progress:
     """Prints how a run fares: every INTERVAL_S on a terminal, a tenth as often elsewhere, if anything has changed."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self._console = console
         self._interval_s = INTERVAL_S if console.is_terminal else 10 * INTERVAL_S
         self._began_s = self._printed_s = time.monotonic()
@@ -205,12 +209,12 @@ class Progress:
             return
         read = counts.get(tally.READ, 0) - self._printed.get(tally.READ, 0)
         rate = max(0.0, read / (now_s - self._printed_s))
-        self._console.print(progress_line(now_s - self._began_s, counts, rate), markup=False)
+        self._console.print(progress_line(now_s - self._began_s, counts, rate))
         self._printed_s, self._printed = now_s, counts
 
 
 @contextmanager
-def reporting(console: Console, stop_when_idle_s: float | None) -> Iterator[None]:
+def reporting(console: Terminal, stop_when_idle_s: float | None) -> Iterator[None]:
     """Print progress from a thread while the pipeline runs; request a drain once it has been idle for long enough."""
     ended = threading.Event()
 

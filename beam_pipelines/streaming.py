@@ -17,7 +17,7 @@ import glob
 import logging
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -73,7 +73,7 @@ class StreamingSettings:
     """
 
     input: str
-    redis: str
+    redis: str = field(repr=False)  # it may have a password
     dead_letters: str
     durability: Literal["none", "fsync", "replica"] = "none"
     flush_interval_s: float = 0

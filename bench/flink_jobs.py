@@ -36,7 +36,7 @@ from user_state.store.run_board import RunBoard
 
 TIMEOUT_S = 180.0
 POLL_S = 0.02
-DONE = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER)
+DONE = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.EXPIRED, tally.DEAD_LETTER)
 CHECKPOINT_S = 2.0
 """With state `runner`, in place of ten: the emulator goes through all that is not acknowledged at every pull."""
 

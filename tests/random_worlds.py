@@ -343,6 +343,18 @@ def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True, only: st
     return World(loaded, arrivals)
 
 
+@st.composite
+def reading_moments(draw: st.DrawFn, world: World) -> int:
+    """A wall clock by which some events are expired, or ahead of it: to the microsecond at the edge for one of them."""
+    spec = world.spec.spec
+    arrival = draw(st.sampled_from(world.arrivals))
+    event_us, published_us = (arrival.event or {})["event_time"], arrival.published_us or 0
+    expiring_us = event_us + spec.retention
+    arriving_us = published_us - max(spec.max_clock_skew, M)
+    edge_us = draw(st.sampled_from([expiring_us, arriving_us]))
+    return edge_us + draw(st.sampled_from([0, 0, -1, 1, -H, H]))
+
+
 def reading_times(loaded: LoadedSpec, clock_us: int, last_event_us: int) -> list[int]:
     """Return moments at which everything must be right: from `max_clock_skew` before the clock to long after."""
     earliest = clock_us - loaded.spec.max_clock_skew

@@ -3,6 +3,7 @@
 import inspect
 import re
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from user_state.errors import (
     InputError,
     RecordTooLarge,
     SpecError,
+    SpecSuperseded,
+    StoreDenied,
     StoreError,
     StoreUnavailable,
     UserStateError,
@@ -30,6 +33,9 @@ from user_state.events.avro_blocks import BlockReader
 from user_state.events.avro_files import read_arrivals
 from user_state.events.decode import EventDecoder
 from user_state.spec import load_spec, parse_spec
+from user_state.store.redis_store import RedisStateStore
+from user_state.store.registry import Writer
+from user_state.store.store import Replacement
 
 CLASSES = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
 TREE = {
@@ -41,6 +47,8 @@ TREE = {
     "InputError": "UserStateError",
     "StoreError": "UserStateError",
     "StoreUnavailable": "StoreError",
+    "StoreDenied": "StoreUnavailable",
+    "SpecSuperseded": "StoreError",
 }
 HERE = Path(__file__).parent
 
@@ -54,6 +62,22 @@ def locked_out():
 
     with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder), password="secret") as server:
         UserStateClient.from_url(f"redis://127.0.0.1:{server.port}", spec_of()).get("u")
+
+
+def unclaimed():
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder)) as server:
+        RedisStateStore(server.url, "tried").replace([Replacement("u", b"", b"record")])
+
+
+def superseded():
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder)) as server:
+        for generation, plan in ((1, plan_of()), (2, plan_of(allowed_lateness="2h")), (3, plan_of())):
+            with closing(RedisStateStore(server.url, "tried")) as store:
+                store.claim(Writer(plan.layout, plan.definition, generation))
 
 
 CALLS = [
@@ -71,7 +95,9 @@ CALLS = [
     (InputError, lambda: UserStateClient.from_url("redis://cache", spec_of()).get_many("u")),
     (InputError, lambda: BlockReader("no/such/file.avro", spec_of().schema)),
     (InputError, lambda: list(read_arrivals("no/such/file.avro", spec_of().spec))),
-    (StoreError, locked_out),
+    (StoreError, unclaimed),
+    (StoreDenied, locked_out),
+    (SpecSuperseded, superseded),
     (StoreUnavailable, lambda: UserStateClient.from_url(f"redis://127.0.0.1:{free_port()}", spec_of()).get("u")),
 ]
 
@@ -96,7 +122,7 @@ def test_the_tree_is_drawn_at_the_top_of_the_file_with_its_branches():
     drawn = re.findall(r"^ {4}(?:([ |]*)\+-- )?(\w+) {2,}\S", errors.__doc__ or "", re.MULTILINE)
     assert {name for _, name in drawn} == TREE.keys()
     depth = {name: len(indent) for indent, name in drawn}
-    assert depth["StoreUnavailable"] > depth["StoreError"] == depth["SpecError"]
+    assert depth["StoreDenied"] > depth["StoreUnavailable"] > depth["StoreError"] == depth["SpecError"]
 
 
 def test_every_class_says_what_it_is():

@@ -1,12 +1,14 @@
 """Where dead letters are stored: a folder of Avro files, or a Pub/Sub topic.
 
-To a folder: one file a bundle, of `avro/message.avsc`, written aside, synced and renamed, so that a file that is there
-is whole. To a topic: the original body and attributes, with `dead_letter_*` attributes beside them. Either can be
-published again after a fix.
+To a folder: one file a bundle, of `avro/message.avsc`, written aside, synced, renamed, and the folder synced, so that a
+file that is there is whole, and stays there whatever happens to the machine. To a topic: the original body and
+attributes, with `dead_letter_*` attributes beside them, or what `letter_forms` has for messages that leave no room for
+these. Either can be published again after a fix.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -18,13 +20,12 @@ from typing import NamedTuple
 
 import fastavro
 
+from transforms.letter_forms import Outgoing, envelope, forms
 from transforms.packet import DeadLetter
 from transforms.pubsub_check import PUBSUB
 from user_state.codec.record import SCHEMA_PATH
-from user_state.events.message import Message
 
 PUBLISH_TIMEOUT_S = 20.0
-MAX_ATTRIBUTE_BYTES = 1024
 
 
 class Stored(NamedTuple):
@@ -58,7 +59,7 @@ class _FolderSink:
 
     def __call__(self, letters: list[DeadLetter]) -> Stored:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(self._folder)
             self._write(letters)
         except OSError as exc:
             return Stored([False] * len(letters), exc)
@@ -68,59 +69,78 @@ class _FolderSink:
         now_us = time.time_ns() // 1000
         name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:12]}.avro"
         partial = self._folder / f".{name}.partial"
-        envelopes = (
-            {
-                "data": letter.message.data,
-                "attributes": letter.message.attributes,
-                "publish_time": letter.message.publish_us,
-                "reason": letter.reason,
-                "detail": letter.detail,
-                "origin": letter.message.origin,
-                "dead_at": now_us,
-            }
-            for letter in letters
-        )
         try:
             with partial.open("wb") as file:
-                fastavro.writer(file, self._schema, envelopes, codec="deflate")
+                fastavro.writer(file, self._schema, [envelope(one, now_us) for one in letters], codec="deflate")
                 file.flush()
                 os.fsync(file.fileno())
-            partial.rename(self._folder / name)
+            os.replace(partial, self._folder / name)
+            _sync_folder(self._folder)
         except OSError:
             partial.unlink(missing_ok=True)
             raise
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder that is missing, and those above it, for good."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        _sync_folder(one.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk hold a folder's names: a file that was synced may else be gone with its name.
+
+    Raises:
+        OSError: it cannot; but not where a file system knows nothing of that, or we may not read the folder.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 class _TopicSink:
     """Publishes each by itself."""
 
     def __init__(self, topic: str) -> None:
-        from google.api_core.exceptions import GoogleAPIError
+        from google.api_core.exceptions import GoogleAPIError, InvalidArgument
         from google.auth.exceptions import GoogleAuthError
         from google.cloud.pubsub_v1 import PublisherClient
 
         self._topic = topic
         self._client = PublisherClient()
-        # ValueError: larger than Pub/Sub takes.
+        # ValueError: larger than the client library takes.
         self._failures: tuple[type[Exception], ...] = (GoogleAPIError, GoogleAuthError, TimeoutError, ValueError)
+        self._refusals: tuple[type[Exception], ...] = (InvalidArgument, ValueError)
 
     def __call__(self, letters: list[DeadLetter]) -> Stored:
-        sent: list[Future[str] | Exception] = [self._publish(letter) for letter in letters]
         until = time.monotonic() + PUBLISH_TIMEOUT_S
-        problems = [self._problem(one, until) for one in sent]
+        now_us = time.time_ns() // 1000
+        ways = [forms(letter, self._topic, now_us) for letter in letters]
+        problems: list[Exception | None] = [None] * len(letters)
+        todo = list(range(len(letters)))
+        while todo:
+            sent = [(at, self._publish(form)) for at in todo if (form := next(ways[at], None)) is not None]
+            for at, one in sent:
+                problems[at] = self._problem(one, until)
+            # What Pub/Sub refuses as it is may be taken in another form: one with limits that we do not know.
+            todo = [at for at, _ in sent if isinstance(problems[at], self._refusals)]
         return Stored(
             [problem is None for problem in problems], next((one for one in problems if one is not None), None)
         )
 
-    def _publish(self, letter: DeadLetter) -> Future[str] | Exception:
-        message: Message = letter.message
-        attributes = dict(message.attributes)
-        attributes["dead_letter_reason"] = letter.reason
-        attributes["dead_letter_detail"] = letter.detail.encode()[:MAX_ATTRIBUTE_BYTES].decode(errors="ignore")
-        attributes["dead_letter_origin"] = message.origin
+    def _publish(self, form: Outgoing) -> Future[str] | Exception:
         try:
-            # Pub/Sub refuses a message with neither body nor attributes; these always have some.
-            future: Future[str] = self._client.publish(self._topic, message.data, **attributes)
+            future: Future[str] = self._client.publish(self._topic, form.data, **form.attributes)
         except self._failures as exc:
             return exc
         return future

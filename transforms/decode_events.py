@@ -1,11 +1,19 @@
-"""Messages -> event rows by shard or user; what is no event goes to the dead letters, what nobody wants ends here."""
+"""Messages -> event rows by shard or user; what is no event goes to the dead letters.
+
+What nobody wants, and what is older than the retention, ends here, acknowledged. `user_state.events.screening` decides,
+by the wall clock at the time of the pull.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
 import xxhash
 from apache_beam.pvalue import TaggedOutput
 
@@ -21,7 +29,7 @@ from user_state.core.plan import Plan
 from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
-from user_state.events.wanted import wanted
+from user_state.events.screening import Screened, ahead_detail, keeping_days, screen
 from user_state.spec import LoadedSpec
 
 DEAD = "dead"
@@ -69,7 +77,8 @@ class _DecodeFn(beam.DoFn):
         self._hot = HotUsers(self._most_a_second)
 
     def start_bundle(self) -> None:
-        self._ignored: list[Message] = []
+        self._ended: list[Message] = []
+        self._counts: Counter[str] = Counter()
 
     def process(self, pull: Pull) -> Iterator[Any]:
         tally.count(tally.READ, len(pull))
@@ -90,14 +99,20 @@ class _DecodeFn(beam.DoFn):
     def _by_key(
         self, rows: list[EventRow], messages: list[Message], dead: list[DeadLetter]
     ) -> Iterator[tuple[int | str, bytes]]:
-        """Yield (key, packet) of each key that has events; those of hot users are added to `dead`."""
+        """Yield (key, packet) of each key that has events; those from the future or of hot users go to `dead`."""
         events = Events.from_rows(self._plan, rows)
+        now_us = time.time_ns() // 1000
+        screened = screen(self._plan, events, now_us)
+        self._count(events, screened, now_us)
         keys = self._keys(events.users)
         of_key: dict[int | str, list[int]] = {}
-        verdicts = zip(events.user.tolist(), wanted(self._plan, events).tolist(), self._hot.within(rows), strict=True)
-        for at, (user, is_wanted, is_within) in enumerate(verdicts):
-            if not is_wanted:
-                self._ignored.append(messages[at])
+        verdicts = zip(events.user.tolist(), screened.tolist(), self._hot.within(rows), strict=True)
+        for at, (user, verdict, is_within) in enumerate(verdicts):
+            if verdict == Screened.FROM_FUTURE:
+                detail = ahead_detail(self._plan, int(events.published_us[at]), now_us)
+                dead.append(DeadLetter(messages[at], "from_future", detail))
+            elif verdict != Screened.PASSED:
+                self._ended.append(messages[at])
             elif not is_within:
                 dead.append(DeadLetter(messages[at], *HOT))
             else:
@@ -105,12 +120,21 @@ class _DecodeFn(beam.DoFn):
         for key, chosen in of_key.items():
             yield key, pack_decoded([rows[at] for at in chosen], [messages[at] for at in chosen])
 
+    def _count(self, events: Events, screened: npt.NDArray[np.int8], now_us: int) -> None:
+        expired = screened == Screened.EXPIRED
+        self._counts[tally.IGNORED] += int((screened == Screened.IGNORED).sum())
+        self._counts[tally.EXPIRED] += int(expired.sum())
+        if self._counts[tally.EXPIRED]:
+            self._counts.update(map(tally.expired_needing, keeping_days(now_us - events.time_us[expired]).tolist()))
+
     def _keys(self, users: list[str]) -> Sequence[int | str]:
         if self._shards is None:
             return users
         return [xxhash.xxh64_intdigest(user.encode()) % self._shards for user in users]
 
     def finish_bundle(self) -> None:
-        tally.count(tally.IGNORED, len(self._ignored))
-        acknowledge_messages(self._ignored)
+        self._counts.update({tally.IGNORED: 0, tally.EXPIRED: 0})  # there before they are needed
+        for name, number in self._counts.items():
+            tally.count(name, number)
+        acknowledge_messages(self._ended)
         bundle_ended()

@@ -101,10 +101,13 @@ class _FoldFn(beam.DoFn):
     def setup(self) -> None:
         join(self._run)
         plan = compile_plan(self._spec)
-        self._store = self._open_store()
+        # A cluster is connected to at once, and may be away just now.
+        self._store = Patience().to_get(self._open_store)
         self._stage = None
-        if self._open_items is not None and plan.learned:
-            self._stage = ItemStage(plan, self._open_items, generation=self._generation, cache_bytes=self._cache_bytes)
+        if (open_items := self._open_items) is not None and plan.learned:
+            self._stage = Patience().to_get(
+                lambda: ItemStage(plan, open_items, generation=self._generation, cache_bytes=self._cache_bytes)
+            )
         self._folder = Folder(
             plan,
             TimedStore(self._store),

@@ -118,8 +118,12 @@ class _FoldFn(beam.DoFn):
         join(self._run)
         name = self._spec.spec.name
         plan = compile_plan(self._spec)
-        self._store = RedisStateStore(self._redis, name, timeout_s=self._timeout_s)
-        self._view = RedisView(self._redis, name, timeout_s=self._timeout_s, registry=self._store.registry)
+        # A cluster is connected to at once, and may be away just now.
+        self._store = Patience().to_get(lambda: RedisStateStore(self._redis, name, timeout_s=self._timeout_s))
+        registry = self._store.registry
+        self._view = Patience().to_get(
+            lambda: RedisView(self._redis, name, timeout_s=self._timeout_s, registry=registry)
+        )
         self._cells = BundleCells(self._store)
         self._folder = Folder(
             plan,
@@ -158,7 +162,7 @@ class _FoldFn(beam.DoFn):
             return
         if held.expire_at_ms <= now_ms:
             self._cells.clear(user)
-            tally.count(tally.EXPIRED)
+            tally.count(tally.USERS_EXPIRED)
             return
         self._set_timer(user, look, min(now_ms + self._look_after_ms, held.expire_at_ms))
         self._cells.refresh(user)

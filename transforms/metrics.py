@@ -24,6 +24,8 @@ import numpy as np
 import numpy.typing as npt
 from apache_beam.metrics import Metrics
 
+from user_state.events.screening import KEEPING_DAYS
+
 NAMESPACE = "user_state"
 
 LATENCY_MS = (500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000)
@@ -83,6 +85,21 @@ METRICS = (
         " dead-letter policy, else this stays 0. On Dataflow the service drops redeliveries itself.",
     ),
     Metric("ignored", "counter", "messages", "DecodeEvents", "Bin: valid, but no feature wants it."),
+    Metric(
+        "expired",
+        "counter",
+        "messages",
+        "DecodeEvents",
+        "Bin: older than `retention`, so that its record would have expired as it was written; not stored.",
+    ),
+    Metric(
+        "expired_needing_*",
+        "counter",
+        "messages",
+        "DecodeEvents",
+        "Expired events, by the shortest of these values of `retention` that would have kept them.",
+        members=tuple(f"{days}d" for days in KEEPING_DAYS),
+    ),
     Metric("dead_letter", "counter", "messages", "WriteDeadLetters", "Bin: stored aside with its bytes and a reason."),
     Metric(
         "dead_letter_*",
@@ -151,7 +168,7 @@ METRICS = (
         "With --state runner: writes that Redis refused, as it shows more; a job that was restored catches up.",
     ),
     Metric(
-        "expired",
+        "users_expired",
         "counter",
         "users",
         "FoldIntoState",

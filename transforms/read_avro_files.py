@@ -26,6 +26,7 @@ from user_state.core.compile import compile_plan
 from user_state.errors import EventError
 from user_state.events.avro_blocks import BlockReader
 from user_state.events.decode import EventDecoder
+from user_state.events.screening import clock_tolerance_us
 from user_state.spec import LoadedSpec
 
 LONGEST_DEFER_S = 1.0
@@ -151,7 +152,9 @@ class _ReadFn(beam.DoFn):
 
     def setup(self) -> None:
         self._readers: dict[str, BlockReader] = {}
-        self._decoder = EventDecoder(compile_plan(self._spec), self._spec.schema)
+        plan = compile_plan(self._spec)
+        self._decoder = EventDecoder(plan, self._spec.schema)
+        self._tolerance_us = clock_tolerance_us(plan)
 
     @beam.DoFn.unbounded_per_element()
     def process(self, path: str, tracker: Any = _TRACKER, watermark: Any = _WATERMARK) -> Iterator[TimestampedValue]:
@@ -203,13 +206,19 @@ class _ReadFn(beam.DoFn):
         return pull, place._replace(offset=offset), 0
 
     def _published_us(self, pull: Pull) -> int:
-        """Return the first publish time that can be told; 0 if none can, which is due at once."""
+        """Return the first publish time that can be told; 0 if none can, which is due at once.
+
+        One ahead of the wall clock tells nothing: its event is refused, and nobody waits for it.
+        """
+        latest_us = time.time_ns() // 1000 + self._tolerance_us
         for message in pull:
             try:
                 event = message.event if message.event is not None else self._decoder.decode(message.data)
-                return int(self._decoder.row(event, message.publish_us)[3])
+                published_us = int(self._decoder.row(event, message.publish_us)[3])
             except EventError:
                 continue
+            if published_us <= latest_us:
+                return published_us
         return 0
 
     def _close(self, path: str) -> None:

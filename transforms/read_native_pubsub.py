@@ -17,6 +17,7 @@ from apache_beam.io.gcp.pubsub import PubsubMessage, ReadFromPubSub
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from transforms.letter_forms import opened
 from transforms.pubsub_check import parse_subscription
 from transforms.pull import Pull
 from transforms.read_pubsub import publish_us_of
@@ -60,13 +61,13 @@ class _GatherFn(beam.DoFn):
         self._latest: Any = None
 
     def process(self, message: PubsubMessage, timestamp: Any = _TIME) -> Iterator[Pull]:
-        attributes = dict(message.attributes or {})
+        data, attributes = opened(message.data or b"", dict(message.attributes or {}))
         published = message.publish_time
         # In whole microseconds: a float of seconds has too few digits.
         publish_us = None if published is None else int(published.timestamp()) * 1_000_000 + published.microsecond
         publish_us = publish_us_of(attributes, self._attribute, publish_us)
-        self._pull.append(Message(message.data or b"", attributes, publish_us, None, self._origin))
-        self._bytes += len(message.data or b"")
+        self._pull.append(Message(data, attributes, publish_us, None, self._origin))
+        self._bytes += len(data)
         self._latest = timestamp if self._latest is None else max(self._latest, timestamp)
         if len(self._pull) >= PULL_MESSAGES or self._bytes >= PULL_BYTES:
             yield self._pull

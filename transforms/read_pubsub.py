@@ -34,6 +34,7 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms import metrics
 from transforms.drain import draining, paused
+from transforms.letter_forms import opened
 from transforms.pubsub_check import parse_subscription
 from transforms.pubsub_pending import PROCESS, pending_of
 from transforms.pubsub_puller import puller_of
@@ -119,9 +120,11 @@ def message_of(received: Any, origin: str, publish_time_attribute: str | None) -
     attributes = dict(found) if found else {}  # copying protobuf's map costs more than all the rest
     published = body.publish_time
     publish_us = published.seconds * 1_000_000 + published.nanos // 1000
+    data = body.data
     if attributes:
+        data, attributes = opened(data, attributes)
         publish_us = publish_us_of(attributes, publish_time_attribute, publish_us)
-    return Message(body.data, attributes, publish_us, received.ack_id, origin)
+    return Message(data, attributes, publish_us, received.ack_id, origin)
 
 
 def delivered_before(received: Iterable[Any]) -> int:

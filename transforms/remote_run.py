@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transforms.drain import draining, paused, request_drain, request_pause
 from transforms.tally import tally
@@ -37,7 +37,7 @@ class RemoteRun:
         run: an id of this run alone.
     """
 
-    redis: str
+    redis: str = field(repr=False)  # it may have a password
     name: str
     run: str
 

@@ -1,7 +1,7 @@
 """Counters under one namespace, for the runner (Beam metrics) and for whoever watches this process (a live tally).
 
-Every event read ends in exactly one bin: applied, duplicate, ignored, or dead_letter; or it is given back to the
-source, and is read once more. The runner's counters are the accounting, since they belong to committed bundles; the
+Every event read ends in exactly one bin: applied, duplicate, ignored, expired, or dead_letter; or it is given back to
+the source, and is read once more. The runner's counters are the accounting, since they belong to committed bundles; the
 process's tally is for progress only.
 """
 
@@ -17,6 +17,7 @@ READ = "read"
 APPLIED = "applied"
 DUPLICATE = "duplicate"
 IGNORED = "ignored"
+EXPIRED = "expired"
 DEAD_LETTER = "dead_letter"
 GIVEN_BACK = "given_back"
 WRITES = "writes"
@@ -33,7 +34,7 @@ PAIRS_AGAIN = "learned_pairs_again"
 PAIRS_REFUSED = "learned_pairs_refused"
 ITEM_WRITES = "item_writes"
 ITEM_CONFLICTS = "item_conflicts"
-EXPIRED = "expired"
+USERS_EXPIRED = "users_expired"
 STALE = "stale_views"
 
 _LOCK = threading.Lock()
@@ -46,6 +47,11 @@ def count(name: str, by: int = 1) -> None:
     if by:
         with _LOCK:
             _TALLY[name] += by
+
+
+def expired_needing(days: int) -> str:
+    """Return the counter of expired events that it takes a retention of so many days to keep."""
+    return f"{EXPIRED}_needing_{days}d"
 
 
 def tally() -> Mapping[str, int]:

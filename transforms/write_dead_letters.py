@@ -22,6 +22,7 @@ from transforms.patience import Patience
 from transforms.remote_run import bundle_ended
 from transforms.troubles import goes_on, hindered
 from user_state.errors import StoreUnavailable
+from user_state.printable import printable
 
 TROUBLE_LASTS_S = 90.0
 """What is given back comes again when its lease ends, usually after a minute; only then is it known to be stored."""
@@ -104,4 +105,5 @@ class _StoreFn(beam.DoFn):
         if problem is None:
             goes_on(self._target)
             return left, None
-        return left, f"cannot store dead letters in {self._target}: {str(problem) or type(problem).__name__}"
+        said = printable(str(problem) or type(problem).__name__)
+        return left, f"cannot store dead letters in {self._target}: {said}"

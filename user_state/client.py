@@ -33,6 +33,7 @@ from user_state.items.nearest import Nearest, NearestItems
 from user_state.items.provider import VectorProvider
 from user_state.items.scoring import Scores, cosine, score
 from user_state.items.table import ItemTable
+from user_state.printable import printable
 from user_state.spec import LoadedSpec, load_spec
 from user_state.store.connection import connect, fetch, masked
 from user_state.store.keys import record_key
@@ -297,7 +298,10 @@ class UserStateClient:
         now_s = time.monotonic()
         pointers = {table: provider.keys(now_s) for table, provider in self._providers.items()}
         asked_for = [*keys, *(key for wanted in pointers.values() for key in wanted)]
-        answers = fetch(self._redis, self._url, asked_for)
+        try:
+            answers = fetch(self._redis, self._url, asked_for)
+        except UnicodeEncodeError as exc:
+            raise InputError(f"expected user ids that are text, got one that UTF-8 cannot hold: {exc.reason}") from exc
         blobs, told = answers[: len(keys)], iter(answers[len(keys) :])
         try:
             records = self._reader.decode(blobs)
@@ -319,7 +323,7 @@ class UserStateClient:
             try:
                 self._reader.decode([blob])
             except CodecError as exc:
-                return CodecError(f"{key}: {exc}")
+                return CodecError(f"{printable(key)}: {exc}")
         return cause
 
 

@@ -6,9 +6,13 @@
     +-- CodecError                 bytes that are no valid record, seen-ids or layout
     |   +-- RecordTooLarge         a record of more rows than its bytes can count
     +-- InputError                 an input, output or option that cannot be used
-    +-- StoreError                 Redis said no, for good: wrong password, no such mode, ...
+    +-- StoreError                 Redis said no, for good: no such mode, a key of another type, ...
         +-- StoreUnavailable       Redis cannot be reached or is not ready; trying again may help
+        |   +-- StoreDenied        Redis refuses the password, or a right; it helps once somebody has mended that
         +-- SpecSuperseded         a newer spec writes these records; this run has to stop
+
+A command that has not begun its work reports any of them at once. A pipeline at work waits while the store is
+unavailable, and so while it is denied to it: somebody may have changed a password, and not yet told the pipeline.
 
 Third-party errors become one of these once, at the edge that calls the third party, `from exc`.
 Messages are lower case without a full stop: what was expected, what came, where, and the likely cause.
@@ -61,6 +65,10 @@ class StoreUnavailable(StoreError):
 
 class SpecSuperseded(StoreError):
     """A newer spec of the same name writes these records; whoever writes by an older one has to stop."""
+
+
+class StoreDenied(StoreUnavailable):
+    """Redis refuses user, password or a right: trying again helps once somebody has mended that."""
 
 
 def shorten(value: object, limit: int = 80) -> str:

@@ -88,6 +88,7 @@ class Folder:
         store: where they are.
         generation: of the spec, microseconds UTC; the greater one is the newer (`user_state.store.registry`). None is
             now.
+        definition: of the spec, where the plan is of a part of it; None is the plan's.
         cache_bytes: how much of what was last read or written is kept.
         before_write: done before each attempt to write; an attempt that fails is made again, and so is this. What it
             raises, the fold takes as if the store had raised it.
@@ -103,6 +104,7 @@ class Folder:
         store: StateStore,
         *,
         generation: int | None = None,
+        definition: bytes | None = None,
         cache_bytes: int = 64 << 20,
         before_write: BeforeWrite | None = None,
         next_version: Callable[[bytes, int], bytes] | None = None,
@@ -113,7 +115,8 @@ class Folder:
         self._before_write = before_write
         self._next_version = next_version or _next_version
         self._store = store
-        self._writer = Writer(plan.layout, plan.definition, now_us() if generation is None else generation)
+        definition = plan.definition if definition is None else definition
+        self._writer = Writer(plan.layout, definition, now_us() if generation is None else generation)
         self._claimed = False
         self._contention = contention or Contention()
         self._now_us = now_us
@@ -212,6 +215,9 @@ class Folder:
             for index, stored in zip(missing, self._store.read([users[i] for i in missing]), strict=True):
                 held[index] = stored
                 believed = self._believed.pop(users[index], None)
+                # Ids without their record are counted as lost in any case.
+                if believed is not None and stored.record is None and stored.lost:
+                    continue
                 if believed is not None and self._is_lost(believed, stored.record):
                     report.lost += 1
         stored_all = [stored for stored in held if stored is not None]

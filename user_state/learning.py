@@ -60,7 +60,15 @@ class ItemStage:
         for learned in plan.learned:
             of_items = item_plan(plan, learned)
             self._stores.append(open_items(of_items.name))
-            self._folders.append(Folder(of_items, self._stores[-1], generation=generation, cache_bytes=cache_bytes))
+            # Items' records change hands with the users': what is old or new is the spec, not the table.
+            folder = Folder(
+                of_items,
+                self._stores[-1],
+                generation=generation,
+                definition=plan.definition,
+                cache_bytes=cache_bytes,
+            )
+            self._folders.append(folder)
         self._report = LearnedReport()
 
     def start(self) -> None:

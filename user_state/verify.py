@@ -19,6 +19,7 @@ from user_state import oracle
 from user_state.answers import UserState, UserStateBatch
 from user_state.client import UserStateClient
 from user_state.errors import StoreError
+from user_state.printable import printable
 from user_state.spec import LoadedSpec
 
 RELATIVE = 1e-6
@@ -42,7 +43,7 @@ class Difference:
         # Nothing is a part of 0.
         nothing = isinstance(self.expected, float) and self.expected == 0
         off = "" if nothing or not math.isfinite(self.size) else f" ({100 * self.size:.2g} % off)"
-        return f"{self.user} {self.output}: expected {_short(self.expected)}, got {_short(self.actual)}{off}"
+        return f"{printable(self.user)} {self.output}: expected {_short(self.expected)}, got {_short(self.actual)}{off}"
 
 
 @dataclass(frozen=True)
@@ -60,52 +61,89 @@ def verify(
     applied: Mapping[str, Sequence[oracle.AppliedEvent]],
     at_us: int,
     stored: Iterable[str] = (),
+    possible: Mapping[str, oracle.Possible] | None = None,
 ) -> Verification:
     """Compare every output of every user with brute force over the user's applied events.
 
-    `stored` are users that have a record, in any order: one without an applied event should have none.
+    Args:
+        client: reads the records.
+        spec: what they hold.
+        applied: each user's applied events.
+        at_us: as of when they are read.
+        stored: users that have a record, in any order: one without an applied event should have none.
+        possible: in place of `applied`, for users with events that may have been applied or not. The record has to be
+            right for one of the choices, and is compared with the nearest if it is right for none.
 
     Raises:
         StoreUnavailable, StoreError, CodecError: as the client.
     """
-    users = sorted(applied)
+    possible = possible or {}
+    users = sorted(applied.keys() | possible.keys())
     values = 0
     differences: list[Difference] = []
+    right_us: int | None = None
     for begin in range(0, len(users), BATCH_USERS):
-        batch, tables = _with_tables(client, spec, users[begin : begin + BATCH_USERS], applied, at_us)
+        asked = users[begin : begin + BATCH_USERS]
+        events = {u: possible[u].events if u in possible else [a.event for a in applied[u]] for u in asked}
+        batch, tables = _with_tables(client, spec, events, at_us)
         for index in range(len(batch)):
             state = batch[index]
-            expected = oracle.features(spec.spec, applied[state.user], at_us, tables)
-            if not state.present:
-                differences.append(Difference(state.user, "record", "present", "missing", math.inf))
-                continue
-            differences.extend(_differences(state, expected))
-            values += len(expected.scalars) + len(expected.arrays)
-            values += len(expected.sequences) + len(expected.embeddings)
-    for user in set(stored) - applied.keys():
+            choices: Iterable[tuple[int | None, Sequence[oracle.AppliedEvent]]]
+            if state.user in possible:
+                choices = possible[state.user].choices(right_us)
+            else:
+                choices = [(None, applied[state.user])]
+            nearest: list[Difference] | None = None
+            for moment_us, chosen in choices:
+                found, compared = _compared(spec, state, chosen, at_us, tables)
+                if nearest is None or len(found) < len(nearest):
+                    nearest, values_of_nearest = found, compared
+                if not found:
+                    right_us = right_us if moment_us is None else moment_us
+                    break
+            differences.extend(nearest or [])
+            values += values_of_nearest
+    for user in set(stored) - applied.keys() - possible.keys():
         differences.append(Difference(user, "record", "missing", "present", math.inf))
     differences.sort(key=lambda difference: (-difference.size, difference.user, difference.output))
     return Verification(len(users), values, differences)
 
 
+def _compared(
+    spec: LoadedSpec,
+    state: UserState,
+    applied: Sequence[oracle.AppliedEvent],
+    at_us: int,
+    tables: Mapping[str, oracle.ItemTable],
+) -> tuple[list[Difference], int]:
+    """Return what is served and should not be so if these events were applied, and how many values were compared."""
+    if not applied or not state.present:
+        if bool(applied) == state.present:
+            return [], 0
+        words = ("present", "missing") if applied else ("missing", "present")
+        return [Difference(state.user, "record", *words, math.inf)], 0
+    expected = oracle.features(spec.spec, applied, at_us, tables)
+    values = len(expected.scalars) + len(expected.arrays) + len(expected.sequences) + len(expected.embeddings)
+    return list(_differences(state, expected)), values
+
+
 def _with_tables(
     client: UserStateClient,
     spec: LoadedSpec,
-    users: Sequence[str],
-    applied: Mapping[str, Sequence[oracle.AppliedEvent]],
+    events: Mapping[str, Sequence[Mapping[str, Any]]],
     at_us: int,
 ) -> tuple[UserStateBatch, dict[str, oracle.ItemTable]]:
-    """Return what is served, and the item vectors of the version that it was composed with.
+    """Return what is served to the users of these events, and the item vectors that it was composed with.
 
     Raises:
         StoreError: the tables' versions change faster than they are read.
     """
     for _ in range(VERSION_TRIES):
-        batch = client.get_many(users, at_us)
+        batch = client.get_many(list(events), at_us)
         tables = {}
         for table, version in batch.item_versions.items():
             fields = {e.of for e in spec.spec.embeddings.values() if e.vectors == table}
-            named = {a.event.get(field) for user in users for a in applied[user] for field in fields}
+            named = {event.get(field) for of_user in events.values() for event in of_user for field in fields}
             items = sorted(item for item in named if isinstance(item, str))
             held = client.item_vectors(table, items)
             if held.version != version:

@@ -8,11 +8,11 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
-from rich.console import Console
 
 from beam_pipelines.dataflow.options import beam_arguments, check_options
 from beam_pipelines.running import beam_options, new_pipeline
 from beam_pipelines.streaming import StreamingSettings, build, check_settings
+from user_state.cli.terminal import Terminal
 from user_state.errors import InputError
 from user_state.spec import LoadedSpec
 
@@ -31,8 +31,8 @@ def run_on_dataflow(spec: LoadedSpec, settings: StreamingSettings, beam_given: S
         text = str(exc).strip().split("\n", maxsplit=1)[0][:400]
         raise InputError(f"Dataflow did not take the pipeline: {type(exc).__name__}: {text}") from exc
     cloud = pipeline.options.view_as(GoogleCloudOptions)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(told(settings, spec, cloud, result), markup=False)
+    console = Terminal(stderr=True)
+    console.print(told(settings, spec, cloud, result))
     return result
 
 

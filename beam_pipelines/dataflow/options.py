@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from apache_beam.options.pipeline_options import (
     GoogleCloudOptions,
@@ -22,6 +21,8 @@ from beam_pipelines.defaults import with_defaults
 from beam_pipelines.streaming import StreamingSettings
 from transforms.pubsub_check import PUBSUB
 from user_state.errors import InputError, shorten
+from user_state.store.credentials import check_travels
+from user_state.store.redis_url import parse_redis_url
 
 RUNNER = "DataflowRunner"
 MOST_WORKERS = 1000
@@ -69,6 +70,7 @@ def check_options(options: PipelineOptions, settings: StreamingSettings) -> None
             f"expected --dead-letters {PUBSUB}projects/P/topics/T on Dataflow, where a worker's folder is gone with the"
             f" worker, got {settings.dead_letters}"
         )
+    check_travels(settings.redis, "Dataflow")
     if _is_here(settings.redis):
         raise InputError("expected a --redis that Dataflow's workers can reach, got one of this machine")
     most = workers.max_num_workers or 0
@@ -86,10 +88,10 @@ def _shown(value: str | None) -> str:
 
 
 def _is_here(url: str) -> bool:
-    parts = urlsplit(url)
-    if parts.scheme == "unix" or parts.hostname in (None, "localhost"):
+    parsed = parse_redis_url(url)
+    if parsed.scheme == "unix" or parsed.host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(parts.hostname).is_loopback
+        return ipaddress.ip_address(parsed.host.strip("[]")).is_loopback
     except ValueError:
         return False

@@ -25,7 +25,6 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.portability.api import beam_job_api_pb2
-from rich.console import Console
 
 from beam_pipelines.accounting import balanced, closing_lines
 from beam_pipelines.flink.checks import brief, check_cluster
@@ -42,8 +41,10 @@ from beam_pipelines.running import (
 )
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
 from transforms import drain, tally
+from user_state.cli.terminal import Terminal
 from user_state.errors import InputError
 from user_state.spec import LoadedSpec
+from user_state.store.credentials import check_travels
 from user_state.store.run_board import RunBoard
 
 SUBMIT_S = 60.0
@@ -63,7 +64,8 @@ def run_on_flink(
     Raises:
         UserStateError: something is missing or cannot be used, or the job failed for good.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Terminal(stderr=True)
+    check_travels(settings.redis, "Flink")
     flink = with_state(flink, settings.state)
     cluster = FlinkCluster(flink.rest)
     parallelism = check_cluster(cluster, flink, settings.state)
@@ -89,7 +91,6 @@ def run_on_flink(
         console.print(
             f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops. Flink job {job}, {parallelism}"
             f" slot(s), {cluster.address}",
-            markup=False,
         )
         board = RunBoard(settings.redis, spec.spec.name, run)
         ending = None
@@ -106,12 +107,11 @@ def run_on_flink(
             raise
         finally:
             board.close()
-    console.print(closing_lines(counters), markup=False)
+    console.print(closing_lines(counters, spec.spec.retention))
     if watched.restarted and not balanced(counters):
         console.print(
             "The job had to start again: what a killed worker counted last is missing above,"
             " and what it had read came again. In Redis each event is counted once.",
-            markup=False,
         )
     return counters
 

@@ -29,6 +29,7 @@ from beam_pipelines.running import beam_options, new_pipeline
 from beam_pipelines.streaming import StreamingSettings, build
 from user_state.errors import InputError, UserStateError
 from user_state.spec import LoadedSpec, load_spec
+from user_state.store.credentials import check_travels
 
 DRIVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 ENTRY_CLASS = "org.apache.beam.runners.flink.FlinkPipelineRunner"
@@ -56,6 +57,7 @@ def make_jar(
     Raises:
         InputError: settings do not go together, the job server does not start, or makes no jar.
     """
+    check_travels(settings.redis, "Flink")
     if flink.parallelism is None:
         raise InputError("expected --parallelism for a jar, since nobody can ask a cluster, got none")
     name = f"user-state-{spec.spec.name}"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
-
+from user_state.cli.terminal import Terminal
 from user_state.errors import StoreError
 from user_state.store.run_board import RunBoard
 
@@ -23,7 +22,7 @@ _NEVER_S = float("-inf")
 class Troubles:
     """What hinders a run; each thing is said once a minute at most, and once that nothing does any more."""
 
-    def __init__(self, console: Console, board: RunBoard) -> None:
+    def __init__(self, console: Terminal, board: RunBoard) -> None:
         self._console = console
         self._board = board
         self._looked_s = self._probed_s = _NEVER_S
@@ -43,10 +42,10 @@ class Troubles:
         self._looked_s = now_s
         found = of_flink or self._found(now_s)
         if found is None and self._hindered:
-            self._console.print("going on", markup=False)
+            self._console.print("going on")
             self._said_s.clear()
         elif found is not None and now_s - self._said_s.get(found, _NEVER_S) > SAY_AGAIN_S:
-            self._console.print(f"waiting, nothing is lost: {found}", markup=False)
+            self._console.print(f"waiting, nothing is lost: {found}")
             self._said_s[found] = now_s
         self._hindered = found is not None
 

@@ -12,13 +12,12 @@ import re
 import time
 from collections.abc import Mapping
 
-from rich.console import Console
-
 from beam_pipelines.accounting import balanced, loss_line
 from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unknown, Unreachable
 from beam_pipelines.flink.troubles import Troubles
 from beam_pipelines.running import Progress
 from transforms import drain, tally
+from user_state.cli.terminal import Terminal
 from user_state.errors import InputError, SpecSuperseded, StoreError, UserStateError
 from user_state.store.run_board import RunBoard
 
@@ -58,7 +57,7 @@ class Ending:
 
     def __init__(
         self,
-        console: Console,
+        console: Terminal,
         cluster: FlinkCluster,
         job: str,
         board: RunBoard,
@@ -109,7 +108,7 @@ class Ending:
         else:
             found = self._cluster.savepoint(self._job, self._request)
             if found.is_over and found.location is None:
-                self._console.print(f"no savepoint, trying again: {cause_of(found.failure or '')}", markup=False)
+                self._console.print(f"no savepoint, trying again: {cause_of(found.failure or '')}")
                 self._request = None
 
     def _pause(self) -> None:
@@ -127,9 +126,9 @@ class Ending:
             return
         where = self._find()  # none that was seen earlier: what was acknowledged since may be missing there
         if where is None:
-            self._console.print(f"{self._cluster.address} shows the job's last checkpoint", markup=False)
+            self._console.print(f"{self._cluster.address} shows the job's last checkpoint")
         else:
-            self._console.print(f"go on from here with --savepoint_path {where}", markup=False)
+            self._console.print(f"go on from here with --savepoint_path {where}")
 
 
 class Watch:
@@ -137,7 +136,7 @@ class Watch:
 
     def __init__(
         self,
-        console: Console,
+        console: Terminal,
         cluster: FlinkCluster,
         job: str,
         board: RunBoard,
@@ -245,7 +244,7 @@ class Watch:
         """Say that Redis has lost data: the workers say it too, but to their own log."""
         loss, now_s = loss_line(self._counts), time.monotonic()
         if loss is not None and loss != self._last_loss and now_s - self._last_loss_s > LOSS_S:
-            self._console.print(loss, markup=False)
+            self._console.print(loss)
             self._last_loss, self._last_loss_s = loss, now_s
 
     def _report_failures(self) -> None:
@@ -265,7 +264,7 @@ class Watch:
                 raise _ERRORS.get(ours[1], InputError)(ours[2].strip())
             cause = cause_of(failure.text)
             if cause != self._last_cause:  # while a TaskManager is away the job tries every second
-                self._console.print(f"starting again, nothing is lost: {cause}", markup=False)
+                self._console.print(f"starting again, nothing is lost: {cause}")
                 self._last_cause = cause
 
     def _drain(self) -> None:

@@ -46,6 +46,7 @@ def rate_of_all(*counters: str) -> str:
     return " + ".join(f"(user_state:{counter}:rate or user_state:read:rate * 0)" for counter in counters)
 
 
+BINS = ("applied", "duplicate", "ignored", "expired", "dead_letter", "given_back")
 ALERTS = (
     Alert(
         "PipelineAbsent",
@@ -102,8 +103,7 @@ ALERTS = (
         "EventsUnaccounted",
         "ticket",
         "15m",
-        f"(user_state:read:rate - ({rate_of_all('applied', 'duplicate', 'ignored', 'dead_letter', 'given_back')}))"
-        " / (user_state:read:rate > 0) > 0.02",
+        f"(user_state:read:rate - ({rate_of_all(*BINS)})) / (user_state:read:rate > 0) > 0.02",
         "Messages are read that end in no bin: they are in flight for too long, or come again and again.",
     ),
     Alert(
@@ -161,6 +161,20 @@ ALERTS = (
         "15m",
         "user_state:horizon_shortened:rate > 0",
         "Users send more events than ids are remembered; their late events are refused sooner than the spec says.",
+    ),
+    Alert(
+        "RedisLostData",
+        "page",
+        "0m",
+        "user_state:redis_went_back:rate > 0 or user_state:records_lost:rate > 0",
+        "Redis no longer has what it had confirmed: it was restarted, flushed or failed over, or records were deleted.",
+    ),
+    Alert(
+        "RememberedIdsLost",
+        "ticket",
+        "5m",
+        "user_state:ids_lost:rate > 0",
+        "Redis has lost users' remembered ids and kept their records; events up to each user's last are refused.",
     ),
     Alert(
         "AcknowledgementsFail",

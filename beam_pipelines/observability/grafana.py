@@ -59,12 +59,19 @@ ROWS = (
         "Where does every message go?",
         (
             Panel("Read", "cps", _rate("read"), "read"),
-            Panel("Bins", "cps", _rate("applied", "duplicate", "ignored", "dead_letter"), "applied", True),
+            Panel("Bins", "cps", _rate("applied", "duplicate", "ignored", "expired", "dead_letter"), "applied", True),
             Panel(
                 "Dead letters by reason",
                 "cps",
                 [(f"sum by (member) (user_state:dead_letter_by:rate{JOB})", "{{member}}")],
                 "dead_letter_*",
+                True,
+            ),
+            Panel(
+                "Expired, by the retention that it takes to keep them",
+                "cps",
+                [(f"sum by (member) (user_state:expired_needing_by:rate{JOB})", "{{member}}")],
+                "expired_needing_*",
                 True,
             ),
             Panel("Given back", "cps", _rate("given_back", "dead_letters_unavailable"), "given_back"),
@@ -87,7 +94,13 @@ ROWS = (
             Panel("Largest write of a fold", "bytes", _quantiles("largest_write_bytes"), "largest_write_bytes"),
             Panel("Conflicts", "percentunit", [_share("conflicts", "writes")], "conflicts"),
             Panel("Horizons shortened", "cps", _rate("horizon_shortened"), "horizon_shortened"),
-            Panel("State runner: refused, expired", "cps", _rate("stale_views", "expired"), "stale_views"),
+            Panel(
+                "Lost by Redis",
+                "cps",
+                _rate("records_lost", "ids_lost", "redis_went_back"),
+                "records_lost",
+            ),
+            Panel("State runner: refused, expired", "cps", _rate("stale_views", "users_expired"), "stale_views"),
         ),
     ),
     (

@@ -154,10 +154,25 @@ def test_layouts_that_differ_anywhere_have_different_fingerprints():
     assert len({plan.layout.fingerprint for plan in plans}) == len(made)
 
 
-def test_names_windows_and_order_of_values_are_no_part_of_a_layout():
+def test_names_and_order_of_values_are_no_part_of_a_layout():
     one = plan_of(features={"a": {"aggregate": "count", "windows": ["1h"], "where": {"action": ["x", "y"]}}})
-    two = plan_of(features={"b": {"aggregate": "count", "windows": ["1d"], "where": {"action": ["y", "x"]}}})
+    two = plan_of(features={"b": {"aggregate": "count", "windows": ["1h"], "where": {"action": ["y", "x"]}}})
     assert one.layout.fingerprint == two.layout.fingerprint
+
+
+@pytest.mark.parametrize(
+    "changed", [{"windows": ["1d"]}, {"windows": ["1h", "lifetime"]}, {"k": 4}, {"cap": 4}, {"gap": "2m"}]
+)
+def test_what_a_record_keeps_of_a_definition_is_a_part_of_its_layout(changed):
+    feature = {"aggregate": ["last_k", "distinct", "session_count"], "of": "item_id", "k": 3, "cap": 3, "gap": "1m"}
+    one = plan_of(features={"a": {**feature, "windows": ["1h"]}})
+    two = plan_of(features={"a": {**feature, "windows": ["1h"], **changed}})
+    assert one.layout.fingerprint != two.layout.fingerprint
+
+
+@pytest.mark.parametrize("changed", [{"retention": "3d"}, {"allowed_lateness": "3h"}])
+def test_what_changes_nothing_that_is_kept_is_no_part_of_a_layout(changed):
+    assert plan_of().layout == plan_of(**changed).layout
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))

@@ -38,8 +38,8 @@ def test_a_feature_that_gets_another_aggregation_keeps_a_part():
     views = {"aggregate": ["count", "recency"], "where": {"action": "view"}, "windows": ["1h"]}
     old, new = plan_of(features={"views": {**views, "aggregate": "count"}}), plan_of(features={"views": views})
     change = spec_change(new, old.layout)
-    assert (change.keeps, change.partly, change.starts) == ((), ("views",), ())
-    assert list(change.lines()) == ["keeps a part of: views"]
+    assert (change.keeps, change.partly, change.starts) == ((), ("views",), ("views_recency_1h",))
+    assert list(change.lines()) == ["keeps a part of: views", "starts empty: views_recency_1h"]
 
 
 def test_what_two_features_share_is_kept_for_both_and_a_new_name_costs_nothing():

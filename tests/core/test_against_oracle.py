@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.random_worlds import QUICK, SEEN, SHELF, World, reading_times, worlds
+from tests.random_worlds import QUICK, SEEN, SHELF, World, reading_moments, reading_times, worlds
 from tests.trying import T0, VERSION, S, event, plan_of, record_of, same_record, spec_of
 from user_state import oracle
 from user_state.codec.record import decode_records, encode_records, open_record
@@ -31,6 +31,7 @@ from user_state.core.reading import Features, features
 from user_state.core.records import Records, apply, lift, merge
 from user_state.durations import parse_duration_us
 from user_state.events.decode import EventDecoder
+from user_state.events.screening import Screened, clock_tolerance_us, screen
 from user_state.events.wanted import wanted
 from user_state.items.table import ItemTable
 from user_state.oracle import AppliedEvent
@@ -53,6 +54,13 @@ BINS = {
 }
 
 
+REFUSED = {
+    Screened.IGNORED: "ignored",
+    Screened.EXPIRED: "expired",
+    Screened.FROM_FUTURE: "dead_letter/from_future",
+}
+
+
 class Shelf:
     """Folds batches as a pipeline does, with a dict for a store: bytes in, bytes out."""
 
@@ -60,10 +68,16 @@ class Shelf:
         self.plan = plan
         self.stored: dict[str, tuple[bytes, bytes]] = {}
 
-    def fold(self, rows: Sequence[EventRow]) -> list[str]:
-        """Fold the rows in and return each one's bin."""
-        bins = np.full(len(rows), "ignored", object)
-        chosen = np.flatnonzero(wanted(self.plan, Events.from_rows(self.plan, list(rows))))
+    def fold(self, rows: Sequence[EventRow], now_us: int | None = None) -> list[str]:
+        """Fold the rows in, read at a moment if one is given, and return each one's bin."""
+        read = Events.from_rows(self.plan, list(rows))
+        if now_us is None:
+            bins = np.full(len(rows), "ignored", object)
+            chosen = np.flatnonzero(wanted(self.plan, read))
+        else:
+            screened = screen(self.plan, read, now_us)
+            bins = np.array([REFUSED.get(Screened(found), "") for found in screened.tolist()], object)
+            chosen = np.flatnonzero(screened == Screened.PASSED)
         events = Events.from_rows(self.plan, [rows[i] for i in chosen])
         records, seen = self.read(events.users)
         verdict = admit(self.plan, records, seen, events)
@@ -257,6 +271,27 @@ def test_any_stream_in_any_batches_is_judged_and_folded_as_brute_force_says(worl
         assert records.last_event_us.tolist() == [last_event_us]
         for at_us in reading_times(world.spec, clock_of(applied), last_event_us):
             assert_equals_oracle(world.spec, plan, records, 0, applied, at_us)
+
+
+@given(worlds(), st.data())
+@settings(QUICK, max_examples=200)
+def test_any_stream_read_at_any_moment_is_judged_as_brute_force_says(world: World, data: st.DataObject) -> None:
+    plan, spec = compile_plan(world.spec), world.spec.spec
+    now_us = data.draw(reading_moments(world))
+    shelf = Shelf(plan)
+    bins = shelf.fold(rows_of(world, plan), now_us)
+
+    replay = oracle.replay(spec, world.arrivals, now_us=now_us)
+    assert bins == replay.bins
+    assert replay.applied.keys() == {user for user in shelf.stored if shelf.read([user])[0].applied[0]}
+    for user, applied in replay.applied.items():
+        records, _ = shelf.read([user])
+        assert records.applied.tolist() == [len(applied)]
+        # What every user may rely on: the record lives on, and no clock is ahead of the wall's but for the tolerance.
+        assert records.last_event_us[0] + plan.retention_us > now_us
+        assert records.clock_us[0] <= now_us + clock_tolerance_us(plan)
+        last_event_us = max(e.time_us for e in applied)
+        assert_equals_oracle(world.spec, plan, records, 0, applied, max(clock_of(applied), last_event_us))
 
 
 @given(worlds(), st.integers(0, 40))

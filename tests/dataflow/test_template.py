@@ -18,7 +18,7 @@ _PINS = re.compile(r"^\S+==.*$", re.MULTILINE)
 PARAMETERS = {one["name"]: one for one in json.loads((DEPLOY / "metadata.json").read_text())["parameters"]}
 EXAMPLES = {
     "input": ("pubsub://projects/my-project/subscriptions/user-state", "projects/my-project/subscriptions/user-state"),
-    "redis": ("redis-cluster://:secret@10.0.0.3:6379", "10.0.0.3:6379"),
+    "redis": ("redis-cluster://app@10.0.0.3:6379?password_file=/run/secrets/redis", "10.0.0.3:6379"),
     "dead_letters": ("pubsub://projects/my-project/topics/dead", "dead-letters"),
     "sdk_container_image": ("europe-docker.pkg.dev/p/r/user-state:1.2", "user-state"),
     "shards": ("250", "0"),

@@ -23,7 +23,7 @@ from user_state.evaluation.scoring import measure
 from user_state.evaluation.shelf import Reading, RecordShelf
 from user_state.evaluation.trials import tgb
 from user_state.spec import parse_spec
-from user_state.store.store import Replacement, Stored
+from user_state.store.store import Answer, Replaced, Replacement, Stored
 
 SKETCH = {"kind": "decayed_mean", "of": "item_id", "dimensions": 16, "half_life": ["1m", "1h"]}
 
@@ -152,11 +152,21 @@ def test_the_store_in_memory_refuses_what_expects_another_version() -> None:
     store = MemoryStore()
     first, second = bytes(10) + b"version1" + bytes(8), bytes(10) + b"version2" + bytes(8)
     assert store.read(["u"]) == [Stored(None, None)]
-    assert store.replace([Replacement("u", b"", first, b"s", 0)]) == [True]
-    assert store.replace([Replacement("u", b"", second, b"s", 0)]) == [False]
-    assert store.replace([Replacement("u", b"version1", second, b"t", 0)]) == [True]
+    assert store.replace([Replacement("u", b"", first, b"s")]) == Replaced([Answer.DONE])
+    assert store.replace([Replacement("u", b"", second, b"s")]) == Replaced([Answer.CONFLICT])
+    assert store.replace([Replacement("u", b"version1", second, b"t")]) == Replaced([Answer.DONE])
     assert store.read(["u"]) == [Stored(second, b"t")]
-    store.confirm()
+
+
+def test_the_store_in_memory_compares_without_writing() -> None:
+    store = MemoryStore()
+    held = bytes(10) + b"version1" + bytes(8)
+    store.replace([Replacement("u", b"", held, b"s")])
+    assert store.take_replaced() == ["u"]
+    batch = [Replacement(user, expected, None) for user in ("u", "v") for expected in (b"version1", b"")]
+    assert store.replace(batch) == Replaced([Answer.DONE, Answer.CONFLICT, Answer.CONFLICT, Answer.DONE])
+    assert (store.read(["u", "v"]), store.take_replaced()) == ([Stored(held, b"s"), Stored(None, None)], [])
+    assert store.replace([]) == Replaced([])
 
 
 def test_rows_of_a_plan_that_reads_more_than_the_item_cannot_be_made_up() -> None:

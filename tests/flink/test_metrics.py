@@ -15,15 +15,17 @@ from tests.servers.pipeline import running_pipeline
 from tests.servers.pubsub import PubSubEmulator
 from tests.servers.redis import Valkey
 from transforms.metrics import METRICS
+from user_state.events.screening import KEEPING_DAYS
 
 pytestmark = [pytest.mark.pubsub, pytest.mark.slow]
 
 EVENTS = 5_000
 RARE = {
     "unacknowledged",
-    *(f"dead_letter_{reason}" for reason in ("invalid", "from_future", "bad_record", "hot_user")),
+    *(f"dead_letter_{reason}" for reason in ("invalid", "from_future", "bad_record", "oversized", "hot_user")),
     *("learned_pairs", "learned_pairs_again", "learned_pairs_refused", "item_writes", "item_conflicts"),
-    *("stale_views", "expired"),
+    *("stale_views", "users_expired"),
+    *(f"expired_needing_{days}d" for days in KEEPING_DAYS),
 }
 """What a calm run of this traffic, with a spec that learns no items and records in Redis, has no occasion to count."""
 
@@ -74,4 +76,4 @@ def test_every_metric_of_the_list_is_exported_under_its_name_and_adds_up(
 
 
 def _accounted(found: dict[str, float]) -> bool:
-    return found["read"] == sum(found[name] for name in ("applied", "duplicate", "ignored", "dead_letter"))
+    return found["read"] == sum(found[name] for name in ("applied", "duplicate", "ignored", "expired", "dead_letter"))

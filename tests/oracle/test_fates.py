@@ -13,8 +13,8 @@ from user_state.oracle import Arrival, replay
 from user_state.spec.model import Spec
 
 
-def bins_of(spec: Spec, *arrivals: Arrival) -> list[str]:
-    return replay(spec, arrivals).bins
+def bins_of(spec: Spec, *arrivals: Arrival, now_us: int | None = None) -> list[str]:
+    return replay(spec, arrivals, now_us=now_us).bins
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,52 @@ def bins_of(spec: Spec, *arrivals: Arrival) -> list[str]:
 )
 def test_an_event_is_judged_against_its_own_publish_time_to_the_microsecond(time_us: int, fate: str) -> None:
     assert bins_of(spec_of(), Arrival(event("a", time_us), T0)) == [fate]
+
+
+@pytest.mark.parametrize(
+    ("time_us", "fate"),
+    [
+        (T0 - 90 * D, "expired"),
+        (T0 - 90 * D - 1, "expired"),
+        (T0 - 90 * D + 1, "applied"),
+        (T0 + M, "applied"),
+        (T0 + M + 1, "dead_letter/from_future"),
+    ],
+)
+def test_an_event_is_judged_against_the_wall_clock_to_the_microsecond(time_us: int, fate: str) -> None:
+    assert bins_of(spec_of(), Arrival(event("a", time_us)), now_us=T0) == [fate]
+    assert bins_of(spec_of(), Arrival(event("a", time_us))) == ["applied"]
+
+
+@pytest.mark.parametrize(("skew", "tolerance_us"), [("1s", M), ("1m", M), ("5m", 5 * M)])
+def test_a_publish_time_may_be_ahead_of_the_wall_clock_by_the_skew_and_at_least_a_minute(
+    skew: str, tolerance_us: int
+) -> None:
+    spec = spec_of(max_clock_skew=skew)
+    for ahead_us, fate in ((tolerance_us, "applied"), (tolerance_us + 1, "dead_letter/from_future")):
+        assert bins_of(spec, Arrival(event("a", T0), T0 + ahead_us), now_us=T0) == [fate]
+
+
+def test_a_clock_of_another_century_moves_no_users_clock() -> None:
+    good = [Arrival(event(name, T0 + at)) for at, name in enumerate("abc")]
+    bad = Arrival(event("bad", T0 + 27_000 * D))
+    assert bins_of(spec_of(), good[0], bad, *good[1:], now_us=T0 + M) == [
+        *("applied", "dead_letter/from_future", "applied", "applied")
+    ]
+    assert bins_of(spec_of(), good[0], bad, *good[1:])[2:] == ["dead_letter/too_late"] * 2
+
+
+def test_ignored_comes_before_expired_and_expired_before_ahead_and_ahead_before_too_late() -> None:
+    likes = {"aggregate": "count", "where": {"action": "like"}, "windows": "1h"}
+    spec = spec_of(features={"f": likes})
+    assert bins_of(
+        spec,
+        Arrival(event("a", T0 - 90 * D), T0 + D),
+        Arrival(event("b", T0 - 90 * D, action="like"), T0 + D),
+        Arrival(event("c", T0 - D, action="like"), T0 + D),
+        Arrival(event("d", T0 - D, action="like"), T0),
+        now_us=T0,
+    ) == ["ignored", "expired", "dead_letter/from_future", "dead_letter/too_late"]
 
 
 def test_the_clock_is_the_greatest_publish_time_applied_and_not_the_greatest_event_time() -> None:

@@ -12,7 +12,10 @@ from tests.pipelines.traffic import SPEC_TEXT
 from tests.servers.pipeline import run_command
 from tests.servers.pubsub import PROJECT, PubSubEmulator
 from tests.servers.redis import Valkey, free_port, running_valkey
+from user_state.core.compile import compile_plan
 from user_state.events.avro_files import interaction_schema, write_events
+from user_state.spec import load_spec
+from user_state.store.specs import force_generation
 from user_state.store.view import RedisView
 
 PASSWORD = "correct-horse"
@@ -148,6 +151,35 @@ def test_waiting_for_a_replica_of_a_server_without_one_is_refused(good: dict[str
 
 
 @pytest.mark.pubsub
+def test_a_redis_that_drops_records_when_it_is_full_is_refused_unless_that_is_allowed(
+    good: dict[str, str | Path], valkey: Valkey
+):
+    with valkey.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    _assert_refused(good, valkey, ["noeviction", "allkeys-lru", "--allow_eviction"])
+    ended = _run(good, "--allow_eviction")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_spec_that_another_has_superseded_is_refused_until_somebody_goes_back(
+    good: dict[str, str | Path], valkey: Valkey, tmp_path: Path
+):
+    newer = tmp_path / "newer.yaml"
+    newer.write_text(SPEC_TEXT.replace("allowed_lateness: ", "allowed_lateness: 1"))
+    assert newer.read_text() != SPEC_TEXT
+    older, newer_spec = (compile_plan(load_spec(path)) for path in (good["--spec"], newer))
+    for plan in (older, newer_spec):
+        force_generation(valkey.url, plan, 1)
+    ended = _run(good)
+    assert ended.returncode == 2, ended.stderr
+    assert "user-state rollback" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not Path(good["--dead-letters"]).exists()
+    assert _run(good | {"--spec": newer}).returncode == 0
+    force_generation(valkey.url, older, 1)
+    assert _run(good).returncode == 0
+
+
 def test_a_subscription_that_is_not_there_is_refused(
     pubsub: PubSubEmulator, good: dict[str, str | Path], valkey: Valkey
 ):

@@ -14,10 +14,11 @@ STARTER = Path(__file__).parents[2] / "examples" / "starter" / "user_state.yaml"
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Path:
-    """The starter spec without skips, with another count and another field in its sequence."""
+    """The starter spec without skips, with another count, a longer window and another field in its sequence."""
     spec = yaml.safe_load(STARTER.read_text())
     del spec["features"]["skips"]
     spec["features"]["shares"] = {"aggregate": "count", "where": {"action": "share"}, "windows": ["7d"]}
+    spec["features"]["views"]["windows"].append("60d")
     spec["sequences"]["recent"]["fields"].append("surface")
     path = tmp_path / "changed.yaml"
     path.write_text(yaml.safe_dump(spec, sort_keys=False))
@@ -57,7 +58,9 @@ def test_check_and_run_say_what_a_changed_spec_keeps_starts_and_drops(
 
     printed = run(changed, events, valkey, tmp_path)
     assert f"the spec has changed since {users} of {users} records were written (layout {held['layout']})" in printed
-    for line in ("starts empty: shares", "null in what is there: recent (surface)", "drops: count tiles"):
+    filling = "fills: views_count_60d (exact from 60d after the change; until then it misses what was no longer kept)"
+    assert [f"fills: {output}" for output in held["changes"]["fills"]] == [filling]
+    for line in ("starts empty: shares", "null in what is there: recent (surface)", filling, "drops: count tiles"):
         assert line in told
         assert f"\n  {line}" in printed
     # The same events again are duplicates, and a record that nothing is folded into stays as it was.

@@ -176,7 +176,7 @@ def _expected(traffic: Traffic, messages: Iterable[tuple[bytes, int]]) -> Expect
         except EventError as exc:
             arrivals.append(oracle.Arrival(None, published_us, exc.reason))
             corrupt[data] += 1
-    replay = oracle.replay(traffic.spec.spec, arrivals)
+    replay = oracle.replay(traffic.spec.spec, arrivals, now_us=time.time_ns() // 1000)
     reasons = {name.split("/")[1]: held for name, held in replay.counts.items() if name.startswith("dead_letter/")}
     accounting = Accounting(
         read=len(arrivals),
@@ -184,6 +184,7 @@ def _expected(traffic: Traffic, messages: Iterable[tuple[bytes, int]]) -> Expect
         dead_letters=sum(reasons.values()),
         reasons=reasons,
         balanced=True,
+        expired=replay.counts.get("expired", 0),
     )
     return Expected(replay.applied, accounting, corrupt)
 

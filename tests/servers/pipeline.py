@@ -29,7 +29,7 @@ STARTED = "Ctrl-C drains and stops"
 
 _ACCOUNTING = re.compile(
     r"^(?P<progress> +[\d]+ s  )?read (?P<read>[\d,]+) (?P<sign>!?=) applied (?P<applied>[\d,]+)"
-    r" \+ duplicate (?P<duplicate>[\d,]+) \+ ignored (?P<ignored>[\d,]+)"
+    r" \+ duplicate (?P<duplicate>[\d,]+) \+ ignored (?P<ignored>[\d,]+)(?: \+ expired (?P<expired>[\d,]+))?"
     r" \+ dead letters (?P<dead_letters>[\d,]+)(?: \((?P<reasons>[^)]*)\))?",
     re.MULTILINE,
 )
@@ -46,6 +46,7 @@ class Accounting:
     dead_letters: int
     reasons: Mapping[str, int]
     balanced: bool
+    expired: int = 0
 
 
 def run_command(
@@ -170,6 +171,7 @@ class Pipeline:
             **{name: _number(line[name]) for name in ("read", "applied", "duplicate", "ignored", "dead_letters")},
             reasons={name: _number(held) for name, held in reasons.items()},
             balanced=line["sign"] == "=",
+            expired=_number(line["expired"] or "0"),
         )
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from unittest import mock
+
+import numpy as np
 
 from tests.simulation.redis_model import RedisModel
 from user_state import fold
 from user_state.codec.admitting import PackedAdmission
+from user_state.events import screening
 from user_state.fold import Folder
 from user_state.store.beat import Beat
 
@@ -81,6 +85,25 @@ def _nobody_is_told() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _records_unbounded() -> Iterator[None]:
+    """A record may become as large as events make it."""
+    whole = Folder.__init__
+
+    def unbounded(self, plan, *args, **options):  # type: ignore[no-untyped-def]
+        whole(self, replace(plan, max_record_bytes=1 << 40), *args, **options)
+
+    with mock.patch.object(Folder, "__init__", unbounded):
+        yield
+
+
+@contextmanager
+def _history_vanishes() -> Iterator[None]:
+    """Events older than the retention are written, and expire at once."""
+    with mock.patch.object(screening, "screen", lambda plan, events, now_us: np.zeros(len(events), np.int8)):
+        yield
+
+
 BUGS: dict[str, AbstractContextManager[None] | object] = {
     "cache_trusted": _cache_trusted,
     "layout_not_registered": _layout_not_registered,
@@ -88,6 +111,8 @@ BUGS: dict[str, AbstractContextManager[None] | object] = {
     "horizon_not_stored": _horizon_not_stored,
     "lost_ids_ignored": _lost_ids_ignored,
     "nobody_is_told": _nobody_is_told,
+    "records_unbounded": _records_unbounded,
+    "history_vanishes": _history_vanishes,
 }
 
 

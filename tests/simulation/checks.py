@@ -18,6 +18,7 @@ from tests.simulation.specs import LEAST_LATENESS_US, digits
 from user_state.core.admission import Outcome
 from user_state.core.reading import features
 from user_state.errors import CodecError
+from user_state.events.screening import Screened
 from user_state.oracle import AppliedEvent
 from user_state.oracle import features as brute_force
 from user_state.store.keys import record_key
@@ -26,8 +27,6 @@ from user_state.store.registry import Registry
 
 if TYPE_CHECKING:
     from tests.simulation.world import Message, World
-
-FOLDED = (Outcome.APPLIED, Outcome.DUPLICATE)
 
 
 class Counted(NamedTuple):
@@ -79,7 +78,7 @@ def check_at_the_end(world: World) -> None:
             if user not in world.foreign and world.registry_lost_at < 0:
                 world.violations.append(f"unreadable: the record of {user}")
             continue
-        total = found.total + [0] * len(mine)
+        total = found.total + [0] * (1 + max((message.number for message in mine), default=0))
         for message in mine:
             _check_refusals(world, message, mine)
             if not total[message.number]:
@@ -88,25 +87,32 @@ def check_at_the_end(world: World) -> None:
         _check_added_feature(world, user, found)
 
 
+def _is_folded(outcome: Outcome | Screened) -> bool:
+    # Two enumerations of numbers: equal members are not the same.
+    return outcome is Outcome.APPLIED or outcome is Outcome.DUPLICATE
+
+
 def _check_refusals(world: World, message: Message, mine: list[Message]) -> None:
     for outcome in (fate.outcome for fate in message.fates):
-        if outcome == Outcome.TOO_LATE:
+        if outcome is Outcome.TOO_LATE:
             newest_us = max(one.published_us for one in mine)
             legitimate = message.event["event_time"] < newest_us - LEAST_LATENESS_US or message.user in world.ids_lost
-        elif outcome == Outcome.OVERSIZED:
+        elif outcome is Outcome.OVERSIZED:
             legitimate = message.user in world.large
-        elif outcome == Outcome.BAD_RECORD:
+        elif outcome is Outcome.BAD_RECORD:
             # On a cluster, an older run that has not noticed yet writes one batch before it registers its layout anew.
             late = world.url.startswith("redis-cluster") and world.losses
             legitimate = message.user in world.foreign or world.registry_lost_at >= 0 or bool(late)
+        elif outcome is Screened.EXPIRED:
+            legitimate = message.event["event_time"] <= world.now_us - world.runs[-1].spec.plan.retention_us
         else:
-            legitimate = outcome in FOLDED
+            legitimate = _is_folded(outcome)
         if not legitimate:
             world.violations.append(f"refused: {message} as {outcome.name}, for no reason")
 
 
 def _check_loss(world: World, message: Message) -> None:
-    if not message.fates or message.fates[-1].outcome not in FOLDED:
+    if not message.fates or not _is_folded(message.fates[-1].outcome):
         return
     last = message.fates[-1]
     losses = [step for step, what in world.losses if step >= last.pulled_at and what in ("all", message.user)]
@@ -119,7 +125,7 @@ def _check_loss(world: World, message: Message) -> None:
     if not after or any(what != "all" for _, what in after):
         return
     first, latest = after[0][0], after[-1][0]
-    writers = [fate.worker for fate in message.fates if fate.outcome == Outcome.APPLIED and fate.acked_at < first]
+    writers = [fate.worker for fate in message.fates if fate.outcome is Outcome.APPLIED and fate.acked_at < first]
     told = any(step > first for step in world.said_at)
     if not told and any(worker.alive and worker.wrote_at > latest for worker in writers):
         world.violations.append(f"lost in silence: {message}, after step {first}")

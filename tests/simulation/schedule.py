@@ -25,6 +25,7 @@ class Step(NamedTuple):
 ALWAYS = {"work": 30, "publish": 8}
 SOMETIMES = {
     "late": 2,  # an event from before what a short lateness allows
+    "ancient": 2,  # an event of long ago, with its own publish time, as history has it
     "large": 1,  # an event that makes a record too large
     "tick": 3,
     "leases_end": 2,
@@ -51,7 +52,7 @@ SOMETIMES = {
 }
 SETTING = 0.25
 """How often a history is on a cluster, or waits for the append-only file."""
-FAULTS = frozenset(SOMETIMES) - {"late", "tick", "seek", "spawn", "heal", "sync", "snapshot", "leases_end"}
+FAULTS = frozenset(SOMETIMES) - {"late", "ancient", "tick", "seek", "spawn", "heal", "sync", "snapshot", "leases_end"}
 """The kinds that are counted as faults."""
 
 

@@ -83,7 +83,7 @@ def _hold_against_each_other(valkey, rng: random.Random) -> set[str]:
     model_stores = [RedisStateStore(valkey.url, "tried", client=client) for _ in range(3)]
     stores = [RedisStateStore(valkey.url, "tried") for _ in range(3)]
     for ours, theirs in zip(model_stores, stores, strict=True):
-        ours._beat.worker, ours._beat._key = theirs._beat.worker, theirs._beat._key
+        ours._beat.worker, ours._beat.key = theirs._beat.worker, theirs._beat.key
 
     def change_model(kind, key):
         if kind == "foreign":

@@ -19,9 +19,11 @@ from tests.simulation.client import ModelClient
 from tests.simulation.redis_model import RedisModel
 from tests.simulation.schedule import Step
 from tests.simulation.specs import LONG_TEXT, MOST_EVENTS, SPECS, Compiled, compiled
-from tests.trying import T0, H, M, S, event
+from tests.trying import T0, D, H, M, S, event
 from user_state.core.admission import Outcome
+from user_state.core.events import Events
 from user_state.errors import SpecSuperseded, StoreError, StoreUnavailable
+from user_state.events import screening
 from user_state.fold import Folder
 from user_state.store.contention import Contention
 from user_state.store.keys import registry_key
@@ -33,6 +35,11 @@ URL = "redis://model"
 CLUSTER_URL = "redis-cluster://model"
 """The model is one server all the same; the store takes it for a cluster, where no script sees the registry."""
 USERS = ("u", "v", "w")
+HISTORY = "h"
+"""Whose events are of long ago."""
+RETENTION_US = 400 * D
+MOST_BYTES = 8_000
+"""Of a value that the server takes: more than a record may have."""
 MOST_WORKERS = 4
 MOST_A_PULL = 6
 TICKS_US = (S, M, 10 * M, 40 * M, 2 * H)
@@ -48,7 +55,7 @@ class Fate(NamedTuple):
     pulled_at: int
     acked_at: int
     worker: Worker
-    outcome: Outcome
+    outcome: Outcome | screening.Screened
 
 
 @dataclass
@@ -143,12 +150,16 @@ class Worker:
         self.alive = False
 
     def _fold(self, batch: list[Message]) -> None:
-        decoder = self.run.spec.decoder
+        plan, decoder = self.run.spec.plan, self.run.spec.decoder
         rows = [decoder.row(one.event, one.published_us) for one in batch]
-        report = self.folder.fold(rows, lambda problem: None)
-        if report.writes:
-            self.wrote_at = self.world.step
-        self.world.settle(self, batch, report)
+        screened = screening.screen(plan, Events.from_rows(plan, rows), self.world.now_us).tolist()
+        self.world.end_at_the_door(self, batch, screened)
+        passed = [at for at, verdict in enumerate(screened) if verdict == screening.Screened.PASSED]
+        if passed:
+            report = self.folder.fold([rows[at] for at in passed], lambda problem: None)
+            if report.writes:
+                self.wrote_at = self.world.step
+            self.world.settle(self, [batch[at] for at in passed], report)
 
 
 class World:
@@ -161,14 +172,17 @@ class World:
         violations: what went wrong that must not.
     """
 
-    users = USERS
+    users = (*USERS, f"{HISTORY}0", f"{HISTORY}1")
 
     def __init__(self) -> None:
         self.url = URL
         self.durability: Durability = "none"
         self.server = RedisModel()
+        self.server.most_bytes = MOST_BYTES
         self.hub = greenlet.getcurrent()
         self.now_us = T0
+        self.history = 0
+        """How many events of long ago were published."""
         self.step = 0
         self.messages: list[Message] = []
         self.runs: list[Run] = []
@@ -229,6 +243,14 @@ class World:
         worker.pulled_at = self.step
         return free
 
+    def end_at_the_door(self, worker: Worker, batch: list[Message], screened: list[int]) -> None:
+        """Acknowledge what is not folded at all."""
+        for message, verdict in zip(batch, screened, strict=True):
+            if verdict != screening.Screened.PASSED:
+                message.holder, message.acked = None, True
+                message.fates.append(Fate(worker.pulled_at, self.step, worker, screening.Screened(verdict)))
+                self.note(f"{message} ends at the door: {screening.Screened(verdict).name.lower()}")
+
     def settle(self, worker: Worker, batch: list[Message], report: Any) -> None:
         """Acknowledge what a fold has done with; note what it said."""
         for message, code in zip(batch, report.outcome.tolist(), strict=True):
@@ -284,6 +306,18 @@ class World:
 
     def _late(self, a: int, b: int) -> bool | None:
         return self._publish(a, 0, ago_us=(10 * M, 25 * M, 50 * M)[b % 3])
+
+    def _ancient(self, a: int, b: int) -> bool | None:
+        """History, with its own publish time: half of it is older than the retention."""
+        self.history += 1
+        if self.history > MOST_EVENTS:
+            return False
+        number = self.history - 1
+        time_us = self.now_us - RETENTION_US + (1 if b % 2 else -1) * D
+        user = f"{HISTORY}{b % 2}"
+        made = event(time_us, user, f"{user}-{number}", value=4.0**number, item_id=f"i{number}")
+        self.messages.append(Message(user, number, made, time_us))
+        return None
 
     def _large(self, a: int, b: int) -> bool | None:
         self.large.add(USERS[a % len(USERS)])

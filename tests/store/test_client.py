@@ -14,7 +14,7 @@ from tests.servers.redis import free_port, running_valkey
 from tests.trying import M, S, event, spec_of
 from user_state import UserStateClient, oracle
 from user_state.core.compile import compile_plan
-from user_state.errors import CodecError, InputError, StoreError, StoreUnavailable
+from user_state.errors import CodecError, InputError, StoreDenied, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
 from user_state.store.keys import record_key
@@ -237,14 +237,13 @@ def test_a_server_that_is_not_there_is_unavailable_and_its_password_not_told():
         assert "app:***@" in repr(client)
 
 
-def test_a_refused_password_is_for_good(tmp_path):
+def test_a_refused_password_is_denied(tmp_path):
     with (
         running_valkey(tmp_path / "locked", password="right-pass") as server,
         UserStateClient.from_url(server.url.replace("right", "wrong"), SPEC) as client,
+        pytest.raises(StoreDenied, match="password"),
     ):
-        with pytest.raises(StoreError, match="password") as raised:
-            client.get("u1")
-        assert not isinstance(raised.value, StoreUnavailable)
+        client.get("u1")
 
 
 def test_a_client_recovers_when_the_server_does(own_valkey):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,15 @@ from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
 from user_state.core.plan import Plan
-from user_state.errors import StoreUnavailable
+from user_state.errors import SpecSuperseded, StoreUnavailable
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.fold import Folder
 from user_state.learning import ItemStage
 from user_state.spec import parse_spec
 from user_state.store.layouts import RecordReader
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.store import Replacement, StateStore
+from user_state.store.specs import force_generation, propose_generation
+from user_state.store.store import Answer, Replaced, Replacement, StateStore
 
 SPEC = """
 name: feed
@@ -155,7 +157,7 @@ class DyingStore(MemoryStore):
         super().__init__()
         self.left = writes
 
-    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
+    def replace(self, replacements: Sequence[Replacement]) -> Replaced:
         """Replace, or be gone."""
         if self.left <= 0:
             raise StoreUnavailable("gone")
@@ -225,3 +227,83 @@ def test_pairs_too_late_for_an_item_are_counted_and_not_folded() -> None:
     report = pipeline.stage.take_report()
     assert (report.applied, report.refused) == (1, 1)
     assert read_sums(plan, items, ["x", "z"])["x"][1] == 1
+
+
+class BusyStore(MemoryStore):
+    """It is another writer's turn at one item, for as long as `busy` says."""
+
+    busy: str | None = None
+
+    def replace(self, replacements: Sequence[Replacement]) -> Replaced:
+        """Replace all but the one."""
+        free = [one for one in replacements if one.user != self.busy]
+        answers = iter(super().replace(free).answers)
+        return Replaced([Answer.BUSY if one.user == self.busy else next(answers) for one in replacements])
+
+
+def test_a_user_waits_for_pairs_whose_item_others_write_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event enters its user's record only once its pairs are stored."""
+    monkeypatch.setattr("user_state.store.contention.LONGEST_PAUSE_S", 0.0)
+    acts = [Act(f"e{n}", "u", item, START_US + n * 10_000_000) for n, item in enumerate("abc")]
+    plan, users, items = plan_of(), MemoryStore(), BusyStore()
+    items.busy = "b"
+    pipeline = Pipeline(plan, users, items)
+    with pytest.raises(StoreUnavailable, match="1 learned items are written by other workers"):
+        pipeline.fold(acts)
+    assert users.read(["u"])[0].record is None
+    items.busy = None
+    assert pipeline.fold(acts) == [Outcome.APPLIED] * 3
+    check(plan, items, acts)
+
+
+def changed(half_life: str = "1m", lateness: str = "1h") -> Plan:
+    text = SPEC.replace("REACH", "30").replace("half_life: 1m", f"half_life: {half_life}")
+    return compile_plan(
+        parse_spec(text.replace("allowed_lateness: 1h", f"allowed_lateness: {lateness}"), beside=Path())
+    )
+
+
+def test_items_are_written_by_the_spec_that_writes_users_and_by_no_older_one(valkey: Valkey) -> None:
+    """The third spec learns as the first did, and is none the older for it."""
+    specs = [changed(), changed("2m"), changed(lateness="2h")]
+    assert item_plan(specs[0], specs[0].learned[0]).vectors == item_plan(specs[2], specs[2].learned[0]).vectors
+    assert len({plan.definition for plan in specs}) == 3
+    with ExitStack() as opened:
+
+        def stage_of(plan: Plan, generation: int) -> ItemStage:
+            stage = ItemStage(plan, lambda name: RedisStateStore(valkey.url, name), generation=generation)
+            opened.callback(stage.close)
+            stage.start()
+            return stage
+
+        for generation, plan in enumerate(specs, 1):
+            assert propose_generation(valkey.url, plan, generation) == generation
+            with closing(RedisStateStore(valkey.url, plan.name)) as users:
+                Folder(plan, users, generation=generation).start()
+            stage_of(plan, generation)
+        for plan in specs[:2]:
+            with pytest.raises(SpecSuperseded):
+                stage_of(plan, 9)
+        stage_of(specs[2], 9)
+        force_generation(valkey.url, specs[0], 10)
+        stage_of(specs[0], 11)
+        with pytest.raises(SpecSuperseded):
+            stage_of(specs[2], 12)
+
+
+def test_a_spec_that_changes_nothing_about_items_stops_an_older_ones_item_stage_too(valkey: Valkey) -> None:
+    older, newer = (
+        changed(),
+        compile_plan(parse_spec(SPEC.replace("REACH", "30") + "seen_ids_cap: 500\n", beside=Path())),
+    )
+    acts = acts_by_chance(1, 40)
+    names = older.name, item_plan(older, older.learned[0]).name
+    with ExitStack() as opened:
+        stores = [opened.enter_context(closing(RedisStateStore(valkey.url, name))) for name in names * 2]
+        Pipeline(older, stores[0], stores[1]).fold(acts[:20])
+        running = Pipeline(older, stores[0], stores[1])
+        before = read_sums(older, stores[1], sorted({act.item for act in acts if act.item}))
+        Pipeline(newer, stores[2], stores[3])
+        with pytest.raises(SpecSuperseded):
+            running.fold(acts[20:])
+        assert read_sums(older, stores[1], sorted({act.item for act in acts if act.item})).keys() == before.keys()

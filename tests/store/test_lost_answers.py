@@ -16,7 +16,7 @@ from user_state.fold import Folder
 from user_state.spec import parse_spec
 from user_state.store import redis_store
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.store import Replacement
+from user_state.store.store import Replaced, Replacement
 
 SPEC = """\
 name: feed
@@ -45,7 +45,7 @@ class _LosingAnswers(RedisStateStore):
 
     calls = 0
 
-    def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
+    def replace(self, replacements: Sequence[Replacement]) -> Replaced:
         self.calls += 1
         if self.calls == 1:
             super().replace(replacements[:1])

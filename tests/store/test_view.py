@@ -1,18 +1,22 @@
 """The view against a real Valkey: a record of fewer events never takes the place of one of more."""
 
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
 from tests.servers.redis import running_valkey
-from tests.trying import M, S, event, spec_of
+from tests.trying import M, S, event, plan_of, spec_of
+from user_state.codec.record import version_of
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
+from user_state.errors import SpecSuperseded
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.store import Replacement, Stored
+from user_state.store.registry import Writer
+from user_state.store.store import Answer, Replacement, Stored
 from user_state.store.view import MOST_EVENTS, WRITER_MS, RedisView, view_version
 
 LATER_MS = 4_102_444_800_000
@@ -21,21 +25,36 @@ PLAN = compile_plan(SPEC)
 NOW = time.time_ns() // 1000 // M * M
 
 
-def written(events: int, seen: bytes = b"seen") -> Replacement:
+def written(events: int, seen: bytes = b"\1ids") -> Replacement:
     """Return a replacement that has the version where a record has it."""
     return Replacement("u", b"", bytes(10) + view_version(events) + b"record", seen, LATER_MS)
 
 
-@pytest.fixture
-def view(valkey):
-    with closing(RedisView(valkey.url, "tried", timeout_s=5)) as opened:
-        yield opened
+@contextmanager
+def claimed(url):
+    """Yield a view and a store whose records are claimed by the same writer."""
+    with (
+        closing(RedisStateStore(url, "tried", timeout_s=5)) as store,
+        closing(RedisView(url, "tried", timeout_s=5, registry=store.registry)) as view,
+    ):
+        store.claim(Writer(PLAN.layout, PLAN.definition, NOW))
+        yield view, store
 
 
 @pytest.fixture
-def store(valkey):
-    with closing(RedisStateStore(valkey.url, "tried", timeout_s=5)) as opened:
-        yield opened
+def opened(valkey):
+    with claimed(valkey.url) as both:
+        yield both
+
+
+@pytest.fixture
+def view(opened):
+    return opened[0]
+
+
+@pytest.fixture
+def store(opened):
+    return opened[1]
 
 
 @pytest.mark.parametrize(
@@ -44,12 +63,12 @@ def store(valkey):
 )
 def test_only_a_record_of_fewer_events_is_refused(view, store, held, new, refused):
     if held is not None:
-        assert view.write([written(held, b"old")]) == 0
+        assert view.write([written(held, b"\1old")]) == 0
     before = store.read(["u"])
-    replacement = written(new, b"new")
+    replacement = written(new, b"\1new")
 
     assert view.write([replacement]) == refused
-    assert store.read(["u"]) == (before if refused else [Stored(replacement.record, b"new")])
+    assert store.read(["u"]) == (before if refused else [Stored(replacement.record, b"\1new")])
 
 
 def test_more_events_than_a_version_can_say_are_as_many_as_it_can_say(view):
@@ -64,6 +83,40 @@ def test_each_of_many_users_is_judged_alone_and_expires(view, valkey):
     assert view.write([written(2)._replace(user=one.user) for one in users]) == 2  # those of 3 and of 4
     with valkey.client() as client:
         assert {client.pexpiretime(key) for key in client.scan_iter("*:state")} == {LATER_MS}
+
+
+@pytest.mark.parametrize("key", [record_key, seen_key])
+def test_a_key_of_another_type_is_refused_to_that_user_alone(view, store, valkey, key):
+    with valkey.client() as client:
+        client.rpush(key("tried", "u"), "x")
+        one = written(1)
+        assert view.write([one, one._replace(user="v")]) == 1
+        assert client.type(key("tried", "u")) == b"list"
+    assert store.read(["v"]) == [Stored(one.record, b"\1ids")]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "after the registry was lost"])
+def test_a_newer_spec_stops_the_view_of_an_older_one(valkey, lost):
+    newer = Writer(plan_of(allowed_lateness="2h").layout, b"another.", NOW + 1)
+    with claimed(valkey.url) as (view, store), closing(RedisStateStore(valkey.url, "tried")) as other:
+        first = written(1)
+        view.write([first])
+        other.claim(newer)
+        assert other.replace([written(7)._replace(expected=version_of(first.record))]).answers == [Answer.DONE]
+        with valkey.client() as client:
+            before = store.read(["u"])
+            if lost:
+                client.delete(registry_key("tried"))
+            with pytest.raises(SpecSuperseded):
+                view.write([written(9)])
+        assert store.read(["u"]) == before
+
+
+def test_a_registry_that_was_lost_is_written_again_with_the_view(view, store, valkey):
+    with valkey.client() as client:
+        client.delete(registry_key("tried"))
+    assert view.write([written(1)]) == 0
+    assert store.layout(PLAN.layout.fingerprint) == PLAN.layout
 
 
 def test_a_record_that_a_fold_in_redis_has_written_gives_way_to_one_of_more_events_and_back(view, store):
@@ -86,7 +139,7 @@ def test_a_record_that_a_fold_in_redis_has_written_gives_way_to_one_of_more_even
 
 
 def test_a_restarted_server_that_has_forgotten_the_script_is_taught_it(tmp_path):
-    with running_valkey(tmp_path / "own") as server, closing(RedisView(server.url, "tried")) as view:
+    with running_valkey(tmp_path / "own") as server, claimed(server.url) as (view, _):
         assert view.write([written(1)]) == 0
         with server.client() as client:
             client.script_flush()

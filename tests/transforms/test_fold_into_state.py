@@ -12,6 +12,7 @@ from tests.trying import event, row, spec_of
 from transforms.fold_into_state import TOLERANCE_MS, _FoldFn
 from transforms.packet import pack_decoded
 from user_state.codec.cell import decode_cell
+from user_state.codec.seen import FORMAT as NO_IDS
 from user_state.core.compile import compile_plan
 from user_state.errors import StoreUnavailable
 from user_state.events.message import Message
@@ -59,7 +60,7 @@ def redis(tmp_path: Path) -> Iterator[Valkey]:
 
 @pytest.fixture
 def fold(redis: Valkey) -> Iterator[_FoldFn]:
-    one = _FoldFn(SPEC, redis.url, 5.0, REFRESH_S, None)
+    one = _FoldFn(SPEC, redis.url, 5.0, REFRESH_S, None, None)
     one.setup()
     yield one
     one.teardown()
@@ -192,7 +193,7 @@ def test_a_redis_that_has_lost_everything_is_told_again_at_once_whose_records_th
     redis.kill_9()
     if away:
         with pytest.raises(StoreUnavailable):
-            fold._show([Replacement("u", b"", bytes(20), b"", 2**42)])
+            fold._show([Replacement("u", b"", bytes(20), NO_IDS, 2**42)])
     redis.restart()
 
     bundle(fold, handle, timer, event(time.time_ns() // 1000, "u"))
@@ -207,7 +208,7 @@ def test_a_process_that_has_folded_nothing_yet_says_how_what_it_shows_is_read(fo
     with redis.client() as client:
         client.flushall()
     clock(cell.look_at_ms)
-    restarted = _FoldFn(SPEC, redis.url, 5.0, REFRESH_S, None)
+    restarted = _FoldFn(SPEC, redis.url, 5.0, REFRESH_S, None, None)
     restarted.setup()
 
     fire(restarted, handle, timer)
@@ -219,7 +220,8 @@ def test_a_process_that_has_folded_nothing_yet_says_how_what_it_shows_is_read(fo
 
 def written_by_and_layouts(redis: Valkey) -> tuple[bytes, int]:
     with redis.client() as client:
-        return client.get(writer_key(SPEC.spec.name)), client.hlen(registry_key(SPEC.spec.name))
+        layouts = [field for field in client.hkeys(registry_key(SPEC.spec.name)) if field.startswith(b"layout:")]
+        return client.get(writer_key(SPEC.spec.name)), len(layouts)
 
 
 def test_what_a_job_that_went_back_to_a_checkpoint_finds_in_redis_is_kept_though_no_event_is_new(fold, redis, clock):

@@ -65,7 +65,8 @@ def measure(spec: LoadedSpec, demand: Demand, costs: Constants, redis: str) -> C
         own_many, _ = _spent(folder, client, redis, many)
     finally:
         with translated(redis):
-            client.delete(registry_key(name), *(key(name, user) for user in users for key in (record_key, seen_key)))
+            of_users = (key(name, user) for user in users for key in (record_key, seen_key))
+            client.delete(registry_key(name), store.beat_key, *of_users)
         store.close()
         client.close()
     # Both are us a write: of one event, and of MANY.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from user_state.cli.outputs import output_rows, outputs_table
+from user_state.cli.terminal import Terminal, say_json
 from user_state.cli.worst import worst_case_json, worst_case_lines
 from user_state.codec.spec_change import SpecChange, spec_change
 from user_state.core.compile import compile_plan
@@ -38,7 +37,9 @@ def check(
     days: Annotated[int, typer.Option(help="For how many days that user has been active.", min=1, max=365)] = 30,
     redis: Annotated[
         str | None,
-        typer.Option(help="Also say what this spec keeps, starts and drops of the records there: redis://host:port"),
+        typer.Option(
+            help="Also say what this spec keeps, starts, misses and drops of the records there: redis://host:port"
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: outputs, event_schemas, costs, worst_case, records.")
@@ -68,9 +69,9 @@ def check(
     stored = None if redis is None else list(_stored(plan, redis))
     costs = {activity: cost(loaded, activity) for activity in activities}
     if as_json:
-        typer.echo(json.dumps(_jsonable(loaded, plan, added, costs, stored), ensure_ascii=False, indent=2))
+        say_json(_jsonable(loaded, plan, added, costs, stored), indent=2)
         return
-    console = Console()
+    console = Terminal()
     table = outputs_table(plan, added)
     widths = console.measure(table, options=console.options.update(max_width=WIDEST_TABLE))
     # A file or pipe has any width. Names are never cut: a terminal wraps what is too wide for it.
@@ -79,25 +80,20 @@ def check(
     console.print(
         f"{spec}: ok. {len(plan.scalars) + len(plan.arrays)} features, {len(plan.all_lists)} sequences,"
         f" {len(plan.embeddings)} embeddings of events of {loaded.schema.name}\n",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
-    console.print(table)
+    console.print(table, soft_wrap=False)
     if plan.keyed_tracks or plan.keyed_decays:
         console.print(
             "\nkeys: exact as long as no tile has more of them than stated; beyond that a count is never too high, and"
             "\ntoo low by at most the stated part of N, the window's events with a key (decayed as the counts are)",
-            highlight=False,
-            soft_wrap=True,
         )
     _print_versions(console, loaded.schema)
     lateness = format_duration(plan.allowed_lateness_us)
     console.print(f"\nexpected bytes a user in Redis, keys included; remembered ids: those of the last {lateness}\n")
-    console.print(costs_table(costs))
+    console.print(costs_table(costs), soft_wrap=False)
     console.print()
     for line in worst_case_lines(plan, {activity.label: bytes_of.record for activity, bytes_of in costs.items()}):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line)
     if stored is not None:
         _print_stored(console, plan.name, stored)
 
@@ -118,18 +114,18 @@ def _stored(plan: Plan, redis: str) -> Iterator[dict[str, Any]]:
             "records": found.held[fingerprint],
             "all_records": found.whole,
             "own": fingerprint == plan.layout.fingerprint,
-            "changes": None if layout is None else asdict(spec_change(plan, layout)),
+            "changes": None if layout is None else asdict(spec_change(plan, layout, found.registered.values())),
         }
 
 
-def _print_stored(console: Console, name: str, stored: Sequence[Mapping[str, Any]]) -> None:
+def _print_stored(console: Terminal, name: str, stored: Sequence[Mapping[str, Any]]) -> None:
     """Print what the spec makes of the records in Redis."""
     if not stored:
-        console.print(f"\nno records of {name} in Redis: all starts empty", highlight=False)
+        console.print(f"\nno records of {name} in Redis: all starts empty")
         return
     looked_at = sum(held["records"] for held in stored)
     which = "all" if stored[0]["all_records"] else f"the first {looked_at:,}"
-    console.print(f"\nlayouts of {name} in Redis, and how many of {which} records have them:", highlight=False)
+    console.print(f"\nlayouts of {name} in Redis, and how many of {which} records have them:")
     for held in stored:
         heading = f"  {held['layout']}  {held['records']:,}"
         if held["own"]:
@@ -139,7 +135,7 @@ def _print_stored(console: Console, name: str, stored: Sequence[Mapping[str, Any
         else:
             lines = list(SpecChange(**held["changes"]).lines())
         for line in (f"{heading}  {lines[0]}", *(" " * len(heading) + f"  {line}" for line in lines[1:])):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            console.print(line)
 
 
 def _jsonable(
@@ -175,14 +171,14 @@ def _differs(schema: EventSchema, read_as: EventSchema) -> list[str]:
     return changes(schema.whole, read_as.whole)
 
 
-def _print_versions(console: Console, schema: EventSchema) -> None:
+def _print_versions(console: Terminal, schema: EventSchema) -> None:
     """Print the schemas that events are found by, each with what reading it as `schema` does."""
-    console.print("\nevent schemas accepted, by fingerprint:", highlight=False)
+    console.print("\nevent schemas accepted, by fingerprint:")
     for accepted in (schema, *schema.versions):
         differs = ", ".join(_differs(accepted, schema)) or "no difference"
         told = "what all are read as" if accepted is schema else differs
         line = f"  {accepted.fingerprint.hex()}  {accepted.file}: {told}"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line)
 
 
 def costs_table(costs: Mapping[Activity, Cost]) -> Table:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from user_state.cli.progress import with_progress
+from user_state.cli.terminal import say
 
 
 def convert(
@@ -65,4 +66,4 @@ def convert(
     count = converted(
         source, out, columns, items=items, id_prefix=id_prefix, watch=lambda rows: with_progress(rows, "converting")
     )
-    typer.echo(f"wrote {count:,} events to {out}")
+    say(f"wrote {count:,} events to {out}")

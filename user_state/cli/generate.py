@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from user_state.cli.progress import with_progress
+from user_state.cli.terminal import say
 from user_state.durations import parse_duration_us
 from user_state.errors import InputError
 
@@ -73,7 +74,7 @@ def generate(
     else:
         write_events(out, (m.event for m in shown if m.event is not None), interaction_schema())
         kind = "events"
-    typer.echo(f"wrote {events:,} {kind} of up to {users:,} users to {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    say(f"wrote {events:,} {kind} of up to {users:,} users to {out} ({out.stat().st_size / 1e6:.1f} MB)")
 
 
 def _duration_us(option: str, text: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +10,15 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from user_state.answers import UserState
+from user_state.cli.terminal import Terminal, say_json
 from user_state.client import EPOCH, UserStateClient
 from user_state.durations import SECOND_US
 from user_state.errors import InputError
+from user_state.printable import printable
 
 SHOWN_ENTRIES = 8
 SHOWN_DIMENSIONS = 6
@@ -39,9 +40,9 @@ def get(
         batch = client.get_many(users, at_us)
     states = [batch[index] for index in range(len(batch))]
     if as_json:
-        typer.echo(json.dumps({state.user: as_jsonable(state) for state in states}, ensure_ascii=False, indent=2))
+        say_json({state.user: as_jsonable(state) for state in states}, indent=2)
         return
-    console = Console()
+    console = Terminal()
     for state in states:
         show(console, state)
 
@@ -100,31 +101,32 @@ def _shortest(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def show(console: Console, state: UserState) -> None:
-    """Print a state for people: counts by window, last values, the beginnings of embeddings."""
+def show(console: Terminal, state: UserState) -> None:
+    """Print a state for people, on a `Terminal`: counts by window, last values, the beginnings of embeddings."""
     seen = f"last event {format_time(state.last_event_us)}" if state.present else "no record: documented defaults"
-    console.print(f"\n[bold]{state.user}[/bold]  as of {format_time(state.as_of_us)}, {seen}", highlight=False)
-    console.print(_features_by_window(state))
+    user = Text(printable(state.user), "bold")
+    console.print(Text.assemble("\n", user, f"  as of {format_time(state.as_of_us)}, {seen}"))
+    console.print(_features_by_window(state), soft_wrap=False)
     for name, numbers in state.arrays.items():
         parts = ", ".join(_number(number) for number in numbers.tolist())
-        console.print(f"  {name}: [{parts}]", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {name}: [{parts}]")
     for name, values in state.sequences.items():
         columns = values if isinstance(values, dict) else {name: values}
         for field, entries in columns.items():
             label = name if field == name else f"{name}.{field}"
             shown = ", ".join(_entry(field, entry) for entry in entries[:SHOWN_ENTRIES])
             rest = f", ... ({len(entries)})" if len(entries) > SHOWN_ENTRIES else ""
-            console.print(f"  {label}: {shown or '-'}{rest}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"  {label}: {shown or '-'}{rest}")
     for name, vector in state.embeddings.items():
         for row in np.atleast_2d(vector):
             head = ", ".join(f"{component:+.3f}" for component in row[:SHOWN_DIMENSIONS])
             missing = state.missing_items.get(name, 0)
             without = f", {missing} of its items without a vector" if missing else ""
             line = f"  {name}: [{head}, ...] ({len(row)}){without}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            console.print(line)
     for table, version in state.item_versions.items():
         told = f"version {version}" if version else "none in Redis: every item is missing"
-        console.print(f"  items of {table}: {told}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  items of {table}: {told}")
 
 
 def _features_by_window(state: UserState) -> Table:
@@ -156,4 +158,4 @@ def _entry(field: str, entry: Any) -> str:
         return format_time(entry // SECOND_US * SECOND_US)
     if isinstance(entry, float):
         return _number(entry)
-    return str(entry)
+    return printable(str(entry))

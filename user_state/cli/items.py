@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from user_state.cli.terminal import Terminal, say
+
 if TYPE_CHECKING:
     from user_state.items.table import ItemTable
     from user_state.spec import LoadedSpec
@@ -87,7 +89,7 @@ def fit(
     table = checked_table([log.items[at] for at in paired.tolist()], vectors[paired], str(output))
     write_table(output, table)
     without = len(log.items) - len(paired)
-    typer.echo(
+    say(
         f"{output}: version {table.version}, {len(paired):,} items of {dimensions} dimensions from"
         f" {len(log):,} interactions; {without:,} items without a pair left out"
     )
@@ -137,7 +139,6 @@ def list_(*, spec: Annotated[Path, _SPEC], redis: Annotated[str, _REDIS]) -> Non
 
     Example: `user-state items list --spec user_state.yaml --redis redis://localhost:6379`
     """
-    from rich.console import Console
     from rich.table import Table
 
     from user_state.cli.get import format_time
@@ -162,13 +163,13 @@ def list_(*, spec: Annotated[Path, _SPEC], redis: Annotated[str, _REDIS]) -> Non
                 state += f"; chunk {missing[0]} missing, load it again" if missing else ""
                 at = format_time(held.loaded_at_us // 1_000_000 * 1_000_000)
                 shown.add_row(table, held.version, f"{held.items:,}", str(held.dimensions), at, state)
-    console = Console(highlight=False)
+    console = Terminal()
     # Wider than the terminal rather than cut: versions are there to be copied.
     widest = console.options.update(max_width=WIDEST_TABLE)
     console.width = max(console.width, console.measure(shown, options=widest).maximum)
     if not loaded.spec.items:
-        typer.echo(f"{spec} has no `items:`")
-    console.print(shown)
+        say(f"{spec} has no `items:`")
+    console.print(shown, soft_wrap=False)
 
 
 @items.command()
@@ -189,7 +190,7 @@ def use(
     loaded = _declared(spec, table)
     with ItemTableStore(redis, loaded.spec.name) as store:
         used = store.use(table, version, grace_s=_seconds(grace))
-    typer.echo(f"{table}: version {used.version} in use, {used.items:,} items of {used.dimensions} dimensions")
+    say(f"{table}: version {used.version} in use, {used.items:,} items of {used.dimensions} dimensions")
 
 
 def put(loaded: LoadedSpec, table: str, vectors: ItemTable, where: str, redis: str, grace_s: int) -> None:
@@ -216,9 +217,7 @@ def put(loaded: LoadedSpec, table: str, vectors: ItemTable, where: str, redis: s
             watch=lambda chunks: with_progress(chunks, f"loading {table}", -(-len(vectors) // CHUNK_ITEMS)),
         )
     replaced = "" if before is None or before.version == made.version else f", in place of {before.version}"
-    typer.echo(
-        f"{table}: version {made.version} in use{replaced}, {made.items:,} items of {made.dimensions} dimensions"
-    )
+    say(f"{table}: version {made.version} in use{replaced}, {made.items:,} items of {made.dimensions} dimensions")
 
 
 def _declared(spec: Path, table: str) -> LoadedSpec:

@@ -11,7 +11,6 @@ import sys
 from importlib.metadata import entry_points
 
 import typer
-from rich.console import Console
 
 from user_state.cli.check import check
 from user_state.cli.convert import convert
@@ -22,6 +21,7 @@ from user_state.cli.items import items
 from user_state.cli.nearest import nearest
 from user_state.cli.plan import plan
 from user_state.cli.rollback import rollback
+from user_state.cli.terminal import say
 from user_state.cli.verify import verify
 from user_state.errors import UserStateError
 
@@ -72,7 +72,7 @@ def main() -> None:
     try:
         app()()
     except UserStateError as exc:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {exc}", markup=False)
+        say(f"error: {exc}", err=True)
         sys.exit(EXIT_USER)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

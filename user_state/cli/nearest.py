@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -27,17 +26,18 @@ def nearest(
     Example: `user-state nearest --spec user_state.yaml --redis redis://localhost:6379 --embedding taste_1h --unseen u1`
     """
     from user_state.cli.get import parse_time_us
+    from user_state.cli.terminal import say, say_json
     from user_state.client import UserStateClient
+    from user_state.printable import printable
 
     at_us = None if at is None else parse_time_us(at)
     with UserStateClient.from_url(redis, spec, timeout_s=5) as client:
         found = client.nearest_items(user, k, embedding=embedding, exclude_seen=unseen, at=at_us)
     scores = [float(str(score)) for score in found.scores]
     if as_json:
-        told = {"items": found.items, "scores": scores, "version": found.version}
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        say_json({"items": found.items, "scores": scores, "version": found.version})
         return
     for item, score in zip(found.items, scores, strict=True):
-        typer.echo(f"{score:+.4f}  {item}")
+        say(f"{score:+.4f}  {printable(item)}")
     if not found.items:
-        typer.echo(f"{user} has no vector in {embedding}: no record, or no item of its last events has one")
+        say(f"{printable(user)} has no vector in {embedding}: no record, or no item of its last events has one")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from user_state.capacity.demand import Demand
 from user_state.capacity.measured import Constants, Prices, load_constants, load_prices
 from user_state.capacity.plan import Need, monthly, need, totals
+from user_state.cli.terminal import Terminal, say_json
 from user_state.spec import load_spec
 
 
@@ -61,7 +60,7 @@ def plan(
     needed = need(demand, demand.bytes_of_user(loaded), costs, priced, state=state, held_back=write_interval > 1)
     parts = monthly(demand, needed, costs, priced, replicas=replicas)
     if as_json:
-        print(json.dumps(_jsonable(demand, costs, needed, parts, priced), indent=1))
+        say_json(_jsonable(demand, costs, needed, parts, priced), indent=1)
     else:
         _print(demand, needed, parts, priced, replicas, measure is not None)
 
@@ -86,7 +85,7 @@ def _jsonable(
 def _print(
     demand: Demand, needed: Need, parts: dict[str, float], prices: Prices, replicas: int, measured: bool
 ) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal()
     size = prices.size
     table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
     nodes = ", ".join(f"{name} {count:,}" for name, count in needed.nodes_by.items())

@@ -10,9 +10,14 @@ T = TypeVar("T")
 
 def with_progress(items: Iterable[T], doing: str, total: int | None = None) -> Iterator[T]:
     """Pass `items` on, under a bar that goes away when they end; without one if stderr is no terminal."""
-    from rich.console import Console
+    from rich.markup import escape
     from rich.progress import track
 
-    console = Console(stderr=True)
+    from user_state.cli.terminal import Terminal
+    from user_state.printable import printable
+
+    console = Terminal(stderr=True)
     quiet = not console.is_terminal
-    yield from track(items, doing, total, console=console, transient=True, disable=quiet, update_period=0.2)
+    yield from track(
+        items, escape(printable(doing)), total, console=console, transient=True, disable=quiet, update_period=0.2
+    )

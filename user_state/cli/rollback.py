@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from user_state.cli.get import format_time
+from user_state.cli.terminal import Terminal, say
 from user_state.errors import InputError
 from user_state.spec import load_spec
 
@@ -42,7 +42,7 @@ def rollback(
     plan = compile_plan(load_spec(spec))
     registered = registered_specs(redis, plan)
     if registered.current == plan.definition:
-        typer.echo(f"{spec} writes {plan.name} already, since {format_time(registered.generation)}: nothing to do")
+        say(f"{spec} writes {plan.name} already, since {format_time(registered.generation)}: nothing to do")
         return
     _show(plan, registered, redis)
     if not yes:
@@ -51,7 +51,7 @@ def rollback(
         if not typer.confirm("Roll back?"):
             raise typer.Exit(EXIT_REFUSED)
     force_generation(redis, plan, time.time_ns() // 1000)
-    typer.echo(f"{spec} writes {plan.name} from now on: start it with `user-state run`")
+    say(f"{spec} writes {plan.name} from now on: start it with `user-state run`")
 
 
 def _show(plan: Plan, registered: Registered, redis: str) -> None:
@@ -59,7 +59,7 @@ def _show(plan: Plan, registered: Registered, redis: str) -> None:
     from user_state.codec.spec_change import spec_change
     from user_state.store.survey import stored_layouts
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal()
     before = registered.known.get(plan.definition)
     lines = [
         f"{plan.name} is written by no spec that is registered"
@@ -78,7 +78,7 @@ def _show(plan: Plan, registered: Registered, redis: str) -> None:
             lines.append(f"{number:,} of {total} have layout {fingerprint.hex()}, which is registered nowhere")
         else:
             lines.append(f"{number:,} of {total} have layout {fingerprint.hex()}; of these it")
-            lines += [f"  {line}" for line in spec_change(plan, layout).lines()]
+            lines += [f"  {line}" for line in spec_change(plan, layout, found.registered.values()).lines()]
     lines.append("A run of the other spec ends by itself. What is dropped is gone once a user's record is written.")
     for line in lines:
-        console.print(line, markup=False)
+        console.print(line)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from user_state.cli.get import format_time, parse_time_us
+from user_state.cli.terminal import say
 from user_state.client import UserStateClient
 from user_state.errors import InputError
 from user_state.spec import load_spec
@@ -33,6 +34,9 @@ def verify(
     Brute force is `user_state.oracle`: plain loops over lists, sharing no code with the pipeline. It judges lateness by
     the files' publish times and in the files' order. Exits with 1 if anything differs.
 
+    Whether an event was older than `retention`, or ahead of the clock, depends on when `run` read it. Where that
+    decides what is applied, the record of the user has to be right for one such moment.
+
     Example: `user-state verify --spec user_state.yaml --events 'traffic/*.avro' --redis redis://localhost:6379`
     """
     from user_state import oracle
@@ -47,16 +51,28 @@ def verify(
     at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
     schema = loaded.schema.original
     versions = [version.original for version in loaded.schema.versions]
-    arrivals = (a for path in paths for a in read_arrivals(path, loaded.spec, schema, versions))
-    replayed = oracle.replay(loaded.spec, arrivals)
+    arrivals: list[oracle.Arrival] = []
+    written_us: list[int] = []
+    for path in paths:
+        arrivals += read_arrivals(path, loaded.spec, schema, versions)
+        written_us += [Path(path).stat().st_mtime_ns // 1000] * (len(arrivals) - len(written_us))
+    now_us = time.time_ns() // 1000
+    replayed = oracle.replay(loaded.spec, arrivals, now_us=now_us)
+    possible = oracle.possible(loaded.spec, arrivals, replayed.bins, written_us, now_us)
     with UserStateClient.from_url(redis, loaded, timeout_s=10) as client:
-        verified = compare(client, loaded, replayed.applied, at_us, stored_users(redis, loaded.spec.name))
-    typer.echo(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))
+        stored = stored_users(redis, loaded.spec.name)
+        verified = compare(client, loaded, replayed.applied, at_us, stored, possible)
+    say(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))
+    if possible:
+        say(
+            f"{len(possible):,} of {verified.users:,} users have events that are older than `retention` by now, or were"
+            " published after their file was written: compared with what reading them earlier would have given"
+        )
     for difference in verified.differences[:SHOWN]:
-        typer.echo(str(difference))
+        say(str(difference))
     if len(verified.differences) > SHOWN:
-        typer.echo(f"... and {len(verified.differences) - SHOWN:,} more")
+        say(f"... and {len(verified.differences) - SHOWN:,} more")
     outcome = "all equal" if not verified.differences else f"{len(verified.differences):,} differ"
-    typer.echo(f"{verified.values:,} values of {verified.users:,} users at {format_time(at_us)}: {outcome}")
+    say(f"{verified.values:,} values of {verified.users:,} users at {format_time(at_us)}: {outcome}")
     if verified.differences:
         raise typer.Exit(EXIT_DIFFERENT)

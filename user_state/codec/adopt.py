@@ -1,7 +1,8 @@
 """Records of another layout, taken over: what still has the same definition stays, the rest starts empty or is dropped.
 
 Definitions are compared by key (see `user_state.core.pieces`). Windows are not part of a key: a window that was made
-longer fills as time passes, since what was rolled up or dropped before cannot come back.
+longer fills as time passes, since what was rolled up or dropped before cannot come back. The layout says how much was
+kept (`user_state.core.kept`), and `user_state.codec.spec_change` which outputs miss something, and until when.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from user_state.core.item_vectors import F32, ItemVectors
 from user_state.core.logs import LogRows, newer_rows
 from user_state.core.outputs import ComposedOutput, History
 from user_state.core.plan import Plan
+from user_state.core.pool import NULL_CODE
 from user_state.core.records import Records
 
 LEAST_LENGTH = 1e-6
@@ -81,8 +82,13 @@ class Composing:
 
 
 def last_rows(records: Records, history: History) -> LogRows:
-    """Return the last `history.last` rows of each user."""
+    """Return the last `history.last` rows of each user.
+
+    Rows of before a changed spec asked for what weighs them do not have it, and so no part.
+    """
     rows = records.logs[history.log]
+    if history.weight is not None and (unknown := rows.columns[history.weight] == NULL_CODE).any():
+        rows = rows.take(~unknown)
     newer = newer_rows(rows.user)
     return rows if len(newer) == 0 or newer.max() < history.last else rows.take(newer < history.last)
 

@@ -2,7 +2,8 @@
 
 A layout lists, for each family of state, the pieces that a record holds: the key that identifies the piece's
 definition, and the numbers its bytes are cut by. Families without pieces leave no trace in it, so that a new family
-changes no layout that does without.
+changes no layout that does without. `kept` says beside them how far back and how finely the pieces go: no byte depends
+on it, but what a changed spec can still tell from a record does (kept.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from user_state.core.coupons import LG_KS
+from user_state.core.kept import Kept, read_kept
 from user_state.core.kll import KS
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.errors import CodecError
@@ -141,6 +143,7 @@ class Layout:
     klls: tuple[KllLayout, ...] = ()
     keyed_tiles: tuple[KeyedTrackLayout, ...] = ()
     keyed_decays: tuple[KeyedDecayLayout, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
     @cached_property
     def track_kinds(self) -> tuple[str, ...]:
@@ -166,6 +169,11 @@ class Layout:
     def keys(self) -> set[str]:
         """The keys of all pieces."""
         return {piece.key for family in _READERS for piece in getattr(self, family)}
+
+    @cached_property
+    def kept_of(self) -> dict[str, Kept]:
+        """What is kept of the pieces that say so, by key."""
+        return {kept.key: kept for kept in self.kept}
 
     def to_json(self) -> str:
         """Return the layout as JSON, the same text for the same layout."""
@@ -227,5 +235,6 @@ _READERS: dict[str, Callable[..., Any]] = {
     "klls": lambda key, k: KllLayout(str(key), KS[KS.index(k)]),
     "keyed_tiles": lambda key, kinds, sums: KeyedTrackLayout(str(key), _key_kinds(kinds), bool(sums)),
     "keyed_decays": lambda key, kinds: KeyedDecayLayout(str(key), _key_kinds(kinds)),
+    "kept": read_kept,
 }
 """How each family's pieces are read back from JSON; raises KeyError, TypeError or ValueError."""

@@ -54,7 +54,7 @@ from user_state.core.pieces import (
     Window,
 )
 from user_state.core.time_axis import TimeAxis
-from user_state.core.track_axes import TrackAxes
+from user_state.core.track_axes import TrackAxes, axis_of
 
 READ_ONLY = frozenset(
     {"name", "scalars", "arrays", "lists", "sequences", "embeddings", "item_fields", "layout", "declared_by"}
@@ -167,7 +167,7 @@ class Plan:
         return self._axes(self.logs)
 
     def _axes(self, tracks: Sequence[Track | Log | HllTrack | KllTrack | KeyedTrack]) -> TrackAxes:
-        return TrackAxes([_axis(track.windows, self.axis.skew_s) for track in tracks])
+        return TrackAxes([axis_of(track.windows, self.axis.skew_s) for track in tracks])
 
     @cached_property
     def composed(self) -> tuple[ComposedOutput | FoldInOutput | InterestsOutput, ...]:
@@ -202,13 +202,3 @@ class Plan:
         """Every window that keyed tiles are read over, each once."""
         keyed = [o for o in (*self.scalars, *self.lists) if isinstance(o, EntropyOutput | TableOutput)]
         return tuple(dict.fromkeys(output.window for output in keyed))
-
-
-def _axis(windows: Sequence[Window], skew_s: int) -> TimeAxis:
-    width_of_window_s: dict[int, int] = {}
-    for window in windows:
-        if window.reach_s is not None:
-            width_of_window_s[window.reach_s] = min(
-                window.width_s, width_of_window_s.get(window.reach_s, window.width_s)
-            )
-    return TimeAxis.of_windows(width_of_window_s, skew_s, any(window.reach_s is None for window in windows))

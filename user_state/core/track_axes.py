@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from user_state.core.pieces import Window
 from user_state.core.time_axis import Span, TimeAxis
 
 I64 = npt.NDArray[np.int64]
@@ -93,3 +94,14 @@ class TrackAxes:
         placed = start_s - start_s % self._width_s[level, axis]
         # The lifetime tile, at 0, is no business of a track that nobody reads over a lifetime.
         return placed, self._lifetime[axis] | ((level < len(cuts)) & (placed > 0))
+
+
+def axis_of(windows: Sequence[Window], skew_s: int) -> TimeAxis:
+    """Return the axis of a track that is read over these windows."""
+    width_of_window_s: dict[int, int] = {}
+    for window in windows:
+        if window.reach_s is not None:
+            width_of_window_s[window.reach_s] = min(
+                window.width_s, width_of_window_s.get(window.reach_s, window.width_s)
+            )
+    return TimeAxis.of_windows(width_of_window_s, skew_s, any(window.reach_s is None for window in windows))

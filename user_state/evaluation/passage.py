@@ -29,7 +29,7 @@ class Way:
         stretch_us: length of a stretch, microseconds.
     """
 
-    redis: str
+    redis: str = field(repr=False)  # it may have a password
     topic: str | None = None
     subscription: str | None = None
     speed: float = 10.0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +21,20 @@ STARTED = "Ctrl-C drains and stops"
 
 
 @contextmanager
-def running(arguments: list[str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `user-state ARGUMENTS` with its output in a file; it ends with the `with` block at the latest."""
+def running(
+    arguments: list[str], output: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `user-state ARGUMENTS` with its output in a file; it ends with the `with` block at the latest.
+
+    `environment` is added to ours: arguments are for everybody to see, so a password goes there.
+    """
     with output.open("wb") as file:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [*USER_STATE, *arguments], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            [*USER_STATE, *arguments],
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
         )
     try:
         yield process

@@ -40,6 +40,7 @@ from user_state.evaluation.trials import Age, Trial, aged
 from user_state.events.avro_files import interaction_schema, write_events
 from user_state.fold import Folder
 from user_state.spec import LoadedSpec, load_spec
+from user_state.store.credentials import passed_on
 from user_state.store.redis_store import RedisStateStore
 
 FRESH = Age("fresh", 0, 0)
@@ -136,13 +137,14 @@ def _played(
     """Play and ask; return the answers, the order of reads that they are in, and the pipeline's accounting."""
     folder = events.parent
     output = folder / "run.log"
-    arguments = ["run", "--spec", str(spec_file), "--redis", way.redis, "--dead-letters", str(folder / "dead-letters")]
+    redis, environment = passed_on(way.redis)
+    arguments = ["run", "--spec", str(spec_file), "--redis", redis, "--dead-letters", str(folder / "dead-letters")]
     first_s = time.time() + FILE_AHEAD_S
     if way.subscription is None:
         arguments += ["--input", str(events), "--replay_speed", f"{way.speed}", "--replay_start", f"{first_s}"]
     else:
         arguments += ["--input", way.subscription, "--publish_time_attribute", TIME_ATTRIBUTE]
-    with running(arguments, output) as pipeline:
+    with running(arguments, output, environment) as pipeline:
         wait_for_start(pipeline, output)
         publishing = None
         if way.topic is not None:

@@ -5,12 +5,13 @@ This is the independent reference the pipeline is checked against. It shares not
 read and believed, not to be fast, and must not borrow a formula or a constant from the code it checks.
 
     replay    judges messages in order, one at a time, by the rules in docs/design/layers.md
+    possible  says which events may have been applied where it is not known when they were read
     features  computes one user's features at one moment from the events that were applied
 
 Each group of aggregations has a file here; `features.py` lists them.
 
 Two things it does not model: `seen_ids_cap` (memory is no limit here, so keep test users below the cap) and the
-server's own expiry, which ends a whole record `retention` after its last event.
+server's own expiry, which ends a whole record `retention` after its last event (but for `possible`).
 An event id is remembered while its event would not be `too_late` itself, so a copy that comes after that is
 `too_late` and not `duplicate`. Which of the two it is changes no feature.
 """
@@ -21,6 +22,7 @@ from user_state.oracle.composed import ItemTable
 from user_state.oracle.embeddings import item_vector
 from user_state.oracle.events import AppliedEvent, Arrival, microseconds
 from user_state.oracle.features import Expected, features
+from user_state.oracle.possible import Possible, possible
 from user_state.oracle.replay import Replay, replay
 
 __all__ = [
@@ -28,9 +30,11 @@ __all__ = [
     "Arrival",
     "Expected",
     "ItemTable",
+    "Possible",
     "Replay",
     "features",
     "item_vector",
     "microseconds",
+    "possible",
     "replay",
 ]

@@ -22,6 +22,8 @@ END_TIME_US = 4_102_444_800 * 1_000_000
 """2100-01-01T00:00:00Z, the first event time no longer accepted."""
 MAX_ID_BYTES = 1024
 MAX_TEXT_BYTES = 65_535
+LEAST_TOLERANCE_US = 60_000_000
+"""How far a publish time may be ahead of the wall clock, however small the spec's skew: clocks of machines differ."""
 LEAST_INT = -(2**63)
 """No value of an integer field that is used: records hold it for null."""
 
@@ -32,7 +34,8 @@ class Replay:
 
     Attributes:
         applied: each user's applied events, in order of arrival.
-        bins: the bin of every arrival, in order: applied, duplicate, ignored or dead_letter/<reason>.
+        bins: the bin of every arrival, in order: applied, duplicate, ignored, expired or
+            dead_letter/<reason>.
         counts: arrivals by bin; applied, duplicate and ignored are always there.
     """
 
@@ -41,8 +44,14 @@ class Replay:
     counts: dict[str, int]
 
 
-def replay(spec: Spec, arrivals: Iterable[Arrival]) -> Replay:
-    """Return the fate of every arrival, judged one message at a time in the order given."""
+def replay(spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None) -> Replay:
+    """Return the fate of every arrival, judged one message at a time in the order given.
+
+    Args:
+        spec: the rules.
+        arrivals: the messages, in order of arrival.
+        now_us: the wall clock as they were read, microseconds UTC; None judges nothing by it.
+    """
     applied: dict[str, list[AppliedEvent]] = {}
     clock_us: dict[str, int] = {}
     # user -> event id -> event time, for every id ever applied; whether it is still remembered is asked when it matters
@@ -60,8 +69,13 @@ def replay(spec: Spec, arrivals: Iterable[Arrival]) -> Replay:
         if not _is_wanted(spec, event):
             bins.append("ignored")
             continue
-        time_us = microseconds(event[spec.events.time])
-        published_us = _published_us(spec, arrival, time_us)
+        time_us, published_us = times_of(spec, arrival)
+        if now_us is not None and is_expired(spec, time_us, now_us):
+            bins.append("expired")
+            continue
+        if now_us is not None and is_ahead(spec, published_us, now_us):
+            bins.append("dead_letter/from_future")
+            continue
         if time_us > published_us + spec.max_clock_skew:
             bins.append("dead_letter/from_future")
             continue
@@ -84,6 +98,22 @@ def replay(spec: Spec, arrivals: Iterable[Arrival]) -> Replay:
     counts = Counter({"applied": 0, "duplicate": 0, "ignored": 0})
     counts.update(bins)
     return Replay(applied, bins, dict(counts))
+
+
+def is_expired(spec: Spec, time_us: int, now_us: int) -> bool:
+    """Return whether a record whose last event is this one would have expired by now."""
+    return now_us - time_us >= spec.retention
+
+
+def is_ahead(spec: Spec, published_us: int, now_us: int) -> bool:
+    """Return whether a publish time is further ahead of the wall clock than clocks differ."""
+    return published_us - now_us > max(spec.max_clock_skew, LEAST_TOLERANCE_US)
+
+
+def times_of(spec: Spec, arrival: Arrival) -> tuple[int, int]:
+    """Return (event time, publish time) of a valid event, microseconds UTC."""
+    time_us = microseconds((arrival.event or {})[spec.events.time])
+    return time_us, _published_us(spec, arrival, time_us)
 
 
 def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str], needs_published: bool) -> bool:

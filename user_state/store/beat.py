@@ -31,7 +31,8 @@ class Beat:
         self._redis = redis
         self.worker = secrets.token_hex(8)
         """What the worker is called."""
-        self._key = beat_key(name, self.worker)
+        self.key = beat_key(name, self.worker)
+        """Where the server keeps what it has counted."""
         self._script = Script("beat.lua")
         self._sent = self._known = 0
         self._sent_s = time.monotonic()
@@ -51,13 +52,13 @@ class Beat:
         self._sent += 1
         self._sent_s = now_s
         self._script.load(self._redis)
-        self._script.call(pipeline, [self._key], *self._values())
+        self._script.call(pipeline, [self.key], *self._values())
 
     def check(self, answer: Any) -> None:
         """Compare what the server had counted with what it had confirmed; raises what redis raises."""
         if isinstance(answer, NoScriptError):
             self._script.forgotten([answer])
-            answer = self._script.run(self._redis, [self._key], *self._values())
+            answer = self._script.run(self._redis, [self.key], *self._values())
         if isinstance(answer, RedisError):
             raise answer
         self._known = self._sent

@@ -1,11 +1,7 @@
 """Opening Redis by URL, and turning its errors into ours: the only place that imports redis exceptions.
 
-    redis://[user:password@]host[:port][/db]     one server
-    rediss://...                                 the same with TLS
-    redis-cluster://..., rediss-cluster://...    any node of a cluster
-    unix://path                                  a local socket
-
-Timeouts are finite. Passwords never appear in messages.
+`redis_url` has the forms of URLs, `credentials` where user and password come from. Timeouts are finite. Passwords never
+appear in messages, nor do commands and keys, which name users.
 """
 
 from __future__ import annotations
@@ -14,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -38,10 +33,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from user_state.errors import InputError, StoreError, StoreUnavailable
+from user_state.errors import InputError, StoreDenied, StoreError, StoreUnavailable
+from user_state.store.credentials import credentials
+from user_state.store.redis_url import masked, parse_redis_url
 
-SCHEMES = ("redis", "rediss", "redis-cluster", "rediss-cluster", "unix")
-_REFUSED = (AuthenticationError, AuthorizationError, NoPermissionError)
+__all__ = ["connect", "fetch", "masked", "translate_response", "translated"]
+
+_DENIED = (AuthenticationError, AuthorizationError, NoPermissionError)
 _PASSING = (
     RedisConnectionError,
     RedisTimeoutError,
@@ -53,26 +51,18 @@ _PASSING = (
     ReadOnlyError,
     TryAgainError,
 )
-_PASSING_PREFIXES = ("MISCONF", "NOREPLICAS", "LOADING", "OOM", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "UNBLOCKED")
-
-
-def masked(url: str) -> str:
-    """Return the URL with its password replaced.
-
-    >>> masked("redis://app:secret@cache:6379/0")
-    'redis://app:***@cache:6379/0'
-    >>> masked("redis://:pass/word@cache:6379"), masked("redis://cache:6379?password=secret&db=1")
-    ('redis://:***@cache:6379', 'redis://cache:6379?password=***&db=1')
-    """
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return re.sub(r".*@", "***@", url)
-    # By hand: in a URL whose password holds an unescaped / or #, urlsplit would not find the password.
-    credentials, at, host = rest.rpartition("@")
-    user, colon, _ = credentials.partition(":")
-    if at and colon:
-        rest = f"{user}:***@{host}"
-    return re.sub(r"(?<=password=)[^&]*", "***", f"{scheme}{separator}{rest}")
+_PASSING_PREFIXES = (
+    *("MISCONF", "NOREPLICAS", "LOADING", "OOM", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "UNBLOCKED"),
+    "BUSY ",  # with somebody's script
+)
+_DENIED_TEXT = re.compile(
+    r"^(NOAUTH|WRONGPASS|NOPERM|DENIED)\b"
+    r"|^(ERR )?AUTH <password> called without any password"
+    # A right that a script lacks, or a command in it: as Valkey, as Redis, and as both say of keys.
+    r"|ACL failure in script|can't run this command or subcommand|No permissions to (access|run)|can't access"
+)
+_OF_PIPELINE = re.compile(r"^Command # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)
+"""What redis-py puts before an error: the command with its keys."""
 
 
 def connect(url: str, timeout_s: float) -> Any:
@@ -82,26 +72,24 @@ def connect(url: str, timeout_s: float) -> Any:
         InputError: the URL has a scheme or form that is not understood.
         StoreUnavailable, StoreError: as `translated` says (clusters connect at once, single servers when used).
     """
-    scheme = urlsplit(url).scheme
-    if scheme not in SCHEMES:
-        raise InputError(f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r}")
+    parsed = parse_redis_url(url)
     # Trying again is the fold's business: it re-reads first. The client would resend blindly.
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
         "health_check_interval": 30,
     }
+    presented = credentials(parsed)
+    if presented is not None:
+        options["credential_provider"] = presented
+    bare = parsed.without_credentials  # what redis-py is not told, its errors cannot quote
     try:
-        if scheme.endswith("-cluster"):
+        if parsed.is_cluster:
             with translated(url):
-                return RedisCluster.from_url(url.replace("-cluster", "", 1), **options)
-        return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+                return RedisCluster.from_url(bare.replace("-cluster", "", 1), **options)
+        return redis.Redis.from_url(bare, retry=Retry(NoBackoff(), 0), **options)
     except ValueError as exc:
-        # Without what was raised: it may quote a part of the password.
-        raise InputError(
-            f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r};"
-            " special characters of a password are written %2F for /, %23 for #, and so on"
-        ) from exc
+        raise InputError(f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r}: {exc}") from exc
 
 
 @contextmanager
@@ -109,29 +97,52 @@ def translated(url: str) -> Iterator[None]:
     """Turn what redis raises into our errors.
 
     Raises:
+        StoreDenied: it refused the password, or a right that the user lacks.
         StoreUnavailable: the server cannot be reached, is loading, full or read-only.
-        StoreError: it refused the password, the user's rights, or a command.
+        StoreError: it refused a command.
     """
     where = f"Redis at {masked(url)}"
     try:
         yield
-    except _REFUSED as exc:
-        raise StoreError(f"{where} refused us: {exc}; check user and password in the URL, and the user's ACL") from exc
-    except _PASSING as exc:
-        raise StoreUnavailable(f"{where} is not available: {exc}") from exc
     except ResponseError as exc:
         raise translate_response(where, exc) from exc
     except (RedisError, RedisClusterException, OSError) as exc:
-        if isinstance(exc.__cause__, _REFUSED):  # a cluster's client says no more than that it found no node
-            raise StoreError(f"{where} refused us: {exc.__cause__}; check user and password in the URL") from exc
-        raise StoreUnavailable(f"{where} is not available: {exc}") from exc
+        denied = next((one for one in _chain(exc) if _is_denied(one)), None)
+        if denied is not None:  # a cluster's client says no more than that it found no node
+            raise _denied(where, denied) from exc
+        raise StoreUnavailable(f"{where} is not available: {_said(exc)}") from exc
 
 
 def translate_response(where: str, exc: Exception) -> StoreError:
     """Return our error for an error that the server answered with."""
-    if isinstance(exc, _PASSING) or str(exc).startswith(_PASSING_PREFIXES):
-        return StoreUnavailable(f"{where} is not available: {exc}")
-    return StoreError(f"{where} refused a command: {exc}")
+    if _is_denied(exc):
+        return _denied(where, exc)
+    if isinstance(exc, _PASSING) or _said(exc).startswith(_PASSING_PREFIXES):
+        return StoreUnavailable(f"{where} is not available: {_said(exc)}")
+    return StoreError(f"{where} refused a command: {_said(exc)}")
+
+
+def _denied(where: str, exc: BaseException) -> StoreDenied:
+    return StoreDenied(
+        f"{where} refused us: {_said(exc)}; check user and password (in the URL, USER_STATE_REDIS_PASSWORD or the"
+        " password's file), and the user's ACL"
+    )
+
+
+def _is_denied(exc: BaseException) -> bool:
+    return isinstance(exc, _DENIED) or (isinstance(exc, RedisError) and _DENIED_TEXT.search(_said(exc)) is not None)
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what led to it, up to what we have translated already."""
+    while exc is not None and not isinstance(exc, StoreError):
+        yield exc
+        exc = exc.__cause__ or exc.__context__
+
+
+def _said(exc: BaseException) -> str:
+    """Return what the server said, without the command that it said it of."""
+    return _OF_PIPELINE.sub("", str(exc)).rstrip(".")
 
 
 def broke_off(exc: StoreUnavailable) -> bool:

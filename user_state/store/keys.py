@@ -3,6 +3,7 @@
     {name}:{{user}}:state    the record
     {name}:{{user}}:seen     the remembered event ids
     {name}:{{user}}:turn     which worker has the next turn at writing the user's record, for a moment (`contention`)
+    {name}:{%}:probe         for a moment, when a user's key was refused: is another refused too? (`redis_store`)
     {name}:registry          hash: which spec writes the records, and the layouts of those that did (`registry`)
     {name}:beat:{worker}     how many batches a worker has written; less than it knows of: Redis has lost data
     {name}:writer            the run that writes records here without reading them back (`view`)
@@ -49,6 +50,15 @@ def user_of_record(name: str, key: str) -> str:
 def turn_key(name: str, user: str) -> str:
     """Return the key of who has the next turn at a user's record."""
     return f"{name}:{{{_escape(user)}}}:turn"
+
+
+def probe_keys(name: str) -> tuple[str, str, str]:
+    """Return keys as a user's record, ids and turn have, in one slot; they can be no user's, for whom % is escaped.
+
+    >>> probe_keys("feed")[0], record_key("feed", "%")
+    ('feed:{%}:probe', 'feed:{%25}:state')
+    """
+    return f"{name}:{{%}}:probe", f"{name}:{{%}}:probe-seen", f"{name}:{{%}}:probe-turn"
 
 
 def registry_key(name: str) -> str:

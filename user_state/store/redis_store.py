@@ -25,7 +25,7 @@ from user_state.core.layout import Layout
 from user_state.errors import CodecError, StoreError, StoreUnavailable
 from user_state.store.beat import Beat
 from user_state.store.connection import broke_off, connect, masked, translate_response, translated
-from user_state.store.keys import record_key, seen_key, turn_key
+from user_state.store.keys import probe_keys, record_key, seen_key, turn_key
 from user_state.store.registry import SUPERSEDED, UNREGISTERED, Registry, Writer
 from user_state.store.script import Script
 from user_state.store.store import Answer, Refused, Replaced, Replacement, Stored
@@ -36,8 +36,6 @@ SINGLY_AFTER = 3
 """Batches in a row whose connection broke; then users are written one by one, to find the one that breaks it."""
 SUSPICIOUS_BYTES = 64 << 10
 """No server or proxy breaks off because of less; then it is the network."""
-_PROBE = ""
-"""No user has this id: a command that is refused for it too is refused for everybody."""
 
 
 class RedisStateStore:
@@ -73,6 +71,11 @@ class RedisStateStore:
 
     def __repr__(self) -> str:
         return f"RedisStateStore({masked(self._url)!r}, {self._name!r}, durability={self._durability!r})"
+
+    @property
+    def beat_key(self) -> str:
+        """Where the server keeps, for some days, how many batches this store has written."""
+        return self._beat.key
 
     @property
     def registry(self) -> Registry:
@@ -184,14 +187,16 @@ class RedisStateStore:
             self._beat.add(pipeline)
             self._await_durability(pipeline)
             answers: list[Any] = pipeline.execute(raise_on_error=False)
-        if self._durability != "none":
-            self._check_confirmed(answers.pop())
+        confirmed = answers.pop() if self._durability != "none" else [1]
+        counted = answers.pop()
+        if isinstance(confirmed, RedisError):
+            self._plain(counted)  # a server that has become a replica says so here, and that passes
+        self._check_confirmed(confirmed)
         with translated(self._url):
-            self._beat.check(answers.pop())
-        if self._cluster and (current := int(self._plain(answers.pop()) or 0)) != generation:
-            # Users on other nodes cannot be compared with the registry while they are written.
-            missing = SUPERSEDED if current > generation else UNREGISTERED
-            answers = [missing if answer in (Answer.DONE, Answer.CONFLICT) else answer for answer in answers]
+            self._beat.check(counted)
+        if self._cluster and int(self._plain(answers.pop()) or 0) != generation:
+            # Users on other nodes cannot be compared with the registry while they are written, so that is done after.
+            self._registry.restore()
         return answers
 
     def _keys(self, user: str) -> list[str]:
@@ -232,10 +237,10 @@ class RedisStateStore:
         self._probe()
 
     def _probe(self) -> None:
-        """Do what is done for a user for one that cannot be: raises if it is refused as well."""
+        """Do what is done for a user with keys of nobody's: what is refused for these too is refused for everybody."""
+        keys = [*probe_keys(self._name), *(() if self._cluster else (self._registry.key,))]
         with translated(self._url):
-            self._redis.get(record_key(self._name, _PROBE))
-            keys = self._keys(_PROBE)
+            self._redis.get(keys[0])
             soon_ms = int(time.time() * 1000) + 1000
             values = (b"", b"-" * 18, b"-" * 17, soon_ms, self._registry.claimed.generation, self._beat.worker, 0)
             self._script.run(self._redis, keys, *values)

@@ -152,9 +152,11 @@ class Registry:
         for field, text in held.items():
             if field.startswith(_LAYOUT.encode()):
                 layout = Layout.from_json(text)
-                if field.decode() != _field(layout.fingerprint):
-                    named = field.decode().removeprefix(_LAYOUT)
-                    raise CodecError(f"expected layout {named} under its name, got {layout.fingerprint.hex()}")
+                if field != _field(layout.fingerprint).encode():
+                    raise CodecError(
+                        f"expected layout {field.decode(errors='replace').removeprefix(_LAYOUT)} under its name, got"
+                        f" {layout.fingerprint.hex()}"
+                    )
                 layouts[layout.fingerprint] = layout
         return layouts
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from user_state.store.connection import connect, translated
@@ -35,7 +36,12 @@ class RunBoard:
         self._url = url
         self._key = run_key(name, run)
         self._trouble_key = run_trouble_key(name, run)
-        self._redis: Any = connect(url, timeout_s)
+        self._timeout_s = timeout_s
+
+    @cached_property
+    def _redis(self) -> Any:
+        """The client, made when it is used first: a cluster that is away then is away for that use alone."""
+        return connect(self._url, self._timeout_s)
 
     def ask_to_stop(self) -> None:
         """Ask every process of the run to stop."""
@@ -89,7 +95,8 @@ class RunBoard:
 
     def close(self) -> None:
         """Close the connections."""
-        self._redis.close()
+        if "_redis" in vars(self):
+            self._redis.close()
 
     def _write(self, field: bytes, value: bytes) -> None:
         with translated(self._url):

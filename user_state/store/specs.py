@@ -1,6 +1,7 @@
 """Which spec writes the records of a name: asked before a run starts, and changed on purpose.
 
-A spec's learned items have records, and so a registry, of their own, under a name of their own.
+A spec's learned items have records, and so a registry, of their own, under a name of their own; they are written by the
+same spec.
 """
 
 from __future__ import annotations
@@ -55,4 +56,4 @@ def _each(url: str, plan: Plan, now_us: int, ask: Callable[[Registry, Writer], W
     yield now_us
     with closing(connect(url, TIMEOUT_S)) as redis:
         for one in plans_of(plan):
-            yield ask(Registry(redis, url, one.name), Writer(one.layout, one.definition, now_us)).generation
+            yield ask(Registry(redis, url, one.name), Writer(one.layout, plan.definition, now_us)).generation

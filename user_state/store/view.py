@@ -63,7 +63,10 @@ class RedisView:
         return f"RedisView({masked(self._url)!r}, {self._name!r})"
 
     def write(self, replacements: Sequence[Replacement]) -> int:
-        """Write many users' records; return how many were refused, because Redis holds a record of more events.
+        """Write many users' records; return how many were refused.
+
+        One is refused because Redis holds a record of more events, or under the user's keys something else that nobody
+        here has written.
 
         Raises:
             SpecSuperseded: a newer spec writes.
@@ -75,12 +78,13 @@ class RedisView:
         if SUPERSEDED in answers or UNREGISTERED in answers:
             self._registry.restore()
             answers = self._run(replacements)
+        foreign = [answer for answer in answers if isinstance(answer, RedisError) and "WRONGTYPE" in str(answer)]
         for answer in answers:
-            if isinstance(answer, RedisError):
+            if isinstance(answer, RedisError) and answer not in foreign:
                 raise translate_response(self._where, answer) from answer
             if answer in (SUPERSEDED, UNREGISTERED):
                 raise self._registry.superseded(max(self._registry.generation(), self._registry.claimed.generation))
-        return sum(answer == 0 for answer in answers)
+        return len(foreign) + answers.count(0)
 
     def _run(self, replacements: Sequence[Replacement]) -> list[Any]:
         generation = self._registry.claimed.generation

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from user_state.core.kept import (
+    Kept,
+    kept_of_keyed_decay,
+    kept_of_last_seen,
+    kept_of_log,
+    kept_of_sessions,
+    kept_of_tiles,
+)
 from user_state.core.layout import (
     TIME_KIND,
     DecayLayout,
@@ -222,7 +230,20 @@ class Builder:
             keyed_decays=tuple(
                 KeyedDecayLayout(decay.key, self._kinds(decay.by)) for decay in self.keyed_decays.values()
             ),
+            kept=tuple(self._kept()),
         )
+
+    def _kept(self) -> Iterator[Kept]:
+        skew_us = self.spec.max_clock_skew // SECOND_US * SECOND_US
+        yield from (kept_of_tiles(track, skew_us) for track in self.tracks.values())
+        yield from (kept_of_log(log, skew_us) for log in self.logs.values())
+        yield from (kept_of_last_seen(track, skew_us) for track in self.last_seen.values())
+        lateness_us = self.spec.allowed_lateness
+        yield from (kept_of_sessions(track, skew_us, lateness_us) for track in self.sessions.values())
+        yield from (kept_of_tiles(track, skew_us) for track in self.hlls.values())
+        yield from (kept_of_tiles(track, skew_us) for track in self.klls.values())
+        yield from (kept_of_tiles(track, skew_us, track.most_keys) for track in self.keyed_tracks.values())
+        yield from (kept_of_keyed_decay(decay, skew_us) for decay in self.keyed_decays.values())
 
     def _kinds(self, fields: tuple[int, ...]) -> tuple[str, ...]:
         return tuple(self.fields[field].kind for field in fields)

@@ -1,0 +1,79 @@
+"""What becomes of a fold's messages: each in one bin, acknowledged, dead, or left to come again."""
+
+import numpy as np
+import pytest
+
+from transforms import tally
+from transforms.outcomes import LOST_DATA, count_learned, give_back, settled
+from user_state.core.admission import Outcome
+from user_state.events.message import Message
+from user_state.fold_report import FoldReport
+from user_state.learning import LearnedReport
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """What is counted, by name."""
+    counts = {}
+    monkeypatch.setattr(tally, "count", lambda name, more=1: counts.__setitem__(name, counts.get(name, 0) + more))
+    return counts
+
+
+def message(number, ack_id=None):
+    return Message(b"%d" % number, {}, 0, ack_id, "somewhere")
+
+
+def row(user):
+    return (user, 1, 2, 3)
+
+
+def report_of(*outcomes, **figures):
+    return FoldReport(np.array(outcomes, np.int8), **figures)
+
+
+def test_every_outcome_is_in_one_bin(counted):
+    outcomes = list(Outcome)
+    rows, messages = [row(f"u{int(one)}") for one in outcomes], [message(int(one)) for one in outcomes]
+    reasons = {f"u{int(one)}": f"why {one.name}" for one in (Outcome.BAD_RECORD, Outcome.OVERSIZED)}
+
+    bundle = settled(rows, messages, report_of(*outcomes, set_aside=reasons))
+
+    assert bundle.stored == [messages[Outcome.APPLIED], messages[Outcome.DUPLICATE]]
+    assert {one.message.data: one.reason for one in bundle.dead} == {
+        b"%d" % Outcome.TOO_LATE: "too_late",
+        b"%d" % Outcome.FROM_FUTURE: "from_future",
+        b"%d" % Outcome.BAD_RECORD: "bad_record",
+        b"%d" % Outcome.OVERSIZED: "oversized",
+    }
+    assert {one.detail for one in bundle.dead} >= {"why BAD_RECORD", "why OVERSIZED"}
+    assert bundle.contended == ([rows[Outcome.CONTENDED]], [messages[Outcome.CONTENDED]])
+    assert len(bundle.stored) + len(bundle.dead) + len(bundle.contended[0]) == len(Outcome)
+    assert (counted[tally.APPLIED], counted[tally.DUPLICATE]) == (1, 1)
+
+
+def test_contended_messages_that_come_again_are_let_go_and_the_others_kept(counted):
+    contended = [row("a"), row("b"), row("a")], [message(0), message(1, "ack-1"), message(2)]
+    assert give_back(contended) == ([row("a"), row("a")], [message(0), message(2)])
+    assert counted == {tally.GIVEN_BACK: 1}
+
+
+def test_what_a_fold_says_of_lost_data_is_counted_and_said_once_a_bundle(counted, caplog):
+    settled([], [], report_of(lost=2, ids_lost=3, went_back=1, shortened=4))
+    assert [counted[name] for name in (tally.RECORDS_LOST, tally.IDS_LOST, tally.WENT_BACK)] == [2, 3, 1]
+    assert [one.getMessage() for one in caplog.records] == [LOST_DATA]
+    caplog.clear()
+    settled([], [], report_of(writes=5, conflicts=2))
+    assert (counted[tally.WRITES], counted[tally.CONFLICTS]) == (5, 2)
+    assert caplog.records == []
+
+
+def test_what_the_item_stage_did_is_counted(counted):
+    count_learned(LearnedReport(1, 2, 3, 4, 5, 6))
+    assert counted == {
+        tally.PAIRS: 1,
+        tally.PAIRS_AGAIN: 2,
+        tally.PAIRS_REFUSED: 3,
+        tally.ITEM_WRITES: 4,
+        tally.ITEM_CONFLICTS: 5,
+        tally.BYTES_WRITTEN: 6,
+    }
