@@ -10,6 +10,8 @@ from user_state.durations import format_duration
 from user_state.events.screening import KEEPING_DAYS
 
 BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.EXPIRED, tally.DEAD_LETTER, tally.GIVEN_BACK)
+LOSSES = (tally.RECORDS_LOST, tally.WENT_BACK, tally.IDS_LOST)
+"""Counters that say that Redis has lost something."""
 
 
 def balanced(counters: Mapping[str, int]) -> bool:
@@ -50,14 +52,14 @@ def progress_line(elapsed_s: float, counters: Mapping[str, int], rate: float) ->
 
 
 def closing_lines(counters: Mapping[str, int], retention_us: int) -> str:
-    """Return what a run came to: the accounting, and below it what to do about expired events and what was learned.
+    """Return what a run came to: the accounting, and below it what to do about expired events, learned and lost data.
 
     Args:
         counters: of the run.
         retention_us: the spec's.
     """
-    lines = (accounting_line(counters), expired_line(counters, retention_us), learned_line(counters))
-    return "\n".join(line for line in lines if line is not None)
+    notes = (expired_line(counters, retention_us), learned_line(counters), loss_line(counters))
+    return "\n".join([accounting_line(counters), *(note for note in notes if note is not None)])
 
 
 def expired_line(counters: Mapping[str, int], retention_us: int) -> str | None:
@@ -88,6 +90,17 @@ def expired_line(counters: Mapping[str, int], retention_us: int) -> str | None:
         f"{line} To keep most of them, set `retention` in the spec to at least {most}d, to keep all to {held[-1]}d,"
         " and run them again."
     )
+
+
+def loss_line(counters: Mapping[str, int]) -> str | None:
+    """Return what Redis has lost, in one line; None if nothing.
+
+    >>> loss_line({"read": 9, "records_lost": 2, "redis_went_back": 1, "ids_lost": 0})
+    'Redis has lost data (records_lost 2, redis_went_back 1): docs/recovery.md says what to do'
+    >>> loss_line({"records_lost": 0})
+    """
+    lost = ", ".join(f"{name} {counters[name]:,}" for name in LOSSES if counters.get(name))
+    return f"Redis has lost data ({lost}): docs/recovery.md says what to do" if lost else None
 
 
 def learned_line(counters: Mapping[str, int]) -> str | None:

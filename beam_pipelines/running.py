@@ -27,7 +27,8 @@ from user_state.core.compile import compile_plan
 from user_state.errors import InputError, UserStateError
 from user_state.spec import LoadedSpec
 from user_state.store.credentials import check_travels
-from user_state.store.survey import registered_layouts, stored_layouts
+from user_state.store.specs import plans_of
+from user_state.store.survey import check_readable
 
 INTERVAL_S = 1.0
 """How often progress is printed on a terminal; a tenth as often elsewhere."""
@@ -55,18 +56,18 @@ def run_streaming(
     console = Terminal(stderr=True)
     drain.reset()
     tally.reset()
-    build(pipeline, spec, settings)
-    console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.")
     print_if_not_compiled(console)
     print_spec_changes(console, spec, settings.redis)
-    with draining_on_signals(console), reporting(console, stop_when_idle_s):
+    build(pipeline, spec, settings)
+    console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.")
+    with draining_on_signals(console), reporting(console, stop_when_idle_s), ours_told_once():
         try:
             result = pipeline.run()
             result.wait_until_finish()
         except BaseException as exc:
             give_up_pending()
             if isinstance(exc, Exception):
-                raise _translated(exc) from exc
+                raise _translated(exc) or exc from exc
             raise
     if settings.state == "runner":
         acknowledge_pending()  # a runner within this process has nothing in flight now
@@ -89,17 +90,22 @@ def print_spec_changes(console: Terminal, spec: LoadedSpec, redis: str) -> None:
     """Print what becomes of the records that are in Redis already, if the spec has changed since they were written.
 
     Raises:
-        StoreUnavailable, StoreError, CodecError: as `stored_layouts`.
+        StoreUnavailable, CodecError: as `check_readable`.
+        StoreError: as well if the spec cannot read them.
     """
-    plan = compile_plan(spec)
-    if registered_layouts(redis, plan.name).keys() <= {plan.layout.fingerprint}:
-        return  # nothing to tell, so that a start need not walk the server's keys
-    found = stored_layouts(redis, plan.name)
+    plan, *items = plans_of(compile_plan(spec))
+    for one in items:
+        check_readable(redis, one.name, one.layout.fingerprint)
+    found = check_readable(redis, plan.name, plan.layout.fingerprint)
+    total = f"{found.held.total():,} records{'' if found.whole else ' looked at'}"
     for fingerprint, number in found.held.most_common():
-        layout = found.registered.get(fingerprint)
-        if layout is None or fingerprint == plan.layout.fingerprint:
+        if fingerprint == plan.layout.fingerprint:
             continue
-        which = f"{number:,} of {found.held.total():,} records{'' if found.whole else ' looked at'}"
+        layout, which = found.registered.get(fingerprint), f"{number:,} of {total}"
+        if layout is None:
+            told = f"{which} cannot be read: their layout {fingerprint.hex()} is not registered; see docs/recovery.md"
+            console.print(told)
+            continue
         console.print(f"the spec has changed since {which} were written (layout {fingerprint.hex()}):")
         for line in spec_change(plan, layout, found.registered.values()).lines():
             console.print(f"  {line}")
@@ -234,9 +240,25 @@ def reporting(console: Terminal, stop_when_idle_s: float | None) -> Iterator[Non
         thread.join()
 
 
-def _translated(exc: Exception) -> Exception:
+@contextmanager
+def ours_told_once() -> Iterator[None]:
+    """Keep Beam from logging an error of ours with its stack trace: it ends the run, and is the run's last line."""
+
+    def is_anothers(record: logging.LogRecord) -> bool:
+        raised = record.exc_info[1] if record.exc_info else None
+        return not isinstance(_translated(raised), UserStateError)
+
+    log = logging.getLogger("apache_beam.runners.common")
+    log.addFilter(is_anothers)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_anothers)
+
+
+def _translated(exc: BaseException | None) -> BaseException | None:
     """Return our own error if one lies beneath what the runner raised, else what it raised."""
-    beneath: BaseException | None = exc
+    beneath = exc
     while beneath is not None:
         if isinstance(beneath, UserStateError):
             return beneath

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 
-from beam_pipelines.accounting import balanced
+from beam_pipelines.accounting import balanced, loss_line
 from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unknown, Unreachable
 from beam_pipelines.flink.troubles import Troubles
 from beam_pipelines.running import Progress
@@ -32,6 +32,8 @@ FORGOTTEN_S = 30.0
 """How long it may be back without the job: with high availability it finds its jobs again within seconds."""
 TOLD_S = 5.0
 """When it is told that it is away."""
+LOSS_S = 10.0
+"""How often it is told that Redis has lost more data."""
 POLL_S = 0.25
 LOOK_S = 1.0
 """How often it is looked where the last checkpoint is: a JobManager that starts again may have forgotten. What is
@@ -153,6 +155,8 @@ class Watch:
         self._drain_since: float | None = None
         self._unknown_since: float | None = None
         self._last_cause = ""
+        self._last_loss: str | None = None
+        self._last_loss_s = float("-inf")
         self.restarted = False
 
     def until_it_ends(self) -> dict[str, int]:
@@ -179,6 +183,7 @@ class Watch:
             if counts.get(tally.READ, 0) != read:
                 changed, read = now, counts.get(tally.READ, 0)
             progress.show(counts)
+            self._report_losses()
             if state in ENDED:
                 return self._ended(state)
             self._report_failures()
@@ -234,6 +239,13 @@ class Watch:
         except StoreError as exc:
             _LOG.debug("cannot read the counters: %s", exc)
         return self._counts
+
+    def _report_losses(self) -> None:
+        """Say that Redis has lost data: the workers say it too, but to their own log."""
+        loss, now_s = loss_line(self._counts), time.monotonic()
+        if loss is not None and loss != self._last_loss and now_s - self._last_loss_s > LOSS_S:
+            self._console.print(loss)
+            self._last_loss, self._last_loss_s = loss, now_s
 
     def _report_failures(self) -> None:
         """Say why the job starts again; end it if it would fail the same way for ever."""

@@ -79,6 +79,13 @@ ALERTS = (
         "Redis was away, full, read-only or too slow to answer, again and again: bundles waited for it.",
     ),
     Alert(
+        "RedisLostData",
+        "page",
+        "0m",
+        f"{rate_of_all('redis_went_back', 'records_lost', 'ids_lost')} > 0",
+        "Redis has lost data that it had confirmed; features are wrong until the subscription is sought back.",
+    ),
+    Alert(
         "FeaturesLate",
         "page",
         "10m",

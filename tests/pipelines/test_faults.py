@@ -31,7 +31,7 @@ from tests.pipelines.traffic import (
     undecodable_bodies,
 )
 from tests.servers.pipeline import Accounting, Pipeline, running_pipeline, started_command
-from tests.servers.pubsub import PROJECT, PubSubEmulator
+from tests.servers.pubsub import PubSubEmulator
 from tests.servers.redis import Valkey, running_valkey
 
 pytestmark = [pytest.mark.pubsub, pytest.mark.slow]
@@ -53,12 +53,7 @@ def topic(pubsub: PubSubEmulator) -> str:
 
 
 def _subscribe(pubsub: PubSubEmulator, topic: str) -> str:
-    """Create a subscription that can be sought back over what is acknowledged."""
-    path = f"projects/{PROJECT}/subscriptions/sub-{uuid.uuid4().hex[:8]}"
-    pubsub.subscriber.create_subscription(
-        request={"name": path, "topic": topic, "ack_deadline_seconds": 10, "retain_acked_messages": True}, timeout=10
-    )
-    return path
+    return pubsub.create_subscription(f"sub-{uuid.uuid4().hex[:8]}", topic, keeps_acknowledged=True)
 
 
 def test_redis_killed_and_restarted_from_its_append_only_file_loses_nothing_and_counts_nothing_twice(
@@ -127,7 +122,7 @@ def test_racing_pipelines_and_a_stale_writer_fold_each_event_once_and_a_replay_c
     assert refused == attempted
 
     bytes_before = everything_in_redis(valkey)
-    pubsub.subscriber.seek(request={"subscription": subscriptions[0], "time": before}, timeout=10)
+    pubsub.seek(subscriptions[0], before)
     again = _run_until_empty(traffic, subscriptions[0], valkey, tmp_path)
     assert again.read >= traffic.messages
     assert again.applied == 0

@@ -154,10 +154,10 @@ def expected_of_file(traffic: Traffic) -> Expected:
         return _expected(traffic, ((m["data"], oracle.microseconds(m["publish_time"])) for m in fastavro.reader(file)))
 
 
-def expected_of_first(traffic: Traffic, messages: int) -> Expected:
-    """Return what must become of the first so many messages of the file."""
+def expected_of_first(traffic: Traffic, messages: int, after: int = 0) -> Expected:
+    """Return what must become of the first so many messages of the file, without those that they come after."""
     with traffic.path.open("rb") as file:
-        first = itertools.islice(fastavro.reader(file), messages)
+        first = itertools.islice(fastavro.reader(file), after, messages)
         return _expected(traffic, ((m["data"], oracle.microseconds(m["publish_time"])) for m in first))
 
 

@@ -142,13 +142,17 @@ class Pipeline:
 
     def wait_for_end(self, timeout_s: float = DRAIN_TIMEOUT_S) -> Accounting:
         """Wait until it ends in peace; return its accounting."""
-        try:
-            code = self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {timeout_s:.0f} s:\n{self.output[-4000:]}") from None
+        code = self.wait_for_code(timeout_s)
         assert code == 0, f"exit code {code}:\n{self.output[-4000:]}"
         assert "Traceback" not in self.output, self.output[-4000:]
         return self._accounting()
+
+    def wait_for_code(self, timeout_s: float = DRAIN_TIMEOUT_S) -> int:
+        """Wait until it ends, in peace or not; return its exit code."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {timeout_s:.0f} s:\n{self.output[-4000:]}") from None
 
     def kill_9(self) -> None:
         """End it and its children as a crash would."""

@@ -8,6 +8,7 @@ PUBSUB_EMULATOR_HOST: that is the test's to decide.
 from __future__ import annotations
 
 import ctypes
+import datetime
 import os
 import shutil
 import signal
@@ -71,14 +72,26 @@ class PubSubEmulator:
         return path
 
     def create_subscription(
-        self, name: str, topic: str, ack_deadline_s: int = 10, dead_letter_topic: str | None = None
+        self,
+        name: str,
+        topic: str,
+        ack_deadline_s: int = 10,
+        dead_letter_topic: str | None = None,
+        *,
+        keeps_acknowledged: bool = False,
     ) -> str:
         """Create a subscription of `topic` (a full path) and return its full path.
 
-        With a topic for dead letters Pub/Sub counts deliveries, and publishes there what came ten times.
+        With a topic for dead letters Pub/Sub counts deliveries, and publishes there what came ten times. One that keeps
+        acknowledged messages can be sought back over them.
         """
         path = f"projects/{PROJECT}/subscriptions/{name}"
-        request: dict[str, Any] = {"name": path, "topic": topic, "ack_deadline_seconds": ack_deadline_s}
+        request: dict[str, Any] = {
+            "name": path,
+            "topic": topic,
+            "ack_deadline_seconds": ack_deadline_s,
+            "retain_acked_messages": keeps_acknowledged,
+        }
         if dead_letter_topic is not None:
             request["dead_letter_policy"] = {"dead_letter_topic": dead_letter_topic, "max_delivery_attempts": 10}
         self.subscriber.create_subscription(request=request, timeout=10)
@@ -91,6 +104,10 @@ class PubSubEmulator:
             message["attributes"] = named
         for start in range(0, len(messages), 1000):
             self.publisher.publish(topic=topic, messages=messages[start : start + 1000], timeout=30)
+
+    def seek(self, subscription: str, time: datetime.datetime) -> None:
+        """Have everything that was published since come again."""
+        self.subscriber.seek(request={"subscription": subscription, "time": time}, timeout=10)
 
     def pull_all(self, subscription: str, quiet_s: float = 1.0) -> list[Any]:
         """Pull and acknowledge until nothing came for `quiet_s`; return the received messages."""

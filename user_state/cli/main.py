@@ -20,6 +20,7 @@ from user_state.cli.get import get
 from user_state.cli.items import items
 from user_state.cli.nearest import nearest
 from user_state.cli.plan import plan
+from user_state.cli.rollback import rollback
 from user_state.cli.terminal import say
 from user_state.cli.verify import verify
 from user_state.errors import UserStateError
@@ -53,7 +54,7 @@ def app() -> typer.Typer:
             command = _not_installed(name)
         settings = _ANY_OPTION if name == "run" else None
         cli.command(name, help=None if command.__doc__ else text, context_settings=settings)(command)
-    for library_command in (get, nearest, check, verify, generate, convert, evaluate, plan):
+    for library_command in (get, nearest, check, verify, rollback, generate, convert, evaluate, plan):
         cli.command()(library_command)
     cli.add_typer(items)
     return cli

@@ -26,6 +26,7 @@ from user_state.store.keys import registry_key
 from user_state.store.script import Script
 
 _LAYOUT = "layout:"
+_SPEC = b"spec:"
 SUPERSEDED, UNREGISTERED = -2, -3
 """What the scripts that write records answer where a newer spec writes, and where the registry does not know theirs."""
 Mode = Literal["propose", "claim", "assert", "force"]
@@ -44,6 +45,21 @@ class Writer:
     layout: Layout
     definition: bytes
     generation: int
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What a registry says of the specs that write, or wrote, records of a name.
+
+    Attributes:
+        current: the definition of the spec that writes now, None if none ever did.
+        generation: when it began to, microseconds UTC; 0 if none did.
+        known: the generation of each definition that ever wrote.
+    """
+
+    current: bytes | None
+    generation: int
+    known: Mapping[bytes, int]
 
 
 class Registry:
@@ -148,6 +164,21 @@ class Registry:
         """Return the generation of the spec that writes now, 0 if none is registered."""
         with translated(self._url):
             return int(self._redis.hget(self.key, "generation") or 0)
+
+    def registered(self) -> Registered:
+        """Return which specs write, or wrote."""
+        with translated(self._url):
+            held: Mapping[bytes, bytes] = self._redis.hgetall(self.key)
+        current = held.get(b"current")
+        return Registered(
+            None if current is None else bytes.fromhex(current.decode()),
+            int(held.get(b"generation", 0)),
+            {
+                bytes.fromhex(field.removeprefix(_SPEC).decode()): int(generation)
+                for field, generation in held.items()
+                if field.startswith(_SPEC)
+            },
+        )
 
     def superseded(self, generation: int) -> SpecSuperseded:
         """Return the error for a writer when a spec of another, newer generation writes: microseconds UTC."""

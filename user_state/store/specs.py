@@ -12,7 +12,7 @@ from contextlib import closing
 from user_state.core.compile.learned import item_plan
 from user_state.core.plan import Plan
 from user_state.store.connection import connect
-from user_state.store.registry import Registry, Writer
+from user_state.store.registry import Registered, Registry, Writer
 
 TIMEOUT_S = 5.0
 
@@ -36,9 +36,24 @@ def force_generation(url: str, plan: Plan, now_us: int) -> int:
     return max(_each(url, plan, now_us, Registry.force))
 
 
+def registered_specs(url: str, plan: Plan) -> Registered:
+    """Return which specs write, or wrote, the records of the plan's name.
+
+    Raises:
+        StoreUnavailable, StoreError: as `translated` says.
+    """
+    with closing(connect(url, TIMEOUT_S)) as redis:
+        return Registry(redis, url, plan.name).registered()
+
+
+def plans_of(plan: Plan) -> tuple[Plan, ...]:
+    """Return the plan, and those of its learned items: each has records and a registry."""
+    return plan, *(item_plan(plan, learned) for learned in plan.learned)
+
+
 def _each(url: str, plan: Plan, now_us: int, ask: Callable[[Registry, Writer], Writer]) -> Iterator[int]:
     """Yield what each registry of a plan answers, and the time."""
     yield now_us
     with closing(connect(url, TIMEOUT_S)) as redis:
-        for one in (plan, *(item_plan(plan, learned) for learned in plan.learned)):
+        for one in plans_of(plan):
             yield ask(Registry(redis, url, one.name), Writer(one.layout, plan.definition, now_us)).generation
