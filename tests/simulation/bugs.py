@@ -36,7 +36,7 @@ def _layout_not_registered() -> Iterator[None]:
     script = RedisModel._replace
 
     def unaware(self, keys, argv):  # type: ignore[no-untyped-def]
-        return script(self, keys[:3], argv)
+        return script(self, keys[len(keys) % int(argv[2]) :], argv)
 
     with mock.patch.object(RedisModel, "_replace", unaware):
         yield
@@ -44,15 +44,14 @@ def _layout_not_registered() -> Iterator[None]:
 
 @contextmanager
 def _no_fence() -> Iterator[None]:
-    """Whoever has the right version writes, whatever its spec."""
+    """Whoever has the right version writes, whatever its spec, once the registry knows any."""
+    script = RedisModel._replace
 
     def unfenced(self, keys, argv):  # type: ignore[no-untyped-def]
-        held = self._hash(keys[3]) if len(keys) == 4 else {}
-        if not held:
+        if len(keys) % int(argv[2]) and not self._hash(keys[0]):
             return -3
-        return script(self, keys[:3], [*argv[:4], b"9" * 17, *argv[5:]])
+        return script(self, keys[len(keys) % int(argv[2]) :], [b"9" * 18, *argv[1:]])
 
-    script = RedisModel._replace
     with mock.patch.object(RedisModel, "_replace", unfenced):
         yield
 

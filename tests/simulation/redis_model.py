@@ -7,7 +7,6 @@ Lua scripts are written here once more; nothing else of the store is.
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -150,29 +149,60 @@ class RedisModel:
             raise NoScriptError("NOSCRIPT No matching script. Please use EVAL.")
         return script(list(rest[: int(count)]), list(rest[int(count) :]))
 
-    def _replace(self, keys: list[bytes], argv: list[bytes]) -> int:
+    def _replace(self, keys: list[bytes], argv: list[bytes]) -> Any:
         """replace.lua."""
-        record, seen, turn = keys[:3]
-        expected, new_record, new_seen, expire_at, generation, writer, turn_ms = argv
-        if len(keys) == 4:
-            current = int(self._hash(keys[3]).get(b"generation", b"0"))
-            if current != int(generation):
-                return -2 if current > int(generation) else -3
-        if (self._text(record) or b"")[10:18] != expected:
-            if turn_ms != b"0":
+        generation, writer, keys_a_user, turn_ms = int(argv[0]), argv[1], int(argv[2]), argv[3]
+        registry, of_users = None, keys
+        if len(keys) % keys_a_user:
+            registry, of_users = keys[0], keys[1:]
+            held = self._hash(registry)
+            current = int(held.get(b"generation", b"0"))
+            if current != generation:
+                return -2 if current > generation else -3
+            if keys_a_user == 2 and int(held.get(b"turns_until", b"0")) > self.now_ms:
+                return -4
+        answers = []
+        for at in range(0, len(of_users), keys_a_user):
+            user = 4 + at // keys_a_user * 4
+            turn = of_users[at + 2] if keys_a_user == 3 else None
+            pair = (of_users[at], of_users[at + 1])
+            try:
+                answers.append(
+                    self._replace_one(pair, turn, argv[user : user + 4], writer, turn_ms, registry, generation)
+                )
+            except ResponseError as exc:
+                answers.append(str(exc).encode())
+        return answers
+
+    def _replace_one(
+        self,
+        pair: tuple[bytes, bytes],
+        turn: bytes | None,
+        values: list[bytes],
+        writer: bytes,
+        turn_ms: bytes,
+        registry: bytes | None,
+        generation: int,
+    ) -> int:
+        expected, record, seen, expire_at = values
+        if (self._text(pair[0]) or b"")[10:18] != expected:
+            if turn is not None and turn_ms != b"0":
                 self._set(turn, writer, b"NX", b"PX", turn_ms)
+                if registry is not None:
+                    until = max(int(self._hash(registry).get(b"turns_until", b"0")), self.now_ms + int(turn_ms))
+                    self._hset(registry, b"turns_until", str(until).encode())
             return 0
-        beside = (self._text(seen) or b"")[9:17]
-        if len(beside) == 8 and struct.unpack(">Q", beside)[0] > int(generation):
+        beside = (self._text(pair[1]) or b"")[9:17]
+        if len(beside) == 8 and int.from_bytes(beside, "big") > generation:
             return -2
-        if new_record == b"":
+        if record == b"":
             return 1
-        holder = self._text(turn)
-        if holder is not None:
+        holder = None if turn is None else self._text(turn)
+        if holder is not None and turn is not None:
             if holder != writer:
                 return -1
             self._del(turn)
-        for key, value in ((record, new_record), (seen, new_seen)):
+        for key, value in zip(pair, (record, seen), strict=True):
             self._data[key] = (value, int(expire_at))
         return 1
 

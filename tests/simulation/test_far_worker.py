@@ -64,6 +64,7 @@ def test_a_worker_that_dies_with_its_turn_holds_nobody_up_for_longer_than_the_tu
     (worker,) = world.workers
     world.server.put("tried:{u}:turn", b"a dead worker")
     world.server._data[b"tried:{u}:turn"] = (b"a dead worker", world.server.now_ms + turn_ms)
+    world.server.call("HSET", "tried:registry", "turns_until", world.server.now_ms + turn_ms)
     world.do(Step("publish", 0, 0))
     message = world.messages[-1]
     while not message.acked:

@@ -11,7 +11,7 @@ from tests.store.folding import views as made
 from tests.trying import S, event
 from user_state.fold import Folder
 from user_state.store.contention import MOST_TRIES, TURN_AFTER, Contention
-from user_state.store.keys import turn_key
+from user_state.store.keys import registry_key, turn_key
 from user_state.store.redis_store import RedisStateStore
 
 TURN = turn_key("tried", "hot")
@@ -99,10 +99,16 @@ def test_a_worker_that_loses_every_race_by_hand_has_the_next_turn(open_store, va
     assert counted(mine, "hot")[0] == 3 + TURN_AFTER + 1 + 1
 
 
+def take_turn(client, worker: str, turn_ms: int) -> None:
+    """Leave what a worker leaves that has asked for a turn."""
+    client.set(TURN, worker, px=turn_ms)
+    client.hset(registry_key("tried"), "turns_until", time.time_ns() // 1_000_000 + turn_ms)
+
+
 def test_the_turn_of_a_dead_worker_ends(open_store, valkey):
     store, began_s = open_store(), time.monotonic()
     with valkey.client() as client:
-        client.set(TURN, "a worker that died", px=400)
+        take_turn(client, "a worker that died", 400)
     report = Folder(PLAN, store).fold(rows(*views(), event(NOW, "calm")))
     assert time.monotonic() - began_s > 0.4
     assert outcomes(report) == [APPLIED] * 4
@@ -139,7 +145,7 @@ def test_users_whom_others_hold_are_left_after_so_many_tries_and_the_rest_is_sto
     known = rows(*views(count=1))
     Folder(PLAN, store).fold(known)
     with valkey.client() as client:
-        client.set(TURN, "another", px=100_000)
+        take_turn(client, "another", 100_000)
         client.hset(turn_key("tried", "bad"), "no", "turn")
         pauses = []
         report = Folder(PLAN, store, contention=Contention(sleep=pauses.append)).fold(
@@ -160,7 +166,7 @@ def test_who_only_compares_waits_for_nobodys_turn(open_store, valkey):
     known = rows(*views())
     folder.fold(known)
     with valkey.client() as client:
-        client.set(TURN, "another", px=100_000)
+        take_turn(client, "another", 100_000)
     report = folder.fold(known)
     assert (outcomes(report), report.conflicts) == ([DUPLICATE] * 3, 0)
 

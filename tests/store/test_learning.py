@@ -283,15 +283,18 @@ def test_pairs_too_late_for_an_item_are_counted_and_not_folded() -> None:
 
 
 class BusyStore(MemoryStore):
-    """It is another writer's turn at one item, for as long as `busy` says."""
+    """It is another writer's turn at the parts of one item, for as long as `busy` says."""
 
     busy: str | None = None
 
+    def _is_busy(self, part: str) -> bool:
+        return self.busy is not None and part.startswith(f"{self.busy}#")
+
     def replace(self, replacements: Sequence[Replacement]) -> Replaced:
         """Replace all but the one."""
-        free = [one for one in replacements if one.user != self.busy]
+        free = [one for one in replacements if not self._is_busy(one.user)]
         answers = iter(super().replace(free).answers)
-        return Replaced([Answer.BUSY if one.user == self.busy else next(answers) for one in replacements])
+        return Replaced([Answer.BUSY if self._is_busy(one.user) else next(answers) for one in replacements])
 
 
 def test_a_user_waits_for_pairs_whose_item_others_write_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +304,7 @@ def test_a_user_waits_for_pairs_whose_item_others_write_all_the_time(monkeypatch
     plan, users, items = plan_of(), MemoryStore(), BusyStore()
     items.busy = "b"
     pipeline = Pipeline(plan, users, items)
-    with pytest.raises(StoreUnavailable, match="1 learned items are written by other workers"):
+    with pytest.raises(StoreUnavailable, match="1 records of learned items are written by other workers"):
         pipeline.fold(acts)
     assert users.read(["u"])[0].record is None
     items.busy = None
@@ -310,7 +313,7 @@ def test_a_user_waits_for_pairs_whose_item_others_write_all_the_time(monkeypatch
 
 
 def changed(half_life: str = "1m", lateness: str = "1h") -> Plan:
-    text = SPEC.replace("REACH", "30").replace("half_life: 1m", f"half_life: {half_life}")
+    text = SPEC.replace("REACH", "30").replace("SPREAD", "2").replace("half_life: 1m", f"half_life: {half_life}")
     return compile_plan(
         parse_spec(text.replace("allowed_lateness: 1h", f"allowed_lateness: {lateness}"), beside=Path())
     )
@@ -347,7 +350,9 @@ def test_items_are_written_by_the_spec_that_writes_users_and_by_no_older_one(val
 def test_a_spec_that_changes_nothing_about_items_stops_an_older_ones_item_stage_too(valkey: Valkey) -> None:
     older, newer = (
         changed(),
-        compile_plan(parse_spec(SPEC.replace("REACH", "30") + "seen_ids_cap: 500\n", beside=Path())),
+        compile_plan(
+            parse_spec(SPEC.replace("REACH", "30").replace("SPREAD", "2") + "seen_ids_cap: 500\n", beside=Path())
+        ),
     )
     acts = acts_by_chance(1, 40)
     names = older.name, item_plan(older, older.learned[0]).name

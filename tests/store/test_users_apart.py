@@ -26,7 +26,7 @@ from user_state.core import compiled
 from user_state.errors import StoreDenied
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.fold import Folder
-from user_state.store.keys import record_key, seen_key, turn_key
+from user_state.store.keys import record_key, seen_key
 from user_state.store.redis_store import SINGLY_AFTER, RedisStateStore
 
 MIB = 1 << 20
@@ -79,7 +79,7 @@ def test_a_user_whose_key_is_of_another_type_is_set_aside_when_read(store, valke
 
 
 @KINDS
-@pytest.mark.parametrize("key", [record_key, seen_key, turn_key])
+@pytest.mark.parametrize("key", [record_key, seen_key])
 def test_a_user_whose_key_changes_its_type_before_the_write_is_set_aside(store, valkey, key, kind):
     Folder(PLAN, store).fold(rows(*views("bad"), *views("good")))
     store.before_replace = lambda: make_other(valkey, key("tried", "bad"), kind)

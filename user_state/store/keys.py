@@ -32,6 +32,16 @@ def seen_key(name: str, user: str) -> str:
     return f"{name}:{{{_escape(user)}}}:seen"
 
 
+def record_and_seen_keys(name: str, user: str) -> tuple[str, str]:
+    """Return both keys of a user.
+
+    >>> record_and_seen_keys("feed", "u1") == (record_key("feed", "u1"), seen_key("feed", "u1"))
+    True
+    """
+    both = f"{name}:{{{_escape(user)}}}:"
+    return both + "state", both + "seen"
+
+
 def record_pattern(name: str) -> str:
     """Return the glob that the keys of all records match."""
     return f"{name}:{{*}}:state"

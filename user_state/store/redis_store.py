@@ -1,7 +1,7 @@
 """Records in Redis, or whatever speaks its protocol: one pipelined read, one pipelined compare-and-set a batch.
 
-The compare-and-set is a Lua script a user (replace.lua): record and remembered ids change together or not at all, and
-only while no newer spec writes. On a cluster, where the registry lies on another node than most users, the spec's
+The compare-and-set is a Lua script (replace.lua): record and remembered ids change together or not at all, and only
+while no newer spec writes. On a cluster, where the registry lies on another node than most users, the spec's
 generation is compared by the generation beside each user's ids, and once more for the batch when it is written.
 
 Every batch also counts itself (`user_state.store.beat`), which tells whether the server has lost data.
@@ -20,14 +20,14 @@ from urllib.parse import urlsplit
 from redis.exceptions import RedisError, ResponseError
 
 from user_state.codec.record import version_of
-from user_state.codec.seen import LostIdsError, ids_beside, stored_seen
+from user_state.codec.seen import LostIdsError, ids_beside
 from user_state.core.layout import Layout
 from user_state.errors import CodecError, StoreError, StoreUnavailable
 from user_state.store.beat import Beat
 from user_state.store.connection import broke_off, connect, masked, translate_response, translated
-from user_state.store.keys import probe_keys, record_key, seen_key, turn_key
+from user_state.store.keys import probe_keys, record_and_seen_keys
 from user_state.store.registry import SUPERSEDED, UNREGISTERED, Registry, Writer
-from user_state.store.script import Script
+from user_state.store.replace_script import TURN_TAKEN, ReplaceScript
 from user_state.store.store import Answer, Refused, Replaced, Replacement, Stored
 
 Durability = Literal["none", "fsync", "replica"]
@@ -64,9 +64,9 @@ class RedisStateStore:
         self._durability = durability
         self._redis: Any = connect(url, timeout_s) if client is None else client
         self._cluster = urlsplit(url).scheme.endswith("-cluster")
-        self._script = Script("replace.lua")
         self._registry = Registry(self._redis, url, name)
         self._beat = Beat(self._redis, name)
+        self._script = ReplaceScript(name, self._beat.worker, None if self._cluster else self._registry.key)
         self._failed = 0
 
     def __repr__(self) -> str:
@@ -132,8 +132,8 @@ class RedisStateStore:
         with translated(self._url):
             pipeline = self._redis.pipeline(transaction=False)
             for user in users:
-                pipeline.get(record_key(self._name, user))
-                pipeline.get(seen_key(self._name, user))
+                for key in record_and_seen_keys(self._name, user):
+                    pipeline.get(key)
             answers = pipeline.execute(raise_on_error=False)
         self._raise_what_is_no_users_fault(answers)
         return [_stored(record, seen) for record, seen in zip(answers[::2], answers[1::2], strict=True)]
@@ -157,31 +157,30 @@ class RedisStateStore:
         answers = self._run_once(replacements)
         # What has run has run; running it again is refused by its version, so only the others are repeated.
         self._repeat(self._script.forgotten(answers), replacements, answers)
+        self._repeat([i for i, answer in enumerate(answers) if answer == TURN_TAKEN], replacements, answers, turns=True)
         registered = [index for index, answer in enumerate(answers) if answer in (SUPERSEDED, UNREGISTERED)]
         if registered:
             self._registry.restore()
-            self._repeat(registered, replacements, answers)
+            self._repeat(registered, replacements, answers, turns=True)
             if SUPERSEDED in answers or UNREGISTERED in answers:
                 raise self._registry.superseded(max(self._registry.generation(), self._registry.claimed.generation))
         self._raise_what_is_no_users_fault(answers)
         return answers
 
-    def _repeat(self, indices: Sequence[int], replacements: Sequence[Replacement], answers: list[Any]) -> None:
+    def _repeat(
+        self, indices: Sequence[int], replacements: Sequence[Replacement], answers: list[Any], *, turns: bool = False
+    ) -> None:
         if indices:
-            for index, answer in zip(indices, self._run_once([replacements[i] for i in indices]), strict=True):
+            again = self._run_once([replacements[i] for i in indices], turns=turns)
+            for index, answer in zip(indices, again, strict=True):
                 answers[index] = answer
 
-    def _run_once(self, replacements: Sequence[Replacement]) -> list[Any]:
+    def _run_once(self, replacements: Sequence[Replacement], *, turns: bool = False) -> list[Any]:
         generation = self._registry.claimed.generation
         with translated(self._url):
             self._script.load(self._redis)
             pipeline = self._redis.pipeline(transaction=False)
-            for r in replacements:
-                record, seen = b"", b""
-                if r.record is not None:
-                    record, seen = r.record, stored_seen(r.seen, version_of(r.record), generation)
-                values = (r.expected, record, seen, r.expire_at_ms, generation, self._beat.worker, r.turn_ms)
-                self._script.call(pipeline, self._keys(r.user), *values)
+            sizes = self._script.add(pipeline, replacements, generation, turns=turns)
             if self._cluster:
                 pipeline.hget(self._registry.key, "generation")
             self._beat.add(pipeline)
@@ -197,11 +196,7 @@ class RedisStateStore:
         if self._cluster and int(self._plain(answers.pop()) or 0) != generation:
             # Users on other nodes cannot be compared with the registry while they are written, so that is done after.
             self._registry.restore()
-        return answers
-
-    def _keys(self, user: str) -> list[str]:
-        keys = [key(self._name, user) for key in (record_key, seen_key, turn_key)]
-        return keys if self._cluster else [*keys, self._registry.key]
+        return self._script.answers(answers, sizes)
 
     def _run_singly(self, replacements: Sequence[Replacement]) -> list[Any]:
         """Write one by one, to find the user whose bytes break the connection.
@@ -238,13 +233,13 @@ class RedisStateStore:
 
     def _probe(self) -> None:
         """Do what is done for a user with keys of nobody's: what is refused for these too is refused for everybody."""
-        keys = [*probe_keys(self._name), *(() if self._cluster else (self._registry.key,))]
+        keys = probe_keys(self._name)
         with translated(self._url):
             self._redis.get(keys[0])
             soon_ms = int(time.time() * 1000) + 1000
-            values = (b"", b"-" * 18, b"-" * 17, soon_ms, self._registry.claimed.generation, self._beat.worker, 0)
-            self._script.run(self._redis, keys, *values)
-            self._redis.delete(*keys[:3])
+            values = (b"", b"-" * 18, b"-" * 17, soon_ms)
+            self._script.run(self._redis, keys, self._registry.generation_claimed, values)
+            self._redis.delete(*keys)
 
     def _await_durability(self, pipeline: Any) -> None:
         # A connection waits for its own last write, and the beat is one; whatever was read had been written before.

@@ -93,6 +93,11 @@ class Registry:
             raise StoreError(f"expected a claim of {self._name} before records are written, got none")
         return self._writer
 
+    @property
+    def generation_claimed(self) -> int:
+        """The generation of the writer that has claimed the records, 0 before."""
+        return 0 if self._writer is None else self._writer.generation
+
     def propose(self, writer: Writer) -> Writer:
         """Return the writer with the generation that it can write with; nothing changes yet.
 
