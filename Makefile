@@ -52,6 +52,7 @@ bench: $(VENV)/dev.stamp ## pipeline and serving, beside their baselines
 	@$(BIN)/python -m bench.composing
 	@$(BIN)/python -m bench.flink
 	@$(BIN)/python -m bench.coalesce
+	@$(BIN)/python -m bench.learned
 
 bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.pipeline --quick
@@ -60,6 +61,7 @@ bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.composing --quick
 	@$(BIN)/python -m bench.flink --quick
 	@$(BIN)/python -m bench.coalesce --quick
+	@$(BIN)/python -m bench.learned --quick
 
 docs: $(VENV)/dev.stamp ## write docs/cli.md, docs/record.md and docs/metrics.md anew, and dashboard and alerts
 	@$(BIN)/python docs/generate_cli.py

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from user_state.codec.record import encode_records
-from user_state.codec.seen import BYTES_AN_ID
+from user_state.codec.seen import BYTES_AN_ID, HEAD_BYTES
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
 from user_state.core.pieces import KeyedDecay, Vectors
@@ -145,7 +145,7 @@ def _seen_bytes(plan: Plan, events: Sequence[Mapping[str, Any]]) -> int:
     clock_us = max((event[""] for event in events), default=0)
     remembered = sum(event[""] >= clock_us - plan.allowed_lateness_us for event in events)
     held: int = min(remembered, plan.seen_ids_cap)
-    return 1 + BYTES_AN_ID * held
+    return HEAD_BYTES + BYTES_AN_ID * held
 
 
 def _asked(plan: Plan, index: int) -> list[Any]:

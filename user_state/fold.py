@@ -15,7 +15,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -31,36 +31,15 @@ from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
 from user_state.core.records import Records
 from user_state.errors import CodecError, StoreUnavailable
+from user_state.fold_memory import Attempt, FoldMemory
 from user_state.fold_report import FoldReport
 from user_state.store.contention import MOST_TRIES, Contention
 from user_state.store.layouts import RecordReader
-from user_state.store.recent import RecentBytes
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Refused, Replacement, StateStore, Stored
 
 # Looking a member up in an enum takes longer than comparing with it.
 _APPLIED, _DUPLICATE = int(Outcome.APPLIED), int(Outcome.DUPLICATE)
-
-
-@dataclass
-class _Attempt:
-    """A user's write that was not confirmed: the version it would have made, and what it would have meant.
-
-    Attributes:
-        version: of the record.
-        user: index of the user in the batch.
-        user_of: (m,) the users of the batch's events.
-        outcome: (m,) the outcomes of the batch's events.
-    """
-
-    version: bytes
-    user: int
-    user_of: npt.NDArray[np.int64]
-    outcome: npt.NDArray[np.int8]
-
-    def meant(self) -> npt.NDArray[np.int8]:
-        """Return the outcomes of the user's events, in order of arrival."""
-        return np.asarray(self.outcome[self.user_of == self.user], np.int8)
 
 
 class _Read(NamedTuple):
@@ -120,13 +99,10 @@ class Folder:
         self._claimed = False
         self._contention = contention or Contention()
         self._now_us = now_us
-        self._recent = RecentBytes(cache_bytes)
+        self._memory = FoldMemory(cache_bytes, plan.retention_us)
         self._reader = RecordReader(plan, store)
         self._packed = PackedRecords(plan, self._reader.decode)
         self._admission = PackedAdmission(plan)
-        self._unanswered: dict[str, _Attempt] = {}
-        self._believed: dict[str, bytes] = {}
-        """Records that were remembered and turned out not to be what the store holds, by user."""
 
     def start(self) -> None:
         """Claim the records for the plan's spec, unless that was done.
@@ -160,7 +136,7 @@ class Folder:
     ) -> FoldReport:
         """Fold events in that are columns already; as `fold`."""
         report = FoldReport(np.full(len(events), -1, np.int8))
-        self._unanswered.clear()  # attempts of a fold that gave up
+        self._memory.begin()
         todo = np.arange(len(events))
         lost = 0
         while len(todo):
@@ -169,10 +145,9 @@ class Folder:
                 self.start()
                 todo, busy = self._round(events, todo, report, self._contention.turn_ms(lost))
             except StoreUnavailable as exc:
+                self._memory.unanswered()
                 if on_unavailable is None:
                     raise
-                for user in self._unanswered:
-                    self._recent.drop(user)  # it may have been written
                 on_unavailable(exc)
                 continue
             lost += 1
@@ -189,7 +164,7 @@ class Folder:
         """Try to fold the events at `todo`; return those to try again, and whether it is another worker's turn."""
         _, part = (events if len(todo) == len(events) else events.take(todo)).of_their_users()
         read = self._read(part.users, report)
-        settled = self._settled_attempts(part, read.stored)
+        settled = self._memory.settled(part, read.stored)
         heads, verdict, broken = self._judge(part, read.stored)
         outcome = verdict.outcome
         _set_aside(broken, part, outcome, report, Outcome.BAD_RECORD)
@@ -205,41 +180,18 @@ class Folder:
         for user, attempt in settled.items():
             # Found written by an attempt whose answer was lost: what that attempt meant is what happened.
             report.outcome[todo[part.user == user]] = attempt.meant()
-            self._unanswered.pop(part.users[user], None)
+            self._memory.done(part.users[user])
         return (todo[np.isin(part.user, list(again))] if again else todo[:0]), busy
 
     def _read(self, users: Sequence[str], report: FoldReport) -> _Read:
-        held = [self._recent.get(user) for user in users]
+        held = [self._memory.get(user) for user in users]
         missing = [index for index, stored in enumerate(held) if stored is None]
         if missing:
+            now_us = self._now_us()
             for index, stored in zip(missing, self._store.read([users[i] for i in missing]), strict=True):
                 held[index] = stored
-                believed = self._believed.pop(users[index], None)
-                # Ids without their record are counted as lost in any case.
-                if believed is not None and stored.record is None and stored.lost:
-                    continue
-                if believed is not None and self._is_lost(believed, stored.record):
-                    report.lost += 1
-        stored_all = [stored for stored in held if stored is not None]
-        return _Read(stored_all, set(range(len(users))).difference(missing))
-
-    def _is_lost(self, believed: bytes, found: bytes | None) -> bool:
-        """Return whether the store holds less than it did; the first half of versions only grows."""
-        if found is not None:
-            return version_of(found)[:4] < version_of(believed)[:4]
-        (last_event_us,) = self._packed.heads([believed]).last_event_us.tolist()
-        return bool(last_event_us + self._plan.retention_us > self._now_us())  # if not, it has expired
-
-    def _settled_attempts(self, part: Events, stored: Sequence[Stored]) -> dict[int, _Attempt]:
-        """Return the attempts that turn out to have been written, by user."""
-        if not self._unanswered:
-            return {}
-        settled = {}
-        for index, (user, found) in enumerate(zip(part.users, stored, strict=True)):
-            attempt = self._unanswered.get(user)
-            if attempt is not None and version_of(found.record) == attempt.version:
-                settled[index] = attempt
-        return settled
+                report.lost += self._memory.is_lost(users[index], stored, now_us)
+        return _Read([stored for stored in held if stored is not None], set(range(len(users))).difference(missing))
 
     def _judge(self, part: Events, stored: Sequence[Stored]) -> tuple[Heads, Admitted, dict[int, str]]:
         """Return what the records say of time, the verdict, and what is wrong with users whose bytes make no sense."""
@@ -267,23 +219,21 @@ class Folder:
         due = {user for user, one in enumerate(stored) if one.record and (one.elsewhere or one.lost)} - bad
         replacements: dict[int, Replacement] = {}
         if len(arriving) or due:
-            versions, folded = self._folded(part, heads, verdict, stored, arriving, due, report)
+            versions, folded, moved = self._folded(part, heads, verdict, stored, arriving, due, report)
             last_event_us = heads.last_event_us.copy()
             np.maximum.at(last_event_us, arriving.user, arriving.time_us)
-            new_events = set(part.user[outcome == Outcome.APPLIED].tolist())
             expiry_ms = ((last_event_us + self._plan.retention_us) // 1000).tolist()
             for user, record in enumerate(folded):
                 if record is not None:
                     name, before = part.users[user], version_of(stored[user].record)
-                    # A record that is only moved has none of the events that were about to be folded into it.
-                    seen = verdict.seen[user] if user in new_events else stored[user].seen or NO_IDS
+                    seen = stored[user].seen or NO_IDS if user in moved else verdict.seen[user]
                     replacements[user] = Replacement(name, before, record, seen, expiry_ms[user], turn_ms)
-                    self._unanswered[name] = _Attempt(versions[user], user, part.user, outcome)
+                    self._memory.attempt(name, Attempt(versions[user], user, part.user, outcome))
         # A record that cannot be read is compared as well: with its layout, the store may have lost it just now.
         unreadable = set(part.user[outcome == Outcome.BAD_RECORD].tolist())
         unreadable -= {user for user in unreadable if stored[user].refused is not None}
         for user in (read.cached | unreadable) - replacements.keys():
-            replacements[user] = Replacement(part.users[user], version_of(stored[user].record), None, turn_ms=turn_ms)
+            replacements[user] = Replacement(part.users[user], version_of(stored[user].record), None)
         return replacements
 
     def _folded(
@@ -295,8 +245,11 @@ class Folder:
         arriving: Events,
         due: set[int],
         report: FoldReport,
-    ) -> tuple[list[bytes], list[bytes | None]]:
-        """Return each user's new version, and the new record; None where there is nothing to write."""
+    ) -> tuple[list[bytes], list[bytes | None], set[int]]:
+        """Return each user's new version, the new record, None where there is nothing to write, and who is moved.
+
+        A record that is only moved has none of the events that were about to be folded into it.
+        """
         blobs = [one.record for one in stored]
         arrivals = np.bincount(arriving.user, minlength=len(blobs))
         versions = [
@@ -318,11 +271,12 @@ class Folder:
         for user in too_large:
             folded[user] = None
         _set_aside(too_large, part, verdict.outcome, report, Outcome.OVERSIZED)
-        for user in due.difference(broken):
-            if (found := blobs[user]) is not None and folded[user] is None:
+        moved = {user for user in due.difference(broken) if folded[user] is None}
+        for user in moved:
+            if (found := blobs[user]) is not None:
                 # As it was, but for a horizon that was closed.
                 folded[user] = with_horizon(found, int(heads.horizon_us[user]), versions[user])
-        return versions, folded
+        return versions, folded, moved
 
     def _replace(
         self,
@@ -342,15 +296,13 @@ class Folder:
         for (user, replacement), answer in zip(replacements.items(), answers, strict=True):
             if isinstance(answer, Refused):
                 refused[user] = answer.reason
-                self._unanswered.pop(replacement.user, None)
+                self._memory.done(replacement.user)
             elif answer != Answer.DONE:
-                # An attempt stays: a client that sent it twice is refused by what it has written itself.
-                self._forget(replacement.user, answer)
+                self._memory.refused(replacement.user, answer)
                 report.conflicts += replacement.record is not None
                 again.add(user)
             elif replacement.record is not None:
-                self._unanswered.pop(replacement.user, None)
-                self._recent.put(replacement.user, Stored(replacement.record, replacement.seen))
+                self._memory.written(replacement)
                 report.writes += 1
                 written = len(replacement.record) + len(replacement.seen)
                 report.bytes_written += written
@@ -360,14 +312,6 @@ class Folder:
             # What was read before, and not compared, may have been lost since.
             again |= set(range(len(part.users))) - replacements.keys()
         return again, Answer.BUSY in answers
-
-    def _forget(self, user: str, answer: Answer) -> None:
-        """Read a user anew next time; remember what was believed, to find out whether the store has lost it."""
-        cached = self._recent.get(user)
-        if cached is not None and cached.record is not None and answer == Answer.CONFLICT:
-            self._believed[user] = cached.record
-        if answer == Answer.CONFLICT:
-            self._recent.drop(user)
 
     def _prepare(
         self,

@@ -89,8 +89,9 @@ class ItemStage:
         """
         for learned, folder in zip(self._plan.learned, self._folders, strict=True):
             derived = derive_pairs(self._plan, learned, records, events)
-            # Items together, so that few are written twice.
-            order = np.argsort(derived.user, kind="stable")
+            # Parts of items together, so that few are written twice; each in order of time, since one that remembers
+            # as many pairs as it may takes none older than those.
+            order = np.lexsort((derived.time_us, derived.user))
             for begin in range(0, len(order), FOLD_AT_MOST):
                 self._fold(folder, derived.take(order[begin : begin + FOLD_AT_MOST]))
 
@@ -118,5 +119,5 @@ class ItemStage:
         report.bytes_written += folded.bytes_written
         if contended.any():
             # The users' own records wait for these pairs, so nobody may go on without them.
-            items = len(set(derived.user[contended].tolist()))
-            raise StoreUnavailable(f"{items} learned items are written by other workers all the time")
+            parts = len(set(derived.user[contended].tolist()))
+            raise StoreUnavailable(f"{parts} records of learned items are written by other workers all the time")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xxhash
 
 from tests.learned_pairs import Act, pairs_of
 from user_state.core.compile import compile_plan
@@ -14,6 +15,7 @@ from user_state.core.events import Events
 from user_state.core.pairs import derive_pairs
 from user_state.core.plan import Plan
 from user_state.core.records import Records, apply
+from user_state.core.spread import item_of_part
 from user_state.errors import SpecError
 from user_state.spec import parse_spec
 
@@ -49,7 +51,7 @@ def derived(plan: Plan, old: list[Act], new: list[Act]) -> list[tuple[str, str, 
     found = derive_pairs(plan, plan.learned[0], records, arriving)
     partner, weight = found.columns
     rows = zip(found.user, partner, weight, found.time_us, found.id_hash, strict=True)
-    return sorted((found.users[u], found.pool[p], float(w), int(t), int(h)) for u, p, w, t, h in rows)
+    return sorted((item_of_part(found.users[u]), found.pool[p], float(w), int(t), int(h)) for u, p, w, t, h in rows)
 
 
 def at(minutes: float) -> int:
@@ -88,11 +90,29 @@ def test_what_is_no_pair(plan: Plan) -> None:
 
 def test_an_item_is_judged_by_a_longer_lateness_than_a_user(plan: Plan) -> None:
     of_items = item_plan(plan, plan.learned[0])
-    assert of_items.name == "feed.items.together"
+    assert of_items.name == "feed.items.together.8"
     assert of_items.allowed_lateness_us == 2 * plan.allowed_lateness_us + plan.max_clock_skew_us
     assert (of_items.retention_us, of_items.vectors[0].dimensions) == (plan.retention_us, 8)
     # Forgets nothing that can be told: a century's half-life.
     assert of_items.vectors[0].half_lives_us == (36_500 * 86_400 * 1_000_000,)
+
+
+@pytest.mark.parametrize(("spread", "most"), [(1, 20_000), (4, 5_000), (8, 2_500), (64, 2_500)])
+def test_the_parts_of_an_item_share_the_pairs_that_it_remembers(spread: int, most: int) -> None:
+    plan = compile_plan(parse_spec(SPEC.replace("half_life: 1m", f"spread: {spread}"), beside=Path()))
+    of_items = item_plan(plan, plan.learned[0])
+    assert (of_items.name, of_items.seen_ids_cap) == (f"feed.items.together.{spread}", most)
+
+
+def test_a_pair_lies_in_the_part_of_its_user(plan: Plan) -> None:
+    acts = [Act(f"{user}{n}", user, f"i{n % 3}", at(n / 3)) for user in ("u", "v", "w", "ü") for n in range(6)]
+    found = derive_pairs(
+        plan, plan.learned[0], Records.empty(plan, 4), Events.from_rows(plan, [act.row() for act in acts])
+    )
+    parts_of = {user: xxhash.xxh64_intdigest(user.encode()) % 8 for user in ("u", "v", "w", "ü")}
+    met = {name.rpartition("#")[::2] for name in found.users}
+    assert met == {(item, str(part)) for item in ("i0", "i1", "i2") for part in parts_of.values()}
+    assert len(set(parts_of.values())) > 2
 
 
 @pytest.mark.parametrize(
@@ -102,6 +122,9 @@ def test_an_item_is_judged_by_a_longer_lateness_than_a_user(plan: Plan) -> None:
         ("{of: no_such}", "no_such"),
         ("{of: value}", "learned item vectors"),
         ("{of: item_id, reach: 0}", "expected how many events on either side are paired, a whole number from 1 to 200"),
+        ("{of: item_id, spread: 0}", "expected how many records an item is spread over, a whole number from 1 to 64"),
+        ("{of: item_id, spread: 65}", "expected how many records an item is spread over, a whole number from 1 to 64"),
+        ("{of: item_id, spread: even}", "a whole number from 1 to 64, got"),
         ("{of: item_id, half_life: soon}", "expected a duration such as"),
         ("{of: item_id, halflife: 1m}", "half_life"),
         ("{of: item_id, where: {action: 3}}", "expected"),

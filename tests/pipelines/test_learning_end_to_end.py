@@ -16,7 +16,7 @@ from user_state.store.redis_store import RedisStateStore
 def test_events_of_a_file_twice_over(tmp_path: Path, valkey: Valkey) -> None:
     acts = acts_by_chance(8, 1_000, users=20, items=30, span_s=3_000)
     spec, events = tmp_path / "user_state.yaml", tmp_path / "events.avro"
-    spec.write_text(SPEC.replace("REACH", "100"))
+    spec.write_text(SPEC.replace("REACH", "100").replace("SPREAD", "3"))
     write_events(
         events,
         (
@@ -35,7 +35,7 @@ def test_events_of_a_file_twice_over(tmp_path: Path, valkey: Valkey) -> None:
     assert (accounting.applied, accounting.duplicate, accounting.balanced) == (len(whole), len(whole), True)
     assert f"learned {len(pairs_of(whole, HALF_LIFE_US)):,} pairs" in said
     plan = plan_of(reach=100)
-    store = RedisStateStore(valkey.url, item_store_name(plan, "together"))
+    store = RedisStateStore(valkey.url, item_store_name(plan, plan.learned[0]))
     try:
         check(plan, store, whole)
     finally:

@@ -14,6 +14,7 @@ from user_state import fold
 from user_state.codec.admitting import PackedAdmission
 from user_state.events import screening
 from user_state.fold import Folder
+from user_state.fold_memory import FoldMemory
 from user_state.store.beat import Beat
 
 
@@ -80,7 +81,7 @@ def _lost_ids_ignored() -> Iterator[None]:
 def _nobody_is_told() -> Iterator[None]:
     """Lost data is folded again, and nobody hears of it."""
     with ExitStack() as patches:
-        patches.enter_context(mock.patch.object(Folder, "_is_lost", return_value=False))
+        patches.enter_context(mock.patch.object(FoldMemory, "is_lost", return_value=False))
         patches.enter_context(mock.patch.object(Beat, "take_went_back", return_value=False))
         yield
 

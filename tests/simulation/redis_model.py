@@ -162,11 +162,11 @@ class RedisModel:
             if turn_ms != b"0":
                 self._set(turn, writer, b"NX", b"PX", turn_ms)
             return 0
-        if new_record == b"":
-            return 1
         beside = (self._text(seen) or b"")[9:17]
         if len(beside) == 8 and struct.unpack(">Q", beside)[0] > int(generation):
             return -2
+        if new_record == b"":
+            return 1
         holder = self._text(turn)
         if holder is not None:
             if holder != writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,16 @@ import pytest
 from tests.learned_pairs import Act, item_sums, pairs_of
 from user_state.client import UserStateClient
 from user_state.core.compile import compile_plan
+from user_state.core.compile.learned import item_plan
+from user_state.core.spread import item_of_part
 from user_state.errors import InputError
 from user_state.fold import Folder
 from user_state.learning import ItemStage
 from user_state.spec import parse_spec
+from user_state.store.keys import record_key
+from user_state.store.learned_table import LearnedTable
 from user_state.store.redis_store import RedisStateStore
+from user_state.store.survey import stored_users
 
 SPEC = parse_spec(
     """
@@ -69,6 +75,38 @@ def test_a_user_is_composed_of_what_was_learned_of_the_items(valkey):
             client.nearest_items("u0", 3, embedding="taste_1h", at=NOW)
     users.close()
     stage.close()
+
+
+NAMED_LIKE_PARTS = ["tea", "tea#1", "tea#0", "tea#0#1", "#0", "{tea}", "tea}#0", "%7Btea", "é#", "x" * 65_535]
+
+
+def test_items_named_like_parts_of_others_are_told_apart(valkey):
+    acts = [
+        Act(f"{user}{n}", user, item, NOW - 600_000_000 + 5_000_000 * n)
+        for user in ("u", "v", "w")
+        for n, item in enumerate(NAMED_LIKE_PARTS)
+    ]
+    with closing(RedisStateStore(valkey.url, PLAN.name)) as users:
+        stage = ItemStage(PLAN, lambda name: RedisStateStore(valkey.url, name))
+        stage.start()
+        Folder(PLAN, users, before_write=stage.learn).fold([act.row() for act in acts])
+        stage.close()
+    sums = item_sums(pairs_of(acts, 60_000_000), 32)
+    expected = np.array([sums[item] / np.linalg.norm(sums[item]) for item in NAMED_LIKE_PARTS])
+    table = LearnedTable(
+        valkey.url, item_plan(PLAN, PLAN.learned[0]), PLAN.learned[0], memory_bytes=1 << 20, refresh_s=60, timeout_s=5
+    )
+    with closing(table), valkey.client() as raw:
+        found, known = table.vectors(NAMED_LIKE_PARTS, []).lookup([*NAMED_LIKE_PARTS, "nothing"])
+        assert known.tolist() == [True] * len(NAMED_LIKE_PARTS) + [False]
+        np.testing.assert_allclose(found[:-1], expected, atol=1e-6)
+        assert raw.info("commandstats")["cmdstat_mget"]["calls"] == 1, "all parts in one round trip"
+        for part in range(8):
+            raw.delete(record_key("feed.items.together.8", f"tea#{part}"))
+    # Each item has records of its own, and the users' are not among them.
+    assert set(stored_users(valkey.url, "feed")) == {"u", "v", "w"}
+    left = {item_of_part(name) for name in stored_users(valkey.url, "feed.items.together.8")}
+    assert left == set(NAMED_LIKE_PARTS) - {"tea"}
 
 
 def test_what_is_learned_later_is_read_later(valkey):

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.learned_pairs import Act, item_sums, pairs_of
 from tests.servers.redis import Valkey
+from user_state import learning
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
@@ -36,14 +38,14 @@ max_clock_skew: 5m
 retention: 36500d
 features: {all: {aggregate: count, windows: lifetime}}
 items:
-  together: {dimensions: 32, learned: {of: item_id, reach: REACH, half_life: 1m}}
+  together: {dimensions: 32, learned: {of: item_id, reach: REACH, half_life: 1m, spread: SPREAD}}
 """
 DIMENSIONS, HALF_LIFE_US, START_US = 32, 60_000_000, 10**15
 Stores = dict[str, MemoryStore]
 
 
-def plan_of(reach: int = 30) -> Plan:
-    return compile_plan(parse_spec(SPEC.replace("REACH", str(reach)), beside=Path()))
+def plan_of(reach: int = 30, spread: int = 3) -> Plan:
+    return compile_plan(parse_spec(SPEC.replace("REACH", str(reach)).replace("SPREAD", str(spread)), beside=Path()))
 
 
 def acts_by_chance(seed: int, count: int, users: int = 4, items: int = 9, span_s: int = 900) -> list[Act]:
@@ -76,14 +78,16 @@ class Pipeline:
 
 def read_sums(plan: Plan, store: StateStore, items: Sequence[str]) -> dict[str, tuple[np.ndarray, int]]:
     """Return each item's sum and how many derived events it is made of, as stored; those without a record left out."""
-    of_items = item_plan(plan, plan.learned[0])
-    blobs = [stored.record for stored in store.read(items)]
-    records = RecordReader(of_items, store).decode(blobs)
-    return {
-        item: (records.vectors[0].sums[at, 0], int(records.applied[at]))
-        for at, item in enumerate(items)
-        if blobs[at] is not None
-    }
+    spread = plan.learned[0].spread
+    names = [f"{item}#{part}" for item in items for part in range(spread)]
+    blobs = [stored.record for stored in store.read(names)]
+    records = RecordReader(item_plan(plan, plan.learned[0]), store).decode(blobs)
+    found: dict[str, tuple[np.ndarray, int]] = {}
+    for at, blob in enumerate(blobs):
+        if blob is not None:
+            total, count = found.get(items[at // spread], (0.0, 0))
+            found[items[at // spread]] = total + records.vectors[0].sums[at, 0], count + int(records.applied[at])
+    return found
 
 
 def check(plan: Plan, store: StateStore, acts: Sequence[Act], reach: int = 10**9) -> None:
@@ -108,14 +112,14 @@ def batches(acts: Sequence[Act], rng: random.Random) -> list[list[Act]]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6), st.integers(2, 120))
-def test_any_order_batching_and_repetition_gives_the_same_items(seed: int, count: int) -> None:
+@given(st.integers(0, 10**6), st.integers(2, 120), st.sampled_from([1, 2, 8, 64]))
+def test_any_order_batching_and_repetition_gives_the_same_items(seed: int, count: int, spread: int) -> None:
     """As long as no user does more than the log holds in what a pair spans, the set of events decides."""
     rng = random.Random(seed)
     acts = acts_by_chance(seed, count)
     arriving = acts + rng.sample(acts, len(acts) // 3)
     rng.shuffle(arriving)
-    plan, users, items = plan_of(reach=130), MemoryStore(), MemoryStore()
+    plan, users, items = plan_of(130, spread), MemoryStore(), MemoryStore()
     pipeline = Pipeline(plan, users, items)
     outcomes = [outcome for batch in batches(arriving, rng) for outcome in pipeline.fold(batch)]
     assert outcomes.count(Outcome.APPLIED) == len(acts)
@@ -199,7 +203,7 @@ def test_two_workers_side_by_side_in_valkey(valkey: Valkey) -> None:
     acts = acts_by_chance(5, 240, users=5, items=6)
     plan = plan_of(reach=200)
     of_items = item_plan(plan, plan.learned[0]).name
-    assert of_items == "feed.items.together"
+    assert of_items == "feed.items.together.3"
     stores = [RedisStateStore(valkey.url, name) for name in (plan.name, of_items) for _ in range(2)]
     try:
         workers = [Pipeline(plan, stores[n], stores[2 + n], cache_bytes=1 << 20) for n in range(2)]
@@ -216,9 +220,58 @@ def test_two_workers_side_by_side_in_valkey(valkey: Valkey) -> None:
             store.close()
 
 
+@pytest.mark.parametrize(("spread", "conflicts"), [(1, True), (2, False), (6, False)])
+def test_two_workers_of_a_shard_each_never_meet_at_an_item_that_is_spread(
+    valkey: Valkey, spread: int, conflicts: bool
+) -> None:
+    acts = acts_by_chance(3, 240, users=12, items=3)
+    plan = plan_of(200, spread)
+    stores = [
+        RedisStateStore(valkey.url, plan.name),
+        RedisStateStore(valkey.url, item_plan(plan, plan.learned[0]).name),
+    ]
+    try:
+        workers = [Pipeline(plan, *stores, cache_bytes=1 << 20) for _ in range(2)]
+        for batch in batches(acts, random.Random(5)):
+            for shard, worker in enumerate(workers):
+                worker.fold([act for act in batch if xxhash.xxh64_intdigest(act.user.encode()) % 2 == shard])
+        reports = [worker.stage.take_report() for worker in workers]
+        assert all(report.writes > 10 and (report.conflicts > 0) == conflicts for report in reports)
+        check(plan, stores[1], acts)
+    finally:
+        for store in stores:
+            store.close()
+
+
+def test_a_table_that_is_spread_anew_starts_anew_and_counts_no_pair_twice(valkey: Valkey) -> None:
+    """The worker of the old spec dies between the two folds, so the pairs that it stored arise once more."""
+    acts = acts_by_chance(4, 60)
+    assert plan_of(100, 2).definition != plan_of(100, 3).definition, "workers of both would write users at once"
+    for spread in (2, 3, 2):
+        plan = plan_of(100, spread)
+        items = RedisStateStore(valkey.url, item_plan(plan, plan.learned[0]).name)
+        try:
+            with pytest.raises(StoreUnavailable):
+                Pipeline(plan, DyingStore(0), items).fold(acts)
+            check(plan, items, acts)
+        finally:
+            items.close()
+
+
+def test_a_burst_of_more_pairs_than_a_part_remembers_is_folded_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "FOLD_AT_MOST", 1_000)
+    acts = [Act(f"e{n}", "u", "tea" if n % 2 else f"i{n % 7}", START_US + n * 1_000_000) for n in range(900)]
+    plan, items = plan_of(reach=10, spread=8), MemoryStore()
+    pipeline = Pipeline(plan, MemoryStore(), items)
+    pipeline.fold(acts)
+    assert pipeline.stage.take_report().refused == 0
+    assert read_sums(plan, items, ["tea"])["tea"][1] > item_plan(plan, plan.learned[0]).seen_ids_cap
+    check(plan, items, acts, reach=10)
+
+
 def test_pairs_too_late_for_an_item_are_counted_and_not_folded() -> None:
     hour_us = 3_600_000_000
-    plan, users, items = plan_of(), MemoryStore(), MemoryStore()
+    plan, users, items = plan_of(spread=1), MemoryStore(), MemoryStore()
     pipeline = Pipeline(plan, users, items)
     pipeline.fold([Act("a", "new", "x", START_US + 4 * hour_us), Act("b", "new", "y", START_US + 4 * hour_us)])
     assert pipeline.stage.take_report().refused == 0

@@ -2,29 +2,39 @@
 
 c    sum over the item's pairs of w r_j, as decayed by `forget`; a record keeps it (user_state/core/pairs.py)
 W    sum of w over the same pairs: the item's popularity among what is acted on together
+
+An item's pairs are spread over its parts (user_state/core/spread.py), each pair in one, so the parts' sums add up, once
+they are brought to the time of the newest.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from user_state.core.events import F64
+from user_state.core.events import F64, I64
 from user_state.core.records import Records
 from user_state.core.vectors import F32
 
 
-def learned_vectors(records: Records, at_us: int, forget_us: int) -> tuple[F32, F64]:
+def learned_vectors(records: Records, item: I64, items: int, at_us: int, forget_us: int) -> tuple[F32, F64]:
     """Return (n, dimensions) unit vectors, zeros for items of which nothing was learned, and (n,) W at `at_us`.
 
     Args:
-        records: of n items, of a plan by `item_plan`.
+        records: of m parts of n items, of a plan by `item_plan`.
+        item: (m,) which item each is a part of.
+        items: n.
         at_us: when; earlier than an item's newest pair counts as that.
         forget_us: of the learned table.
     """
     part = records.vectors[0]
-    sums = part.sums[:, 0]
+    newest_us = np.zeros(items, np.int64)
+    np.maximum.at(newest_us, item, part.time_us)
+    kept = np.exp2(-(newest_us[item] - part.time_us) / forget_us)
+    sums = np.zeros((items, part.sums.shape[2]))
+    np.add.at(sums, item, kept[:, None] * part.sums[:, 0])
     length = np.sqrt((sums**2).sum(axis=1))
     unit: F32 = np.divide(sums, length[:, None], out=np.zeros(sums.shape), where=length[:, None] > 0).astype(np.float32)
-    age_us = np.maximum(at_us - part.time_us, 0)
-    weight: F64 = part.weight[:, 0] * np.exp2(-age_us / forget_us)
-    return unit, weight
+    age_us = np.maximum(at_us - newest_us, 0)
+    weight = np.zeros(items)
+    np.add.at(weight, item, kept * part.weight[:, 0])
+    return unit, weight * np.exp2(-age_us / forget_us)

@@ -6,14 +6,15 @@ Events e and f of one user, of items i != j, at times t_e <= t_f, at most `reach
     item i: partner j, weight w     item j: partner i, weight w     w = 2^-((t_f - t_e) / H)
     time    t_f, for both
     id      a hash of (user, t_e, tie_e, t_f, tie_f, which of the two)
+    part    of the item's records, by the hash of the user (user_state/core/spread.py)
 
-A pair whose w is below 2^-20 counts for nothing, and is none. Weight, time and id depend on the two events alone, so a
-pair that is derived again, after a crash or a redelivery, is the same derived event, and is folded once.
+A pair whose w is below 2^-20 counts for nothing, and is none. Weight, time, id and part depend on the two events alone,
+so a pair that is derived again, after a crash or a redelivery, is the same derived event in the same record, and is
+folded once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ from user_state.core.pieces import LearnedItems
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
 from user_state.core.records import Records
+from user_state.core.spread import part_name, parts_of_users
 
 LEAST_HALVINGS = 20
 _ODD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
@@ -59,12 +61,14 @@ def derive_pairs(plan: Plan, learned: LearnedItems, records: Records, events: Ev
         events: that will be folded.
 
     Returns:
-        Events of the plan `item_plan`: their users are items, their fields the partner and the weight.
+        Events of the plan `item_plan`: their users are parts of items, their fields the partner and the weight.
     """
     pool = StringPool()
     line = _line(plan, learned, records, events, pool)
-    hashes = _event_hashes(events.users, line)
-    parts: list[tuple[I64, I64, I64, F64, U64]] = []
+    user_hash = np.array([xxhash.xxh64_intdigest(user.encode()) for user in events.users], np.uint64)[line.user]
+    part = parts_of_users(user_hash, learned.spread)
+    hashes = _event_hashes(user_hash, line)
+    found: list[tuple[I64, I64, I64, I64, F64, U64]] = []
     for places in range(1, min(learned.reach, len(line.user) - 1) + 1):
         left, right = slice(None, -places), slice(places, None)
         apart_us = line.time_us[right] - line.time_us[left]
@@ -76,8 +80,9 @@ def derive_pairs(plan: Plan, learned: LearnedItems, records: Records, events: Ev
         a, b = at, at + places
         weight = np.exp2(-apart_us[at] / learned.half_life_us)
         for item, partner, own, other in ((a, b, hashes[a], hashes[b]), (b, a, hashes[b], hashes[a])):
-            parts.append((line.item[item], line.item[partner], line.time_us[b], weight, _pair_hash(own, other)))
-    return _events(parts, pool)
+            columns = line.item[item], part[item], line.item[partner], line.time_us[b], weight, _pair_hash(own, other)
+            found.append(columns)
+    return _events(found, learned.spread, pool)
 
 
 def _line(plan: Plan, learned: LearnedItems, records: Records, events: Events, pool: StringPool) -> _Line:
@@ -96,11 +101,9 @@ def _line(plan: Plan, learned: LearnedItems, records: Records, events: Events, p
     return _Line(user[order], time_us[order], tie[order], item[order], new[order])
 
 
-def _event_hashes(users: Sequence[str], line: _Line) -> U64:
+def _event_hashes(user_hash: U64, line: _Line) -> U64:
     """Return (m,) a hash of each event's user, time and tie."""
-    of_user = np.array([xxhash.xxh64_intdigest(user.encode()) for user in users], np.uint64)
-    mixed = of_user[line.user] if len(line.user) else np.zeros(0, np.uint64)
-    return _mix(_mix(mixed ^ line.time_us.astype(np.uint64) * _ODD[0]) ^ line.tie.astype(np.uint64) * _ODD[1])
+    return _mix(_mix(user_hash ^ line.time_us.astype(np.uint64) * _ODD[0]) ^ line.tie.astype(np.uint64) * _ODD[1])
 
 
 def _pair_hash(own: U64, other: U64) -> U64:
@@ -116,16 +119,16 @@ def _mix(words: U64) -> U64:
     return mixed
 
 
-def _events(parts: list[tuple[I64, I64, I64, F64, U64]], pool: StringPool) -> Events:
-    if parts:
-        item, partner, time_us, weight, id_hash = (np.concatenate(column) for column in zip(*parts, strict=True))
+def _events(found: list[tuple[I64, I64, I64, I64, F64, U64]], spread: int, pool: StringPool) -> Events:
+    if found:
+        item, part, partner, time_us, weight, id_hash = (np.concatenate(column) for column in zip(*found, strict=True))
     else:
         none = np.zeros(0, np.int64)
-        item, partner, time_us, weight, id_hash = none, none, none, np.zeros(0), np.zeros(0, np.uint64)
-    present, user = np.unique(item, return_inverse=True)
+        item, part, partner, time_us, weight, id_hash = none, none, none, none, np.zeros(0), np.zeros(0, np.uint64)
+    present, user = np.unique(item * spread + part, return_inverse=True)
     columns: tuple[npt.NDArray[np.int64] | npt.NDArray[np.float64], ...] = (partner, weight)
     return Events(
-        users=[pool[code] for code in present.tolist()],
+        users=[part_name(pool[code // spread], code % spread) for code in present.tolist()],
         user=user.astype(np.int64),
         id_hash=id_hash,
         time_us=time_us,

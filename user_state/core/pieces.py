@@ -128,6 +128,8 @@ class LearnedItems:
     half_life_us: int
     forget_us: int
     dimensions: int
+    spread: int
+    """How many records an item is spread over (user_state/core/spread.py)."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from user_state.spec.values import A_DURATION, WHERE, DurationUs, Settings, Wher
 DEFAULT_REACH = 10
 DEFAULT_PAIR_HALF_LIFE_US = 60 * 1_000_000
 """People do what belongs together within minutes."""
+DEFAULT_SPREAD = 8
+"""As many as the pipeline has shards by default: then no two of them write the same part."""
 
 
 class Learned(Settings):
@@ -21,6 +23,9 @@ class Learned(Settings):
         default=DEFAULT_REACH, description="how many events on either side are paired, a whole number from 1 to 200"
     )
     half_life: DurationUs = Field(default=DEFAULT_PAIR_HALF_LIFE_US, description=A_DURATION)
+    spread: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=DEFAULT_SPREAD, description="how many records an item is spread over, a whole number from 1 to 64"
+    )
     forget: DurationUs | None = Field(default=None, description=A_DURATION)
     where: Where = Field(default={}, description=WHERE)
 

@@ -1,7 +1,7 @@
 """Item vectors that the pipeline learns, as a reader has them: read from the items' records, kept for some seconds.
 
 A learned table has no versions: every item's vector changes by itself, whenever a pair of it is folded. A reading
-fetches, in one further round trip, the items that it lacks or has held for longer than `refresh_s`.
+fetches, in one further round trip, all parts of the items that it lacks or has held for longer than `refresh_s`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import numpy as np
 from user_state.core.item_vectors import F32, F64, Bool
 from user_state.core.layout import Layout
 from user_state.core.learned_vectors import learned_vectors
+from user_state.core.pieces import LearnedItems
 from user_state.core.plan import Plan
+from user_state.core.spread import part_names
 from user_state.items.table import ItemTable
 from user_state.store.connection import connect, fetch
 from user_state.store.keys import record_key
@@ -33,13 +35,16 @@ class LearnedTable:
     Args:
         url: where.
         plan: of the items' records, by `item_plan`.
+        learned: what is learned.
         memory_bytes: how much to hold of it.
         refresh_s: how long an item's vector is taken for fresh.
         timeout_s: how long a reading may wait for items.
     """
 
-    def __init__(self, url: str, plan: Plan, *, memory_bytes: int, refresh_s: float, timeout_s: float) -> None:
-        self._url, self._plan = url, plan
+    def __init__(
+        self, url: str, plan: Plan, learned: LearnedItems, *, memory_bytes: int, refresh_s: float, timeout_s: float
+    ) -> None:
+        self._url, self._plan, self._learned = url, plan, learned
         self._recent = RecentVectors(self._fetch, plan.vectors[0].dimensions, memory_bytes, refresh_s)
         self._redis: Any = connect(url, timeout_s)
         self._reader = RecordReader(plan, self)
@@ -64,9 +69,13 @@ class LearnedTable:
         self._redis.close()
 
     def _fetch(self, items: Sequence[str]) -> list[F32 | None]:
-        blobs = fetch(self._redis, self._url, [record_key(self._plan.name, item) for item in items])
+        spread, forget_us = self._learned.spread, self._learned.forget_us
+        blobs = fetch(self._redis, self._url, [record_key(self._plan.name, part) for part in part_names(items, spread)])
+        # Most items have few of their parts.
+        there = [at for at, blob in enumerate(blobs) if blob is not None]
+        records = self._reader.decode([blobs[at] for at in there])
         # The time of reading plays no part in a direction.
-        unit, _ = learned_vectors(self._reader.decode(blobs), 0, 1)
+        unit, _ = learned_vectors(records, np.array(there, np.int64) // spread, len(items), 0, forget_us)
         return [vector if vector.any() else None for vector in unit]
 
 

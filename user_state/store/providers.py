@@ -38,7 +38,7 @@ def open_providers(url: str, plan: Plan, reading: TableReading) -> dict[str, Vec
         InputError: a version is asked for of what is no loaded table of the plan.
         StoreUnavailable, StoreError: as `connect`.
     """
-    learned = {one.table: item_plan(plan, one) for one in plan.learned}
+    learned = {one.table: one for one in plan.learned}
     loadable = sorted(plan.item_tables.keys() - learned.keys())
     unknown = sorted(reading.versions.keys() - set(loadable))
     if unknown:
@@ -50,6 +50,7 @@ def open_providers(url: str, plan: Plan, reading: TableReading) -> dict[str, Vec
         if table in learned:
             opened[table] = LearnedTable(
                 url,
+                item_plan(plan, learned[table]),
                 learned[table],
                 memory_bytes=reading.memory_bytes,
                 refresh_s=reading.refresh_s,

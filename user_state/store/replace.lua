@@ -20,12 +20,12 @@ if redis.call('GETRANGE', KEYS[1], 10, 17) ~= ARGV[1] then
   end
   return 0
 end
-if ARGV[2] == '' then
-  return 1
-end
 local writer = redis.call('GETRANGE', KEYS[2], 9, 16)
 if #writer == 8 and struct.unpack('>I8', writer) > generation then
   return -2
+end
+if ARGV[2] == '' then
+  return 1
 end
 local turn = redis.call('GET', KEYS[3])
 if turn then

@@ -2,7 +2,7 @@
 
 The item stage folds derived events (user_state/core/pairs.py): item i met partner j, weight w. Their plan is that of
 one decayed sum over the partners' hash vectors, with the item for a user, so an item's record is folded, merged,
-deduplicated and stored as a user's is.
+deduplicated and stored as a user's is. An item has several records, its parts (user_state/core/spread.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from user_state.spec.values import LONGEST_DURATION
 ROOM = 2
 """The log is this many times as long as the reach, so that an event that comes late finds its neighbours too."""
 SEEN_IDS_CAP = 20_000
-"""Pairs remembered of an item: 240 KB, read and written with it. Beyond, an item's horizon is shortened."""
+"""Pairs remembered of an item, by all of its parts: 12 bytes each, read and written with the part. Beyond, the part's
+horizon is shortened."""
+LEAST_SEEN_IDS_CAP = 2_500
+"""Pairs that a part remembers however many parts there are: one user's last events in a row may all lie in one."""
 PAIR_SCHEMA = {
     "type": "record",
     "name": "user_state.Pair",
@@ -45,19 +48,23 @@ def learned_items(builder: Builder, table: str, items: Items) -> None:
     where = builder.filter(declared.where)
     log, columns = kept_log(builder, "last", where, of, (of,), ROOM * declared.reach, None)
     forget_us = parse_duration_us(LONGEST_DURATION) if declared.forget is None else declared.forget
+    reach, half_life_us, spread = declared.reach, declared.half_life, declared.spread
     builder.learned.append(
-        LearnedItems(table, log, columns[0], of, declared.reach, declared.half_life, forget_us, items.dimensions)
+        LearnedItems(table, log, columns[0], of, reach, half_life_us, forget_us, items.dimensions, spread)
     )
 
 
-def item_store_name(plan: Plan, table: str) -> str:
+def item_store_name(plan: Plan, learned: LearnedItems) -> str:
     """Return the name under which the item stage's records lie; no spec can have it.
 
+    The spread is in it: with another one a pair's id would be looked for in a part that never met it, and the pair
+    counted twice. So a table that is spread anew starts anew.
+
     >>> from types import SimpleNamespace
-    >>> item_store_name(SimpleNamespace(name="feed"), "together")
-    'feed.items.together'
+    >>> item_store_name(SimpleNamespace(name="feed"), SimpleNamespace(table="together", spread=8))
+    'feed.items.together.8'
     """
-    return f"{plan.name}.items.{table}"
+    return f"{plan.name}.items.{learned.table}.{learned.spread}"
 
 
 def item_plan(plan: Plan, learned: LearnedItems) -> Plan:
@@ -72,7 +79,7 @@ def item_plan(plan: Plan, learned: LearnedItems) -> Plan:
             "events": {"schema": "pairs", "user": "item", "id": "pair", "time": "time"},
             # Times are put right below; the embedding stands for the vectors, which no spec can declare.
             **dict.fromkeys(("allowed_lateness", "max_clock_skew", "retention"), "1s"),
-            "seen_ids_cap": SEEN_IDS_CAP,
+            "seen_ids_cap": max(SEEN_IDS_CAP // learned.spread, LEAST_SEEN_IDS_CAP),
             "embeddings": {"item": {"kind": "decayed_mean", "of": "partner", "dimensions": 1, "half_life": "1s"}},
         }
     )
@@ -83,7 +90,7 @@ def item_plan(plan: Plan, learned: LearnedItems) -> Plan:
     builder.keep(builder.vectors, vectors)
     return replace(
         builder.plan(),
-        name=item_store_name(plan, learned.table),
+        name=item_store_name(plan, learned),
         allowed_lateness_us=2 * plan.allowed_lateness_us + plan.max_clock_skew_us,
         max_clock_skew_us=plan.max_clock_skew_us,
         retention_us=plan.retention_us,

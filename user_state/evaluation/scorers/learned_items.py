@@ -14,6 +14,7 @@ from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
 from user_state.core.learned_vectors import learned_vectors
 from user_state.core.reading import features
+from user_state.core.spread import item_of_part
 from user_state.durations import parse_duration_us
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
@@ -52,14 +53,15 @@ class LearnedItems:
             parse_duration_us(half_life)
         except ValueError as exc:
             raise InputError(f"expected a half-life such as 1m, got {half_life!r}") from exc
-        learned = {"of": "item_id", "reach": reach, "half_life": half_life}
+        # One process folds, so nothing is gained by spreading; how far items are spread changes no vector.
+        learned = {"of": "item_id", "reach": reach, "half_life": half_life, "spread": 1}
         parts = {
             "sequences": {LAST: {"fields": ["item_id"], "last": last}},
             "items": {TABLE: {"dimensions": dimensions, "learned": learned}},
         }
         self._plan = compile_plan(own_spec(parts))
         self._items_plan = item_plan(self._plan, self._plan.learned[0])
-        self._forget_us = self._plan.learned[0].forget_us
+        self._learned = self._plan.learned[0]
         self._rows = own_rows(self._plan, log)
         self._log = log
         self._code = {item: code for code, item in enumerate(log.items)}
@@ -82,9 +84,11 @@ class LearnedItems:
         self._folder.fold(self._rows[begin:end])
         changed = self._items.take_replaced()
         if changed:
+            # Of one part each.
             records = self._item_reader.decode([stored.record for stored in self._items.read(changed)])
-            unit, weight = learned_vectors(records, int(self._log.time_us[end - 1]), self._forget_us)
-            codes = [self._code[item] for item in changed]
+            at_us, forget_us = int(self._log.time_us[end - 1]), self._learned.forget_us
+            unit, weight = learned_vectors(records, np.arange(len(changed)), len(changed), at_us, forget_us)
+            codes = [self._code[item_of_part(name)] for name in changed]
             self._unit[codes] = unit
             self._popular[codes] = (1 + weight) ** self._lift
 
