@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from beam_pipelines.dataflow.options import beam_arguments, check_options
-from beam_pipelines.running import beam_options, new_pipeline
+from beam_pipelines.running import beam_options, new_pipeline, print_spec_changes
 from beam_pipelines.streaming import StreamingSettings, build, check_settings
 from user_state.cli.terminal import Terminal
 from user_state.errors import InputError
@@ -25,13 +25,14 @@ def run_on_dataflow(spec: LoadedSpec, settings: StreamingSettings, beam_given: S
     """
     pipeline = dataflow_pipeline(spec, settings, beam_given)
     check_settings(spec, settings)
+    console = Terminal(stderr=True)
+    print_spec_changes(console, spec, settings.redis)
     try:
         result = pipeline.run()
     except Exception as exc:
         text = str(exc).strip().split("\n", maxsplit=1)[0][:400]
         raise InputError(f"Dataflow did not take the pipeline: {type(exc).__name__}: {text}") from exc
     cloud = pipeline.options.view_as(GoogleCloudOptions)
-    console = Terminal(stderr=True)
     console.print(told(settings, spec, cloud, result))
     return result
 
