@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -12,6 +13,34 @@ from tests.servers.redis import Valkey, running_valkey
 # pytest-xdist's workers have a terminal's size in their environment, the pipes of those who run our commands do not.
 for _size in ("COLUMNS", "LINES"):
     os.environ.pop(_size, None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out for what it imports, so that nobody has to think of it.
+
+    `server`: the test or a fixture of it names something of tests/servers, so it starts a process of its own.
+    `beam`: the test stands in a file that imports Beam, the pipelines or transforms.
+    """
+    for item in items:
+        for name in _marks_of(item):
+            item.add_marker(name)
+
+
+def _marks_of(item: pytest.Item) -> Iterator[str]:
+    origins = {_origin(value) for value in vars(item.module).values()} if isinstance(item, pytest.Function) else set()
+    for definitions in item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ():
+        function = definitions[-1].func
+        if isinstance(function, FunctionType):
+            origins |= {_origin(function.__globals__.get(name)) for name in function.__code__.co_names}
+    if any(origin.startswith("tests.servers.") for origin in origins):
+        yield "server"
+    if any(origin.split(".")[0] in {"apache_beam", "beam_pipelines", "transforms"} for origin in origins):
+        yield "beam"
+
+
+def _origin(value: object) -> str:
+    """Return the module that a value is, or comes from."""
+    return str(getattr(value, "__module__", None) or getattr(value, "__name__", None) or "")
 
 
 @pytest.fixture(scope="session")
