@@ -18,7 +18,7 @@ from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
 from user_state.store.redis_store import RedisStateStore
 
-spec = load_spec(sys.argv[1]).spec
+spec = load_spec(sys.argv[1])
 url = sys.argv[2]
 now_us = time.time_ns() // 1000
 blank = {"value": None, "category": None, "creator": None, "surface": None, "published_at": None}

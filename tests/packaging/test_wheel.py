@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = (
     *("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"),
     *("requirements.txt", "requirements-compiler.txt"),
-    *("native", "avro", "user_state", "transforms", "beam_pipelines", "tests", "bench"),
+    *("native", "avro", "user_state", "transforms", "beam_pipelines", "examples", "tests", "bench"),
 )
 BUILD_TIMEOUT_S = 600
 pytestmark = pytest.mark.slow
