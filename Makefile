@@ -24,7 +24,8 @@ test: $(VENV)/dev.stamp ## every test; those of Pub/Sub run where its emulator i
 	@$(BIN)/python -m pytest --numprocesses 2
 
 test-fast: $(VENV)/dev.stamp ## the tests that need no server, no Beam and no patience, for while you work: under a minute
-	@$(BIN)/python -m pytest --numprocesses 2 -m "not server and not beam and not slow and not network"
+	@$(BIN)/python -m pytest --numprocesses 2 --durations 5 --durations-min 2 \
+		-m "not server and not beam and not slow and not network and not pubsub"
 
 check: lint types test ## what CI runs
 
@@ -34,6 +35,9 @@ lint: $(VENV)/dev.stamp ## ruff: rules and format
 
 types: $(VENV)/dev.stamp ## strict mypy
 	@$(BIN)/mypy
+
+sanitize: $(VENV)/dev.stamp ## the compiled code under AddressSanitizer and UBSan, in build/sanitize
+	@.ci/sanitize
 
 wheel: $(VENV)/dev.stamp ## dist/: a wheel with the compiled code in it, and the sources that it is made of
 	@REQUIRE_ALL=1 $(BIN)/python -m build --no-isolation --outdir dist
