@@ -1,5 +1,6 @@
 """Logs fold to the same bytes in the compiled code and in numpy."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,7 @@ def test_columns_that_are_mostly_left_out() -> None:
     assert both.fold(rows_of(plan, [(late, T0 + 4_000 * D)]))
 
 
+@pytest.mark.slow
 def test_damage() -> None:
     plan = plan_of(allowed_lateness="10d", **EVERY)
     both = Both(plan)

@@ -1,5 +1,6 @@
 """Decayed numbers and profiles fold to the same record in the compiled code and in numpy."""
 
+import pytest
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,6 +71,7 @@ def test_bytes_are_the_same_where_powers_are_exact() -> None:
         assert both.fold(rows_of(plan, arrived))
 
 
+@pytest.mark.slow
 def test_damage() -> None:
     plan = plan_of(features=EVERY)
     both = Both(plan)
