@@ -1,7 +1,7 @@
 """Decayed numbers and profiles fold to the same record in the compiled code and in numpy."""
 
-import pytest
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 
 from tests.random_worlds import QUICK
