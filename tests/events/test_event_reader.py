@@ -56,6 +56,7 @@ def _agrees_with_fastavro(pair: Pair) -> None:
                     read(damaged)
 
 
+@pytest.mark.slow
 @given(pairs())
 @settings(QUICK, max_examples=600)
 def test_flat_events_are_read_as_fastavro_resolves_them(pair: Pair) -> None:
