@@ -51,9 +51,14 @@ def choose_compiler() -> None:
     """Have setuptools use the compiler that there is."""
     found = compiler()
     if found is None and importlib.util.find_spec("ziglang") is not None:
-        # Zig compiles for this very processor if not told otherwise; a copy of the environment may run on another.
-        os.environ["CC"] = f"{sys.executable} -m ziglang cc -mcpu=baseline"
-        os.environ["CXX"] = f"{sys.executable} -m ziglang c++ -mcpu=baseline"
+        # Zig compiles for this very processor if not told otherwise; a copy of the environment may run on another. Its
+        # linker refuses options that Python may have been built with, so it gets none of those.
+        zig = f"{sys.executable} -m ziglang {{}} -mcpu=baseline"
+        shared = "-bundle -undefined dynamic_lookup" if sys.platform == "darwin" else "-shared"
+        for name, tool in (("CC", "cc"), ("CXX", "c++")):
+            os.environ[name] = zig.format(tool)
+        for name in ("LDSHARED", "LDCXXSHARED"):
+            os.environ[name] = f"{os.environ['CXX']} {shared}"
     elif found is not None and [found] != of_python():
         os.environ["CXX"] = found
 
