@@ -27,7 +27,8 @@ SOURCES = (
     *("native", "avro", "user_state", "transforms", "beam_pipelines", "examples", "tests", "bench"),
 )
 BUILD_TIMEOUT_S = 600
-pytestmark = pytest.mark.slow
+# The first test waits for the build.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * BUILD_TIMEOUT_S)]
 
 
 @pytest.fixture(scope="module")
