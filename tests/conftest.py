@@ -15,27 +15,27 @@ for _size in ("COLUMNS", "LINES"):
     os.environ.pop(_size, None)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `make test-fast` leaves out for what it imports, so that nobody has to think of it.
 
-    `server`: the test or a fixture of it names something of tests/servers, so it starts a process of its own.
+    `server`: the test's file, or a fixture that it uses, names something of tests/servers, which start processes.
     `beam`: the test stands in a file that imports Beam, the pipelines or transforms.
     """
     for item in items:
-        for name in _marks_of(item):
-            item.add_marker(name)
+        if isinstance(item, pytest.Function):
+            origins = {_origin(value) for value in vars(item.module).values()} | set(_origins_of_fixtures(item))
+            if any(origin.startswith("tests.servers.") for origin in origins):
+                item.add_marker("server")
+            if any(origin.split(".")[0] in {"apache_beam", "beam_pipelines", "transforms"} for origin in origins):
+                item.add_marker("beam")
 
 
-def _marks_of(item: pytest.Item) -> Iterator[str]:
-    origins = {_origin(value) for value in vars(item.module).values()} if isinstance(item, pytest.Function) else set()
-    for definitions in item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ():
+def _origins_of_fixtures(item: pytest.Function) -> Iterator[str]:
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
         function = definitions[-1].func
         if isinstance(function, FunctionType):
-            origins |= {_origin(function.__globals__.get(name)) for name in function.__code__.co_names}
-    if any(origin.startswith("tests.servers.") for origin in origins):
-        yield "server"
-    if any(origin.split(".")[0] in {"apache_beam", "beam_pipelines", "transforms"} for origin in origins):
-        yield "beam"
+            yield from (_origin(function.__globals__.get(name)) for name in function.__code__.co_names)
 
 
 def _origin(value: object) -> str:
