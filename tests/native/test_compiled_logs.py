@@ -23,6 +23,7 @@ LISTED = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(LISTED, max_size=4), st.lists(SEQUENCES, min_size=1, max_size=2), st.sampled_from(["10m", "2d"]), st.data()
 )
@@ -49,6 +50,7 @@ EVERY = {
 }
 
 
+@pytest.mark.slow
 def test_columns_that_are_mostly_left_out() -> None:
     """More than 255 and than 65,535 strings, and times nine years before the newest."""
     plan = plan_of(

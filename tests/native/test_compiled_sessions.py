@@ -50,6 +50,7 @@ def test_columns_that_are_mostly_left_out() -> None:
         assert both.fold(rows_of(plan, [(event(T0 + at, action="like"), T0 + at) for at in times]))
 
 
+@pytest.mark.slow
 def test_damage() -> None:
     plan = plan_of(features=EVERY, allowed_lateness="10d")
     both = Both(plan)

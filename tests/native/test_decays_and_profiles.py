@@ -21,6 +21,7 @@ FEATURES = st.fixed_dictionaries(
 ).map(lambda made: {name: part for name, part in made.items() if name != "of" or "decayed_sum" in made["aggregate"]})
 
 
+@pytest.mark.slow
 @given(st.lists(FEATURES, min_size=1, max_size=3), st.sampled_from(ZONES), batches())
 @settings(QUICK, max_examples=30)
 def test_any_features(features: list[dict], timezone: str, arrived: list[list[Arrived]]) -> None:

@@ -89,6 +89,7 @@ def test_bytes_of_distinct_counts_are_the_same() -> None:
     assert dense_tiles(both, "u")[0] > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("single", [True, False])
 def test_numbers_that_a_kll_sketch_has_room_for_make_the_same_bytes(single: bool) -> None:
     """Nothing is drawn by lot then: numpy's way has the library take them in, which is what C++ has to come to."""
