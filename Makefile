@@ -6,11 +6,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 # requirements.txt is complete, so pip has nothing to resolve; bytecode is compiled when first imported.
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps
+# Where there is no C++ compiler, one is installed as a package, which says so.
+FETCH_COMPILER = $(BIN)/python setup.py --quiet fetch_compiler
+SAY_IF_NOT_COMPILED = $(BIN)/python -c 'import user_state._native' 2>/dev/null || echo "the compiled code could not \
+	be built, so all runs without it, more slowly; to see why: $(BIN)/python setup.py build_ext --inplace"
 PINS := requirements.txt pyproject.toml setup.py
 NATIVE := $(wildcard native/*.cpp native/*.hpp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types simulate movielens flink-up flink-down soak bench bench-quick docs pins clean
+.PHONY: help demo test test-fast check lint types wheel sanitize simulate movielens flink-up flink-down soak bench bench-quick docs pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,6 +25,10 @@ demo: $(VENV)/native.stamp ## watch it work: traffic, pipeline, Redis, look-ups,
 test: $(VENV)/dev.stamp ## every test; those of Pub/Sub run where its emulator is installed
 	@$(BIN)/python -m pytest --numprocesses 2
 
+test-fast: $(VENV)/dev.stamp ## the tests that need no server, no Beam and no patience, for while you work: under a minute
+	@$(BIN)/python -m pytest --numprocesses 2 --durations 5 --durations-min 2 \
+		-m "not server and not beam and not slow and not network and not pubsub"
+
 check: lint types test ## what CI runs
 
 lint: $(VENV)/dev.stamp ## ruff: rules and format
@@ -29,6 +37,12 @@ lint: $(VENV)/dev.stamp ## ruff: rules and format
 
 types: $(VENV)/dev.stamp ## strict mypy
 	@$(BIN)/mypy
+
+sanitize: $(VENV)/dev.stamp ## the compiled code under AddressSanitizer and UBSan, in build/sanitize
+	@.ci/sanitize
+
+wheel: $(VENV)/dev.stamp ## dist/: a wheel with the compiled code in it, and the sources that it is made of
+	@REQUIRE_ALL=1 $(BIN)/python -m build --no-isolation --outdir dist
 
 simulate: $(VENV)/dev.stamp ## histories in which everything goes wrong: SEEDS=1000; one again: SIMULATE="--seed 7"
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) $(SIMULATE)
@@ -81,12 +95,16 @@ $(VENV)/run.stamp: $(PINS)
 	@$(PYTHON) -m venv $(VENV)
 	@sed '/^# To develop/,$$d' requirements.txt > $(VENV)/run.txt
 	@$(PIP_INSTALL) -r $(VENV)/run.txt
+	@$(FETCH_COMPILER)
 	@$(PIP_INSTALL) --no-build-isolation -e .
+	@$(SAY_IF_NOT_COMPILED)
 	@touch $@ $(VENV)/native.stamp
 
 # The compiled code again, after its sources changed.
 $(VENV)/native.stamp: $(VENV)/run.stamp $(NATIVE)
+	@$(FETCH_COMPILER)
 	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@$(SAY_IF_NOT_COMPILED)
 	@touch $@
 
 # What tests, lint and types need beyond that.

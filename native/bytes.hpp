@@ -37,16 +37,16 @@ T load(const char* at) {
 /// Whether numbers of type T ascend, each once if `once`; a NaN never does.
 template <class T>
 bool ascend(const char* at, std::size_t size, bool once) {
-  auto after = [&](std::size_t place) {
+  auto after = [&](std::size_t place) -> unsigned {
     T before = load<T>(at + sizeof(T) * (place - 1)), number = load<T>(at + sizeof(T) * place);
     return once ? number > before : number >= before;
   };
-  bool ascending = true;
+  unsigned ascending = 1;
   std::size_t place = 1;
   // Four at a time: one by one, each would wait for the one before.
   for (; place + 4 <= size; place += 4) ascending &= after(place) & after(place + 1) & after(place + 2) & after(place + 3);
   for (; place < size; ++place) ascending &= after(place);
-  return ascending;
+  return ascending != 0;
 }
 
 /// Numbers of type T as they lie in a section, at whatever byte.

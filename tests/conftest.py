@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -12,6 +13,34 @@ from tests.servers.redis import Valkey, running_valkey
 # pytest-xdist's workers have a terminal's size in their environment, the pipes of those who run our commands do not.
 for _size in ("COLUMNS", "LINES"):
     os.environ.pop(_size, None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out for what it imports, so that nobody has to think of it.
+
+    `server`: the test's file, or a fixture that it uses, names something of tests/servers, which start processes.
+    `beam`: the test stands in a file that imports Beam, the pipelines or transforms.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function):
+            origins = {_origin(value) for value in vars(item.module).values()} | set(_origins_of_fixtures(item))
+            if any(origin.startswith("tests.servers.") for origin in origins):
+                item.add_marker("server")
+            if any(origin.split(".")[0] in {"apache_beam", "beam_pipelines", "transforms"} for origin in origins):
+                item.add_marker("beam")
+
+
+def _origins_of_fixtures(item: pytest.Function) -> Iterator[str]:
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        function = definitions[-1].func
+        if isinstance(function, FunctionType):
+            yield from (_origin(function.__globals__.get(name)) for name in function.__code__.co_names)
+
+
+def _origin(value: object) -> str:
+    """Return the module that a value is, or comes from."""
+    return str(getattr(value, "__module__", None) or getattr(value, "__name__", None) or "")
 
 
 @pytest.fixture(scope="session")

@@ -176,6 +176,7 @@ def test_importing_the_package_is_cheap():
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_what_the_package_exports_can_be_had_and_reads_without_beam():
     code = (
         "import sys, user_state\n"

@@ -64,6 +64,7 @@ def within(user: User, longest_text: int) -> None:
     assert len(user.seen or b"") <= worst.seen_bytes
 
 
+@pytest.mark.slow
 @given(worlds(most=60), st.booleans())
 @settings(QUICK, max_examples=100)
 def test_no_record_of_any_spec_exceeds_the_worst_case_with_events_at_every_edge(world: World, compiled: bool):
@@ -77,6 +78,7 @@ def test_no_record_of_any_spec_exceeds_the_worst_case_with_events_at_every_edge(
         within(user, 10)
 
 
+@pytest.mark.slow
 @given(specs(), st.integers(0, 2**32), st.booleans())
 @settings(QUICK, max_examples=60)
 def test_no_record_of_any_spec_exceeds_the_worst_case_under_hostile_events(loaded, seed: int, compiled: bool):
@@ -264,6 +266,7 @@ def test_full_quantile_sketches_reach_half_of_the_worst_case():
     assert share_of(plan, replace(records, klls=nothing)) > 0.5
 
 
+@pytest.mark.slow
 def test_the_reference_spec_reaches_half_of_its_worst_case():
     plan, longest = compile_plan(FEED), 1000
     names = {"user_id": "u", "published_at": None, "value": 0.1, "category": None, "creator": None, "surface": None}

@@ -130,6 +130,7 @@ def assert_of_use(plan, records) -> None:
         decode_records([open_record(blob)], plan.layout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small", [True, False])
 def test_records(small):
     rng = random.Random(1)
@@ -150,6 +151,7 @@ def test_records(small):
     assert 100 < decoded < 9_900
 
 
+@pytest.mark.slow
 def test_sections_of_records():
     """The outer record is whole, so that damage gets as far as the packed columns."""
     rng = random.Random(2)
@@ -171,6 +173,7 @@ def test_sections_of_records():
     assert 200 < decoded < 19_000
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_refused_beside_whole_ones_or_changes_none_of_them():
     """Columns of a batch are cut from one array: one record's damage must not be made up for by its neighbour."""
     rng = random.Random(3)

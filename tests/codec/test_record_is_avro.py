@@ -43,6 +43,7 @@ def test_the_schema_has_nothing_but_what_the_codec_writes_by_hand():
     assert [field["name"] for field in SCHEMA["fields"]] == ["version", "layout", *LONGS, *SECTIONS]
 
 
+@pytest.mark.slow
 @given(worlds(most=20, duplicates=False))
 @settings(QUICK, max_examples=75)
 def test_any_record_is_read_and_written_alike_by_fastavro(world):

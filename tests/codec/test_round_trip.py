@@ -28,6 +28,7 @@ def records_of(world: World):
     return plan, merge(plan, Records.empty(plan, len(events.users)), lift(plan, events))
 
 
+@pytest.mark.slow
 @given(worlds(most=30, duplicates=False))
 @settings(QUICK, max_examples=150)
 def test_records_of_any_spec_survive_and_encode_to_the_same_bytes_again(world):
@@ -41,6 +42,7 @@ def test_records_of_any_spec_survive_and_encode_to_the_same_bytes_again(world):
     assert {open_record(blob).layout for blob in blobs} == {plan.layout.fingerprint}
 
 
+@pytest.mark.slow
 @given(worlds(most=30, duplicates=False))
 @settings(QUICK, max_examples=75)
 def test_a_users_bytes_do_not_depend_on_the_others_in_the_batch(world):
@@ -130,6 +132,7 @@ def test_users_without_remembered_ids_stand_between_others():
     assert len(decode_seen([]).user) == 0
 
 
+@pytest.mark.slow
 @given(worlds(most=1))
 @settings(QUICK, max_examples=100)
 def test_a_layout_survives_as_json_with_its_fingerprint(world):

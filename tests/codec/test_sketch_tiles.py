@@ -68,6 +68,7 @@ def use(name: str, tiles) -> None:
         unpack([blob], PLAN.layout, unpack_strings([EMPTY]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECTIONS)
 def test_damaged_sections_are_refused_or_of_use(name):
     rng = random.Random(11)
@@ -95,6 +96,7 @@ def packed_kll(sizes: list[int], least: float, greatest: float, numbers: list[fl
 K = PLAN.klls[0].k
 
 
+@pytest.mark.slow
 def test_any_levels_that_fit_can_be_merged():
     """However numbers are spread over levels, up to the very last place: the library compacts them without a word."""
     rng = random.Random(12)

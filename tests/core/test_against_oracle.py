@@ -250,6 +250,7 @@ def applied_rows(plan: Plan, world: World, user: str) -> tuple[list[AppliedEvent
     return applied, [decoder.row(e.event, e.published_us) for e in applied]
 
 
+@pytest.mark.slow
 @given(worlds(), st.lists(st.integers(0, 40), max_size=6))
 @settings(QUICK, max_examples=200)
 def test_any_stream_in_any_batches_is_judged_and_folded_as_brute_force_says(world: World, cuts: list[int]) -> None:
@@ -273,6 +274,7 @@ def test_any_stream_in_any_batches_is_judged_and_folded_as_brute_force_says(worl
             assert_equals_oracle(world.spec, plan, records, 0, applied, at_us)
 
 
+@pytest.mark.slow
 @given(worlds(), st.data())
 @settings(QUICK, max_examples=200)
 def test_any_stream_read_at_any_moment_is_judged_as_brute_force_says(world: World, data: st.DataObject) -> None:
@@ -294,6 +296,7 @@ def test_any_stream_read_at_any_moment_is_judged_as_brute_force_says(world: Worl
         assert_equals_oracle(world.spec, plan, records, 0, applied, max(clock_of(applied), last_event_us))
 
 
+@pytest.mark.slow
 @given(worlds(), st.integers(0, 40))
 @settings(QUICK, max_examples=100)
 def test_the_stream_sent_twice_equals_once(world: World, cut: int) -> None:
@@ -308,6 +311,7 @@ def test_the_stream_sent_twice_equals_once(world: World, cut: int) -> None:
     assert shelf.stored == before
 
 
+@pytest.mark.slow
 @given(worlds(duplicates=False), st.randoms(use_true_random=False))
 @settings(QUICK, max_examples=100)
 def test_no_order_of_the_same_events_changes_the_record(world: World, rng: random.Random) -> None:
@@ -326,6 +330,7 @@ def test_no_order_of_the_same_events_changes_the_record(world: World, rng: rando
             assert_equals_oracle(world.spec, plan, records, 0, applied, clock_of(applied))
 
 
+@pytest.mark.slow
 @given(worlds(duplicates=False), st.lists(st.integers(0, 2), min_size=40, max_size=40))
 @settings(QUICK, max_examples=100)
 def test_merging_any_three_parts_in_any_order_is_folding_them_together(world: World, part_of: list[int]) -> None:

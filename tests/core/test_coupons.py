@@ -47,6 +47,7 @@ def test_the_count_is_the_librarys_count_of_a_union_of_sketches(lg_k):
     assert estimate(registers_of(lg_k, TEXTS)) == union.get_result(HLL_8).get_estimate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lg_k", [7, 9, 11])
 @pytest.mark.parametrize("factor", [1 / 8, 1, 3, 20])
 def test_the_standard_error_is_what_is_stated(lg_k, factor):

@@ -48,6 +48,7 @@ def crowds(draw: st.DrawFn) -> tuple[dict[str, Any], list[list[dict[str, Any]]]]
     return feature, batches
 
 
+@pytest.mark.slow
 @given(crowds())
 @settings(QUICK, max_examples=80)
 def test_any_batches_and_merges_stay_within_the_bound(crowd: tuple[dict[str, Any], list[list[dict[str, Any]]]]) -> None:

@@ -82,6 +82,7 @@ def test_json_and_a_drawing(
     assert ET.parse(drawing).getroot().tag.endswith("svg")
 
 
+@pytest.mark.slow
 def test_the_same_from_a_process_with_nothing_imported_that_is_not_needed(log_file: Path) -> None:
     """A ranking service that evaluates needs no Beam, and one that does not evaluate loads no evaluator."""
     code = (

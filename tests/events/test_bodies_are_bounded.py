@@ -214,6 +214,7 @@ def hostile_body(rng: Random, declared: Any) -> bytes:
     return rng.choice((b"\x00", b"\x02"))
 
 
+@pytest.mark.slow
 @given(st.randoms(use_true_random=False))
 @settings(QUICK, max_examples=300)
 def test_any_schema_is_refused_or_reads_any_body_in_bounded_memory(rng: Random) -> None:

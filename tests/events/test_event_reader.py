@@ -56,12 +56,14 @@ def _agrees_with_fastavro(pair: Pair) -> None:
                     read(damaged)
 
 
+@pytest.mark.slow
 @given(pairs())
 @settings(QUICK, max_examples=600)
 def test_flat_events_are_read_as_fastavro_resolves_them(pair: Pair) -> None:
     _agrees_with_fastavro(pair)
 
 
+@pytest.mark.slow
 @given(pairs(nested=True))
 @settings(QUICK, max_examples=200)
 def test_nested_events_are_read_as_fastavro_resolves_them(pair: Pair) -> None:

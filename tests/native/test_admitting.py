@@ -76,6 +76,7 @@ ROWS = st.tuples(st.integers(0, 2), st.integers(0, 15), OFFSETS, OFFSETS).map(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(ROWS, max_size=25), min_size=1, max_size=5))
 @settings(QUICK, max_examples=300)
 def test_any_batches(batches: list[list[Row]]) -> None:

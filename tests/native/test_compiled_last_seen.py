@@ -1,5 +1,6 @@
 """Values and days last seen fold to the same bytes in the compiled code and in numpy."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ DAYS = st.fixed_dictionaries(
 ZEROS = st.sampled_from([None, 0.0, -0.0, 1.0, -2.5, 1e300])
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(DISTINCT, DAYS), min_size=1, max_size=6), st.sampled_from(ZONES), batches(ZEROS))
 @settings(QUICK, max_examples=40)
 def test_any_features(features: list[dict], zone: str, arrived: list[list[Arrived]]) -> None:
@@ -63,6 +65,7 @@ def test_days_follow_the_rules_of_today() -> None:
     assert after.fold(rows_of(plans[1], [(event(T0 + 150 * H), T0 + 150 * H)]))
 
 
+@pytest.mark.slow
 def test_damage() -> None:
     plan = plan_of(features=EVERY, timezone="Europe/Berlin", allowed_lateness="300d")
     both = Both(plan)

@@ -1,5 +1,6 @@
 """Logs fold to the same bytes in the compiled code and in numpy."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ LISTED = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(LISTED, max_size=4), st.lists(SEQUENCES, min_size=1, max_size=2), st.sampled_from(["10m", "2d"]), st.data()
 )
@@ -48,6 +50,7 @@ EVERY = {
 }
 
 
+@pytest.mark.slow
 def test_columns_that_are_mostly_left_out() -> None:
     """More than 255 and than 65,535 strings, and times nine years before the newest."""
     plan = plan_of(
@@ -66,6 +69,7 @@ def test_columns_that_are_mostly_left_out() -> None:
     assert both.fold(rows_of(plan, [(late, T0 + 4_000 * D)]))
 
 
+@pytest.mark.slow
 def test_damage() -> None:
     plan = plan_of(allowed_lateness="10d", **EVERY)
     both = Both(plan)

@@ -1,5 +1,6 @@
 """Sessions fold to the same bytes in the compiled code and in numpy."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ FEATURES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(FEATURES, min_size=1, max_size=9), st.sampled_from(["10m", "2d"]), batches())
 @settings(QUICK, max_examples=50)
 def test_any_features(features: list[dict], lateness: str, arrived: list[list[Arrived]]) -> None:
@@ -48,6 +50,7 @@ def test_columns_that_are_mostly_left_out() -> None:
         assert both.fold(rows_of(plan, [(event(T0 + at, action="like"), T0 + at) for at in times]))
 
 
+@pytest.mark.slow
 def test_damage() -> None:
     plan = plan_of(features=EVERY, allowed_lateness="10d")
     both = Both(plan)

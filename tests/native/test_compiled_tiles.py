@@ -64,6 +64,7 @@ def test_random_batches(windows: list[str], seed: int) -> None:
         at_us += rng.choice([S, M, 10 * M, H, D, 9 * D])
 
 
+@pytest.mark.slow
 def test_counts_grow_wide() -> None:
     rng = random.Random(3)
     plan = plan_of_tracks(["1d", "lifetime"])
@@ -86,6 +87,7 @@ def test_another_skew_moves_what_is_stored() -> None:
     assert after_size < before_size
 
 
+@pytest.mark.slow
 def test_damage() -> None:
     rng = random.Random(11)
     plan = plan_of_tracks([*WINDOWS, "lifetime"])

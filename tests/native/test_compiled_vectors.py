@@ -65,6 +65,7 @@ def test_bytes_are_the_same_where_powers_are_exact(storage: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["float32", "float16"])
 def test_damage(storage: str) -> None:
     made = {"kind": "decayed_mean", "of": "item_id", "dimensions": 3, "half_life": ["1h", "7d"], "storage": storage}

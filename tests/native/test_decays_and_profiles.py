@@ -1,6 +1,7 @@
 """Decayed numbers and profiles fold to the same record in the compiled code and in numpy."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ FEATURES = st.fixed_dictionaries(
 ).map(lambda made: {name: part for name, part in made.items() if name != "of" or "decayed_sum" in made["aggregate"]})
 
 
+@pytest.mark.slow
 @given(st.lists(FEATURES, min_size=1, max_size=3), st.sampled_from(ZONES), batches())
 @settings(QUICK, max_examples=30)
 def test_any_features(features: list[dict], timezone: str, arrived: list[list[Arrived]]) -> None:
@@ -70,6 +72,7 @@ def test_bytes_are_the_same_where_powers_are_exact() -> None:
         assert both.fold(rows_of(plan, arrived))
 
 
+@pytest.mark.slow
 def test_damage() -> None:
     plan = plan_of(features=EVERY)
     both = Both(plan)

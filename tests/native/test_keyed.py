@@ -88,6 +88,7 @@ def test_a_key_forgotten_after_a_thousand_half_lives() -> None:
     both.fold([row(plan, event(T0, item_id="c", amount=3, bought=True), T0 + 46 * D)])
 
 
+@pytest.mark.slow
 def test_damaged_bytes_are_refused_or_taken_alike() -> None:
     rng = random.Random(7)
     plan = keyed_plan()

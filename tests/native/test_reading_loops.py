@@ -141,6 +141,7 @@ def read_both(plan: Plan, records: Records, at_us: int, rounding: float = 1e-12)
     return found
 
 
+@pytest.mark.slow
 @given(worlds())
 @settings(QUICK, max_examples=100)
 def test_any_spec(world: World) -> None:

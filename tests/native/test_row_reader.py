@@ -81,6 +81,7 @@ def agree(decoder: EventDecoder, plain: EventDecoder, messages: list[Message]) -
     return sound
 
 
+@pytest.mark.slow
 @given(pairs(), st.randoms(use_true_random=False))
 @settings(QUICK, max_examples=400)
 def test_any_schema_and_its_versions(pair: Pair, rng: Random) -> None:

@@ -35,6 +35,7 @@ def test_every_aggregation(aggregate: str) -> None:
     holds()
 
 
+@pytest.mark.slow
 @given(worlds(), CUTS)
 @settings(QUICK, max_examples=150)
 def test_any_spec(world: World, cuts: list[int]) -> None:

@@ -59,6 +59,7 @@ def rows(rng: random.Random, of: Plan, clock_us: int, count: int, single: bool) 
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("single", [True, False])
 @pytest.mark.parametrize(("error", "batches"), [(0.1, 12), (0.05, 5)])
 def test_batches_of_any_size(error: float, batches: int, single: bool) -> None:
@@ -88,6 +89,7 @@ def test_bytes_of_distinct_counts_are_the_same() -> None:
     assert dense_tiles(both, "u")[0] > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("single", [True, False])
 def test_numbers_that_a_kll_sketch_has_room_for_make_the_same_bytes(single: bool) -> None:
     """Nothing is drawn by lot then: numpy's way has the library take them in, which is what C++ has to come to."""
@@ -111,6 +113,7 @@ def test_numbers_that_a_kll_sketch_has_room_for_make_the_same_bytes(single: bool
     assert 50 < roomy < 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("single", [True, False])
 @pytest.mark.parametrize("section", ["hlls", "klls"])
 def test_damage(section: str, single: bool) -> None:

@@ -32,6 +32,7 @@ def test_no_history_ends_in_wrong_values_or_in_silence(first):
     assert faults > 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", sorted(BUGS))
 def test_a_fault_that_was_mended_is_found_if_it_is_put_back(bug):
     with with_bug(bug):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +102,7 @@ def test_the_example_itself_is_accepted() -> None:
     assert outcome("".join(TOKENS)) is not None
 
 
+@pytest.mark.slow
 @given(st.text())
 @example("&a [*a]")
 @example("? &a {*a : 1}\n: 2")
@@ -116,6 +118,7 @@ def test_any_text_is_refused_with_lines(text: str) -> None:
     assert outcome(text) is None
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, len(TOKENS) - 1), st.integers(0, 3), STRANGE), min_size=1, max_size=4))
 @settings(max_examples=500, deadline=None)
 def test_a_mutated_example_is_accepted_or_refused_with_lines(changes: list[tuple[int, int, str]]) -> None:
@@ -125,6 +128,7 @@ def test_a_mutated_example_is_accepted_or_refused_with_lines(changes: list[tuple
     outcome("".join(tokens))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, len(TOKENS) - 1), st.integers(0, len(TOKENS) - 1)), min_size=1, max_size=3))
 @settings(max_examples=300, deadline=None)
 def test_an_example_with_its_words_swapped_is_accepted_or_refused_with_lines(swaps: list[tuple[int, int]]) -> None:

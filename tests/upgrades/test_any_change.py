@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 
 from tests.random_worlds import QUICK
@@ -20,6 +21,7 @@ from user_state.oracle import AppliedEvent
 SIZES = {"windows", "k", "cap", "keys", "default", "quantiles", "with_", "prior"}
 
 
+@pytest.mark.slow
 @given(resized())
 @settings(QUICK, max_examples=70)
 def test_every_output_is_exact_or_was_said_to_be_incomplete_after_its_durations_or_sizes_changed(
@@ -28,12 +30,14 @@ def test_every_output_is_exact_or_was_said_to_be_incomplete_after_its_durations_
     hold(upgrade)
 
 
+@pytest.mark.slow
 @given(upgrades(2))
 @settings(QUICK, max_examples=40)
 def test_every_output_after_a_change_is_exact_or_was_said_to_be_incomplete(upgrade: Upgrade) -> None:
     hold(upgrade)
 
 
+@pytest.mark.slow
 @given(upgrades(3))
 @settings(QUICK, max_examples=30)
 def test_every_output_after_two_changes_is_exact_or_was_said_to_be_incomplete(upgrade: Upgrade) -> None:
