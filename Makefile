@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # requirements.txt is complete, so pip has nothing to resolve; bytecode is compiled when first imported.
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps
 PINS := requirements.txt pyproject.toml setup.py
-NATIVE := $(wildcard native/*.cpp native/*.hpp)
+NATIVE := $(wildcard native/*.cpp native/*.hpp native/*/*.cpp native/*/*.hpp)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types simulate movielens flink-up flink-down soak bench bench-quick docs pins clean

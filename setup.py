@@ -12,8 +12,8 @@ ParallelCompile("NPY_NUM_BUILD_JOBS", default=0).install()
 
 native = Pybind11Extension(
     "user_state._native",
-    sorted(glob("native/*.cpp")),
-    depends=sorted(glob("native/*.hpp")),
+    sorted(glob("native/**/*.cpp", recursive=True)),
+    depends=sorted(glob("native/**/*.hpp", recursive=True)),
     cxx_std=20,
     extra_compile_args=["-O2", "-Wall", "-Wextra", "-ffp-contract=off"],
 )

@@ -35,6 +35,7 @@ from redis.retry import Retry
 
 from user_state.errors import InputError, StoreDenied, StoreError, StoreUnavailable
 from user_state.store.credentials import credentials
+from user_state.store.deadline import limited_connection
 from user_state.store.redis_url import masked, parse_redis_url
 
 __all__ = ["connect", "fetch", "masked", "translate_response", "translated"]
@@ -66,7 +67,9 @@ _OF_PIPELINE = re.compile(r"^Command # \d+ \(.*?\) of pipeline caused error: ", 
 
 
 def connect(url: str, timeout_s: float) -> Any:
-    """Return a client for `url`; every call ends within about `timeout_s`.
+    """Return a client for `url`; it waits no longer than `timeout_s` for a connection and for each piece of an answer.
+
+    `deadline.within` limits whole calls, but not those to a cluster over TLS: redis-py chooses its connections itself.
 
     Raises:
         InputError: the URL has a scheme or form that is not understood.
@@ -78,6 +81,7 @@ def connect(url: str, timeout_s: float) -> Any:
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
         "health_check_interval": 30,
+        "connection_class": limited_connection(parsed.scheme),
     }
     presented = credentials(parsed)
     if presented is not None:
