@@ -8,6 +8,7 @@ training sets.
 from __future__ import annotations
 
 import datetime
+import os
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class UserStateClient:
         timeout_s: float = 1.0,
     ) -> None:
         self._redis = redis
+        self._process = os.getpid()
         self._timeout_s = timeout_s
         self._providers = {} if providers is None else dict(providers)
         self._searches: dict[str, NearestItems] = {}
@@ -212,7 +214,7 @@ class UserStateClient:
             raise InputError(f"expected a table that the spec's embeddings use ({known}), got {table!r}")
         provider = self._providers[table]
         keys = [key.encode() for key in provider.keys(time.monotonic())]
-        return provider.vectors(items, _values(look_up(self._redis, self._url, keys, self._timeout_s)))
+        return provider.vectors(items, _values(look_up(self._connected(), self._url, keys, self._timeout_s)))
 
     def score(self, users: Sequence[str], items: Sequence[str], *, embedding: str, at: At = None) -> Scores:
         """Return how well items fit users: inner products of their vectors, of interests the greatest.
@@ -316,6 +318,15 @@ class UserStateClient:
             search = self._searches[name] = NearestItems(table)
         return search
 
+    def _connected(self) -> Any:
+        """Return the connections; a process that was forked opens its own.
+
+        redis-py does the same, but waits for a lock for it, which the thread that held it did not bring along.
+        """
+        if self._process != os.getpid():
+            self._redis, self._process = connect(self._url, self._timeout_s), os.getpid()
+        return self._redis
+
     def _reader_of(self, select: Collection[str] | None) -> Reader:
         chosen = None if select is None else tuple(dict.fromkeys(_names(select)))
         reader = self._readers.get(chosen)
@@ -356,14 +367,14 @@ class UserStateClient:
         now_s = time.monotonic()
         pointers = {table: self._providers[table].keys(now_s) for table in reader.tables}
         wanted = [key.encode() for keys_of_table in pointers.values() for key in keys_of_table]
-        answers = look_up(self._redis, self._url, [*keys, *wanted], self._timeout_s)
+        answers = look_up(self._connected(), self._url, [*keys, *wanted], self._timeout_s)
         rest = iter(_values(answers[len(keys) :]))
         told = {table: [next(rest) for _ in keys_of_table] for table, keys_of_table in pointers.items()}
         return answers[: len(keys)], told
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered, or None."""
-        return Registry(self._redis, self._url, self._plan.name).layout(fingerprint)
+        return Registry(self._connected(), self._url, self._plan.name).layout(fingerprint)
 
 
 def _listed(users: Iterable[str]) -> tuple[str, ...]:

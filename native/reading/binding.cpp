@@ -178,6 +178,23 @@ class Arrays {
   py::list arrays_, lists_, embeddings_;
 };
 
+/// Lets other threads run while `work` does.
+///
+/// Not by `py::gil_scoped_release`: a daemon thread that asks for the lock while Python shuts down is ended there, and in
+/// a destructor that ends the process.
+template <class Work>
+void without_gil(Work work) {
+  std::exception_ptr thrown;
+  PyThreadState* thread = PyEval_SaveThread();
+  try {
+    work();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  PyEval_RestoreThread(thread);
+  if (thrown) std::rethrow_exception(thrown);
+}
+
 py::tuple features(const Program& program, const py::sequence& blobs, const py::array_t<std::int64_t, py::array::c_style>& at_us) {
   // The caller's list may change while others run; these bytes must not go away.
   py::tuple held(blobs);
@@ -193,14 +210,13 @@ py::tuple features(const Program& program, const py::sequence& blobs, const py::
   }
   Arrays arrays(program, views.size());
   const std::int64_t* times_us = at_us.data();
-  {
-    py::gil_scoped_release released;
+  without_gil([&] {
     RecordReader reader(program, arrays.out);
     for (std::size_t at = 0; at < views.size(); ++at) {
       if (at == 0 || times_us[at] != times_us[at - 1]) reader.set_time(times_us[at]);
       reader.read(at, views[at]);
     }
-  }
+  });
   return arrays.made();
 }
 
