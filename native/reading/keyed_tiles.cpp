@@ -15,7 +15,7 @@ constexpr std::uint64_t kMostCount = std::uint64_t{1} << 48;
 class Totals {
  public:
   void begin(std::size_t windows, bool sums, std::size_t strings, bool one_text, std::size_t most) {
-    windows_ = windows, sums_kept_ = sums;
+    windows_ = windows, sums_kept_ = sums, one_text_ = one_text;
     keys_.clear(), counts_.clear(), sums_.clear();
     // A key that is one string is found by its number, of which 0 is the rest's; others by hash.
     slots_.assign(one_text ? strings + 1 : std::bit_ceil(2 * most + 2), 0);
@@ -45,7 +45,13 @@ class Totals {
         if (sums_kept_) sums_[cell - 1] += sums_[cell];
       }
     }
-    in_order(keys_, order_);
+    // Numbers of strings ascend with those; where most of a dictionary came, looking through it beats sorting.
+    constexpr std::size_t kSparse = 16;
+    if (!one_text_ || slots_.size() > kSparse * keys_.size()) return in_order(keys_, order_);
+    order_.clear();
+    for (std::uint32_t slot : slots_) {
+      if (slot != 0) order_.push_back(slot - 1);
+    }
   }
 
   const std::vector<CallKey>& keys() const { return keys_; }
@@ -71,7 +77,7 @@ class Totals {
 
   KeyedHash hash_;
   std::size_t windows_ = 0;
-  bool sums_kept_ = false;
+  bool sums_kept_ = false, one_text_ = false;
   std::vector<CallKey> keys_;
   /// By key and window.
   std::vector<std::int64_t> counts_;
@@ -84,6 +90,7 @@ class KeyedTiles : public Part {
  public:
   explicit KeyedTiles(const Program& program) : program_(program), keys_(program.keyed_tracks) {
     wanted_.assign(program.keyed_tracks.size(), false);
+    of_track_.resize(program.keyed_tracks.size());
     for (const Table& table : program.tables) wanted_[table.track] = true;
     for (const EntropyOutput& output : program.entropies) wanted_[output.track] = true;
   }
@@ -102,6 +109,7 @@ class KeyedTiles : public Part {
  private:
   void take(Reader& in) {
     groups_.clear();
+    for (auto& groups : of_track_) groups.clear();
     std::size_t length = in.left();
     if (length == 0) return;
     std::size_t tiles = in.take<std::uint32_t>(), lifetime = in.take<std::uint16_t>();
@@ -132,6 +140,7 @@ class KeyedTiles : public Part {
       group.keys = static_cast<std::uint32_t>(held);
       group.rest = rest;
       group.at = rows, group.sum_at = sums, group.rest_at = rest_sums;
+      of_track_[track].push_back(static_cast<std::uint32_t>(groups_.size()));
       groups_.push_back(group);
       rows += held;
       if (program_.keyed_tracks[track].sums) sums += held, rest_sums += rest > 0;
@@ -157,11 +166,9 @@ class KeyedTiles : public Part {
     const KeyedPart& part = program_.keyed_tracks[track];
     bool one_text = part.texts.size() == 1 && part.texts[0];
     std::size_t most = 0;
-    for (const KeyGroup& group : groups_) most += group.track == track ? group.keys + 1 : 0;
+    for (std::uint32_t group : of_track_[track]) most += groups_[group].keys + 1;
     totals_.begin(starts_.size(), part.sums, row.strings, one_text, most);
-    for (const KeyGroup& group : groups_) {
-      if (group.track == track) add_group(group, part, one_text, row);
-    }
+    for (std::uint32_t group : of_track_[track]) add_group(groups_[group], part, one_text, row);
     if (!wanted_[track]) return;
     totals_.finish();
     for (std::size_t at = 0; at < program_.tables.size(); ++at) {
@@ -252,6 +259,8 @@ class KeyedTiles : public Part {
   /// Of tables, and then of entropies.
   Starts starts_;
   std::vector<KeyGroup> groups_;
+  /// Which groups are a track's, as they come.
+  std::vector<std::vector<std::uint32_t>> of_track_;
   Packed<std::uint8_t> counts_;
   NarrowView wide_counts_;
   Packed<double> sums_, rest_sums_;

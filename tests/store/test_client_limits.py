@@ -28,9 +28,11 @@ from user_state.store.redis_store import RedisStateStore
 def trickling(server: Valkey, pause_s: float) -> Iterator[str]:
     """Stand before a server and pass the answers of MGET on byte by byte; yields the URL of what stands there."""
     over = threading.Event()
+    serving: list[threading.Thread] = []
 
     def serve(asking: socket.socket) -> None:
         with closing(asking), closing(socket.create_connection(("127.0.0.1", server.port))) as answering:
+            asking.settimeout(20)
             while not over.is_set() and (asked := asking.recv(65_536)):
                 answering.sendall(asked)
                 answer = answering.recv(65_536)
@@ -49,12 +51,15 @@ def trickling(server: Valkey, pause_s: float) -> Iterator[str]:
                 asking = listening.accept()[0]
             except OSError:
                 return
-            threading.Thread(target=serve, args=(asking,), daemon=True).start()
+            serving.append(threading.Thread(target=serve, args=(asking,), daemon=True))
+            serving[-1].start()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=accept, args=(listening,), daemon=True).start()
         yield f"redis://127.0.0.1:{listening.getsockname()[1]}"
         over.set()
+    for thread in serving:  # each ends when the client has closed its side
+        thread.join(20)
 
 
 def test_a_server_that_trickles_is_unavailable_within_the_timeout_of_the_call(valkey):

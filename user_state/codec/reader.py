@@ -151,7 +151,7 @@ class Reader:
         times_us = np.empty(len(blobs), np.int64)
         times_us[:] = at_us
         made = _Made(self._program, blobs, times_us, self._compiled)
-        for at, rows in _by_time(times_us, np.flatnonzero(made.status == DECLINED)):
+        for at, rows in _by_time(times_us, made.declined()):
             chosen = [blobs[row] for row in rows.tolist()]
             records, broken = decode_sound(self._decode, chosen)
             made.put(rows, records, features(self._in_numpy, records, at), broken)
@@ -196,6 +196,10 @@ class _Made:
         sizes = np.frombuffer(lengths, np.uint16)
         self._pools = [StringPool.of_records(len(sizes), partial(_texts, joined, sizes))]
 
+    def declined(self) -> I64:
+        """Return the rows that numpy has to fill."""
+        return np.flatnonzero(self.status == DECLINED)
+
     def put(self, rows: I64, records: Records, found: Features, broken: Mapping[int, str]) -> None:
         """Fill rows with what numpy found of their records."""
         first_code = sum(map(len, self._pools))
@@ -227,7 +231,8 @@ class _Made:
             named = {name: grid for (name, _), grid in zip(shape.columns, grids, strict=True)}
             strings = frozenset(name for name, kind in shape.columns if kind == TEXT)
             sequences[shape.name] = Padded(length, named, strings, pool, shape.single)
-        self.present[list(self.errors)] = False
+        if self.errors:
+            self.present[list(self.errors)] = False
         arrays, embeddings = self.arrays, self.embeddings
         if composed is not None:
             # In the plan's order, without what was asked for only because something else is made of it.
@@ -283,6 +288,8 @@ def _unfilled(program: ReadingProgram, blobs: Sequence[bytes | None]) -> tuple[A
 
 def _by_time(times_us: I64, rows: I64) -> Iterator[tuple[int, I64]]:
     """Yield each time of these rows, and which of them it is the time of."""
+    if len(rows) == 0:
+        return
     times, which = np.unique(times_us[rows], return_inverse=True)
     for index, at_us in enumerate(times.tolist()):
         yield at_us, rows[which == index]

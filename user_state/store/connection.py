@@ -105,16 +105,19 @@ def translated(url: str) -> Iterator[None]:
         StoreUnavailable: the server cannot be reached, is loading, full or read-only.
         StoreError: it refused a command.
     """
-    where = f"Redis at {masked(url)}"
     try:
         yield
     except ResponseError as exc:
-        raise translate_response(where, exc) from exc
+        raise translate_response(_where(url), exc) from exc
     except (RedisError, RedisClusterException, OSError) as exc:
         denied = next((one for one in _chain(exc) if _is_denied(one)), None)
         if denied is not None:  # a cluster's client says no more than that it found no node
-            raise _denied(where, denied) from exc
-        raise StoreUnavailable(f"{where} is not available: {_said(exc)}") from exc
+            raise _denied(_where(url), denied) from exc
+        raise StoreUnavailable(f"{_where(url)} is not available: {_said(exc)}") from exc
+
+
+def _where(url: str) -> str:
+    return f"Redis at {masked(url)}"
 
 
 def translate_response(where: str, exc: Exception) -> StoreError:
