@@ -52,6 +52,8 @@ VERSION_TRIES = 5
 
 UNKNOWN_LAYOUT_S = 5.0
 """For how long a layout that nobody registered is not asked for again."""
+FARTHEST_US = 2**61
+"""Reading times are less than this."""
 MOST_SELECTIONS = 64
 """How many selections of outputs are kept ready."""
 
@@ -409,4 +411,6 @@ def _microseconds(at: At) -> int:
         if at.tzinfo is None:
             raise InputError(f"expected a time with a time zone, got {at.isoformat()}")
         return (at - EPOCH) // datetime.timedelta(microseconds=1)
+    if abs(at) >= FARTHEST_US:
+        raise InputError(f"expected a time in microseconds since 1970, less than 2^61, got {at}")
     return at

@@ -208,8 +208,13 @@ py::tuple features(const Program& program, const py::sequence& blobs, const py::
   if (at_us.ndim() != 1 || at_us.size() != static_cast<py::ssize_t>(views.size())) {
     throw py::value_error("expected a reading time for each record");
   }
-  Arrays arrays(program, views.size());
   const std::int64_t* times_us = at_us.data();
+  for (std::size_t at = 0; at < views.size(); ++at) {
+    if (times_us[at] <= -kFarthestUs || times_us[at] >= kFarthestUs) {
+      throw py::value_error("expected reading times less than 2^61 us from 1970, got " + std::to_string(times_us[at]));
+    }
+  }
+  Arrays arrays(program, views.size());
   without_gil([&] {
     RecordReader reader(program, arrays.out);
     for (std::size_t at = 0; at < views.size(); ++at) {

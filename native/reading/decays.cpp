@@ -28,7 +28,7 @@ class Decays : public Part {
       double value = output.empty;
       if (std::int64_t time_us = times_us_[output.decay]; time_us > 0) {
         std::int64_t half_life_us = program_.decay_half_lives_us[output.decay][output.half_life];
-        value = sums_[output.decay][output.half_life] * left_of_one(at_us_ - time_us, half_life_us);
+        value = sums_[output.decay][output.half_life] * left_of_one(age_us(at_us_, time_us), half_life_us);
       }
       row.values[output.column] = static_cast<float>(value);
     }

@@ -80,10 +80,10 @@ class KeyedDecays : public Part {
       total += weights_[group.at + key];
     }
     if (group.rest > 0) total += rest_weights_[group.rest_at];
-    std::int64_t age_us = at_us_ - time_us;
+    std::int64_t age = age_us(at_us_, time_us);
     // Beside shares, counts read before the newest event are as of that.
-    if (table.share) age_us = std::max<std::int64_t>(age_us, 0);
-    double left = left_of_one(age_us, part.half_life_us);
+    if (table.share) age = std::max<std::int64_t>(age, 0);
+    double left = left_of_one(age, part.half_life_us);
     std::size_t column = heaviest_.put_keys(table.list, part, call_keys_, row);
     heaviest_.put_real(table.list, column, row, [&](std::size_t key) { return weights_[group.at + key] * left; });
     if (!table.share) return;

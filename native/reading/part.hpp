@@ -17,6 +17,8 @@ inline constexpr std::int64_t kNullWhole = std::numeric_limits<std::int64_t>::mi
 inline constexpr std::int64_t kNullText = -1;
 inline constexpr double kNullReal = std::numeric_limits<double>::quiet_NaN();
 inline constexpr std::int64_t kSecondUs = 1'000'000;
+/// Reading times are less than this from 1970, so that lengths of windows can be taken off.
+inline constexpr std::int64_t kFarthestUs = std::int64_t{1} << 61;
 
 /// What became of a record: there was none, it was read, or it is for numpy to judge.
 enum class Status : std::uint8_t { kAbsent, kRead, kDeclined };
@@ -57,6 +59,11 @@ class Part {
   virtual void set_time(std::int64_t at_us) = 0;
   virtual void read(Reader in, const Row& row) = 0;
 };
+
+/// How long ago a time was. A record may hold any; what is beyond whole numbers wraps around, as numpy's do.
+inline std::int64_t age_us(std::int64_t at_us, std::int64_t time_us) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(at_us) - static_cast<std::uint64_t>(time_us));
+}
 
 /// The first second that a window covers; 0 for a lifetime.
 inline std::int64_t start_s(const Window& window, std::int64_t at_us) {

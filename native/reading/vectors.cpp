@@ -75,7 +75,7 @@ class Vectors : public Part {
       each([&](double sum) { return directed ? sum / length : 0.0; });
     } else if (output.is_sum) {
       std::int64_t half_life_us = shape.half_lives_us[output.half_life];
-      double left = left_of_one(std::max<std::int64_t>(at_us_ - time_us, 0), half_life_us);
+      double left = left_of_one(std::max<std::int64_t>(age_us(at_us_, time_us), 0), half_life_us);
       each([&](double sum) { return sum * left; });
     } else {
       each([&](double sum) { return weight > 0 ? sum / weight : 0.0; });

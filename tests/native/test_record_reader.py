@@ -187,3 +187,5 @@ def test_what_are_no_records_or_times_is_an_error(traffic):
         reader.features(["text"], END_US)
     with pytest.raises(ValueError, match=r"broadcast|a reading time"):
         reader.features([None], np.array([1, 2]))
+    with pytest.raises(ValueError, match=r"less than 2\^61"):
+        reader.features([None], 2**62)

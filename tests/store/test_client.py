@@ -163,6 +163,12 @@ def test_a_datetime_without_a_zone_is_refused(client):
         client.get("u1", datetime.datetime(2026, 1, 1))
 
 
+@pytest.mark.parametrize("at", [2**61, -(2**61), 2**70])
+def test_a_time_that_is_none_is_refused(client, at):
+    with pytest.raises(InputError, match=r"less than 2\^61"):
+        client.get("u1", at)
+
+
 def test_a_string_for_users_is_refused(client):
     with pytest.raises(InputError, match="get\\(\\) for one user"):
         client.get_many("u1")
