@@ -32,7 +32,10 @@ COMPILER_PIN = "requirements-compiler.txt"
 def sources() -> list[str]:
     """Return what to compile, the longest first: `BINDINGS`, and what that does not include."""
     included = re.findall(r'#include "(.*[.]cpp)"', Path(BINDINGS).read_text(encoding="utf-8"))
-    apart = {path for path in glob("native/*.cpp") if Path(path).name not in included}
+    folder = Path(BINDINGS).parent
+    apart = {
+        path for path in glob("native/**/*.cpp", recursive=True) if str(Path(path).relative_to(folder)) not in included
+    }
     return [BINDINGS, *sorted(apart - {BINDINGS})]
 
 
@@ -95,7 +98,7 @@ sanitizers = SANITIZERS if os.environ.get("SANITIZE") == "1" else []
 native = Pybind11Extension(
     "user_state._native",
     sources(),
-    depends=sorted(glob("native/*.[ch]pp")),
+    depends=sorted(glob("native/**/*.[ch]pp", recursive=True)),
     cxx_std=20,
     extra_compile_args=[*FLAGS, *sanitizers],
     extra_link_args=sanitizers[:1],

@@ -5,14 +5,13 @@
 
 #include "murmur3.hpp"
 #include "sketch_tiles.hpp"
+#include "stored_registers.hpp"
 
 namespace user_state {
 
 namespace {
 
 constexpr std::uint64_t kSeed = 9001;
-constexpr int kAddressBits = 26;
-constexpr std::uint8_t kGreatest = 63, kInHighs = 15;
 
 /// The coupon of a value's bytes. Source: DataSketches, `HllSketch`.
 std::uint32_t coupon_of(std::string_view bytes) {
@@ -30,40 +29,7 @@ std::uint32_t coupon_of(T number) {
 
 std::size_t most_coupons(int lg_k) { return (std::size_t{1} << lg_k) / 8; }
 
-/// The registers of one tile as they lie in a section: two a byte, less the base, and those of them that are high.
-struct Registers {
-  std::uint8_t base;
-  std::string_view pairs, highs;
-
-  /// Calls `see(number, register)` for all of them.
-  template <class See>
-  void each(See see) const {
-    const char* high = highs.data();
-    for (std::size_t at = 0; at < 2 * pairs.size(); ++at) {
-      std::uint8_t nibble = nibble_of(at);
-      see(at, nibble == kInHighs ? static_cast<std::uint8_t>(*high++) : static_cast<std::uint8_t>(base + nibble));
-    }
-  }
-
-  std::uint8_t nibble_of(std::size_t number) const {
-    return static_cast<std::uint8_t>(pairs[number / 2]) >> number % 2 * 4 & 0xF;
-  }
-
-  /// Whether a coupon changes nothing; registers that are high are said to change.
-  bool have_seen(std::uint32_t coupon) const {
-    std::uint8_t nibble = nibble_of(coupon & (2 * pairs.size() - 1));
-    return nibble != kInHighs && coupon >> kAddressBits <= std::uint32_t{base} + nibble;
-  }
-};
-
-/// Nibbles of eight bytes of which something holds, as bits.
-constexpr std::uint64_t kNibbles = 0x1111111111111111;
-std::uint64_t all_set(std::uint64_t bits) { return bits & bits >> 1 & bits >> 2 & bits >> 3 & kNibbles; }
-/// How many nibbles that is. There may be no instruction that counts bits; here there are at most two in a byte, and a
-/// product adds up eight bytes.
-std::uint64_t nibbles_in(std::uint64_t bits) {
-  return ((bits + (bits >> 4)) & 0x0303030303030303) * 0x0101010101010101 >> 56;
-}
+using Registers = StoredRegisters;
 
 class Hlls : public SketchTiles<std::uint32_t> {
  public:

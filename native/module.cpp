@@ -5,6 +5,7 @@
 #include "event_rows.hpp"
 #include "folder.hpp"
 #include "reading.hpp"
+#include "reading/binding.hpp"
 #include "row_reader.hpp"
 
 namespace py = pybind11;
@@ -34,4 +35,5 @@ PYBIND11_MODULE(_native, module) {
       .def("rows", &user_state::RowReader::rows, py::arg("bodies"), py::arg("published"));
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
   user_state::define_reading(module);
+  user_state::reading::define_record_reader(module);
 }

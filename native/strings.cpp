@@ -4,9 +4,6 @@
 
 namespace user_state {
 
-namespace {
-
-/// Whether bytes are UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
 bool is_utf8(std::string_view text) {
   auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(text[at]); };
   for (std::size_t at = 0; at < text.size();) {
@@ -28,8 +25,6 @@ bool is_utf8(std::string_view text) {
   }
   return true;
 }
-
-}  // namespace
 
 void Strings::begin(const Events& events) {
   events_ = &events;

@@ -10,6 +10,9 @@
 
 namespace user_state {
 
+/// Whether bytes are UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_utf8(std::string_view text);
+
 /// Strings of one record by code from 0; a null's code is kNullCode. Equal codes mean equal strings. Sections name
 /// strings by number: those a record still uses, in order of text, from 1 on; 0 is null.
 class Strings {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ class UserStateBatch:
         users: whose, in the order asked for.
         names: the columns of `values`.
         values: (users, features) float32.
-        present: (users,) whether there is a record.
+        present: (users,) whether there is a record that could be read.
         as_of_us: the reading time that windows were finished at, microseconds UTC.
         last_event_us: (users,) time of each user's newest event, microseconds UTC; 0 for unknown users.
         arrays: by name: (users, size) float32: features of several numbers, such as histograms.
@@ -29,6 +29,7 @@ class UserStateBatch:
             is none in Redis.
         missing_items: by name of an embedding over a table: (users,) how many of the last events name an item that has
             no vector.
+        errors: user -> why the record could not be read; such users have the defaults, as unknown ones do.
     """
 
     users: tuple[str, ...]
@@ -42,6 +43,7 @@ class UserStateBatch:
     embeddings: dict[str, npt.NDArray[np.float32]]
     item_versions: dict[str, str]
     missing_items: dict[str, npt.NDArray[np.int64]]
+    errors: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -59,6 +61,7 @@ class UserStateBatch:
             embeddings={name: vectors[index] for name, vectors in self.embeddings.items()},
             item_versions=self.item_versions,
             missing_items={name: int(missing[index]) for name, missing in self.missing_items.items()},
+            error=self.errors.get(self.users[index]),
         )
 
 
@@ -73,6 +76,7 @@ class UserState:
         sequences: name -> a list of values (`last_k`), or a dict of lists by field (sequences, tables).
         embeddings: name -> (dimensions,) float32; interests (K, dimensions).
         item_versions, missing_items: as in `UserStateBatch`, of this user.
+        error: why the record could not be read, None if it could, or if there is none.
     """
 
     user: str
@@ -85,3 +89,4 @@ class UserState:
     embeddings: dict[str, npt.NDArray[np.float32]]
     item_versions: dict[str, str]
     missing_items: dict[str, int]
+    error: str | None = None

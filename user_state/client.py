@@ -8,8 +8,9 @@ training sets.
 from __future__ import annotations
 
 import datetime
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,26 +20,27 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.answers import UserState, UserStateBatch
+from user_state.codec.reader import Finished, Histories, Reader
 from user_state.core.compile import compile_plan
-from user_state.core.composing import mentioned, seen_items
+from user_state.core.composing import seen_items
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.layout import Layout
 from user_state.core.outputs import EmbeddingOutput
 from user_state.core.plan import Plan
-from user_state.core.reading import Embeds, features, read_embedding
-from user_state.core.records import Records
-from user_state.errors import CodecError, InputError, StoreError
+from user_state.core.reading import Embeds
+from user_state.errors import InputError, StoreError
 from user_state.items.nearest import Nearest, NearestItems
 from user_state.items.provider import VectorProvider
 from user_state.items.scoring import Scores, cosine, score
 from user_state.items.table import ItemTable
-from user_state.printable import printable
 from user_state.spec import LoadedSpec, load_spec
-from user_state.store.connection import connect, fetch, masked
+from user_state.store.connection import connect, masked
+from user_state.store.deadline import within
 from user_state.store.keys import record_key
 from user_state.store.layouts import RecordReader
 from user_state.store.learned_table import LearnedVectors
+from user_state.store.look_up import look_up
 from user_state.store.providers import TableReading, open_providers
 from user_state.store.registry import Registry
 from user_state.store.served_table import ServedTable, TableState
@@ -48,26 +50,47 @@ At = int | datetime.datetime | None
 VERSION_TRIES = 5
 
 
+UNKNOWN_LAYOUT_S = 5.0
+"""For how long a layout that nobody registered is not asked for again."""
+FARTHEST_US = 2**61
+"""Reading times are less than this."""
+MOST_SELECTIONS = 64
+"""How many selections of outputs are kept ready."""
+
+
 @dataclass(frozen=True)
 class _Read:
-    """Users' records as one round trip brought them, and the vectors of the items that they mention."""
+    """Users' outputs as one round trip brought them, and what they were composed of."""
 
-    blobs: list[bytes | None]
-    records: Records
+    users: tuple[str, ...]
+    at_us: int
+    finished: Finished
+    histories: Histories | None
     vectors: dict[str, ItemVectors]
 
 
 class UserStateClient:
     """Reads users' state. Safe to share between threads; close it, or use it in a `with` block."""
 
-    def __init__(self, redis: Any, plan: Plan, url: str, providers: Mapping[str, VectorProvider] | None = None) -> None:
+    def __init__(
+        self,
+        redis: Any,
+        plan: Plan,
+        url: str,
+        providers: Mapping[str, VectorProvider] | None = None,
+        timeout_s: float = 1.0,
+    ) -> None:
         self._redis = redis
+        self._process = os.getpid()
+        self._timeout_s = timeout_s
         self._providers = {} if providers is None else dict(providers)
         self._searches: dict[str, NearestItems] = {}
         self._plan = plan
         self._url = url
-        self._reader = RecordReader(plan, self)
+        self._records = RecordReader(plan, self, UNKNOWN_LAYOUT_S)
+        self._readers: dict[tuple[str, ...] | None, Reader] = {None: Reader(plan, self._records.decode)}
         self._names = tuple(output.name for output in plan.scalars)
+        self._unreadable = 0
 
     @classmethod
     def from_url(
@@ -85,7 +108,7 @@ class UserStateClient:
         Args:
             url: where.
             spec: of what.
-            timeout_s: how long a call may take.
+            timeout_s: how long a call may take in all, with opening a connection if it needs one.
             items_refresh_s: how often to look, in the same round trip as a call's, for a new version of a table of
                 item vectors; and how long a vector of a learned table is taken for fresh.
             items_memory_mb: a table that needs more is not held whole but as a cache of that size; items that it lacks
@@ -102,7 +125,7 @@ class UserStateClient:
         plan = compile_plan(loaded)
         reading = TableReading(timeout_s, items_refresh_s, int(items_memory_mb * 2**20), dict(item_versions or {}))
         providers = open_providers(url, plan, reading)
-        client = cls(connect(url, timeout_s), plan, url, providers)
+        client = cls(connect(url, timeout_s), plan, url, providers, timeout_s)
         try:
             for provider in providers.values():
                 provider.start()
@@ -133,42 +156,48 @@ class UserStateClient:
         """The columns of `UserStateBatch.values`."""
         return self._names
 
-    def get(self, user: str, at: At = None) -> UserState:
-        """Return one user's state; see `get_many`."""
-        return self.get_many([user], at)[0]
+    @property
+    def unreadable_records(self) -> int:
+        """How many users' records could not be read since the client was opened, in all calls together."""
+        return self._unreadable
 
-    def get_many(self, users: Sequence[str], at: At = None) -> UserStateBatch:
-        """Return the state of several users in one round trip.
+    def get(self, user: str, at: At = None, *, select: Collection[str] | None = None) -> UserState:
+        """Return one user's state; see `get_many`."""
+        return self.get_many([user], at, select=select)[0]
+
+    def get_many(self, users: Iterable[str], at: At = None, *, select: Collection[str] | None = None) -> UserStateBatch:
+        """Return the state of several users in one round trip, or one for every thousand.
+
+        A record that cannot be read, since it is damaged or of a layout that nobody registered, costs nobody else
+        theirs: its user gets the defaults, and `errors` says why.
 
         Args:
             users: their ids; unknown ones give the defaults.
             at: when windows end: microseconds UTC, an aware datetime, or now. Right for any time no more than the
                 spec's `max_clock_skew` before a user's newest event.
+            select: names of the outputs wanted, which come in the spec's order; None for all. Fewer take less time, and
+                what is damaged in parts of a record that none of them is read from does not show.
 
         Raises:
-            InputError: `users` is one string, or `at` is a datetime without a time zone.
-            StoreUnavailable: Redis did not answer in time.
+            InputError: `users` is one string, `at` is a datetime without a time zone, or there is no such output.
+            StoreUnavailable: Redis did not answer in time; of a cluster, no node that was asked did.
             StoreError: Redis refused.
-            CodecError: a record cannot be read; the message names its key.
         """
-        at_us = _microseconds(at)
-        read = self._read(users)
-        finished = features(self._plan, read.records, at_us, read.vectors)
-        with np.errstate(over="ignore"):  # beyond single precision lies infinity, which is no reason to warn
-            values = finished.values.astype(np.float32)
-            arrays = {name: numbers.astype(np.float32) for name, numbers in finished.arrays.items()}
+        read = self._read(users, at, self._reader_of(select))
+        finished = read.finished
         return UserStateBatch(
-            users=tuple(users),
-            names=self._names,
-            values=values,
-            present=np.array([blob is not None for blob in read.blobs], np.bool_),
-            as_of_us=at_us,
-            last_event_us=read.records.last_event_us,
-            arrays=arrays,
+            users=read.users,
+            names=finished.names,
+            values=finished.values,
+            present=finished.present,
+            as_of_us=read.at_us,
+            last_event_us=finished.last_event_us,
+            arrays=finished.arrays,
             sequences=finished.sequences,
             embeddings=finished.embeddings,
             item_versions=finished.item_versions,
             missing_items=finished.missing_items,
+            errors={read.users[index]: reason for index, reason in finished.errors.items()},
         )
 
     def item_tables(self) -> dict[str, TableState]:
@@ -186,7 +215,8 @@ class UserStateClient:
             known = ", ".join(self._providers) or "it has none"
             raise InputError(f"expected a table that the spec's embeddings use ({known}), got {table!r}")
         provider = self._providers[table]
-        return provider.vectors(items, fetch(self._redis, self._url, provider.keys(time.monotonic())))
+        keys = [key.encode() for key in provider.keys(time.monotonic())]
+        return provider.vectors(items, _values(look_up(self._connected(), self._url, keys, self._timeout_s)))
 
     def score(self, users: Sequence[str], items: Sequence[str], *, embedding: str, at: At = None) -> Scores:
         """Return how well items fit users: inner products of their vectors, of interests the greatest.
@@ -199,19 +229,20 @@ class UserStateClient:
 
         Raises:
             InputError: there is no such embedding.
-            StoreUnavailable, StoreError, CodecError: as `get_many`.
+            StoreUnavailable, StoreError: as `get_many`.
         """
         output = self._embedding(embedding)
         if isinstance(output, EmbeddingOutput):
-            vectors, _ = self._vectors(users, output, at)
+            vectors, read = self._vectors(users, output, at)
             scores = score(vectors, hashed_vectors(items, output.dimensions))
-            return Scores(tuple(users), tuple(items), scores, np.ones(len(items), np.bool_), "")
+            return Scores(read.users, tuple(items), scores, np.ones(len(items), np.bool_), "")
+        users = _listed(users)
         for _ in range(VERSION_TRIES):
             vectors, read = self._vectors(users, output, at)
             held = self._providers[output.table].vectors(items, [])
             if held.version == read.vectors[output.table].version:  # none came in between
                 of_items, known = held.lookup(items)
-                return Scores(tuple(users), tuple(items), score(vectors, of_items), known, held.version)
+                return Scores(read.users, tuple(items), score(vectors, of_items), known, held.version)
         raise StoreError(f"expected table {output.table} to stay the same for a call, got another version at every try")
 
     def nearest_items(
@@ -236,7 +267,7 @@ class UserStateClient:
 
         Raises:
             InputError: there is no such embedding, it is over no table, or the table is not held whole.
-            StoreUnavailable, StoreError, CodecError: as `get_many`.
+            StoreUnavailable, StoreError: as `get_many`.
         """
         output = self._embedding(embedding)
         if isinstance(output, EmbeddingOutput):
@@ -250,7 +281,7 @@ class UserStateClient:
             got = "one that the pipeline learns" if isinstance(table, LearnedVectors) else got
             raise InputError(f"expected table {output.table} whole in memory to find the nearest in, got {got}")
         vectors = vectors.reshape(-1, output.dimensions)
-        seen = seen_items(read.records, output.history) if exclude_seen else []
+        seen = seen_items(read.histories.records, output.history) if exclude_seen and read.histories else []
         return self._search(output.table, table).search(vectors[vectors.any(axis=1)], k, [*seen, *exclude])
 
     def nearest_users(
@@ -262,7 +293,7 @@ class UserStateClient:
 
         Raises:
             InputError: there is no such embedding.
-            StoreUnavailable, StoreError, CodecError: as `get_many`.
+            StoreUnavailable, StoreError: as `get_many`.
         """
         output = self._embedding(embedding)
         others = [other for other in dict.fromkeys(among) if other != user]
@@ -278,11 +309,10 @@ class UserStateClient:
         known = ", ".join(output.name for output in self._plan.embeddings) or "it has none"
         raise InputError(f"expected an embedding of the spec ({known}), got {name!r}")
 
-    def _vectors(self, users: Sequence[str], output: Embeds, at: At) -> tuple[npt.NDArray[np.float32], _Read]:
+    def _vectors(self, users: Iterable[str], output: Embeds, at: At) -> tuple[npt.NDArray[np.float32], _Read]:
         """Return one embedding of users, and what it was read from."""
-        at_us = _microseconds(at)
-        read = self._read(users)
-        return read_embedding(self._plan, read.records, output, at_us, read.vectors), read
+        read = self._read(users, at, self._reader_of([output.name]))
+        return read.finished.embeddings[output.name], read
 
     def _search(self, name: str, table: ItemTable) -> NearestItems:
         search = self._searches.get(name)
@@ -290,41 +320,88 @@ class UserStateClient:
             search = self._searches[name] = NearestItems(table)
         return search
 
-    def _read(self, users: Sequence[str]) -> _Read:
-        """Read records, and pointers of tables when it is time, in one round trip."""
-        if isinstance(users, str):
-            raise InputError(f"expected a sequence of user ids, got the string {users!r}; use get() for one user")
-        keys = [record_key(self._plan.name, user) for user in users]
-        now_s = time.monotonic()
-        pointers = {table: provider.keys(now_s) for table, provider in self._providers.items()}
-        asked_for = [*keys, *(key for wanted in pointers.values() for key in wanted)]
+    def _connected(self) -> Any:
+        """Return the connections; a process that was forked opens its own.
+
+        redis-py does the same, but waits for a lock for it, which the thread that held it did not bring along.
+        """
+        if self._process != os.getpid():
+            self._redis, self._process = connect(self._url, self._timeout_s), os.getpid()
+        return self._redis
+
+    def _reader_of(self, select: Collection[str] | None) -> Reader:
+        chosen = None if select is None else tuple(dict.fromkeys(_names(select)))
+        reader = self._readers.get(chosen)
+        if reader is None:
+            reader = Reader(self._plan, self._records.decode, chosen)
+            if len(self._readers) >= MOST_SELECTIONS:
+                self._readers = {None: self._readers[None]}
+            self._readers[chosen] = reader
+        return reader
+
+    def _read(self, users: Iterable[str], at: At, reader: Reader) -> _Read:
+        """Read records, and pointers of tables when it is time, in one round trip; finish them."""
+        listed = _listed(users)
+        at_us = _microseconds(at)
+        with within(self._timeout_s):
+            answers, told = self._fetch(listed, reader)
+            blobs = [None if isinstance(answer, StoreError) else answer for answer in answers]
+            histories = reader.histories(blobs) if reader.composes else None
+            vectors = {}
+            if histories is not None:
+                asked = reader.items_of(histories)
+                vectors = {table: self._providers[table].vectors(asked[table], told[table]) for table in asked}
+            finished = reader.features(blobs, at_us, histories, vectors)
+        for index, answer in enumerate(answers):
+            if isinstance(answer, StoreError):
+                finished.errors[index] = str(answer)
+        self._unreadable += len(finished.errors)
+        return _Read(listed, at_us, finished, histories, vectors)
+
+    def _fetch(
+        self, users: Sequence[str], reader: Reader
+    ) -> tuple[list[bytes | StoreError | None], dict[str, list[bytes | None]]]:
+        """Return users' records, and what Redis says of each table that the reader needs."""
         try:
-            answers = fetch(self._redis, self._url, asked_for)
+            keys = [record_key(self._plan.name, user).encode() for user in users]
         except UnicodeEncodeError as exc:
             raise InputError(f"expected user ids that are text, got one that UTF-8 cannot hold: {exc.reason}") from exc
-        blobs, told = answers[: len(keys)], iter(answers[len(keys) :])
-        try:
-            records = self._reader.decode(blobs)
-        except CodecError as exc:
-            raise self._naming_the_key(keys, blobs, exc) from exc
-        asked = mentioned(self._plan, records) if self._providers else {}
-        vectors = {
-            table: provider.vectors(asked[table], [next(told) for _ in pointers[table]])
-            for table, provider in self._providers.items()
-        }
-        return _Read(blobs, records, vectors)
+        now_s = time.monotonic()
+        pointers = {table: self._providers[table].keys(now_s) for table in reader.tables}
+        wanted = [key.encode() for keys_of_table in pointers.values() for key in keys_of_table]
+        answers = look_up(self._connected(), self._url, [*keys, *wanted], self._timeout_s)
+        rest = iter(_values(answers[len(keys) :]))
+        told = {table: [next(rest) for _ in keys_of_table] for table, keys_of_table in pointers.items()}
+        return answers[: len(keys)], told
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered, or None."""
-        return Registry(self._redis, self._url, self._plan.name).layout(fingerprint)
+        return Registry(self._connected(), self._url, self._plan.name).layout(fingerprint)
 
-    def _naming_the_key(self, keys: list[str], blobs: list[bytes | None], cause: CodecError) -> StoreError | CodecError:
-        for key, blob in zip(keys, blobs, strict=True):
-            try:
-                self._reader.decode([blob])
-            except CodecError as exc:
-                return CodecError(f"{printable(key)}: {exc}")
-        return cause
+
+def _listed(users: Iterable[str]) -> tuple[str, ...]:
+    """Return the users of a call, once: they may be a generator's."""
+    if isinstance(users, str):
+        raise InputError(f"expected a sequence of user ids, got the string {users!r}; use get() for one user")
+    return tuple(users)
+
+
+def _names(select: Collection[str]) -> Collection[str]:
+    if isinstance(select, str):
+        raise InputError(f"expected a list of names of outputs, got the string {select!r}")
+    return select
+
+
+def _values(answers: Sequence[bytes | StoreError | None]) -> list[bytes | None]:
+    """Return what keys hold that all have to be there.
+
+    Raises:
+        StoreUnavailable, StoreError: one could not be read.
+    """
+    for answer in answers:
+        if isinstance(answer, StoreError):
+            raise answer
+    return [answer for answer in answers if not isinstance(answer, StoreError)]
 
 
 def _microseconds(at: At) -> int:
@@ -334,4 +411,6 @@ def _microseconds(at: At) -> int:
         if at.tzinfo is None:
             raise InputError(f"expected a time with a time zone, got {at.isoformat()}")
         return (at - EPOCH) // datetime.timedelta(microseconds=1)
+    if abs(at) >= FARTHEST_US:
+        raise InputError(f"expected a time in microseconds since 1970, less than 2^61, got {at}")
     return at

@@ -75,7 +75,7 @@ def verify(
             right for one of the choices, and is compared with the nearest if it is right for none.
 
     Raises:
-        StoreUnavailable, StoreError, CodecError: as the client.
+        StoreUnavailable, StoreError: as the client.
     """
     possible = possible or {}
     users = sorted(applied.keys() | possible.keys())
@@ -117,6 +117,8 @@ def _compared(
     tables: Mapping[str, oracle.ItemTable],
 ) -> tuple[list[Difference], int]:
     """Return what is served and should not be so if these events were applied, and how many values were compared."""
+    if state.error is not None:
+        return [Difference(state.user, "record", "readable", f"unreadable: {state.error}", math.inf)], 0
     if not applied or not state.present:
         if bool(applied) == state.present:
             return [], 0

@@ -24,11 +24,11 @@ def refusals(both: Both, section: str, rows: list[EventRow], tries: int = 1_000,
         sections = list(outer.sections)
         at = NAMES.index(section)
         sections[at] = rng.randbytes(rng.randrange(40)) if number % 20 == 0 else damaged(rng, sections[at])
-        refused += both.refuses(_closed(outer, sections), rows, values)
+        refused += both.refuses(closed(outer, sections), rows, values)
     return refused
 
 
-def _closed(outer: Outer, sections: list[bytes]) -> bytes:
+def closed(outer: Outer, sections: list[bytes]) -> bytes:
     """Return the record of these sections."""
     parts = [MARKER, outer.version, outer.layout, *map(_long, outer.longs)]
     for section in sections:

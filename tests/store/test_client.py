@@ -14,7 +14,7 @@ from tests.servers.redis import free_port, running_valkey
 from tests.trying import M, S, event, spec_of
 from user_state import UserStateClient, oracle
 from user_state.core.compile import compile_plan
-from user_state.errors import CodecError, InputError, StoreDenied, StoreUnavailable
+from user_state.errors import InputError, StoreDenied, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
 from user_state.store.keys import record_key
@@ -163,18 +163,72 @@ def test_a_datetime_without_a_zone_is_refused(client):
         client.get("u1", datetime.datetime(2026, 1, 1))
 
 
+@pytest.mark.parametrize("at", [2**61, -(2**61), 2**70])
+def test_a_time_that_is_none_is_refused(client, at):
+    with pytest.raises(InputError, match=r"less than 2\^61"):
+        client.get("u1", at)
+
+
 def test_a_string_for_users_is_refused(client):
     with pytest.raises(InputError, match="get\\(\\) for one user"):
         client.get_many("u1")
 
 
 @pytest.mark.parametrize("garbage", [b"", b"nonsense"])
-def test_a_corrupt_record_is_an_error_that_names_its_key(client, valkey, garbage):
+def test_a_damaged_record_costs_nobody_else_theirs(client, valkey, garbage):
+    expected = client.get_many(["u1", "u2", "nobody", "u4"], NOW)
     with valkey.client() as plain:
         plain.set(record_key(PLAN.name, "u3"), garbage)
-    with pytest.raises(CodecError, match=r"tried:\{u3\}:state"):
-        client.get_many(["u1", "u2", "u3", "u4"])
-    assert client.get_many(["u1", "u2"]).present.all()
+    found = client.get_many(["u1", "u2", "u3", "u4"], NOW)
+    assert list(found.errors) == ["u3"]
+    assert "expected a record" in found.errors["u3"]
+    assert found.present.tolist() == [True, True, False, True]
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.last_event_us, expected.last_event_us)
+    np.testing.assert_array_equal(found.sequences["recent"]["item_id"], expected.sequences["recent"]["item_id"])
+    assert (found[2].error, found[0].error) == (found.errors["u3"], None)
+    assert client.unreadable_records == 1
+    assert client.get_many(["u1", "u2"]).errors == {}
+
+
+def test_a_record_of_an_unregistered_layout_is_asked_for_once_in_a_while(client, valkey):
+    with valkey.client() as plain:
+        blob = plain.get(record_key(PLAN.name, "u3"))
+        plain.set(record_key(PLAN.name, "u3"), blob[:18] + b"unlisted" + blob[26:])
+        plain.config_resetstat()
+        for _ in range(10):
+            found = client.get_many(["u1", "u3"], NOW)
+            assert found.present.tolist() == [True, False]
+            assert "registered layout" in found.errors["u3"]
+        assert plain.info("commandstats")["cmdstat_hget"]["calls"] == 1
+        plain.set(record_key(PLAN.name, "u3"), blob)
+    assert client.get("u3", NOW).present
+
+
+def test_users_may_come_from_a_generator(client):
+    found = client.get_many((f"u{number}" for number in range(3)), NOW)
+    assert (found.users, len(found.values)) == (("u0", "u1", "u2"), 3)
+    assert found[1].user == "u1"
+    scores = client.score((f"u{number}" for number in range(3)), ["i1"], embedding="taste_1h", at=NOW)
+    assert scores.users == ("u0", "u1", "u2")
+
+
+def test_selected_outputs_are_what_they_are_among_all(client):
+    whole = client.get_many(["u1", "nobody", "u2"], NOW)
+    part = client.get_many(["u1", "nobody", "u2"], NOW, select=["recent", "f_sum_1h", "taste_7d", "f_count_lifetime"])
+    assert part.names == ("f_count_lifetime", "f_sum_1h")  # as in the spec
+    columns = [whole.names.index(name) for name in part.names]
+    np.testing.assert_array_equal(part.values, whole.values[:, columns])
+    assert (list(part.sequences), list(part.embeddings), part.arrays) == (["recent"], ["taste_7d"], {})
+    np.testing.assert_array_equal(part.embeddings["taste_7d"], whole.embeddings["taste_7d"])
+    np.testing.assert_array_equal(part.sequences["recent"]["item_id"], whole.sequences["recent"]["item_id"])
+    assert client.get("u1", NOW, select=["f_sum_1h"]).features == {"f_sum_1h": whole[0].features["f_sum_1h"]}
+
+
+@pytest.mark.parametrize("select", [["f_sum_2h"], "f_sum_1h"])
+def test_an_output_that_is_not_there_is_refused(client, select):
+    with pytest.raises(InputError, match="outputs"):
+        client.get_many(["u1"], NOW, select=select)
 
 
 def test_a_record_of_another_registered_layout_is_read(valkey):

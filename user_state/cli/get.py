@@ -17,7 +17,7 @@ from user_state.answers import UserState
 from user_state.cli.terminal import Terminal, say_json
 from user_state.client import EPOCH, UserStateClient
 from user_state.durations import SECOND_US
-from user_state.errors import InputError
+from user_state.errors import CodecError, InputError
 from user_state.printable import printable
 
 SHOWN_ENTRIES = 8
@@ -41,10 +41,12 @@ def get(
     states = [batch[index] for index in range(len(batch))]
     if as_json:
         say_json({state.user: as_jsonable(state) for state in states}, indent=2)
-        return
-    console = Terminal()
-    for state in states:
-        show(console, state)
+    else:
+        console = Terminal()
+        for state in states:
+            show(console, state)
+    for user, reason in batch.errors.items():
+        raise CodecError(f"cannot read the record of {printable(user)}: {reason}")
 
 
 def parse_time_us(text: str) -> int:
@@ -84,6 +86,7 @@ def as_jsonable(state: UserState) -> dict[str, Any]:
         "arrays": {name: [_or_null(number) for number in numbers.tolist()] for name, numbers in state.arrays.items()},
         "sequences": state.sequences,
         "embeddings": {name: _numbers(vector) for name, vector in state.embeddings.items()},
+        **({} if state.error is None else {"error": state.error}),
         **({"item_versions": state.item_versions, "missing_items": state.missing_items} if state.item_versions else {}),
     }
 
@@ -104,6 +107,8 @@ def _shortest(value: float) -> float:
 def show(console: Terminal, state: UserState) -> None:
     """Print a state for people, on a `Terminal`: counts by window, last values, the beginnings of embeddings."""
     seen = f"last event {format_time(state.last_event_us)}" if state.present else "no record: documented defaults"
+    if state.error is not None:
+        seen = "record cannot be read: documented defaults"
     user = Text(printable(state.user), "bold")
     console.print(Text.assemble("\n", user, f"  as of {format_time(state.as_of_us)}, {seen}"))
     console.print(_features_by_window(state), soft_wrap=False)

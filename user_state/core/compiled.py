@@ -1,5 +1,5 @@
 """The compiled code, where this installation has it: reading events, columns of event rows,
-folding and judging packed bytes, and inner loops of reading.
+folding, judging and finishing packed bytes, and inner loops of reading.
 
 Each stands beside what does the same in numpy, in the module that it is for, and comes to the same;
 docs/design/native.md says more. `used` says which of the two runs.
@@ -11,6 +11,7 @@ try:
     from user_state._native import (
         Admission,
         Folder,
+        ReadingProgram,
         RowReader,
         columns_of_rows,
         grouped,
@@ -29,6 +30,7 @@ except ImportError:  # installed where there was no compiler
 __all__ = [
     "Admission",
     "Folder",
+    "ReadingProgram",
     "RowReader",
     "columns_of_rows",
     "grouped",

@@ -118,11 +118,27 @@ def _image_of(size: int) -> np.dtype[np.void]:
 
 def estimates(registers: Registers) -> F64:
     """Return (r,) how many distinct values each row of registers (r, 2^lg_k) has seen, by the library."""
-    count, size = registers.shape
-    images = np.zeros(count, _image_of(size))
-    images["preamble"] = (_HEAD_INTS, 1, 7, size.bit_length() - 1, 0, _COMPACT | _OUT_OF_ORDER, 0, _MODE_HLL_8)
+    images = _images(*registers.shape)
     images["low"], images["high"], images["zeros"] = (compiled.register_sums if compiled.used else _sums)(registers)
     images["registers"] = registers
+    return _estimates(images)
+
+
+def estimates_of_sums(lg_k: int, sums: F64) -> F64:
+    """Return (r,) what the library makes of 2^lg_k registers none of which is 0, and whose 2^-register add up so."""
+    images = _images(len(sums), 1 << lg_k)
+    images["low"] = sums
+    return _estimates(images)
+
+
+def _images(count: int, size: int) -> npt.NDArray[np.void]:
+    """Return so many sketches of so many registers as the library lays them out, without their content."""
+    images = np.zeros(count, _image_of(size))
+    images["preamble"] = (_HEAD_INTS, 1, 7, size.bit_length() - 1, 0, _COMPACT | _OUT_OF_ORDER, 0, _MODE_HLL_8)
+    return images
+
+
+def _estimates(images: npt.NDArray[np.void]) -> F64:
     held, width = images.tobytes(), images.itemsize
     ends = range(width, len(held) + 1, width)
     return np.array([hll_sketch.deserialize(held[end - width : end]).get_estimate() for end in ends], np.float64)

@@ -12,12 +12,12 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any
 
 from user_state.core.coupons import LG_KS
 from user_state.core.kept import Kept, read_kept
 from user_state.core.kll import KS
+from user_state.core.lazily import cached_property
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.errors import CodecError
 from user_state.spec.aggregations import KEY_FIELD, MOST_KEY_FIELDS

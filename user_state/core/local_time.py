@@ -14,10 +14,11 @@ hour of a day may lie between two hours of the next: days do not always ascend w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from user_state.core.lazily import cached_property
 
 I64 = npt.NDArray[np.int64]
 DAY_S = 86_400

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from user_state.core.events import NULL_INT
+from user_state.core.lazily import cached_property
 from user_state.core.pool import NULL_CODE, StringPool
 from user_state.errors import InputError
 

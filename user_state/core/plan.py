@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from user_state.core.definition import definition_of
 from user_state.core.layout import Layout
+from user_state.core.lazily import cached_property
 from user_state.core.local_time import LocalTime
 from user_state.core.outputs import (
     ApproxDistinctOutput,

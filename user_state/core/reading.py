@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from user_state.core.interests import Interests, find_interests
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.kll_tiles import Numbers, numbers_of, read_quantiles
 from user_state.core.last_seen import count_windows, settle, streaks
+from user_state.core.lazily import cached_property
 from user_state.core.logs import LogRows, newer_rows, older_rows
 from user_state.core.outputs import (
     ApproxDistinctOutput,

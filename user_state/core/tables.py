@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from user_state.core.events import F64, I64, Bool
 from user_state.core.keyed_decays import KeyedDecays
 from user_state.core.keyed_rows import REST, KeyedRows, text_columns
 from user_state.core.keyed_tiles import starts_s_of, tracks_of, users_of
+from user_state.core.lazily import cached_property
 from user_state.core.nested_windows import shortest_windows, take_over
 from user_state.core.ordering import grouped, heaviest, order_of, ordinals_of
 from user_state.core.outputs import DecayedTableOutput, EntropyOutput, TableOutput

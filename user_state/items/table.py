@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from user_state.core.item_vectors import F32, F64, Bool
+from user_state.core.lazily import cached_property
 from user_state.errors import InputError, shorten
 
 VERSION_BYTES = 8

@@ -35,6 +35,7 @@ from redis.retry import Retry
 
 from user_state.errors import InputError, StoreDenied, StoreError, StoreUnavailable
 from user_state.store.credentials import credentials
+from user_state.store.deadline import limited_connection
 from user_state.store.redis_url import masked, parse_redis_url
 
 __all__ = ["connect", "fetch", "masked", "translate_response", "translated"]
@@ -66,7 +67,9 @@ _OF_PIPELINE = re.compile(r"^Command # \d+ \(.*?\) of pipeline caused error: ", 
 
 
 def connect(url: str, timeout_s: float) -> Any:
-    """Return a client for `url`; every call ends within about `timeout_s`.
+    """Return a client for `url`; it waits no longer than `timeout_s` for a connection and for each piece of an answer.
+
+    `deadline.within` limits whole calls, but not those to a cluster over TLS: redis-py chooses its connections itself.
 
     Raises:
         InputError: the URL has a scheme or form that is not understood.
@@ -78,6 +81,7 @@ def connect(url: str, timeout_s: float) -> Any:
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
         "health_check_interval": 30,
+        "connection_class": limited_connection(parsed.scheme),
     }
     presented = credentials(parsed)
     if presented is not None:
@@ -101,16 +105,19 @@ def translated(url: str) -> Iterator[None]:
         StoreUnavailable: the server cannot be reached, is loading, full or read-only.
         StoreError: it refused a command.
     """
-    where = f"Redis at {masked(url)}"
     try:
         yield
     except ResponseError as exc:
-        raise translate_response(where, exc) from exc
+        raise translate_response(_where(url), exc) from exc
     except (RedisError, RedisClusterException, OSError) as exc:
         denied = next((one for one in _chain(exc) if _is_denied(one)), None)
         if denied is not None:  # a cluster's client says no more than that it found no node
-            raise _denied(where, denied) from exc
-        raise StoreUnavailable(f"{where} is not available: {_said(exc)}") from exc
+            raise _denied(_where(url), denied) from exc
+        raise StoreUnavailable(f"{_where(url)} is not available: {_said(exc)}") from exc
+
+
+def _where(url: str) -> str:
+    return f"Redis at {masked(url)}"
 
 
 def translate_response(where: str, exc: Exception) -> StoreError:

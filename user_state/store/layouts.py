@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,6 +12,9 @@ from user_state.core.layout import Layout
 from user_state.core.plan import Plan
 from user_state.core.records import Records, merge
 from user_state.errors import CodecError
+
+MOST_UNKNOWN = 1_000
+"""How many unregistered layouts are remembered: damaged records may name any."""
 
 
 class LayoutSource(Protocol):
@@ -26,12 +30,20 @@ class LayoutSource(Protocol):
 
 
 class RecordReader:
-    """Decodes records of any registered layout for one plan; remembers the layouts it met."""
+    """Decodes records of any registered layout for one plan; remembers the layouts it met.
 
-    def __init__(self, plan: Plan, source: LayoutSource) -> None:
+    Args:
+        plan: what records are decoded for.
+        source: knows layouts.
+        unknown_s: for how long a layout that nobody registered is not asked for again.
+    """
+
+    def __init__(self, plan: Plan, source: LayoutSource, unknown_s: float = 0.0) -> None:
         self._plan = plan
         self._source = source
         self._known = {plan.layout.fingerprint: plan.layout}
+        self._unknown_s = unknown_s
+        self._unknown_until_s: dict[bytes, float] = {}
 
     def decode(self, blobs: Sequence[bytes | None]) -> Records:
         """Return n users' records, None being a user without one.
@@ -54,11 +66,21 @@ class RecordReader:
         return records
 
     def _layout(self, fingerprint: bytes) -> Layout:
-        layout = self._known.get(fingerprint) or self._source.layout(fingerprint)
+        layout = self._known.get(fingerprint)
+        if layout is None and self._unknown_until_s.get(fingerprint, 0.0) <= time.monotonic():
+            layout = self._source.layout(fingerprint)
         if layout is None:
+            self._remember_unknown(fingerprint)
             raise CodecError(f"expected a record of a registered layout, got layout {fingerprint.hex()}")
         if layout.fingerprint != fingerprint:
             # Whoever changed it: records read by another layout than wrote them would make sense that is none.
             raise CodecError(f"expected layout {fingerprint.hex()} under its name, got {layout.fingerprint.hex()}")
         self._known[fingerprint] = layout
         return layout
+
+    def _remember_unknown(self, fingerprint: bytes) -> None:
+        if self._unknown_s <= 0 or self._unknown_until_s.get(fingerprint, 0.0) > time.monotonic():
+            return
+        if len(self._unknown_until_s) >= MOST_UNKNOWN:
+            self._unknown_until_s = {}
+        self._unknown_until_s[fingerprint] = time.monotonic() + self._unknown_s
