@@ -16,7 +16,6 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,18 +39,6 @@ from user_state.store.store import Answer, Refused, Replacement, StateStore, Sto
 
 # Looking a member up in an enum takes longer than comparing with it.
 _APPLIED, _DUPLICATE = int(Outcome.APPLIED), int(Outcome.DUPLICATE)
-
-
-class _Read(NamedTuple):
-    """The users of a round as they were read.
-
-    Attributes:
-        stored: one for each.
-        cached: those whose bytes are remembered from before, and may no longer be what the store holds.
-    """
-
-    stored: list[Stored]
-    cached: set[int]
 
 
 BeforeWrite = Callable[[Records, Events], None]
@@ -163,15 +150,15 @@ class Folder:
     ) -> tuple[npt.NDArray[np.int64], bool]:
         """Try to fold the events at `todo`; return those to try again, and whether it is another worker's turn."""
         _, part = (events if len(todo) == len(events) else events.take(todo)).of_their_users()
-        read = self._read(part.users, report)
-        settled = self._memory.settled(part, read.stored)
-        heads, verdict, broken = self._judge(part, read.stored)
+        stored = self._read(part.users, report)
+        settled = self._memory.settled(part, stored)
+        heads, verdict, broken = self._judge(part, stored)
         outcome = verdict.outcome
         _set_aside(broken, part, outcome, report, Outcome.BAD_RECORD)
-        replacements = self._replacements(part, heads, verdict, read, report, turn_ms)
+        replacements = self._replacements(part, heads, verdict, stored, report, turn_ms)
         again, busy = self._replace(part, replacements, outcome, report)
         # What is stored counts; users who are tried again are judged again.
-        for user, one in enumerate(read.stored):
+        for user, one in enumerate(stored):
             if one.lost and user not in again:
                 report.lost += one.record is None
                 report.ids_lost += one.record is not None
@@ -183,7 +170,7 @@ class Folder:
             self._memory.done(part.users[user])
         return (todo[np.isin(part.user, list(again))] if again else todo[:0]), busy
 
-    def _read(self, users: Sequence[str], report: FoldReport) -> _Read:
+    def _read(self, users: Sequence[str], report: FoldReport) -> list[Stored]:
         held = [self._memory.get(user) for user in users]
         missing = [index for index, stored in enumerate(held) if stored is None]
         if missing:
@@ -191,7 +178,7 @@ class Folder:
             for index, stored in zip(missing, self._store.read([users[i] for i in missing]), strict=True):
                 held[index] = stored
                 report.lost += self._memory.is_lost(users[index], stored, now_us)
-        return _Read([stored for stored in held if stored is not None], set(range(len(users))).difference(missing))
+        return [stored for stored in held if stored is not None]
 
     def _judge(self, part: Events, stored: Sequence[Stored]) -> tuple[Heads, Admitted, dict[int, str]]:
         """Return what the records say of time, the verdict, and what is wrong with users whose bytes make no sense."""
@@ -207,10 +194,10 @@ class Folder:
             return heads, self._admission.admit(heads, sound, part), broken
 
     def _replacements(
-        self, part: Events, heads: Heads, verdict: Admitted, read: _Read, report: FoldReport, turn_ms: int
+        self, part: Events, heads: Heads, verdict: Admitted, stored: Sequence[Stored], report: FoldReport, turn_ms: int
     ) -> dict[int, Replacement]:
         """Return by user what is to be written, and what is only to be compared."""
-        outcome, stored = verdict.outcome, read.stored
+        outcome = verdict.outcome
         arriving = _applied(part, outcome)
         if self._before_write is not None and len(arriving):
             arriving = self._prepare(self._before_write, part, arriving, outcome, stored, report)
@@ -229,10 +216,10 @@ class Folder:
                     seen = stored[user].seen or NO_IDS if user in moved else verdict.seen[user]
                     replacements[user] = Replacement(name, before, record, seen, expiry_ms[user], turn_ms)
                     self._memory.attempt(name, Attempt(versions[user], user, part.user, outcome))
-        # A record that cannot be read is compared as well: with its layout, the store may have lost it just now.
-        unreadable = set(part.user[outcome == Outcome.BAD_RECORD].tolist())
-        unreadable -= {user for user in unreadable if stored[user].refused is not None}
-        for user in (read.cached | unreadable) - replacements.keys():
+        # Everybody else is compared, whether remembered or just read: the store may have lost it since, also what was
+        # read and not yet durable, or the layout of what cannot be read.
+        others = {user for user, one in enumerate(stored) if one.refused is None}
+        for user in others - replacements.keys():
             replacements[user] = Replacement(part.users[user], version_of(stored[user].record), None)
         return replacements
 
@@ -286,9 +273,8 @@ class Folder:
         report: FoldReport,
     ) -> tuple[set[int], bool]:
         """Write and compare; return the users to try again, and whether it is another worker's turn."""
-        if not replacements and _DUPLICATE not in outcome:
+        if not replacements:
             return set(), False
-        # Also for what was only read: somebody, maybe this worker, has written it and never heard that it is durable.
         answers, went_back = self._store.replace(list(replacements.values()))
         report.went_back += went_back
         again: set[int] = set()
