@@ -129,7 +129,8 @@ def test_a_redis_that_restarts_empty_or_is_flushed_or_set_back_holds_every_user_
         accounting = pipeline.drain()
     assert accounting.balanced
     assert lost(pipeline, "redis_went_back") >= 3
-    assert lost(pipeline, "records_lost") > 2 * USERS
+    # Of the writes that were on their way when Redis went, a worker does not know whether they were made.
+    assert lost(pipeline, "records_lost") > USERS // 2
     assert "docs/recovery.md says what to do" in pipeline.output
 
 

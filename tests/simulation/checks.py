@@ -126,7 +126,8 @@ def _check_loss(world: World, message: Message) -> None:
         return
     first, latest = after[0][0], after[-1][0]
     writers = [fate.worker for fate in message.fates if fate.outcome is Outcome.APPLIED and fate.acked_at < first]
-    told = any(step > first for step in world.said_at)
+    # Lost between the write and its acknowledgement, it was told of then.
+    told = any(step > losses[0] for step in world.said_at)
     if not told and any(worker.alive and worker.wrote_at > latest for worker in writers):
         world.violations.append(f"lost in silence: {message}, after step {first}")
 
