@@ -1,8 +1,8 @@
 """Folding a batch of events where the records live: read, admit, apply, compare-and-set, and again on conflict.
 
 Exactly once on at-least-once plumbing: a record and the ids of the events in it change in one atomic step, so an
-event that comes again finds its id. Every verdict rests on what the store holds now: a user who was judged by cached
-bytes and needs no write is compared with the store all the same, since Redis may have lost what the cache remembers.
+event that comes again finds its id. Every verdict rests on what the store holds now: a user who needs no write is
+compared with the store all the same, since Redis may have lost what was remembered, or read a moment before.
 A conflict (a zombie, a second pipeline, a stale cache, lost data) costs another round.
 The versions that are written are unique, so a batch whose answer was lost with the connection recognises its own
 write when it reads again, and its events count as applied, not as duplicates.
@@ -294,9 +294,6 @@ class Folder:
                 report.bytes_written += written
                 report.largest_bytes = max(report.largest_bytes, written)
         _set_aside(refused, part, outcome, report, Outcome.BAD_RECORD)
-        if went_back:
-            # What was read before, and not compared, may have been lost since.
-            again |= set(range(len(part.users))) - replacements.keys()
         return again, Answer.BUSY in answers
 
     def _prepare(
