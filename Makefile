@@ -11,7 +11,7 @@ FETCH_COMPILER = $(BIN)/python setup.py --quiet fetch_compiler
 SAY_IF_NOT_COMPILED = $(BIN)/python -c 'import user_state._native' 2>/dev/null || echo "the compiled code could not \
 	be built, so all runs without it, more slowly; to see why: $(BIN)/python setup.py build_ext --inplace"
 PINS := requirements.txt pyproject.toml setup.py
-NATIVE := $(wildcard native/*.cpp native/*.hpp native/*/*.cpp native/*/*.hpp)
+NATIVE := $(wildcard native/*.?pp native/*/*.?pp native/*/*/*.?pp)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint types wheel sanitize simulate movielens flink-up flink-down soak bench bench-quick docs pins clean

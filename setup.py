@@ -23,7 +23,8 @@ from typing import ClassVar
 from pybind11.setup_helpers import ParallelCompile, Pybind11Extension
 from setuptools import Command, setup
 
-BINDINGS = "native/bindings.cpp"
+ROOT = "native"
+BINDINGS = f"{ROOT}/bindings/bindings.cpp"
 FLAGS = ["-O2", "-Wall", "-Wextra", "-ffp-contract=off"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g1", "-O1"]
 COMPILER_PIN = "requirements-compiler.txt"
@@ -32,9 +33,8 @@ COMPILER_PIN = "requirements-compiler.txt"
 def sources() -> list[str]:
     """Return what to compile, the longest first: `BINDINGS`, and what that does not include."""
     included = re.findall(r'#include "(.*[.]cpp)"', Path(BINDINGS).read_text(encoding="utf-8"))
-    folder = Path(BINDINGS).parent
     apart = {
-        path for path in glob("native/**/*.cpp", recursive=True) if str(Path(path).relative_to(folder)) not in included
+        path for path in glob(f"{ROOT}/**/*.cpp", recursive=True) if str(Path(path).relative_to(ROOT)) not in included
     }
     return [BINDINGS, *sorted(apart - {BINDINGS})]
 
@@ -98,7 +98,8 @@ sanitizers = SANITIZERS if os.environ.get("SANITIZE") == "1" else []
 native = Pybind11Extension(
     "user_state._native",
     sources(),
-    depends=sorted(glob("native/**/*.[ch]pp", recursive=True)),
+    depends=sorted(glob(f"{ROOT}/**/*.[ch]pp", recursive=True)),
+    include_dirs=[ROOT],
     cxx_std=20,
     extra_compile_args=[*FLAGS, *sanitizers],
     extra_link_args=sanitizers[:1],

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "bytes.hpp"
+#include "codec/bytes.hpp"
 
 namespace user_state {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "axes.hpp"
+#include "families/axes.hpp"
 
 namespace user_state {
 

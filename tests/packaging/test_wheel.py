@@ -116,7 +116,7 @@ def test_the_published_sources_are_complete(built: Path) -> None:
     (archive,) = built.glob("user_state-*.tar.gz")
     with tarfile.open(archive) as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
-    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "native").iterdir()} <= names
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "native").rglob("*.?pp")} <= names
     assert "requirements-compiler.txt" in names
 
 

@@ -1,9 +1,9 @@
 """The curve by which the DataSketches library corrects raw HLL estimates, as its knots, for compiled reading.
 
 The library's estimate of many values is a smooth function of the raw one, a cubic through the nearest four of 257 knots
-whose y lie 5/128 of the number of registers apart (native/reading/hll_estimate.hpp). Its table of knots is not ours to
-read, but its estimates are: each knot is the raw estimate at which the library says that y. It is found by halving, to
-the last bits of a number.
+whose y lie 5/128 of the number of registers apart (native/families/hlls/hll_estimate.hpp). Its table of knots is not
+ours to read, but its estimates are: each knot is the raw estimate at which the library says that y. It is found by
+halving, to the last bits of a number.
 
 Source: DataSketches, `CompositeInterpolationXTable`.
 """

@@ -8,7 +8,7 @@ quarter of the time of the other one. Real numbers by group have shorter runs. T
 to fit, and sorted by digits of 16 bits, the lowest first, which numpy counts instead of comparing; only what rounding
 made equal is compared.
 
-Compiled code (native/orders.cpp) sorts everything by digits.
+Compiled code (native/loops/orders.cpp) sorts everything by digits.
 """
 
 from __future__ import annotations

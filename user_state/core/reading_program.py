@@ -1,6 +1,6 @@
 """A plan, and a choice of its outputs, as the compiled reader is told of them: numbers and tuples.
 
-`native/reading/program.hpp` has the structs that the tuples become, field by field. What the compiled reader cannot
+`native/record/program.hpp` has the structs that the tuples become, field by field. What the compiled reader cannot
 finish is left out, and named: embeddings over item tables, and what interests weigh.
 """
 

@@ -3,7 +3,7 @@
 Events nearly always are flat: fields of primitive, enum and fixed type, nullable or not. What the two schemas decide
 (which fields are kept, promoted, read over or filled in, which symbol becomes which, which branch of a union is read
 as what), by the rules of `user_state.spec.resolution`, is said here in few words. Two readers obey it: `flat_reader`,
-in Python, and `native/row_reader.cpp`, compiled.
+in Python, and `native/bindings/row_reader.cpp`, compiled.
 
 Source: Apache Avro 1.12 specification, "Schema Resolution".
 """

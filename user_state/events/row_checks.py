@@ -1,7 +1,7 @@
 """What a value has to be to stand in an event row, and the words for one that is not.
 
-Compiled code asks the same (`native/row_reader.cpp`, by the names of `check_names`); for the words it leaves all that
-fails to this file.
+Compiled code asks the same (`native/bindings/row_reader.cpp`, by the names of `check_names`); for the words it leaves
+all that fails to this file.
 """
 
 from __future__ import annotations

@@ -1,0 +1,25 @@
+// Judging a batch of events of many users, as Python has them.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include "events/admission.hpp"
+
+namespace user_state {
+
+class Admitting {
+ public:
+  Admitting(std::int64_t allowed_lateness_us, std::int64_t max_clock_skew_us, std::int64_t seen_ids_cap)
+      : admission_({allowed_lateness_us, max_clock_skew_us, seen_ids_cap}) {}
+
+  /// Returns (m,) outcomes, n users' ids to remember, (n,) horizons and how many of them the cap has moved; None if
+  /// numpy has to judge. Clocks and horizons are (n,), and so are `seen`, None being no ids.
+  pybind11::object admit(const pybind11::object& clock_us, const pybind11::object& horizon_us,
+                         const pybind11::list& seen, const pybind11::object& events);
+
+ private:
+  Admission admission_;
+};
+
+}  // namespace user_state

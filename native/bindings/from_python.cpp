@@ -1,0 +1,238 @@
+#include "bindings/from_python.hpp"
+
+#include <limits>
+
+namespace user_state {
+
+namespace py = pybind11;
+
+namespace {
+
+template <class T>
+std::optional<T> optional(const py::object& value) {
+  return value.is_none() ? std::nullopt : std::optional<T>(value.cast<T>());
+}
+
+template <class T>
+T get(py::handle piece, const char* name) {
+  return piece.attr(name).cast<T>();
+}
+
+std::vector<int> indices(const py::object& listed) {
+  std::vector<int> taken;
+  for (py::handle index : listed) taken.push_back(index.cast<int>());
+  return taken;
+}
+
+std::vector<std::int64_t> numbers(const py::object& listed) {
+  std::vector<std::int64_t> taken;
+  for (py::handle number : listed) taken.push_back(number.cast<std::int64_t>());
+  return taken;
+}
+
+Kind kind_of(py::handle field) {
+  auto kind = get<std::string>(field, "kind");
+  if (kind == "string") return Kind::kString;
+  if (kind == "float") return Kind::kFloat;
+  return kind == "int" ? Kind::kInt : Kind::kBool;
+}
+
+Filter filter_of(py::handle accepting, const std::vector<Kind>& fields) {
+  Filter filter;
+  for (py::handle pair : accepting.attr("conditions")) {
+    py::tuple condition = pair.cast<py::tuple>();
+    Condition taken{condition[0].cast<int>(), {}, {}, {}};
+    for (py::handle value : condition[1]) {
+      switch (fields[taken.field]) {
+        case Kind::kString: taken.texts.push_back(py::str(value)); break;
+        case Kind::kFloat: taken.doubles.push_back(value.cast<double>()); break;
+        default: taken.integers.push_back(value.cast<std::int64_t>());
+      }
+    }
+    filter.conditions.push_back(std::move(taken));
+  }
+  return filter;
+}
+
+Weights weights_of(py::handle piece) {
+  Weights weights;
+  if (piece.attr("weight_field").is_none() || piece.attr("weights").is_none()) return weights;
+  weights.field = get<int>(piece, "weight_field");
+  for (auto [text, weight] : py::dict(piece.attr("weights"))) {
+    weights.of_text[text.cast<std::string>()] = weight.cast<double>();
+  }
+  return weights;
+}
+
+Log log_of(py::handle piece, py::handle layout) {
+  auto keeps = get<std::string>(piece, "keeps");
+  Log log{
+      keeps == "first" ? Log::Keeps::kFirst : keeps == "distinct" ? Log::Keeps::kDistinct : Log::Keeps::kLast,
+      get<int>(piece, "filter"),
+      optional<int>(piece.attr("required")),
+      indices(piece.attr("fields")),
+      {},
+      get<std::int64_t>(piece, "cap"),
+      optional<std::int64_t>(piece.attr("reach_us")),
+  };
+  for (py::handle kind : layout.attr("kinds")) log.is_time.push_back(kind.cast<std::string>() == "time");
+  return log;
+}
+
+std::optional<Window> window_of(const py::object& window) {
+  if (window.is_none()) return std::nullopt;
+  return Window{optional<std::int64_t>(window.attr("reach_s")), get<std::int64_t>(window, "width_s")};
+}
+
+TrackAxes axes_of(py::handle axes) {
+  std::vector<TrackAxes::Axis> taken;
+  std::int64_t skew_s = 0;
+  for (py::handle axis : axes.attr("distinct")) {
+    skew_s = std::max(skew_s, get<std::int64_t>(axis, "skew_s"));
+    std::vector<TrackAxes::Level> levels;
+    for (py::handle level : axis.attr("levels")) {
+      levels.push_back({get<std::int64_t>(level, "width_s"), get<std::int64_t>(level, "reach_s")});
+    }
+    taken.push_back({std::move(levels), get<bool>(axis, "lifetime")});
+  }
+  return {std::move(taken), indices(axes.attr("axis_of")), skew_s};
+}
+
+py::tuple tuple_of(const std::vector<std::uint32_t>& numbers) {
+  py::tuple taken(numbers.size());
+  for (std::size_t at = 0; at < numbers.size(); ++at) taken[at] = numbers[at];
+  return taken;
+}
+
+py::array_t<double> array_of(std::span<const double> numbers) {
+  return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
+}
+
+/// Takes a Kll over (user_state/core/kll.py), and holds it to what a section can say.
+KllSketch sketch_of(const py::object& kll) {
+  KllSketch sketch{{}, get<double>(kll, "least"), get<double>(kll, "greatest"), {}};
+  std::size_t size = 0;
+  for (std::int64_t of_level : numbers(kll.attr("sizes"))) {
+    need(of_level >= 0 && of_level <= std::numeric_limits<std::uint16_t>::max());
+    sketch.sizes.push_back(static_cast<std::uint32_t>(of_level));
+    size += sketch.sizes.back();
+  }
+  std::vector<py::object> kept;
+  auto numbers = column_of<double>(kll.attr("numbers"), kept);
+  need(numbers.size() == size && size >= 2 && sketch.sizes.size() <= kMostKllLevels && sketch.sizes.back() > 0);
+  sketch.numbers.assign(numbers.begin(), numbers.end());
+  return sketch;
+}
+
+}  // namespace
+
+std::string_view bytes_of(py::handle blob) {
+  char* begin = nullptr;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(blob.ptr(), &begin, &size) != 0) throw py::error_already_set();
+  return {begin, static_cast<std::size_t>(size)};
+}
+
+Plan plan_of(py::handle plan) {
+  Plan taken;
+  taken.allowed_lateness_us = get<std::int64_t>(plan, "allowed_lateness_us");
+  taken.max_clock_skew_us = get<std::int64_t>(plan, "max_clock_skew_us");
+  taken.skew_s = get<std::int64_t>(plan.attr("axis"), "skew_s");
+  taken.local_time = {numbers(plan.attr("local_time").attr("transitions_s")),
+                      numbers(plan.attr("local_time").attr("offsets_s"))};
+  taken.track_axes = axes_of(plan.attr("track_axes"));
+  taken.log_axes = axes_of(plan.attr("log_axes"));
+  taken.hll_axes = axes_of(plan.attr("hll_axes"));
+  taken.kll_axes = axes_of(plan.attr("kll_axes"));
+  taken.keyed_axes = axes_of(plan.attr("keyed_axes"));
+  taken.layout = get<std::string>(plan.attr("layout"), "fingerprint");
+  for (py::handle field : plan.attr("fields")) taken.fields.push_back(kind_of(field));
+  for (py::handle accepting : plan.attr("filters")) taken.filters.push_back(filter_of(accepting, taken.fields));
+  for (py::handle track : plan.attr("tracks")) {
+    auto between = optional<std::pair<double, double>>(track.attr("between"));
+    taken.tracks.push_back({get<std::string>(track, "kind"), get<int>(track, "filter"), optional<int>(track.attr("of")), between});
+  }
+  py::tuple log_layouts = plan.attr("layout").attr("logs");
+  for (py::handle log : plan.attr("logs")) taken.logs.push_back(log_of(log, log_layouts[taken.logs.size()]));
+  for (py::handle decay : plan.attr("decays")) {
+    taken.decays.push_back({get<int>(decay, "filter"), optional<int>(decay.attr("of")), numbers(decay.attr("half_lives_us"))});
+  }
+  for (py::handle one : plan.attr("vectors")) {
+    taken.vectors.push_back({get<int>(one, "filter"), get<int>(one, "of"), get<int>(one, "dimensions"),
+                       numbers(one.attr("half_lives_us")), weights_of(one), optional<int>(one.attr("weighed_by")),
+                       get<int>(one, "component_bytes")});
+  }
+  for (py::handle track : plan.attr("last_seen")) {
+    taken.last_seen.push_back({get<std::string>(track, "kind") == "days", get<int>(track, "filter"),
+                         optional<int>(track.attr("of")), optional<std::int64_t>(track.attr("reach_s")),
+                         get<std::int64_t>(track, "cap")});
+  }
+  for (py::handle profile : plan.attr("profiles")) {
+    taken.profiles.push_back({get<std::string>(profile, "aggregate") == "hour_of_day", get<int>(profile, "filter"),
+                        get<int>(profile, "bins"), numbers(profile.attr("half_lives_us"))});
+  }
+  for (py::handle track : plan.attr("sessions")) {
+    taken.sessions.push_back({get<int>(track, "filter"), get<std::int64_t>(track, "gap_us"), window_of(track.attr("horizon")),
+                        get<bool>(track, "lifetime")});
+  }
+  for (py::handle track : plan.attr("hlls")) {
+    taken.hlls.push_back({get<int>(track, "filter"), get<int>(track, "of"), get<int>(track, "lg_k")});
+  }
+  for (py::handle track : plan.attr("klls")) {
+    taken.klls.push_back({get<int>(track, "filter"), get<int>(track, "of"), get<int>(track, "k")});
+  }
+  for (py::handle track : plan.attr("keyed_tracks")) {
+    taken.keyed_tracks.push_back({get<int>(track, "filter"), indices(track.attr("by")), optional<int>(track.attr("of")),
+                            get<std::int64_t>(track, "most_keys")});
+  }
+  for (py::handle decay : plan.attr("keyed_decays")) {
+    taken.keyed_decays.push_back({get<int>(decay, "filter"), indices(decay.attr("by")), get<std::int64_t>(decay, "half_life_us"),
+                            get<std::int64_t>(decay, "most_keys"), weights_of(decay)});
+  }
+  return taken;
+}
+
+Unite unite_of(py::object unite) {
+  py::object made = py::module_::import("user_state.core.kll").attr("Kll");
+  return [unite, made](int k, std::span<const KllSketch> sketches, std::span<const double> numbers) {
+    py::list held;
+    for (const KllSketch& sketch : sketches) {
+      py::tuple sizes = tuple_of(sketch.sizes);
+      held.append(made(sizes, sketch.least, sketch.greatest, array_of(sketch.numbers)));
+    }
+    return sketch_of(unite(k, held, array_of(numbers)));
+  };
+}
+
+EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
+  columns.users = py::len(events.attr("users"));
+  columns.user = column_of<std::int64_t>(events.attr("user"), kept_);
+  columns.id_hash = column_of<std::uint64_t>(events.attr("id_hash"), kept_);
+  columns.time_us = column_of<std::int64_t>(events.attr("time_us"), kept_);
+  columns.published_us = column_of<std::int64_t>(events.attr("published_us"), kept_);
+  py::tuple fields = events.attr("columns");
+  need(fields.size() == plan.fields.size());
+  for (std::size_t field = 0; field < plan.fields.size(); ++field) {
+    Columns::Field taken{plan.fields[field]};
+    if (taken.kind == Kind::kFloat) {
+      taken.doubles = column_of<double>(fields[field], kept_).data();
+    } else {
+      taken.integers = column_of<std::int64_t>(fields[field], kept_).data();
+    }
+    columns.fields.push_back(taken);
+  }
+  py::list texts = events.attr("pool").attr("texts");
+  columns.texts.reserve(texts.size());
+  for (py::handle text : texts) {
+    Py_ssize_t length = 0;
+    const char* utf8 = PyUnicode_AsUTF8AndSize(text.ptr(), &length);
+    if (utf8 == nullptr) {
+      PyErr_Clear();
+      throw Declined{};
+    }
+    columns.texts.emplace_back(utf8, static_cast<std::size_t>(length));
+  }
+  kept_.push_back(texts);
+}
+
+}  // namespace user_state

@@ -1,0 +1,45 @@
+// What Python hands over, as this code's own: the only place that knows both.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "events/events.hpp"
+#include "families/klls/kll_sketch.hpp"
+#include "plan.hpp"
+
+namespace user_state {
+
+/// Takes a Plan over (user_state/core/plan.py).
+Plan plan_of(pybind11::handle plan);
+
+/// Takes `user_state.core.kll.unite` over.
+Unite unite_of(pybind11::object unite);
+
+/// What a `bytes` holds; anything else is a TypeError.
+std::string_view bytes_of(pybind11::handle blob);
+
+/// The numbers of an array of one dimension, which is appended to `kept` and lives as long as that.
+template <class T>
+std::span<const T> column_of(pybind11::handle array, std::vector<pybind11::object>& kept) {
+  auto taken = pybind11::array_t<T, pybind11::array::c_style>::ensure(array);
+  need(static_cast<bool>(taken) && taken.ndim() == 1);
+  kept.push_back(taken);
+  return {taken.data(), static_cast<std::size_t>(taken.size())};
+}
+
+/// The columns of Python's `Events` as they lie in memory, which have to outlive what looks at them.
+struct EventsOfPython {
+  EventsOfPython(const Plan& plan, pybind11::handle events);
+
+  Columns columns;
+
+ private:
+  std::vector<pybind11::object> kept_;
+};
+
+}  // namespace user_state

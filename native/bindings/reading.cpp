@@ -1,0 +1,236 @@
+#include "bindings/reading.hpp"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include "record/reader.hpp"
+
+namespace py = pybind11;
+
+namespace user_state::reading {
+
+namespace {
+
+/// One of the tuples that core/reading_program.py makes of outputs and pieces.
+class Fields {
+ public:
+  explicit Fields(py::handle tuple) : tuple_(py::reinterpret_borrow<py::tuple>(tuple)) {}
+
+  template <class T>
+  T get(std::size_t place) const {
+    return tuple_[place].cast<T>();
+  }
+  int number(std::size_t place) const { return get<int>(place); }
+  double real(std::size_t place) const { return get<double>(place); }
+  bool flag(std::size_t place) const { return get<bool>(place); }
+  std::vector<int> numbers(std::size_t place) const { return get<std::vector<int>>(place); }
+  /// Enumerations come as their numbers.
+  template <class Enum>
+  Enum choice(std::size_t place) const {
+    return static_cast<Enum>(number(place));
+  }
+  template <class Enum>
+  std::vector<Enum> choices(std::size_t place) const {
+    std::vector<Enum> made;
+    for (int one : numbers(place)) made.push_back(static_cast<Enum>(one));
+    return made;
+  }
+  /// Its reach in seconds, or None, and its width in seconds.
+  Window window(std::size_t place) const {
+    Fields window(tuple_[place]);
+    return {window.get<std::optional<std::int64_t>>(0), window.get<std::int64_t>(1)};
+  }
+
+ private:
+  py::tuple tuple_;
+};
+
+template <class Made, class Make>
+void each(const py::dict& described, const char* name, std::vector<Made>& into, Make make) {
+  for (py::handle one : described[name]) into.push_back(make(Fields(one)));
+}
+
+Program program_of(const py::dict& d) {
+  using F = const Fields&;
+  Program p;
+  p.marker = d["marker"].cast<std::string>();
+  p.layout = d["layout"].cast<std::string>();
+  for (py::handle blank : d["blanks"]) p.blanks.push_back(blank.cast<std::string>());
+  need(p.blanks.size() == kSections);
+  p.whole = d["whole"].cast<bool>();
+  p.columns = d["columns"].cast<int>();
+  p.array_sizes = d["array_sizes"].cast<std::vector<int>>();
+  p.dimensions = d["dimensions"].cast<std::vector<int>>();
+  each(d, "lists", p.lists, [](F f) { return ListShape{f.number(0), f.choices<Cells>(1)}; });
+  for (py::handle window : d["windows"]) p.windows.push_back(Fields(py::make_tuple(window)).window(0));
+
+  each(d, "numbers", p.numbers, [](F f) {
+    return TileNumber{f.choice<TileAggregate>(0), f.number(1), f.number(2), f.real(3)};
+  });
+  each(d, "tiled", p.tiled, [](F f) { return TileOutput{f.number(0), f.number(1)}; });
+  each(d, "ratios", p.ratios, [](F f) {
+    return RatioOutput{f.number(0), f.number(1), f.number(2), f.real(3), f.real(4), f.real(5)};
+  });
+  each(d, "stacked", p.stacked, [](F f) { return StackedOutput{f.number(0), f.numbers(1)}; });
+  each(d, "decayed", p.decayed, [](F f) { return DecayedOutput{f.number(0), f.number(1), f.number(2), f.real(3)}; });
+  each(d, "logged", p.logged, [](F f) {
+    return LoggedOutput{f.number(0), f.number(1), f.number(2), f.window(3), f.flag(4), f.real(5)};
+  });
+  each(d, "log_lists", p.log_lists, [](F f) {
+    auto within_us = f.get<std::optional<std::int64_t>>(4);
+    return LogList{f.number(0), f.number(1), f.numbers(2), f.window(3), within_us, f.number(5), f.flag(6)};
+  });
+  each(d, "last_seen", p.last_seen, [](F f) {
+    return LastSeenOutput{f.number(0), f.number(1), f.window(2), f.get<std::int64_t>(3), f.flag(4), f.real(5)};
+  });
+  each(d, "sessions", p.sessions, [](F f) {
+    return SessionOutput{f.number(0), f.choice<SessionAggregate>(1), f.number(2), f.window(3), f.real(4)};
+  });
+  each(d, "distinct", p.distinct, [](F f) { return DistinctOutput{f.number(0), f.number(1), f.window(2), f.real(3)}; });
+  each(d, "entropies", p.entropies, [](F f) { return EntropyOutput{f.number(0), f.number(1), f.window(2), f.real(3)}; });
+  each(d, "profiles", p.profiles, [](F f) { return ProfileOutput{f.number(0), f.number(1), f.number(2)}; });
+  each(d, "quantiles", p.quantiles, [](F f) {
+    return QuantilesOutput{f.number(0), f.number(1), f.window(2), f.get<std::vector<double>>(3), f.real(4)};
+  });
+  each(d, "tables", p.tables, [](F f) {
+    return Table{f.number(0), f.number(1), f.number(2), f.choice<Shown>(3), f.choice<Measure>(4), f.window(5)};
+  });
+  each(d, "decayed_tables", p.decayed_tables, [](F f) {
+    return DecayedTable{f.number(0), f.number(1), f.number(2), f.flag(3)};
+  });
+  each(d, "vectors", p.vectors, [](F f) {
+    return VectorOutput{f.number(0), f.number(1), f.number(2), f.flag(3), f.flag(4)};
+  });
+
+  for (py::handle kind : d["tracks"]) p.tracks.push_back(held_by(kind.cast<std::string>()));
+  each(d, "logs", p.logs, [](F f) { return f.choices<LogKind>(0); });
+  p.decay_half_lives_us = d["decays"].cast<std::vector<std::vector<std::int64_t>>>();
+  each(d, "vector_parts", p.vector_parts, [](F f) {
+    return VectorPart{f.number(0), f.number(1), f.get<std::vector<std::int64_t>>(2)};
+  });
+  p.last_seen_days = d["last_seen_days"].cast<std::vector<bool>>();
+  each(d, "profile_parts", p.profile_parts, [](F f) { return ProfilePart{f.number(0), f.number(1)}; });
+  p.session_gaps_us = d["session_gaps_us"].cast<std::vector<std::int64_t>>();
+  each(d, "hlls", p.hlls, [](F f) { return HllPart{f.number(0), f.get<std::vector<double>>(1)}; });
+  p.kll_ks = d["kll_ks"].cast<std::vector<int>>();
+  auto keyed = [](F f) { return KeyedPart{f.get<std::vector<bool>>(0), f.flag(1), f.get<std::int64_t>(2)}; };
+  each(d, "keyed_tracks", p.keyed_tracks, keyed);
+  each(d, "keyed_decays", p.keyed_decays, keyed);
+  p.local_time = LocalTime(d["transitions_s"].cast<std::vector<std::int64_t>>(),
+                           d["offsets_s"].cast<std::vector<std::int64_t>>());
+  return p;
+}
+
+/// The arrays of a call, and where they lie.
+class Arrays {
+ public:
+  Arrays(const Program& program, std::size_t records) : rows_(static_cast<py::ssize_t>(records)) {
+    out.values = grid(values_, program.columns);
+    out.status = reinterpret_cast<Status*>(column(status_));
+    out.last_event_us = column(last_event_us_);
+    for (int size : program.array_sizes) out.arrays.push_back(added<float>(arrays_, size));
+    for (int size : program.dimensions) out.embeddings.push_back(added<float>(embeddings_, size));
+    for (const ListShape& shape : program.lists) {
+      py::array_t<std::int64_t> length;
+      out.lengths.push_back(column(length));
+      py::list columns;
+      std::vector<std::int64_t*>& grids = out.grids.emplace_back();
+      for (Cells cells : shape.columns) {
+        bool real = cells == Cells::kReal;
+        grids.push_back(real ? reinterpret_cast<std::int64_t*>(added<double>(columns, shape.width))
+                             : added<std::int64_t>(columns, shape.width));
+      }
+      lists_.append(py::make_tuple(length, columns));
+    }
+  }
+
+  py::tuple made() const {
+    py::bytes lengths(reinterpret_cast<const char*>(out.text_lengths.data()),
+                      out.text_lengths.size() * sizeof(std::uint16_t));
+    return py::make_tuple(values_, status_, last_event_us_, arrays_, lists_, embeddings_, py::bytes(out.texts), lengths);
+  }
+
+  Outputs out;
+
+ private:
+  template <class T>
+  T* grid(py::array_t<T>& into, int width) const {
+    into = py::array_t<T>({rows_, static_cast<py::ssize_t>(width)});
+    return into.mutable_data();
+  }
+  template <class T>
+  T* column(py::array_t<T>& into) const {
+    into = py::array_t<T>(rows_);
+    return into.mutable_data();
+  }
+  template <class T>
+  T* added(py::list& to, int width) const {
+    py::array_t<T> made;
+    T* at = grid(made, width);
+    to.append(std::move(made));
+    return at;
+  }
+
+  py::ssize_t rows_;
+  py::array_t<float> values_;
+  py::array_t<std::uint8_t> status_;
+  py::array_t<std::int64_t> last_event_us_;
+  py::list arrays_, lists_, embeddings_;
+};
+
+/// Lets other threads run while `work` does.
+///
+/// Not by `py::gil_scoped_release`: a daemon thread that asks for the lock while Python shuts down is ended there, and in
+/// a destructor that ends the process.
+template <class Work>
+void without_gil(Work work) {
+  std::exception_ptr thrown;
+  PyThreadState* thread = PyEval_SaveThread();
+  try {
+    work();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  PyEval_RestoreThread(thread);
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+py::tuple features(const Program& program, const py::sequence& blobs, const py::array_t<std::int64_t, py::array::c_style>& at_us) {
+  // The caller's list may change while others run; these bytes must not go away.
+  py::tuple held(blobs);
+  std::vector<std::string_view> views(held.size());
+  for (std::size_t at = 0; at < views.size(); ++at) {
+    PyObject* blob = PyTuple_GET_ITEM(held.ptr(), static_cast<py::ssize_t>(at));
+    if (blob == Py_None) continue;
+    if (!PyBytes_Check(blob)) throw py::type_error("expected records as bytes, or None");
+    views[at] = {PyBytes_AS_STRING(blob), static_cast<std::size_t>(PyBytes_GET_SIZE(blob))};
+  }
+  if (at_us.ndim() != 1 || at_us.size() != static_cast<py::ssize_t>(views.size())) {
+    throw py::value_error("expected a reading time for each record");
+  }
+  const std::int64_t* times_us = at_us.data();
+  for (std::size_t at = 0; at < views.size(); ++at) {
+    if (times_us[at] <= -kFarthestUs || times_us[at] >= kFarthestUs) {
+      throw py::value_error("expected reading times less than 2^61 us from 1970, got " + std::to_string(times_us[at]));
+    }
+  }
+  Arrays arrays(program, views.size());
+  without_gil([&] {
+    RecordReader reader(program, arrays.out);
+    for (std::size_t at = 0; at < views.size(); ++at) {
+      if (at == 0 || times_us[at] != times_us[at - 1]) reader.set_time(times_us[at]);
+      reader.read(at, views[at]);
+    }
+  });
+  return arrays.made();
+}
+
+}  // namespace
+
+void define_record_reader(py::module_& module) {
+  py::class_<Program>(module, "ReadingProgram")
+      .def(py::init(&program_of), py::arg("described"))
+      .def("features", &features, py::arg("blobs"), py::arg("at_us").noconvert());
+}
+
+}  // namespace user_state::reading

@@ -1,0 +1,90 @@
+// Real numbers as whole multiples of a step, rounded by lot: user_state/codec/steps.py says why, and how.
+//
+// Loops are plain, so that the compiler computes several numbers at a time.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "codec/bytes.hpp"
+
+namespace user_state::steps {
+
+constexpr double kSnap = 1e-3;
+constexpr double kGolden = 0.6180339887498949;
+
+/// The largest number of steps of a width.
+template <class Step>
+constexpr double kLimit = std::numeric_limits<Step>::max();
+
+/// The nearest whole number, of halves the even one; of numbers far below 2^51.
+inline double nearest(double number) {
+  constexpr double kWithoutFraction = 0x1.8p52;
+  return (number + kWithoutFraction) - kWithoutFraction;
+}
+
+/// The next whole number below, of numbers far below 2^51.
+inline double floored(double number) {
+  double whole = nearest(number);
+  return whole - (whole > number ? 1.0 : 0.0);
+}
+
+/// Appends `size` numbers, of which steps are next and `largest` is the largest; numbers may come out larger.
+template <class Step>
+void take(Reader& in, std::size_t size, double largest, std::vector<double>& numbers) {
+  std::size_t begin = numbers.size();
+  in.column<Step>(size, numbers);
+  // In this order, so that the largest comes back to the last bit.
+  for (double& number : std::span(numbers).subspan(begin)) number = number / kLimit<Step> * largest;
+}
+
+/// Returns the largest magnitude of numbers that are none of them NaN.
+inline double largest_of(std::span<const double> numbers) {
+  std::array<double, 8> lanes{};
+  std::size_t at = 0;
+  for (; at + lanes.size() <= numbers.size(); at += lanes.size()) {
+    for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
+      double magnitude = std::fabs(numbers[at + lane]);
+      lanes[lane] = lanes[lane] < magnitude ? magnitude : lanes[lane];
+    }
+  }
+  for (; at < numbers.size(); ++at) lanes[0] = std::max(lanes[0], std::fabs(numbers[at]));
+  return *std::ranges::max_element(lanes);
+}
+
+/// Returns a number from 0 to 1 that looks drawn at random: the finaliser of splitmix64.
+///
+/// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+inline double mixed(std::uint64_t seed) {
+  std::uint64_t x = seed * 0x9E3779B97F4A7C15;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  x ^= x >> 31;
+  return static_cast<double>(x >> 11) * 0x1p-53;
+}
+
+/// Puts finite numbers as steps, `largest` being the largest magnitude; `seed` is what lots are drawn from.
+template <class Step>
+void put(Writer& out, std::span<const double> numbers, double largest, std::uint64_t seed) {
+  std::array<Step, 64> block;
+  double lot = mixed(seed), divisor = largest > 0 ? largest : 1.0;
+  for (std::size_t begin = 0; begin < numbers.size(); begin += block.size()) {
+    int size = static_cast<int>(std::min(block.size(), numbers.size() - begin));
+    const double* from = numbers.data() + begin;
+    for (int at = 0; at < size; ++at) {
+      double exact = from[at] / divisor * kLimit<Step>;
+      double near = nearest(exact);
+      double lots = lot + kGolden * (static_cast<int>(begin) + at);
+      double drawn = floored(exact + (lots - floored(lots)));
+      double chosen = std::fabs(exact - near) < kSnap ? near : drawn;
+      block[at] = static_cast<Step>(static_cast<std::int32_t>(chosen));
+    }
+    out.bytes({reinterpret_cast<const char*>(block.data()), size * sizeof(Step)});
+  }
+}
+
+}  // namespace user_state::steps

@@ -1,0 +1,44 @@
+// What every family of state can do with one user's record (user_state/core/families.py has them for many at once).
+#pragma once
+
+#include <memory>
+
+#include "codec/bytes.hpp"
+#include "codec/strings.hpp"
+#include "events/events.hpp"
+#include "families/klls/kll_sketch.hpp"
+#include "plan.hpp"
+
+namespace user_state {
+
+/// Holds one family of one record at a time; record after record, so that its memory is asked for once.
+///
+///     read      takes a section in, forgetting what was there; what the section's codec would not pack is Declined
+///     fold      joins it with what arrived, as of the arrivals' clock: also what that clock alone changes
+///     use       tells the strings it still has
+///     write     packs it, byte for byte as the section's codec does
+///
+/// The Python family's `lift`, `join` and the section's `unpack`, `pack` say what each has to come to; tests hold both
+/// against each other. Floating-point sums may differ in their last bits, where they add up in another order.
+class Family {
+ public:
+  virtual ~Family() = default;
+  virtual void read(Reader section, const Strings& strings) = 0;
+  virtual void fold(const Arrivals& arrivals, Strings& strings) = 0;
+  virtual void use(Strings&) const {}
+  virtual void write(Writer& out, const Strings& strings) const = 0;
+};
+
+std::unique_ptr<Family> make_tiles(const Plan& plan);
+std::unique_ptr<Family> make_logs(const Plan& plan);
+std::unique_ptr<Family> make_decays(const Plan& plan);
+std::unique_ptr<Family> make_vectors(const Plan& plan);
+std::unique_ptr<Family> make_last_seen(const Plan& plan);
+std::unique_ptr<Family> make_profiles(const Plan& plan);
+std::unique_ptr<Family> make_sessions(const Plan& plan);
+std::unique_ptr<Family> make_hlls(const Plan& plan);
+std::unique_ptr<Family> make_klls(const Plan& plan, Unite unite);
+std::unique_ptr<Family> make_keyed_tiles(const Plan& plan);
+std::unique_ptr<Family> make_keyed_decays(const Plan& plan);
+
+}  // namespace user_state

@@ -1,0 +1,164 @@
+// Keys and what they come to, as sections have them by group (codec/keys.py), and lists of the heaviest keys.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <numeric>
+#include <vector>
+
+#include "families/keyed/stored_keys.hpp"
+#include "families/part.hpp"
+
+namespace user_state::reading {
+
+/// Of strings codes among those of the call, of other columns whole numbers; kNullWhole throughout for a rest.
+using CallKey = std::array<std::int64_t, kMostKeyColumns>;
+/// As a section has it: numbers of strings, and folded numbers.
+using SectionKey = std::array<std::uint64_t, kMostKeyColumns>;
+
+inline constexpr CallKey kRestKey{kNullWhole, kNullWhole, kNullWhole};
+
+/// A tile's keys, or a decayed track's; where its rows, and parts of keys, begin in the columns of the section.
+struct KeyGroup {
+  std::int64_t start_s = 0;
+  int track = 0;
+  std::uint32_t keys = 0;
+  std::uint64_t rest = 0;
+  std::size_t at = 0, sum_at = 0, wide_at = 0, rest_at = 0;
+  std::array<std::size_t, kMostKeyColumns> places{};
+};
+
+/// The keys of all groups of a section.
+class SectionKeys {
+ public:
+  explicit SectionKeys(const std::vector<KeyedPart>& parts) : parts_(parts) {
+    for (const KeyedPart& part : parts) {
+      height_ = std::max(height_, part.texts.size());
+      for (bool text : part.texts) any_[text] = true;
+    }
+  }
+
+  void read(Reader& in, std::uint8_t text_width, std::uint8_t other_width, std::vector<KeyGroup>& groups) {
+    take(in, text_width, groups, true);
+    take(in, other_width, groups, false);
+  }
+
+  SectionKey stored(const KeyGroup& group, std::size_t row) const {
+    SectionKey key{};
+    const KeyedPart& part = parts_[group.track];
+    for (std::size_t column = 0; column < part.texts.size(); ++column) {
+      key[column] = columns_[part.texts[column]][group.places[column] + row];
+    }
+    return key;
+  }
+
+  /// The numbers of strings that are the only column of a group's keys.
+  const std::uint64_t* texts_of(const KeyGroup& group) const { return columns_[true].data() + group.places[0]; }
+
+  CallKey of_call(const SectionKey& stored, int track, const Row& row) const {
+    CallKey key{};
+    const KeyedPart& part = parts_[track];
+    for (std::size_t column = 0; column < part.texts.size(); ++column) {
+      if (part.texts[column]) {
+        need(stored[column] >= 1 && stored[column] <= row.strings);
+        key[column] = row.code_of(stored[column]);
+      } else {
+        key[column] = unfolded(stored[column]);
+        need(key[column] != kNullWhole);
+      }
+    }
+    return key;
+  }
+
+ private:
+  void take(Reader& in, std::uint8_t width, std::vector<KeyGroup>& groups, bool text) {
+    std::size_t size = 0;
+    for (std::size_t column = 0; column < height_ && any_[text]; ++column) {
+      for (KeyGroup& group : groups) {
+        const KeyedPart& part = parts_[group.track];
+        if (column >= part.texts.size() || part.texts[column] != text) continue;
+        group.places[column] = size;
+        size += group.keys;
+      }
+    }
+    columns_[text].clear();
+    in.narrow(width, size, columns_[text]);
+  }
+
+  const std::vector<KeyedPart>& parts_;
+  std::size_t height_ = 0;
+  std::array<bool, 2> any_{};
+  /// Of texts under true, of others under false.
+  std::array<std::vector<std::uint64_t>, 2> columns_;
+};
+
+/// Whole numbers that order as real ones do in single precision, NaN first: what lists are ordered by must not depend on
+/// how a sum was rounded (core/ordering.py, `ordinals_of`).
+inline std::int64_t ordinal(double number) {
+  if (std::isnan(number)) return -(std::int64_t{1} << 31);
+  auto bits = std::bit_cast<std::int32_t>(static_cast<float>(number) + 0.0f);
+  return bits < 0 ? -std::int64_t{bits & 0x7FFFFFFF} : bits;
+}
+
+/// The heaviest of keys that are added in their own order; of equal ones the first.
+class Heaviest {
+ public:
+  void begin(int most) {
+    most_ = static_cast<std::size_t>(most);
+    listed_.clear();
+  }
+
+  void add(std::size_t key, std::int64_t weight) {
+    if (listed_.size() == most_) {
+      if (most_ == 0 || weight <= listed_.back().weight) return;
+      listed_.pop_back();
+    }
+    auto lighter = std::ranges::find_if(listed_, [&](const Listed& one) { return one.weight < weight; });
+    listed_.insert(lighter, {key, weight});
+  }
+
+  std::size_t size() const { return listed_.size(); }
+  std::size_t operator[](std::size_t at) const { return listed_[at].key; }
+
+  /// Puts the keys of a list, of which `keys` has all, and returns where the columns beside them go on.
+  std::size_t put_keys(int list, const KeyedPart& part, const std::vector<CallKey>& keys, const Row& row) const {
+    row.out.lengths[list][row.at] = static_cast<std::int64_t>(size());
+    for (std::size_t column = 0; column < part.texts.size(); ++column) {
+      std::int64_t null = part.texts[column] ? kNullText : kNullWhole;
+      put(list, column, row, null, [&](std::size_t key) { return keys[key][column]; });
+    }
+    return part.texts.size();
+  }
+
+  /// Puts one column of a list, padded with `null`.
+  template <class CellOf>
+  void put(int list, std::size_t column, const Row& row, std::int64_t null, CellOf cell_of) const {
+    std::int64_t* to = row.out.grids[list][column] + row.at * most_;
+    for (std::size_t at = 0; at < size(); ++at) to[at] = cell_of(listed_[at].key);
+    std::fill(to + size(), to + most_, null);
+  }
+  template <class NumberOf>
+  void put_real(int list, std::size_t column, const Row& row, NumberOf number_of) const {
+    put(list, column, row, std::bit_cast<std::int64_t>(kNullReal),
+        [&](std::size_t key) { return std::bit_cast<std::int64_t>(double{number_of(key)}); });
+  }
+
+ private:
+  struct Listed {
+    std::size_t key;
+    std::int64_t weight;
+  };
+
+  std::size_t most_ = 0;
+  std::vector<Listed> listed_;
+};
+
+/// Puts the places of keys in the order of those.
+inline void in_order(const std::vector<CallKey>& keys, std::vector<std::size_t>& order) {
+  order.resize(keys.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
+}
+
+}  // namespace user_state::reading

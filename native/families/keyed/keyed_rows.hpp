@@ -1,0 +1,307 @@
+// Numbers by key, in groups that hold a bounded number of keys each: user_state/core/keyed_rows.py says what they are,
+// codec/keys.py how sections hold keys.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "codec/bytes.hpp"
+#include "codec/strings.hpp"
+#include "events/events.hpp"
+#include "families/sums.hpp"
+#include "plan.hpp"
+
+namespace user_state {
+
+constexpr std::size_t kMostKeyColumns = 3;
+constexpr std::uint64_t kMostKeys = 1 << 14;
+
+/// Of strings codes, of other columns folded numbers; 0 in columns that a track's keys do not have, and in rests.
+using Key = std::array<std::uint64_t, kMostKeyColumns>;
+
+/// Rows are of a group: of a tile of a track, or of a decayed track, for which the start is 0.
+struct GroupName {
+  std::int64_t start_s;
+  int track;
+
+  bool same_group(const GroupName& other) const { return start_s == other.start_s && track == other.track; }
+  bool group_before(const GroupName& other) const {
+    return start_s != other.start_s ? start_s < other.start_s : track < other.track;
+  }
+};
+
+template <class Weight>
+struct KeyedRow : GroupName {
+  /// Whether it is what keys that are no longer there left behind; a group has it last.
+  bool rest;
+  Key key;
+  Weight weight;
+  double sum;
+
+  bool same_place(const KeyedRow& other) const {
+    return same_group(other) && rest == other.rest && key == other.key;
+  }
+};
+
+/// A group: keys and what they come to lie in a section, or in a table.
+template <class Weight>
+struct KeyedGroup : GroupName {
+  /// Which rows of the section, or of the table, are its keys'.
+  std::uint32_t at = 0, keys = 0;
+  /// What its rest comes to; there is none if the weight is 0.
+  Weight rest = 0;
+  double rest_sum = 0;
+
+  /// Whether it is as the section has it: what follows is known of such only (stored_keys.hpp).
+  bool stored = false;
+  /// Where each part of its keys begins in the section's column of strings' numbers, or of others.
+  std::array<std::uint32_t, kMostKeyColumns> places{};
+  /// The greatest number of a string in its keys.
+  std::uint32_t greatest_text = 0;
+};
+
+/// Visits the rows of groups that `wants` is true of, by whether they are stored and from a row on so many: those that
+/// lie side by side in one piece. `place` says where a group's rows begin.
+template <class Groups, class Wants, class Place, class Visit>
+void each_piece(const Groups& groups, Wants wants, Place place, Visit visit) {
+  bool stored = false;
+  std::size_t begin = 0, end = 0;
+  for (const auto& group : groups) {
+    if (!wants(group)) continue;
+    std::size_t at = place(group);
+    if (at != end || group.stored != stored) {
+      if (end > begin) visit(stored, begin, end - begin);
+      stored = group.stored;
+      begin = at;
+    }
+    end = at + group.keys;
+  }
+  if (end > begin) visit(stored, begin, end - begin);
+}
+
+/// Parts of the keys of a table's rows: all first parts, all second and all third ones, as far as any track has those.
+using KeyParts = std::array<std::vector<std::uint64_t>, kMostKeyColumns>;
+
+/// A narrow column of a section (codec/narrow.py), on its way in or out.
+class NarrowColumn {
+ public:
+  void clear() {
+    numbers_.clear();
+    bits_ = 0;
+  }
+  void add(std::uint64_t number) {
+    numbers_.push_back(number);
+    bits_ |= number;
+  }
+  std::uint8_t width() const { return Writer::width_of(bits_); }
+  void write(Writer& out) const {
+    out.narrow(width(), numbers_, [](std::uint64_t number) { return number; });
+  }
+
+  void read(Reader& in, std::uint8_t width, std::size_t size) {
+    numbers_.clear();
+    in.narrow(width, size, numbers_);
+  }
+  std::uint64_t operator[](std::size_t at) const { return numbers_[at]; }
+
+ private:
+  std::vector<std::uint64_t> numbers_;
+  /// Those that any number has, of which the largest needs as many bytes as all together.
+  std::uint64_t bits_ = 0;
+};
+
+/// The columns of each track's keys.
+class KeyColumns {
+ public:
+  /// `by` has the fields of each track's keys.
+  KeyColumns(const Plan& plan, std::vector<std::vector<int>> by);
+
+  std::size_t tracks() const { return by_.size(); }
+  /// How many parts the longest keys have.
+  std::size_t height() const { return height_; }
+
+  /// Sets an event's key, unless one of its fields is null: returns whether it has one.
+  bool lift(std::size_t track, const Events& events, std::uint32_t row, Strings& strings, Key& key) const;
+
+  /// Whether a key's numbers are written before those of another key of its track.
+  bool before(int track, const Key& a, const Key& b, const Strings& strings) const;
+
+  /// How many parts the keys of a track have.
+  std::size_t parts_of(int track) const { return shapes_[track].parts; }
+  /// Whether keys of a track have such a part, of strings or of others.
+  bool holds(int track, std::size_t column, bool text) const {
+    Shape shape = shapes_[track];
+    return column < shape.parts && (shape.texts >> column & 1) == text;
+  }
+  /// Whether keys of any track have such a part.
+  bool any(std::size_t column, bool text) const {
+    for (std::size_t track = 0; track < tracks(); ++track) {
+      if (holds(static_cast<int>(track), column, text)) return true;
+    }
+    return false;
+  }
+
+ private:
+  static std::int64_t code_of(std::uint64_t part) { return static_cast<std::int64_t>(part); }
+
+  /// How many parts keys have, and a bit for each of them that is a string.
+  struct Shape {
+    std::uint8_t parts, texts;
+  };
+
+  std::vector<std::vector<int>> by_;
+  std::vector<Shape> shapes_;
+  std::vector<std::array<bool, kMostKeyColumns>> is_text_;
+  std::size_t height_ = 0;
+};
+
+/// What the keys of groups that were made anew come to, column by column.
+template <class Weight>
+class KeyedTable {
+ public:
+  using Row = KeyedRow<Weight>;
+
+  explicit KeyedTable(const KeyColumns& columns) : height_(columns.height()) {}
+
+  KeyParts parts;
+  std::vector<Weight> weights;
+  std::vector<double> sums;
+
+  void clear() {
+    for (std::size_t column = 0; column < height_; ++column) parts[column].clear();
+    weights.clear();
+    sums.clear();
+  }
+
+  /// Takes in rows, group by group; what groups they make is appended to `made`.
+  template <class Group>
+  void put(const std::vector<Row>& rows, std::vector<Group>& made) {
+    for (const Row& row : rows) {
+      if (made.empty() || !made.back().same_group(row)) {
+        Group& added = made.emplace_back();
+        static_cast<GroupName&>(added) = row;
+        added.at = static_cast<std::uint32_t>(weights.size());
+      }
+      Group& group = made.back();
+      if (row.rest) {
+        group.rest = row.weight;
+        group.rest_sum = row.sum;
+        continue;
+      }
+      ++group.keys;
+      for (std::size_t column = 0; column < height_; ++column) parts[column].push_back(row.key[column]);
+      weights.push_back(row.weight);
+      sums.push_back(row.sum);
+    }
+  }
+
+ private:
+  std::size_t height_;
+};
+
+/// One record's rows by group, and within it by key as it is written; and those that arrived, in no order yet.
+template <class Weight>
+class KeyedRows {
+ public:
+  using Row = KeyedRow<Weight>;
+
+  std::vector<Row> rows, arrived;
+
+  /// Takes in what arrived and adds up rows of one group and key. `in_order` says whether the rows themselves are.
+  void add_up(const KeyColumns& columns, const Strings& strings, bool in_order) {
+    auto before = [&](const Row& a, const Row& b) {
+      if (!a.same_group(b)) return a.group_before(b);
+      if (a.rest || b.rest) return b.rest && !a.rest;
+      return a.key != b.key && columns.before(a.track, a.key, b.key, strings);
+    };
+    if (!in_order) std::stable_sort(rows.begin(), rows.end(), before);
+    std::stable_sort(arrived.begin(), arrived.end(), before);
+    if (!arrived.empty()) {
+      merged_.resize(rows.size() + arrived.size());
+      std::merge(rows.begin(), rows.end(), arrived.begin(), arrived.end(), merged_.begin(), before);
+      rows.swap(merged_);
+      arrived.clear();
+    }
+    std::size_t joined = 0;
+    for (std::size_t begin = 0, end; begin < rows.size(); begin = end) {
+      for (end = begin + 1; end < rows.size() && rows[end].same_place(rows[begin]);) ++end;
+      if (end == begin + 1) {
+        move(begin, joined++);
+      } else {
+        rows[joined++] = join({&rows[begin], end - begin});
+      }
+    }
+    rows.resize(joined);
+  }
+
+  /// Cuts groups, which were added up, to as many keys as their track may have.
+  void cut(const std::vector<std::int64_t>& most_of_track) {
+    std::size_t kept = 0;
+    for (std::size_t begin = 0, end; begin < rows.size(); begin = end) {
+      for (end = begin + 1; end < rows.size() && rows[end].same_group(rows[begin]);) ++end;
+      std::size_t keys = end - begin - rows[end - 1].rest;
+      auto most = static_cast<std::size_t>(most_of_track[rows[begin].track]);
+      if (keys > most) {
+        kept = cut_group(begin, end, keys, most, kept);
+      } else {
+        for (std::size_t at = begin; at < end; ++at) move(at, kept++);
+      }
+    }
+    rows.resize(kept);
+  }
+
+ private:
+  void move(std::size_t from, std::size_t to) {
+    if (from != to) rows[to] = rows[from];
+  }
+
+  /// Returns the row of all these, which are of one place.
+  static Row join(std::span<const Row> of) {
+    Row whole = of.front();
+    whole.sum = reduced(of.size(), [&](std::size_t at) { return of[at].sum; });
+    if constexpr (std::floating_point<Weight>) {
+      whole.weight = reduced(of.size(), [&](std::size_t at) { return of[at].weight; });
+    } else {
+      for (const Row& row : of.subspan(1)) need((whole.weight += row.weight) < kTooLarge);
+    }
+    return whole;
+  }
+
+  /// Moves what is left of a group to `kept`, and returns where it ends there.
+  ///
+  /// The order of equally heavy keys is of no matter: what is taken from all is the weight of the heaviest that goes,
+  /// of which nothing is left then, nor of any that is as heavy.
+  std::size_t cut_group(std::size_t begin, std::size_t end, std::size_t keys, std::size_t most, std::size_t kept) {
+    weights_.clear();
+    for (std::size_t at = begin; at < begin + keys; ++at) weights_.push_back(rows[at].weight);
+    std::ranges::nth_element(weights_, weights_.begin() + static_cast<std::ptrdiff_t>(most), std::greater<>());
+    const Weight less = weights_[most];
+    // The rest that is there already comes first, if there is one.
+    taken_.assign(&rows[begin] + keys, &rows[begin] + (end - begin));
+    for (std::size_t at = begin; at < begin + keys; ++at) {
+      Row row = rows[at], taken = row;
+      taken.rest = true;
+      taken.key = {};
+      row.weight -= less;
+      if (row.weight > 0) {
+        row.sum *= static_cast<double>(row.weight) / static_cast<double>(taken.weight);
+        taken.weight = less;
+        taken.sum -= row.sum;
+        rows[kept++] = row;
+      }
+      taken_.push_back(taken);
+    }
+    rows[kept++] = join(taken_);
+    return kept;
+  }
+
+  std::vector<Row> merged_, taken_;
+  std::vector<Weight> weights_;
+};
+
+}  // namespace user_state

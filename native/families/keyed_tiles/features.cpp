@@ -1,0 +1,275 @@
+// Tables of keys and their entropy: user_state/core/tables.py says what they are, codec/keyed_tiles.py has the bytes.
+#include <cmath>
+
+#include "codec/keyed_hash.hpp"
+#include "families/keyed/keyed.hpp"
+
+namespace user_state::reading {
+
+namespace {
+
+constexpr std::uint8_t kWideCount = 255;
+constexpr std::uint64_t kMostCount = std::uint64_t{1} << 48;
+
+/// What the keys of one track come to in each window.
+class Totals {
+ public:
+  void begin(std::size_t windows, bool sums, std::size_t strings, bool one_text, std::size_t most) {
+    windows_ = windows, sums_kept_ = sums, one_text_ = one_text;
+    keys_.clear(), counts_.clear(), sums_.clear();
+    // A key that is one string is found by its number, of which 0 is the rest's; others by hash.
+    slots_.assign(one_text ? strings + 1 : std::bit_ceil(2 * most + 2), 0);
+  }
+
+  void add_text(std::uint64_t number, const Row& row, std::size_t window, std::uint64_t count, double sum) {
+    std::uint32_t& slot = slots_[number];
+    if (slot == 0) slot = begin_line(number == 0 ? kRestKey : CallKey{row.code_of(number), 0, 0});
+    add(slot - 1, window, count, sum);
+  }
+
+  void add_key(const CallKey& key, std::size_t window, std::uint64_t count, double sum) {
+    std::size_t mask = slots_.size() - 1;
+    std::uint64_t hash = 0;
+    for (std::int64_t part : key) hash = hash_(hash ^ static_cast<std::uint64_t>(part));
+    std::size_t at = hash & mask;
+    while (slots_[at] != 0 && keys_[slots_[at] - 1] != key) at = (at + 1) & mask;
+    if (slots_[at] == 0) slots_[at] = begin_line(key);
+    add(slots_[at] - 1, window, count, sum);
+  }
+
+  /// Adds windows up, from the shortest to the longest, and puts the keys in order.
+  void finish() {
+    for (std::size_t line = 0; line < keys_.size(); ++line) {
+      for (std::size_t cell = (line + 1) * windows_ - 1; cell > line * windows_; --cell) {
+        counts_[cell - 1] += counts_[cell];
+        if (sums_kept_) sums_[cell - 1] += sums_[cell];
+      }
+    }
+    // Numbers of strings ascend with those; where most of a dictionary came, looking through it beats sorting.
+    constexpr std::size_t kSparse = 16;
+    if (!one_text_ || slots_.size() > kSparse * keys_.size()) return in_order(keys_, order_);
+    order_.clear();
+    for (std::uint32_t slot : slots_) {
+      if (slot != 0) order_.push_back(slot - 1);
+    }
+  }
+
+  const std::vector<CallKey>& keys() const { return keys_; }
+  const std::vector<std::size_t>& order() const { return order_; }
+  bool is_rest(std::size_t line) const { return keys_[line][0] == kNullWhole; }
+  std::int64_t count(std::size_t line, std::size_t window) const { return counts_[line * windows_ + window]; }
+  double sum(std::size_t line, std::size_t window) const {
+    return sums_kept_ ? sums_[line * windows_ + window] : 0.0;
+  }
+
+ private:
+  std::uint32_t begin_line(const CallKey& key) {
+    keys_.push_back(key);
+    counts_.resize(keys_.size() * windows_, 0);
+    if (sums_kept_) sums_.resize(keys_.size() * windows_, 0.0);
+    return static_cast<std::uint32_t>(keys_.size());
+  }
+  void add(std::size_t line, std::size_t window, std::uint64_t count, double sum) {
+    std::size_t cell = line * windows_ + window;
+    counts_[cell] += static_cast<std::int64_t>(count);
+    if (sums_kept_) sums_[cell] += sum;
+  }
+
+  KeyedHash hash_;
+  std::size_t windows_ = 0;
+  bool sums_kept_ = false, one_text_ = false;
+  std::vector<CallKey> keys_;
+  /// By key and window.
+  std::vector<std::int64_t> counts_;
+  std::vector<double> sums_;
+  std::vector<std::uint32_t> slots_;
+  std::vector<std::size_t> order_;
+};
+
+class KeyedTiles : public Part {
+ public:
+  explicit KeyedTiles(const Program& program) : program_(program), keys_(program.keyed_tracks) {
+    wanted_.assign(program.keyed_tracks.size(), false);
+    of_track_.resize(program.keyed_tracks.size());
+    for (const Table& table : program.tables) wanted_[table.track] = true;
+    for (const EntropyOutput& output : program.entropies) wanted_[output.track] = true;
+  }
+
+  void set_time(std::int64_t at_us) override {
+    std::vector<std::int64_t> starts = starts_s(program_.tables, at_us);
+    std::ranges::copy(starts_s(program_.entropies, at_us), std::back_inserter(starts));
+    starts_.set(std::move(starts));
+  }
+
+  void read(Reader in, const Row& row) override {
+    take(in);
+    for (std::size_t track = 0; track < wanted_.size(); ++track) read_track(static_cast<int>(track), row);
+  }
+
+ private:
+  void take(Reader& in) {
+    groups_.clear();
+    for (auto& groups : of_track_) groups.clear();
+    std::size_t length = in.left();
+    if (length == 0) return;
+    std::size_t tiles = in.take<std::uint32_t>(), lifetime = in.take<std::uint16_t>();
+    std::uint64_t start = in.take<std::uint32_t>();
+    std::array<std::uint8_t, 7> widths;
+    for (std::uint8_t& width : widths) width = in.take<std::uint8_t>();
+    need(tiles > 0 && tiles <= length && lifetime <= tiles);
+    NarrowView steps(in, widths[0], tiles - lifetime), tracks(in, widths[1], tiles), keys(in, widths[2], tiles);
+    NarrowView rests(in, widths[3], tiles);
+    std::size_t rows = 0, sums = 0, rest_sums = 0, left = length;
+    for (std::size_t at = 0; at < tiles; ++at) {
+      if (at >= lifetime) {
+        std::uint64_t step = steps[at - lifetime];
+        need(step < std::uint64_t{1} << 32);
+        start += step;
+        need(start > 0 && start < std::uint64_t{1} << 32);
+      }
+      std::uint64_t track = tracks[at], held = keys[at], rest = rests[at];
+      need(track < wanted_.size() && held <= kMostKeys && held <= left && rest <= kMostCount && held + rest > 0);
+      left -= held;  // each key takes a byte at least, for its count
+      KeyGroup group;
+      group.start_s = at < lifetime ? 0 : static_cast<std::int64_t>(start);
+      group.track = static_cast<int>(track);
+      if (at > 0) {
+        const KeyGroup& before = groups_.back();
+        need(group.start_s > before.start_s || (group.start_s == before.start_s && group.track > before.track));
+      }
+      group.keys = static_cast<std::uint32_t>(held);
+      group.rest = rest;
+      group.at = rows, group.sum_at = sums, group.rest_at = rest_sums;
+      of_track_[track].push_back(static_cast<std::uint32_t>(groups_.size()));
+      groups_.push_back(group);
+      rows += held;
+      if (program_.keyed_tracks[track].sums) sums += held, rest_sums += rest > 0;
+    }
+    keys_.read(in, widths[4], widths[5], groups_);
+    counts_ = in.packed<std::uint8_t>(rows);
+    std::size_t wide = 0;
+    for (KeyGroup& group : groups_) {
+      group.wide_at = wide;
+      for (std::size_t at = group.at; at < group.at + group.keys; ++at) {
+        need(counts_[at] > 0);
+        wide += counts_[at] == kWideCount;
+      }
+    }
+    wide_counts_ = NarrowView(in, widths[6], wide);
+    for (std::size_t at = 0; at < wide; ++at) need(wide_counts_[at] > 0 && wide_counts_[at] <= kMostCount);
+    sums_ = in.packed<double>(sums);
+    rest_sums_ = in.packed<double>(rest_sums);
+    in.end();
+  }
+
+  void read_track(int track, const Row& row) {
+    const KeyedPart& part = program_.keyed_tracks[track];
+    bool one_text = part.texts.size() == 1 && part.texts[0];
+    std::size_t most = 0;
+    for (std::uint32_t group : of_track_[track]) most += groups_[group].keys + 1;
+    totals_.begin(starts_.size(), part.sums, row.strings, one_text, most);
+    for (std::uint32_t group : of_track_[track]) add_group(groups_[group], part, one_text, row);
+    if (!wanted_[track]) return;
+    totals_.finish();
+    for (std::size_t at = 0; at < program_.tables.size(); ++at) {
+      if (program_.tables[at].track == track) put_table(program_.tables[at], part, starts_.place(at), row);
+    }
+    for (std::size_t at = 0; at < program_.entropies.size(); ++at) {
+      const EntropyOutput& output = program_.entropies[at];
+      if (output.track != track) continue;
+      std::size_t window = starts_.place(program_.tables.size() + at);
+      row.values[output.column] = static_cast<float>(entropy(window, output.empty));
+    }
+  }
+
+  /// Looks through the keys of a tile, and counts those of wanted tracks in the shortest window that it lies in.
+  void add_group(const KeyGroup& group, const KeyedPart& part, bool one_text, const Row& row) {
+    std::size_t holding = wanted_[group.track] ? starts_.holding(group.start_s) : 0;
+    std::size_t window = holding - 1, wide_at = group.wide_at;
+    auto count_of = [&](std::size_t at) {
+      std::uint64_t count = counts_[group.at + at];
+      return count == kWideCount ? wide_counts_[wide_at++] : count;
+    };
+    auto sum_of = [&](std::size_t at) { return part.sums ? sums_[group.sum_at + at] : 0.0; };
+    double rest_sum = part.sums && group.rest > 0 ? rest_sums_[group.rest_at] : 0.0;
+    if (one_text) {
+      const std::uint64_t* numbers = keys_.texts_of(group);
+      std::uint64_t before = 0;
+      for (std::size_t at = 0; at < group.keys; ++at) {
+        need(numbers[at] > before);
+        before = numbers[at];
+      }
+      need(before <= row.strings);
+      for (std::size_t at = 0; at < group.keys && holding > 0; ++at) {
+        totals_.add_text(numbers[at], row, window, count_of(at), sum_of(at));
+      }
+      if (group.rest > 0 && holding > 0) totals_.add_text(0, row, window, group.rest, rest_sum);
+      return;
+    }
+    SectionKey before{};
+    for (std::size_t at = 0; at < group.keys; ++at) {
+      SectionKey stored = keys_.stored(group, at);
+      need(at == 0 || before < stored);
+      before = stored;
+      CallKey key = keys_.of_call(stored, group.track, row);
+      if (holding > 0) totals_.add_key(key, window, count_of(at), sum_of(at));
+    }
+    if (group.rest > 0 && holding > 0) totals_.add_key(kRestKey, window, group.rest, rest_sum);
+  }
+
+  double entropy(std::size_t window, double empty) const {
+    double total = 0, sum = 0;
+    for (std::size_t line : totals_.order()) total += static_cast<double>(totals_.count(line, window));
+    for (std::size_t line : totals_.order()) {
+      auto count = static_cast<double>(totals_.count(line, window));
+      if (count > 0) sum += -(count / total) * std::log(count / total);
+    }
+    return total > 0 ? std::fabs(sum) : empty;
+  }
+
+  void put_table(const Table& table, const KeyedPart& part, std::size_t window, const Row& row) {
+    double total = 0;
+    heaviest_.begin(table.most);
+    for (std::size_t line : totals_.order()) {
+      std::int64_t count = totals_.count(line, window);
+      total += static_cast<double>(count);
+      if (count == 0 || totals_.is_rest(line)) continue;
+      double sum = totals_.sum(line, window);
+      double mean = sum / static_cast<double>(count);
+      heaviest_.add(line, table.measure == Measure::kCount ? count
+                                                           : ordinal(table.measure == Measure::kSum ? sum : mean));
+    }
+    std::size_t column = heaviest_.put_keys(table.list, part, totals_.keys(), row);
+    auto count_of = [&](std::size_t line) { return static_cast<double>(totals_.count(line, window)); };
+    auto put_real = [&](auto number_of) { heaviest_.put_real(table.list, column, row, number_of); };
+    switch (table.shown) {
+      case Shown::kNothing: return;
+      case Shown::kCount:
+        return heaviest_.put(table.list, column, row, kNullWhole,
+                             [&](std::size_t line) { return totals_.count(line, window); });
+      case Shown::kShare: return put_real([&](std::size_t line) { return count_of(line) / total; });
+      case Shown::kSum: return put_real([&](std::size_t line) { return totals_.sum(line, window); });
+      case Shown::kMean: return put_real([&](std::size_t line) { return totals_.sum(line, window) / count_of(line); });
+    }
+  }
+
+  const Program& program_;
+  SectionKeys keys_;
+  std::vector<bool> wanted_;
+  /// Of tables, and then of entropies.
+  Starts starts_;
+  std::vector<KeyGroup> groups_;
+  /// Which groups are a track's, as they come.
+  std::vector<std::vector<std::uint32_t>> of_track_;
+  Packed<std::uint8_t> counts_;
+  NarrowView wide_counts_;
+  Packed<double> sums_, rest_sums_;
+  Totals totals_;
+  Heaviest heaviest_;
+};
+
+}  // namespace
+
+std::unique_ptr<Part> make_keyed_tiles(const Program& program) { return std::make_unique<KeyedTiles>(program); }
+
+}  // namespace user_state::reading

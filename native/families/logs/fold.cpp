@@ -1,0 +1,331 @@
+// Logs: user_state/core/logs.py says what they are, codec/logs.py their bytes.
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "codec/keyed_hash.hpp"
+#include "families/family.hpp"
+
+namespace user_state {
+
+namespace {
+
+constexpr std::uint8_t kTop = 1, kHighCodes = 2, kWideCodes = 4;
+constexpr std::int64_t kNarrowUs = std::int64_t{1} << 48;
+
+struct Row {
+  std::int64_t time_us;
+  std::uint32_t tie;
+  /// Its place among the log's cells, where it stays while rows are put in order.
+  std::uint32_t place;
+
+  bool operator<(const Row& other) const {
+    return time_us != other.time_us ? time_us < other.time_us : tie < other.tie;
+  }
+};
+
+/// Numbers that were met already.
+class Met {
+ public:
+  /// Forgets all of them, and makes room for `most`.
+  void clear(std::size_t most) {
+    numbers_.clear();
+    shift_ = 64 - std::bit_width(2 * most);
+    places_.assign(std::size_t{1} << (64 - shift_), 0);
+  }
+
+  /// Takes a number in; returns whether it is a new one.
+  bool add(std::int64_t number) {
+    std::size_t at = hash_(static_cast<std::uint64_t>(number)) >> shift_;
+    for (; places_[at] != 0; at = (at + 1) % places_.size()) {
+      if (numbers_[places_[at] - 1] == number) return false;
+    }
+    numbers_.push_back(number);
+    places_[at] = static_cast<std::uint32_t>(numbers_.size());
+    return true;
+  }
+
+ private:
+  const KeyedHash hash_;
+  std::vector<std::int64_t> numbers_;
+  /// Places in `numbers_` from 1, 0 where there is none, by hash.
+  std::vector<std::uint32_t> places_;
+  int shift_ = 0;
+};
+
+/// One log of one record: rows by (time, tie), and a cell for each of their fields: a code of a string, the bits of a
+/// float, an integer.
+class LogRows {
+ public:
+  LogRows(const Plan& plan, std::size_t index) : plan_(plan), log_(plan.logs[index]), index_(static_cast<int>(index)) {
+    for (std::size_t column = 0; column < log_.fields.size(); ++column) {
+      if (log_.is_time[column]) continue;
+      (plan.fields[log_.fields[column]] == Kind::kString ? texts : numbers).push_back(column);
+    }
+    if (!log_.required) return;
+    value_ = static_cast<std::size_t>(std::ranges::find(log_.fields, *log_.required) - log_.fields.begin());
+  }
+
+  /// Which columns hold strings, and which other things than the row's own time.
+  std::vector<std::size_t> texts, numbers;
+  std::vector<Row> rows;
+
+  bool by_tiles() const { return log_.keeps == Log::Keeps::kFirst; }
+
+  std::int64_t& cell(const Row& row, std::size_t column) { return cells_[row.place * log_.fields.size() + column]; }
+  std::int64_t cell(const Row& row, std::size_t column) const {
+    return cells_[row.place * log_.fields.size() + column];
+  }
+
+  /// Makes so many rows, of which nothing is known but their place.
+  void begin(std::size_t size) {
+    rows.clear();
+    cells_.clear();
+    for (std::size_t row = 0; row < size; ++row) rows.push_back({0, 0, static_cast<std::uint32_t>(row)});
+    cells_.resize(size * log_.fields.size());
+  }
+
+  /// Takes in what rows say of their time twice; to be called once they have times.
+  void repeat_times() {
+    for (std::size_t column = 0; column < log_.fields.size(); ++column) {
+      if (!log_.is_time[column]) continue;
+      for (const Row& row : rows) cell(row, column) = row.time_us;
+    }
+  }
+
+  void fold(const Arrivals& arrivals, const TrackAxes& axes, Met& met, Strings& strings) {
+    std::size_t stored = rows.size();
+    lift(arrivals, strings);
+    put_in_order(stored);
+    if (log_.reach_us) {
+      std::int64_t oldest_us = arrivals.clock_us - plan_.max_clock_skew_us - *log_.reach_us;
+      auto out_of_reach = [&](const Row& row) { return row.time_us < oldest_us; };
+      rows.erase(rows.begin(), std::partition_point(rows.begin(), rows.end(), out_of_reach));
+    }
+    switch (log_.keeps) {
+      case Log::Keeps::kFirst: return keep_first_of_tiles(axes);
+      case Log::Keeps::kDistinct: return keep_distinct(met);
+      case Log::Keeps::kLast:
+        if (rows.size() > cap()) rows.erase(rows.begin(), rows.end() - log_.cap);
+    }
+  }
+
+ private:
+  std::size_t cap() const { return static_cast<std::size_t>(log_.cap); }
+
+  void lift(const Arrivals& arrivals, Strings& strings) {
+    const Events& events = arrivals.events;
+    for (std::uint32_t event : arrivals.rows) {
+      if (!events.matches(log_.filter, event) || (log_.required && !events.has(*log_.required, event))) continue;
+      auto tie = static_cast<std::uint32_t>(events.id_hash(event) >> 32);
+      rows.push_back({events.time_us(event), tie, static_cast<std::uint32_t>(rows.size())});
+      for (int field : log_.fields) {
+        switch (events.kind(field)) {
+          case Kind::kString: cells_.push_back(strings.code_of_batch(events.integer(field, event))); break;
+          case Kind::kFloat: cells_.push_back(std::bit_cast<std::int64_t>(events.real(field, event))); break;
+          default: cells_.push_back(events.integer(field, event));
+        }
+      }
+    }
+  }
+
+  /// Sorts rows, of which those that were stored are in order; equal ones stay as they came.
+  void put_in_order(std::size_t stored) {
+    auto arrived = rows.begin() + static_cast<std::ptrdiff_t>(stored);
+    if (arrived == rows.end()) return;
+    if (!std::is_sorted(arrived, rows.end())) std::stable_sort(arrived, rows.end());
+    auto from = std::upper_bound(rows.begin(), arrived, *arrived);
+    if (from != arrived) std::inplace_merge(from, arrived, rows.end());
+  }
+
+  /// Rows of one tile stand together: tiles ascend with time.
+  void keep_first_of_tiles(const TrackAxes& axes) {
+    std::size_t kept = 0, older = 0;
+    std::int64_t tile = TrackAxes::kDropped;
+    for (const Row& row : rows) {
+      std::int64_t start_s = axes.place(index_, row.time_us / 1'000'000);
+      older = start_s == tile ? older + 1 : 0;
+      tile = start_s;
+      if (tile != TrackAxes::kDropped && older < cap()) rows[kept++] = row;
+    }
+    rows.resize(kept);
+  }
+
+  /// Goes from the newest row to older ones until it has enough that differ.
+  void keep_distinct(Met& met) {
+    met.clear(std::min(cap(), rows.size()));
+    std::size_t dropped = rows.size(), left = cap();
+    for (std::size_t at = rows.size(); at > 0 && left > 0; --at) {
+      if (!met.add(value(rows[at - 1]))) continue;
+      rows[--dropped] = rows[at - 1];
+      --left;
+    }
+    rows.erase(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(dropped));
+  }
+
+  /// Adding 0.0 makes one zero of two.
+  std::int64_t value(const Row& row) const {
+    std::int64_t held = cell(row, value_);
+    if (plan_.fields[*log_.required] != Kind::kFloat) return held;
+    return std::bit_cast<std::int64_t>(std::bit_cast<double>(held) + 0.0);
+  }
+
+  const Plan& plan_;
+  const Log& log_;
+  int index_;
+  /// The column whose values are told apart.
+  std::size_t value_ = 0;
+  std::vector<std::int64_t> cells_;
+};
+
+class Logs : public Family {
+ public:
+  explicit Logs(const Plan& plan) : axes_(plan.log_axes) {
+    for (std::size_t log = 0; log < plan.logs.size(); ++log) logs_.emplace_back(plan, log);
+  }
+
+  void read(Reader in, const Strings& strings) override {
+    auto flags = in.take<std::uint8_t>();
+    need(flags <= (kTop | kHighCodes | kWideCodes));
+    auto sizes = in.packed<std::uint16_t>(logs_.size());
+    auto newest_us = in.take<std::int64_t>();
+    need(newest_us >= 0 && newest_us < kTooLarge);
+    std::size_t rows = 0, texts = 0, numbers = 0;
+    for (std::size_t log = 0; log < logs_.size(); ++log) {
+      rows += sizes[log];
+      texts += sizes[log] * logs_[log].texts.size();
+      numbers += sizes[log] * logs_[log].numbers.size();
+    }
+    Times times{in.packed<std::uint32_t>(rows), in.packed<std::uint16_t>(rows),
+                in.packed<std::uint16_t>(flags & kTop ? rows : 0), in.packed<std::uint32_t>(rows)};
+    Codes codes{in.packed<std::uint8_t>(texts), in.packed<std::uint8_t>(flags & kHighCodes ? texts : 0),
+                in.packed<std::uint16_t>(flags & kWideCodes ? texts : 0)};
+    auto cells = in.packed<std::int64_t>(numbers);
+    in.end();
+    for (std::size_t log = 0; log < logs_.size(); ++log) logs_[log].begin(sizes[log]);
+    read_times(times, newest_us);
+    read_cells(&LogRows::texts, [&](std::size_t at) { return strings.code_of_number(codes[at]); });
+    read_cells(&LogRows::numbers, [&](std::size_t at) { return cells[at]; });
+  }
+
+  void fold(const Arrivals& arrivals, Strings& strings) override {
+    axes_.set_clock(arrivals.clock_us);
+    for (LogRows& log : logs_) log.fold(arrivals, axes_, met_, strings);
+  }
+
+  void use(Strings& strings) const override {
+    each_cell(&LogRows::texts, [&](std::int64_t code) { strings.use(code); });
+  }
+
+  void write(Writer& out, const Strings& strings) const override {
+    std::int64_t newest_us = 0, oldest_us = std::numeric_limits<std::int64_t>::max();
+    for (const LogRows& log : logs_) {
+      if (log.rows.empty()) continue;
+      newest_us = std::max(newest_us, log.rows.back().time_us);
+      oldest_us = std::min(oldest_us, log.rows.front().time_us);
+    }
+    std::uint64_t bits = 0;
+    each_cell(&LogRows::texts, [&](std::int64_t code) { bits |= strings.number(code); });
+    bool top = newest_us - oldest_us >= kNarrowUs, high = bits >> 8 != 0, wide = bits >> 16 != 0;
+    out.put(static_cast<std::uint8_t>((top ? kTop : 0) | (high ? kHighCodes : 0) | (wide ? kWideCodes : 0)));
+    for (const LogRows& log : logs_) {
+      need(log.rows.size() <= std::numeric_limits<std::uint16_t>::max());
+      out.put(static_cast<std::uint16_t>(log.rows.size()));
+    }
+    out.put(newest_us);
+    write_rows<std::uint32_t>(out, [&](const Row& row) { return newest_us - row.time_us; });
+    write_rows<std::uint16_t>(out, [&](const Row& row) { return (newest_us - row.time_us) >> 32; });
+    if (top) write_rows<std::uint16_t>(out, [&](const Row& row) { return (newest_us - row.time_us) >> 48; });
+    write_rows<std::uint32_t>(out, [](const Row& row) { return row.tie; });
+    write_cells<std::uint8_t>(out, &LogRows::texts, [&](std::int64_t code) { return strings.number(code); });
+    auto above = [&strings](int bits) {
+      return [&strings, bits](std::int64_t code) { return strings.number(code) >> bits; };
+    };
+    if (high) write_cells<std::uint8_t>(out, &LogRows::texts, above(8));
+    if (wide) write_cells<std::uint16_t>(out, &LogRows::texts, above(16));
+    write_cells<std::int64_t>(out, &LogRows::numbers, [](std::int64_t cell) { return cell; });
+  }
+
+ private:
+  struct Times {
+    Packed<std::uint32_t> low;
+    Packed<std::uint16_t> high, top;
+    Packed<std::uint32_t> ties;
+
+    std::int64_t age_us(std::size_t at) const {
+      std::uint64_t above = high[at] | (top.empty() ? 0u : static_cast<std::uint32_t>(top[at]) << 16);
+      return static_cast<std::int64_t>(low[at] | above << 32);
+    }
+  };
+
+  struct Codes {
+    Packed<std::uint8_t> low, high;
+    Packed<std::uint16_t> wide;
+
+    std::uint64_t operator[](std::size_t at) const {
+      std::uint64_t code = low[at];
+      if (!high.empty()) code |= static_cast<std::uint64_t>(high[at]) << 8;
+      if (!wide.empty()) code |= static_cast<std::uint64_t>(wide[at]) << 16;
+      return code;
+    }
+  };
+
+  using Columns = std::vector<std::size_t> LogRows::*;
+
+  void read_times(const Times& times, std::int64_t newest_us) {
+    std::size_t at = 0;
+    for (LogRows& log : logs_) {
+      for (Row& row : log.rows) {
+        std::int64_t age_us = times.age_us(at);
+        need(age_us >= 0 && age_us <= newest_us);
+        row.time_us = newest_us - age_us;
+        row.tie = times.ties[at++];
+      }
+      need(std::is_sorted(log.rows.begin(), log.rows.end()));
+      log.repeat_times();
+    }
+  }
+
+  template <class Number>
+  void read_cells(Columns columns, Number number) {
+    std::size_t at = 0;
+    for (LogRows& log : logs_) {
+      for (std::size_t column : log.*columns) {
+        for (const Row& row : log.rows) log.cell(row, column) = number(at++);
+      }
+    }
+  }
+
+  template <class Look>
+  void each_cell(Columns columns, Look look) const {
+    for (const LogRows& log : logs_) {
+      for (std::size_t column : log.*columns) {
+        for (const Row& row : log.rows) look(log.cell(row, column));
+      }
+    }
+  }
+
+  template <class T, class Number>
+  void write_rows(Writer& out, Number number) const {
+    for (const LogRows& log : logs_) out.column<T>(log.rows, number);
+  }
+
+  template <class T, class Number>
+  void write_cells(Writer& out, Columns columns, Number number) const {
+    for (const LogRows& log : logs_) {
+      for (std::size_t column : log.*columns) {
+        out.column<T>(log.rows, [&](const Row& row) { return number(log.cell(row, column)); });
+      }
+    }
+  }
+
+  TrackAxes axes_;
+  std::vector<LogRows> logs_;
+  Met met_;
+};
+
+}  // namespace
+
+std::unique_ptr<Family> make_logs(const Plan& plan) { return std::make_unique<Logs>(plan); }
+
+}  // namespace user_state

@@ -1,0 +1,263 @@
+// Numbers read from tiles: user_state/core/window_sums.py and finishing.py say what they are, codec/tiles.py has the
+// bytes. A tile counts in the shortest window that it lies in, and windows add up from the shortest to the longest.
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "families/part.hpp"
+
+namespace user_state::reading {
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr std::uint8_t kWideCount = 255;
+constexpr std::size_t kMostColumns = 4;
+/// A deviation of less than this share of the mean is rounding (core/finishing.py).
+constexpr double kRounding = 1e-12;
+
+/// How many central moments beyond the sum are kept.
+int moments_of(Held held) { return held == Held::kMoments ? 3 : held == Held::kVariance ? 1 : 0; }
+bool keeps_least(Held held) { return held == Held::kMin || held == Held::kTimes; }
+/// In which column the greatest is, if it is kept.
+int column_of_greatest(Held held) { return held == Held::kTimes ? 1 : 0; }
+
+class Tiles : public Part {
+ public:
+  explicit Tiles(const Program& program) : program_(program), tracks_(program.tracks.size()) {
+    for (Held held : program.tracks) {
+      width_ = std::max<std::size_t>(width_, columns_of(held));
+      central_ |= moments_of(held) > 0;
+    }
+    mask_bytes_ = (tracks_ + 7) / 8;
+    known_.assign(mask_bytes_, 0);
+    for (auto& mask : holding_) mask.assign(mask_bytes_, 0);
+    for (std::size_t track = 0; track < tracks_; ++track) {
+      auto bit = static_cast<std::uint8_t>(1 << track % 8);
+      known_[track / 8] |= bit;
+      for (int column = 0; column < columns_of(program.tracks[track]); ++column) holding_[column][track / 8] |= bit;
+    }
+    numbers_.resize(program.numbers.size());
+  }
+
+  void set_time(std::int64_t at_us) override {
+    at_us_ = static_cast<double>(at_us);
+    std::vector<std::int64_t> starts;
+    for (const Window& window : program_.windows) starts.push_back(start_s(window, at_us));
+    starts_.set(std::move(starts));
+    cells_ = starts_.size() * tracks_;
+    count_.resize(cells_);
+    values_.resize(width_ * cells_);
+  }
+
+  void read(Reader in, const Row& row) override {
+    clear();
+    add_tiles(in);
+    if (central_) start_moments();
+    add_up_windows();
+    if (central_) finish_moments();
+    for (std::size_t at = 0; at < numbers_.size(); ++at) numbers_[at] = finished(program_.numbers[at]);
+    for (const TileOutput& output : program_.tiled) {
+      row.values[output.column] = static_cast<float>(numbers_[output.number]);
+    }
+    for (const RatioOutput& output : program_.ratios) {
+      double above = numbers_[output.numerator] + output.weight * output.rate;
+      double ratio = above / (numbers_[output.denominator] + output.weight);
+      row.values[output.column] = static_cast<float>(std::isfinite(ratio) ? ratio : output.empty);
+    }
+    for (const StackedOutput& output : program_.stacked) {
+      float* to = row.out.arrays[output.array] + row.at * program_.array_sizes[output.array];
+      for (int number : output.numbers) *to++ = static_cast<float>(numbers_[number]);
+    }
+  }
+
+ private:
+  /// A tile with central moments, which add up only once the sums of all are known.
+  struct CentralTile {
+    std::size_t cell;
+    Held held;
+    double count;
+    std::array<double, kMostColumns> values;
+  };
+
+  double& value(std::size_t column, std::size_t cell) { return values_[column * cells_ + cell]; }
+
+  void clear() {
+    std::ranges::fill(count_, 0.0);
+    std::ranges::fill(values_, 0.0);
+    central_tiles_.clear();
+    for (std::size_t track = 0; track < tracks_; ++track) {
+      Held held = program_.tracks[track];
+      for (std::size_t cell = track; cell < cells_; cell += tracks_) {
+        if (keeps_least(held)) value(0, cell) = kInfinity;
+        if (held == Held::kMax || held == Held::kTimes) value(column_of_greatest(held), cell) = -kInfinity;
+      }
+    }
+  }
+
+  void add_tiles(Reader in) {
+    std::size_t buckets = in.take<std::uint16_t>(), tiles = in.take<std::uint32_t>(), wide = in.take<std::uint32_t>();
+    auto starts = in.packed<std::uint32_t>(buckets);
+    auto masks = in.packed<std::uint8_t>(mask_bytes_ * buckets);
+    auto counts = in.packed<std::uint8_t>(tiles);
+    auto wide_counts = in.packed<std::uint64_t>(wide);
+    // How many numbers each column has follows from the masks.
+    std::array<std::size_t, kMostColumns> sizes{};
+    std::size_t marked = 0;
+    for (std::size_t at = 0; at < mask_bytes_ * buckets; ++at) {
+      std::uint8_t bits = masks[at];
+      std::size_t byte = at % mask_bytes_;
+      need((bits & ~known_[byte]) == 0);
+      marked += std::popcount(bits);
+      for (std::size_t column = 0; column < width_; ++column) {
+        sizes[column] += std::popcount(static_cast<std::uint8_t>(bits & holding_[column][byte]));
+      }
+    }
+    need(marked == tiles);
+    std::array<Packed<double>, kMostColumns> columns;
+    for (std::size_t column = 0; column < width_; ++column) columns[column] = in.packed<double>(sizes[column]);
+    in.end();
+
+    std::size_t tile = 0, wide_met = 0, window = 0;
+    std::array<std::size_t, kMostColumns> next{};
+    bool inside = false;
+    for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
+      std::int64_t start = starts[bucket];
+      need(bucket == 0 || starts[bucket] > starts[bucket - 1]);
+      inside = inside || (starts_.size() > 0 && start >= starts_[0]);
+      while (window + 1 < starts_.size() && start >= starts_[window + 1]) ++window;
+      for (std::size_t byte = 0; byte < mask_bytes_; ++byte) {
+        for (unsigned left = masks[bucket * mask_bytes_ + byte]; left != 0; left &= left - 1) {
+          std::size_t track = 8 * byte + std::countr_zero(left);
+          std::uint64_t count = counts[tile++];
+          if (count == kWideCount) {
+            need(wide_met < wide);
+            count = wide_counts[wide_met++];
+          }
+          need(count > 0 && count < static_cast<std::uint64_t>(kTooLarge));
+          std::array<double, kMostColumns> values{};
+          for (int column = 0; column < columns_of(program_.tracks[track]); ++column) {
+            values[column] = columns[column][next[column]++];
+          }
+          if (inside) add(window * tracks_ + track, program_.tracks[track], static_cast<double>(count), values);
+        }
+      }
+    }
+    need(wide_met == wide);
+  }
+
+  void add(std::size_t cell, Held held, double count, const std::array<double, kMostColumns>& values) {
+    count_[cell] += count;
+    if (keeps_least(held)) value(0, cell) = std::min(value(0, cell), values[0]);
+    if (held == Held::kMax) value(0, cell) = std::max(value(0, cell), values[0]);
+    if (held == Held::kTimes) value(1, cell) = std::max(value(1, cell), values[1]);
+    if (held == Held::kSum || moments_of(held) > 0) value(0, cell) += values[0];
+    if (moments_of(held) > 0) central_tiles_.push_back({cell, held, count, values});
+  }
+
+  /// Moves the moments of each tile to the mean of its cell, which is what they add up around.
+  void start_moments() {
+    cell_count_ = count_;
+    cell_values_ = values_;
+    for (const CentralTile& tile : central_tiles_) {
+      double distance = tile.values[0] / tile.count - cell_values_[tile.cell] / cell_count_[tile.cell];
+      add_moments(
+          moments_of(tile.held), tile.count, distance, [&](int moment) { return tile.values[moment - 1]; },
+          [&](int moment) -> double& { return cell_values_[(moment - 1) * cells_ + tile.cell]; });
+    }
+  }
+
+  void add_up_windows() {
+    for (std::size_t window = starts_.size(); window-- > 1;) {
+      for (std::size_t track = 0; track < tracks_; ++track) {
+        std::size_t from = window * tracks_ + track, into = from - tracks_;
+        Held held = program_.tracks[track];
+        count_[into] += count_[from];
+        if (keeps_least(held)) value(0, into) = std::min(value(0, into), value(0, from));
+        if (held == Held::kMax) value(0, into) = std::max(value(0, into), value(0, from));
+        if (held == Held::kTimes) value(1, into) = std::max(value(1, into), value(1, from));
+        if (held == Held::kSum || moments_of(held) > 0) value(0, into) += value(0, from);
+      }
+    }
+  }
+
+  /// Moves the moments of the cells of each window to the mean of the window.
+  void finish_moments() {
+    for (std::size_t track = 0; track < tracks_; ++track) {
+      int moments = moments_of(program_.tracks[track]);
+      for (std::size_t cell = track; moments > 0 && cell < cells_; cell += tracks_) {
+        double mean = value(0, cell) / count_[cell];
+        for (std::size_t part = cell; part < cells_; part += tracks_) {
+          if (cell_count_[part] == 0) continue;
+          add_moments(
+              moments, cell_count_[part], cell_values_[part] / cell_count_[part] - mean,
+              [&](int moment) { return cell_values_[(moment - 1) * cells_ + part]; },
+              [&](int moment) -> double& { return value(moment - 1, cell); });
+        }
+      }
+    }
+  }
+
+  /// Pebay 2008: central moments add up once each is moved by the distance of the means.
+  template <class Of, class Into>
+  static void add_moments(int moments, double count, double distance, Of of, Into into) {
+    double second = of(2);
+    into(2) += second + count * distance * distance;
+    if (moments < 3) return;
+    double third = of(3);
+    into(3) += third + 3 * distance * second + count * std::pow(distance, 3);
+    into(4) += of(4) + 4 * distance * third + 6 * distance * distance * second + count * std::pow(distance, 4);
+  }
+
+  double finished(const TileNumber& number) {
+    using enum TileAggregate;
+    std::size_t cell = starts_.place(number.window) * tracks_ + number.track;
+    double count = count_[cell];
+    if (!(count > (number.aggregate == kGapMean ? 1 : 0))) return number.empty;
+    double n = std::max(count, 1.0);
+    auto variance = [&] {
+      double found = std::max(value(1, cell), 0.0) / n;
+      return std::sqrt(found) <= kRounding * std::fabs(value(0, cell) / n) ? 0.0 : found;
+    };
+    auto age_s = [&](int column) {
+      return std::max(at_us_ - value(column, cell), 0.0) / static_cast<double>(kSecondUs);
+    };
+    switch (number.aggregate) {
+      case kCount: return count;
+      case kSum:
+      case kMin:
+      case kMax: return value(0, cell);
+      case kMean: return value(0, cell) / n;
+      case kVariance: return variance();
+      case kStddev: return std::sqrt(variance());
+      case kSkew: return variance() == 0 ? 0.0 : std::sqrt(n) * value(2, cell) / std::pow(value(1, cell), 1.5);
+      case kKurtosis: return variance() == 0 ? 0.0 : n * value(3, cell) / (value(1, cell) * value(1, cell)) - 3;
+      case kRecency: return age_s(1);
+      case kFirstSeen: return age_s(0);
+      case kGapMean: return (value(1, cell) - value(0, cell)) / std::max(n - 1, 1.0) / static_cast<double>(kSecondUs);
+    }
+    throw Declined{};
+  }
+
+  const Program& program_;
+  std::size_t tracks_, width_ = 0, mask_bytes_ = 0, cells_ = 0;
+  bool central_ = false;
+  double at_us_ = 0;
+  Starts starts_;
+  /// Of each byte of a mask the tracks there are, and those that have a number in a column.
+  std::vector<std::uint8_t> known_;
+  std::array<std::vector<std::uint8_t>, kMostColumns> holding_;
+  /// By window and track, of tiles and from then on of windows; values by column first.
+  std::vector<double> count_, values_;
+  /// The same before windows are added up, of moments.
+  std::vector<double> cell_count_, cell_values_;
+  std::vector<CentralTile> central_tiles_;
+  std::vector<double> numbers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Part> make_tiles(const Program& program) { return std::make_unique<Tiles>(program); }
+
+}  // namespace user_state::reading

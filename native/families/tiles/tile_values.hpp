@@ -1,0 +1,85 @@
+// What tiles hold and how it adds up: user_state/core/tile_values.py.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "families/sums.hpp"
+
+namespace user_state {
+
+/// What a track's tiles hold beside their count.
+enum class Held : std::uint8_t { kNothing, kSum, kMin, kMax, kTimes, kVariance, kMoments };
+
+inline Held held_by(const std::string& kind) {
+  if (kind == "count") return Held::kNothing;
+  if (kind == "sum") return Held::kSum;
+  if (kind == "min") return Held::kMin;
+  if (kind == "max") return Held::kMax;
+  if (kind == "times") return Held::kTimes;
+  return kind == "variance" ? Held::kVariance : Held::kMoments;
+}
+
+inline int columns_of(Held held) {
+  switch (held) {
+    case Held::kNothing: return 0;
+    case Held::kTimes:
+    case Held::kVariance: return 2;
+    case Held::kMoments: return 4;
+    default: return 1;
+  }
+}
+
+struct Tile {
+  std::int64_t start_s;
+  int track;
+  std::int64_t count;
+  std::array<double, 4> values;
+
+  bool operator<(const Tile& other) const {
+    return start_s != other.start_s ? start_s < other.start_s : track < other.track;
+  }
+  bool same_place(const Tile& other) const { return start_s == other.start_s && track == other.track; }
+};
+
+/// Whether tiles come to the same in whatever order they are joined, to the last bit.
+inline bool adds_exactly(Held held) { return held != Held::kSum && held != Held::kVariance && held != Held::kMoments; }
+
+/// Joins what adds exactly of another tile of the same place.
+inline void add_exactly(Tile& whole, const Tile& tile, Held held) {
+  whole.count += tile.count;
+  if (held == Held::kMin || held == Held::kTimes) whole.values[0] = std::min(whole.values[0], tile.values[0]);
+  if (held == Held::kMax) whole.values[0] = std::max(whole.values[0], tile.values[0]);
+  if (held == Held::kTimes) whole.values[1] = std::max(whole.values[1], tile.values[1]);
+}
+
+/// Returns the tile of all these, which are of one place.
+inline Tile join(std::span<const Tile> tiles, Held held) {
+  Tile whole = tiles.front();
+  auto sum = [&](auto number) { return reduced(tiles.size(), [&](std::size_t at) { return number(tiles[at]); }); };
+  for (const Tile& tile : tiles.subspan(1)) add_exactly(whole, tile, held);
+  bool central = held == Held::kVariance || held == Held::kMoments;
+  if (central || held == Held::kSum) whole.values[0] = sum([](const Tile& tile) { return tile.values[0]; });
+  if (!central) return whole;
+  // Pebay 2008: central moments add up once each is moved to the mean of the whole.
+  double mean = whole.values[0] / static_cast<double>(whole.count);
+  auto moved = [&](int moment, auto correction) {
+    return sum([&](const Tile& tile) { return tile.values[moment]; }) + sum([&](const Tile& tile) {
+             auto n = static_cast<double>(tile.count);
+             return correction(tile, n, tile.values[0] / n - mean);
+           });
+  };
+  whole.values[1] = moved(1, [](const Tile&, double n, double d) { return n * d * d; });
+  if (held == Held::kVariance) return whole;
+  whole.values[2] = moved(2, [](const Tile& t, double n, double d) { return 3 * d * t.values[1] + n * (d * d * d); });
+  whole.values[3] = moved(3, [](const Tile& t, double n, double d) {
+    return 4 * d * t.values[2] + 6 * d * d * t.values[1] + n * std::pow(d, 4);
+  });
+  return whole;
+}
+
+}  // namespace user_state
