@@ -23,7 +23,9 @@ from user_state.core.reading import features
 from user_state.core.records import Records, apply
 from user_state.core.tiles import MAX_TRACKS
 from user_state.events.decode import EventDecoder
+from user_state.events.message import Message
 from user_state.spec import LoadedSpec, parse_spec
+from user_state.state.event_batch import EventBatch
 
 S = 1_000_000
 M, H, D = 60 * S, 3600 * S, 86_400 * S
@@ -186,3 +188,13 @@ def keyed_of(records: Records, kinds_of: tuple[tuple[str, ...], ...], rows: Keye
 def texts_of(records: Records, codes: np.ndarray) -> list[str | None]:
     """Return the strings that codes stand for."""
     return [None if code < 0 else records.pool[code] for code in codes.tolist()]
+
+
+def batch_of(plan: Plan, events: Sequence[dict[str, Any]], messages: Sequence[Message] | None = None) -> EventBatch:
+    """A batch of events and the messages that they came from, of files with empty bodies if not given."""
+    if messages is None:
+        messages = [Message(b"", {}, None, None, "somewhere") for _ in events]
+    whole = [message._replace(event=one) for message, one in zip(messages, events, strict=True)]
+    decoded = EventDecoder(plan, spec_of().schema).batch(whole)
+    assert decoded.refused == []
+    return decoded.batch

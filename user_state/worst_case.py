@@ -28,7 +28,7 @@ from user_state.core.pieces import HllTrack, KeyedDecay, KeyedTrack, LastSeen, L
 from user_state.core.plan import Plan
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.durations import SECOND_US
-from user_state.events.row_checks import MAX_ID_BYTES, MAX_TEXT_BYTES
+from user_state.events.limits import MAX_ID_BYTES, MAX_TEXT_BYTES
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""
