@@ -22,6 +22,7 @@ LAYERS = {
     "user_state/printable.py": (set(), set()),
     "user_state/core": ({"spec", "durations", "errors", "_native"}, {"numpy", "xxhash", "datasketches"}),
     "user_state/codec": ({"core", "durations", "errors"}, {"numpy", "fastavro"}),
+    "user_state/state": ({"core", "codec", "errors"}, {"numpy"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold_report.py": (set(), {"numpy"}),
     "user_state/fold_memory.py": ({"core", "codec", "store"}, {"numpy"}),
@@ -35,7 +36,7 @@ LAYERS = {
     "user_state/sequence_models": ({"errors"}, {"numpy"}),
     "user_state/evaluation": (
         {
-            *("ranking", "items", "core", "codec", "store", "fold", "learning", "answers", "client"),
+            *("ranking", "items", "core", "codec", "state", "store", "fold", "learning", "answers", "client"),
             *("events", "spec", "durations", "errors"),
         },
         {"numpy"},

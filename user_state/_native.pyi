@@ -19,6 +19,8 @@ class Folder:
 class ReadingProgram:
     def __init__(self, described: dict[str, Any]) -> None: ...
     def features(self, blobs: Sequence[bytes | None], at_us: I64) -> tuple[Any, ...]: ...
+    def histories(self, blobs: Sequence[bytes | None], logs: Sequence[int]) -> tuple[Any, ...]: ...
+    def sums(self, blobs: Sequence[bytes | None], part: int) -> tuple[npt.NDArray[np.uint8], I64, F64, F64]: ...
 
 class RowReader:
     def __init__(self, writers: Sequence[tuple[bytes, Any, Any]], limits: Any, width: int) -> None: ...
@@ -30,6 +32,18 @@ class Admission:
         self, clock_us: I64, horizon_us: I64, seen: Sequence[bytes | None], events: Events
     ) -> tuple[npt.NDArray[np.int8], list[bytes], I64, int] | None: ...
 
+def replay(
+    program: ReadingProgram,
+    plan: Plan,
+    marker: bytes,
+    blanks: Sequence[bytes],
+    unite: Callable[..., Any],
+    events: Events,
+    user: I64,
+    at_us: I64,
+    visible: I64,
+    logs: Sequence[int],
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8], tuple[Any, ...], tuple[Any, ...] | None, I64]: ...
 def columns_of_rows(
     kinds: str, rows: Sequence[tuple[Any, ...]]
 ) -> tuple[list[str], I64, U64, I64, I64, tuple[npt.NDArray[Any], ...], dict[str, int]] | None: ...

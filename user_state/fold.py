@@ -21,14 +21,15 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.codec.admitting import Admitted, PackedAdmission
+from user_state.codec.histories import HistoryReader
 from user_state.codec.packed import TOO_LARGE, Heads, PackedRecords
 from user_state.codec.record import version_of, with_horizon
 from user_state.codec.seen import NO_IDS, decode_seen
 from user_state.codec.sound import decode_sound
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow, Events
+from user_state.core.histories import Histories
 from user_state.core.plan import Plan
-from user_state.core.records import Records
 from user_state.errors import CodecError, StoreUnavailable
 from user_state.fold_memory import Attempt, FoldMemory
 from user_state.fold_report import FoldReport
@@ -41,9 +42,9 @@ from user_state.store.store import Answer, Refused, Replacement, StateStore, Sto
 _APPLIED, _DUPLICATE = int(Outcome.APPLIED), int(Outcome.DUPLICATE)
 
 
-BeforeWrite = Callable[[Records, Events], None]
-"""Gets the records of a batch's users as they are, and the events that are about to be folded into them; the records of
-users without such events are empty."""
+BeforeWrite = Callable[[Histories, Events], None]
+"""Gets the histories of a batch's users as they are, of the logs that the plan learns from, and the events that are
+about to be folded; users without such events have no rows."""
 
 
 class Folder:
@@ -88,7 +89,8 @@ class Folder:
         self._now_us = now_us
         self._memory = FoldMemory(cache_bytes, plan.retention_us)
         self._reader = RecordReader(plan, store)
-        self._packed = PackedRecords(plan, self._reader.decode)
+        self._packed = PackedRecords(plan, self._reader.migrate)
+        self._histories = HistoryReader(plan, self._reader.migrate, [learned.log for learned in plan.learned])
         self._admission = PackedAdmission(plan)
 
     def start(self) -> None:
@@ -308,12 +310,12 @@ class Folder:
         """Do what is to be done before the write; return the events that arrive at records that can be read."""
         wanted = np.bincount(arriving.user, minlength=len(stored)).tolist()
         blobs = [one.record if new else None for one, new in zip(stored, wanted, strict=True)]
-        records, broken = decode_sound(self._reader.decode, blobs)
-        if broken:
-            _set_aside(broken, part, outcome, report, Outcome.BAD_RECORD)
+        histories = self._histories.read(blobs)
+        if histories.errors:
+            _set_aside(dict(histories.errors), part, outcome, report, Outcome.BAD_RECORD)
             arriving = _applied(part, outcome)
         if len(arriving):
-            before_write(records, arriving)
+            before_write(histories, arriving)
         return arriving
 
 

@@ -4,5 +4,8 @@
 #include "bindings/event_rows.cpp"
 #include "record/folder.cpp"
 #include "bindings/from_python.cpp"
+#include "bindings/histories.cpp"
 #include "bindings/module.cpp"
+#include "bindings/replaying.cpp"
+#include "record/replay.cpp"
 #include "bindings/row_reader.cpp"

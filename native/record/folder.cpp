@@ -121,6 +121,10 @@ void Folder::fold_one(py::handle blob, const Events& events, std::span<const std
     open(bytes_of(blob), outer_);
     need(outer_.layout == plan_.layout);
   }
+  fold_outer(events, rows, horizon_us);
+}
+
+void Folder::fold_outer(const Events& events, std::span<const std::uint32_t> rows, std::int64_t horizon_us) {
   auto& longs = outer_.longs;
   for (std::uint32_t row : rows) {
     longs[kClock] = std::max(longs[kClock], events.published_us(row));

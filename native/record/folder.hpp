@@ -14,6 +14,8 @@
 namespace user_state {
 
 class Folder {
+  friend class Replay;
+
  public:
   /// `plan` is a Python Plan, `marker` what every record begins with, `blanks` the sections of a record that holds
   /// nothing, the dictionary first; `unite` is user_state.core.kll.unite.
@@ -44,6 +46,8 @@ class Folder {
   /// Folds into one record, or None, and leaves it for `record`.
   void fold_one(pybind11::handle blob, const Events& events, std::span<const std::uint32_t> rows,
                 std::int64_t horizon_us);
+  /// Folds into the record that `outer_` is, whose sections must not lie in `packed_`; and leaves it for `record`.
+  void fold_outer(const Events& events, std::span<const std::uint32_t> rows, std::int64_t horizon_us);
   pybind11::bytes record(std::string_view version);
 
   const Plan plan_;

@@ -6,7 +6,7 @@ namespace user_state::reading {
 
 namespace {
 
-constexpr std::size_t kVersionBytes = 8, kLongs = 4, kLastEvent = 1;
+constexpr std::size_t kVersionBytes = 8;
 
 /// Takes an Avro long that is not negative and less than 2^62.
 std::int64_t take_long(Reader& in) {
@@ -40,6 +40,49 @@ std::uint64_t head_of(std::string_view text) {
 
 }  // namespace
 
+Opened open_record(const Program& program, std::string_view blob) {
+  Reader in(blob);
+  need(in.bytes(program.marker.size()) == program.marker);
+  in.bytes(kVersionBytes);
+  need(in.bytes(program.layout.size()) == program.layout);
+  Opened opened;
+  for (std::int64_t& value : opened.longs) value = take_long(in);
+  for (std::string_view& section : opened.sections) section = in.bytes(static_cast<std::size_t>(take_long(in)));
+  in.end();
+  return opened;
+}
+
+std::size_t take_strings(std::string_view dictionary, std::string& texts, std::vector<std::uint16_t>& lengths) {
+  if (dictionary.empty()) return 0;
+  Reader in(dictionary);
+  std::size_t strings = in.take<std::uint32_t>();
+  need(strings > 0);
+  auto sizes = in.packed<std::uint16_t>(strings);
+  std::size_t total = 0;
+  for (std::size_t at = 0; at < strings; ++at) total += sizes[at];
+  need(total == in.left());
+  std::string_view all = in.bytes(total);
+  bool ascii = is_ascii(all);
+  std::string_view before;
+  std::uint64_t before_head = 0;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < strings; ++at) {
+    std::string_view text = all.substr(begin, sizes[at]);
+    begin += sizes[at];
+    // A string that stood there twice would make one key of two. Most are told apart by how they begin.
+    std::uint64_t head = head_of(text);
+    need(at == 0 || head > before_head || (head == before_head && before < text));
+    need(ascii || is_utf8(text));
+    before = text;
+    before_head = head;
+  }
+  texts.append(all);
+  std::size_t listed = lengths.size();
+  lengths.resize(listed + strings);
+  std::memcpy(lengths.data() + listed, sizes.bytes(0, strings).data(), strings * sizeof(std::uint16_t));
+  return strings;
+}
+
 RecordReader::RecordReader(const Program& program, Outputs& out) : program_(program), out_(out) {
   for (std::size_t at = 0; at < kSections; ++at) blanks_[at] = program.blanks[at];
   const Program& p = program;
@@ -71,42 +114,46 @@ void RecordReader::set_time(std::int64_t at_us) {
 }
 
 void RecordReader::read(std::size_t at, std::string_view blob) {
-  std::size_t texts = out_.texts.size(), lengths = out_.text_lengths.size();
-  Status status = Status::kAbsent;
-  if (blob.data() != nullptr) {
-    try {
-      read_record(at, blob);
-      out_.status[at] = Status::kRead;
-      return;
-    } catch (const Declined&) {
-      status = Status::kDeclined;
-      out_.texts.resize(texts);
-      out_.text_lengths.resize(lengths);
-    }
+  if (blob.data() == nullptr) return read(at, nullptr);
+  try {
+    Opened opened = open_record(program_, blob);
+    read(at, &opened);
+  } catch (const Declined&) {
+    read_nothing(at, Status::kDeclined);
   }
+}
+
+void RecordReader::read(std::size_t at, const Opened* opened) {
+  if (opened == nullptr) return read_nothing(at, Status::kAbsent);
+  std::size_t texts = out_.texts.size(), lengths = out_.text_lengths.size();
+  try {
+    read_record(at, *opened);
+  } catch (const Declined&) {
+    out_.texts.resize(texts);
+    out_.text_lengths.resize(lengths);
+    read_nothing(at, Status::kDeclined);
+  }
+}
+
+void RecordReader::read_record(std::size_t at, const Opened& opened) {
+  Row row{at, out_, out_.values + at * static_cast<std::size_t>(program_.columns)};
+  read_sections(row, opened.sections);
+  out_.last_event_us[at] = opened.longs[Opened::kLastEvent];
+  out_.status[at] = Status::kRead;
+}
+
+void RecordReader::read_nothing(std::size_t at, Status status) {
   Row row{at, out_, out_.values + at * static_cast<std::size_t>(program_.columns)};
   read_sections(row, blanks_);
   out_.last_event_us[at] = 0;
   out_.status[at] = status;
 }
 
-void RecordReader::read_record(std::size_t at, std::string_view blob) {
-  Reader in(blob);
-  need(in.bytes(program_.marker.size()) == program_.marker);
-  in.bytes(kVersionBytes);
-  need(in.bytes(program_.layout.size()) == program_.layout);
-  std::array<std::int64_t, kLongs> longs;
-  for (std::int64_t& value : longs) value = take_long(in);
-  Sections sections;
-  for (std::string_view& section : sections) section = in.bytes(static_cast<std::size_t>(take_long(in)));
-  in.end();
-  Row row{at, out_, out_.values + at * static_cast<std::size_t>(program_.columns)};
-  read_sections(row, sections);
-  out_.last_event_us[at] = longs[kLastEvent];
-}
-
 void RecordReader::read_sections(Row& row, const Sections& sections) {
-  if (strings_) read_strings(row, sections[0]);
+  if (strings_) {
+    row.first_code = static_cast<std::int64_t>(out_.text_lengths.size());
+    row.strings = take_strings(sections[0], out_.texts, out_.text_lengths);
+  }
   for (std::size_t at = 1; at < kSections; ++at) {
     if (parts_[at]) {
       parts_[at]->read(Reader(sections[at]), row);
@@ -114,37 +161,6 @@ void RecordReader::read_sections(Row& row, const Sections& sections) {
       need(sections[at] == blanks_[at]);
     }
   }
-}
-
-void RecordReader::read_strings(Row& row, std::string_view dictionary) {
-  row.first_code = static_cast<std::int64_t>(out_.text_lengths.size());
-  if (dictionary.empty()) return;
-  Reader in(dictionary);
-  row.strings = in.take<std::uint32_t>();
-  need(row.strings > 0);
-  auto lengths = in.packed<std::uint16_t>(row.strings);
-  std::size_t total = 0;
-  for (std::size_t at = 0; at < row.strings; ++at) total += lengths[at];
-  need(total == in.left());
-  std::string_view texts = in.bytes(total);
-  bool ascii = is_ascii(texts);
-  std::string_view before;
-  std::uint64_t before_head = 0;
-  std::size_t begin = 0;
-  for (std::size_t at = 0; at < row.strings; ++at) {
-    std::string_view text = texts.substr(begin, lengths[at]);
-    begin += lengths[at];
-    // A string that stood there twice would make one key of two. Most are told apart by how they begin.
-    std::uint64_t head = head_of(text);
-    need(at == 0 || head > before_head || (head == before_head && before < text));
-    need(ascii || is_utf8(text));
-    before = text;
-    before_head = head;
-  }
-  out_.texts.append(texts);
-  std::size_t listed = out_.text_lengths.size();
-  out_.text_lengths.resize(listed + row.strings);
-  std::memcpy(out_.text_lengths.data() + listed, lengths.bytes(0, row.strings).data(), row.strings * sizeof(std::uint16_t));
 }
 
 }  // namespace user_state::reading

@@ -4,11 +4,30 @@
 
 #include <array>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "families/part.hpp"
 
 namespace user_state::reading {
+
+/// Of each section of a record its bytes, the first being the dictionary.
+using Sections = std::array<std::string_view, kSections>;
+
+/// A record that was taken apart: its numbers (clock, last event, horizon, applied), and its sections.
+struct Opened {
+  static constexpr std::size_t kLongs = 4, kClock = 0, kLastEvent = 1;
+
+  std::array<std::int64_t, kLongs> longs;
+  Sections sections;
+};
+
+/// Takes a record of the program's layout apart; declines any other bytes.
+Opened open_record(const Program& program, std::string_view blob);
+
+/// Appends the strings of a dictionary, and how long each is; returns how many there are.
+std::size_t take_strings(std::string_view dictionary, std::string& texts, std::vector<std::uint16_t>& lengths);
 
 class RecordReader {
  public:
@@ -19,13 +38,13 @@ class RecordReader {
 
   /// Fills a row. Without bytes, and if they are declined, it is that of a record that holds nothing.
   void read(std::size_t row, std::string_view blob);
+  /// Fills a row with a record that was taken apart, or with none.
+  void read(std::size_t row, const Opened* opened);
 
  private:
-  using Sections = std::array<std::string_view, kSections>;
-
-  void read_record(std::size_t row, std::string_view blob);
+  void read_record(std::size_t row, const Opened& opened);
+  void read_nothing(std::size_t row, Status status);
   void read_sections(Row& row, const Sections& sections);
-  void read_strings(Row& row, std::string_view dictionary);
 
   const Program& program_;
   Outputs& out_;

@@ -90,7 +90,7 @@ def test_the_same_from_a_process_with_nothing_imported_that_is_not_needed(log_fi
         "assert not any(name.startswith(('user_state.evaluation', 'usearch', 'pyarrow')) for name in sys.modules)\n"
         "sys.argv = ['user-state', 'evaluate', '--protocol', 'tgb', '--input', sys.argv[1]]\n"
         "try:\n    main()\nfinally:\n"
-        "    print('user_state.evaluation.shelf' in sys.modules, 'apache_beam' in sys.modules)"
+        "    print('user_state.evaluation.replay' in sys.modules, 'apache_beam' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(log_file)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False

@@ -1,27 +1,24 @@
-"""Folding events into packed records: compiled where it can be, in numpy where it cannot.
+"""Folding events into packed records.
 
-Both ways come to the same record, but for the last bits of floating-point sums; docs/design/native.md says what is
-compiled and why. The compiled code refuses whatever it was not made for (bytes that are no record, a record of another
-layout), without a reason: numpy is asked then, and has the words for it.
+The compiled code refuses whatever it was not made for, without a reason: bytes that are no record, and records of
+another layout. Those are migrated, and folded then; migration also has the words for what is wrong with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from user_state.codec.record import MARKER, encode_records, open_record
-from user_state.codec.sections import SECTIONS
-from user_state.codec.sound import decode_sound
-from user_state.codec.strings import EMPTY
+from user_state.codec.migrate import Blobs, Migrate
+from user_state.codec.programs import blanks_of
+from user_state.codec.record import MARKER, decode_records, encode_records, open_record
 from user_state.core import compiled as native
 from user_state.core.events import I64, Events
 from user_state.core.kll import unite
 from user_state.core.plan import Plan
-from user_state.core.records import Records, apply
-from user_state.errors import RecordTooLarge
+from user_state.core.records import merge
 
 TOO_LARGE = "with these events the record would hold more than its bytes can count"
 """What is wrong with users whose records may stay as they are, and take other events."""
@@ -30,7 +27,15 @@ _NO_RECORD = (0, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Heads:
-    """What n records say without being unpacked: the fields of that name of `Records`, each (n,)."""
+    """What n records say without being unpacked, each (n,).
+
+    Attributes:
+        clock_us: greatest publish time among the applied events; 0 for a user without any.
+        last_event_us: greatest event time among the applied events; 0 for a user without any.
+        horizon_us: event times from which on the remembered ids are complete, 0 for a user without any; earlier events
+            are refused, whatever lateness the spec allows.
+        applied: how many events the record is made of.
+    """
 
     clock_us: I64
     last_event_us: I64
@@ -46,35 +51,28 @@ class PackedRecords:
 
     Args:
         plan: what they hold.
-        decode: packed records -> records, of whatever layout; None is a user without one.
-        compiled: whether to use the compiled code where there is any.
+        migrate: for records that are of another layout.
     """
 
-    def __init__(
-        self, plan: Plan, decode: Callable[[Sequence[bytes | None]], Records], *, compiled: bool = True
-    ) -> None:
+    def __init__(self, plan: Plan, migrate: Migrate) -> None:
         self._plan = plan
-        self._decode = decode
-        self._compiled = _compiled_for(plan) if compiled else None
+        self._migrate = migrate
+        self._native = native.Folder(plan, MARKER, blanks_of(plan), unite)
 
-    @property
-    def compiled(self) -> bool:
-        """Whether compiled code folds."""
-        return self._compiled is not None
-
-    def heads(self, blobs: Sequence[bytes | None]) -> Heads:
+    def heads(self, blobs: Blobs) -> Heads:
         """Return what n users' records say of their time, whatever layout they are of.
 
         Raises:
             CodecError: bytes that are no record.
         """
-        if self._compiled is not None and (found := self._compiled.heads(blobs)) is not None:
-            return Heads(*found)
-        longs = [_NO_RECORD if blob is None else open_record(blob).longs for blob in blobs]
-        return Heads(*np.array(longs, np.int64).reshape(-1, len(_NO_RECORD)).T)
+        found = self._native.heads(blobs)
+        if found is None:
+            longs = [_NO_RECORD if blob is None else open_record(blob).longs for blob in blobs]
+            found = np.array(longs, np.int64).reshape(-1, len(_NO_RECORD)).T
+        return Heads(*found)
 
     def fold(
-        self, blobs: Sequence[bytes | None], events: Events, horizon_us: I64, versions: Sequence[bytes]
+        self, blobs: Blobs, events: Events, horizon_us: I64, versions: Sequence[bytes]
     ) -> tuple[list[bytes | None], dict[int, str]]:
         """Return the records of the n users of `events` with the events folded in, and what was wrong by user.
 
@@ -88,55 +86,36 @@ class PackedRecords:
             versions: n new versions, 8 bytes each; those of users without events are not looked at.
 
         Raises:
-            StoreUnavailable, StoreError: as `decode`.
+            StoreUnavailable, StoreError: as `migrate`.
         """
-        folded: list[bytes | None] | None = None
-        if self._compiled is not None:
-            folded = self._compiled.fold(blobs, events, horizon_us, versions)
-        if folded is None:
-            folded = [None] * len(blobs)
+        folded = self._fold(blobs, events, horizon_us, versions)
         broken: dict[int, str] = {}
-        if None in folded:
-            left = np.fromiter((record is None for record in folded), np.bool_, len(folded))
-            users, rest = events.take(left[events.user]).of_their_users()
-            who = users.tolist()
-            new, wrong = self._fold_in_numpy(
-                [blobs[user] for user in who], rest, horizon_us[users], [versions[user] for user in who]
-            )
-            for at, user in enumerate(who):
-                folded[user] = None if at in wrong else new[at]
-            broken = {who[at]: reason for at, reason in wrong.items()}
+        if None not in folded:
+            return folded, broken
+        left = np.fromiter((record is None for record in folded), np.bool_, len(folded))
+        users, rest = events.take(left[events.user]).of_their_users()
+        if not len(rest):
+            return folded, broken
+        who = users.tolist()
+        moved, wrong = self._migrate([blobs[user] for user in who])
+        again = self._fold(moved, rest, horizon_us[users], [versions[user] for user in who])
+        for at, user in enumerate(who):
+            if at in wrong or again[at] is None:
+                broken[user] = wrong.get(at, TOO_LARGE)
+            else:
+                folded[user] = again[at]
         return folded, broken
 
-    def _fold_in_numpy(
-        self, blobs: Sequence[bytes | None], events: Events, horizon_us: I64, versions: Sequence[bytes]
-    ) -> tuple[list[bytes], dict[int, str]]:
-        if not len(events):
-            return [], {}
-        records, broken = decode_sound(self._decode, blobs)
-        records = apply(self._plan, replace(records, horizon_us=horizon_us), events)
-        try:
-            return encode_records(records, self._plan.layout, versions), broken
-        except RecordTooLarge:
-            if len(blobs) == 1:
-                return [b""], {0: TOO_LARGE}
-        # Somebody's is too large: with each user alone, the others' are not.
-        new: list[bytes] = []
-        for user in range(len(blobs)):
-            _, alone = events.take(events.user == user).of_their_users()
-            mine = slice(user, user + 1)
-            one, wrong = self._fold_in_numpy(blobs[mine], alone, horizon_us[mine], versions[mine])
-            new += one
-            if wrong:
-                broken[user] = wrong[0]
-        return new, broken
+    def merge(self, a: Blobs, b: Blobs, versions: Sequence[bytes]) -> list[bytes]:
+        """Return the records of the same n users, each made of two records of disjoint sets of events."""
+        layout = self._plan.layout
+        one, other = (
+            decode_records([None if blob is None else open_record(blob) for blob in blobs], layout) for blobs in (a, b)
+        )
+        return encode_records(merge(self._plan, one, other), layout, versions)
 
-
-def _compiled_for(plan: Plan) -> native.Folder | None:
-    if not native.used:
-        return None
-    blanks = [EMPTY, *(section.blank(plan.layout) for section in SECTIONS)]
-    try:
-        return native.Folder(plan, MARKER, blanks, unite)
-    except NotImplementedError:
-        return None
+    def _fold(self, blobs: Blobs, events: Events, horizon_us: I64, versions: Sequence[bytes]) -> list[bytes | None]:
+        folded = self._native.fold(blobs, events, horizon_us, versions)
+        if folded is None:
+            raise ValueError("expected a record, a horizon and a version of 8 bytes for each user of the events")
+        return folded

@@ -19,6 +19,7 @@ try:
         order_by_number,
         order_of,
         register_sums,
+        replay,
         sum_windows,
         unite_registers,
     )
@@ -38,6 +39,7 @@ __all__ = [
     "order_by_number",
     "order_of",
     "register_sums",
+    "replay",
     "sum_windows",
     "unite_registers",
     "used",

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from user_state.codec.adopt import adopt
-from user_state.codec.record import Outer, decode_records, open_record
+from user_state.codec.record import Outer, decode_records, encode_records, open_record, version_of
+from user_state.codec.sound import decode_sound
 from user_state.core.layout import Layout
 from user_state.core.plan import Plan
 from user_state.core.records import Records, merge
 from user_state.errors import CodecError
 
+_BLANK = bytes(8)
 MOST_UNKNOWN = 1_000
 """How many unregistered layouts are remembered: damaged records may name any."""
 
@@ -64,6 +66,17 @@ class RecordReader:
             ]
             records = merge(self._plan, records, adopt(self._plan, decode_records(of_layout, layout), layout))
         return records
+
+    def migrate(self, blobs: Sequence[bytes | None]) -> tuple[list[bytes | None], dict[int, str]]:
+        """Return n users' records in the plan's layout, and by index why some could not be read; see `Migrate`.
+
+        Raises:
+            StoreUnavailable, StoreError: as the source of layouts.
+        """
+        records, broken = decode_sound(self.decode, blobs)
+        versions = [_BLANK if blob is None or at in broken else version_of(blob) for at, blob in enumerate(blobs)]
+        moved: list[bytes | None] = list(encode_records(records, self._plan.layout, versions))
+        return [None if blobs[at] is None or at in broken else one for at, one in enumerate(moved)], broken
 
     def _layout(self, fingerprint: bytes) -> Layout:
         layout = self._known.get(fingerprint)

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from user_state.codec.histories import SumsReader
 from user_state.core.item_vectors import F32, F64, Bool
 from user_state.core.layout import Layout
 from user_state.core.learned_vectors import learned_vectors
 from user_state.core.pieces import LearnedItems
 from user_state.core.plan import Plan
 from user_state.core.spread import part_names
+from user_state.errors import CodecError
 from user_state.items.table import ItemTable
 from user_state.store.connection import connect, fetch
 from user_state.store.keys import record_key
@@ -47,7 +49,7 @@ class LearnedTable:
         self._url, self._plan, self._learned = url, plan, learned
         self._recent = RecentVectors(self._fetch, plan.vectors[0].dimensions, memory_bytes, refresh_s)
         self._redis: Any = connect(url, timeout_s)
-        self._reader = RecordReader(plan, self)
+        self._sums = SumsReader(plan, RecordReader(plan, self).migrate)
 
     def start(self) -> None:
         """There is nothing to load: items are read when they are asked for."""
@@ -73,9 +75,11 @@ class LearnedTable:
         blobs = fetch(self._redis, self._url, [record_key(self._plan.name, part) for part in part_names(items, spread)])
         # Most items have few of their parts.
         there = [at for at, blob in enumerate(blobs) if blob is not None]
-        records = self._reader.decode([blobs[at] for at in there])
+        sums, broken = self._sums.read([blobs[at] for at in there])
+        if broken:
+            raise CodecError(next(iter(broken.values())))
         # The time of reading plays no part in a direction.
-        unit, _ = learned_vectors(records, np.array(there, np.int64) // spread, len(items), 0, forget_us)
+        unit, _ = learned_vectors(sums, np.array(there, np.int64) // spread, len(items), 0, forget_us)
         return [vector if vector.any() else None for vector in unit]
 
 
