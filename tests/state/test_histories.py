@@ -19,11 +19,13 @@ from user_state.codec.migrate import as_they_are
 from user_state.core.compile import compile_plan
 
 FIELDS = ["item_id", "value", "amount", "bought", "event_time"]
-PLAN = plan_of(sequences={"s": {"fields": FIELDS, "last": 3}, "t": {"fields": ["action"], "last": 2}})
+PLAN = plan_of(
+    sequences={"s": {"fields": FIELDS, "last": 3}, "t": {"fields": ["action"], "last": 2, "where": {"action": "view"}}}
+)
 
 
 def reader(logs: range | list[int] | None = None) -> HistoryReader:
-    return HistoryReader(PLAN, as_they_are, range(2) if logs is None else logs)
+    return HistoryReader(PLAN, as_they_are, range(len(PLAN.logs)) if logs is None else logs)
 
 
 def test_rows_are_those_of_each_user_by_time_with_nulls_where_events_have_none():
