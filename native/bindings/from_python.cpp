@@ -103,32 +103,6 @@ TrackAxes axes_of(py::handle axes) {
   return {std::move(taken), indices(axes.attr("axis_of")), skew_s};
 }
 
-py::tuple tuple_of(const std::vector<std::uint32_t>& numbers) {
-  py::tuple taken(numbers.size());
-  for (std::size_t at = 0; at < numbers.size(); ++at) taken[at] = numbers[at];
-  return taken;
-}
-
-py::array_t<double> array_of(std::span<const double> numbers) {
-  return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
-}
-
-/// Takes a Kll over (user_state/core/kll.py), and holds it to what a section can say.
-KllSketch sketch_of(const py::object& kll) {
-  KllSketch sketch{{}, get<double>(kll, "least"), get<double>(kll, "greatest"), {}};
-  std::size_t size = 0;
-  for (std::int64_t of_level : numbers(kll.attr("sizes"))) {
-    need(of_level >= 0 && of_level <= std::numeric_limits<std::uint16_t>::max());
-    sketch.sizes.push_back(static_cast<std::uint32_t>(of_level));
-    size += sketch.sizes.back();
-  }
-  std::vector<py::object> kept;
-  auto numbers = column_of<double>(kll.attr("numbers"), kept);
-  need(numbers.size() == size && size >= 2 && sketch.sizes.size() <= kMostKllLevels && sketch.sizes.back() > 0);
-  sketch.numbers.assign(numbers.begin(), numbers.end());
-  return sketch;
-}
-
 }  // namespace
 
 std::string_view bytes_of(py::handle blob) {
@@ -195,18 +169,6 @@ Plan plan_of(py::handle plan) {
                             get<std::int64_t>(decay, "most_keys"), weights_of(decay)});
   }
   return taken;
-}
-
-Unite unite_of(py::object unite) {
-  py::object made = py::module_::import("user_state.core.kll").attr("Kll");
-  return [unite, made](int k, std::span<const KllSketch> sketches, std::span<const double> numbers) {
-    py::list held;
-    for (const KllSketch& sketch : sketches) {
-      py::tuple sizes = tuple_of(sketch.sizes);
-      held.append(made(sizes, sketch.least, sketch.greatest, array_of(sketch.numbers)));
-    }
-    return sketch_of(unite(k, held, array_of(numbers)));
-  };
 }
 
 EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {

@@ -9,16 +9,12 @@
 #include <vector>
 
 #include "events/events.hpp"
-#include "families/klls/kll_sketch.hpp"
 #include "plan.hpp"
 
 namespace user_state {
 
 /// Takes a Plan over (user_state/core/plan.py).
 Plan plan_of(pybind11::handle plan);
-
-/// Takes `user_state.core.kll.unite` over.
-Unite unite_of(pybind11::object unite);
 
 /// What a `bytes` holds; anything else is a TypeError.
 std::string_view bytes_of(pybind11::handle blob);

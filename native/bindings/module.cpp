@@ -20,8 +20,8 @@ PYBIND11_MODULE(_native, module) {
     }
   });
   py::class_<user_state::Folder>(module, "Folder")
-      .def(py::init<py::object, std::string, std::vector<std::string>, py::object>(), py::arg("plan"), py::arg("marker"),
-           py::arg("blanks"), py::arg("unite"))
+      .def(py::init<py::object, std::string, std::vector<std::string>>(), py::arg("plan"), py::arg("marker"),
+           py::arg("blanks"))
       .def("heads", &user_state::Folder::heads, py::arg("blobs"))
       .def("fold", &user_state::Folder::fold, py::arg("blobs"), py::arg("events"), py::arg("horizon_us"),
            py::arg("versions"));

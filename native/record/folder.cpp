@@ -35,7 +35,7 @@ std::int64_t long_of(Reader& in) {
 
 }  // namespace
 
-Folder::Folder(py::object plan, std::string marker, std::vector<std::string> blanks, py::object unite)
+Folder::Folder(py::object plan, std::string marker, std::vector<std::string> blanks)
     : plan_(plan_of(plan)), marker_(std::move(marker)), blanks_(std::move(blanks)) {
   auto add = [this](const auto& pieces, auto make) {
     families_.push_back(pieces.empty() ? std::make_unique<NoPieces>() : make(plan_));
@@ -49,7 +49,7 @@ Folder::Folder(py::object plan, std::string marker, std::vector<std::string> bla
   add(plan_.profiles, make_profiles);
   add(plan_.sessions, make_sessions);
   add(plan_.hlls, make_hlls);
-  add(plan_.klls, [&](const Plan& taken) { return make_klls(taken, unite_of(unite)); });
+  add(plan_.klls, make_klls);
   add(plan_.keyed_tracks, make_keyed_tiles);
   add(plan_.keyed_decays, make_keyed_decays);
   need(blanks_.size() == families_.size() + 1);

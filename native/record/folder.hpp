@@ -16,8 +16,8 @@ namespace user_state {
 class Folder {
  public:
   /// `plan` is a Python Plan, `marker` what every record begins with, `blanks` the sections of a record that holds
-  /// nothing, the dictionary first; `unite` is user_state.core.kll.unite.
-  Folder(pybind11::object plan, std::string marker, std::vector<std::string> blanks, pybind11::object unite);
+  /// nothing, the dictionary first.
+  Folder(pybind11::object plan, std::string marker, std::vector<std::string> blanks);
 
   /// Returns (4, n) clock, last event, horizon and number of applied events of n records of any layout, None being no
   /// record; None if any of them is not one.

@@ -18,7 +18,6 @@ from user_state.codec.sound import decode_sound
 from user_state.codec.strings import EMPTY
 from user_state.core import compiled as native
 from user_state.core.events import I64, Events
-from user_state.core.kll import unite
 from user_state.core.plan import Plan
 from user_state.core.records import Records, apply
 from user_state.errors import RecordTooLarge
@@ -137,6 +136,6 @@ def _compiled_for(plan: Plan) -> native.Folder | None:
         return None
     blanks = [EMPTY, *(section.blank(plan.layout) for section in SECTIONS)]
     try:
-        return native.Folder(plan, MARKER, blanks, unite)
+        return native.Folder(plan, MARKER, blanks)
     except NotImplementedError:
         return None
