@@ -29,10 +29,10 @@ struct Session {
 struct Totals {
   std::int64_t sessions = 0, length_us = 0, events = 0;
 
-  void add(const Session& closed) {
-    sessions += 1;
-    length_us += closed.end_us - closed.start_us;
-    events += closed.events;
+  void add(const Totals& other) {
+    sessions += other.sessions;
+    length_us += other.length_us;
+    events += other.events;
     need(sessions < kMost && length_us < kMost && events < kMost);
   }
 };
@@ -59,10 +59,21 @@ class Sessions : public Family {
 
   void fold(const Arrivals& arrivals, Strings&) override {
     lift(arrivals);
-    merged_.resize(sessions_.size() + lifted_.size());
-    std::ranges::merge(sessions_, lifted_, merged_.begin(), std::less<>());
-    unite();
-    close(arrivals.clock_us);
+    take_in_added(arrivals.clock_us);
+  }
+
+  void absorb(const Family& family, std::span<const int> becomes, std::int64_t clock_us, Strings&) override {
+    const auto& other = static_cast<const Sessions&>(family);
+    added_.clear();
+    for (Session session : other.sessions_) {
+      session.track = becomes[session.track];
+      if (session.track != kGone) added_.push_back(session);
+    }
+    put_in_order(added_);
+    for (std::size_t track = 0; track < other.totals_.size(); ++track) {
+      if (becomes[track] != kGone) totals_[becomes[track]].add(other.totals_[track]);
+    }
+    take_in_added(clock_us);
   }
 
   void write(Writer& out, const Strings&) const override {
@@ -165,15 +176,27 @@ class Sessions : public Family {
   /// Takes a session of its own for every event and track that wants it, in order.
   void lift(const Arrivals& arrivals) {
     const Events& events = arrivals.events;
-    lifted_.clear();
+    added_.clear();
     for (std::size_t track = 0; track < plan_.sessions.size(); ++track) {
       for (std::uint32_t row : arrivals.rows) {
         if (!events.matches(plan_.sessions[track].filter, row)) continue;
         std::int64_t time_us = events.time_us(row);
-        lifted_.push_back({static_cast<int>(track), time_us, time_us, 1});
+        added_.push_back({static_cast<int>(track), time_us, time_us, 1});
       }
     }
-    if (!std::is_sorted(lifted_.begin(), lifted_.end())) std::sort(lifted_.begin(), lifted_.end());
+    put_in_order(added_);
+  }
+
+  static void put_in_order(std::vector<Session>& sessions) {
+    if (!std::is_sorted(sessions.begin(), sessions.end())) std::sort(sessions.begin(), sessions.end());
+  }
+
+  /// Joins what was added, in order, with what there is.
+  void take_in_added(std::int64_t clock_us) {
+    merged_.resize(sessions_.size() + added_.size());
+    std::ranges::merge(sessions_, added_, merged_.begin(), std::less<>());
+    unite();
+    close(clock_us);
   }
 
   /// Makes one session of those that are no more than their track's gap apart.
@@ -201,7 +224,7 @@ class Sessions : public Family {
     }
     std::erase_if(sessions_, [&](const Session& session) {
       bool old = session.end_us < horizon_us_[session.track];
-      if (old && plan_.sessions[session.track].lifetime) totals_[session.track].add(session);
+      if (old && plan_.sessions[session.track].lifetime) totals_[session.track].add({1, session.end_us - session.start_us, session.events});
       return old;
     });
   }
@@ -216,7 +239,7 @@ class Sessions : public Family {
   const Plan& plan_;
   /// In order of track and start, and apart.
   std::vector<Session> sessions_;
-  std::vector<Session> lifted_, merged_;
+  std::vector<Session> added_, merged_;
   std::vector<Totals> totals_;
   std::vector<std::int64_t> horizon_us_;
   std::vector<std::uint64_t> ages_us_, lengths_us_, fewer_;
