@@ -72,10 +72,15 @@ Log log_of(py::handle piece, py::handle layout) {
       optional<int>(piece.attr("required")),
       indices(piece.attr("fields")),
       {},
+      {},
       get<std::int64_t>(piece, "cap"),
       optional<std::int64_t>(piece.attr("reach_us")),
   };
-  for (py::handle kind : layout.attr("kinds")) log.is_time.push_back(kind.cast<std::string>() == "time");
+  for (py::handle field : layout.attr("fields")) {
+    py::tuple name_and_kind = field.cast<py::tuple>();
+    log.names.push_back(name_and_kind[0].cast<std::string>());
+    log.is_time.push_back(name_and_kind[1].cast<std::string>() == "time");
+  }
   return log;
 }
 
