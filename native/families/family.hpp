@@ -34,7 +34,7 @@ class Family {
   /// Takes in what another state of this family holds, made of other events: piece p of `other`, which was made for
   /// another plan perhaps, goes to piece `becomes[p]` of this one, or nowhere if that is kGone. As of the clock; string
   /// codes of both are those of the same Strings, which has read this one's dictionary first. `read` came last for
-  /// both; only `use` and `write` follow, until when `other` and the section it was read from stay as they are.
+  /// both; only `use` and `write` follow, and until then `other`, and the section it was read from, stay.
   virtual void absorb(const Family& /*other*/, std::span<const int> /*becomes*/, std::int64_t /*clock_us*/,
                       Strings& /*strings*/) {
     throw std::logic_error("expected a family that can take in another's state");
