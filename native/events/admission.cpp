@@ -77,8 +77,8 @@ void Admission::read(std::optional<std::string_view> seen) {
   seen_seconds_.clear();
   if (!seen) return;
   Reader in(*seen);
-  need(in.left() > 0 && in.take<std::uint8_t>() == kFormat, "they begin with no format that there is");
-  need(in.left() % kBytesAnId == 0, "they end in the middle of an id");
+  need(in.left() > 0 && in.take<std::uint8_t>() == kFormat, "a format that there is not");
+  need(in.left() % kBytesAnId == 0, "bytes that end in the middle of an id");
   std::size_t ids = in.left() / kBytesAnId;
   in.column<std::uint64_t>(ids, seen_ids_);
   in.column<std::uint32_t>(ids, seen_seconds_);

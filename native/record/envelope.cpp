@@ -23,11 +23,11 @@ std::int64_t take_long(Reader& in) {
   std::uint64_t value = 0;
   for (int shift = 0;; shift += 7) {
     auto byte = in.take<std::uint8_t>();
-    need(shift <= kLastShift, "it has a number that is not from 0 to 2^62");
+    need(shift <= kLastShift, "a number that is not from 0 to 2^62");
     value |= std::uint64_t{byte & 0x7Fu} << shift;
     if (byte <= 0x7F) break;
   }
-  need((value & 1) == 0, "it has a number that is not from 0 to 2^62");
+  need((value & 1) == 0, "a number that is not from 0 to 2^62");
   return static_cast<std::int64_t>(value >> 1);
 }
 

@@ -44,7 +44,7 @@ void Folder::read(const Families& families, const Envelope& envelope, std::strin
       if (families[at]) {
         families[at]->read(Reader(section), strings);
       } else {
-        need(section.empty(), "it holds something, and the record's layout has nothing of the kind");
+        need(section.empty(), "state of which the record's layout has none");
       }
     } catch (const Corrupt& corrupt) {
       refuse_section(corrupt, blob, at + 1, section);

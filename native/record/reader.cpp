@@ -85,7 +85,7 @@ void RecordReader::read_sections(Row& row, const Envelope& envelope, std::string
       if (parts_[at]) {
         parts_[at]->read(Reader(envelope.sections[at]), row);
       } else if (idle_[at]) {
-        need(envelope.sections[at].empty(), "it holds something, and the record's layout has nothing of the kind");
+        need(envelope.sections[at].empty(), "state of which the record's layout has none");
       }
     }
   } catch (const Corrupt& corrupt) {
@@ -98,11 +98,11 @@ void RecordReader::read_strings(Row& row, std::string_view dictionary) {
   if (dictionary.empty()) return;
   Reader in(dictionary);
   row.strings = in.take<std::uint32_t>();
-  need(row.strings > 0, "it says that it has no strings");
+  need(row.strings > 0, "no strings");
   auto lengths = in.packed<std::uint16_t>(row.strings);
   std::size_t total = 0;
   for (std::size_t at = 0; at < row.strings; ++at) total += lengths[at];
-  need(total == in.left(), "it has another length than it says");
+  need(total == in.left(), "strings of another length than they say");
   std::string_view texts = in.bytes(total);
   bool ascii = is_ascii(texts);
   std::string_view before;
@@ -113,8 +113,8 @@ void RecordReader::read_strings(Row& row, std::string_view dictionary) {
     begin += lengths[at];
     // A string that stood there twice would make one key of two. Most are told apart by how they begin.
     std::uint64_t head = head_of(text);
-    need(at == 0 || head > before_head || (head == before_head && before < text), "its strings are not in order");
-    need(ascii || is_utf8(text), "it has a string that is not UTF-8");
+    need(at == 0 || head > before_head || (head == before_head && before < text), "strings that are not in order");
+    need(ascii || is_utf8(text), "a string that is not UTF-8");
     before = text;
     before_head = head;
   }
