@@ -1,6 +1,6 @@
 """Compiled inner loops: see docs/design/native.md."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from user_state.core.events import F64, I64, U64, Events
 from user_state.core.plan import Plan
 
 class Folder:
-    def __init__(self, plan: Plan, marker: bytes, blanks: Sequence[bytes], unite: Callable[..., Any]) -> None: ...
+    def __init__(self, plan: Plan, marker: bytes, blanks: Sequence[bytes]) -> None: ...
     def heads(self, blobs: Sequence[bytes | None]) -> I64 | None: ...
     def fold(
         self, blobs: Sequence[bytes | None], events: Events, horizon_us: I64, versions: Sequence[bytes]
@@ -54,6 +54,9 @@ def heaviest(of_list: I64, weight: I64, most: I64) -> tuple[I64, I64]: ...
 def unite_registers(
     tiles: npt.NDArray[np.uint8], row: I64, coupons: I64, coupon_row: I64, rows: int
 ) -> npt.NDArray[np.uint8]: ...
+def unite_klls(
+    k: int, sketches: Sequence[tuple[Sequence[int], float, float, F64]], numbers: F64
+) -> tuple[tuple[int, ...], float, float, F64]: ...
 def register_sums(registers: npt.NDArray[np.uint8]) -> tuple[F64, F64, npt.NDArray[np.uint32]]: ...
 def sum_windows(
     key: I64, count: I64, values: F64, keeps: npt.NDArray[np.int8], users: int, starts_s: I64

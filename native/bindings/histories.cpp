@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bindings/calling.hpp"
+#include "bindings/folding.hpp"
 
 namespace py = pybind11;
 
@@ -13,14 +14,8 @@ namespace user_state::reading {
 
 namespace {
 
-template <class T>
-py::array_t<T> array_of(const std::vector<T>& numbers) {
-  return py::array_t<T>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
-}
-
-py::array_t<std::uint8_t> array_of(const std::vector<Status>& status) {
-  return py::array_t<std::uint8_t>(static_cast<py::ssize_t>(status.size()),
-                                   reinterpret_cast<const std::uint8_t*>(status.data()));
+py::array_t<std::int64_t> array_of(const std::vector<std::int64_t>& numbers) {
+  return py::array_t<std::int64_t>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
 }
 
 py::tuple columns_of(const History& history) {
@@ -33,23 +28,29 @@ py::tuple columns_of(const History& history) {
   return columns;
 }
 
-py::tuple histories(const Program& program, const py::sequence& sequence, const std::vector<std::size_t>& logs) {
+/// Returns what `made_of` does, and what is wrong by record.
+py::tuple histories(const Program& program, Folding& folding, const py::sequence& sequence,
+                    const std::vector<std::size_t>& logs) {
   Blobs blobs(sequence);
-  Histories found(program, logs, blobs.size());
+  Folding::Borrowed folder(folding);
+  Histories found(program, *folder, logs);
+  std::vector<Wrong> wrong;
   without_gil([&] {
-    for (std::size_t at = 0; at < blobs.size(); ++at) found.read(blobs[at]);
+    for (std::size_t at = 0; at < blobs.size(); ++at) {
+      if (auto error = found.read(blobs[at])) wrong.push_back({at, std::move(*error)});
+    }
   });
-  return made_of(found);
+  return py::make_tuple(made_of(found), listed(wrong));
 }
 
-/// Returns (status, (n,) times, (n, half-lives) weights, (n, half-lives, dimensions) sums) of one of the vectors.
-py::tuple sums(const Program& program, const py::sequence& sequence, std::size_t part) {
+/// Returns (((n,) times, (n, half-lives) weights, (n, half-lives, dimensions) sums) of one of the vectors, what is wrong).
+py::tuple sums(const Program& program, Folding& folding, const py::sequence& sequence, std::size_t part) {
   Blobs blobs(sequence);
-  StoredSums stored(program, part);
+  Folding::Borrowed folder(folding);
+  StoredSums stored(program, *folder, part);
   const VectorPart& shape = program.vector_parts[part];
   auto records = static_cast<py::ssize_t>(blobs.size());
   auto half_lives = static_cast<py::ssize_t>(shape.half_lives_us.size());
-  std::vector<Status> status(blobs.size());
   py::array_t<std::int64_t> time_us(records);
   py::array_t<double> weights({records, half_lives});
   py::array_t<double> components({records, half_lives, static_cast<py::ssize_t>(shape.dimensions)});
@@ -58,10 +59,13 @@ py::tuple sums(const Program& program, const py::sequence& sequence, std::size_t
   std::fill_n(times, time_us.size(), 0);
   std::fill_n(weight, weights.size(), 0.0);
   std::fill_n(component, components.size(), 0.0);
+  std::vector<Wrong> wrong;
   without_gil([&] {
-    for (std::size_t at = 0; at < blobs.size(); ++at) status[at] = stored.read(at, blobs[at], times, weight, component);
+    for (std::size_t at = 0; at < blobs.size(); ++at) {
+      if (auto error = stored.read(at, blobs[at], times, weight, component)) wrong.push_back({at, std::move(*error)});
+    }
   });
-  return py::make_tuple(array_of(status), time_us, weights, components);
+  return py::make_tuple(py::make_tuple(time_us, weights, components), listed(wrong));
 }
 
 }  // namespace
@@ -74,12 +78,12 @@ py::tuple made_of(const Histories& found) {
   }
   py::bytes lengths(reinterpret_cast<const char*>(found.text_lengths.data()),
                     found.text_lengths.size() * sizeof(std::uint16_t));
-  return py::make_tuple(array_of(found.status), rows, py::bytes(found.texts), lengths);
+  return py::make_tuple(rows, py::bytes(found.texts), lengths);
 }
 
 void define_histories(py::class_<Program>& program) {
-  program.def("histories", &histories, py::arg("blobs"), py::arg("logs"))
-      .def("sums", &sums, py::arg("blobs"), py::arg("part"));
+  program.def("histories", &histories, py::arg("folding"), py::arg("blobs"), py::arg("logs"))
+      .def("sums", &sums, py::arg("folding"), py::arg("blobs"), py::arg("part"));
 }
 
 }  // namespace user_state::reading

@@ -7,7 +7,7 @@
 
 namespace user_state::reading {
 
-/// Returns (status, [(begins, time_us, tie, columns) of each log], all strings, their lengths).
+/// Returns ([(begins, time_us, tie, columns) of each log], all strings, their lengths).
 pybind11::tuple made_of(const Histories& histories);
 
 /// Defines `histories` and `sums` of `ReadingProgram`; user_state/_native.pyi lists them.

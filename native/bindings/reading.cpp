@@ -5,6 +5,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/calling.hpp"
+#include "bindings/folding.hpp"
 #include "bindings/histories.hpp"
 #include "record/reader.hpp"
 
@@ -56,10 +57,7 @@ void each(const py::dict& described, const char* name, std::vector<Made>& into, 
 Program program_of(const py::dict& d) {
   using F = const Fields&;
   Program p;
-  p.marker = d["marker"].cast<std::string>();
   p.layout = d["layout"].cast<std::string>();
-  for (py::handle blank : d["blanks"]) p.blanks.push_back(blank.cast<std::string>());
-  need(p.blanks.size() == kSections);
   p.whole = d["whole"].cast<bool>();
   p.columns = d["columns"].cast<int>();
   p.array_sizes = d["array_sizes"].cast<std::vector<int>>();
@@ -124,7 +122,8 @@ Program program_of(const py::dict& d) {
   return p;
 }
 
-py::tuple features(const Program& program, const py::sequence& sequence,
+/// Returns what `Arrays::made` does, and what is wrong by record.
+py::tuple features(const Program& program, Folding& folding, const py::sequence& sequence,
                    const py::array_t<std::int64_t, py::array::c_style>& at_us) {
   Blobs blobs(sequence);
   if (at_us.ndim() != 1 || at_us.size() != static_cast<py::ssize_t>(blobs.size())) {
@@ -133,14 +132,16 @@ py::tuple features(const Program& program, const py::sequence& sequence,
   const std::int64_t* times_us = at_us.data();
   check_times({times_us, blobs.size()});
   Arrays arrays(program, blobs.size());
+  Folding::Borrowed folder(folding);
+  std::vector<Wrong> wrong;
   without_gil([&] {
-    RecordReader reader(program, arrays.out);
+    RecordReader reader(program, *folder, arrays.out);
     for (std::size_t at = 0; at < blobs.size(); ++at) {
       if (at == 0 || times_us[at] != times_us[at - 1]) reader.set_time(times_us[at]);
-      reader.read(at, blobs[at]);
+      if (auto error = reader.read(at, blobs[at])) wrong.push_back({at, std::move(*error)});
     }
   });
-  return arrays.made();
+  return py::make_tuple(arrays.made(), listed(wrong));
 }
 
 }  // namespace
@@ -148,7 +149,7 @@ py::tuple features(const Program& program, const py::sequence& sequence,
 void define_record_reader(py::module_& module) {
   py::class_<Program> program(module, "ReadingProgram");
   program.def(py::init(&program_of), py::arg("described"))
-      .def("features", &features, py::arg("blobs"), py::arg("at_us").noconvert());
+      .def("features", &features, py::arg("folding"), py::arg("blobs"), py::arg("at_us").noconvert());
   define_histories(program);
 }
 

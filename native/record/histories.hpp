@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "families/logs/stored_logs.hpp"
-#include "families/part.hpp"
 #include "record/reader.hpp"
 
 namespace user_state::reading {
@@ -23,44 +23,47 @@ struct History {
   std::vector<std::vector<std::int64_t>> columns;
 };
 
-/// The chosen logs of n records. Records that are not there, or declined, have no rows.
+/// The chosen logs of n records. Records that are not there, or refused, have no rows.
 class Histories {
  public:
-  /// The program has to outlive this; a log that it does not have is std::out_of_range.
-  Histories(const Program& program, const std::vector<std::size_t>& logs, std::size_t records);
+  /// The program and the folder, which migrates records of other layouts, have to outlive this; a log that the program
+  /// does not have is std::out_of_range.
+  Histories(const Program& program, Folder& folder, const std::vector<std::size_t>& logs);
 
-  void read(std::string_view blob);
-  /// Takes in a record that was taken apart, or none.
-  void read(const Opened* opened);
+  /// Takes in a record's rows; returns what is wrong with it.
+  std::optional<RecordError> read(std::string_view blob);
 
-  std::vector<Status> status;
   std::vector<History> logs;
   /// The strings of all dictionaries, one after the other, and how long each is.
   std::string texts;
   std::vector<std::uint16_t> text_lengths;
 
  private:
-  void take(const Opened& opened);
-  void end(Status found);
+  void take(std::string_view blob);
   void put(History& history, std::int64_t first_code) const;
 
   const Program& program_;
+  Folder& folder_;
   StoredLogs stored_;
+  Buffer migrated_;
 };
 
-/// One of the vectors of n records; zeros for records that have none, are not there, or are declined.
+/// One of the vectors of n records; zeros for records that have none, are not there, or are refused.
 class StoredSums {
  public:
-  StoredSums(const Program& program, std::size_t part);
+  StoredSums(const Program& program, Folder& folder, std::size_t part);
 
-  /// Fills what is `record`'s of (n,), (n, half-lives) and (n, half-lives, dimensions).
-  Status read(std::size_t record, std::string_view blob, std::int64_t* time_us, double* weights, double* sums);
+  /// Fills what is `record`'s of (n,), (n, half-lives) and (n, half-lives, dimensions); returns what is wrong with it.
+  std::optional<RecordError> read(std::size_t record, std::string_view blob, std::int64_t* time_us, double* weights,
+                                  double* sums);
 
  private:
-  void take(std::size_t record, std::string_view blob, std::int64_t* time_us, double* weights, double* sums);
+  void take(std::size_t record, Reader in, std::int64_t* time_us, double* weights, double* sums);
 
   const Program& program_;
+  Folder& folder_;
   const std::size_t part_;
+  Buffer migrated_;
   std::vector<double> components_;
 };
 

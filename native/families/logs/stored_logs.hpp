@@ -16,13 +16,13 @@ class StoredLogs {
   explicit StoredLogs(const std::vector<std::vector<LogKind>>& kinds)
       : kinds_(kinds), sizes_(kinds.size()), begins_(kinds.size()), texts_(kinds.size()), numbers_(kinds.size()) {}
 
-  /// Takes a section in, of a record with so many strings. What packing would not write is declined.
+  /// Takes a section in, of a record with so many strings. Throws Corrupt.
   void take(Reader in, std::size_t strings) {
     auto flags = in.take<std::uint8_t>();
-    need(flags <= (kFarTimes | kHighCodes | kWideCodes));
+    need(flags <= (kFarTimes | kHighCodes | kWideCodes), "invalid flags");
     auto sizes = in.packed<std::uint16_t>(kinds_.size());
     auto newest_us = in.take<std::int64_t>();
-    need(newest_us >= 0 && newest_us < kTooLarge);
+    need(newest_us >= 0 && newest_us < kTooLarge, "a time out of range");
     std::size_t rows = 0, texts = 0, numbers = 0;
     for (std::size_t log = 0; log < kinds_.size(); ++log) {
       sizes_[log] = sizes[log];
@@ -37,7 +37,7 @@ class StoredLogs {
     wide_ = in.packed<std::uint16_t>(flags & kWideCodes ? texts : 0);
     cells_ = in.packed<std::int64_t>(numbers);
     in.end();
-    for (std::size_t at = 0; at < texts; ++at) need(text_at(at) <= strings);
+    for (std::size_t at = 0; at < texts; ++at) need(text_at(at) <= strings, "a string that the dictionary does not have");
   }
 
   std::size_t size(std::size_t log) const { return sizes_[log]; }
@@ -89,13 +89,14 @@ class StoredLogs {
     for (std::size_t at = 0; at < rows; ++at) {
       std::uint64_t age_us = low[at] | std::uint64_t{high[at]} << 32;
       if (flags & kFarTimes) age_us |= std::uint64_t{top[at]} << 48;
-      need(age_us <= static_cast<std::uint64_t>(newest_us));
+      need(age_us <= static_cast<std::uint64_t>(newest_us), "a time before 1970");
       times_us_[at] = newest_us - static_cast<std::int64_t>(age_us);
     }
     for (std::size_t log = 0; log < sizes_.size(); ++log) {
       for (std::size_t row = 1; row < sizes_[log]; ++row) {
         std::int64_t before_us = time_us(log, row - 1), now_us = time_us(log, row);
-        need(now_us > before_us || (now_us == before_us && tie(log, row) >= tie(log, row - 1)));
+        bool after = now_us > before_us || (now_us == before_us && tie(log, row) >= tie(log, row - 1));
+        need(after, "rows that are not in order of time");
       }
     }
   }
