@@ -21,9 +21,9 @@ from beam_pipelines.streaming import StreamingSettings, build, check_settings, s
 from transforms import drain, metrics, tally
 from transforms.pubsub_pending import acknowledge_pending, give_up_pending
 from user_state.cli.terminal import Terminal
-from user_state.codec.spec_change import spec_change
 from user_state.core import compiled
 from user_state.core.compile import compile_plan
+from user_state.core.spec_change import spec_change
 from user_state.errors import InputError, UserStateError
 from user_state.spec import LoadedSpec
 from user_state.store.credentials import check_travels

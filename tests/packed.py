@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from user_state.codec.histories import HistoryReader
-from user_state.codec.migrate import as_they_are
-from user_state.codec.packed import Heads, PackedRecords
-from user_state.codec.reader import Finished, Reader
 from user_state.core.events import Events
 from user_state.core.histories import Histories
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.plan import Plan
+from user_state.state.envelope import Heads, heads_of
+from user_state.state.features import Finished, Reader
+from user_state.state.histories import HistoryReader
+from user_state.state.layouts import NoLayouts
+from user_state.state.records import PackedRecords
 
 VERSION = bytes(range(1, 9))
 
@@ -37,12 +38,14 @@ class Records:
     @property
     def heads(self) -> Heads:
         """What they say of their time."""
-        return packed(self.plan).heads(self.blobs)
+        found, wrong = heads_of(self.blobs)
+        assert not wrong, wrong
+        return found
 
     @property
     def histories(self) -> Histories:
         """The rows of all logs."""
-        return HistoryReader(self.plan, as_they_are, range(len(self.plan.logs))).read(self.blobs)
+        return HistoryReader(self.plan, packed(self.plan), range(len(self.plan.logs))).read(self.blobs)
 
     def user(self, index: int) -> Records:
         """One user's record."""
@@ -53,7 +56,7 @@ def packed(plan: Plan) -> PackedRecords:
     """Return what folds and merges records of a plan; made once."""
     held: PackedRecords | None = plan.prepared.get("packed for tests")
     if held is None:
-        held = plan.prepared["packed for tests"] = PackedRecords(plan, as_they_are)
+        held = plan.prepared["packed for tests"] = PackedRecords(plan, NoLayouts())
     return held
 
 
@@ -74,7 +77,8 @@ def from_events(plan: Plan, events: Events) -> Records:
 
 def merge(plan: Plan, a: Records, b: Records) -> Records:
     """Return the records of the same users, made of two records of disjoint sets of events."""
-    merged: list[bytes | None] = list(packed(plan).merge(a.blobs, b.blobs, [VERSION] * len(a)))
+    merged, broken = packed(plan).merge(a.blobs, b.blobs, [VERSION] * len(a))
+    assert not broken, broken
     return Records(plan, merged)
 
 
@@ -84,7 +88,7 @@ def features(
     """Return what the records hold, at a time or a time a record."""
     reader = plan.prepared.get("reader for tests")
     if reader is None:
-        reader = plan.prepared["reader for tests"] = Reader(plan, as_they_are)
+        reader = plan.prepared["reader for tests"] = Reader(plan, packed(plan))
     found = reader.features(records.blobs, at_us, reader.histories(records.blobs), item_vectors)
     assert not found.errors, found.errors
     return found

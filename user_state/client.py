@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.answers import UserState, UserStateBatch
-from user_state.codec.reader import Finished, Reader
 from user_state.core.compile import compile_plan
 from user_state.core.composed_reading import Embeds
 from user_state.core.composing import seen_items
@@ -36,10 +35,11 @@ from user_state.items.provider import VectorProvider
 from user_state.items.scoring import Scores, cosine, score
 from user_state.items.table import ItemTable
 from user_state.spec import LoadedSpec, load_spec
+from user_state.state.features import Finished, Reader
+from user_state.state.records import PackedRecords
 from user_state.store.connection import connect, masked
 from user_state.store.deadline import within
 from user_state.store.keys import record_key
-from user_state.store.layouts import RecordReader
 from user_state.store.learned_table import LearnedVectors
 from user_state.store.look_up import look_up
 from user_state.store.providers import TableReading, open_providers
@@ -88,8 +88,8 @@ class UserStateClient:
         self._searches: dict[str, NearestItems] = {}
         self._plan = plan
         self._url = url
-        self._records = RecordReader(plan, self, UNKNOWN_LAYOUT_S)
-        self._readers: dict[tuple[str, ...] | None, Reader] = {None: Reader(plan, self._records.migrate)}
+        self._packed = PackedRecords(plan, self, UNKNOWN_LAYOUT_S)
+        self._readers: dict[tuple[str, ...] | None, Reader] = {None: Reader(plan, self._packed)}
         self._names = tuple(output.name for output in plan.scalars)
         self._unreadable = 0
 
@@ -334,7 +334,7 @@ class UserStateClient:
         chosen = None if select is None else tuple(dict.fromkeys(_names(select)))
         reader = self._readers.get(chosen)
         if reader is None:
-            reader = Reader(self._plan, self._records.migrate, chosen)
+            reader = Reader(self._plan, self._packed, chosen)
             if len(self._readers) >= MOST_SELECTIONS:
                 self._readers = {None: self._readers[None]}
             self._readers[chosen] = reader

@@ -22,8 +22,6 @@ from tests.packed import VERSION, Records, apply, features, from_events, merge, 
 from tests.random_worlds import QUICK, SEEN, SHELF, World, reading_moments, reading_times, worlds
 from tests.trying import T0, S, event, plan_of, record_of, same_record, spec_of
 from user_state import oracle
-from user_state.codec.admitting import PackedAdmission
-from user_state.codec.reader import Finished
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
@@ -39,6 +37,9 @@ from user_state.oracle.kinds import EMBEDDINGS
 from user_state.spec import LoadedSpec
 from user_state.spec.embedding_kinds import HASH
 from user_state.spec.model import Feature
+from user_state.state.admission import PackedAdmission
+from user_state.state.envelope import heads_of
+from user_state.state.features import Finished
 
 RELATIVE = 1e-6
 TABLE = ItemTable(list(SHELF), np.array(list(SHELF.values()), np.float32))
@@ -82,7 +83,7 @@ class Shelf:
         events = Events.from_rows(self.plan, [rows[i] for i in chosen])
         held = [self.stored.get(user, (None, None)) for user in events.users]
         blobs, seen = [blob for blob, _ in held], [ids for _, ids in held]
-        verdict = PackedAdmission(self.plan).admit(packed(self.plan).heads(blobs), seen, events)
+        verdict = PackedAdmission(self.plan).admit(heads_of(blobs)[0], seen, events)
         applied = events.take(verdict.outcome == Outcome.APPLIED)
         folded, broken = packed(self.plan).fold(blobs, applied, verdict.horizon_us, [VERSION] * len(blobs))
         assert not broken

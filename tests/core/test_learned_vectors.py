@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import xxhash
 
-from tests.packed import from_events
-from user_state.codec.histories import SumsReader
-from user_state.codec.migrate import as_they_are
+from tests.packed import from_events, packed
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
 from user_state.core.events import Events
@@ -20,6 +18,7 @@ from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.learned_vectors import learned_vectors
 from user_state.core.plan import Plan
 from user_state.spec import parse_spec
+from user_state.state.histories import SumsReader
 
 SPEC = """
 name: feed
@@ -59,7 +58,7 @@ def test_parts_are_brought_to_one_time_and_added(of_items: Plan, seed: int) -> N
         for n, (item, part, time_us, partner, weight) in enumerate(pairs)
     ]
     events = Events.from_rows(of_items, rows)
-    sums, _ = SumsReader(of_items, as_they_are).read(from_events(of_items, events).blobs)
+    sums, _ = SumsReader(of_items, packed(of_items)).read(from_events(of_items, events).blobs)
     item = np.array([int(user.split()[0]) for user in events.users], np.int64)
     assert len(item) > ITEMS
     at_us = START_US + 8 * HOUR_US
@@ -78,7 +77,7 @@ def test_parts_are_brought_to_one_time_and_added(of_items: Plan, seed: int) -> N
 
 
 def test_no_record_at_all_gives_zeros(of_items: Plan) -> None:
-    sums, _ = SumsReader(of_items, as_they_are).read([])
+    sums, _ = SumsReader(of_items, packed(of_items)).read([])
     unit, weight = learned_vectors(sums, np.zeros(0, np.int64), 3, START_US, HOUR_US)
     assert unit.shape == (3, 16)
     assert not unit.any()

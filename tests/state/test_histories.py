@@ -10,13 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.test_against_oracle import Shelf, rows_of
-from tests.packed import Records, apply
+from tests.packed import Records, apply, packed
 from tests.random_worlds import QUICK, World, worlds
 from tests.trying import T0, M, S, batch, event, plan_of, record_of
 from user_state import oracle
-from user_state.codec.histories import HistoryReader
-from user_state.codec.migrate import as_they_are
 from user_state.core.compile import compile_plan
+from user_state.state.histories import HistoryReader
 
 FIELDS = ["item_id", "value", "amount", "bought", "event_time"]
 PLAN = plan_of(
@@ -25,7 +24,7 @@ PLAN = plan_of(
 
 
 def reader(logs: range | list[int] | None = None) -> HistoryReader:
-    return HistoryReader(PLAN, as_they_are, range(len(PLAN.logs)) if logs is None else logs)
+    return HistoryReader(PLAN, packed(PLAN), range(len(PLAN.logs)) if logs is None else logs)
 
 
 def test_rows_are_those_of_each_user_by_time_with_nulls_where_events_have_none():

@@ -12,12 +12,12 @@ from tests.packed import features, from_events
 from tests.random_worlds import QUICK, World, worlds
 from tests.trying import T0, H, M, S, batch, event, plan_of
 from user_state import oracle
-from user_state.codec.packed import TOO_LARGE
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.errors import InputError
 from user_state.events.wanted import wanted
+from user_state.state.records import TOO_LARGE
 from user_state.state.replay import Questions, Replay, asked_at
 
 COUNT = {"f": {"aggregate": "count", "windows": ["1h"]}}

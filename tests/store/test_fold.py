@@ -6,16 +6,16 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from tests.packed import features
 from tests.trying import M, S, event, plan_of, spec_of
-from user_state.codec.record import MARKER, version_of
-from user_state.codec.seen import HEAD_BYTES
 from user_state.core import compiled
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
-from user_state.core.reading import features
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.state.envelope import MARKER, version_of
+from user_state.state.seen import HEAD_BYTES
 from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.layouts import RecordReader
 from user_state.store.redis_store import RedisStateStore

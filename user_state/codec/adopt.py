@@ -2,7 +2,7 @@
 
 Definitions are compared by key (see `user_state.core.pieces`). Windows are not part of a key: a window that was made
 longer fills as time passes, since what was rolled up or dropped before cannot come back. The layout says how much was
-kept (`user_state.core.kept`), and `user_state.codec.spec_change` which outputs miss something, and until when.
+kept (`user_state.core.kept`), and `user_state.core.spec_change` which outputs miss something, and until when.
 """
 
 from __future__ import annotations

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 try:
     from user_state._native import (
+        MARKER,
         Admission,
-        Folder,
+        Folding,
         ReadingProgram,
         RowReader,
         columns_of_rows,
         grouped,
+        heads,
         heaviest,
         order_by_number,
         order_of,
@@ -22,6 +24,7 @@ try:
         replay,
         sum_windows,
         unite_registers,
+        with_horizon,
     )
 
     used = True
@@ -29,12 +32,14 @@ except ImportError:  # installed where there was no compiler
     used = False
 
 __all__ = [
+    "MARKER",
     "Admission",
-    "Folder",
+    "Folding",
     "ReadingProgram",
     "RowReader",
     "columns_of_rows",
     "grouped",
+    "heads",
     "heaviest",
     "order_by_number",
     "order_of",
@@ -43,4 +48,5 @@ __all__ = [
     "sum_windows",
     "unite_registers",
     "used",
+    "with_horizon",
 ]

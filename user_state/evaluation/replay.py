@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from user_state.codec.reader import Finished
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow, Events
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.plan import Plan
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, I64
+from user_state.state.features import Finished
 from user_state.state.replay import Questions, Replay
 
 QUESTIONS_AT_ONCE = 20_000

@@ -1,1 +1,1 @@
-"""The Python face of the compiled core: arrays in, arrays out."""
+"""Records as bytes, and what is done with them: the Python face of the compiled core. Arrays in, arrays out."""

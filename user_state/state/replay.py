@@ -13,30 +13,28 @@ than `allowed_lateness` before its publish time or the user's clock is too late;
 its publish time is from the future. None of those is in any answer, and `outcome` says which they are. Three things the
 stream does besides are the caller's: events that no output wants, that are expired or ahead of the wall clock never get
 as far in the stream (user_state/events/screening.py), so leave them out here; `seen_ids_cap` shortens horizons where a
-batch ends, which here is once, at the end; and a user whose record's sections outgrow `max_record` gets no answer from
-there on, but an error, where the stream would refuse that batch and go on with the next.
+batch ends, which here is once, at the end; and a user whose record outgrows `max_record` gets no answer from there on,
+but an error, where the stream would refuse that batch and go on with the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.histories import histories_of, in_order
-from user_state.codec.migrate import as_they_are
-from user_state.codec.packed import TOO_LARGE
-from user_state.codec.programs import blanks_of
-from user_state.codec.reader import Filled, Finished, Reader
-from user_state.codec.record import MARKER
 from user_state.core import compiled as native
 from user_state.core.events import I64, Events
 from user_state.core.histories import Histories
 from user_state.core.item_vectors import ItemVectors
-from user_state.core.kll import unite
 from user_state.core.plan import Plan
+from user_state.state.features import Finished, Reader
+from user_state.state.histories import histories_of, in_order
+from user_state.state.layouts import NoLayouts
+from user_state.state.records import TOO_LARGE, PackedRecords
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,8 @@ class Replay:
 
     def __init__(self, plan: Plan, select: Collection[str] | None = None) -> None:
         self._plan = plan
-        self._reader = Reader(plan, as_they_are, select)
+        self._records = PackedRecords(plan, NoLayouts())
+        self._reader = Reader(plan, self._records, select)
 
     def play(self, events: Events, questions: Questions) -> Replayed:
         """Return what the questions' records hold.
@@ -100,23 +99,22 @@ class Replay:
         Raises:
             ValueError: a question is about nobody, or at a time that nothing can be read at.
         """
-        outcome, trouble, filled, rows, order = native.replay(
+        outcome, refused, filled, rows, order = native.replay(
             self._reader.native,
-            self._plan,
-            MARKER,
-            blanks_of(self._plan),
-            unite,
+            self._records.native,
             events,
             questions.user,
             questions.at_us,
             questions.visible,
             list(self._reader.logs),
+            self._plan.seen_ids_cap,
+            self._plan.max_record_bytes,
         )
-        errors = dict.fromkeys(np.flatnonzero(trouble).tolist(), TOO_LARGE)
+        errors = dict.fromkeys(np.flatnonzero(refused).tolist(), TOO_LARGE)
         histories = None
         if rows is not None:
-            histories = in_order(histories_of(self._plan, self._reader.logs, rows, {}), order)
-        return Replayed(outcome, self._reader, self._reader.filled(filled), questions, histories, errors)
+            histories = in_order(histories_of(len(questions), self._reader.logs, rows, {}), order)
+        return Replayed(outcome, self._reader, filled, questions, histories, errors)
 
 
 class Replayed:
@@ -131,7 +129,7 @@ class Replayed:
         self,
         outcome: npt.NDArray[np.int8],
         reader: Reader,
-        filled: Filled,
+        filled: tuple[Any, ...],
         questions: Questions,
         histories: Histories | None,
         errors: dict[int, str],

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from user_state.codec.histories import SumsReader
 from user_state.core.item_vectors import F32, F64, Bool
 from user_state.core.layout import Layout
 from user_state.core.learned_vectors import learned_vectors
@@ -21,9 +20,10 @@ from user_state.core.plan import Plan
 from user_state.core.spread import part_names
 from user_state.errors import CodecError
 from user_state.items.table import ItemTable
+from user_state.state.histories import SumsReader
+from user_state.state.records import PackedRecords
 from user_state.store.connection import connect, fetch
 from user_state.store.keys import record_key
-from user_state.store.layouts import RecordReader
 from user_state.store.recent_vectors import RecentVectors
 from user_state.store.registry import Registry
 
@@ -49,7 +49,7 @@ class LearnedTable:
         self._url, self._plan, self._learned = url, plan, learned
         self._recent = RecentVectors(self._fetch, plan.vectors[0].dimensions, memory_bytes, refresh_s)
         self._redis: Any = connect(url, timeout_s)
-        self._sums = SumsReader(plan, RecordReader(plan, self).migrate)
+        self._sums = SumsReader(plan, PackedRecords(plan, self))
 
     def start(self) -> None:
         """There is nothing to load: items are read when they are asked for."""

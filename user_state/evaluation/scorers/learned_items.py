@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from user_state.codec.histories import SumsReader
-from user_state.codec.reader import Reader
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
 from user_state.core.learned_vectors import learned_vectors
@@ -23,7 +21,9 @@ from user_state.evaluation.memory_store import MemoryStore
 from user_state.evaluation.own_spec import own_rows, own_spec
 from user_state.fold import Folder
 from user_state.learning import ItemStage
-from user_state.store.layouts import RecordReader
+from user_state.state.features import Reader
+from user_state.state.histories import SumsReader
+from user_state.state.records import PackedRecords
 
 TABLE, LAST = "together", "last"
 
@@ -71,8 +71,8 @@ class LearnedItems:
         stage.start()
         self._folder = Folder(self._plan, self._users, before_write=stage.learn)
         self._folder.start()
-        self._reader = Reader(self._plan, RecordReader(self._plan, self._users).migrate)
-        self._sums = SumsReader(self._items_plan, RecordReader(self._items_plan, self._items).migrate)
+        self._reader = Reader(self._plan, PackedRecords(self._plan, self._users))
+        self._sums = SumsReader(self._items_plan, PackedRecords(self._items_plan, self._items))
         self._fading = fade_read ** np.arange(last)
         self._lift = lift
         self._unit = np.zeros((len(log.items), dimensions))

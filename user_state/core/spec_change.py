@@ -1,4 +1,4 @@
-"""What becomes of records when the spec changes, in the words of the spec: what `adopt` does, said beforehand.
+"""What becomes of records when the spec changes, in the words of the spec: what migration does, said beforehand.
 
 An output whose definition is kept is exact at once if the record kept enough for it (user_state/core/kept.py). Where it
 did not, because its window became longer or its tiles finer, or it reads more events than were kept, the output
