@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.answers import UserState, UserStateBatch
-from user_state.codec.reader import Finished, Histories, Reader
 from user_state.core.compile import compile_plan
 from user_state.core.composing import seen_items
 from user_state.core.hashed_vectors import hashed_vectors
@@ -35,6 +34,8 @@ from user_state.items.provider import VectorProvider
 from user_state.items.scoring import Scores, cosine, score
 from user_state.items.table import ItemTable
 from user_state.spec import LoadedSpec, load_spec
+from user_state.state.features import Finished, Histories, Reader
+from user_state.state.records import PackedRecords
 from user_state.store.connection import connect, masked
 from user_state.store.deadline import within
 from user_state.store.keys import record_key
@@ -88,7 +89,9 @@ class UserStateClient:
         self._plan = plan
         self._url = url
         self._records = RecordReader(plan, self, UNKNOWN_LAYOUT_S)
-        self._readers: dict[tuple[str, ...] | None, Reader] = {None: Reader(plan, self._records.decode)}
+        self._packed = PackedRecords(plan, self, UNKNOWN_LAYOUT_S)
+        whole = Reader(plan, self._packed, self._records.decode)
+        self._readers: dict[tuple[str, ...] | None, Reader] = {None: whole}
         self._names = tuple(output.name for output in plan.scalars)
         self._unreadable = 0
 
@@ -333,7 +336,7 @@ class UserStateClient:
         chosen = None if select is None else tuple(dict.fromkeys(_names(select)))
         reader = self._readers.get(chosen)
         if reader is None:
-            reader = Reader(self._plan, self._records.decode, chosen)
+            reader = Reader(self._plan, self._packed, self._records.decode, chosen)
             if len(self._readers) >= MOST_SELECTIONS:
                 self._readers = {None: self._readers[None]}
             self._readers[chosen] = reader
