@@ -32,7 +32,6 @@ LAYERS = {
     "user_state/client.py": ({"answers", "core", "codec", "store", "items", "spec", "printable", "errors"}, {"numpy"}),
     "user_state/items": ({"core", "spec", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/ranking": ({"answers", "durations", "errors"}, {"numpy"}),
-    "user_state/sequence_models": ({"errors"}, {"numpy"}),
     "user_state/evaluation": (
         {
             *("ranking", "items", "core", "codec", "store", "fold", "learning", "answers", "client"),
