@@ -37,7 +37,7 @@ LAYERS = {
             *("ranking", "items", "core", "codec", "store", "fold", "learning", "answers", "client"),
             *("events", "spec", "durations", "errors"),
         },
-        {"numpy"},
+        {"numpy", "matplotlib"},
     ),
     "user_state/capacity": ({"core", "codec", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
     "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
@@ -49,6 +49,7 @@ ONLY_UNDER = {
     "yaml": ("user_state/spec", "user_state/capacity", "beam_pipelines/observability"),
     "typer": ("user_state/cli", "beam_pipelines"),
     "datasketches": "user_state/core",
+    "matplotlib": "user_state/evaluation",
 }
 STANDARD = sys.stdlib_module_names
 
@@ -161,6 +162,7 @@ def test_importing_the_package_is_cheap():
         "redis",
         "fastavro",
         "apache_beam",
+        "matplotlib",
         "pydantic",
         "yaml",
         "typer",
