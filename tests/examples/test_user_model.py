@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples.sequence_models.retention import Retention
+from examples.sequence_models.state_bytes import decode_state, encode_state
+from examples.sequence_models.user_model import UserModel
 from user_state.errors import CodecError, InputError
-from user_state.sequence_models.retention import Retention
-from user_state.sequence_models.state_bytes import decode_state, encode_state
-from user_state.sequence_models.user_model import UserModel
 
 ITEMS = [f"i{n}" for n in range(12)]
 D, HEADS = 8, 2

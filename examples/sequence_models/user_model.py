@@ -3,7 +3,7 @@
     x_n = E[item_n];   x = x + retention_l(norm(x)) for each layer l;   u_n = norm(x);   score(j) = E[j] . u_n
 
 E (items + 1, d) are the items' vectors, the last one that of an item the model does not know. Weights come from a file
-of numpy's (`examples/use_state/train.py` makes one):
+of numpy's (`examples/sequence_models/train.py` makes one):
 
     version        int, 1
     items          (items,) text
@@ -22,8 +22,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from examples.sequence_models.retention import EPSILON, F64, Retention
 from user_state.errors import InputError
-from user_state.sequence_models.retention import EPSILON, F64, Retention
 
 VERSION = 1
 _PARTS = ("query", "key", "value", "out")

@@ -18,9 +18,9 @@ from apache_beam.runners.worker import sdk_worker, statecache
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 from apache_beam.transforms.window import GlobalWindow
 
-from beam_pipelines import state_stream
-from beam_pipelines.keyed_state import PipelinedContext
-from beam_pipelines.state_stream import StreamedStateHandler, create_state_handler
+from beam_pipelines.beam_patches.state_prefetch import PrefetchingStateHandler
+from beam_pipelines.beam_patches.state_writes import PipelinedContext
+from beam_pipelines.beam_patches.versions import put_in_place
 from transforms.bundle_cells import CellSpec
 
 WAIT_S = 10.0
@@ -68,7 +68,7 @@ class _Served:
         beam_fn_api_pb2_grpc.add_BeamFnStateServicer_to_server(self.runner, self.server)
         self.url = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
         self.server.start()
-        self.handler = StreamedStateHandler(grpc.insecure_channel(self.url), "worker-7")
+        self.handler = PrefetchingStateHandler(beam_fn_api_pb2_grpc.BeamFnStateStub(grpc.insecure_channel(self.url)))
 
 
 @pytest.fixture
@@ -99,7 +99,6 @@ def test_every_request_arrives_in_order_and_gets_its_own_answer(served):
     asked = [(one.state_key.bag_user_state.key, one.WhichOneof("request")) for one in served.runner.asked[:1000]]
     assert asked == [(user, what) for user in users for what in ("clear", "append")]
     assert {one.instruction_id for one in served.runner.asked} == {"bundle-1"}
-    assert served.runner.workers == ["worker-7"]
 
 
 def test_a_megabyte_is_no_different_from_a_byte(served):
@@ -195,41 +194,26 @@ def test_when_the_runner_goes_nobody_waits_for_good(served):
             served.handler.get_raw(state_key(b"user"))
 
 
-def test_done_closes_the_stream_after_what_was_asked(served):
+def test_whoever_asks_after_the_runner_has_gone_is_told_at_once(served):
     with served.handler.process_instruction_id("bundle-1"):
-        sent = [served.handler.append_raw(state_key(b"user"), b"x") for _ in range(100)]
-    served.handler.done()
-    served.handler.done()
+        served.handler.append_raw(state_key(b"user"), b"x").get(WAIT_S)
+        served.server.stop(0).wait(WAIT_S)
+        served.handler.append_raw(state_key(b"user"), b"x").get(WAIT_S)  # perhaps before it is noticed
 
-    assert served.runner.closed.wait(WAIT_S)
-    assert [future.get(WAIT_S).error for future in sent] == [""] * 100
-    assert served.runner.bags[b"user"] == b"x" * 100
+        assert "has ended" in served.handler.append_raw(state_key(b"user"), b"x").get(WAIT_S).error
 
 
-def test_beams_factory_makes_one_for_each_runner_and_keeps_it(served):
+def test_beams_factory_makes_one_for_each_runner_and_keeps_it(served, monkeypatch):
+    monkeypatch.setattr(sdk_worker, "GrpcStateHandler", sdk_worker.GrpcStateHandler)
+    put_in_place("state_prefetch")
     factory = sdk_worker.GrpcStateHandlerFactory(statecache.StateCache(1 << 20), worker_id="worker-8")
-    handler = create_state_handler(factory, SimpleNamespace(url=served.url))
+    handler = factory.create_state_handler(SimpleNamespace(url=served.url))
 
-    assert create_state_handler(factory, SimpleNamespace(url=served.url)) is handler
-    assert isinstance(handler._underlying, StreamedStateHandler)
+    assert factory.create_state_handler(SimpleNamespace(url=served.url)) is handler
+    assert isinstance(handler._underlying, PrefetchingStateHandler)
     with handler.process_instruction_id("bundle-1", []):
         handler.extend(state_key(b"user"), BytesCoder().get_impl(), [b"a", b"bc"]).get(WAIT_S)
         assert list(handler.blocking_get(state_key(b"user"), BytesCoder().get_impl())) == [b"a", b"bc"]
-    factory.close()
-
-
-def test_beams_own_takes_its_place_where_grpc_has_no_such_layer(served, monkeypatch, caplog):
-    def without(*_: Any) -> Any:
-        raise AttributeError("no segregated_call")
-
-    monkeypatch.setattr(state_stream, "StreamedStateHandler", without)
-    factory = sdk_worker.GrpcStateHandlerFactory(statecache.StateCache(1 << 20), worker_id="worker-9")
-    handler = create_state_handler(factory, SimpleNamespace(url=served.url))
-
-    assert type(handler._underlying) is sdk_worker.GrpcStateHandler
-    assert "costs more" in caplog.text
-    with handler.process_instruction_id("bundle-1", []):
-        handler.extend(state_key(b"user"), BytesCoder().get_impl(), [b"a"]).get(WAIT_S)
-        assert list(handler.blocking_get(state_key(b"user"), BytesCoder().get_impl())) == [b"a"]
+    assert served.runner.workers == ["worker-8"]
     factory.close()
     assert served.runner.closed.wait(WAIT_S)

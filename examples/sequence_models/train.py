@@ -1,7 +1,7 @@
 """Trains a small retention model on a log, and says what it is worth on the log's end.
 
-    pip install -r examples/use_state/requirements.txt
-    python -m examples.use_state.train --input ml-100k.inter --value-column rating --min-value 4 --output weights.npz
+    pip install -r examples/sequence_models/requirements.txt
+    python -m examples.sequence_models.train --input ml-100k.inter --value-column rating --min-value 4 --output w.npz
 
 The first nine tenths of the interactions, by time, are trained on: each user's items in order, cut into pieces of
 `--length`, each to tell the next one (cross entropy over all items). The last tenth is then gone through as it
@@ -21,13 +21,13 @@ import autograd.numpy as anp
 import numpy as np
 from autograd import grad
 
+from examples.sequence_models.retention import EPSILON, Retention, retained
+from examples.sequence_models.user_model import UserModel
 from user_state.evaluation.interactions import Interactions
 from user_state.evaluation.log_files import Reading, read_interactions
 from user_state.evaluation.results import Quality
 from user_state.evaluation.scoring import mean_rank
 from user_state.events.convert import Columns
-from user_state.sequence_models.retention import EPSILON, Retention, retained
-from user_state.sequence_models.user_model import UserModel
 
 Weights = dict[str, Any]
 TRAINED_ON = 0.9

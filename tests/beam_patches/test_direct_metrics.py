@@ -8,13 +8,13 @@ from typing import Any
 from apache_beam.metrics import monitoring_infos
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 
-from beam_pipelines.direct_metrics import join_metrics_at_once
+from beam_pipelines.beam_patches.versions import put_in_place
 
 BUNDLES = 3_000
 
 
 def test_the_metrics_of_thousands_of_bundles_add_up() -> None:
-    join_metrics_at_once()
+    put_in_place("direct_metrics")
     infos: Any = []
     for _ in range(BUNDLES):  # as FnApiRunner does after each bundle
         bundle = [

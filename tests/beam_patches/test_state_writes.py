@@ -1,4 +1,4 @@
-"""Keyed state through Beam's own harness: the same values, weighed as Beam weighs them, all sent before any answer."""
+"""Keyed state through Beam's own harness: the same values, all sent before any answer is awaited."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from apache_beam.runners.worker import bundle_processor, statecache
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec
 
-from beam_pipelines import keyed_state
-from beam_pipelines.keyed_state import Pipelined, PipelinedContext, use_for_keyed_state, weigh
+from beam_pipelines.beam_patches.state_writes import Pipelined, PipelinedContext
+from beam_pipelines.beam_patches.versions import put_in_place
 
 BEAMS_WEIGH = statecache.get_deep_size
 CELL = ReadModifyWriteStateSpec("cell", BytesCoder())
@@ -23,7 +23,7 @@ BAG = BagStateSpec("bag", BytesCoder())
 def _in_place(monkeypatch):
     monkeypatch.setattr(statecache, "get_deep_size", BEAMS_WEIGH)
     monkeypatch.setattr(bundle_processor, "FnApiUserStateContext", bundle_processor.FnApiUserStateContext)
-    use_for_keyed_state()
+    put_in_place("state_sizes", "state_writes")
 
 
 class _JoinFn(beam.DoFn):
@@ -70,19 +70,6 @@ def test_a_pipeline_reads_what_it_wrote_and_cleared(monkeypatch):
         )
 
     assert committed
-
-
-@pytest.mark.parametrize(
-    "value", [[], [b""], [b"x" * 3000], [b"a", b"bc"], ["text"], [b"a", 1], b"bytes", {b"a": [b"b"]}]
-)
-def test_values_weigh_what_they_weigh_to_beam(value):
-    assert weigh(value) == pytest.approx(BEAMS_WEIGH(value), abs=64)  # lists grow ahead of their elements
-
-
-def test_what_beam_alone_can_weigh_is_left_to_it(monkeypatch):
-    monkeypatch.setattr(keyed_state, "_weigh_anything", lambda *values: 77)
-    assert weigh([1]) == 77
-    assert weigh([b"1"]) != 77
 
 
 class _Future:

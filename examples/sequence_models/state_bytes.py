@@ -14,8 +14,8 @@ import struct
 
 import numpy as np
 
+from examples.sequence_models.user_model import UserModel, UserState
 from user_state.errors import CodecError
-from user_state.sequence_models.user_model import UserModel, UserState
 
 FORMAT = 1
 _HEAD = struct.Struct("<BI")

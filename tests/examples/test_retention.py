@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from user_state.sequence_models.retention import EPSILON, Retention, retained
+from examples.sequence_models.retention import EPSILON, Retention, retained
 
 D, HEADS, D_K, D_V = 6, 3, 2, 4
 

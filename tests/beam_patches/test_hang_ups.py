@@ -13,7 +13,7 @@ import pytest
 from apache_beam.portability.api import beam_fn_api_pb2_grpc
 from apache_beam.runners.worker.data_plane import GrpcClientDataChannel
 
-from beam_pipelines.flink.hang_ups import accept_hang_ups
+from beam_pipelines.beam_patches.versions import put_in_place
 from transforms import drain
 
 DATA = "apache_beam.runners.worker.data_plane"
@@ -61,14 +61,14 @@ def accepting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logger = logging.getLogger(DATA)
     filters = list(logger.filters)
     drain.reset()
-    accept_hang_ups()
+    put_in_place("hang_ups")
     yield
     logger.filters[:] = filters
     drain.reset()
 
 
 def test_without_it_beam_prints_a_stack_trace_for_each_thread():
-    program = "from tests.flink.test_hang_ups import be_hung_up_on; be_hung_up_on()"
+    program = "from tests.beam_patches.test_hang_ups import be_hung_up_on; be_hung_up_on()"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
 
     assert ended.stderr.count("Traceback (most recent call last)") >= 2, ended.stderr
@@ -97,7 +97,7 @@ def test_nothing_is_said_where_the_end_was_asked_for(
 
 @pytest.mark.usefixtures("accepting")
 def test_any_other_failure_is_said_as_before(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]):
-    accept_hang_ups()  # twice is harmless
+    put_in_place("hang_ups")  # twice is harmless
     drain.request_drain()
 
     thread = threading.Thread(target=lambda: 1 / 0)
