@@ -135,7 +135,7 @@ py::object object_of(const AvroValue& value) {
   }
 }
 
-FileLayout layout_of(const py::iterable& fields) {
+FileLayout file_layout_of(const py::iterable& fields) {
   constexpr std::pair<std::string_view, FileLayout::Role> kRoles[] = {{"", FileLayout::Role::kOther},
                                                                       {"body", FileLayout::Role::kBody},
                                                                       {"attributes", FileLayout::Role::kAttributes},
@@ -532,7 +532,7 @@ py::tuple DecodingEvents::row(const py::list& values, const py::object& publish_
 }
 
 void define_event_batches(py::module_& module) {
-  py::class_<FileLayout>(module, "FileLayout").def(py::init(&layout_of), py::arg("fields"));
+  py::class_<FileLayout>(module, "FileLayout").def(py::init(&file_layout_of), py::arg("fields"));
   py::class_<MessageList>(module, "MessageList")
       .def_static("of_messages", &MessageList::of_messages, py::arg("messages"))
       .def_static("of_blocks", &MessageList::of_blocks, py::arg("blocks"), py::arg("layout"), py::arg("head"), py::arg("origin"))

@@ -1,1 +1,1 @@
-"""The Python face of the compiled core: bytes and arrays in, bytes and arrays out; no rule is written down here."""
+"""Records as bytes, and what is done with them: the Python face of the compiled core. Arrays in, arrays out."""
