@@ -36,13 +36,12 @@ LAYERS = {
     ),
     "user_state/items": ({"core", "spec", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/ranking": ({"answers", "durations", "errors"}, {"numpy"}),
-    "user_state/sequence_models": ({"errors"}, {"numpy"}),
     "user_state/evaluation": (
         {
-            *("ranking", "items", "core", "codec", "store", "fold", "learning", "answers", "client"),
+            *("ranking", "items", "core", "codec", "state", "store", "fold", "learning", "answers", "client"),
             *("events", "spec", "durations", "errors"),
         },
-        {"numpy"},
+        {"numpy", "matplotlib"},
     ),
     "user_state/capacity": ({"core", "codec", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
     "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
@@ -54,6 +53,7 @@ ONLY_UNDER = {
     "yaml": ("user_state/spec", "user_state/capacity", "beam_pipelines/observability"),
     "typer": ("user_state/cli", "beam_pipelines"),
     "datasketches": "user_state/core",
+    "matplotlib": "user_state/evaluation",
 }
 STANDARD = sys.stdlib_module_names
 
@@ -166,6 +166,7 @@ def test_importing_the_package_is_cheap():
         "redis",
         "fastavro",
         "apache_beam",
+        "matplotlib",
         "pydantic",
         "yaml",
         "typer",

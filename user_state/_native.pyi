@@ -33,6 +33,24 @@ class ReadingProgram:
     def features(
         self, folding: Folding, blobs: Sequence[bytes | None], at_us: I64
     ) -> tuple[tuple[Any, ...], list[tuple[int, int, str | bytes]]]: ...
+    def histories(
+        self, folding: Folding, blobs: Sequence[bytes | None], logs: Sequence[int]
+    ) -> tuple[tuple[Any, ...], list[tuple[int, int, str | bytes]]]: ...
+    def sums(
+        self, folding: Folding, blobs: Sequence[bytes | None], part: int
+    ) -> tuple[tuple[I64, F64, F64], list[tuple[int, int, str | bytes]]]: ...
+
+def replay(
+    program: ReadingProgram,
+    folding: Folding,
+    events: Events,
+    user: I64,
+    at_us: I64,
+    visible: I64,
+    logs: Sequence[int],
+    seen_ids_cap: int,
+    most_bytes: int,
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_], tuple[Any, ...], tuple[Any, ...] | None, I64]: ...
 
 class RowReader:
     def __init__(self, writers: Sequence[tuple[bytes, Any, Any]], limits: Any, width: int) -> None: ...

@@ -20,20 +20,19 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.sound import decode_sound
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow, Events
+from user_state.core.histories import Histories
 from user_state.core.plan import Plan
-from user_state.core.records import Records
 from user_state.errors import StoreUnavailable
 from user_state.fold_memory import Attempt, FoldMemory
 from user_state.fold_report import FoldReport
 from user_state.state.admission import Admitted, PackedAdmission
 from user_state.state.envelope import MOST_US, Heads, heads_of, version_of, with_horizon
+from user_state.state.histories import HistoryReader
 from user_state.state.records import TOO_LARGE, PackedRecords
 from user_state.state.seen import NO_IDS
 from user_state.store.contention import MOST_TRIES, Contention
-from user_state.store.layouts import RecordReader
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Refused, Replacement, StateStore, Stored
 
@@ -41,9 +40,9 @@ from user_state.store.store import Answer, Refused, Replacement, StateStore, Sto
 _APPLIED, _DUPLICATE = int(Outcome.APPLIED), int(Outcome.DUPLICATE)
 
 
-BeforeWrite = Callable[[Records, Events], None]
-"""Gets the records of a batch's users as they are, and the events that are about to be folded into them; the records of
-users without such events are empty."""
+BeforeWrite = Callable[[Histories, Events], None]
+"""Gets the histories of a batch's users as they are, of the logs that the plan learns from, and the events that are
+about to be folded; users without such events have no rows."""
 
 
 class Folder:
@@ -87,8 +86,9 @@ class Folder:
         self._contention = contention or Contention()
         self._now_us = now_us
         self._memory = FoldMemory(cache_bytes, plan.retention_us)
-        self._reader = RecordReader(plan, store)
         self._packed = PackedRecords(plan, store)
+        logs = [learned.log for learned in plan.learned]
+        self._histories = HistoryReader(plan, self._packed, logs)
         self._admission = PackedAdmission(plan)
 
     def start(self) -> None:
@@ -303,12 +303,12 @@ class Folder:
         """Do what is to be done before the write; return the events that arrive at records that can be read."""
         wanted = np.bincount(arriving.user, minlength=len(stored)).tolist()
         blobs = [one.record if new else None for one, new in zip(stored, wanted, strict=True)]
-        records, broken = decode_sound(self._reader.decode, blobs)
-        if broken:
-            _set_aside(broken, part, outcome, report, Outcome.BAD_RECORD)
+        histories = self._histories.read(blobs)
+        if histories.errors:
+            _set_aside(dict(histories.errors), part, outcome, report, Outcome.BAD_RECORD)
             arriving = _applied(part, outcome)
         if len(arriving):
-            before_write(records, arriving)
+            before_write(histories, arriving)
         return arriving
 
 

@@ -4,5 +4,7 @@
 #include "bindings/event_rows.cpp"
 #include "bindings/folding.cpp"
 #include "bindings/from_python.cpp"
+#include "bindings/histories.cpp"
 #include "bindings/module.cpp"
+#include "bindings/replaying.cpp"
 #include "bindings/row_reader.cpp"

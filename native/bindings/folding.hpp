@@ -27,6 +27,8 @@ class Folding {
   /// `plan` is a Python Plan.
   explicit Folding(pybind11::handle plan);
 
+  const Plan& plan() const { return rules_.plan; }
+
   /// Makes a layout known that records of other specs have.
   void add_layout(pybind11::handle layout);
 

@@ -6,6 +6,7 @@
 #include "bindings/folding.hpp"
 #include "bindings/loops.hpp"
 #include "bindings/reading.hpp"
+#include "bindings/replaying.hpp"
 #include "bindings/row_reader.hpp"
 
 namespace py = pybind11;
@@ -31,4 +32,5 @@ PYBIND11_MODULE(_native, module) {
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
   user_state::define_reading(module);
   user_state::reading::define_record_reader(module);
+  user_state::define_replay(module);
 }

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from user_state.core import compiled as native
 from user_state.core.events import I64
 
+SCHEMA_PATH = Path(__file__).parent.parent / "schemas" / "user_state.avsc"
+"""By which any Avro reader reads a record."""
 MARKER = native.MARKER
 """What every record begins with."""
 VERSION = slice(10, 18)

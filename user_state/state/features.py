@@ -8,27 +8,24 @@ A record that cannot be read fails no other: it gives an error, and the outputs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.sound import decode_sound
 from user_state.core import compiled as native
+from user_state.core.composed_reading import Composed, read_composed
 from user_state.core.composing import mentioned
 from user_state.core.events import I64
+from user_state.core.histories import Histories
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.padding import Padded
 from user_state.core.plan import Plan
-from user_state.core.pool import StringPool
-from user_state.core.reading import Features, features
 from user_state.core.reading_program import TEXT, ReadingProgram, compile_program
-from user_state.core.records import Records
 from user_state.core.selection import composed_part, select_outputs
+from user_state.state.histories import HistoryReader, native_program, pool_of
 from user_state.state.records import PackedRecords
 
 F32 = npt.NDArray[np.float32]
@@ -45,7 +42,12 @@ class Finished:
         values: (n, columns) float32; beyond single precision lies infinity.
         present: (n,) whether there is a record that could be read.
         last_event_us: (n,) the time of the newest event, 0 without a record.
-        arrays, sequences, embeddings, item_versions, missing_items: as in `Features`, arrays in single precision.
+        arrays: by name, (n, size): outputs of several numbers, such as histograms.
+        sequences: by name: lists of single values (`last_k`), of rows, and sequences.
+        embeddings: (n, dimensions) by name; interests (n, K, dimensions).
+        item_versions: table -> the version that embeddings over it were composed with, empty if there is none.
+        missing_items: by name of an embedding over a table, (n,) how many of the user's last events name an item that
+            has no vector there.
         errors: index of a record -> why it could not be read.
     """
 
@@ -61,21 +63,12 @@ class Finished:
     errors: dict[int, str]
 
 
-@dataclass(frozen=True)
-class Histories:
-    """What embeddings over item tables are composed of: decoded records, and why some of them could not be."""
-
-    records: Records
-    errors: dict[int, str]
-
-
 class Reader:
     """Finishes records of one plan, or some of its outputs. Keeps nothing between calls; threads may share it.
 
     Args:
         plan: what records hold.
         records: migrates those of another layout.
-        decode: packed records -> records, of whatever layout; None is a user without one. For histories alone.
         select: names of the outputs to finish, None for all. Records are judged by the sections that these are read
             from: what is damaged elsewhere does not show.
 
@@ -83,19 +76,15 @@ class Reader:
         InputError: the plan has no such output.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        records: PackedRecords,
-        decode: Callable[[Sequence[bytes | None]], Records],
-        select: Collection[str] | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan, records: PackedRecords, select: Collection[str] | None = None) -> None:
         self._plan = plan if select is None else select_outputs(plan, select)
         self._records = records
-        self._decode = decode
         self._composed = composed_part(self._plan)
         self._program = compile_program(self._plan, whole=select is None)
-        self._native = native.ReadingProgram(self._program.described | {"layout": plan.layout.fingerprint})
+        self._native = native_program(plan, self._program)
+        composed = () if self._composed is None else self._composed.composed
+        self._logs = tuple({output.history.log: None for output in composed})
+        self._histories = HistoryReader(plan, records, self._logs) if self._logs else None
 
     @property
     def plan(self) -> Plan:
@@ -112,17 +101,27 @@ class Reader:
         """The item tables that outputs are composed of."""
         return () if self._composed is None else tuple(self._composed.item_tables)
 
-    def histories(self, blobs: Sequence[bytes | None]) -> Histories:
-        """Return what outputs are composed of.
+    @property
+    def logs(self) -> tuple[int, ...]:
+        """The plan's logs that outputs are composed of."""
+        return self._logs
+
+    @property
+    def native(self) -> native.ReadingProgram:
+        """What the compiled core finishes."""
+        return self._native
+
+    def histories(self, blobs: Sequence[bytes | None]) -> Histories | None:
+        """Return what outputs are composed of, None if none are.
 
         Raises:
-            StoreUnavailable, StoreError: as `decode`.
+            StoreUnavailable, StoreError: as the source of layouts.
         """
-        return Histories(*decode_sound(self._decode, blobs))
+        return None if self._histories is None else self._histories.read(blobs)
 
     def items_of(self, histories: Histories) -> dict[str, list[str]]:
         """Return the items that each table is asked for when these records are read."""
-        return mentioned(self._composed, histories.records) if self._composed is not None else {}
+        return mentioned(self._composed, histories) if self._composed is not None else {}
 
     def features(
         self,
@@ -145,54 +144,33 @@ class Reader:
         """
         times_us = np.empty(len(blobs), np.int64)
         times_us[:] = at_us
-        filled, errors = self._filled(blobs, times_us)
-        composed = self._compose(errors, times_us, histories, item_vectors)
-        return _finished(self._plan, self._program, filled, errors, composed)
+        filled, errors = self._records.reading(lambda: self._native.features(self._records.native, blobs, times_us))
+        return self.finished(filled, times_us, errors, histories, item_vectors)
 
-    def _filled(self, blobs: Sequence[bytes | None], times_us: I64) -> tuple[tuple[Any, ...], dict[int, str]]:
-        """Return what the compiled reader fills, and what is wrong by record."""
-        refused: dict[bytes, str] = {}
-        while True:
-            filled, wrong = self._native.features(self._records.native, blobs, times_us)
-            named = {text for _, _, text in wrong if isinstance(text, bytes)}
-            unknown = named - refused.keys()
-            refused |= self._records.learn(unknown)
-            if named <= refused.keys():
-                texts = ((record, refused[text] if isinstance(text, bytes) else text) for record, _, text in wrong)
-                return filled, dict(texts)
-
-    def _compose(
+    def finished(
         self,
-        errors: dict[int, str],
+        filled: tuple[Any, ...],
         times_us: I64,
+        errors: dict[int, str],
         histories: Histories | None,
         item_vectors: Mapping[str, ItemVectors] | None,
-    ) -> Features | None:
-        if self._composed is None:
-            return None
-        if histories is None or item_vectors is None:
-            raise ValueError("expected histories and item vectors, got none: some outputs are composed of them")
-        errors.update(histories.errors)
-        found: Features | None = None
-        for at, rows in _by_time(times_us, np.arange(len(times_us))):
-            one = features(self._composed, histories.records, at, item_vectors)
-            if len(rows) == len(times_us):
-                return one
-            found = one if found is None else found
-            for name in found.arrays:
-                found.arrays[name][rows] = one.arrays[name][rows]
-            for name in found.embeddings:
-                found.embeddings[name][rows] = one.embeddings[name][rows]
-        return features(self._composed, histories.records, 0, item_vectors) if found is None else found
+    ) -> Finished:
+        """Return what the compiled core filled by `native`, with what is composed beside it; as `features`."""
+        composed = None
+        if self._composed is not None:
+            if histories is None or item_vectors is None:
+                raise ValueError("expected histories and item vectors, got none: some outputs are composed of them")
+            errors = {**errors, **histories.errors}
+            composed = read_composed(self._composed, histories, times_us, item_vectors)
+        return _finished(self._plan, self._program, filled, errors, composed)
 
 
 def _finished(
-    plan: Plan, program: ReadingProgram, filled: tuple[Any, ...], errors: dict[int, str], composed: Features | None
+    plan: Plan, program: ReadingProgram, filled: tuple[Any, ...], errors: dict[int, str], composed: Composed | None
 ) -> Finished:
     """Return what was filled, with what was composed beside it."""
     values, status, last_event_us, filled_arrays, lists, filled_embeddings, joined, lengths = filled
-    sizes = np.frombuffer(lengths, np.uint16)
-    pool = StringPool.of_records(len(sizes), partial(_texts, joined, sizes))
+    pool = pool_of(joined, lengths)
     arrays = {name: array for (name, _), array in zip(program.arrays, filled_arrays, strict=True)}
     embeddings = {name: array for (name, _), array in zip(program.embeddings, filled_embeddings, strict=True)}
     sequences = {}
@@ -223,22 +201,3 @@ def _finished(
         missing_items={name: counts for name, counts in missing.items() if name in embeddings},
         errors=errors,
     )
-
-
-def _by_time(times_us: I64, rows: I64) -> Iterator[tuple[int, I64]]:
-    """Yield each time of these rows, and which of them it is the time of."""
-    if len(rows) == 0:
-        return
-    times, which = np.unique(times_us[rows], return_inverse=True)
-    for index, at_us in enumerate(times.tolist()):
-        yield at_us, rows[which == index]
-
-
-def _texts(joined: bytes, lengths: npt.NDArray[np.uint16]) -> list[str]:
-    """Return UTF-8 strings that lie one after the other."""
-    listed = lengths.tolist()
-    ends = accumulate(listed)
-    if joined.isascii():
-        text = joined.decode("ascii")
-        return [text[end - length : end] for end, length in zip(ends, listed, strict=True)]
-    return [joined[end - length : end].decode() for end, length in zip(ends, listed, strict=True)]

@@ -125,6 +125,24 @@ class PackedRecords:
                 refused[fingerprint] = str(exc)
         return refused
 
+    def reading(self, verb: Callable[[], tuple[T, Wrong]]) -> tuple[T, dict[int, str]]:
+        """Return what a verb says of records, all layouts being known that can be; and what is wrong by record.
+
+        Args:
+            verb: reads records. It is asked again while it meets layouts that are not known yet.
+
+        Raises:
+            StoreUnavailable, StoreError: as the source of layouts.
+        """
+        refused: dict[bytes, str] = {}
+        while True:
+            found, wrong = verb()
+            named = {text for _, _, text in wrong if isinstance(text, bytes)}
+            refused |= self.learn(named - refused.keys())
+            if named <= refused.keys():
+                texts = ((record, refused[text] if isinstance(text, bytes) else text) for record, _, text in wrong)
+                return found, dict(texts)
+
     def _made(self, verb: Callable[[list[int] | None], tuple[Made, Wrong]]) -> tuple[Made, dict[int, tuple[int, str]]]:
         """Return the records that a verb makes, and kind and text of what is wrong by record.
 
