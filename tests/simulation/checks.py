@@ -26,7 +26,8 @@ from user_state.store.layouts import RecordReader
 from user_state.store.registry import Registry
 
 if TYPE_CHECKING:
-    from tests.simulation.world import Message, World
+    from tests.simulation.worker import Message
+    from tests.simulation.world import World
 
 
 class Counted(NamedTuple):
