@@ -46,12 +46,13 @@ SESSIONS = (
     "current_session_events",
 )
 WINDOWED = (
-    *("count", "sum", "mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean", *LISTS, *EDGES, *SEEN),
-    *SESSIONS,
-    "approx_distinct",
-    "approx_quantiles",
+    *("count", "sum", "mean", "geometric_mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean"),
+    *(*LISTS, *EDGES, *SEEN, *SESSIONS, "approx_distinct", "approx_quantiles"),
 )
-NUMERIC = {"sum", "mean", "min", "max", *MOMENTS, "decayed_sum", "approx_quantiles", "sum_by", "mean_by"}
+NUMERIC = {
+    *("sum", "mean", "geometric_mean", "min", "max", *MOMENTS),
+    *("decayed_sum", "approx_quantiles", "sum_by", "mean_by"),
+}
 KEYED = ("count_by", "sum_by", "mean_by", "share_by", "top_k", "entropy_by")
 KEYS = (
     *("item_id", "action", "amount", "bought", "event_time"),

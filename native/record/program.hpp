@@ -21,7 +21,7 @@ enum class Cells : std::uint8_t { kText, kReal, kWhole };
 enum class LogKind : std::uint8_t { kText, kReal, kWhole, kTime };
 
 enum class TileAggregate : std::uint8_t {
-  kCount, kSum, kMin, kMax, kMean, kVariance, kStddev, kSkew, kKurtosis, kRecency, kFirstSeen, kGapMean
+  kCount, kSum, kMin, kMax, kMean, kGeometricMean, kVariance, kStddev, kSkew, kKurtosis, kRecency, kFirstSeen, kGapMean
 };
 enum class SessionAggregate : std::uint8_t { kCount, kLengthMean, kEventsMean, kCurrentLength, kCurrentEvents };
 enum class Shown : std::uint8_t { kNothing, kCount, kShare, kSum, kMean };

@@ -147,6 +147,8 @@ def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], e
         return RELATIVE * max(1.0, abs(expected))
     if aggregate in ("recency", "first_seen", "gap_mean") or "session" in aggregate:
         return RELATIVE * abs(expected)
+    if aggregate == "geometric_mean":
+        return RELATIVE * abs(expected) + 5e-324
     of = None if aggregate == "decayed_count" else feature.of
     amounts = [1.0 if of is None else abs(float(e.event[of] or 0)) for e in applied]
     match aggregate:

@@ -16,7 +16,7 @@ from user_state.core.pieces import Window
 from user_state.core.plan import Plan
 
 TILE_AGGREGATES = (
-    *("count", "sum", "min", "max", "mean", "variance", "stddev", "skew", "kurtosis"),
+    *("count", "sum", "min", "max", "mean", "geometric_mean", "variance", "stddev", "skew", "kurtosis"),
     *("recency", "first_seen", "gap_mean"),
 )
 SESSION_AGGREGATES = (

@@ -41,6 +41,18 @@ def _standardised(values: Sequence[float], order: int) -> float | None:
     return _central_moment(values, order) / variance ** (order / 2) if variance > 0 else None
 
 
+def _geometric_mean(asked: Question) -> float:
+    values = asked.values(asked.inside)
+    if not values or min(values) < 0:
+        return asked.or_default(math.nan)
+    if min(values) == 0:
+        return 0.0
+    # A product of mantissas between 1/2 and 1, and exponents apart: no value is too large or too small for it.
+    mantissas, exponents = zip(*(math.frexp(value) for value in values), strict=True)
+    logarithm = math.fsum(math.log2(mantissa) for mantissa in mantissas) + sum(exponents)
+    return float(2.0 ** (logarithm / len(values)))
+
+
 def _skew(values: Sequence[float]) -> float:
     return _standardised(values, 3) or 0.0
 
@@ -82,6 +94,7 @@ NUMBERS = {
     "count": Aggregate(_count, of_events),
     "sum": Aggregate(_sum, of_field),
     "mean": _over_values(lambda values: total(values) / len(values)),
+    "geometric_mean": Aggregate(_geometric_mean, of_field),
     "min": _over_values(min),
     "max": _over_values(max),
     "variance": _over_values(lambda values: _central_moment(values, 2)),

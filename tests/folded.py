@@ -1,0 +1,54 @@
+"""One user's packed record, folded batch by batch and read by the compiled code, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tests.trying import VERSION, batch
+from user_state.codec.packed import PackedRecords
+from user_state.codec.reader import Reader
+from user_state.core.plan import Plan
+
+Event = Mapping[str, Any]
+
+
+def _not_asked(_blobs: Sequence[bytes | None]) -> Any:
+    raise AssertionError("the compiled code left a record to somebody else")
+
+
+class FoldedRecord:
+    """The record of the one user that all events are of; admission is not asked, so no event comes twice."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.blob: bytes | None = None
+        self._folder, self._reader = PackedRecords(plan, _not_asked), Reader(plan, _not_asked)
+        assert self._folder.compiled
+
+    def fold(self, events: Iterable[Event], published_us: Sequence[int] | None = None, horizon_us: int = 0) -> None:
+        """Fold a batch in; `published_us` one for each, or all published when they happened."""
+        columns = batch(self.plan, events, published_us)
+        folded, broken = self._folder.fold([self.blob], columns, np.array([horizon_us]), [VERSION])
+        assert broken == {}
+        (self.blob,) = folded
+
+    def value(self, name: str, at_us: int) -> float:
+        """Return one number, in single precision."""
+        return float(self.values(at_us)[name])
+
+    def values(self, at_us: int) -> dict[str, float]:
+        """Return all numbers, by name."""
+        found = self._reader.features([self.blob], at_us)
+        assert found.errors == {}
+        return dict(zip(found.names, found.values[0].tolist(), strict=True))
+
+
+def folded_of(plan: Plan, batches: Iterable[Iterable[Event]]) -> FoldedRecord:
+    """Return the record of these batches of events."""
+    record = FoldedRecord(plan)
+    for events in batches:
+        record.fold(events)
+    return record
