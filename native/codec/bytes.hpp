@@ -15,15 +15,22 @@ namespace user_state {
 
 static_assert(std::endian::native == std::endian::little, "records are little-endian, and are copied as they are");
 
-/// Thrown for bytes or events that are not what this code is made for. Nothing has been changed then, and the numpy code
-/// is asked instead: it judges what is wrong and says so. So no refusal is worded here.
-struct Declined {};
+/// Thrown for bytes or events that are not what this code is made for, with what is wrong with them. Nothing has been
+/// changed then.
+struct Declined {
+  const char* what = "bytes that no writer writes";
+};
 
 /// Times and counts that a record holds stay below this, so that two can be added. What is beyond is numpy's affair.
 constexpr std::int64_t kTooLarge = std::int64_t{1} << 62;
 
 inline void need(bool held) {
   if (!held) [[unlikely]] throw Declined{};
+}
+
+/// Refuses what does not hold; `what` is what is wrong then.
+inline void need(bool held, const char* what) {
+  if (!held) [[unlikely]] throw Declined{what};
 }
 
 /// A number as it lies in memory, at whatever byte.
@@ -62,6 +69,7 @@ class Packed {
   }
 
   bool empty() const { return bytes_.empty(); }
+  std::size_t size() const { return bytes_.size() / sizeof(T); }
 
   T operator[](std::size_t at) const {
     T value;
@@ -81,7 +89,7 @@ class Reader {
   std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
 
   std::string_view bytes(std::size_t size) {
-    need(size <= left());
+    need(size <= left(), "cut off");
     std::string_view taken(at_, size);
     at_ += size;
     return taken;
@@ -97,7 +105,7 @@ class Reader {
   /// The next `size` numbers of type T, to be looked at where they are.
   template <class T>
   Packed<T> packed(std::size_t size) {
-    need(size <= left() / sizeof(T));
+    need(size <= left() / sizeof(T), "cut off");
     return Packed<T>(bytes(size * sizeof(T)));
   }
 
@@ -149,7 +157,7 @@ class Reader {
     }
   }
 
-  void end() const { need(at_ == end_); }
+  void end() const { need(at_ == end_, "longer than its columns"); }
 
  private:
   template <class T, class Part>
