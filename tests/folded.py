@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from tests.trying import VERSION, batch
+from user_state.codec.admitting import PackedAdmission
 from user_state.codec.packed import PackedRecords
 from user_state.codec.reader import Reader
+from user_state.core.admission import Outcome
+from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
 
 Event = Mapping[str, Any]
@@ -20,24 +23,43 @@ def _not_asked(_blobs: Sequence[bytes | None]) -> Any:
 
 
 class FoldedRecord:
-    """The record of the one user that all events are of; admission is not asked, so no event comes twice."""
+    """The record of the one user that all events are of.
+
+    Attributes:
+        blob: the packed record.
+        seen: the remembered ids, if `arrive` judged events by them.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.blob: bytes | None = None
+        self.seen: bytes | None = None
         self._folder, self._reader = PackedRecords(plan, _not_asked), Reader(plan, _not_asked)
+        self._admission = PackedAdmission(plan)
         assert self._folder.compiled
 
-    def fold(self, events: Iterable[Event], published_us: Sequence[int] | None = None, horizon_us: int = 0) -> None:
-        """Fold a batch in; `published_us` one for each, or all published when they happened."""
-        columns = batch(self.plan, events, published_us)
-        folded, broken = self._folder.fold([self.blob], columns, np.array([horizon_us]), [VERSION])
+    def fold(self, events: Iterable[Event], published_us: Sequence[int] | None = None) -> None:
+        """Fold a batch in, whatever it is; `published_us` one for each, or all published when they happened."""
+        self._fold(batch(self.plan, events, published_us), 0)
+
+    def arrive(self, rows: Sequence[EventRow]) -> list[str]:
+        """Judge a batch, fold what is let in, and return each one's outcome in lower case."""
+        events = Events.from_rows(self.plan, rows)
+        verdict = self._admission.admit(self._folder.heads([self.blob]), [self.seen], events)
+        applied = events.take(verdict.outcome == Outcome.APPLIED)
+        if len(applied):
+            self._fold(applied, int(verdict.horizon_us[0]))
+            (self.seen,) = verdict.seen
+        return [Outcome(outcome).name.lower() for outcome in verdict.outcome.tolist()]
+
+    def _fold(self, events: Events, horizon_us: int) -> None:
+        folded, broken = self._folder.fold([self.blob], events, np.array([horizon_us]), [VERSION])
         assert broken == {}
         (self.blob,) = folded
 
     def value(self, name: str, at_us: int) -> float:
         """Return one number, in single precision."""
-        return float(self.values(at_us)[name])
+        return self.values(at_us)[name]
 
     def values(self, at_us: int) -> dict[str, float]:
         """Return all numbers, by name."""

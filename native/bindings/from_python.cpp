@@ -145,6 +145,7 @@ Plan plan_of(py::handle plan) {
   taken.hll_axes = axes_of(plan.attr("hll_axes"));
   taken.kll_axes = axes_of(plan.attr("kll_axes"));
   taken.keyed_axes = axes_of(plan.attr("keyed_axes"));
+  taken.gap_axes = axes_of(plan.attr("gap_axes"));
   taken.layout = get<std::string>(plan.attr("layout"), "fingerprint");
   for (py::handle field : plan.attr("fields")) taken.fields.push_back(kind_of(field));
   for (py::handle accepting : plan.attr("filters")) taken.filters.push_back(filter_of(accepting, taken.fields));
@@ -189,6 +190,7 @@ Plan plan_of(py::handle plan) {
     taken.keyed_decays.push_back({get<int>(decay, "filter"), indices(decay.attr("by")), get<std::int64_t>(decay, "half_life_us"),
                             get<std::int64_t>(decay, "most_keys"), weights_of(decay)});
   }
+  for (py::handle track : plan.attr("gaps")) taken.gaps.push_back({get<int>(track, "filter")});
   return taken;
 }
 

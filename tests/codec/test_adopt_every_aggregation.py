@@ -7,6 +7,7 @@ import pytest
 
 from tests.codec.test_adopt import read_by
 from tests.core.test_every_aggregation import feature_of
+from tests.random_worlds import COMPILED_ONLY
 from tests.trying import T0, M, batch, event, plan_of, record_of
 from user_state.codec.spec_change import spec_change
 from user_state.core.plan import Plan
@@ -33,7 +34,7 @@ def of(name: str, values: dict[str, object]) -> dict[str, object]:
     return {key.removeprefix(name): value for key, value in values.items() if key.startswith(f"{name}_")}
 
 
-@pytest.mark.parametrize("aggregate", AGGREGATIONS)
+@pytest.mark.parametrize("aggregate", [name for name in AGGREGATIONS if name not in COMPILED_ONLY])
 def test_it_is_kept_under_another_name_among_others_and_goes_on(aggregate: str) -> None:
     feature = feature_of(aggregate)
     old = plan_of(features={"gone": {**feature, **LIKES}, "old": feature, "all": COUNT})
@@ -59,7 +60,7 @@ def test_it_is_kept_under_another_name_among_others_and_goes_on(aggregate: str) 
     np.testing.assert_equal(of("kept", read(new, later)), of("old", read(old, expected)))
 
 
-@pytest.mark.parametrize("aggregate", AGGREGATIONS)
+@pytest.mark.parametrize("aggregate", [name for name in AGGREGATIONS if name not in COMPILED_ONLY])
 def test_it_starts_empty_if_it_is_new_and_leaves_nothing_behind_if_it_is_gone(aggregate: str) -> None:
     without, with_it = plan_of(features={"all": COUNT}), plan_of(features={"f": feature_of(aggregate), "all": COUNT})
     assert spec_change(with_it, without.layout).starts == ("f",)

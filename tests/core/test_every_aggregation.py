@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.test_against_oracle import Shelf, applied_rows, assert_equals_oracle, clock_of, lift_one, rows_of
-from tests.random_worlds import QUICK, World, reading_times, worlds
+from tests.random_worlds import COMPILED_ONLY, QUICK, World, reading_times, worlds
 from tests.trying import T0, H, M, S, event, spec_of
 from user_state import oracle
 from user_state.core.compile import compile_plan
@@ -66,7 +66,7 @@ def feature_of(aggregate: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("aggregate", AGGREGATIONS)
+@pytest.mark.parametrize("aggregate", [name for name in AGGREGATIONS if name not in COMPILED_ONLY])
 def test_in_every_case_brute_force_says_the_same(aggregate: str, case: str) -> None:
     loaded = spec_of(features={"f": feature_of(aggregate), "all": {"aggregate": "count", "windows": "1h"}})
     plan = compile_plan(loaded)
@@ -92,7 +92,7 @@ def test_what_is_no_number_is_refused_at_the_door(value: float) -> None:
         decoder.row(decoder.decode(decoder.encode(event(T0, value=value))), None)
 
 
-@pytest.mark.parametrize("aggregate", AGGREGATIONS)
+@pytest.mark.parametrize("aggregate", [name for name in AGGREGATIONS if name not in COMPILED_ONLY])
 def test_any_stream_in_any_batches_and_parts_comes_to_what_brute_force_says(aggregate: str) -> None:
     """Every aggregation is drawn as often as any other, folded in batches, and merged from parts."""
 

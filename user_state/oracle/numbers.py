@@ -77,6 +77,11 @@ def _gap_mean(asked: Question) -> float:
     return sum(gaps) / len(gaps) / 1e6 if gaps else asked.or_default(math.nan)
 
 
+def _longest_gap(asked: Question) -> float:
+    gaps = [later.time_us - earlier.time_us for earlier, later in itertools.pairwise(asked.inside)]
+    return max(gaps) / 1e6 if gaps else asked.or_default(math.nan)
+
+
 def _decayed_count(asked: Question) -> float:
     terms = [2.0 ** (-(asked.at_us - e.time_us) / asked.half_life_us) for e in asked.matching]
     return total(terms) if terms else asked.or_default(0.0)
@@ -104,6 +109,7 @@ NUMBERS = {
     "recency": Aggregate(_recency, of_events),
     "first_seen": Aggregate(_first_seen, of_events),
     "gap_mean": Aggregate(_gap_mean, of_events),
+    "longest_gap": Aggregate(_longest_gap, of_events),
     "decayed_count": Aggregate(_decayed_count, of_events),
     "decayed_sum": Aggregate(_decayed_sum, of_field),
 }

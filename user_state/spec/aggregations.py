@@ -63,7 +63,7 @@ AGGREGATIONS: dict[str, Aggregation] = {
         ("sum", "mean", "geometric_mean", "min", "max", "variance", "stddev", "skew", "kurtosis"),
         Aggregation(of=NUMBER),
     ),
-    **dict.fromkeys(("recency", "first_seen", "gap_mean"), Aggregation()),
+    **dict.fromkeys(("recency", "first_seen", "gap_mean", "longest_gap"), Aggregation()),
     "decayed_count": Aggregation(over="half_life"),
     "decayed_sum": Aggregation(over="half_life", of=NUMBER),
     "histogram": Aggregation(of=NUMBER, needs=("edges",), defaults=False),
