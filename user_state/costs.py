@@ -11,13 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from user_state.codec.record import encode_records
+import numpy as np
+
+from user_state.codec.packed import PackedRecords
 from user_state.codec.seen import BYTES_AN_ID, HEAD_BYTES
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
 from user_state.core.pieces import KeyedDecay, Vectors
 from user_state.core.plan import Plan
-from user_state.core.records import Records, apply
+from user_state.core.records import Records
 from user_state.spec import LoadedSpec
 
 KEY_OVERHEAD = 56
@@ -136,9 +138,9 @@ def rows(plan: Plan, events: Sequence[Mapping[str, Any]], user: str = "user") ->
 
 
 def _weigh(plan: Plan, events: Sequence[Mapping[str, Any]]) -> int:
-    records = apply(plan, Records.empty(plan, 1), Events.from_rows(plan, rows(plan, events)))
-    (blob,) = encode_records(records, plan.layout, [bytes(8)])
-    return len(blob)
+    folder = PackedRecords(plan, lambda blobs: Records.empty(plan, len(blobs)))
+    folded, _ = folder.fold([None], Events.from_rows(plan, rows(plan, events)), np.zeros(1, np.int64), [bytes(8)])
+    return len(folded[0] or b"")
 
 
 def _seen_bytes(plan: Plan, events: Sequence[Mapping[str, Any]]) -> int:

@@ -52,6 +52,7 @@ Folder::Folder(py::object plan, std::string marker, std::vector<std::string> bla
   add(plan_.klls, [&](const Plan& taken) { return make_klls(taken, unite_of(unite)); });
   add(plan_.keyed_tracks, make_keyed_tiles);
   add(plan_.keyed_decays, make_keyed_decays);
+  add(plan_.gaps, make_gaps);
   need(blanks_.size() == families_.size() + 1);
 }
 
@@ -128,7 +129,7 @@ void Folder::fold_one(py::handle blob, const Events& events, std::span<const std
   }
   longs[kHorizon] = std::max(longs[kHorizon], horizon_us);
   longs[kApplied] += static_cast<std::int64_t>(rows.size());
-  Arrivals arrivals{events, rows, longs[kClock]};
+  Arrivals arrivals{events, rows, longs[kClock], longs[kHorizon]};
   strings_.read(outer_.sections[0]);
   for (std::size_t at = 0; at < families_.size(); ++at) {
     families_[at]->read(Reader(outer_.sections[at + 1]), strings_);

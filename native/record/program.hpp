@@ -12,7 +12,7 @@
 namespace user_state::reading {
 
 /// How many sections a record has, its dictionary among them (codec/sections.py).
-inline constexpr std::size_t kSections = 12;
+inline constexpr std::size_t kSections = 13;
 
 /// The kinds of a list's columns: texts are codes, -1 for null; reals have NaN for null; whole numbers the smallest one.
 enum class Cells : std::uint8_t { kText, kReal, kWhole };
@@ -41,6 +41,7 @@ struct DecayedOutput { int column, decay, half_life; double empty; };
 struct LoggedOutput { int column, log, log_column; Window window; bool first; double empty; };
 struct LastSeenOutput { int column, track; Window window; std::int64_t cap; bool streak; double empty; };
 struct SessionOutput { int column; SessionAggregate aggregate; int track; Window window; double empty; };
+struct GapOutput { int column, track; Window window; double empty; };
 struct DistinctOutput { int column, track; Window window; double empty; };
 struct EntropyOutput { int column, track; Window window; double empty; };
 struct ProfileOutput { int array, profile, half_life; };
@@ -88,6 +89,7 @@ struct Program {
   std::vector<LogList> log_lists;
   std::vector<LastSeenOutput> last_seen;
   std::vector<SessionOutput> sessions;
+  std::vector<GapOutput> gaps;
   std::vector<DistinctOutput> distinct;
   std::vector<EntropyOutput> entropies;
   std::vector<ProfileOutput> profiles;
@@ -107,6 +109,7 @@ struct Program {
   std::vector<HllPart> hlls;
   std::vector<int> kll_ks;
   std::vector<KeyedPart> keyed_tracks, keyed_decays;
+  int gap_tracks;
   LocalTime local_time;
 };
 

@@ -61,6 +61,7 @@ RecordReader::RecordReader(const Program& program, Outputs& out) : program_(prog
   part(9, !p.quantiles.empty(), !p.kll_ks.empty(), make_klls);
   part(10, keyed, !p.keyed_tracks.empty(), make_keyed_tiles);
   part(11, !p.decayed_tables.empty(), !p.keyed_decays.empty(), make_keyed_decays);
+  part(12, !p.gaps.empty(), p.gap_tracks > 0, make_gaps);
   strings_ = all || keyed || logged || !p.decayed_tables.empty();
 }
 

@@ -15,6 +15,7 @@ from user_state.core.composing import Composing, compose, take_part
 from user_state.core.decays import read_decay
 from user_state.core.events import F64, I64
 from user_state.core.fold_in import Ridge, fold_in
+from user_state.core.gaps import REFUSED
 from user_state.core.hll_tiles import count_distinct
 from user_state.core.interests import Interests, find_interests
 from user_state.core.item_vectors import ItemVectors
@@ -31,6 +32,7 @@ from user_state.core.outputs import (
     EmbeddingOutput,
     EntropyOutput,
     FoldInOutput,
+    GapOutput,
     History,
     InterestsOutput,
     InterestWeightsOutput,
@@ -161,6 +163,14 @@ class Reading:
             if output.aggregate == "streak_days":
                 number = streaks(self.plan, days[output.track], users, starts[output.window], self.at_us)
             values[:, column] = np.where(count > 0, number, output.empty)
+
+    def gaps(self, outputs: Sequence[GapOutput], values: F64) -> None:
+        """Refuse: compiled code alone reads longest gaps.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(REFUSED)
 
     def profile(self, output: ProfileOutput) -> F64:
         """Return (n, bins) the shares of the hours of the day, or of the days of the week."""
@@ -296,6 +306,7 @@ SCALAR_READERS: dict[type, Callable[[Reading, Sequence[Any], F64], None]] = {
     SessionOutput: Reading.sessions,
     ApproxDistinctOutput: Reading.approx_distinct,
     EntropyOutput: Reading.entropies,
+    GapOutput: Reading.gaps,
 }
 """By type of output: fills (n, outputs) with all outputs of the type."""
 ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {
