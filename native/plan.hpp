@@ -48,6 +48,8 @@ struct Log {
   int filter;
   std::optional<int> required;
   std::vector<int> fields;
+  /// Of each field, what it is called: by name and kind a field is found again in another layout's log.
+  std::vector<std::string> names;
   /// Of each field, whether it is the event time, which the section does not repeat (LogLayout.fields).
   std::vector<bool> is_time;
   std::int64_t cap;

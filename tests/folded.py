@@ -1,4 +1,4 @@
-"""One user's packed record, folded batch by batch and read by the compiled code, and nothing else."""
+"""One user's packed record, judged, folded and read batch by batch."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 
 from tests.trying import VERSION, batch
-from user_state.codec.admitting import PackedAdmission
-from user_state.codec.packed import PackedRecords
-from user_state.codec.reader import Reader
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
+from user_state.state.admission import PackedAdmission
+from user_state.state.envelope import heads_of
+from user_state.state.features import Reader
+from user_state.state.layouts import NoLayouts
+from user_state.state.records import PackedRecords
 
 Event = Mapping[str, Any]
-
-
-def _not_asked(_blobs: Sequence[bytes | None]) -> Any:
-    raise AssertionError("the compiled code left a record to somebody else")
 
 
 class FoldedRecord:
@@ -34,9 +32,9 @@ class FoldedRecord:
         self.plan = plan
         self.blob: bytes | None = None
         self.seen: bytes | None = None
-        self._folder, self._reader = PackedRecords(plan, _not_asked), Reader(plan, _not_asked)
+        self._folder = PackedRecords(plan, NoLayouts())
+        self._reader = Reader(plan, self._folder)
         self._admission = PackedAdmission(plan)
-        assert self._folder.compiled
 
     def fold(self, events: Iterable[Event], published_us: Sequence[int] | None = None) -> None:
         """Fold a batch in, whatever it is; `published_us` one for each, or all published when they happened."""
@@ -45,7 +43,7 @@ class FoldedRecord:
     def arrive(self, rows: Sequence[EventRow]) -> list[str]:
         """Judge a batch, fold what is let in, and return each one's outcome in lower case."""
         events = Events.from_rows(self.plan, rows)
-        verdict = self._admission.admit(self._folder.heads([self.blob]), [self.seen], events)
+        verdict = self._admission.admit(heads_of([self.blob])[0], [self.seen], events)
         applied = events.take(verdict.outcome == Outcome.APPLIED)
         if len(applied):
             self._fold(applied, int(verdict.horizon_us[0]))

@@ -25,7 +25,7 @@ LISTS = ("last_k", "first_k", "last_distinct_k")
 EDGES = ("last", "first")
 SEEN = ("distinct", "active_days", "streak_days")
 COMPILED_ONLY = ("longest_gap",)
-"""Drawn by name alone, as long as there are tests of folding in numpy."""
+"""Drawn by name alone, as long as there are tests of folding in numpy (tests/native)."""
 HALF_LIVED = ("decayed_count", "decayed_sum", "hour_of_day", "day_of_week")
 ZONES = (
     "UTC",

@@ -22,6 +22,7 @@ LAYERS = {
     "user_state/printable.py": (set(), set()),
     "user_state/core": ({"spec", "durations", "errors", "_native"}, {"numpy", "xxhash", "datasketches"}),
     "user_state/codec": ({"core", "durations", "errors"}, {"numpy", "fastavro"}),
+    "user_state/state": ({"core", "codec", "errors"}, {"numpy"}),
     "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold_report.py": (set(), {"numpy"}),
     "user_state/fold_memory.py": ({"core", "codec", "store"}, {"numpy"}),
@@ -32,13 +33,12 @@ LAYERS = {
     "user_state/client.py": ({"answers", "core", "codec", "store", "items", "spec", "printable", "errors"}, {"numpy"}),
     "user_state/items": ({"core", "spec", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/ranking": ({"answers", "durations", "errors"}, {"numpy"}),
-    "user_state/sequence_models": ({"errors"}, {"numpy"}),
     "user_state/evaluation": (
         {
-            *("ranking", "items", "core", "codec", "store", "fold", "learning", "answers", "client"),
+            *("ranking", "items", "core", "codec", "state", "store", "fold", "learning", "answers", "client"),
             *("events", "spec", "durations", "errors"),
         },
-        {"numpy"},
+        {"numpy", "matplotlib"},
     ),
     "user_state/capacity": ({"core", "codec", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
     "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
@@ -50,6 +50,7 @@ ONLY_UNDER = {
     "yaml": ("user_state/spec", "user_state/capacity", "beam_pipelines/observability"),
     "typer": ("user_state/cli", "beam_pipelines"),
     "datasketches": "user_state/core",
+    "matplotlib": "user_state/evaluation",
 }
 STANDARD = sys.stdlib_module_names
 
@@ -162,6 +163,7 @@ def test_importing_the_package_is_cheap():
         "redis",
         "fastavro",
         "apache_beam",
+        "matplotlib",
         "pydantic",
         "yaml",
         "typer",

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from user_state.codec.admitting import PackedAdmission
+from user_state.codec.packed import PackedRecords
 
 from tests.random_worlds import ACTIONS, QUICK, World, specs, worlds
 from tests.trying import T0, VERSION, D, H, M, S, again, event, plan_of, spec_of
-from user_state.codec.admitting import PackedAdmission
-from user_state.codec.packed import PackedRecords
 from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan

@@ -1,7 +1,7 @@
 """Event rows -> records in the runner's keyed state; Redis is a view of them, written at the end of each bundle.
 
 For teams whose Redis is not durable: what is acknowledged is in a checkpoint, and Redis may lose everything. One cell a
-user holds record and remembered ids (`user_state.codec.cell`). The answers are those of `FoldIntoRedis`, the price is
+user holds record and remembered ids (`user_state.state.cell`). The answers are those of `FoldIntoRedis`, the price is
 an element, a read unless Beam still holds the cell, and a write to the runner for each user and bundle. Cells are asked
 for as elements come, and read, with timers set, when all of the bundle's are folded.
 

@@ -1,24 +1,56 @@
 """Compiled inner loops: see docs/design/native.md."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from user_state.core.events import F64, I64, U64, Events
+from user_state.core.layout import Layout
 from user_state.core.plan import Plan
 
-class Folder:
-    def __init__(self, plan: Plan, marker: bytes, blanks: Sequence[bytes], unite: Callable[..., Any]) -> None: ...
-    def heads(self, blobs: Sequence[bytes | None]) -> I64 | None: ...
+MARKER: bytes
+
+class Folding:
+    def __init__(self, plan: Plan) -> None: ...
+    def add_layout(self, layout: Layout) -> None: ...
     def fold(
         self, blobs: Sequence[bytes | None], events: Events, horizon_us: I64, versions: Sequence[bytes]
-    ) -> list[bytes | None] | None: ...
+    ) -> tuple[list[bytes | None], list[tuple[int, int, str | bytes]]]: ...
+    def merge(
+        self, a: Sequence[bytes | None], b: Sequence[bytes | None], versions: Sequence[bytes]
+    ) -> tuple[list[bytes | None], list[tuple[int, int, str | bytes]]]: ...
+    def migrate(
+        self, blobs: Sequence[bytes | None]
+    ) -> tuple[list[bytes | None], list[tuple[int, int, str | bytes]]]: ...
+
+def heads(blobs: Sequence[bytes | None]) -> tuple[I64, list[tuple[int, int, str]]]: ...
+def with_horizon(blob: bytes, horizon_us: int, version: bytes) -> bytes: ...
 
 class ReadingProgram:
     def __init__(self, described: dict[str, Any]) -> None: ...
-    def features(self, blobs: Sequence[bytes | None], at_us: I64) -> tuple[Any, ...]: ...
+    def features(
+        self, folding: Folding, blobs: Sequence[bytes | None], at_us: I64
+    ) -> tuple[tuple[Any, ...], list[tuple[int, int, str | bytes]]]: ...
+    def histories(
+        self, folding: Folding, blobs: Sequence[bytes | None], logs: Sequence[int]
+    ) -> tuple[tuple[Any, ...], list[tuple[int, int, str | bytes]]]: ...
+    def sums(
+        self, folding: Folding, blobs: Sequence[bytes | None], part: int
+    ) -> tuple[tuple[I64, F64, F64], list[tuple[int, int, str | bytes]]]: ...
+
+def replay(
+    program: ReadingProgram,
+    folding: Folding,
+    events: Events,
+    user: I64,
+    at_us: I64,
+    visible: I64,
+    logs: Sequence[int],
+    seen_ids_cap: int,
+    most_bytes: int,
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_], tuple[Any, ...], tuple[Any, ...] | None, I64]: ...
 
 class RowReader:
     def __init__(self, writers: Sequence[tuple[bytes, Any, Any]], limits: Any, width: int) -> None: ...
@@ -28,7 +60,7 @@ class Admission:
     def __init__(self, allowed_lateness_us: int, max_clock_skew_us: int, seen_ids_cap: int) -> None: ...
     def admit(
         self, clock_us: I64, horizon_us: I64, seen: Sequence[bytes | None], events: Events
-    ) -> tuple[npt.NDArray[np.int8], list[bytes], I64, int] | None: ...
+    ) -> tuple[npt.NDArray[np.int8], list[bytes], I64, int, list[tuple[int, str]]]: ...
 
 def columns_of_rows(
     kinds: str, rows: Sequence[tuple[Any, ...]]
@@ -40,6 +72,9 @@ def heaviest(of_list: I64, weight: I64, most: I64) -> tuple[I64, I64]: ...
 def unite_registers(
     tiles: npt.NDArray[np.uint8], row: I64, coupons: I64, coupon_row: I64, rows: int
 ) -> npt.NDArray[np.uint8]: ...
+def unite_klls(
+    k: int, sketches: Sequence[tuple[Sequence[int], float, float, F64]], numbers: F64
+) -> tuple[tuple[int, ...], float, float, F64]: ...
 def register_sums(registers: npt.NDArray[np.uint8]) -> tuple[F64, F64, npt.NDArray[np.uint32]]: ...
 def sum_windows(
     key: I64, count: I64, values: F64, keeps: npt.NDArray[np.int8], users: int, starts_s: I64

@@ -3,9 +3,12 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <numeric>
 #include <stdexcept>
+#include <tuple>
 
 #include "families/hlls/registers.hpp"
+#include "families/klls/kll_sketch.hpp"
 #include "loops/orders.hpp"
 #include "loops/window_sums.hpp"
 
@@ -108,6 +111,36 @@ py::tuple sums_of_registers(const Array<std::uint8_t>& registers) {
   return py::make_tuple(low, high, zeros);
 }
 
+/// Of sketches (sizes of levels, least, greatest, numbers level by level) and numbers, the sketch of everything.
+py::tuple unite_klls(int k, const std::vector<std::tuple<std::vector<std::size_t>, double, double, Array<double>>>& sketches,
+                     const Array<double>& numbers) {
+  Capacities fitting = capacities_of(k);
+  KllUnion united;
+  united.begin(fitting);
+  for (const auto& [sizes, least, greatest, held] : sketches) {
+    expect(sizes.size() <= kMostKllLevels, "expected fewer levels");
+    expect(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}) == static_cast<std::size_t>(held.size()),
+           "expected as many numbers as the sizes of levels say");
+    united.see_ends(least, greatest);
+    std::span<const double> left = numbers_in(held);
+    for (std::size_t level = 0; level < sizes.size(); left = left.subspan(sizes[level++])) {
+      for (double number : left.first(sizes[level])) united.see(level, number);
+    }
+  }
+  for (double number : numbers_in(numbers)) united.see(0, number);
+  {
+    py::gil_scoped_release released;
+    united.finish();
+  }
+  std::vector<std::size_t> sizes;
+  std::vector<double> all;
+  for (const std::vector<double>& level : united.levels()) {
+    sizes.push_back(level.size());
+    all.insert(all.end(), level.begin(), level.end());
+  }
+  return py::make_tuple(py::tuple(py::cast(sizes)), united.least(), united.greatest(), array_of(all));
+}
+
 py::tuple sums_of_windows(const Array<std::int64_t>& key, const Array<std::int64_t>& count,
                           const Array<double>& values, const Array<std::int8_t>& keeps, std::size_t users,
                           const Array<std::int64_t>& starts_s) {
@@ -135,6 +168,7 @@ void define_reading(py::module_& module) {
   module.def("unite_registers", &unite_registers, py::arg("tiles"), py::arg("row"), py::arg("coupons"),
              py::arg("coupon_row"), py::arg("rows"));
   module.def("register_sums", &sums_of_registers, py::arg("registers"));
+  module.def("unite_klls", &unite_klls, py::arg("k"), py::arg("sketches"), py::arg("numbers"));
   module.def("sum_windows", &sums_of_windows, py::arg("key"), py::arg("count"), py::arg("values"), py::arg("keeps"),
              py::arg("users"), py::arg("starts_s"));
 }

@@ -9,7 +9,6 @@
 #include "codec/bytes.hpp"
 #include "codec/strings.hpp"
 #include "events/events.hpp"
-#include "families/klls/kll_sketch.hpp"
 #include "plan.hpp"
 
 namespace user_state {
@@ -34,7 +33,8 @@ class Family {
   virtual void fold(const Arrivals& arrivals, Strings& strings) = 0;
   /// Takes in what another state of this family holds, made of other events: piece p of `other`, which was made for
   /// another plan perhaps, goes to piece `becomes[p]` of this one, or nowhere if that is kGone. As of the clock; string
-  /// codes of both are those of the same Strings.
+  /// codes of both are those of the same Strings, which has read this one's dictionary first. `read` came last for
+  /// both; only `use` and `write` follow, and until then `other`, and the section it was read from, stay.
   virtual void absorb(const Family& /*other*/, std::span<const int> /*becomes*/, std::int64_t /*clock_us*/,
                       Strings& /*strings*/) {
     throw std::logic_error("expected a family that can take in another's state");
@@ -51,7 +51,7 @@ std::unique_ptr<Family> make_last_seen(const Plan& plan);
 std::unique_ptr<Family> make_profiles(const Plan& plan);
 std::unique_ptr<Family> make_sessions(const Plan& plan);
 std::unique_ptr<Family> make_hlls(const Plan& plan);
-std::unique_ptr<Family> make_klls(const Plan& plan, Unite unite);
+std::unique_ptr<Family> make_klls(const Plan& plan);
 std::unique_ptr<Family> make_keyed_tiles(const Plan& plan);
 std::unique_ptr<Family> make_keyed_decays(const Plan& plan);
 std::unique_ptr<Family> make_gaps(const Plan& plan);

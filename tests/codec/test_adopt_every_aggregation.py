@@ -7,12 +7,10 @@ import pytest
 
 from tests.codec.test_adopt import read_by
 from tests.core.test_every_aggregation import feature_of
-from tests.random_worlds import COMPILED_ONLY
+from tests.packed import Records, apply, features
 from tests.trying import T0, M, batch, event, plan_of, record_of
-from user_state.codec.spec_change import spec_change
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records, apply
+from user_state.core.spec_change import spec_change
 from user_state.spec.aggregations import AGGREGATIONS
 
 COUNT = {"aggregate": "count", "windows": ["1h", "7d"]}
@@ -34,7 +32,7 @@ def of(name: str, values: dict[str, object]) -> dict[str, object]:
     return {key.removeprefix(name): value for key, value in values.items() if key.startswith(f"{name}_")}
 
 
-@pytest.mark.parametrize("aggregate", [name for name in AGGREGATIONS if name not in COMPILED_ONLY])
+@pytest.mark.parametrize("aggregate", AGGREGATIONS)
 def test_it_is_kept_under_another_name_among_others_and_goes_on(aggregate: str) -> None:
     feature = feature_of(aggregate)
     old = plan_of(features={"gone": {**feature, **LIKES}, "old": feature, "all": COUNT})
@@ -60,7 +58,7 @@ def test_it_is_kept_under_another_name_among_others_and_goes_on(aggregate: str) 
     np.testing.assert_equal(of("kept", read(new, later)), of("old", read(old, expected)))
 
 
-@pytest.mark.parametrize("aggregate", [name for name in AGGREGATIONS if name not in COMPILED_ONLY])
+@pytest.mark.parametrize("aggregate", AGGREGATIONS)
 def test_it_starts_empty_if_it_is_new_and_leaves_nothing_behind_if_it_is_gone(aggregate: str) -> None:
     without, with_it = plan_of(features={"all": COUNT}), plan_of(features={"f": feature_of(aggregate), "all": COUNT})
     assert spec_change(with_it, without.layout).starts == ("f",)

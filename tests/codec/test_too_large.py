@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from user_state.codec.packed import TOO_LARGE, PackedRecords
 
 from tests.trying import T0, VERSION, H, S, plan_of
-from user_state.codec.packed import TOO_LARGE, PackedRecords
 from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.core.events import Events
 from user_state.core.records import Records, apply

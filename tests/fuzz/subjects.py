@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -30,6 +30,7 @@ class Subject:
 
     Attributes:
         loaded, plan: the spec.
+        next_plan: another spec's, which records may be migrated to.
         records, seen, bodies, layouts: sound bytes of each sort.
         arriving: event rows that have not been folded into any record.
         at_us: a time at which all records may be read.
@@ -37,6 +38,7 @@ class Subject:
 
     loaded: LoadedSpec
     plan: Plan
+    next_plan: Plan
     records: list[bytes] = field(default_factory=list)
     seen: list[bytes] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -77,14 +79,31 @@ def subjects(seed: int, count: int) -> list[Subject]:
     collect_one()
     collect()
     made = (subject_of(world) for world in reversed(found))
-    return list(itertools.islice((one for one in made if one.records), count))
+    chosen = list(itertools.islice((one for one in made if one.records), count))
+    for one, following in itertools.pairwise((*chosen, chosen[0])):
+        one.next_plan = changed(one, following)
+    return chosen
+
+
+def changed(one: Subject, following: Subject) -> Plan:
+    """Return the plan of a spec that keeps every other declaration of one subject's, and has those of another."""
+    kept, new = one.loaded.spec, following.loaded.spec
+    declared = {
+        section: {
+            **{f"old{name}": entry for name, entry in list(getattr(kept, section).items())[::2]},
+            **getattr(new, section),
+        }
+        for section in ("features", "sequences", "embeddings")
+    }
+    both = {"items": {**kept.items, **new.items}, "tiles": {**kept.tiles, **new.tiles}}
+    return compile_plan(replace(following.loaded, spec=new.model_copy(update={**declared, **both})))
 
 
 def subject_of(world: World) -> Subject:
     """Return what is written of a world."""
     loaded, plan = world.spec, compile_plan(world.spec)
     decoder = EventDecoder(plan, loaded.schema)
-    subject = Subject(loaded, plan, layouts=[plan.layout.to_json().encode()])
+    subject = Subject(loaded, plan, plan, layouts=[plan.layout.to_json().encode()])
     of_user: dict[str, list[EventRow]] = defaultdict(list)
     for arrival in world.arrivals:
         subject.bodies.append(decoder.encode(arrival.event or {}))

@@ -6,23 +6,24 @@ refused as the verb refuses; whatever else it raises is a finding. A new verb is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tests.fuzz.subjects import Subject
-from user_state.codec.admitting import PackedAdmission
-from user_state.codec.packed import Heads, PackedRecords
-from user_state.codec.reader import Finished, Reader
 from user_state.core.events import Events
 from user_state.core.layout import Layout
 from user_state.core.plan import Plan
-from user_state.core.records import Records
 from user_state.errors import CodecError, EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
+from user_state.state.admission import PackedAdmission
+from user_state.state.envelope import Heads, heads_of, with_horizon
+from user_state.state.features import Finished, Reader
+from user_state.state.histories import HistoryReader
+from user_state.state.layouts import NoLayouts
+from user_state.state.records import PackedRecords
 
 VERSION = bytes(8)
 Verb = Callable[[bytes], bool]
@@ -32,64 +33,94 @@ class Finding(AssertionError):
     """A verb came to what it must not come to."""
 
 
-def _refusing(plan: Plan) -> Callable[[Sequence[bytes | None]], Records]:
-    """Return what stands for whoever has words for what is wrong with a record."""
+class _OneLayout:
+    """Knows one layout: a subject's."""
 
-    def decode(blobs: Sequence[bytes | None]) -> Records:
-        if any(blob is not None for blob in blobs):
-            raise CodecError("refused")
-        return Records.empty(plan, len(blobs))
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
 
-    return decode
+    def layout(self, fingerprint: bytes) -> Layout | None:
+        return self._layout if fingerprint == self._layout.fingerprint else None
 
 
-def _reader(subject: Subject, share: int = 1) -> Reader | None:
+def _reader(plan: Plan, records: PackedRecords, share: int = 1) -> Reader | None:
     """Return what reads every `share`th output, but for those that are composed of item tables."""
-    plan = subject.plan
     composed = {output.name for output in plan.composed}
     names = [o.name for o in (*plan.scalars, *plan.arrays, *plan.all_lists, *plan.embeddings)]
     chosen = [name for name in names if not any(name.startswith(one) for one in composed)][::share]
-    return Reader(plan, _refusing(plan), chosen if composed or share > 1 else None) if chosen else None
+    return Reader(plan, records, chosen if composed or share > 1 else None) if chosen else None
 
 
-class FoldRecords:
-    """Fold events into a damaged record beside a sound one: the sound one comes to what it always does."""
+class _Writing:
+    """What makes a record of a damaged one beside a sound one, and looks at what was made."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._folder = PackedRecords(subject.plan, _refusing(subject.plan))
-        self._reader, self._at_us = _reader(subject), subject.at_us
-        arriving = subject.arriving[:5]
-        self._events = [self._of("damaged", arriving), self._of("sound", arriving)]
-        self._rows = [row for of_user in self._events for row in of_user]
-        self._plan = subject.plan
+    def __init__(self, subject: Subject, plan: Plan, records: PackedRecords) -> None:
+        self._records = records
+        self._reader, self._at_us = _reader(plan, records), subject.at_us
         self._sound = subject.records[0]
 
-    @staticmethod
-    def _of(user: str, rows: list[Any]) -> list[Any]:
-        return [(user, *row[1:]) for row in rows]
+    def _judge(self, made: list[bytes | None], wrong: dict[int, str]) -> bool:
+        if 1 in wrong or made[1] is None:
+            raise Finding("a sound record was refused beside a damaged one")
+        if made[0] is None:
+            if 0 not in wrong:
+                raise Finding("a damaged record came to nothing, and nobody says why")
+            return False
+        if self._reader is not None and (errors := self._reader.features([made[0]], self._at_us).errors):
+            raise Finding(f"a record that was just written cannot be read: {errors[0]}")
+        return True
+
+
+class FoldRecords(_Writing):
+    """Fold events into a damaged record beside a sound one, and again into what came of it."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject, subject.plan, PackedRecords(subject.plan, NoLayouts()))
+        damaged, sound = ([(user, *row[1:]) for row in subject.arriving[:5]] for user in ("damaged", "sound"))
+        self._events = Events.from_rows(subject.plan, [*damaged, *sound])
+        self._once_more = Events.from_rows(subject.plan, damaged)
 
     def __call__(self, blob: bytes) -> bool:
-        """Fold, read what came of it, and fold into that again."""
-        events = Events.from_rows(self._plan, self._rows)
-        folded, broken = self._folder.fold([blob, self._sound], events, np.zeros(2, np.int64), [VERSION] * 2)
-        if 1 in broken or folded[1] is None:
-            raise Finding("a sound record was refused beside a damaged one")
-        if folded[0] is None:
+        """Fold."""
+        made, wrong = self._records.fold([blob, self._sound], self._events, np.zeros(2, np.int64), [VERSION] * 2)
+        if not self._judge(made, wrong):
             return False
-        events = Events.from_rows(self._plan, self._events[0])
-        again, broken = self._folder.fold([folded[0]], events, np.zeros(1, np.int64), [VERSION])
-        if broken or again[0] is None:
-            raise Finding("a record that folding wrote was refused by folding")
-        if self._reader is not None and self._reader.features([folded[0]], self._at_us).errors:
-            raise Finding("a record that folding wrote was refused by reading")
+        again, wrong = self._records.fold([made[0]], self._once_more, np.zeros(1, np.int64), [VERSION])
+        # Each time as large as the bytes can count, until they cannot.
+        if again[0] is None and "more than its bytes can count" not in wrong[0]:
+            raise Finding(f"a record that was just written cannot be folded into: {wrong[0]}")
         return True
+
+
+class MergeRecords(_Writing):
+    """Merge a damaged record with a sound one, either way."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject, subject.plan, PackedRecords(subject.plan, NoLayouts()))
+
+    def __call__(self, blob: bytes) -> bool:
+        """Merge."""
+        other = self._judge(*self._records.merge([self._sound, self._sound], [blob, None], [VERSION] * 2))
+        return self._judge(*self._records.merge([blob, None], [self._sound, self._sound], [VERSION] * 2)) and other
+
+
+class MigrateRecords(_Writing):
+    """Migrate a damaged record to another spec's layout, beside a sound one."""
+
+    def __init__(self, subject: Subject) -> None:
+        records = PackedRecords(subject.next_plan, _OneLayout(subject.plan.layout))
+        super().__init__(subject, subject.next_plan, records)
+
+    def __call__(self, blob: bytes) -> bool:
+        """Migrate."""
+        return self._judge(*self._records.migrate([blob, self._sound]))
 
 
 class ReadRecords:
     """Read a damaged record between two sound ones, which say what they always do."""
 
     def __init__(self, subject: Subject, share: int = 1) -> None:
-        self._reader = _reader(subject, share)
+        self._reader = _reader(subject.plan, PackedRecords(subject.plan, NoLayouts()), share)
         self._at_us = subject.at_us
         self._sound = subject.records[-1]
         self._expected = b"" if self._reader is None else _numbers(self._read(self._sound), 0)
@@ -117,21 +148,43 @@ def _numbers(found: Finished, row: int) -> bytes:
     return b"".join((*parts, *(array[row].tobytes() for array in found.embeddings.values())))
 
 
-class ReadHeads:
-    """Read what a record says of its time."""
+class ReadHistories:
+    """Read the rows of all logs of a damaged record beside a sound one."""
 
     def __init__(self, subject: Subject) -> None:
-        self._folder = PackedRecords(subject.plan, _refusing(subject.plan))
+        records = PackedRecords(subject.plan, NoLayouts())
+        self._histories = HistoryReader(subject.plan, records, range(len(subject.plan.logs)))
+        self._sound = subject.records[0]
 
     def __call__(self, blob: bytes) -> bool:
         """Read."""
-        try:
-            heads = self._folder.heads([blob])
-        except CodecError:
-            return False
+        errors = self._histories.read([blob, self._sound]).errors
+        if 1 in errors:
+            raise Finding("a sound record was refused beside a damaged one")
+        return 0 not in errors
+
+
+class ReadHeads:
+    """Read what a record says of its time, and write another horizon into it."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._sound = subject.records[0]
+
+    def __call__(self, blob: bytes) -> bool:
+        """Read."""
+        heads, wrong = heads_of([blob, self._sound])
+        if 1 in wrong:
+            raise Finding("a sound record was refused beside a damaged one")
         if not all(0 <= int(column[0]) < 2**62 for column in vars(heads).values()):
             raise Finding("a time or a count is out of range")
-        return True
+        try:
+            changed = with_horizon(blob, 7, VERSION)
+        except CodecError:
+            return False
+        again, refused = heads_of([changed])
+        if refused or again.horizon_us[0] != 7:
+            raise Finding("a record with another horizon does not have it")
+        return not wrong
 
 
 class Admit:
@@ -139,19 +192,15 @@ class Admit:
 
     def __init__(self, subject: Subject) -> None:
         self._admission = PackedAdmission(subject.plan)
-        self._plan = subject.plan
-        self._rows = [("u", *row[1:]) for row in subject.arriving[:5]]
+        self._events = Events.from_rows(subject.plan, [("u", *row[1:]) for row in subject.arriving[:5]])
 
     def __call__(self, blob: bytes) -> bool:
         """Judge; the ids that come of it are sound."""
-        events = Events.from_rows(self._plan, self._rows)
         none = np.zeros(1, np.int64)
-        try:
-            verdict = self._admission.admit(Heads(none, none, none, none), [blob], events)
-        except CodecError:
-            return False
-        self._admission.admit(Heads(none, none, none, none), verdict.seen, events)
-        return True
+        verdict = self._admission.admit(Heads(none, none, none, none), [blob], self._events)
+        if self._admission.admit(Heads(none, none, none, none), verdict.seen, self._events).refused:
+            raise Finding("ids that were just written make no sense")
+        return not verdict.refused
 
 
 class DecodeBodies:
@@ -173,8 +222,8 @@ class DecodeBodies:
 class ReadLayout:
     """Read a layout; what is read can be written and read again."""
 
-    def __init__(self, _subject: Subject) -> None:
-        pass
+    def __init__(self, subject: Subject) -> None:
+        """Prepare for nothing: layouts are read without a plan."""
 
     def __call__(self, blob: bytes) -> bool:
         """Read."""
@@ -203,8 +252,11 @@ class Named:
 
 VERBS = (
     Named("fold", "records", FoldRecords, 6),
+    Named("merge", "records", MergeRecords, 3),
+    Named("migrate", "records", MigrateRecords, 3),
     Named("features", "records", ReadRecords, 6),
     Named("features of some outputs", "records", lambda subject: ReadRecords(subject, share=3), 2),
+    Named("histories", "records", ReadHistories, 1),
     Named("heads", "records", ReadHeads, 1),
     Named("admit", "seen", Admit, 2),
     Named("decode", "bodies", DecodeBodies, 4),

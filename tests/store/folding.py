@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tests.packed import features
 from tests.trying import M, S, event, spec_of
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
 from user_state.core.plan import Plan
-from user_state.core.reading import features
 from user_state.errors import StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold_report import FoldReport

@@ -6,16 +6,16 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from tests.packed import features
 from tests.trying import M, S, event, plan_of, spec_of
-from user_state.codec.record import MARKER, version_of
-from user_state.codec.seen import HEAD_BYTES
 from user_state.core import compiled
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
-from user_state.core.reading import features
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.state.envelope import MARKER, version_of
+from user_state.state.seen import HEAD_BYTES
 from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.layouts import RecordReader
 from user_state.store.redis_store import RedisStateStore
@@ -341,8 +341,8 @@ def test_what_is_to_be_done_before_a_write_is_done_with_the_records_that_can_be_
     told = []
     folder = Folder(PLAN, store, before_write=lambda *what: told.append(what))
     folder.fold(rows(event(NOW + 9 * S, "bad"), event(NOW + 9 * S, "good"), event(NOW + 9 * S, "new")))
-    [(records, events)] = told
-    assert records.applied.tolist() == [0, 3, 0]
+    [(histories, events)] = told
+    assert (histories.errors, len(histories)) == ({}, 3)
     assert [events.users[user] for user in events.user.tolist()] == ["good", "new"]
 
 

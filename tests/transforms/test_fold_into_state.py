@@ -11,11 +11,11 @@ from tests.servers.redis import Valkey, running_valkey
 from tests.trying import event, row, spec_of
 from transforms.fold_into_state import TOLERANCE_MS, _FoldFn
 from transforms.packet import pack_decoded
-from user_state.codec.cell import decode_cell
-from user_state.codec.seen import FORMAT as NO_IDS
 from user_state.core.compile import compile_plan
 from user_state.errors import StoreUnavailable
 from user_state.events.message import Message
+from user_state.state.cell import decode_cell
+from user_state.state.seen import FORMAT as NO_IDS
 from user_state.store.keys import record_key, registry_key, writer_key
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.store import Replacement, Stored

@@ -9,19 +9,16 @@ from typing import Any
 import pytest
 
 from tests.core.test_every_aggregation import feature_of
-from tests.random_worlds import COMPILED_ONLY
 from tests.trying import T0, D, H, M, S, event, spec_of
 from tests.upgrades.compare import differing, read
 from tests.upgrades.history import History
-from user_state.codec.spec_change import SpecChange, fills, spec_change
+from user_state.core.spec_change import SpecChange, fills, spec_change
 from user_state.oracle import Arrival
 from user_state.spec.aggregations import AGGREGATIONS
 from user_state.spec.embedding_kinds import HASH
 
 COUNT = {"aggregate": "count", "windows": ["1h"]}
-WINDOWED = [
-    name for name, aggregation in AGGREGATIONS.items() if aggregation.over == "windows" and name not in COMPILED_ONLY
-]
+WINDOWED = [name for name, aggregation in AGGREGATIONS.items() if aggregation.over == "windows"]
 OLD_EVENTS = [
     T0 - 20 * H,
     T0 - 20 * H + M,

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tests.random_worlds import (
     ACTIONS,
-    COMPILED_ONLY,
     EMBEDDINGS,
     SEQUENCES,
     TILES,
@@ -32,14 +31,13 @@ AGES = (0, 10 * S, 50 * S, 100 * S, 9 * M, 11 * M, 50 * M, 61 * M, 4 * H, 6 * H,
 """How old events are when their stage ends: to either side of the windows' lengths."""
 EDGES = st.sampled_from([0, 0, 1, -1, S, 123_456])
 EIGHTHS = st.one_of(st.none(), st.integers(-400, 400).map(lambda eighths: eighths / 8))
-DRAWN = [name for name in AGGREGATIONS if name not in COMPILED_ONLY]
 Parts = dict[str, Any]
 
 
 @st.composite
 def _features(draw: st.DrawFn) -> Parts:
     # Most are of an aggregation drawn from all alike; `features` has several in one.
-    made = draw(features() if draw(st.integers(0, 3)) == 0 else features_of(draw(st.sampled_from(DRAWN))))
+    made = draw(features() if draw(st.integers(0, 3)) == 0 else features_of(draw(st.sampled_from(list(AGGREGATIONS)))))
     made.get("where", {}).pop("value", None)
     if draw(st.integers(0, 2)):
         made.pop("where", None)

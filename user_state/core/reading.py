@@ -15,14 +15,13 @@ from user_state.core.composing import Composing, compose, take_part
 from user_state.core.decays import read_decay
 from user_state.core.events import F64, I64
 from user_state.core.fold_in import Ridge, fold_in
-from user_state.core.gaps import REFUSED
+from user_state.core.histories import Histories, LogRows, newer_rows, older_rows
 from user_state.core.hll_tiles import count_distinct
 from user_state.core.interests import Interests, find_interests
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.kll_tiles import Numbers, numbers_of, read_quantiles
 from user_state.core.last_seen import count_windows, settle, streaks
 from user_state.core.lazily import cached_property
-from user_state.core.logs import LogRows, newer_rows, older_rows
 from user_state.core.outputs import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
@@ -32,7 +31,6 @@ from user_state.core.outputs import (
     EmbeddingOutput,
     EntropyOutput,
     FoldInOutput,
-    GapOutput,
     History,
     InterestsOutput,
     InterestWeightsOutput,
@@ -95,6 +93,10 @@ class Reading:
     records: Records
     at_us: int
     item_vectors: Mapping[str, ItemVectors]
+
+    @property
+    def _histories(self) -> Histories:
+        return Histories(len(self.records), dict(enumerate(self.records.logs)), self.records.pool)
 
     @cached_property
     def window_sums(self) -> tuple[WindowSums, I64]:
@@ -164,16 +166,6 @@ class Reading:
                 number = streaks(self.plan, days[output.track], users, starts[output.window], self.at_us)
             values[:, column] = np.where(count > 0, number, output.empty)
 
-    def gaps(self, outputs: Sequence[GapOutput], values: F64) -> None:
-        """Fill (n, outputs) with what they are over nothing: compiled code alone reads longest gaps.
-
-        Raises:
-            NotImplementedError: a record has some.
-        """
-        if any(section.strip(b"\0") for section in self.records.gaps.sections):
-            raise NotImplementedError(REFUSED)
-        values[:] = [output.empty for output in outputs]
-
     def profile(self, output: ProfileOutput) -> F64:
         """Return (n, bins) the shares of the hours of the day, or of the days of the week."""
         return read_profile(self.records.profiles[output.profile], output.half_life)
@@ -230,7 +222,7 @@ class Reading:
     def parts(self) -> dict[tuple[str, History], Composing]:
         """The events that take part in embeddings, by the table and the history that these are composed of."""
         return {
-            (table, history): take_part(self.records, history, self.item_vectors[table])
+            (table, history): take_part(self._histories, history, self.item_vectors[table])
             for table, history in dict.fromkeys((output.table, output.history) for output in self.plan.composed)
         }
 
@@ -249,7 +241,9 @@ class Reading:
     def found_interests(self) -> dict[InterestsOutput, Interests]:
         """What interests are read from, by output."""
         return {
-            output: find_interests(self.parts[output.table, output.history], output, self.at_us)
+            output: find_interests(
+                self.parts[output.table, output.history], output, np.full(len(self.records), self.at_us)
+            )
             for output in self.plan.composed
             if isinstance(output, InterestsOutput)
         }
@@ -308,7 +302,6 @@ SCALAR_READERS: dict[type, Callable[[Reading, Sequence[Any], F64], None]] = {
     SessionOutput: Reading.sessions,
     ApproxDistinctOutput: Reading.approx_distinct,
     EntropyOutput: Reading.entropies,
-    GapOutput: Reading.gaps,
 }
 """By type of output: fills (n, outputs) with all outputs of the type."""
 ARRAY_READERS: dict[type, Callable[[Reading, Any], F64]] = {

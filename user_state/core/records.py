@@ -22,12 +22,12 @@ from user_state.core.decays import DecayedNumbers
 from user_state.core.events import I64, Events
 from user_state.core.families import FAMILIES
 from user_state.core.gaps import PackedGaps
+from user_state.core.histories import LogRows
 from user_state.core.hll_tiles import HllTiles
 from user_state.core.keyed_decays import KeyedDecays
 from user_state.core.keyed_rows import KeyedRows
 from user_state.core.kll_tiles import KllTiles
 from user_state.core.last_seen import LastSeenRows
-from user_state.core.logs import LogRows
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
 from user_state.core.profiles import DecayedBins
@@ -46,8 +46,8 @@ class Records:
         horizon_us: (n,) event times from which on the remembered ids are complete, 0 for a user without any; earlier
             events are refused, whatever lateness the spec allows.
         applied: (n,) how many events the user's record is made of.
-        tiles, logs, decays, vectors, last_seen, profiles, sessions, hlls, klls, keyed_tiles, keyed_decays, gaps: the
-            families of state (user_state/core/families.py), as the plan declares them.
+        tiles, logs, decays, vectors, last_seen, profiles, sessions, hlls, klls, keyed_tiles, keyed_decays: the families
+            of state (user_state/core/families.py), as the plan declares them.
         pool: the strings that codes stand for.
     """
 

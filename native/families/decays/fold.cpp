@@ -42,6 +42,13 @@ class Decays : public Family {
     }
   }
 
+  void absorb(const Family& other, std::span<const int> becomes, std::int64_t, Strings&) override {
+    const auto& from = dynamic_cast<const Decays&>(other);
+    for (std::size_t at = 0; at < becomes.size(); ++at) {
+      if (becomes[at] != kGone) add(plan_.decays[becomes[at]], from.held_[at], held_[becomes[at]]);
+    }
+  }
+
   void write(Writer& out, const Strings&) const override {
     for (const Numbers& held : held_) {
       put_mark(out, held.time_us > 0);
@@ -69,15 +76,26 @@ class Decays : public Family {
     }
   }
 
-  /// Adds what arrived, as seen at the later of both times.
-  void join(const Decay& decay, Numbers& held) const {
-    std::int64_t time_us = std::max(held.time_us, newest_us_);
+  /// Adds what arrived.
+  void join(const Decay& decay, Numbers& held) {
+    lifted_.time_us = newest_us_;
+    lifted_.sums.assign(held.sums.size(), 0.0);
+    for (std::size_t at = 0; at < held.sums.size(); ++at) {
+      for (const Arrived& one : arrived_) {
+        lifted_.sums[at] += one.value * left_of_one(newest_us_ - one.time_us, decay.half_lives_us[at]);
+      }
+    }
+    add(decay, lifted_, held);
+  }
+
+  /// Adds other numbers of a decay, as seen at the later of both times.
+  static void add(const Decay& decay, const Numbers& other, Numbers& held) {
+    if (other.time_us == 0) return;
+    std::int64_t time_us = std::max(held.time_us, other.time_us);
     for (std::size_t at = 0; at < held.sums.size(); ++at) {
       std::int64_t half_life_us = decay.half_lives_us[at];
-      double lifted = 0;
-      for (const Arrived& one : arrived_) lifted += one.value * left_of_one(newest_us_ - one.time_us, half_life_us);
       held.sums[at] = held.sums[at] * left_of_one(time_us - held.time_us, half_life_us) +
-                      lifted * left_of_one(time_us - newest_us_, half_life_us);
+                      other.sums[at] * left_of_one(time_us - other.time_us, half_life_us);
     }
     held.time_us = time_us;
   }
@@ -85,6 +103,7 @@ class Decays : public Family {
   const Plan& plan_;
   std::vector<Numbers> held_;
   std::vector<Arrived> arrived_;
+  Numbers lifted_;
   std::int64_t newest_us_ = 0;
 };
 

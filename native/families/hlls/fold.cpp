@@ -60,6 +60,11 @@ class Hlls : public SketchTiles<std::uint32_t> {
     for (Registers& registers : held_) take_highs(in, registers);
   }
 
+  std::uint32_t borrow(const SketchTiles& other, std::uint32_t sketch) override {
+    held_.push_back(static_cast<const Hlls&>(other).held_[sketch]);
+    return static_cast<std::uint32_t>(held_.size() - 1);
+  }
+
   std::uint32_t unite(int track, std::span<const std::uint32_t> sketches,
                       std::span<const std::uint32_t> coupons) override {
     auto seen = [&](std::uint32_t coupon) { return held_[sketches.front()].have_seen(coupon); };

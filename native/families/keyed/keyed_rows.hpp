@@ -131,6 +131,15 @@ class KeyColumns {
   /// Whether a key's numbers are written before those of another key of its track.
   bool before(int track, const Key& a, const Key& b, const Strings& strings) const;
 
+  /// The key that a key of the record which was read last, taken as it lies in the section, has among `strings`.
+  Key recoded(int track, Key key, const Strings& strings) const {
+    for (std::size_t column = 0; column < parts_of(track); ++column) {
+      // Codes in a section are numbers less one.
+      if (holds(track, column, true)) key[column] = static_cast<std::uint64_t>(strings.code_of_number(key[column] + 1));
+    }
+    return key;
+  }
+
   /// How many parts the keys of a track have.
   std::size_t parts_of(int track) const { return shapes_[track].parts; }
   /// Whether keys of a track have such a part, of strings or of others.

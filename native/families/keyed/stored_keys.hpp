@@ -83,7 +83,7 @@ class StoredKeys {
             const Strings& strings) {
     texts_ = NarrowView(in, text_width, place(groups, true));
     others_ = NarrowView(in, other_width, place(groups, false));
-    strings_ = strings.stored();
+    strings_ = strings.named();
     for (Group& group : groups) check(group);
   }
 

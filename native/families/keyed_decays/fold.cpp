@@ -63,13 +63,32 @@ class KeyedDecays : public Family {
   void fold(const Arrivals& arrivals, Strings& strings) override {
     rows_.arrived.clear();
     for (std::size_t track = 0; track < keys_.tracks(); ++track) arrive(track, arrivals, strings);
-    for (Row& row : rows_.rows) row.weight *= factors_[row.track];
-    rows_.add_up(keys_, strings, true);
-    std::erase_if(rows_.rows, [](const Row& row) { return !(row.weight >= kForgotten); });
-    rows_.cut(most_keys_);
-    groups_.clear();
-    fresh_.put(rows_.rows, groups_);
-    stored_.lay_out(groups_);
+    take_in_arrived(strings);
+  }
+
+  void absorb(const Family& other, std::span<const int> becomes, std::int64_t, Strings& strings) override {
+    const auto& from = static_cast<const KeyedDecays&>(other);
+    rows_.arrived.clear();
+    std::ranges::fill(factors_, 1.0);
+    // What rows of the other one are to be multiplied by.
+    std::vector<double> joining(becomes.size());
+    for (std::size_t theirs = 0; theirs < becomes.size(); ++theirs) {
+      if (becomes[theirs] == kGone) continue;
+      auto track = static_cast<std::size_t>(becomes[theirs]);
+      std::int64_t time_us = std::max(times_us_[track], from.times_us_[theirs]);
+      factors_[track] = fading(track, times_us_[track], time_us);
+      joining[theirs] = fading(track, from.times_us_[theirs], time_us);
+      times_us_[track] = time_us;
+    }
+    for (Row row : from.rows_.rows) {
+      auto theirs = static_cast<std::size_t>(row.track);
+      if (becomes[theirs] == kGone) continue;
+      if (!row.rest) row.key = from.keys_.recoded(row.track, row.key, strings);
+      row.track = becomes[theirs];
+      row.weight *= joining[theirs];
+      rows_.arrived.push_back(row);
+    }
+    take_in_arrived(strings);
   }
 
   void use(Strings& strings) const override { stored_.use(fresh_.parts, strings); }
@@ -140,18 +159,31 @@ class KeyedDecays : public Family {
       times_us_of_arrived_.push_back(events.time_us(row));
       rows_.arrived.push_back({{0, static_cast<int>(track)}, false, key, weight, 0.0});
     }
-    auto fading = [&](std::int64_t from_us, std::int64_t to_us) {
-      return std::exp2(static_cast<double>(from_us - to_us) / static_cast<double>(decay.half_life_us));
-    };
     std::int64_t time_us = std::max(times_us_[track], newest_us);
-    factors_[track] = fading(times_us_[track], time_us);
+    factors_[track] = fading(track, times_us_[track], time_us);
     // In two steps, as they are lifted first and then joined.
-    double joining = fading(newest_us, time_us);
+    double joining = fading(track, newest_us, time_us);
     for (std::size_t at = begin; at < rows_.arrived.size(); ++at) {
-      rows_.arrived[at].weight *= fading(times_us_of_arrived_[at - begin], newest_us);
+      rows_.arrived[at].weight *= fading(track, times_us_of_arrived_[at - begin], newest_us);
       rows_.arrived[at].weight *= joining;
     }
     times_us_[track] = time_us;
+  }
+
+  /// What a weight of a track is to be multiplied by to be seen at a later time.
+  double fading(std::size_t track, std::int64_t from_us, std::int64_t to_us) const {
+    return std::exp2(static_cast<double>(from_us - to_us) / static_cast<double>(plan_.keyed_decays[track].half_life_us));
+  }
+
+  /// Adds up what there is, which is multiplied by `factors_`, and what arrived.
+  void take_in_arrived(const Strings& strings) {
+    for (Row& row : rows_.rows) row.weight *= factors_[row.track];
+    rows_.add_up(keys_, strings, true);
+    std::erase_if(rows_.rows, [](const Row& row) { return !(row.weight >= kForgotten); });
+    rows_.cut(most_keys_);
+    groups_.clear();
+    fresh_.put(rows_.rows, groups_);
+    stored_.lay_out(groups_);
   }
 
   /// Fills the columns of tracks, and returns how many of those there are.

@@ -60,20 +60,22 @@ class KeyedTiles : public Family {
 
   void fold(const Arrivals& arrivals, Strings& strings) override {
     lift(arrivals, strings);
-    axes_.set_clock(arrivals.clock_us);
-    place(changing_.arrived);
-    place(tiles_);
-    auto before = [](const GroupName& a, const GroupName& b) { return a.group_before(b); };
-    if (!std::ranges::is_sorted(tiles_, before)) std::ranges::stable_sort(tiles_, before);
-    std::ranges::stable_sort(changing_.arrived, before);
-    bool in_order = take_changing();
-    changing_.add_up(keys_, strings, in_order);
-    changing_.cut(most_keys_);
-    changed_.clear();
-    fresh_.put(changing_.rows, changed_);
-    tiles_.resize(unchanged_.size() + changed_.size());
-    std::ranges::merge(unchanged_, changed_, tiles_.begin(), before);
-    stored_.lay_out(tiles_);
+    take_in_arrived(arrivals.clock_us, strings);
+  }
+
+  void absorb(const Family& other, std::span<const int> becomes, std::int64_t clock_us, Strings& strings) override {
+    const auto& from = static_cast<const KeyedTiles&>(other);
+    changing_.arrived.clear();
+    for (const Tile& tile : from.tiles_) {
+      int track = becomes[static_cast<std::size_t>(tile.track)];
+      if (track == kGone) continue;
+      from.take_apart(tile, [&](Row row) {
+        if (!row.rest) row.key = from.keys_.recoded(tile.track, row.key, strings);
+        row.track = track;
+        changing_.arrived.push_back(row);
+      });
+    }
+    take_in_arrived(clock_us, strings);
   }
 
   void use(Strings& strings) const override { stored_.use(fresh_.parts, strings); }
@@ -181,6 +183,24 @@ class KeyedTiles : public Family {
     }
   }
 
+  /// Adds up what there is and what arrived, as of the clock.
+  void take_in_arrived(std::int64_t clock_us, const Strings& strings) {
+    axes_.set_clock(clock_us);
+    place(changing_.arrived);
+    place(tiles_);
+    auto before = [](const GroupName& a, const GroupName& b) { return a.group_before(b); };
+    if (!std::ranges::is_sorted(tiles_, before)) std::ranges::stable_sort(tiles_, before);
+    std::ranges::stable_sort(changing_.arrived, before);
+    bool in_order = take_changing();
+    changing_.add_up(keys_, strings, in_order);
+    changing_.cut(most_keys_);
+    changed_.clear();
+    fresh_.put(changing_.rows, changed_);
+    tiles_.resize(unchanged_.size() + changed_.size());
+    std::ranges::merge(unchanged_, changed_, tiles_.begin(), before);
+    stored_.lay_out(tiles_);
+  }
+
   /// Places rows or tiles on the time axis of their tracks.
   template <class Placed>
   void place(std::vector<Placed>& all) const {
@@ -213,21 +233,24 @@ class KeyedTiles : public Family {
         continue;
       }
       in_order &= end == begin + 1;
-      for (std::size_t at = begin; at < end; ++at) take_apart(tiles[at]);
+      for (std::size_t at = begin; at < end; ++at) {
+        take_apart(tiles[at], [this](const Row& row) { changing_.rows.push_back(row); });
+      }
     }
     return in_order;
   }
 
-  /// Appends the rows of a stored tile.
-  void take_apart(const Tile& tile) {
+  /// Calls `see` with the rows of a stored tile, the rest last.
+  template <class See>
+  void take_apart(const Tile& tile, See see) const {
     std::size_t wide = tile.wide_at;
     for (std::size_t row = 0; row < tile.keys; ++row) {
       std::int64_t count = counts_[tile.at + row];
       if (count == kWide) count = static_cast<std::int64_t>(wides_[wide++]);
       double sum = sums_[tile.track] ? stored_sums_[tile.sum_at + row] : 0.0;
-      changing_.rows.push_back({{tile.start_s, tile.track}, false, stored_.key(tile, row), count, sum});
+      see(Row{{tile.start_s, tile.track}, false, stored_.key(tile, row), count, sum});
     }
-    if (tile.rest > 0) changing_.rows.push_back({{tile.start_s, tile.track}, true, {}, tile.rest, tile.rest_sum});
+    if (tile.rest > 0) see(Row{{tile.start_s, tile.track}, true, {}, tile.rest, tile.rest_sum});
   }
 
   static std::uint64_t ending(std::int64_t count) { return static_cast<std::uint64_t>(std::min(count, kLargest)); }

@@ -1,9 +1,7 @@
-// Approximate quantiles: user_state/core/kll_tiles.py says what they are, core/kll.py what sketches are, codec/klls.py
-// has their bytes. The DataSketches library unites them, by way of Python; everything else is done here, also what the
-// library does with numbers that a sketch has room for.
+// Approximate quantiles: user_state/core/kll_tiles.py says what they are, kll_sketch.hpp what sketches are, codec/klls.py
+// has their bytes.
 #include <algorithm>
 #include <ranges>
-#include <utility>
 
 #include "families/klls/stored_kll.hpp"
 
@@ -15,11 +13,8 @@ using Sketch = StoredKll;
 
 class Klls : public SketchTiles<double> {
  public:
-  Klls(const Plan& plan, Unite unite) : SketchTiles(tracks_of(plan), plan.kll_axes), unite_(std::move(unite)) {
-    for (const KllTrack& track : plan.klls) {
-      k_.push_back(track.k);
-      fitting_.push_back(capacities_of(track.k));
-    }
+  explicit Klls(const Plan& plan) : SketchTiles(tracks_of(plan), plan.kll_axes) {
+    for (const KllTrack& track : plan.klls) fitting_.push_back(capacities_of(track.k));
   }
 
  protected:
@@ -46,14 +41,21 @@ class Klls : public SketchTiles<double> {
     }
   }
 
+  std::uint32_t borrow(const SketchTiles& other, std::uint32_t sketch) override {
+    held_.push_back(static_cast<const Klls&>(other).held_[sketch]);
+    return static_cast<std::uint32_t>(held_.size() - 1);
+  }
+
   std::uint32_t unite(int track, std::span<const std::uint32_t> sketches, std::span<const double> numbers) override {
     if (sketches.size() == 1 && has_room(track, held_[sketches.front()], numbers.size())) {
       held_.push_back(with(held_[sketches.front()], numbers));
       return static_cast<std::uint32_t>(held_.size() - 1);
     }
-    united_.clear();
-    for (std::uint32_t sketch : sketches) united_.push_back(plain(held_[sketch]));
-    held_.push_back(packed(unite_(k_[track], united_, numbers)));
+    united_.begin(fitting_[track]);
+    for (std::uint32_t sketch : sketches) see(held_[sketch]);
+    for (double number : numbers) united_.see(0, number);
+    united_.finish();
+    held_.push_back(packed());
     return static_cast<std::uint32_t>(held_.size() - 1);
   }
 
@@ -82,8 +84,7 @@ class Klls : public SketchTiles<double> {
 
   /// Returns a sketch that has room for numbers, of which there are some, with them.
   ///
-  /// As long as there is room, the library compacts nothing: it puts each number before those of level 0, which are in
-  /// no order.
+  /// Nothing is compacted, so level 0 need not be in order: each number is put before those it has.
   Sketch with(const Sketch& sketch, std::span<const double> numbers) {
     Buffer& sizes = fresh_.add();
     Buffer& all = fresh_.add();
@@ -97,34 +98,37 @@ class Klls : public SketchTiles<double> {
     return {sizes.view(), std::min(sketch.least, least), std::max(sketch.greatest, greatest), {all.data(), size, sizeof(double)}};
   }
 
-  static KllSketch plain(const Sketch& sketch) {
-    KllSketch made{{}, sketch.least, sketch.greatest, {}};
-    for (std::size_t level = 0; level < sketch.levels(); ++level) made.sizes.push_back(sketch.size_of(level));
-    for (std::uint32_t at = 0; at < sketch.numbers.size; ++at) made.numbers.push_back(sketch.numbers.real(at));
-    return made;
+  /// Lets all levels of a sketch be united.
+  void see(const Sketch& sketch) {
+    united_.see_ends(sketch.least, sketch.greatest);
+    std::uint32_t place = 0;
+    for (std::size_t level = 0; level < sketch.levels(); ++level) {
+      for (std::uint32_t at = 0; at < sketch.size_of(level); ++at) united_.see(level, sketch.numbers.real(place++));
+    }
   }
 
-  Sketch packed(const KllSketch& sketch) {
+  /// Returns what was united, as it lies in a section.
+  Sketch packed() {
     Buffer& sizes = fresh_.add();
     Buffer& numbers = fresh_.add();
-    Writer(sizes).column<std::uint16_t>(sketch.sizes, [](std::uint32_t size) { return size; });
-    Writer(numbers).column<double>(sketch.numbers, [](double number) { return number; });
-    auto size = static_cast<std::uint32_t>(sketch.numbers.size());
-    return {sizes.view(), sketch.least, sketch.greatest, {numbers.data(), size, sizeof(double)}};
+    Writer sizes_out(sizes), numbers_out(numbers);
+    std::uint32_t size = 0;
+    for (const std::vector<double>& level : united_.levels()) {
+      sizes_out.put(static_cast<std::uint16_t>(level.size()));
+      numbers_out.column<double>(level, [](double number) { return number; });
+      size += static_cast<std::uint32_t>(level.size());
+    }
+    return {sizes.view(), united_.least(), united_.greatest(), {numbers.data(), size, sizeof(double)}};
   }
 
-  const Unite unite_;
-  std::vector<int> k_;
   std::vector<Capacities> fitting_;
   std::vector<std::uint8_t> levels_;
   std::vector<Sketch> held_;
-  std::vector<KllSketch> united_;
+  KllUnion united_;
 };
 
 }  // namespace
 
-std::unique_ptr<Family> make_klls(const Plan& plan, Unite unite) {
-  return std::make_unique<Klls>(plan, std::move(unite));
-}
+std::unique_ptr<Family> make_klls(const Plan& plan) { return std::make_unique<Klls>(plan); }
 
 }  // namespace user_state

@@ -1,16 +1,12 @@
 // KLL sketches as they lie in a section (user_state/codec/klls.py), and what is refused of them.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "families/klls/kll_sketch.hpp"
 #include "families/sketch_tiles/sketch_tiles.hpp"
 
 namespace user_state {
-
-inline constexpr std::uint64_t kMostSeen = std::uint64_t{1} << kMostKllLevels;
 
 /// A sketch as it lies in a section.
 struct StoredKll {
@@ -24,20 +20,6 @@ struct StoredKll {
     return load<std::uint16_t>(sizes.data() + sizeof(std::uint16_t) * level);
   }
 };
-
-/// How many numbers fit a sketch of so many levels (core/kll.py, `capacity`).
-using Capacities = std::array<std::uint64_t, kMostKllLevels + 1>;
-
-inline Capacities capacities_of(int k) {
-  Capacities fitting{};
-  std::uint64_t twos = 2 * static_cast<std::uint64_t>(k), threes = 1;
-  for (std::size_t depth = 0; depth < kMostKllLevels; ++depth) {
-    fitting[depth + 1] = fitting[depth] + std::max<std::uint64_t>(8, (twos / threes + 1) >> 1);
-    // Further down all levels are the least there is.
-    if (twos >= threes) twos *= 2, threes *= 3;
-  }
-  return fitting;
-}
 
 /// Refuses a sketch's shape, but for its numbers, unless packing makes such; returns how many numbers it has.
 inline std::uint32_t check_shape(const StoredKll& sketch, const Capacities& fitting) {

@@ -97,22 +97,25 @@ class LastSeenOfTracks : public Family {
   }
 
   void fold(const Arrivals& arrivals, Strings&) override {
-    std::int64_t clock_s = floor_div(arrivals.clock_us, 1'000'000) - plan_.skew_s;
-    for (std::size_t index = 0; index < rows_.size(); ++index) {
-      const LastSeen& track = plan_.last_seen[index];
-      std::vector<Row>& rows = rows_[index];
-      if (track.of_days) {
-        // Under other rules than those they were stored under days may be others: zones change theirs.
-        for (Row& row : rows) row.value = plan_.local_time.day(row.second);
-        settle(rows);
-      }
-      lift(track, arrivals);
-      settle(arrived_);
-      unite(rows, arrived_);
-      keep_newest(rows, static_cast<std::size_t>(track.cap));
-      if (!track.reach_s) continue;
-      std::erase_if(rows, [oldest_s = clock_s - *track.reach_s](const Row& row) { return row.second < oldest_s; });
+    for (std::size_t track = 0; track < rows_.size(); ++track) {
+      lift(plan_.last_seen[track], arrivals);
+      take_in_arrived(track);
+      forget(track, arrivals.clock_us);
     }
+  }
+
+  void absorb(const Family& family, std::span<const int> becomes, std::int64_t clock_us, Strings&) override {
+    const auto& other = static_cast<const LastSeenOfTracks&>(family);
+    for (std::size_t track = 0; track < rows_.size(); ++track) settle_days(track, rows_[track]);
+    for (std::size_t from = 0; from < other.rows_.size(); ++from) {
+      if (becomes[from] == kGone) continue;
+      auto track = static_cast<std::size_t>(becomes[from]);
+      need(of_days(track) == other.of_days(from));
+      arrived_ = other.rows_[from];
+      settle_days(track, arrived_);
+      unite(rows_[track], arrived_);
+    }
+    for (std::size_t track = 0; track < rows_.size(); ++track) forget(track, clock_us);
   }
 
   void write(Writer& out, const Strings&) const override {
@@ -161,6 +164,28 @@ class LastSeenOfTracks : public Family {
       case Kind::kFloat: return std::bit_cast<std::int64_t>(events.real(field, event) + 0.0);
       default: return events.integer(field, event);
     }
+  }
+
+  /// Numbers days anew: under other rules than those they were stored under they may be others, since zones change theirs.
+  void settle_days(std::size_t track, std::vector<Row>& rows) const {
+    if (!of_days(track)) return;
+    for (Row& row : rows) row.value = plan_.local_time.day(row.second);
+    settle(rows);
+  }
+
+  void take_in_arrived(std::size_t track) {
+    settle_days(track, rows_[track]);
+    settle(arrived_);
+    unite(rows_[track], arrived_);
+  }
+
+  /// Leaves out what is beyond the cap of a track, or out of its reach.
+  void forget(std::size_t index, std::int64_t clock_us) {
+    const LastSeen& track = plan_.last_seen[index];
+    keep_newest(rows_[index], static_cast<std::size_t>(track.cap));
+    if (!track.reach_s) return;
+    std::int64_t oldest_s = floor_div(clock_us, 1'000'000) - plan_.skew_s - *track.reach_s;
+    std::erase_if(rows_[index], [oldest_s](const Row& row) { return row.second < oldest_s; });
   }
 
   /// Leaves out the oldest of more than `cap` rows.

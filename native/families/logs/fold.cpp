@@ -58,9 +58,10 @@ class Met {
 class LogRows {
  public:
   LogRows(const Plan& plan, std::size_t index) : plan_(plan), log_(plan.logs[index]), index_(static_cast<int>(index)) {
-    for (std::size_t column = 0; column < log_.fields.size(); ++column) {
+    for (int field : log_.fields) kinds_.push_back(plan.fields[field]);
+    for (std::size_t column = 0; column < width(); ++column) {
       if (log_.is_time[column]) continue;
-      (plan.fields[log_.fields[column]] == Kind::kString ? texts : numbers).push_back(column);
+      (kinds_[column] == Kind::kString ? texts : numbers).push_back(column);
     }
     if (!log_.required) return;
     value_ = static_cast<std::size_t>(std::ranges::find(log_.fields, *log_.required) - log_.fields.begin());
@@ -72,53 +73,33 @@ class LogRows {
 
   bool by_tiles() const { return log_.keeps == Log::Keeps::kFirst; }
 
-  std::int64_t& cell(const Row& row, std::size_t column) { return cells_[row.place * log_.fields.size() + column]; }
-  std::int64_t cell(const Row& row, std::size_t column) const {
-    return cells_[row.place * log_.fields.size() + column];
-  }
+  std::int64_t& cell(const Row& row, std::size_t column) { return cells_[row.place * width() + column]; }
+  std::int64_t cell(const Row& row, std::size_t column) const { return cells_[row.place * width() + column]; }
 
   /// Makes so many rows, of which nothing is known but their place.
   void begin(std::size_t size) {
     rows.clear();
     cells_.clear();
-    for (std::size_t row = 0; row < size; ++row) rows.push_back({0, 0, static_cast<std::uint32_t>(row)});
-    cells_.resize(size * log_.fields.size());
+    places_ = 0;
+    for (std::size_t row = 0; row < size; ++row) rows.push_back({0, 0, places_++});
+    cells_.resize(size * width());
   }
 
   /// Takes in what rows say of their time twice; to be called once they have times.
   void repeat_times() {
-    for (std::size_t column = 0; column < log_.fields.size(); ++column) {
+    for (std::size_t column = 0; column < width(); ++column) {
       if (!log_.is_time[column]) continue;
       for (const Row& row : rows) cell(row, column) = row.time_us;
     }
   }
 
-  void fold(const Arrivals& arrivals, const TrackAxes& axes, Met& met, Strings& strings) {
-    std::size_t stored = rows.size();
-    lift(arrivals, strings);
-    put_in_order(stored);
-    if (log_.reach_us) {
-      std::int64_t oldest_us = arrivals.clock_us - plan_.max_clock_skew_us - *log_.reach_us;
-      auto out_of_reach = [&](const Row& row) { return row.time_us < oldest_us; };
-      rows.erase(rows.begin(), std::partition_point(rows.begin(), rows.end(), out_of_reach));
-    }
-    switch (log_.keeps) {
-      case Log::Keeps::kFirst: return keep_first_of_tiles(axes);
-      case Log::Keeps::kDistinct: return keep_distinct(met);
-      case Log::Keeps::kLast:
-        if (rows.size() > cap()) rows.erase(rows.begin(), rows.end() - log_.cap);
-    }
-  }
-
- private:
-  std::size_t cap() const { return static_cast<std::size_t>(log_.cap); }
-
+  /// Takes a row of every event that the log wants.
   void lift(const Arrivals& arrivals, Strings& strings) {
     const Events& events = arrivals.events;
+    std::size_t before = rows.size();
     for (std::uint32_t event : arrivals.rows) {
       if (!events.matches(log_.filter, event) || (log_.required && !events.has(*log_.required, event))) continue;
-      auto tie = static_cast<std::uint32_t>(events.id_hash(event) >> 32);
-      rows.push_back({events.time_us(event), tie, static_cast<std::uint32_t>(rows.size())});
+      rows.push_back({events.time_us(event), static_cast<std::uint32_t>(events.id_hash(event) >> 32), places_++});
       for (int field : log_.fields) {
         switch (events.kind(field)) {
           case Kind::kString: cells_.push_back(strings.code_of_batch(events.integer(field, event))); break;
@@ -127,7 +108,78 @@ class LogRows {
         }
       }
     }
+    put_in_order(before);
   }
+
+  /// Takes the rows of another log, field by field: what that does not have is null.
+  void absorb(const LogRows& other) {
+    std::size_t before = rows.size();
+    std::vector<std::size_t> columns_of_other;
+    for (std::size_t column = 0; column < width(); ++column) {
+      columns_of_other.push_back(other.column_of(log_.names[column], kinds_[column]));
+    }
+    for (const Row& row : other.rows) {
+      rows.push_back({row.time_us, row.tie, places_++});
+      for (std::size_t column = 0; column < width(); ++column) {
+        std::size_t from = columns_of_other[column];
+        std::int64_t value = from == kNone ? null_of(kinds_[column]) : other.cell(row, from);
+        cells_.push_back(log_.is_time[column] ? row.time_us : value);
+      }
+    }
+    put_in_order(before);
+  }
+
+  /// Leaves out what no output reads any more.
+  void forget(std::int64_t clock_us, const TrackAxes& axes, Met& met) {
+    if (log_.reach_us) {
+      std::int64_t oldest_us = clock_us - plan_.max_clock_skew_us - *log_.reach_us;
+      auto out_of_reach = [&](const Row& row) { return row.time_us < oldest_us; };
+      rows.erase(rows.begin(), std::partition_point(rows.begin(), rows.end(), out_of_reach));
+    }
+    switch (log_.keeps) {
+      case Log::Keeps::kFirst: keep_first_of_tiles(axes); break;
+      case Log::Keeps::kDistinct: keep_distinct(met); break;
+      case Log::Keeps::kLast:
+        if (rows.size() > cap()) rows.erase(rows.begin(), rows.end() - log_.cap);
+    }
+    if (places_ > 2 * rows.size() + kSpare) move_together();
+  }
+
+ private:
+  /// Said of a column that is not there.
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  /// How many rows that are no longer kept may have cells.
+  static constexpr std::size_t kSpare = 256;
+
+  std::size_t width() const { return kinds_.size(); }
+
+  /// Which column holds a field, kNone if none does.
+  std::size_t column_of(const std::string& name, Kind kind) const {
+    for (std::size_t column = 0; column < width(); ++column) {
+      if (log_.names[column] == name && kinds_[column] == kind) return column;
+    }
+    return kNone;
+  }
+
+  static std::int64_t null_of(Kind kind) {
+    if (kind == Kind::kString) return kNullCode;
+    if (kind == Kind::kFloat) return std::bit_cast<std::int64_t>(std::numeric_limits<double>::quiet_NaN());
+    return kNullInt;
+  }
+
+  /// Drops the cells of rows that are no longer there.
+  void move_together() {
+    std::vector<std::int64_t> cells;
+    places_ = 0;
+    for (Row& row : rows) {
+      auto begin = cells_.begin() + static_cast<std::ptrdiff_t>(row.place * width());
+      cells.insert(cells.end(), begin, begin + static_cast<std::ptrdiff_t>(width()));
+      row.place = places_++;
+    }
+    cells_ = std::move(cells);
+  }
+
+  std::size_t cap() const { return static_cast<std::size_t>(log_.cap); }
 
   /// Sorts rows, of which those that were stored are in order; equal ones stay as they came.
   void put_in_order(std::size_t stored) {
@@ -166,16 +218,19 @@ class LogRows {
   /// Adding 0.0 makes one zero of two.
   std::int64_t value(const Row& row) const {
     std::int64_t held = cell(row, value_);
-    if (plan_.fields[*log_.required] != Kind::kFloat) return held;
+    if (kinds_[value_] != Kind::kFloat) return held;
     return std::bit_cast<std::int64_t>(std::bit_cast<double>(held) + 0.0);
   }
 
   const Plan& plan_;
   const Log& log_;
   int index_;
+  std::vector<Kind> kinds_;
   /// The column whose values are told apart.
   std::size_t value_ = 0;
+  /// As many for each row as there are columns, by place; and the places that are taken.
   std::vector<std::int64_t> cells_;
+  std::uint32_t places_ = 0;
 };
 
 class Logs : public Family {
@@ -209,8 +264,16 @@ class Logs : public Family {
   }
 
   void fold(const Arrivals& arrivals, Strings& strings) override {
-    axes_.set_clock(arrivals.clock_us);
-    for (LogRows& log : logs_) log.fold(arrivals, axes_, met_, strings);
+    for (LogRows& log : logs_) log.lift(arrivals, strings);
+    forget(arrivals.clock_us);
+  }
+
+  void absorb(const Family& family, std::span<const int> becomes, std::int64_t clock_us, Strings&) override {
+    const auto& other = static_cast<const Logs&>(family);
+    for (std::size_t log = 0; log < other.logs_.size(); ++log) {
+      if (becomes[log] != kGone) logs_[becomes[log]].absorb(other.logs_[log]);
+    }
+    forget(clock_us);
   }
 
   void use(Strings& strings) const override {
@@ -271,6 +334,11 @@ class Logs : public Family {
   };
 
   using Columns = std::vector<std::size_t> LogRows::*;
+
+  void forget(std::int64_t clock_us) {
+    axes_.set_clock(clock_us);
+    for (LogRows& log : logs_) log.forget(clock_us, axes_, met_);
+  }
 
   void read_times(const Times& times, std::int64_t newest_us) {
     std::size_t at = 0;

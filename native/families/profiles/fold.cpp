@@ -50,6 +50,13 @@ class Profiles : public Family {
     }
   }
 
+  void absorb(const Family& other, std::span<const int> becomes, std::int64_t, Strings&) override {
+    const auto& from = dynamic_cast<const Profiles&>(other);
+    for (std::size_t at = 0; at < becomes.size(); ++at) {
+      if (becomes[at] != kGone) add(plan_.profiles[becomes[at]], from.held_[at], held_[becomes[at]]);
+    }
+  }
+
   void write(Writer& out, const Strings&) const override {
     for (std::size_t at = 0; at < held_.size(); ++at) {
       const Profile& profile = plan_.profiles[at];
@@ -109,17 +116,31 @@ class Profiles : public Family {
     }
   }
 
-  /// Adds what arrived, as seen at the later of both times.
+  /// Adds what arrived.
   void join(const Profile& profile, Bins& held) {
-    std::int64_t time_us = std::max(held.time_us, newest_us_);
+    lifted_.time_us = newest_us_;
+    lifted_.sums.assign(held.sums.size(), 0.0);
+    for (std::size_t at = 0; at < profile.half_lives_us.size(); ++at) {
+      double* sums = lifted_.sums.data() + at * profile.bins;
+      for (const Arrived& one : arrived_) {
+        sums[one.bin] += left_of_one(newest_us_ - one.time_us, profile.half_lives_us[at]);
+      }
+    }
+    add(profile, lifted_, held);
+  }
+
+  /// Adds another profile's bins, as seen at the later of both times.
+  static void add(const Profile& profile, const Bins& other, Bins& held) {
+    if (other.time_us == 0) return;
+    std::int64_t time_us = std::max(held.time_us, other.time_us);
     for (std::size_t at = 0; at < profile.half_lives_us.size(); ++at) {
       std::int64_t half_life_us = profile.half_lives_us[at];
-      lifted_.assign(profile.bins, 0.0);
-      for (const Arrived& one : arrived_) lifted_[one.bin] += left_of_one(newest_us_ - one.time_us, half_life_us);
       double keep = left_of_one(time_us - held.time_us, half_life_us);
-      double keep_lifted = left_of_one(time_us - newest_us_, half_life_us);
-      double* sums = held.sums.data() + at * profile.bins;
-      for (int bin = 0; bin < profile.bins; ++bin) sums[bin] = keep * sums[bin] + keep_lifted * lifted_[bin];
+      double keep_other = left_of_one(time_us - other.time_us, half_life_us);
+      std::size_t begin = at * profile.bins;
+      for (std::size_t bin = begin; bin < begin + profile.bins; ++bin) {
+        held.sums[bin] = keep * held.sums[bin] + keep_other * other.sums[bin];
+      }
     }
     held.time_us = time_us;
   }
@@ -128,7 +149,7 @@ class Profiles : public Family {
   std::vector<Bins> held_;
   std::vector<int> bins_;
   std::vector<Arrived> arrived_;
-  std::vector<double> lifted_;
+  Bins lifted_;
   std::int64_t newest_us_ = 0;
 };
 

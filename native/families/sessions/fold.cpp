@@ -18,10 +18,21 @@ class Sessions : public Family {
 
   void fold(const Arrivals& arrivals, Strings&) override {
     lift(arrivals);
-    merged_.resize(held_.sessions.size() + lifted_.size());
-    std::ranges::merge(held_.sessions, lifted_, merged_.begin(), std::less<>());
-    unite();
-    close(arrivals.clock_us);
+    take_in_added(arrivals.clock_us);
+  }
+
+  void absorb(const Family& family, std::span<const int> becomes, std::int64_t clock_us, Strings&) override {
+    const auto& other = static_cast<const Sessions&>(family);
+    added_.clear();
+    for (Session session : other.held_.sessions) {
+      session.track = becomes[session.track];
+      if (session.track != kGone) added_.push_back(session);
+    }
+    put_in_order(added_);
+    for (std::size_t track = 0; track < other.held_.totals.size(); ++track) {
+      if (becomes[track] != kGone) held_.totals[becomes[track]].add(other.held_.totals[track]);
+    }
+    take_in_added(clock_us);
   }
 
   void write(Writer& out, const Strings&) const override { held_.write(out); }
@@ -30,15 +41,27 @@ class Sessions : public Family {
   /// Takes a session of its own for every event and track that wants it, in order.
   void lift(const Arrivals& arrivals) {
     const Events& events = arrivals.events;
-    lifted_.clear();
+    added_.clear();
     for (std::size_t track = 0; track < plan_.sessions.size(); ++track) {
       for (std::uint32_t row : arrivals.rows) {
         if (!events.matches(plan_.sessions[track].filter, row)) continue;
         std::int64_t time_us = events.time_us(row);
-        lifted_.push_back({static_cast<int>(track), time_us, time_us, 1});
+        added_.push_back({static_cast<int>(track), time_us, time_us, 1});
       }
     }
-    if (!std::is_sorted(lifted_.begin(), lifted_.end())) std::sort(lifted_.begin(), lifted_.end());
+    put_in_order(added_);
+  }
+
+  static void put_in_order(std::vector<Session>& sessions) {
+    if (!std::is_sorted(sessions.begin(), sessions.end())) std::sort(sessions.begin(), sessions.end());
+  }
+
+  /// Joins what was added, in order, with what there is.
+  void take_in_added(std::int64_t clock_us) {
+    merged_.resize(held_.sessions.size() + added_.size());
+    std::ranges::merge(held_.sessions, added_, merged_.begin(), std::less<>());
+    unite();
+    close(clock_us);
   }
 
   /// Makes one session of those that are no more than their track's gap apart.
@@ -83,7 +106,7 @@ class Sessions : public Family {
 
   const Plan& plan_;
   StoredSessions held_;
-  std::vector<Session> lifted_, merged_;
+  std::vector<Session> added_, merged_;
   std::vector<std::int64_t> horizon_us_;
 };
 

@@ -81,6 +81,27 @@ template <class Item>
 void SketchTiles<Item>::fold(const Arrivals& arrivals, Strings&) {
   axes_.set_clock(arrivals.clock_us);
   lift(arrivals);
+  join_all();
+}
+
+template <class Item>
+void SketchTiles<Item>::absorb(const Family& other, std::span<const int> becomes, std::int64_t clock_us, Strings&) {
+  const auto& from = dynamic_cast<const SketchTiles&>(other);
+  axes_.set_clock(clock_us);
+  for (Tile tile : from.tiles_) {
+    int track = becomes[static_cast<std::size_t>(track_of(tile.key))];
+    if (track == kGone) continue;
+    tile.key = key_of(start_of(tile.key), track);
+    if (tile.has_sketch()) tile.sketch = borrow(from, tile.sketch);
+    tiles_.push_back(tile);
+  }
+  arrived_.clear();
+  join_all();
+}
+
+/// Joins the tiles that there are, and what arrived, where they lie as of the clock.
+template <class Item>
+void SketchTiles<Item>::join_all() {
   place();
   joined_.clear();
   std::span<const Tile> tiles = tiles_;

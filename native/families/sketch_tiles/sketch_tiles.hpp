@@ -60,6 +60,7 @@ class SketchTiles : public Family {
  public:
   void read(Reader in, const Strings&) final;
   void fold(const Arrivals& arrivals, Strings&) final;
+  void absorb(const Family& other, std::span<const int> becomes, std::int64_t clock_us, Strings&) final;
   void write(Writer& out, const Strings&) const final;
 
  protected:
@@ -69,6 +70,8 @@ class SketchTiles : public Family {
   virtual Item item_of(const Events& events, int field, std::uint32_t row) const = 0;
   /// Takes in the sketches of tiles of these tracks, which are numbered from 0 on; numbers are of `width` bytes.
   virtual void read_sketches(Reader& in, std::span<const int> tracks, std::uint8_t width) = 0;
+  /// Returns the number here of a sketch that another state of the same family holds, which stays there.
+  virtual std::uint32_t borrow(const SketchTiles& other, std::uint32_t sketch) = 0;
   /// Returns the number of a new sketch of all that sketches and items, ascending, have seen.
   virtual std::uint32_t unite(int track, std::span<const std::uint32_t> sketches, std::span<const Item> items) = 0;
   /// Whether the numbers of a sketch are the same in single precision.
@@ -98,6 +101,7 @@ class SketchTiles : public Family {
   std::int64_t placed(std::int64_t key) const;
   void lift(const Arrivals& arrivals);
   void place();
+  void join_all();
   void join(std::int64_t key, std::span<const Tile> held, std::span<const Arrived> added);
   void gather(std::span<const Tile> held, std::span<const Arrived> added);
   bool single() const;

@@ -27,6 +27,9 @@ constexpr auto kOnes = [] {
   return ones;
 }();
 
+/// What becomes of a stored bucket: it is copied, it changes, or it is among the tiles already.
+enum class Becomes : std::uint8_t { kStored, kChanged, kApart };
+
 class Tiles : public Family {
  public:
   explicit Tiles(const Plan& plan) : plan_(plan), axes_(plan.track_axes), mask_width_((plan.tracks.size() + 7) / 8) {
@@ -61,25 +64,24 @@ class Tiles : public Family {
   void fold(const Arrivals& arrivals, Strings&) override {
     axes_.set_clock(arrivals.clock_us);
     lift(arrivals);
-    for (const Tile& tile : arrived_) change(tile.start_s);
-    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) find_displaced(bucket);
-    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) {
-      if (changes_[bucket]) take_apart(bucket);
-    }
-    place();
     take_in_arrived();
-    std::size_t joined = 0;
-    for (std::size_t begin = 0, end; begin < tiles_.size(); begin = end) {
-      end = begin + 1;
-      while (end < tiles_.size() && tiles_[end].same_place(tiles_[begin])) ++end;
-      if (end > begin + 1) {
-        tiles_[joined++] = join({&tiles_[begin], end - begin}, held_[tiles_[begin].track]);
-      } else {
-        if (begin != joined) tiles_[joined] = tiles_[begin];
-        ++joined;
-      }
-    }
-    tiles_.resize(joined);
+  }
+
+  void absorb(const Family& family, std::span<const int> becomes, std::int64_t clock_us, Strings&) override {
+    const auto& other = static_cast<const Tiles&>(family);
+    axes_.set_clock(clock_us);
+    arrived_.clear();
+    other.each_tile([&](Tile tile) {
+      int track = becomes[tile.track];
+      if (track == kGone) return;
+      need(held_[track] == other.held_[tile.track]);
+      tile.start_s = axes_.place(track, tile.start_s);
+      if (tile.start_s == TrackAxes::kDropped) return;
+      tile.track = track;
+      arrived_.push_back(tile);
+    });
+    put_in_order(arrived_);
+    take_in_arrived();
   }
 
   void write(Writer& out, const Strings&) const override {
@@ -122,7 +124,9 @@ class Tiles : public Family {
         continue;
       }
       for (const Tile& tile : tiles_of(piece)) {
-        if (tile.count >= kWide) out.put(tile.count);
+        if (tile.count < kWide) continue;
+        need(tile.count < kTooLarge);
+        out.put(tile.count);
       }
     }
     for (std::size_t column = 0; column < width_; ++column) {
@@ -167,7 +171,7 @@ class Tiles : public Family {
 
   /// Finds where each bucket begins, and where the last one ends, but for wide counts.
   void read_buckets(std::size_t buckets) {
-    changes_.assign(buckets, 0);
+    changes_.assign(buckets, Becomes::kStored);
     Bucket next;
     buckets_.push_back(next);
     for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
@@ -179,7 +183,7 @@ class Tiles : public Family {
         for (std::size_t column = 0; column < width_; ++column) next.values[column] += kOnes[bits & holding_[column][byte]];
       }
       // One without tiles is not written again.
-      if (next.entry == buckets_.back().entry) changes_[bucket] = 1;
+      if (next.entry == buckets_.back().entry) changes_[bucket] = Becomes::kChanged;
       buckets_.push_back(next);
     }
   }
@@ -192,7 +196,7 @@ class Tiles : public Family {
         if (counts_[entry] < kWide) continue;
         need(met < wide && wides_[met] > 0 && wides_[met] < kTooLarge);
         // What is not wide at all is written in another way.
-        if (wides_[met++] < kWide) changes_[bucket] = 1;
+        if (wides_[met++] < kWide) changes_[bucket] = Becomes::kChanged;
       }
       buckets_[bucket + 1].wide = met;
     }
@@ -206,22 +210,25 @@ class Tiles : public Family {
       std::size_t middle = (begin + end) / 2;
       starts_[middle] < start_s ? begin = middle + 1 : end = middle;
     }
-    if (begin < changes_.size() && starts_[begin] == start_s) changes_[begin] = 1;
+    if (begin == changes_.size() || starts_[begin] != start_s) return;
+    if (changes_[begin] == Becomes::kStored) changes_[begin] = Becomes::kChanged;
   }
 
   /// Says which buckets change because the time axis has tiles of one elsewhere than they are.
   void find_displaced(std::size_t bucket) {
+    if (changes_[bucket] == Becomes::kApart) return;
     std::int64_t start_s = starts_[bucket];
     each_track(bucket, [&](int track) {
       std::int64_t placed_s = axes_.place(track, start_s);
       if (placed_s == start_s) return;
-      changes_[bucket] = 1;
+      changes_[bucket] = Becomes::kChanged;
       change(placed_s);
     });
   }
 
-  /// Appends the tiles of a stored bucket.
-  void take_apart(std::size_t bucket) {
+  /// Calls `see(tile)` for every tile of a stored bucket.
+  template <class See>
+  void take_apart(std::size_t bucket, See see) const {
     Bucket at = buckets_[bucket];
     each_track(bucket, [&](int track) {
       Tile tile{starts_[bucket], track, counts_[at.entry++], {}};
@@ -229,8 +236,17 @@ class Tiles : public Family {
       for (std::size_t column = 0; column < width_ && has(column, track); ++column) {
         tile.values[column] = values_[column][at.values[column]++];
       }
-      tiles_.push_back(tile);
+      see(tile);
     });
+  }
+
+  /// Calls `see(tile)` for every tile.
+  template <class See>
+  void each_tile(See see) const {
+    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) {
+      if (changes_[bucket] != Becomes::kApart) take_apart(bucket, see);
+    }
+    for (const Tile& tile : tiles_) see(tile);
   }
 
   /// Puts tiles in order, those of one place as they came.
@@ -251,8 +267,34 @@ class Tiles : public Family {
     put_in_order(tiles_);
   }
 
-  /// Merges what arrived into the tiles, from the end, so that nothing older is moved.
+  /// Joins what arrived, which is placed and in order, with what there is, placed as of the same clock.
   void take_in_arrived() {
+    for (const Tile& tile : arrived_) change(tile.start_s);
+    for (const Tile& tile : tiles_) change(axes_.place(tile.track, tile.start_s));
+    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) find_displaced(bucket);
+    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) {
+      if (changes_[bucket] != Becomes::kChanged) continue;
+      take_apart(bucket, [this](const Tile& tile) { tiles_.push_back(tile); });
+      changes_[bucket] = Becomes::kApart;
+    }
+    place();
+    merge_arrived();
+    std::size_t joined = 0;
+    for (std::size_t begin = 0, end; begin < tiles_.size(); begin = end) {
+      end = begin + 1;
+      while (end < tiles_.size() && tiles_[end].same_place(tiles_[begin])) ++end;
+      if (end > begin + 1) {
+        tiles_[joined++] = join({&tiles_[begin], end - begin}, held_[tiles_[begin].track]);
+      } else {
+        if (begin != joined) tiles_[joined] = tiles_[begin];
+        ++joined;
+      }
+    }
+    tiles_.resize(joined);
+  }
+
+  /// Merges what arrived into the tiles, from the end, so that nothing older is moved.
+  void merge_arrived() {
     std::size_t from = tiles_.size(), to = from + arrived_.size();
     tiles_.resize(to);
     for (; !arrived_.empty(); --to) {
@@ -298,7 +340,7 @@ class Tiles : public Family {
     pieces_.clear();
     std::size_t tile = 0;
     for (std::size_t bucket = 0; bucket <= changes_.size(); ++bucket) {
-      if (bucket < changes_.size() && changes_[bucket]) continue;
+      if (bucket < changes_.size() && changes_[bucket] != Becomes::kStored) continue;
       while (tile < tiles_.size() && (bucket == changes_.size() || tiles_[tile].start_s < starts_[bucket])) {
         std::size_t begin = tile;
         while (tile < tiles_.size() && tiles_[tile].start_s == tiles_[begin].start_s) ++tile;
@@ -328,13 +370,13 @@ class Tiles : public Family {
   /// Masks: of all tracks, and of those that keep so many numbers.
   std::vector<std::uint8_t> known_;
   std::array<std::vector<std::uint8_t>, kMostColumns> holding_;
-  /// The section's columns, where its buckets begin in them and the last one ends, and which buckets change.
+  /// The section's columns, where its buckets begin in them and the last one ends, and what becomes of each.
   Packed<std::uint32_t> starts_;
   Packed<std::uint8_t> masks_, counts_;
   Packed<std::int64_t> wides_;
   std::array<Packed<double>, kMostColumns> values_;
   std::vector<Bucket> buckets_;
-  std::vector<std::uint8_t> changes_;
+  std::vector<Becomes> changes_;
   /// Tiles of buckets that change, and what arrived.
   std::vector<Tile> tiles_, arrived_;
   mutable std::vector<Piece> pieces_;

@@ -56,6 +56,13 @@ class VectorSums : public Family {
     }
   }
 
+  void absorb(const Family& other, std::span<const int> becomes, std::int64_t, Strings&) override {
+    const auto& from = dynamic_cast<const VectorSums&>(other);
+    for (std::size_t at = 0; at < becomes.size(); ++at) {
+      if (becomes[at] != kGone) add(plan_.vectors[becomes[at]], from.held_[at], held_[becomes[at]]);
+    }
+  }
+
   void write(Writer& out, const Strings&) const override {
     for (std::size_t at = 0; at < held_.size(); ++at) {
       const DecayedSums& held = held_[at];
@@ -142,6 +149,24 @@ class VectorSums : public Family {
       need(std::isfinite(held.weights[of]));
       std::span<double> sums = std::span(held.sums).subspan(of * dimensions, dimensions);
       add_shares(sums, keep, keep_lifted);
+      held.largest[of] = steps::largest_of(sums);
+    }
+    held.time_us = time_us;
+  }
+
+  /// Adds another embedding's sums, as seen at the later of both times.
+  static void add(const Vectors& vectors, const DecayedSums& other, DecayedSums& held) {
+    if (other.time_us == 0) return;
+    std::int64_t time_us = std::max(held.time_us, other.time_us);
+    auto dimensions = static_cast<std::size_t>(vectors.dimensions);
+    for (std::size_t of = 0; of < held.weights.size(); ++of) {
+      std::int64_t half_life_us = vectors.half_lives_us[of];
+      double keep = left_of_one(time_us - held.time_us, half_life_us);
+      double keep_other = left_of_one(time_us - other.time_us, half_life_us);
+      held.weights[of] = keep * held.weights[of] + keep_other * other.weights[of];
+      std::span<double> sums = std::span(held.sums).subspan(of * dimensions, dimensions);
+      const double* others = other.sums.data() + of * dimensions;
+      for (std::size_t at = 0; at < dimensions; ++at) sums[at] = keep * sums[at] + keep_other * others[at];
       held.largest[of] = steps::largest_of(sums);
     }
     held.time_us = time_us;
