@@ -14,7 +14,7 @@ PINS := requirements.txt pyproject.toml setup.py
 NATIVE := $(wildcard native/*.?pp native/*/*.?pp native/*/*/*.?pp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check lint types wheel sanitize simulate movielens flink-up flink-down soak bench bench-quick docs pins clean
+.PHONY: help demo test test-fast check lint types wheel sanitize fuzz simulate movielens flink-up flink-down soak bench bench-quick docs pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ sanitize: $(VENV)/dev.stamp ## the compiled code under AddressSanitizer and UBSa
 
 wheel: $(VENV)/dev.stamp ## dist/: a wheel with the compiled code in it, and the sources that it is made of
 	@REQUIRE_ALL=1 $(BIN)/python -m build --no-isolation --outdir dist
+
+fuzz: $(VENV)/dev.stamp ## damaged bytes into every verb of the core: INPUTS=1000000; one again: FUZZ="--seed 1 --input 7"
+	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) $(FUZZ)
 
 simulate: $(VENV)/dev.stamp ## histories in which everything goes wrong: SEEDS=1000; one again: SIMULATE="--seed 7"
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) $(SIMULATE)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.native.both import Both
-from tests.random_worlds import QUICK, World, worlds
+from tests.random_worlds import COMPILED_ONLY, QUICK, World, worlds
 from user_state.core.compile import compile_plan
 from user_state.events.decode import EventDecoder
 from user_state.spec.aggregations import AGGREGATIONS
@@ -25,7 +25,7 @@ def fold_both(world: World, cuts: list[int]) -> None:
             both.fold(rows[begin:end])
 
 
-@pytest.mark.parametrize("aggregate", AGGREGATIONS)
+@pytest.mark.parametrize("aggregate", [name for name in AGGREGATIONS if name not in COMPILED_ONLY])
 def test_every_aggregation(aggregate: str) -> None:
     @given(worlds(only=aggregate), CUTS)
     @settings(QUICK, max_examples=12)

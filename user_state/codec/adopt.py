@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from user_state.core.decays import DecayedNumbers
 from user_state.core.events import I64, NULL_INT
+from user_state.core.gaps import REFUSED, PackedGaps
 from user_state.core.histories import LogRows
 from user_state.core.hll_tiles import HllTiles
 from user_state.core.keyed_decays import KeyedDecays
@@ -68,6 +69,7 @@ def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
         klls=_adopt_klls(plan, records.klls, layout),
         keyed_tiles=_adopt_keyed_tiles(plan, records.keyed_tiles, layout),
         keyed_decays=_adopt_keyed_decays(plan, records.keyed_decays, layout),
+        gaps=_adopt_gaps(plan, records.gaps, layout, users),
         pool=records.pool,
     )
 
@@ -159,6 +161,14 @@ def _adopt_sessions(plan: Plan, sessions: Sessions, layout: Layout, users: int) 
     track = track[track >= 0]
     moved_rows = Sessions(kept.user, track, kept.start_us, kept.end_us, kept.events, adopted.totals)
     return moved_rows.take(np.lexsort((kept.start_us, track, kept.user)))
+
+
+def _adopt_gaps(plan: Plan, gaps: PackedGaps, layout: Layout, users: int) -> PackedGaps:
+    if plan.layout.gaps == layout.gaps:
+        return gaps
+    if {track.key for track in layout.gaps} & {track.key for track in plan.layout.gaps}:
+        raise NotImplementedError(REFUSED)
+    return PackedGaps((b"",) * users)
 
 
 def _adopt_hlls(plan: Plan, tiles: HllTiles, layout: Layout) -> HllTiles:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from user_state.codec.decays import pack_decays, unpack_decays
+from user_state.codec.gaps import empty_gaps, pack_gaps, unpack_gaps
 from user_state.codec.hlls import empty_hlls, pack_hlls, unpack_hlls
 from user_state.codec.keyed_decays import keyed_decay_strings, pack_keyed_decays, unpack_keyed_decays
 from user_state.codec.keyed_tiles import keyed_tile_strings, pack_keyed_tiles, unpack_keyed_tiles
@@ -64,4 +65,5 @@ SECTIONS = (
     Section("klls", empty_klls, unpack_klls, pack_klls),
     Section("keyed_tiles", lambda _: b"", unpack_keyed_tiles, pack_keyed_tiles, keyed_tile_strings),
     Section("keyed_decays", lambda _: b"", unpack_keyed_decays, pack_keyed_decays, keyed_decay_strings),
+    Section("gaps", empty_gaps, unpack_gaps, pack_gaps),
 )

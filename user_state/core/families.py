@@ -18,6 +18,7 @@ from typing import Any
 
 from user_state.core.decays import DecayedNumbers, join_decays, lift_decays
 from user_state.core.events import I64, Bool, Events
+from user_state.core.gaps import PackedGaps, join_gaps, lift_gaps
 from user_state.core.hll_tiles import HllTiles, join_hlls, lift_hlls
 from user_state.core.keyed_decays import KeyedDecays, join_keyed_decays, lift_keyed_decays, recode_keyed_decays
 from user_state.core.keyed_tiles import empty_keyed_tiles, join_keyed_tiles, lift_keyed_tiles, recode_keyed_tiles
@@ -95,4 +96,5 @@ FAMILIES = (
         join_keyed_decays,
         recode_keyed_decays,
     ),
+    Family("gaps", lambda _plan, users: PackedGaps((b"",) * users), lift_gaps, join_gaps),
 )

@@ -1,6 +1,7 @@
 """From a window's count and numbers to the value of an aggregation.
 
 mean      sum / n
+geometric_mean   exp(sum of logarithms / n); 0 with a zero, `empty` with a negative value
 variance  M2 / n                       of the events themselves, not an estimate for a larger population; 0 where
                                        it is no more than rounding makes of equal values
 stddev    sqrt(variance)
@@ -31,6 +32,8 @@ def finish(aggregate: str, count: F64, values: F64, at_us: int, empty: F64) -> F
     What numpy has to say of overflow and of dividing by nothing is the caller's to silence.
     """
     valued = count > (1 if aggregate == "gap_mean" else 0)
+    if aggregate == "geometric_mean":
+        valued = valued & ~np.isnan(values[0])
     return np.where(valued, _value(aggregate, count, values, at_us), empty)
 
 
@@ -43,6 +46,8 @@ def _value(aggregate: str, count: F64, values: F64, at_us: int) -> F64:
             return np.asarray(values[0])
         case "mean":
             return np.asarray(values[0] / n)
+        case "geometric_mean":
+            return np.asarray(np.exp(values[0] / n))
         case "variance":
             return _variance(n, values)
         case "stddev":

@@ -21,6 +21,7 @@ import numpy as np
 from user_state.core.decays import DecayedNumbers
 from user_state.core.events import I64, Events
 from user_state.core.families import FAMILIES
+from user_state.core.gaps import PackedGaps
 from user_state.core.histories import LogRows
 from user_state.core.hll_tiles import HllTiles
 from user_state.core.keyed_decays import KeyedDecays
@@ -65,6 +66,7 @@ class Records:
     klls: KllTiles
     keyed_tiles: KeyedRows
     keyed_decays: KeyedDecays
+    gaps: PackedGaps
     pool: StringPool
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
     kind       columns            joined by
     count
     sum        sum                adding
+    log_sum    sum of logarithms  adding; minus infinity with a zero, no number with a negative value
     min, max   min / max          taking the smaller / larger
     times      first, last        taking the earlier / later; event times in microseconds, exact in a double
     variance   sum, M2            M2 = sum of (M2_i + n_i d_i^2)
@@ -25,7 +26,7 @@ from user_state.core.tile_kinds import TRACK_COLUMNS
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-SMALLEST, LARGEST, TIMES = "min", "max", "times"
+SMALLEST, LARGEST, TIMES, LOG_SUM = "min", "max", "times", "log_sum"
 
 
 def width_of(kinds: tuple[str, ...]) -> int:
@@ -38,6 +39,10 @@ def lift_values(kind: str, field: F64 | None, width: int, count: int) -> F64:
     values = np.zeros((width, count))
     if field is not None and TRACK_COLUMNS[kind]:
         values[0] = field
+        if kind == LOG_SUM:
+            # A zero makes the sum minus infinity and a negative value makes it no number, in any order of adding.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values[0] = np.log(field)
         if kind == TIMES:
             values[1] = field
     return values

@@ -78,6 +78,7 @@ def sum_windows(plan: Plan, tiles: Tiles, users: int, starts_s: I64) -> WindowSu
 def _keeps(kinds: tuple[str, ...]) -> npt.NDArray[np.int8]:
     """Return what tracks keep, by the number that native/loops/window_sums.hpp has for it."""
     place = {kind: index for index, kind in enumerate(TRACK_COLUMNS)}
+    place["log_sum"] = place["sum"]  # they add up alike
     return np.array([place[kind] for kind in kinds], np.int8)
 
 
