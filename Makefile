@@ -14,7 +14,7 @@ PINS := requirements.txt pyproject.toml setup.py
 NATIVE := $(wildcard native/*.?pp native/*/*.?pp native/*/*/*.?pp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check lint types wheel sanitize fuzz simulate movielens flink-up flink-down soak bench bench-quick docs pins clean
+.PHONY: help demo test test-fast check lint types wheel sanitize fuzz simulate movielens flink-up flink-down soak bench bench-quick docs docs-site pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -85,6 +85,10 @@ docs: $(VENV)/dev.stamp ## write the pages that come from the code anew, and das
 	@$(BIN)/python docs/generate_record.py
 	@$(BIN)/python docs/generate_metrics.py
 	@$(BIN)/python docs/generate_beam_patches.py
+
+docs-site: $(VENV)/dev.stamp ## the documentation as a site, in build/site: open build/site/index.html
+	@$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "wrote build/site/index.html"
 
 pins: ## resolve all dependencies anew, into requirements*.txt
 	@PYTHON=$(PYTHON) .ci/pin
