@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from user_state.core import compiled as native
 from user_state.core.coupons import most_coupons
 from user_state.core.kll import MAX_LEVELS, capacity
 from user_state.core.last_seen import DAYS
@@ -30,8 +31,11 @@ from user_state.state.seen import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""
-OUTER_BYTES = 26 + 4 * 9 + 12 * 6
-"""The outer record: marker, version and layout, four numbers, the sizes of twelve byte strings."""
+OUTER_BYTES = 26 + 4 * 9 + 6 + 2 + sum(1 + len(name) + 6 for name in native.FAMILIES) + 4
+"""The outer record: marker, version and layout, four numbers, the size of the dictionary, names and sizes of the
+families, and the checksum."""
+MOST_BUCKETS = MOST_ROWS = 0xFFFF
+"""A record can count no more starts of tiles, and rows of a log."""
 SHARED = "shared by all"
 """The part of what belongs to no feature alone: the outer record, heads of columns, the times of tiles."""
 SHORTEST_DAY_S = 23 * 3600

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from user_state.store.layouts import RecordReader
 
 from tests.packed import features
 from tests.trying import M, S, event, plan_of, spec_of
@@ -17,7 +18,6 @@ from user_state.fold import Folder
 from user_state.state.envelope import MARKER, version_of
 from user_state.state.seen import HEAD_BYTES
 from user_state.store.keys import record_key, registry_key, seen_key
-from user_state.store.layouts import RecordReader
 from user_state.store.redis_store import RedisStateStore
 
 APPLIED, DUPLICATE, TOO_LATE, BAD_RECORD = (

@@ -1,41 +1,29 @@
-"""Records <-> bytes: Avro single-object encoding of `avro/user_state.avsc`, one value a user.
-
-    C3 01 | schema fingerprint, 8 bytes | version, 8 bytes | layout, 8 bytes | 4 zigzag varints | byte strings
-
-Any Avro reader reads the outer record; the byte strings are the dictionary (strings.py) and the packed columns of
-each family of state (sections.py names the files beside this one that describe them). The outer record is put together
-by hand, since its shape never varies and a batch has thousands; a test holds it against fastavro.
+"""Records <-> bytes in numpy: the envelope is `native/record/envelope.hpp`'s, sections.py has the sections.
 
 Any bytes give a value or one CodecError.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fastavro
 import numpy as np
 
 from user_state.codec.sections import SECTIONS
 from user_state.codec.strings import EMPTY, pack_strings, unpack_strings
+from user_state.core import compiled as native
 from user_state.core.layout import Layout
 from user_state.core.records import Records
 from user_state.errors import CodecError
 
 SCHEMA_PATH = Path(__file__).parent.parent / "schemas" / "user_state.avsc"
-_SCHEMA = fastavro.parse_schema(json.loads(SCHEMA_PATH.read_text()))
-MARKER = b"\xc3\x01" + bytes.fromhex(
-    fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(_SCHEMA), "CRC-64-AVRO")
-)
+MARKER = native.MARKER
 VERSION = slice(10, 18)
 LAYOUT = slice(18, 26)
-NO_VERSION = b""
-"""The version of a record that is not there."""
+_NAMES = ("strings", *(section.name for section in SECTIONS))
 _REFUSED = "expected times, counts and sizes from 0 to 2^62, got another before offset {}"
-_PARTS = 1 + len(SECTIONS)
 _LONGS = 4
 
 
@@ -49,58 +37,61 @@ class Outer:
     sections: tuple[bytes, ...]
 
 
-def version_of(blob: bytes | None) -> bytes:
-    """Return the version that a compare-and-set has to expect of this stored record."""
-    return NO_VERSION if blob is None else blob[VERSION]
-
-
-def with_horizon(blob: bytes, horizon_us: int, version: bytes) -> bytes:
-    """Return a record with another horizon and version, and all else as it was.
-
-    Raises:
-        CodecError: as `open_record`.
-    """
-    outer = open_record(blob)
-    clock_us, last_event_us, _, applied = outer.longs
-    longs = map(_long, (clock_us, last_event_us, horizon_us, applied))
-    parts = [part for section in outer.sections for part in (_long(len(section)), section)]
-    return b"".join((MARKER, version, outer.layout, *longs, *parts))
-
-
 def open_record(blob: bytes) -> Outer:
-    """Return the outer record.
+    """Return the outer record; sections that it does not have are empty.
 
     Raises:
         CodecError: the bytes are no record, or one of a schema this release does not know.
     """
-    if blob[:10] != MARKER:
+    if blob[:10] != MARKER or len(blob) < LAYOUT.stop + 4:
         raise CodecError(f"expected a record beginning with {MARKER.hex()}, got {blob[:10].hex()!r}")
-    at = LAYOUT.stop
+    if int.from_bytes(blob[-4:], "little") != native.crc32c(blob[:-4]):
+        raise CodecError(f"the record's checksum does not match: its {len(blob):,} bytes are damaged")
+    at, end = LAYOUT.stop, len(blob) - 4
     longs = []
-    sections = []
+    sections = dict.fromkeys(_NAMES, b"")
     try:
         for _ in range(_LONGS):
             value, at = _read_long(blob, at)
             longs.append(value)
-        for _ in range(_PARTS):
-            # Nearly all sizes are of one byte or two: calling for those takes longer than reading them.
-            size = blob[at]
-            if size > 0x7F and (more := blob[at + 1]) <= 0x7F:
-                size = size & 0x7F | more << 7
-                at += 2
-            elif size > 0x7F:
-                doubled, at = _read_long(blob, at)
-                size = doubled << 1
-            else:
-                at += 1
-            if size & 1:
-                raise CodecError(_REFUSED.format(at))
-            sections.append(blob[at : (at := at + (size >> 1))])
+        sections["strings"], at = _read_bytes(blob, at)
+        families, at = _read_long(blob, at)
+        for _ in range(families):
+            name, at = _read_bytes(blob, at)
+            if sections.get(text := name.decode("ascii", "replace")) != b"":
+                raise CodecError(f"expected a family of state once, got {text!r}")
+            sections[text], at = _read_bytes(blob, at)
+        if families:
+            more, at = _read_long(blob, at)
+            if more:
+                raise CodecError("expected one block of families, got more")
     except IndexError:
         raise CodecError(f"expected a number at offset {len(blob)}, got the end of the record") from None
-    if at != len(blob):
-        raise CodecError(f"expected a record of {at} bytes, got {len(blob)}")
-    return Outer(blob[VERSION], blob[LAYOUT], tuple(longs), tuple(sections))
+    if at != end:
+        raise CodecError(f"expected a record of {at} bytes, got {end}")
+    return Outer(blob[VERSION], blob[LAYOUT], tuple(longs), tuple(sections.values()))
+
+
+def close_record(outer: Outer, sections: Sequence[bytes]) -> bytes:
+    """Return the record of an outer one, with these sections; those that are empty are left out."""
+    held = [(name, section) for name, section in zip(_NAMES[1:], sections[1:], strict=True) if section]
+    parts = [MARKER, outer.version, outer.layout, *map(_long, outer.longs), _sized(sections[0]), _long(len(held))]
+    parts += [_sized(name.encode()) + _sized(section) for name, section in held]
+    if held:
+        parts.append(_long(0))
+    whole = b"".join(parts)
+    return whole + native.crc32c(whole).to_bytes(4, "little")
+
+
+def _sized(blob: bytes) -> bytes:
+    return _long(len(blob)) + blob
+
+
+def _read_bytes(blob: bytes, at: int) -> tuple[bytes, int]:
+    size, at = _read_long(blob, at)
+    if at + size > len(blob):
+        raise IndexError
+    return blob[at : at + size], at + size
 
 
 def decode_records(outers: Sequence[Outer | None], layout: Layout) -> Records:
@@ -115,7 +106,10 @@ def decode_records(outers: Sequence[Outer | None], layout: Layout) -> Records:
     if held:
         longs[:, held] = np.array([outer.longs for outer in present], np.int64).T
     blank = (EMPTY, *(section.blank(layout) for section in SECTIONS))
-    parts = [blank if outer is None else outer.sections for outer in outers]
+    parts = [
+        blank if outer is None else tuple(own or none for own, none in zip(outer.sections, blank, strict=True))
+        for outer in outers
+    ]
     dictionaries = unpack_strings([part[0] for part in parts])
     states = {
         section.name: section.unpack([part[place] for part in parts], layout, dictionaries)
@@ -141,14 +135,12 @@ def encode_records(records: Records, layout: Layout, versions: Sequence[bytes]) 
         mine, numbers = numbers[: len(of_section)], numbers[len(of_section) :]
         packed.append(section.pack(getattr(records, section.name), layout, mine, users))
     longs = np.stack((records.clock_us, records.last_event_us, records.horizon_us, records.applied), axis=1).tolist()
-    head = layout.fingerprint
+    blank = (EMPTY, *(section.blank(layout) for section in SECTIONS))
     encoded = []
     for version, four, sections in zip(versions, longs, zip(*packed, strict=True), strict=True):
-        parts = [MARKER, version, head, *map(_long, four)]
-        for section in sections:
-            size = len(section)
-            parts += (_SIZES[size] if size < len(_SIZES) else _long(size), section)
-        encoded.append(b"".join(parts))
+        outer = Outer(version, layout.fingerprint, tuple(four), ())
+        held = [b"" if own == none else own for own, none in zip(sections, blank, strict=True)]
+        encoded.append(close_record(outer, held))
     return encoded
 
 
@@ -161,10 +153,6 @@ def _long(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
-
-
-_SIZES = tuple(map(_long, range(4096)))
-"""Most sections are shorter than this: looking their sizes up saves a third of the time of encoding a small record."""
 
 
 def _read_long(blob: bytes, at: int) -> tuple[int, int]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 try:
     from user_state._native import (
+        FAMILIES,
         MARKER,
         Admission,
         Folding,
         ReadingProgram,
         RowReader,
         columns_of_rows,
+        crc32c,
         grouped,
         heads,
         heaviest,
@@ -32,12 +34,14 @@ except ImportError:  # installed where there was no compiler
     used = False
 
 __all__ = [
+    "FAMILIES",
     "MARKER",
     "Admission",
     "Folding",
     "ReadingProgram",
     "RowReader",
     "columns_of_rows",
+    "crc32c",
     "grouped",
     "heads",
     "heaviest",
