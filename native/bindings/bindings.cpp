@@ -8,3 +8,4 @@
 #include "bindings/module.cpp"
 #include "bindings/replaying.cpp"
 #include "bindings/row_reader.cpp"
+#include "bindings/sketches.cpp"

@@ -4,15 +4,15 @@
 #include "bindings/admitting.hpp"
 #include "bindings/event_rows.hpp"
 #include "bindings/folding.hpp"
-#include "bindings/loops.hpp"
 #include "bindings/reading.hpp"
 #include "bindings/replaying.hpp"
 #include "bindings/row_reader.hpp"
+#include "bindings/sketches.hpp"
 
 namespace py = pybind11;
 
 PYBIND11_MODULE(_native, module) {
-  module.doc() = "The core's inner loops, compiled: see docs/design/native.md.";
+  module.doc() = "The compiled core: see docs/design/native.md.";
   py::register_exception_translator([](std::exception_ptr thrown) {
     try {
       if (thrown) std::rethrow_exception(thrown);
@@ -30,7 +30,7 @@ PYBIND11_MODULE(_native, module) {
       .def(py::init<py::sequence, py::object, std::size_t>(), py::arg("writers"), py::arg("limits"), py::arg("width"))
       .def("rows", &user_state::RowReader::rows, py::arg("bodies"), py::arg("published"));
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
-  user_state::define_reading(module);
+  user_state::define_sketches(module);
   user_state::reading::define_record_reader(module);
   user_state::define_replay(module);
 }

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from user_state.core.coupons import LG_KS
+from user_state.core.hll import LG_KS
 from user_state.core.kept import Kept, read_kept
 from user_state.core.kll import KS
 from user_state.core.lazily import cached_property
@@ -28,8 +28,8 @@ from user_state.spec.aggregations import KEY_FIELD, MOST_KEY_FIELDS
 
 COMPONENT_BYTES = (2, 4)
 """How many bytes a component of a vector may take."""
-LAST_SEEN_KINDS = ("values", "days")
-"""What a track of `user_state.core.last_seen` keeps."""
+VALUES, DAYS = LAST_SEEN_KINDS = ("values", "days")
+"""What a track of last seen keeps: when each value of a field was seen last, or on which local days."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Message bodies -> event rows in one pass of compiled code, where there is any and the events are flat.
+"""Message bodies -> event rows in one pass of compiled code, where the events are flat.
 
 It declines each body that is not in order, and all of a schema that it was not made for; `EventDecoder` reads what is
 left, and has the words for what is wrong.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any, NamedTuple
 
-from user_state.core import compiled as native
+from user_state import native
 from user_state.core.events import FIXED_COLUMNS
 from user_state.core.plan import Plan
 from user_state.errors import EventError
@@ -42,15 +42,13 @@ class RowLimits(NamedTuple):
 
 
 def row_reader(plan: Plan, heads: dict[bytes, EventSchema], schema: EventSchema) -> native.RowReader | None:
-    """Return what reads rows of `plan`, None if nothing is compiled or the events of `schema` are not flat.
+    """Return what reads rows of `plan`, None if the events of `schema` are not flat.
 
     Args:
         plan: what a row has.
         heads: first bytes of a body -> the schema that it was written with.
         schema: what bodies without such bytes were written with, and all are read as.
     """
-    if not native.used:
-        return None
     targets = _targets(plan, schema)
     writers = {written: _writer(flat_event(written, schema), targets) for written in heads.values()}
     if writers[schema] is None:
