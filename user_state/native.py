@@ -9,11 +9,15 @@ from user_state.errors import NotCompiled
 
 try:
     from user_state._native import (
+        FAMILIES,
         MARKER,
         Admission,
+        EventBatch,
+        EventDecoder,
+        FileLayout,
         Folding,
+        MessageList,
         ReadingProgram,
-        RowReader,
         columns_of_rows,
         heads,
         replay,
@@ -27,11 +31,15 @@ except ImportError as exc:
     ) from exc
 
 __all__ = [
+    "FAMILIES",
     "MARKER",
     "Admission",
+    "EventBatch",
+    "EventDecoder",
+    "FileLayout",
     "Folding",
+    "MessageList",
     "ReadingProgram",
-    "RowReader",
     "columns_of_rows",
     "heads",
     "replay",
