@@ -27,7 +27,7 @@ from user_state.store.store import Answer, Replaced, Replacement, Stored
 class CellSpec(ReadModifyWriteStateSpec):
     """A cell that is read some time after its handle was made, at the bundle's end.
 
-    Where workers can (`beam_pipelines.keyed_state`), they ask the runner for it as the handle is made: all answers
+    Where workers can (`beam_pipelines.beam_patches`), they ask the runner for it as the handle is made: all answers
     come together, where each read alone waits for its own.
     """
 

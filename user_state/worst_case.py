@@ -24,13 +24,13 @@ from user_state.core.pieces import HllTrack, KeyedDecay, KeyedTrack, LastSeen, L
 from user_state.core.plan import Plan
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.durations import SECOND_US
-from user_state.events.row_checks import MAX_ID_BYTES, MAX_TEXT_BYTES
+from user_state.events.limits import MAX_ID_BYTES, MAX_TEXT_BYTES
 from user_state.state.seen import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""
-OUTER_BYTES = 26 + 4 * 9 + 12 * 6
-"""The outer record: marker, version and layout, four numbers, the sizes of twelve byte strings."""
+OUTER_BYTES = 26 + 4 * 9 + 13 * 6
+"""The outer record: marker, version and layout, four numbers, the sizes of thirteen byte strings."""
 SHARED = "shared by all"
 """The part of what belongs to no feature alone: the outer record, heads of columns, the times of tiles."""
 MOST_ROWS = MOST_BUCKETS = 0xFFFF
@@ -111,6 +111,7 @@ class _Bound:
         plan = self._plan
         heads = 4 + 10 + 9 + 2 * len(plan.logs) + 5 + 2 * len(plan.last_seen) + 5 + 5 + 17 + 7
         heads += 9 + 4 * len(plan.sessions) + _mask_bytes(len(plan.sessions))
+        heads += 9 + 8 * len(plan.gaps)
         return heads + min(plan.track_axes.most_starts, MOST_BUCKETS) * (4 + _mask_bytes(len(plan.tracks)))
 
     def pieces(self) -> Iterator[tuple[str, int]]:
@@ -144,6 +145,9 @@ class _Bound:
             yield keyed.key, tiles * tile + keys * (self._key_bytes(keyed) + 1 + 8 + sums)
         for fading, keys in zip(plan.keyed_decays, self._decay_keys, strict=True):
             yield fading.key, 2 + 2 + 1 + 8 + 8 + keys * (self._key_bytes(fading) + 8)
+        for gaps, tiles in zip(plan.gaps, plan.gap_axes.most_tiles, strict=True):
+            # No more times are kept apart than ids are remembered (native/families/gaps/fold.cpp).
+            yield gaps.key, tiles * (4 + 8 + 8 + 8) + 8 * plan.seen_ids_cap
 
     def _rows_of_log(self, log: Log, tiles: int) -> int:
         if log.keeps == "first":

@@ -61,13 +61,13 @@ py::tuple heads(const py::sequence& sequence) {
   auto into = heads.mutable_unchecked<2>();
   std::vector<Wrong> wrong;
   for (std::size_t at = 0; at < blobs.size(); ++at) {
-    Envelope envelope;
+    decltype(Envelope::longs) longs{};
     try {
-      if (blobs[at].data() != nullptr) envelope = open_record(blobs[at]);
+      if (blobs[at].data() != nullptr) longs = open_record(blobs[at]).longs;
     } catch (RecordError& error) {
       wrong.push_back({at, std::move(error)});
     }
-    for (std::size_t of = 0; of < envelope.longs.size(); ++of) into(of, at) = envelope.longs[of];
+    for (std::size_t of = 0; of < longs.size(); ++of) into(of, at) = longs[of];
   }
   return py::make_tuple(heads, listed(wrong));
 }

@@ -16,7 +16,7 @@
 namespace user_state {
 
 /// What every record begins with: the marker of Avro's single-object encoding, and the fingerprint of the schema.
-inline constexpr std::string_view kMarker("\xC3\x01\xD4\xBD\x19\x42\x2A\x03\x21\x63", 10);
+inline constexpr std::string_view kMarker("\xC3\x01\x57\x3F\x43\x2C\x83\x57\xD4\xA3", 10);
 /// Of a version, and of what names a layout.
 inline constexpr std::size_t kNameBytes = 8;
 

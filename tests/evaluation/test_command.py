@@ -73,6 +73,7 @@ def test_a_table_of_the_protocols_scorers(
 def test_json_and_a_drawing(
     log_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'user-state[evaluate]'")
     words = ["--protocol", "prequential", "--input", log_file, "--scorer", "knn", "--scorer", "recent:keep=2", "--json"]
     drawing = tmp_path / "x.svg"
     assert typed(monkeypatch, "evaluate", *words, "--first", "150", "--plot", drawing) == 0

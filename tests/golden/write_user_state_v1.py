@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from tests.packed import Records, apply, features
-from tests.trying import T0, VERSION, D, H, M, S, event, spec_of
-from user_state.codec.record import encode_records
-from user_state.core.admission import Seen, admit
+from tests.packed import Records, features, from_events
+from tests.trying import T0, D, H, M, S, event, spec_of
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
-from user_state.state.seen import encode_seen
+from user_state.state.admission import PackedAdmission
 
 PATH = Path(__file__).parent / "user_state_v1.json"
 PARTS: dict[str, Any] = {
@@ -88,11 +86,12 @@ SOME = [
 """Ages are whole half-lives and values exact in binary, so that no machine rounds differently."""
 
 
-def fold(plan: Plan, decoder: EventDecoder) -> tuple[list[str], Records, Seen]:
+def fold(plan: Plan, decoder: EventDecoder) -> tuple[list[str], Records, list[bytes]]:
     """Return (users, records, remembered ids) of the events; the old one was published when it happened."""
     events = Events.from_rows(plan, [decoder.row(e, None) for e in SOME])
-    verdict = admit(plan, Records.empty(plan, len(events.users)), Seen.empty(), events)
-    return events.users, apply(plan, Records.empty(plan, len(events.users)), events), verdict.seen
+    nobody = Records.empty(plan, len(events.users))
+    verdict = PackedAdmission(plan).admit(nobody.heads, [None] * len(nobody), events)
+    return events.users, from_events(plan, events), verdict.seen
 
 
 def saying(plan: Plan, records: Records, user: int) -> dict[str, Any]:
@@ -112,8 +111,7 @@ def golden() -> dict[str, Any]:
     loaded = spec_of(**PARTS)
     plan = compile_plan(loaded)
     users, records, seen = fold(plan, EventDecoder(plan, loaded.schema))
-    blobs = encode_records(records, plan.layout, [VERSION] * len(users))
-    ids = encode_seen(seen, len(users))
+    heads = records.heads
     return {
         "layout": plan.layout.to_json(),
         "fingerprint": plan.layout.fingerprint.hex(),
@@ -121,14 +119,14 @@ def golden() -> dict[str, Any]:
         "users": [
             {
                 "user": user,
-                "record": blob.hex(),
+                "record": (blob or b"").hex(),
                 "seen": seen_blob.hex(),
-                "clock_us": int(records.clock_us[index]),
-                "last_event_us": int(records.last_event_us[index]),
-                "applied": int(records.applied[index]),
+                "clock_us": int(heads.clock_us[index]),
+                "last_event_us": int(heads.last_event_us[index]),
+                "applied": int(heads.applied[index]),
                 **saying(plan, records, index),
             }
-            for index, (user, blob, seen_blob) in enumerate(zip(users, blobs, ids, strict=True))
+            for index, (user, blob, seen_blob) in enumerate(zip(users, records.blobs, seen, strict=True))
         ],
     }
 

@@ -28,23 +28,15 @@ class LayoutSource(Protocol):
         ...
 
 
-class NoLayouts:
-    """Knows none: for records that are of the plan's layout, all of them."""
-
-    def layout(self, fingerprint: bytes) -> Layout | None:
-        """Return None."""
-        return None
-
-
 class Unregistered:
     """Asks for layouts, and remembers for a while those that nobody registered.
 
     Args:
-        source: knows layouts.
+        source: knows layouts; None knows none.
         unknown_s: for how long a layout that nobody registered is not asked for again.
     """
 
-    def __init__(self, source: LayoutSource, unknown_s: float = 0.0) -> None:
+    def __init__(self, source: LayoutSource | None, unknown_s: float = 0.0) -> None:
         self._source = source
         self._unknown_s = unknown_s
         self._unknown_until_s: dict[bytes, float] = {}
@@ -57,7 +49,7 @@ class Unregistered:
             StoreUnavailable, StoreError: as the source.
         """
         layout = None
-        if self._unknown_until_s.get(fingerprint, 0.0) <= time.monotonic():
+        if self._source is not None and self._unknown_until_s.get(fingerprint, 0.0) <= time.monotonic():
             layout = self._source.layout(fingerprint)
         if layout is None:
             self._remember(fingerprint)

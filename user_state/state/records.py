@@ -38,11 +38,11 @@ class PackedRecords:
 
     Args:
         plan: what the records hold from now on.
-        source: knows the layouts that they may have had before.
+        source: knows the layouts that they may have had before; None knows none.
         unknown_s: for how long a layout that nobody registered is not asked for again.
     """
 
-    def __init__(self, plan: Plan, source: LayoutSource, unknown_s: float = 0.0) -> None:
+    def __init__(self, plan: Plan, source: LayoutSource | None = None, unknown_s: float = 0.0) -> None:
         self.native = native.Folding(plan)
         self._layouts = Unregistered(source, unknown_s)
 
@@ -82,7 +82,7 @@ class PackedRecords:
         A record is None where both are, or something is wrong. No event may be in both.
 
         Args:
-            a: n records.
+            a: n records, None being a user without one.
             b: n records of the same users in the same order.
             versions: n new versions, 8 bytes each.
 
