@@ -1,20 +1,12 @@
-"""Records as bytes merge and migrate as numpy joins and adopts them; what is wrong with one is said of that one."""
+"""Records of other layouts, damaged ones and too large ones: what is wrong with one is said of that one."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.native.both import unpacked
-from user_state.codec.adopt import adopt
-from user_state.codec.record import decode_records, open_record
-from user_state.core.records import Records, merge
 
-from tests.random_worlds import QUICK, World, worlds
-from tests.trying import T0, VERSION, H, M, S, event, plan_of, same_record, spec_of, value_of
-from tests.upgrades.worlds import Upgrade, resized, upgrades
-from user_state.core.compile import compile_plan
+from tests.packed import Records
+from tests.trying import T0, VERSION, H, M, S, event, plan_of, spec_of, value_of
 from user_state.core.events import EventRow, Events
 from user_state.core.layout import Layout
 from user_state.core.plan import Plan
@@ -43,50 +35,6 @@ def folded(plan: Plan, rows: list[EventRow]) -> dict[str, bytes]:
     made, wrong = PackedRecords(plan).fold([None] * users, events, np.zeros(users, np.int64), [VERSION] * users)
     assert wrong == {}
     return {user: blob for user, blob in zip(events.users, made, strict=True) if blob is not None}
-
-
-def rows_of(world: World, plan: Plan) -> list[EventRow]:
-    decoder = EventDecoder(plan, world.spec.schema)
-    return [decoder.row(arrival.event, arrival.published_us) for arrival in world.arrivals]
-
-
-@given(worlds(), st.data())
-@settings(QUICK, max_examples=200)
-def test_records_of_disjoint_events_merge_to_what_numpy_joins(world: World, data: st.DataObject) -> None:
-    plan = compile_plan(world.spec)
-    rows = rows_of(world, plan)
-    ids = {row[1]: data.draw(st.booleans()) for row in rows}
-    a, b = (folded(plan, [row for row in rows if ids[row[1]] == mine]) for mine in (True, False))
-    users = sorted({*a, *b})
-    mine, others = ([part.get(user) for user in users] for part in (a, b))
-    merged, wrong = PackedRecords(plan).merge(mine, others, [bytes(8)] * len(users))
-    assert wrong == {}
-    expected = merge(plan, unpacked(plan, mine), unpacked(plan, others))
-    same_record(plan, unpacked(plan, merged), expected)
-    assert {version_of(blob) for blob in merged} <= {bytes(8)}
-
-
-@given(st.one_of(resized(), upgrades(2)))
-@settings(QUICK, max_examples=200)
-def test_records_of_another_spec_migrate_to_what_numpy_adopts(upgrade: Upgrade) -> None:
-    old, new = map(compile_plan, upgrade.specs)
-    arrivals = [arrival for batch in upgrade.batches[0] for arrival in batch]
-    if arrivals:
-        blobs = list(folded(old, rows_of(World(upgrade.specs[0], arrivals), old)).values())
-        migrated(old, new, blobs)
-
-
-def migrated(old: Plan, new: Plan, blobs: list[bytes]) -> list[bytes]:
-    """Return records in the layout of another plan, which have to be what numpy makes of them."""
-    packed = PackedRecords(new, Registered(old.layout))
-    made, wrong = packed.migrate(blobs)
-    assert wrong == {}
-    outers = [open_record(blob) for blob in blobs]
-    adopted = adopt(new, decode_records(outers, old.layout), old.layout)
-    expected = merge(new, Records.empty(new, len(blobs)), adopted)
-    same_record(new, unpacked(new, made), expected)
-    assert [version_of(blob) for blob in made] == [version_of(blob) for blob in blobs]
-    return [blob for blob in made if blob is not None]
 
 
 OLD = plan_of(features={"seen": {"aggregate": ["count", "sum"], "of": "amount", "windows": ["1h"]}})
@@ -118,12 +66,12 @@ def test_a_record_of_another_layout_is_migrated_wherever_it_comes_up_and_its_lay
     made, wrong = packed.fold([old, new], events, np.zeros(2, np.int64), [VERSION] * 2)
     assert (wrong, registered.asked) == ({}, 1)
     assert [blob[18:26] for blob in made] == [NEW.layout.fingerprint] * 2
-    records = unpacked(NEW, made)
-    assert records.applied.tolist() == [3, 2]
+    records = Records(NEW, made)
+    assert records.heads.applied.tolist() == [3, 2]
     assert value_of(NEW, records, "again_sum_1h", T0 + M) == 13
     merged, wrong = packed.merge([old, None, old, None], [new, old, old, None], [VERSION] * 4)
     assert (wrong, merged[3], registered.asked) == ({}, None, 1)
-    records = unpacked(NEW, merged[:3])
+    records = Records(NEW, merged[:3])
     assert [value_of(NEW, records, "again_sum_1h", T0 + M, user) for user in range(3)] == [6, 3, 6]
 
 

@@ -25,8 +25,6 @@ LAST_US = NOW + 2 * S
 """The last of three views."""
 RECORD, SEEN = record_key("tried", "u"), seen_key("tried", "u")
 
-pytestmark = pytest.mark.usefixtures("way")
-
 
 def fold(store, *events):
     """Fold with a folder that remembers nothing."""

@@ -30,8 +30,6 @@ from user_state.store.redis_store import SINGLY_AFTER, RedisStateStore
 
 MIB = 1 << 20
 
-pytestmark = pytest.mark.usefixtures("way")
-
 
 def make_other(server, key, kind):
     """Put a key of another type in a key's place."""
