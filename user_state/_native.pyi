@@ -10,6 +10,7 @@ from user_state.core.events import F64, I64, U64, Events
 from user_state.core.layout import Layout
 from user_state.core.plan import Plan
 
+FAMILIES: tuple[str, ...]
 MARKER: bytes
 
 class Folding:
@@ -25,6 +26,8 @@ class Folding:
         self, blobs: Sequence[bytes | None]
     ) -> tuple[list[bytes | None], list[tuple[int, int, str | bytes]]]: ...
 
+def crc32c(bytes: bytes) -> int: ...
+def crc32c_portable(bytes: bytes) -> int: ...
 def heads(blobs: Sequence[bytes | None]) -> tuple[I64, list[tuple[int, int, str]]]: ...
 def with_horizon(blob: bytes, horizon_us: int, version: bytes) -> bytes: ...
 

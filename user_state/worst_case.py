@@ -25,12 +25,14 @@ from user_state.core.plan import Plan
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.durations import SECOND_US
 from user_state.events.limits import MAX_ID_BYTES, MAX_TEXT_BYTES
+from user_state.native import FAMILIES
 from user_state.state.seen import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""
-OUTER_BYTES = 26 + 4 * 9 + 13 * 6
-"""The outer record: marker, version and layout, four numbers, the sizes of thirteen byte strings."""
+OUTER_BYTES = 26 + 4 * 9 + 6 + 2 + sum(1 + len(name) + 6 for name in FAMILIES) + 4
+"""The outer record: marker, version and layout, four numbers, the size of the dictionary, names and sizes of the
+families, and the checksum."""
 SHARED = "shared by all"
 """The part of what belongs to no feature alone: the outer record, heads of columns, the times of tiles."""
 MOST_ROWS = MOST_BUCKETS = 0xFFFF

@@ -1,4 +1,4 @@
-"""Records of version 1, as committed: today's code reads them, says the same, and writes the same bytes."""
+"""Records of version 2, as committed: today's code reads them, says the same, and writes the same bytes."""
 
 import json
 from dataclasses import fields
@@ -6,14 +6,12 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from tests.golden.write_user_state_v1 import PARTS, PATH, fold, golden, saying
-from tests.packed import Records, apply, merge, migrated
-from tests.trying import T0, VERSION, batch, event, plan_of, spec_of
-from user_state.core.events import Events
+from tests.golden.write_user_state_v2 import PARTS, PATH, golden, saying
+from tests.packed import VERSION, Records, apply
+from tests.trying import T0, batch, event, plan_of
 from user_state.core.layout import Layout
-from user_state.events.decode import EventDecoder
-from user_state.state.admission import PackedAdmission
-from user_state.state.envelope import version_of
+from user_state.state.envelope import heads_of, version_of
+from user_state.state.records import PackedRecords
 
 KEPT = json.loads(PATH.read_text("utf-8"))
 LAYOUT = Layout.from_json(KEPT["layout"])
@@ -29,8 +27,8 @@ def approximately(said):
     """Return an equal but for the last bits of floating-point features, which depend on the machine's libraries."""
     return {
         **said,
-        "features": {n: v if v is None else pytest.approx(v, rel=2**-23) for n, v in said["features"].items()},
-        "arrays": {n: pytest.approx(numbers, rel=2**-23) for n, numbers in said["arrays"].items()},
+        "features": {n: v if v is None else pytest.approx(v, rel=1e-6) for n, v in said["features"].items()},
+        "arrays": {n: pytest.approx(numbers, rel=1e-6) for n, numbers in said["arrays"].items()},
     }
 
 
@@ -40,14 +38,15 @@ def test_the_layout_still_has_its_fingerprint_and_is_that_of_its_spec():
 
 
 def test_there_is_a_piece_of_every_family_and_a_log_of_every_kind():
-    assert [family.name for family in fields(LAYOUT) if not getattr(LAYOUT, family.name)] == []
+    empty = [family.name for family in fields(LAYOUT) if not getattr(LAYOUT, family.name)]
+    assert set(empty) <= {"text"}
     assert {log.keeps for log in PLAN.logs} == {"last", "distinct", "first"}
 
 
 @pytest.mark.parametrize("kept", KEPT["users"], ids=lambda kept: kept["user"])
 def test_a_record_says_what_it_said(kept):
     records = records_of(kept)
-    assert version_of(bytes.fromhex(kept["record"])) == VERSION
+    assert version_of(records.blobs[0]) == VERSION
     heads = records.heads
     assert (heads.clock_us[0], heads.last_event_us[0], heads.applied[0]) == (
         kept["clock_us"],
@@ -56,23 +55,6 @@ def test_a_record_says_what_it_said(kept):
     )
     said = {section: kept[section] for section in ("features", "arrays", "sequences", "embeddings")}
     assert saying(PLAN, records, 0) == approximately(said)
-
-
-def test_records_are_written_as_they_were():
-    records = records_of(*KEPT["users"])
-    written = merge(PLAN, records, Records.empty(PLAN, len(records)))
-    assert [blob.hex() for blob in written.blobs] == [kept["record"] for kept in KEPT["users"]], NEVER_ALTER
-
-
-def test_remembered_ids_are_read_and_written_as_they_were():
-    kept = [bytes.fromhex(one["seen"]) for one in KEPT["users"]]
-    nothing = batch(PLAN, []).take(np.zeros(0, np.int64))
-    events = Events([one["user"] for one in KEPT["users"]], *list(vars(nothing).values())[1:])
-    verdict = PackedAdmission(PLAN).admit(records_of(*KEPT["users"]).heads, kept, events)
-    assert [ids.hex() for ids in verdict.seen] == [ids.hex() for ids in kept]
-    users, _, seen = fold(PLAN, EventDecoder(PLAN, spec_of().schema))
-    assert users == [one["user"] for one in KEPT["users"]]
-    assert seen == kept
 
 
 def test_the_same_events_still_make_the_same_bytes():
@@ -85,8 +67,13 @@ def test_a_record_goes_on_from_where_it_was():
     assert later.heads.applied.tolist() == [kept["applied"] + 1]
 
 
-def test_a_spec_that_shares_nothing_reads_it_as_empty():
+def test_a_spec_that_shares_nothing_takes_over_its_times_alone():
+    class Registered:
+        def layout(self, fingerprint: bytes) -> Layout:
+            return LAYOUT
+
     other = plan_of(features={"f": {"aggregate": "max", "of": "amount", "windows": ["1h"], "where": {"action": "x"}}})
-    moved = migrated(other, PLAN, records_of(KEPT["users"][1]))
-    assert moved.heads.applied.tolist() == [KEPT["users"][1]["applied"]]
-    assert moved.size < 80
+    migrated, wrong = PackedRecords(other, Registered()).migrate([bytes.fromhex(KEPT["users"][1]["record"])])
+    assert wrong == {}
+    assert heads_of(migrated)[0].applied.tolist() == [KEPT["users"][1]["applied"]]
+    assert np.array(list(map(len, migrated))).max() < 80

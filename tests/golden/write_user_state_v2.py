@@ -1,6 +1,6 @@
-"""Writes `user_state_v1.json`: records of version 1 as hex, with what they are made of and what they say.
+"""Writes `user_state_v2.json`: records of version 2 as hex, with what they are made of and what they say.
 
-    python -m tests.golden.write_user_state_v1
+    python -m tests.golden.write_user_state_v2
 
 Run it only before a version is released: afterwards the file is what today's code must still read.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.packed import Records, features, from_events
+from tests.packed import Records, apply, features
 from tests.trying import T0, D, H, M, S, event, spec_of
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
@@ -21,7 +21,7 @@ from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
 from user_state.state.admission import PackedAdmission
 
-PATH = Path(__file__).parent / "user_state_v1.json"
+PATH = Path(__file__).parent / "user_state_v2.json"
 PARTS: dict[str, Any] = {
     "timezone": "Europe/Berlin",
     "features": {
@@ -90,8 +90,8 @@ def fold(plan: Plan, decoder: EventDecoder) -> tuple[list[str], Records, list[by
     """Return (users, records, remembered ids) of the events; the old one was published when it happened."""
     events = Events.from_rows(plan, [decoder.row(e, None) for e in SOME])
     nobody = Records.empty(plan, len(events.users))
-    verdict = PackedAdmission(plan).admit(nobody.heads, [None] * len(nobody), events)
-    return events.users, from_events(plan, events), verdict.seen
+    seen = PackedAdmission(plan).admit(nobody.heads, nobody.blobs, events).seen
+    return events.users, apply(plan, nobody, events), seen
 
 
 def saying(plan: Plan, records: Records, user: int) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def saying(plan: Plan, records: Records, user: int) -> dict[str, Any]:
     found = features(plan, records, AT_US)
     scalars = [None if np.isnan(value) else value for value in found.values[user].tolist()]
     return {
-        "features": dict(zip([output.name for output in plan.scalars], scalars, strict=True)),
+        "features": dict(zip(found.names, scalars, strict=True)),
         "arrays": {name: numbers[user].tolist() for name, numbers in found.arrays.items()},
         "sequences": {name: padded.of_user(user) for name, padded in found.sequences.items()},
         "embeddings": {name: vectors[user].tolist() for name, vectors in found.embeddings.items()},
@@ -120,13 +120,13 @@ def golden() -> dict[str, Any]:
             {
                 "user": user,
                 "record": (blob or b"").hex(),
-                "seen": seen_blob.hex(),
+                "seen": ids.hex(),
                 "clock_us": int(heads.clock_us[index]),
                 "last_event_us": int(heads.last_event_us[index]),
                 "applied": int(heads.applied[index]),
                 **saying(plan, records, index),
             }
-            for index, (user, blob, seen_blob) in enumerate(zip(users, records.blobs, seen, strict=True))
+            for index, (user, blob, ids) in enumerate(zip(users, records.blobs, seen, strict=True))
         ],
     }
 
