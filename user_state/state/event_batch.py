@@ -47,8 +47,8 @@ class EventBatch:
         native: what holds them.
     """
 
-    def __init__(self, native: native.EventBatch) -> None:
-        self._native = native
+    def __init__(self, held: native.EventBatch) -> None:
+        self._native = held
 
     @classmethod
     def join(cls, plan: Plan, packed: Iterable[bytes]) -> EventBatch:
