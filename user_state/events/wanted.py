@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from user_state.core import keyed_decays, keyed_tiles
 from user_state.core.events import Bool, Events
 from user_state.core.plan import Plan
-from user_state.core.vectors import wanted_by
+from user_state.core.weights import event_weights
 
 
 def wanted(plan: Plan, events: Events) -> Bool:
-    """Return (m,) whether any track, log or vectors of the plan takes the event."""
+    """Return (m,) whether any piece of the plan takes the event: its filter, fields that are not null, its weight."""
     matched = events.matches(plan)
-    needs = {(track.filter, track.of) for track in plan.tracks} | {(log.filter, log.required) for log in plan.logs}
-    needs |= {(decay.filter, decay.of) for decay in plan.decays}
-    needs |= {(track.filter, track.of) for track in plan.last_seen}
-    needs |= {(profile.filter, None) for profile in plan.profiles}
-    needs |= {(track.filter, None) for track in plan.sessions}
-    needs |= {(track.filter, track.of) for track in plan.hlls} | {(track.filter, track.of) for track in plan.klls}
+    needs: set[tuple[int, tuple[int, ...]]] = {(log.filter, _one(log.required)) for log in plan.logs}
+    of_one = [(track.filter, track.of) for track in plan.tracks] + [(decay.filter, decay.of) for decay in plan.decays]
+    of_one += [(track.filter, track.of) for track in plan.last_seen]
+    of_one += [(track.filter, track.of) for track in plan.hlls] + [(track.filter, track.of) for track in plan.klls]
+    needs |= {(accepting, _one(of)) for accepting, of in of_one}
+    needs |= {(profile.filter, ()) for profile in plan.profiles} | {(track.filter, ()) for track in plan.sessions}
+    needs |= {(track.filter, (*track.by, *_one(track.of))) for track in plan.keyed_tracks}
+    needs |= {(vectors.filter, (vectors.of,)) for vectors in plan.vectors if vectors.weighed_by is not None}
     taken = events.user < 0
-    for accepting, field in needs:
-        taken |= matched[accepting] if field is None else matched[accepting] & events.has(plan, field)
-    for track in plan.keyed_tracks:
-        taken |= keyed_tiles.wanted_by(plan, track, events, matched)[0]
+    for accepting, fields in needs:
+        taken |= _has_all(plan, events, matched[accepting], fields)
     for decay in plan.keyed_decays:
-        taken |= keyed_decays.wanted_by(plan, decay, events, matched)[0]
+        weighs = event_weights(events, decay.weight_field, decay.weights) > 0
+        taken |= _has_all(plan, events, matched[decay.filter] & weighs, decay.by)
     for vectors in plan.vectors:
-        taken |= wanted_by(plan, vectors, events, matched)[0]
+        if vectors.weighed_by is None:
+            weighs = event_weights(events, vectors.weight_field, vectors.weights) != 0
+            taken |= _has_all(plan, events, matched[vectors.filter] & weighs, (vectors.of,))
     return taken
+
+
+def _one(field: int | None) -> tuple[int, ...]:
+    return () if field is None else (field,)
+
+
+def _has_all(plan: Plan, events: Events, chosen: Bool, fields: tuple[int, ...]) -> Bool:
+    for field in fields:
+        chosen = chosen & events.has(plan, field)
+    return chosen
