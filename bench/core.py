@@ -33,13 +33,14 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
-from bench.report import arguments, finish
 from user_state.codec.record import decode_records, encode_records, open_record
+from user_state.core.reading import features
+from user_state.core.records import Records
+
+from bench.report import arguments, finish
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records
 from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate

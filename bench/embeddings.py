@@ -28,14 +28,15 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
-from bench.report import arguments, finish
 from user_state.codec.record import decode_records, open_record
+from user_state.core.reading import features
+from user_state.core.records import Records
+
+from bench.report import arguments, finish
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records
 from user_state.spec import parse_spec
 from user_state.state.records import PackedRecords
 

@@ -7,13 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from user_state.codec.columns import need_room
+from user_state.codec.record import open_record
 
 from tests.servers.redis import free_port, running_valkey
 from tests.trying import event, plan_of, spec_of
 from user_state import errors
 from user_state.client import UserStateClient
-from user_state.codec.columns import need_room
-from user_state.codec.record import open_record
 from user_state.core.layout import Layout
 from user_state.errors import (
     CodecError,

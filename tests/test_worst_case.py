@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from user_state.codec.record import encode_records
+from user_state.core.records import Records, apply, merge
 
 from tests.random_worlds import ACTIONS, QUICK, World, specs, worlds
 from tests.trying import T0, VERSION, D, H, M, S, again, event, plan_of, spec_of
-from user_state.codec.record import encode_records
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
 from user_state.core.events import Events
 from user_state.core.kll import Klls, capacity
 from user_state.core.plan import Plan
-from user_state.core.records import Records, apply, merge
 from user_state.core.track_axes import TrackAxes
 from user_state.events.decode import EventDecoder
 from user_state.events.limits import MAX_TEXT_BYTES

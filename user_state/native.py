@@ -9,6 +9,7 @@ from user_state.errors import NotCompiled
 
 try:
     from user_state._native import (
+        FAMILIES,
         MARKER,
         Admission,
         EventBatch,
@@ -30,6 +31,7 @@ except ImportError as exc:
     ) from exc
 
 __all__ = [
+    "FAMILIES",
     "MARKER",
     "Admission",
     "EventBatch",

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from user_state.codec.record import encode_records
+from user_state.core.records import Records, apply
 
 from tests.trying import T0, VERSION, H, S, plan_of
-from user_state.codec.record import encode_records
 from user_state.core.events import Events
-from user_state.core.records import Records, apply
 from user_state.errors import RecordTooLarge
 from user_state.state.records import TOO_LARGE, PackedRecords
 

@@ -2,10 +2,11 @@
 
 import random
 
-from tests.codec.test_fuzz import damaged
 from tests.native.both import Both
 from user_state.codec.record import Outer, close_record, open_record
 from user_state.codec.sections import SECTIONS
+
+from tests.codec.test_fuzz import damaged
 from user_state.core.events import EventRow
 
 NAMES = ["dictionary", *(section.name for section in SECTIONS)]

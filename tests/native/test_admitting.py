@@ -8,10 +8,10 @@ import pytest
 from hypothesis import event as seen_by_hypothesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from user_state.codec.seen import BYTES_AN_ID, FORMAT, decode_seen, encode_seen
 
 from tests.random_worlds import QUICK
 from tests.trying import T0, H, M, S, plan_of
-from user_state.codec.seen import BYTES_AN_ID, FORMAT, decode_seen, encode_seen
 from user_state.core.admission import Outcome, admit
 from user_state.core.events import I64, Events
 from user_state.core.plan import Plan

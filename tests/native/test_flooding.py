@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from user_state.codec.seen import decode_seen, encode_seen
 
 from tests.trying import T0, H, M, plan_of, spec_of
 from tests.trying import event as made
-from user_state.codec.seen import decode_seen, encode_seen
 from user_state.core.admission import Outcome, admit
 from user_state.core.events import I64, U64, Events
 from user_state.core.plan import Plan

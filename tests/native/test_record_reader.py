@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.native.both import unpacked
+from user_state.codec.record import open_record
+from user_state.core.reading import features
 
 from tests.codec.test_fuzz import damaged
 from tests.core.test_against_oracle import TABLE, Shelf, rows_of
-from tests.native.both import unpacked
 from tests.native.damage import closed
 from tests.random_worlds import QUICK, World, reading_times, worlds
 from tests.trying import event, plan_of, spec_of
-from user_state.codec.record import open_record
 from user_state.core.compile import compile_plan
 from user_state.core.plan import Plan
-from user_state.core.reading import features
 from user_state.core.selection import select_outputs
 from user_state.errors import InputError
 from user_state.events.decode import EventDecoder

@@ -4,11 +4,11 @@ import struct
 from typing import Any
 
 import pytest
+from user_state.codec.record import encode_records, open_record
 
 from tests.native.damage import NAMES, closed
 from tests.trying import T0, VERSION, event, plan_of, record_of
 from user_state import _native
-from user_state.codec.record import encode_records, open_record
 
 SKETCHED: dict[str, Any] = {"windows": ["lifetime"], "error": 0.1}
 SPEC: dict[str, Any] = {

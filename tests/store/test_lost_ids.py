@@ -1,6 +1,7 @@
 """Records and remembered ids that Redis has lost one of: no event counts twice, and no later event is lost for it."""
 
 import pytest
+from user_state.codec.record import open_record
 
 from tests.store.folding import (
     APPLIED,
@@ -15,7 +16,6 @@ from tests.store.folding import (
     views,
 )
 from tests.trying import S, event
-from user_state.codec.record import open_record
 from user_state.fold import Folder
 from user_state.store.keys import record_key, seen_key
 

@@ -4,6 +4,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from user_state.codec.record import open_record
 
 from tests.servers.redis import running_valkey
 from tests.store.folding import (
@@ -21,7 +22,6 @@ from tests.store.folding import (
     views,
 )
 from tests.trying import H, S, event, plan_of
-from user_state.codec.record import open_record
 from user_state.errors import StoreDenied
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.fold import Folder
