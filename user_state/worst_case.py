@@ -3,7 +3,7 @@
 Nothing in a record grows without end: lists keep so many rows, tables so many keys a tile, tiles and sessions leave
 with the longest window (or, before that, with what may still arrive: `allowed_lateness`), and what is kept for life is
 one tile or three totals a track. So the bound is a sum over the pieces of state: how many rows each can have, times
-the bytes of a row with every optional column there; `user_state/codec` has the layouts, docs/record.md lists them.
+the bytes of a row with every optional column there; docs/record.md lists them.
 Strings count at their longest, once for every row that could bring its own.
 
 The bound is that of a record folded under this plan alone. One that was folded under another may be larger until what
@@ -17,12 +17,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from user_state.codec.logs import MOST_ROWS
-from user_state.codec.tiles import MOST_BUCKETS
-from user_state.core.coupons import most_coupons
+from user_state._native import FAMILIES
+from user_state.core.hll import most_coupons
 from user_state.core.kll import MAX_LEVELS, capacity
-from user_state.core.last_seen import DAYS
-from user_state.core.layout import TIME_KIND
+from user_state.core.layout import DAYS, TIME_KIND
 from user_state.core.pieces import HllTrack, KeyedDecay, KeyedTrack, LastSeen, Log, SessionTrack
 from user_state.core.plan import Plan
 from user_state.core.tile_kinds import TRACK_COLUMNS
@@ -32,10 +30,13 @@ from user_state.state.seen import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""
-OUTER_BYTES = 26 + 4 * 9 + 13 * 6
-"""The outer record: marker, version and layout, four numbers, the sizes of thirteen byte strings."""
+OUTER_BYTES = 26 + 4 * 9 + 6 + 2 + sum(1 + len(name) + 6 for name in FAMILIES) + 4
+"""The outer record: marker, version and layout, four numbers, the size of the dictionary, names and sizes of the
+families, and the checksum."""
 SHARED = "shared by all"
 """The part of what belongs to no feature alone: the outer record, heads of columns, the times of tiles."""
+MOST_ROWS = MOST_BUCKETS = 0xFFFF
+"""Rows of a log, and tiles that begin at different times: as many as their numbers of two bytes can count."""
 SHORTEST_DAY_S = 23 * 3600
 SESSION_TOP_US = 1 << 48
 

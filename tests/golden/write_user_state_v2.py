@@ -1,6 +1,6 @@
-"""Writes `user_state_v1.json`: records of version 1 as hex, with what they are made of and what they say.
+"""Writes `user_state_v2.json`: records of version 2 as hex, with what they are made of and what they say.
 
-    python -m tests.golden.write_user_state_v1
+    python -m tests.golden.write_user_state_v2
 
 Run it only before a version is released: afterwards the file is what today's code must still read.
 """
@@ -14,16 +14,14 @@ from typing import Any
 import numpy as np
 
 from tests.packed import Records, apply, features
-from tests.trying import T0, VERSION, D, H, M, S, event, spec_of
-from user_state.codec.record import encode_records
-from user_state.core.admission import Seen, admit
+from tests.trying import T0, D, H, M, S, event, spec_of
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
-from user_state.state.seen import encode_seen
+from user_state.state.admission import PackedAdmission
 
-PATH = Path(__file__).parent / "user_state_v1.json"
+PATH = Path(__file__).parent / "user_state_v2.json"
 PARTS: dict[str, Any] = {
     "timezone": "Europe/Berlin",
     "features": {
@@ -88,11 +86,12 @@ SOME = [
 """Ages are whole half-lives and values exact in binary, so that no machine rounds differently."""
 
 
-def fold(plan: Plan, decoder: EventDecoder) -> tuple[list[str], Records, Seen]:
+def fold(plan: Plan, decoder: EventDecoder) -> tuple[list[str], Records, list[bytes]]:
     """Return (users, records, remembered ids) of the events; the old one was published when it happened."""
     events = Events.from_rows(plan, [decoder.row(e, None) for e in SOME])
-    verdict = admit(plan, Records.empty(plan, len(events.users)), Seen.empty(), events)
-    return events.users, apply(plan, Records.empty(plan, len(events.users)), events), verdict.seen
+    nobody = Records.empty(plan, len(events.users))
+    seen = PackedAdmission(plan).admit(nobody.heads, nobody.blobs, events).seen
+    return events.users, apply(plan, nobody, events), seen
 
 
 def saying(plan: Plan, records: Records, user: int) -> dict[str, Any]:
@@ -100,7 +99,7 @@ def saying(plan: Plan, records: Records, user: int) -> dict[str, Any]:
     found = features(plan, records, AT_US)
     scalars = [None if np.isnan(value) else value for value in found.values[user].tolist()]
     return {
-        "features": dict(zip([output.name for output in plan.scalars], scalars, strict=True)),
+        "features": dict(zip(found.names, scalars, strict=True)),
         "arrays": {name: numbers[user].tolist() for name, numbers in found.arrays.items()},
         "sequences": {name: padded.of_user(user) for name, padded in found.sequences.items()},
         "embeddings": {name: vectors[user].tolist() for name, vectors in found.embeddings.items()},
@@ -112,8 +111,7 @@ def golden() -> dict[str, Any]:
     loaded = spec_of(**PARTS)
     plan = compile_plan(loaded)
     users, records, seen = fold(plan, EventDecoder(plan, loaded.schema))
-    blobs = encode_records(records, plan.layout, [VERSION] * len(users))
-    ids = encode_seen(seen, len(users))
+    heads = records.heads
     return {
         "layout": plan.layout.to_json(),
         "fingerprint": plan.layout.fingerprint.hex(),
@@ -121,14 +119,14 @@ def golden() -> dict[str, Any]:
         "users": [
             {
                 "user": user,
-                "record": blob.hex(),
-                "seen": seen_blob.hex(),
-                "clock_us": int(records.clock_us[index]),
-                "last_event_us": int(records.last_event_us[index]),
-                "applied": int(records.applied[index]),
+                "record": (blob or b"").hex(),
+                "seen": ids.hex(),
+                "clock_us": int(heads.clock_us[index]),
+                "last_event_us": int(heads.last_event_us[index]),
+                "applied": int(heads.applied[index]),
                 **saying(plan, records, index),
             }
-            for index, (user, blob, seen_blob) in enumerate(zip(users, blobs, ids, strict=True))
+            for index, (user, blob, ids) in enumerate(zip(users, records.blobs, seen, strict=True))
         ],
     }
 
