@@ -12,7 +12,7 @@ PINS := requirements.txt pyproject.toml setup.py
 NATIVE := $(wildcard native/*.?pp native/*/*.?pp native/*/*/*.?pp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check lint types wheel sanitize simulate movielens flink-up flink-down soak bench bench-quick docs pins clean
+.PHONY: help demo test test-fast check lint types wheel sanitize fuzz simulate movielens flink-up flink-down soak bench bench-quick docs docs-site pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ sanitize: $(VENV)/dev.stamp ## the compiled code under AddressSanitizer and UBSa
 
 wheel: $(VENV)/dev.stamp ## dist/: a wheel with the compiled code in it, and the sources that it is made of
 	@$(BIN)/python -m build --no-isolation --outdir dist
+
+fuzz: $(VENV)/dev.stamp ## damaged bytes into every verb of the core: INPUTS=1000000; one again: FUZZ="--seed 1 --input 7"
+	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) $(FUZZ)
 
 simulate: $(VENV)/dev.stamp ## histories in which everything goes wrong: SEEDS=1000; one again: SIMULATE="--seed 7"
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) $(SIMULATE)
@@ -80,6 +83,10 @@ docs: $(VENV)/dev.stamp ## write the pages that come from the code anew, and das
 	@$(BIN)/python docs/generate_record.py
 	@$(BIN)/python docs/generate_metrics.py
 	@$(BIN)/python docs/generate_beam_patches.py
+
+docs-site: $(VENV)/dev.stamp ## the documentation as a site, in build/site: open build/site/index.html
+	@$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "wrote build/site/index.html"
 
 pins: ## resolve all dependencies anew, into requirements*.txt
 	@PYTHON=$(PYTHON) .ci/pin

@@ -130,7 +130,7 @@ def test_every_class_says_what_it_is():
 
 
 def test_an_event_error_carries_reason_and_detail():
-    with pytest.raises(EventError, match="undecodable: expected an Avro") as raised:
+    with pytest.raises(EventError, match="undecodable: cannot decode 1 bytes as Avro") as raised:
         decoder().decode(b"\0")
     assert raised.value.reason == "undecodable"
     assert str(raised.value) == f"undecodable: {raised.value.detail}"

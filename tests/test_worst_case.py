@@ -25,7 +25,7 @@ from user_state.core.plan import Plan
 from user_state.core.records import Records, apply, merge
 from user_state.core.track_axes import TrackAxes
 from user_state.events.decode import EventDecoder
-from user_state.events.row_checks import MAX_TEXT_BYTES
+from user_state.events.limits import MAX_TEXT_BYTES
 from user_state.spec import load_spec
 from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of

@@ -19,7 +19,9 @@ from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
+from user_state.events.message import Message
 from user_state.spec import LoadedSpec, parse_spec
+from user_state.state.event_batch import EventBatch
 
 S = 1_000_000
 M, H, D = 60 * S, 3600 * S, 86_400 * S
@@ -137,3 +139,13 @@ def same_entries(one: Any, other: Any) -> None:
                 np.testing.assert_allclose(mine, theirs, rtol=1e-6)
             else:
                 assert mine == theirs
+
+
+def batch_of(plan: Plan, events: Sequence[dict[str, Any]], messages: Sequence[Message] | None = None) -> EventBatch:
+    """A batch of events and the messages that they came from, of files with empty bodies if not given."""
+    if messages is None:
+        messages = [Message(b"", {}, None, None, "somewhere") for _ in events]
+    whole = [message._replace(event=one) for message, one in zip(messages, events, strict=True)]
+    decoded = EventDecoder(plan, spec_of().schema).batch(whole)
+    assert decoded.refused == []
+    return decoded.batch

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from user_state._native import FAMILIES
+from user_state import native
 from user_state.core.hll import most_coupons
 from user_state.core.kll import MAX_LEVELS, capacity
 from user_state.core.layout import DAYS, TIME_KIND
@@ -25,12 +25,12 @@ from user_state.core.pieces import HllTrack, KeyedDecay, KeyedTrack, LastSeen, L
 from user_state.core.plan import Plan
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.durations import SECOND_US
-from user_state.events.row_checks import MAX_ID_BYTES, MAX_TEXT_BYTES
+from user_state.events.limits import MAX_ID_BYTES, MAX_TEXT_BYTES
 from user_state.state.seen import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""
-OUTER_BYTES = 26 + 4 * 9 + 6 + 2 + sum(1 + len(name) + 6 for name in FAMILIES) + 4
+OUTER_BYTES = 26 + 4 * 9 + 6 + 2 + sum(1 + len(name) + 6 for name in native.FAMILIES) + 4
 """The outer record: marker, version and layout, four numbers, the size of the dictionary, names and sizes of the
 families, and the checksum."""
 SHARED = "shared by all"
@@ -113,6 +113,7 @@ class _Bound:
         plan = self._plan
         heads = 4 + 10 + 9 + 2 * len(plan.logs) + 5 + 2 * len(plan.last_seen) + 5 + 5 + 17 + 7
         heads += 9 + 4 * len(plan.sessions) + _mask_bytes(len(plan.sessions))
+        heads += 9 + 8 * len(plan.gaps)
         return heads + min(plan.track_axes.most_starts, MOST_BUCKETS) * (4 + _mask_bytes(len(plan.tracks)))
 
     def pieces(self) -> Iterator[tuple[str, int]]:
@@ -146,6 +147,9 @@ class _Bound:
             yield keyed.key, tiles * tile + keys * (self._key_bytes(keyed) + 1 + 8 + sums)
         for fading, keys in zip(plan.keyed_decays, self._decay_keys, strict=True):
             yield fading.key, 2 + 2 + 1 + 8 + 8 + keys * (self._key_bytes(fading) + 8)
+        for gaps, tiles in zip(plan.gaps, plan.gap_axes.most_tiles, strict=True):
+            # No more times are kept apart than ids are remembered (native/families/gaps/fold.cpp).
+            yield gaps.key, tiles * (4 + 8 + 8 + 8) + 8 * plan.seen_ids_cap
 
     def _rows_of_log(self, log: Log, tiles: int) -> int:
         if log.keeps == "first":

@@ -134,7 +134,7 @@ void Folder::fold(std::string_view blob, const Events& events, std::span<const s
   }
   longs[Envelope::kHorizon] = std::max(longs[Envelope::kHorizon], horizon_us);
   longs[Envelope::kApplied] += static_cast<std::int64_t>(rows.size());
-  Arrivals arrivals{events, rows, longs[Envelope::kClock]};
+  Arrivals arrivals{events, rows, longs[Envelope::kClock], longs[Envelope::kHorizon]};
   make(envelope, version, out, [&](std::size_t, Family& family) {
     family.fold(arrivals, strings_);
     return true;

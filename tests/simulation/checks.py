@@ -27,7 +27,8 @@ from user_state.store.keys import record_key
 from user_state.store.registry import Registry
 
 if TYPE_CHECKING:
-    from tests.simulation.world import Message, World
+    from tests.simulation.worker import Message
+    from tests.simulation.world import World
 
 
 class Counted(NamedTuple):

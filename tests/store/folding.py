@@ -62,17 +62,23 @@ def go_on(_: StoreUnavailable) -> None:
 
 
 class Wrapped:
-    """A store between a folder and the real one, which does something before or after a call."""
+    """A store between a folder and the real one, which does something before or after a call.
+
+    `before_replace` and `after_replace` are done once, with the next call.
+    """
 
     def __init__(self, store: Any) -> None:
         self.store = store
         self.before_replace: Callable[[], None] = lambda: None
         self.before_call: Callable[[], None] = lambda: None
         self.after_call: Callable[[], None] = lambda: None
+        self.after_replace: Callable[[], None] = lambda: None
         self.replaced: list[Sequence[Replacement]] = []
+        self.reads = 0
 
     def read(self, users: Sequence[str]) -> list[Stored]:
         """See `StateStore.read`."""
+        self.reads += 1
         self.before_call()
         answers: list[Stored] = self.store.read(users)
         self.after_call()
@@ -85,6 +91,8 @@ class Wrapped:
         self.replaced.append(replacements)
         self.before_call()
         answers: Replaced = self.store.replace(replacements)
+        act, self.after_replace = self.after_replace, lambda: None
+        act()
         self.after_call()
         return answers
 

@@ -135,6 +135,13 @@ class KeyedDecayLayout:
 
 
 @dataclass(frozen=True)
+class GapLayout:
+    """Longest gaps of one filter, in tiles."""
+
+    key: str
+
+
+@dataclass(frozen=True)
 class Layout:
     """The pieces of each family, in the order in which a record holds them."""
 
@@ -149,6 +156,7 @@ class Layout:
     klls: tuple[KllLayout, ...] = ()
     keyed_tiles: tuple[KeyedTrackLayout, ...] = ()
     keyed_decays: tuple[KeyedDecayLayout, ...] = ()
+    gaps: tuple[GapLayout, ...] = ()
     kept: tuple[Kept, ...] = ()
     text: str | None = field(default=None, compare=False, repr=False)
     """The JSON that it was read from, which may say more; None if it was not."""
@@ -260,6 +268,7 @@ _READERS: dict[str, Callable[..., Any]] = {
     "klls": lambda key, k: KllLayout(str(key), KS[KS.index(k)]),
     "keyed_tiles": lambda key, kinds, sums: KeyedTrackLayout(str(key), _key_kinds(kinds), bool(sums)),
     "keyed_decays": lambda key, kinds: KeyedDecayLayout(str(key), _key_kinds(kinds)),
+    "gaps": lambda key: GapLayout(str(key)),
     "kept": read_kept,
 }
 """How each family's pieces are read back from JSON; raises KeyError, TypeError or ValueError."""

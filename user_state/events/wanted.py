@@ -17,7 +17,7 @@ def wanted(plan: Plan, events: Events) -> Bool:
     needs |= {(decay.filter, decay.of) for decay in plan.decays}
     needs |= {(track.filter, track.of) for track in plan.last_seen}
     needs |= {(profile.filter, None) for profile in plan.profiles}
-    needs |= {(track.filter, None) for track in plan.sessions}
+    needs |= {(track.filter, None) for track in plan.sessions} | {(track.filter, None) for track in plan.gaps}
     needs |= {(track.filter, track.of) for track in plan.hlls} | {(track.filter, track.of) for track in plan.klls}
     taken = events.user < 0
     for accepting, field in needs:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from user_state.core.compile.builder import Builder, windows_of
 from user_state.core.compile.composed import composed_vectors, folded_in, interests
 from user_state.core.compile.decays import decayed_number
+from user_state.core.compile.gaps import longest_gap
 from user_state.core.compile.keyed import decayed_table, entropy, table
 from user_state.core.compile.last_seen import distinct_values, local_days
 from user_state.core.compile.learned import learned_items
@@ -36,6 +37,7 @@ COMPILERS = {
     **dict.fromkeys(("active_days", "streak_days"), local_days),
     **dict.fromkeys(BINS, profile),
     **dict.fromkeys(SESSION_AGGREGATES, session_number),
+    "longest_gap": longest_gap,
     "approx_distinct": approximate_count,
     "approx_quantiles": approximate_quantiles,
     **dict.fromkeys(MEASURES, table),

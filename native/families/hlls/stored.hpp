@@ -1,10 +1,12 @@
-// Registers of HLL sketches as they lie in a section (user_state/codec/hlls.py).
+// The approximate distinct counts of one record, where its section has them: what folding and reading have in common.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
-#include "codec/bytes.hpp"
+#include "families/hlls/columns.hpp"
+#include "families/sketch_tiles/stored.hpp"
 
 namespace user_state {
 
@@ -15,8 +17,10 @@ inline constexpr std::uint8_t kGreatest = 63, kInHighs = 15;
 
 /// The registers of one tile as they lie in a section: two a byte, less the base, and those of them that are high.
 struct StoredRegisters {
-  std::uint8_t base;
+  std::uint8_t base = 0;
   std::string_view pairs, highs;
+  /// Whether the base is the least register, as it is where registers were packed.
+  bool tight = true;
 
   /// Calls `see(number, register)` for all of them.
   template <class See>
@@ -39,13 +43,25 @@ struct StoredRegisters {
   }
 };
 
-/// Nibbles of eight bytes of which something holds, as bits.
-inline constexpr std::uint64_t kNibbles = 0x1111111111111111;
-inline std::uint64_t all_set(std::uint64_t bits) { return bits & bits >> 1 & bits >> 2 & bits >> 3 & kNibbles; }
-/// How many nibbles that is. There may be no instruction that counts bits; here there are at most two in a byte, and a
-/// product adds up eight bytes.
-inline std::uint64_t nibbles_in(std::uint64_t bits) {
-  return ((bits + (bits >> 4)) & 0x0303030303030303) * 0x0101010101010101 >> 56;
-}
+class StoredHlls {
+ public:
+  /// `lg_k` is, of each track, the binary logarithm of how many registers a tile has.
+  explicit StoredHlls(std::vector<int> lg_k) : lg_k_(std::move(lg_k)) {}
+
+  void read(Reader in);
+
+  std::size_t registers_of(int track) const { return std::size_t{1} << lg_k_[track]; }
+  std::size_t tracks() const { return lg_k_.size(); }
+  HllShape shape() const { return {lg_k_}; }
+
+  /// Their items are coupons.
+  std::vector<SketchTile> tiles;
+  std::vector<StoredRegisters> registers;
+
+ private:
+  void take_registers(const HllColumns<Stored>& columns);
+
+  std::vector<int> lg_k_;
+};
 
 }  // namespace user_state
