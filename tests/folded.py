@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.trying import VERSION, batch
+from tests.packed import VERSION
+from tests.trying import batch
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow, Events
 from user_state.core.plan import Plan

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from user_state import native
+from user_state._native import FAMILIES
 from user_state.core.hll import most_coupons
 from user_state.core.kll import MAX_LEVELS, capacity
 from user_state.core.layout import DAYS, TIME_KIND
@@ -30,7 +30,7 @@ from user_state.state.seen import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""
-OUTER_BYTES = 26 + 4 * 9 + 6 + 2 + sum(1 + len(name) + 6 for name in native.FAMILIES) + 4
+OUTER_BYTES = 26 + 4 * 9 + 6 + 2 + sum(1 + len(name) + 6 for name in FAMILIES) + 4
 """The outer record: marker, version and layout, four numbers, the size of the dictionary, names and sizes of the
 families, and the checksum."""
 SHARED = "shared by all"

@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 
 from tests.core.test_every_aggregation import CASES, feature_of
 from tests.folded import FoldedRecord, folded_of
+from tests.packed import VERSION
 from tests.random_worlds import QUICK, World, reading_times, worlds
 from tests.trying import T0, D, H, M, S, event, plan_of, row, spec_of
 from user_state import oracle
 from user_state.core.compile import compile_plan
 from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
+from user_state.state.layouts import NoLayouts
+from user_state.state.records import PackedRecords
 
 GAP = {"aggregate": "longest_gap", "windows": ["10m", "1h", "1d", "lifetime"]}
 HOUR = "f_longest_gap_1h"
@@ -171,6 +174,53 @@ def test_no_order_and_no_batching_of_the_same_events_changes_a_byte(rng: random.
             at += size
         blobs.add(record.blob)
     assert len(blobs) == 1
+
+
+def merged(plan: Plan, of_a: list[int], of_b: list[int]) -> FoldedRecord:
+    """Return the record that two records of events at these times are merged to, each folded event by event."""
+    parts = []
+    for times in (of_a, of_b):
+        part = FoldedRecord(plan)
+        for time_us in sorted(times):
+            part.arrive([row(plan, event(time_us))])
+        parts.append(part)
+    record = FoldedRecord(plan)
+    (record.blob,), wrong = PackedRecords(plan, NoLayouts()).merge([parts[0].blob], [parts[1].blob], [VERSION])
+    assert wrong == {}
+    return record
+
+
+def longest_s(times: list[int]) -> float:
+    return max(later - earlier for earlier, later in itertools.pairwise(sorted(times))) / 1e6
+
+
+def test_records_of_events_one_after_the_other_merge_exactly() -> None:
+    rng = random.Random(1)
+    times = sorted(T0 + rng.randrange(6 * D) for _ in range(300))
+    for cut in (1, 150, 299):
+        for halves in ((times[:cut], times[cut:]), (times[cut:], times[:cut])):
+            record = merged(gap_plan(windows=["lifetime", "7d"]), *halves)
+            for window in ("lifetime", "7d"):
+                assert record.value(f"f_longest_gap_{window}", times[-1]) == pytest.approx(longest_s(times), rel=1e-6)
+
+
+def test_records_of_events_that_alternate_merge_exactly_while_none_is_too_old_to_be_split() -> None:
+    rng = random.Random(2)
+    times = [T0 + rng.randrange(D) for _ in range(100)]
+    record = merged(gap_plan("1d"), times[::2], times[1::2])
+    assert record.value("f_longest_gap_1d", max(times)) == pytest.approx(longest_s(times), rel=1e-6)
+
+
+def test_records_whose_old_events_alternate_merge_to_a_gap_that_is_never_too_short() -> None:
+    """Which of one's gaps the other's events lie in is not known any more: the longest of either stands."""
+    rng, too_long = random.Random(3), 0
+    for _ in range(20):
+        times = [T0 + rng.randrange(6 * D) for _ in range(rng.randrange(2, 40))]
+        halves = times[::2], times[1::2]
+        found = merged(gap_plan(windows=["lifetime"]), *halves).value("f_longest_gap_lifetime", max(times))
+        assert found >= longest_s(times) * (1 - 1e-6)
+        too_long += found > longest_s(times) * (1 + 1e-6)
+    assert too_long > 0
 
 
 def assert_same(record: FoldedRecord, expected: dict[str, float], at_us: int) -> None:

@@ -26,8 +26,8 @@ class Gaps : public Family {
     std::int64_t closed_us = std::max(arrivals.clock_us - plan_.allowed_lateness_us, arrivals.horizon_us);
     for (std::size_t track = 0; track < held_.tracks.size(); ++track) {
       take_in(arrivals, plan_.gaps[track].filter, held_.tracks[track].open_us);
-      place(static_cast<int>(track));
-      close(static_cast<int>(track), closed_us);
+      place(static_cast<int>(track), held_.tracks[track]);
+      close(static_cast<int>(track), held_.tracks[track], closed_us);
     }
   }
 
@@ -35,12 +35,19 @@ class Gaps : public Family {
   void absorb(const Family& other, std::span<const int> becomes, std::int64_t clock_us, Strings&) override {
     const auto& from = dynamic_cast<const Gaps&>(other).held_.tracks;
     axes_.set_clock(clock_us);
+    std::int64_t closed_us = clock_us - plan_.allowed_lateness_us;
     for (std::size_t piece = 0; piece < becomes.size(); ++piece) {
-      if (becomes[piece] == kGone) continue;
-      TrackGaps& into = held_.tracks[becomes[piece]];
-      for (const GapTile& tile : from[piece].tiles) add(into.tiles, tile);
-      merge(into.open_us, from[piece].open_us);
-      place(becomes[piece]);
+      int track = becomes[piece];
+      if (track == kGone) continue;
+      TrackGaps& into = held_.tracks[track];
+      TrackGaps taken = from[piece];
+      // First each by itself: what stands apart in one may lie between tiles of the two.
+      for (TrackGaps* each : {&into, &taken}) {
+        place(track, *each);
+        close(track, *each, closed_us);
+      }
+      for (const GapTile& tile : taken.tiles) add(into.tiles, tile);
+      merge(into.open_us, taken.open_us);
     }
   }
 
@@ -70,8 +77,8 @@ class Gaps : public Family {
   }
 
   /// Puts tiles where the time axis has them as of the clock, and drops what no window begins before.
-  void place(int track) {
-    std::vector<GapTile>& tiles = held_.tracks[track].tiles;
+  void place(int track, TrackGaps& held) const {
+    std::vector<GapTile>& tiles = held.tiles;
     std::size_t kept = 0;
     for (const GapTile& tile : tiles) {
       std::int64_t start_s = axes_.place(track, tile.start_s);
@@ -83,18 +90,18 @@ class Gaps : public Family {
       }
     }
     tiles.resize(kept);
-    std::erase_if(held_.tracks[track].open_us, [&](std::int64_t time_us) {
+    std::erase_if(held.open_us, [&](std::int64_t time_us) {
       return axes_.place(track, floor_div(time_us, kSecondUs)) == TrackAxes::kDropped;
     });
   }
 
   /// Takes into tiles the times that no event comes before any more.
-  void close(int track, std::int64_t closed_us) {
-    std::vector<std::int64_t>& open_us = held_.tracks[track].open_us;
+  void close(int track, TrackGaps& held, std::int64_t closed_us) const {
+    std::vector<std::int64_t>& open_us = held.open_us;
     auto end = std::ranges::lower_bound(open_us, closed_us);
     for (auto at = open_us.begin(); at != end; ++at) {
       std::int64_t start_s = axes_.place(track, floor_div(*at, kSecondUs));
-      add(held_.tracks[track].tiles, {start_s, Stretch::of(*at)});
+      add(held.tiles, {start_s, Stretch::of(*at)});
     }
     open_us.erase(open_us.begin(), end);
   }

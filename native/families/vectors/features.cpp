@@ -13,7 +13,7 @@ constexpr double kLeastLength = 1e-6;
 
 class Vectors : public Part {
  public:
-  explicit Vectors(const Program& program) : program_(program), held_(shapes(program)) {}
+  explicit Vectors(const Program& program) : program_(program), held_(shapes_of(program.vector_parts)) {}
 
   void set_time(std::int64_t at_us) override { at_us_ = at_us; }
 
@@ -23,14 +23,6 @@ class Vectors : public Part {
   }
 
  private:
-  static std::vector<VectorShape> shapes(const Program& program) {
-    std::vector<VectorShape> made;
-    for (const VectorPart& part : program.vector_parts) {
-      made.push_back({part.half_lives_us.size(), static_cast<std::size_t>(part.dimensions), part.component_bytes});
-    }
-    return made;
-  }
-
   void put(const VectorOutput& output, const Row& row) const {
     const VectorPart& part = program_.vector_parts[output.vectors];
     const DecayedSums& held = held_.vectors[output.vectors];

@@ -23,7 +23,7 @@ constexpr int kBits = 64;
 
 class VectorSums : public Family {
  public:
-  explicit VectorSums(const Plan& plan) : plan_(plan), held_(shapes(plan)) {}
+  explicit VectorSums(const Plan& plan) : plan_(plan), held_(shapes_of(plan.vectors)) {}
 
   void read(Reader in, const Strings&) override { held_.read(in); }
 
@@ -48,14 +48,6 @@ class VectorSums : public Family {
     std::int64_t time_us;
     double weight;
   };
-
-  static std::vector<VectorShape> shapes(const Plan& plan) {
-    std::vector<VectorShape> made;
-    for (const Vectors& one : plan.vectors) {
-      made.push_back({one.half_lives_us.size(), static_cast<std::size_t>(one.dimensions), one.component_bytes});
-    }
-    return made;
-  }
 
   /// Takes the events that an embedding wants, and the vectors of what they name.
   void lift(const Vectors& vectors, const Arrivals& arrivals) {
