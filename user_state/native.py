@@ -9,6 +9,7 @@ from user_state.errors import NotCompiled
 
 try:
     from user_state._native import (
+        FAMILIES,
         MARKER,
         Admission,
         Folding,
@@ -27,6 +28,7 @@ except ImportError as exc:
     ) from exc
 
 __all__ = [
+    "FAMILIES",
     "MARKER",
     "Admission",
     "Folding",
