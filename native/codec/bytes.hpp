@@ -76,6 +76,7 @@ class Packed {
   }
 
   bool empty() const { return bytes_.empty(); }
+  std::size_t size() const { return bytes_.size() / sizeof(T); }
 
   T operator[](std::size_t at) const {
     T value;
