@@ -24,6 +24,10 @@ inline Held held_by(const std::string& kind) {
   return kind == "variance" ? Held::kVariance : Held::kMoments;
 }
 
+/// How many numbers a tile has at most.
+constexpr std::size_t kMostNumbers = 4;
+
+/// How many numbers a tile has beside its count.
 inline int columns_of(Held held) {
   switch (held) {
     case Held::kNothing: return 0;
@@ -38,7 +42,7 @@ struct Tile {
   std::int64_t start_s;
   int track;
   std::int64_t count;
-  std::array<double, 4> values;
+  std::array<double, kMostNumbers> values;
 
   bool operator<(const Tile& other) const {
     return start_s != other.start_s ? start_s < other.start_s : track < other.track;
