@@ -2,7 +2,7 @@
 // time, which is most of what compiling used to cost. setup.py compiles a file that stands here only as part of this one.
 #include "bindings/admitting.cpp"
 #include "bindings/event_rows.cpp"
-#include "record/folder.cpp"
+#include "bindings/folding.cpp"
 #include "bindings/from_python.cpp"
 #include "bindings/module.cpp"
 #include "bindings/row_reader.cpp"

@@ -171,6 +171,52 @@ Plan plan_of(py::handle plan) {
   return taken;
 }
 
+Layout layout_of(py::handle layout) {
+  Layout taken;
+  taken.fingerprint = get<std::string>(layout, "fingerprint");
+  auto each = [&layout](const char* family, auto& into, auto make) {
+    for (py::handle piece : layout.attr(family)) into.push_back(make(piece, get<std::string>(piece, "key")));
+  };
+  using std::string;
+  each("tracks", taken.tracks, [](py::handle p, string key) { return Layout::Track{key, get<string>(p, "kind")}; });
+  each("logs", taken.logs, [](py::handle p, string key) {
+    Layout::Log log{key, {}};
+    for (py::handle field : p.attr("fields")) {
+      py::tuple name_and_kind = field.cast<py::tuple>();
+      log.fields.emplace_back(name_and_kind[0].cast<string>(), name_and_kind[1].cast<string>());
+    }
+    return log;
+  });
+  each("decays", taken.decays, [](py::handle p, string key) {
+    return Layout::Decay{key, get<std::size_t>(p, "half_lives")};
+  });
+  each("vectors", taken.vectors, [](py::handle p, string key) {
+    return Layout::Vectors{key, get<std::size_t>(p, "half_lives"), get<int>(p, "dimensions"),
+                           get<int>(p, "component_bytes")};
+  });
+  each("last_seen", taken.last_seen, [](py::handle p, string key) {
+    return Layout::LastSeen{key, get<string>(p, "kind")};
+  });
+  each("profiles", taken.profiles, [](py::handle p, string key) {
+    return Layout::Profile{key, get<std::size_t>(p, "half_lives"), get<int>(p, "bins")};
+  });
+  each("sessions", taken.sessions, [](py::handle, string key) { return Layout::Session{key}; });
+  each("hlls", taken.hlls, [](py::handle p, string key) { return Layout::Hll{key, get<int>(p, "lg_k")}; });
+  each("klls", taken.klls, [](py::handle p, string key) { return Layout::Kll{key, get<int>(p, "k")}; });
+  auto kinds_of = [](py::handle piece) {
+    std::vector<string> kinds;
+    for (py::handle kind : piece.attr("kinds")) kinds.push_back(kind.cast<string>());
+    return kinds;
+  };
+  each("keyed_tiles", taken.keyed_tiles, [&](py::handle p, string key) {
+    return Layout::KeyedTrack{key, kinds_of(p), get<bool>(p, "sums")};
+  });
+  each("keyed_decays", taken.keyed_decays, [&](py::handle p, string key) {
+    return Layout::KeyedDecay{key, kinds_of(p)};
+  });
+  return taken;
+}
+
 EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
   columns.users = py::len(events.attr("users"));
   columns.user = column_of<std::int64_t>(events.attr("user"), kept_);
@@ -178,7 +224,7 @@ EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
   columns.time_us = column_of<std::int64_t>(events.attr("time_us"), kept_);
   columns.published_us = column_of<std::int64_t>(events.attr("published_us"), kept_);
   py::tuple fields = events.attr("columns");
-  need(fields.size() == plan.fields.size());
+  if (fields.size() != plan.fields.size()) throw py::value_error("expected events with the fields of the plan");
   for (std::size_t field = 0; field < plan.fields.size(); ++field) {
     Columns::Field taken{plan.fields[field]};
     if (taken.kind == Kind::kFloat) {
@@ -193,10 +239,7 @@ EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
   for (py::handle text : texts) {
     Py_ssize_t length = 0;
     const char* utf8 = PyUnicode_AsUTF8AndSize(text.ptr(), &length);
-    if (utf8 == nullptr) {
-      PyErr_Clear();
-      throw Declined{};
-    }
+    if (utf8 == nullptr) throw py::error_already_set();
     columns.texts.emplace_back(utf8, static_cast<std::size_t>(length));
   }
   kept_.push_back(texts);

@@ -3,10 +3,10 @@
 
 #include "bindings/admitting.hpp"
 #include "bindings/event_rows.hpp"
+#include "bindings/folding.hpp"
 #include "bindings/loops.hpp"
 #include "bindings/reading.hpp"
 #include "bindings/row_reader.hpp"
-#include "record/folder.hpp"
 
 namespace py = pybind11;
 
@@ -16,15 +16,10 @@ PYBIND11_MODULE(_native, module) {
     try {
       if (thrown) std::rethrow_exception(thrown);
     } catch (const user_state::Declined&) {
-      py::set_error(PyExc_NotImplementedError, "the plan is not one that this was made for");
+      py::set_error(PyExc_NotImplementedError, "expected a plan, or arguments, that this was made for");
     }
   });
-  py::class_<user_state::Folder>(module, "Folder")
-      .def(py::init<py::object, std::string, std::vector<std::string>>(), py::arg("plan"), py::arg("marker"),
-           py::arg("blanks"))
-      .def("heads", &user_state::Folder::heads, py::arg("blobs"))
-      .def("fold", &user_state::Folder::fold, py::arg("blobs"), py::arg("events"), py::arg("horizon_us"),
-           py::arg("versions"));
+  user_state::define_folding(module);
   py::class_<user_state::Admitting>(module, "Admission")
       .def(py::init<std::int64_t, std::int64_t, std::int64_t>(), py::arg("allowed_lateness_us"),
            py::arg("max_clock_skew_us"), py::arg("seen_ids_cap"))

@@ -3,6 +3,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include "bindings/calling.hpp"
+#include "bindings/folding.hpp"
 #include "record/reader.hpp"
 
 namespace py = pybind11;
@@ -53,10 +55,7 @@ void each(const py::dict& described, const char* name, std::vector<Made>& into, 
 Program program_of(const py::dict& d) {
   using F = const Fields&;
   Program p;
-  p.marker = d["marker"].cast<std::string>();
   p.layout = d["layout"].cast<std::string>();
-  for (py::handle blank : d["blanks"]) p.blanks.push_back(blank.cast<std::string>());
-  need(p.blanks.size() == kSections);
   p.whole = d["whole"].cast<bool>();
   p.columns = d["columns"].cast<int>();
   p.array_sizes = d["array_sizes"].cast<std::vector<int>>();
@@ -178,51 +177,30 @@ class Arrays {
   py::list arrays_, lists_, embeddings_;
 };
 
-/// Lets other threads run while `work` does.
-///
-/// Not by `py::gil_scoped_release`: a daemon thread that asks for the lock while Python shuts down is ended there, and in
-/// a destructor that ends the process.
-template <class Work>
-void without_gil(Work work) {
-  std::exception_ptr thrown;
-  PyThreadState* thread = PyEval_SaveThread();
-  try {
-    work();
-  } catch (...) {
-    thrown = std::current_exception();
-  }
-  PyEval_RestoreThread(thread);
-  if (thrown) std::rethrow_exception(thrown);
-}
-
-py::tuple features(const Program& program, const py::sequence& blobs, const py::array_t<std::int64_t, py::array::c_style>& at_us) {
-  // The caller's list may change while others run; these bytes must not go away.
-  py::tuple held(blobs);
-  std::vector<std::string_view> views(held.size());
-  for (std::size_t at = 0; at < views.size(); ++at) {
-    PyObject* blob = PyTuple_GET_ITEM(held.ptr(), static_cast<py::ssize_t>(at));
-    if (blob == Py_None) continue;
-    if (!PyBytes_Check(blob)) throw py::type_error("expected records as bytes, or None");
-    views[at] = {PyBytes_AS_STRING(blob), static_cast<std::size_t>(PyBytes_GET_SIZE(blob))};
-  }
-  if (at_us.ndim() != 1 || at_us.size() != static_cast<py::ssize_t>(views.size())) {
+/// Returns what `Arrays::made` does, and what is wrong by record.
+py::tuple features(const Program& program, Folding& folding, const py::sequence& sequence,
+                   const py::array_t<std::int64_t, py::array::c_style>& at_us) {
+  Blobs blobs(sequence);
+  if (at_us.ndim() != 1 || at_us.size() != static_cast<py::ssize_t>(blobs.size())) {
     throw py::value_error("expected a reading time for each record");
   }
   const std::int64_t* times_us = at_us.data();
-  for (std::size_t at = 0; at < views.size(); ++at) {
+  for (std::size_t at = 0; at < blobs.size(); ++at) {
     if (times_us[at] <= -kFarthestUs || times_us[at] >= kFarthestUs) {
       throw py::value_error("expected reading times less than 2^61 us from 1970, got " + std::to_string(times_us[at]));
     }
   }
-  Arrays arrays(program, views.size());
+  Arrays arrays(program, blobs.size());
+  Folding::Borrowed folder(folding);
+  std::vector<Wrong> wrong;
   without_gil([&] {
-    RecordReader reader(program, arrays.out);
-    for (std::size_t at = 0; at < views.size(); ++at) {
+    RecordReader reader(program, *folder, arrays.out);
+    for (std::size_t at = 0; at < blobs.size(); ++at) {
       if (at == 0 || times_us[at] != times_us[at - 1]) reader.set_time(times_us[at]);
-      reader.read(at, views[at]);
+      if (auto error = reader.read(at, blobs[at])) wrong.push_back({at, std::move(*error)});
     }
   });
-  return arrays.made();
+  return py::make_tuple(arrays.made(), listed(wrong));
 }
 
 }  // namespace
@@ -230,7 +208,7 @@ py::tuple features(const Program& program, const py::sequence& blobs, const py::
 void define_record_reader(py::module_& module) {
   py::class_<Program>(module, "ReadingProgram")
       .def(py::init(&program_of), py::arg("described"))
-      .def("features", &features, py::arg("blobs"), py::arg("at_us").noconvert());
+      .def("features", &features, py::arg("folding"), py::arg("blobs"), py::arg("at_us").noconvert());
 }
 
 }  // namespace user_state::reading

@@ -15,29 +15,26 @@ namespace user_state {
 
 static_assert(std::endian::native == std::endian::little, "records are little-endian, and are copied as they are");
 
-/// Thrown for what this code is not made for.
-struct Declined {};
-
-/// Thrown for bytes that packing does not write. Whoever knows what they are of makes a message of it
-/// (record/envelope.hpp).
-struct Corrupt : Declined {
-  static constexpr const char* kUnlikely = "it has numbers that are never written";
-
-  explicit Corrupt(const char* said = kUnlikely, const char* where = nullptr) : what(said), at(where) {}
-
-  /// A sentence about "it", the part of the record that was read.
-  const char* what;
+/// Thrown for bytes that no writer writes. Whoever knows what they are of makes a message of it (record/envelope.hpp).
+struct Corrupt {
+  /// What is wrong with them.
+  const char* what = "bytes that no writer writes";
   /// The byte at which that was found; none if it is not known.
-  const char* at;
+  const char* at = nullptr;
 };
+using Declined = Corrupt;
 
 /// Times and counts that a record holds stay below this, so that two can be added.
 constexpr std::int64_t kTooLarge = std::int64_t{1} << 62;
 
-/// Refuses what does not hold of bytes that are read. While a record is folded and packed, it says that the record gets
-/// too large: its numbers, or how many there are (record/folder.hpp).
-inline void need(bool held, const char* what = Corrupt::kUnlikely) {
-  if (!held) [[unlikely]] throw Corrupt(what);
+/// Refuses what does not hold of bytes that are read; `what` is what is wrong then. While a record is folded and packed,
+/// it says that the record gets too large: its numbers, or how many there are (record/folder.hpp).
+inline void need(bool held) {
+  if (!held) [[unlikely]] throw Corrupt{};
+}
+
+inline void need(bool held, const char* what) {
+  if (!held) [[unlikely]] throw Corrupt{what};
 }
 
 /// A number as it lies in memory, at whatever byte.
@@ -143,7 +140,7 @@ class Reader {
       case 2: return column<std::uint16_t>(size, out);
       case 4: return column<std::uint32_t>(size, out);
       case 8: return column<std::uint64_t>(size, out);
-      default: throw Corrupt("it has columns of a width that there is not", at_);
+      default: throw Corrupt{"a column of a width that there is not", at_};
     }
   }
 
@@ -160,17 +157,17 @@ class Reader {
       case 2: return fill<std::uint16_t>(out, part);
       case 4: return fill<std::uint32_t>(out, part);
       case 8: return fill<std::uint64_t>(out, part);
-      default: throw Corrupt("it has columns of a width that there is not", at_);
+      default: throw Corrupt{"a column of a width that there is not", at_};
     }
   }
 
   void end() const {
-    if (at_ != end_) [[unlikely]] throw Corrupt("it goes on where it should end", at_);
+    if (at_ != end_) [[unlikely]] throw Corrupt{"longer than its columns", at_};
   }
 
  private:
   void need_left(bool left) const {
-    if (!left) [[unlikely]] throw Corrupt("it is cut off", at_);
+    if (!left) [[unlikely]] throw Corrupt{"cut off", at_};
   }
   template <class T, class Part>
   void fill(std::span<std::uint64_t> out, Part part) {

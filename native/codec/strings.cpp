@@ -53,14 +53,14 @@ void Strings::take(std::string_view dictionary, std::vector<std::string_view>& t
   if (dictionary.empty()) return;
   Reader in(dictionary);
   std::size_t size = in.take<std::uint32_t>();
-  need(size > 0, "it says that it has no strings");
+  need(size > 0, "no strings");
   lengths_.clear();
   in.column<std::uint16_t>(size, lengths_);
   for (std::uint16_t length : lengths_) {
     taken.push_back(in.bytes(length));
     // A string that stood there twice would make one key of two. Bytes of UTF-8 ascend as its characters do.
-    need(taken.size() == 1 || taken[taken.size() - 2] < taken.back(), "its strings are not in order");
-    need(is_utf8(taken.back()), "it has a string that is not UTF-8");
+    need(taken.size() == 1 || taken[taken.size() - 2] < taken.back(), "strings that are not in order");
+    need(is_utf8(taken.back()), "a string that is not UTF-8");
   }
   in.end();
 }

@@ -26,7 +26,7 @@ class Strings {
 
   /// The code of a number that a section of the record that was read last names.
   std::int64_t code_of_number(std::uint64_t number) const {
-    need(number <= named_, "it names a string that the dictionary does not have");
+    need(number <= named_, "a string that the dictionary does not have");
     if (codes_of_second_.empty() || number == 0) return static_cast<std::int64_t>(number) - 1;
     return codes_of_second_[number - 1];
   }

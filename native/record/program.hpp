@@ -11,9 +11,6 @@
 
 namespace user_state::reading {
 
-/// How many sections a record has, its dictionary among them (codec/sections.py).
-inline constexpr std::size_t kSections = 12;
-
 /// The kinds of a list's columns: texts are codes, -1 for null; reals have NaN for null; whole numbers the smallest one.
 enum class Cells : std::uint8_t { kText, kReal, kWhole };
 
@@ -67,10 +64,8 @@ struct ListShape { int width; std::vector<Cells> columns; };
 struct HllPart { int lg_k; /** Of the composite estimator (hll_estimate.hpp). */ std::vector<double> knots; };
 
 struct Program {
-  /// What records begin with, and eight bytes that name the layout.
-  std::string marker, layout;
-  /// The sections of a record that holds nothing.
-  std::vector<std::string> blanks;
+  /// Eight bytes that name the layout of the records.
+  std::string layout;
   /// Whether all outputs of the plan are asked for, so that every section is looked through.
   bool whole;
 

@@ -6,21 +6,6 @@ namespace user_state::reading {
 
 namespace {
 
-constexpr std::size_t kVersionBytes = 8, kLongs = 4, kLastEvent = 1;
-
-/// Takes an Avro long that is not negative and less than 2^62.
-std::int64_t take_long(Reader& in) {
-  std::uint64_t value = 0;
-  for (int shift = 0;; shift += 7) {
-    need(shift <= 56);
-    auto byte = in.take<std::uint8_t>();
-    value |= std::uint64_t{byte & 0x7Fu} << shift;
-    if (byte <= 0x7F) break;
-  }
-  need((value & 1) == 0);
-  return static_cast<std::int64_t>(value >> 1);
-}
-
 bool is_ascii(std::string_view text) {
   std::uint64_t bits = 0;
   std::size_t at = 0;
@@ -40,28 +25,16 @@ std::uint64_t head_of(std::string_view text) {
 
 }  // namespace
 
-RecordReader::RecordReader(const Program& program, Outputs& out) : program_(program), out_(out) {
-  for (std::size_t at = 0; at < kSections; ++at) blanks_[at] = program.blanks[at];
-  const Program& p = program;
-  bool all = p.whole;
-  auto part = [&](std::size_t at, bool wanted, bool has_pieces, auto make) {
-    idle_[at] = !has_pieces;
-    if (has_pieces && (wanted || all)) parts_[at] = make(p);
-  };
-  bool keyed = !p.tables.empty() || !p.entropies.empty();
-  bool logged = !p.logged.empty() || !p.log_lists.empty();
-  part(1, !p.numbers.empty(), !p.tracks.empty(), make_tiles);
-  part(2, logged, !p.logs.empty(), make_logs);
-  part(3, !p.decayed.empty(), !p.decay_half_lives_us.empty(), make_decays);
-  part(4, !p.vectors.empty(), !p.vector_parts.empty(), make_vectors);
-  part(5, !p.last_seen.empty(), !p.last_seen_days.empty(), make_last_seen);
-  part(6, !p.profiles.empty(), !p.profile_parts.empty(), make_profiles);
-  part(7, !p.sessions.empty(), !p.session_gaps_us.empty(), make_sessions);
-  part(8, !p.distinct.empty(), !p.hlls.empty(), make_hlls);
-  part(9, !p.quantiles.empty(), !p.kll_ks.empty(), make_klls);
-  part(10, keyed, !p.keyed_tracks.empty(), make_keyed_tiles);
-  part(11, !p.decayed_tables.empty(), !p.keyed_decays.empty(), make_keyed_decays);
-  strings_ = all || keyed || logged || !p.decayed_tables.empty();
+RecordReader::RecordReader(const Program& program, Folder& folder, Outputs& out)
+    : program_(program), out_(out), folder_(folder), strings_(program.whole) {
+  std::ranges::copy(folder.blanks(), blank_.sections.begin());
+  for (std::size_t at = 0; at < kFamilies.size(); ++at) {
+    const FamilyEntry& family = kFamilies[at];
+    bool asked = program.whole || family.is_asked(program), held = family.in_program(program);
+    idle_[at + 1] = !held;
+    if (held && asked) parts_[at + 1] = family.make_part(program);
+    strings_ |= family.names_strings && asked;
+  }
 }
 
 void RecordReader::set_time(std::int64_t at_us) {
@@ -70,49 +43,53 @@ void RecordReader::set_time(std::int64_t at_us) {
   }
 }
 
-void RecordReader::read(std::size_t at, std::string_view blob) {
+std::optional<RecordError> RecordReader::read(std::size_t at, std::string_view blob) {
   std::size_t texts = out_.texts.size(), lengths = out_.text_lengths.size();
-  Status status = Status::kAbsent;
+  std::optional<RecordError> wrong;
   if (blob.data() != nullptr) {
     try {
       read_record(at, blob);
       out_.status[at] = Status::kRead;
-      return;
-    } catch (const Declined&) {
-      status = Status::kDeclined;
+      return wrong;
+    } catch (RecordError& error) {
+      wrong = std::move(error);
       out_.texts.resize(texts);
       out_.text_lengths.resize(lengths);
     }
   }
   Row row{at, out_, out_.values + at * static_cast<std::size_t>(program_.columns)};
-  read_sections(row, blanks_);
+  read_sections(row, blank_, {});
   out_.last_event_us[at] = 0;
-  out_.status[at] = status;
+  out_.status[at] = wrong ? Status::kRefused : Status::kAbsent;
+  return wrong;
 }
 
 void RecordReader::read_record(std::size_t at, std::string_view blob) {
-  Reader in(blob);
-  need(in.bytes(program_.marker.size()) == program_.marker);
-  in.bytes(kVersionBytes);
-  need(in.bytes(program_.layout.size()) == program_.layout);
-  std::array<std::int64_t, kLongs> longs;
-  for (std::int64_t& value : longs) value = take_long(in);
-  Sections sections;
-  for (std::string_view& section : sections) section = in.bytes(static_cast<std::size_t>(take_long(in)));
-  in.end();
+  Envelope envelope = open_record(blob);
+  if (envelope.layout != program_.layout) {
+    migrated_.clear();
+    folder_.migrate(blob, migrated_);
+    blob = migrated_.view();
+    envelope = open_record(blob);
+  }
   Row row{at, out_, out_.values + at * static_cast<std::size_t>(program_.columns)};
-  read_sections(row, sections);
-  out_.last_event_us[at] = longs[kLastEvent];
+  read_sections(row, envelope, blob);
+  out_.last_event_us[at] = envelope.longs[Envelope::kLastEvent];
 }
 
-void RecordReader::read_sections(Row& row, const Sections& sections) {
-  if (strings_) read_strings(row, sections[0]);
-  for (std::size_t at = 1; at < kSections; ++at) {
-    if (parts_[at]) {
-      parts_[at]->read(Reader(sections[at]), row);
-    } else if (idle_[at]) {
-      need(sections[at] == blanks_[at]);
+void RecordReader::read_sections(Row& row, const Envelope& envelope, std::string_view blob) {
+  std::size_t at = 0;
+  try {
+    if (strings_) read_strings(row, envelope.sections[0]);
+    for (at = 1; at < kSections; ++at) {
+      if (parts_[at]) {
+        parts_[at]->read(Reader(envelope.sections[at]), row);
+      } else if (idle_[at]) {
+        need(envelope.sections[at].empty(), "state of which the record's layout has none");
+      }
     }
+  } catch (const Corrupt& corrupt) {
+    refuse_section(corrupt, blob, at, envelope.sections[at]);
   }
 }
 
@@ -121,11 +98,11 @@ void RecordReader::read_strings(Row& row, std::string_view dictionary) {
   if (dictionary.empty()) return;
   Reader in(dictionary);
   row.strings = in.take<std::uint32_t>();
-  need(row.strings > 0);
+  need(row.strings > 0, "no strings");
   auto lengths = in.packed<std::uint16_t>(row.strings);
   std::size_t total = 0;
   for (std::size_t at = 0; at < row.strings; ++at) total += lengths[at];
-  need(total == in.left());
+  need(total == in.left(), "strings of another length than they say");
   std::string_view texts = in.bytes(total);
   bool ascii = is_ascii(texts);
   std::string_view before;
@@ -136,8 +113,8 @@ void RecordReader::read_strings(Row& row, std::string_view dictionary) {
     begin += lengths[at];
     // A string that stood there twice would make one key of two. Most are told apart by how they begin.
     std::uint64_t head = head_of(text);
-    need(at == 0 || head > before_head || (head == before_head && before < text));
-    need(ascii || is_utf8(text));
+    need(at == 0 || head > before_head || (head == before_head && before < text), "strings that are not in order");
+    need(ascii || is_utf8(text), "a string that is not UTF-8");
     before = text;
     before_head = head;
   }

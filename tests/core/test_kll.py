@@ -64,6 +64,11 @@ def test_as_small_as_the_error_allows(error, k):
     assert k in KS
 
 
+def test_the_stated_error_is_the_librarys():
+    theirs = [kll_doubles_sketch.get_normalized_rank_error(k, False) for k in KS]
+    assert [rank_error(k) for k in KS] == pytest.approx(theirs, rel=1e-12)
+
+
 def test_the_sketches_united_stay_as_they_were():
     a, b = sketch_of(16, np.arange(100.0)), sketch_of(16, -np.arange(50.0))
     before = [(held.sizes, held.numbers.tolist()) for held in (a, b)]

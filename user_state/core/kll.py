@@ -37,10 +37,12 @@ _HEAD = struct.Struct("<4BH2BQH2B")
 def rank_error(k: int) -> float:
     """Return how far a quantile's rank may be off, as a share of all values, in 99 of 100 cases.
 
+    Source: DataSketches, `get_normalized_rank_error`, measured there over many sketches of each k.
+
     >>> round(rank_error(200), 4)
     0.0133
     """
-    return float(kll_doubles_sketch.get_normalized_rank_error(k, False))
+    return 2.296 / float(k**0.9723)
 
 
 def k_for(error: float) -> int:
