@@ -1,8 +1,9 @@
 // A record's values and days last seen in bytes: the rows of all tracks, track by track, as columns. A layout without
 // tracks has no bytes here.
 //
-// A track of values is in the order of its values, each once. A track of days has one row a day, in the order of days; the
-// day is not stored, since it follows from the second. What is nearly always zero is left out: ages of 194 days or more.
+// A track of values is in the order of its values, each once. A track of days has one row a day, in the order of days;
+// the day is not stored, since it follows from the second. What is nearly always zero is left out: ages of 194 days or
+// more.
 #pragma once
 
 #include "families/columns.hpp"

@@ -1,5 +1,5 @@
-// Last seen: for each distinct value of a field, or each local day with an event, the last second it was seen. A value lies
-// in a window if it was last seen in it, so one set of rows answers for all windows. What events make of them.
+// Last seen: for each distinct value of a field, or each local day with an event, the last second it was seen. A value
+// lies in a window if it was last seen in it, so one set of rows answers for all windows. What events make of them.
 #include <algorithm>
 #include <bit>
 

@@ -30,8 +30,8 @@ class StoredLastSeen {
 
   bool of_days(std::size_t track) const { return of_days_[track]; }
 
-  /// Of each track. Rows of values are settled. `read` gives rows of days the value 0: which day it was is the time zone's
-  /// affair (`settle_days`).
+  /// Of each track. Rows of values are settled. `read` gives rows of days the value 0: which day it was depends on the
+  /// time zone (`settle_days`).
   std::vector<std::vector<Seen>> rows;
 
  private:
@@ -40,8 +40,8 @@ class StoredLastSeen {
   mutable LastSeenColumns<Fresh> fresh_;
 };
 
-/// Numbers rows of days by the time zone, and settles them: under other rules than those that they were stored under they
-/// may be others, since zones change theirs.
+/// Numbers rows of days by the time zone, and settles them: under other rules than those that they were stored under
+/// they may be others, since zones change theirs.
 template <class LocalTime>
 void settle_days(std::vector<Seen>& rows, const LocalTime& local_time) {
   for (Seen& row : rows) row.value = local_time.day(row.second);

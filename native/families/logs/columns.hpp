@@ -1,10 +1,10 @@
-// A record's logs in bytes: the rows of all of them, log by log and oldest first, as columns. All logs share their columns,
-// so that a record is cut into a handful of pieces however many logs it has: fields of strings stand log by log, and in a
-// log field by field, and so do all other fields but the event time, which is the row's own. A layout without logs has no
-// bytes here.
+// A record's logs in bytes: the rows of all of them, log by log and oldest first, as columns. All logs share their
+// columns, so that a record is cut into a handful of pieces however many logs it has: fields of strings stand log by log,
+// and in a log field by field, and so do all other fields but the event time, which is the row's own. A layout without
+// logs has no bytes here.
 //
-// What is nearly always zero is left out: ages of nine years or more, and what dictionaries of up to 255 strings and of up
-// to 65,535 do not need.
+// What is nearly always zero is left out: ages of nine years or more, and what dictionaries of up to 255 strings and of
+// up to 65,535 do not need.
 #pragma once
 
 #include "families/columns.hpp"
@@ -44,7 +44,8 @@ struct LogColumns {
     of.split(ages_us, rows, flags, "microseconds before the newest");
     of.column(ties, rows, "the upper half of the event id's hash: orders rows of one microsecond");
     of.split(texts, {in_texts, "row and field of strings"}, flags, "the string's number, 0 for null");
-    of.column(numbers, {in_numbers, "row and other field"}, "the bits of a float, or an integer; null is NaN, or -2^63");
+    of.column(numbers, {in_numbers, "row and other field"},
+              "the bits of a float, NaN being null, or an integer, -2^63 being null");
   }
 };
 

@@ -1,6 +1,7 @@
 // Lists and numbers read from logs.
 #include <algorithm>
 #include <bit>
+#include <span>
 
 #include "families/logs/stored.hpp"
 #include "families/part.hpp"
@@ -59,11 +60,13 @@ class Logs : public Part {
   /// How far the cells of a column are from its rows among those of all logs.
   std::size_t shift_of(std::size_t log, std::size_t column) const {
     const auto& kinds = program_.logs[log];
-    auto before = kinds.begin() + static_cast<std::ptrdiff_t>(column);
+    auto before = std::span(kinds).first(column);
     if (kinds[column] == LogKind::kText) {
-      return held_.first_text(log, static_cast<std::size_t>(std::count(kinds.begin(), before, LogKind::kText))) - held_.begin(log);
+      auto place = static_cast<std::size_t>(std::ranges::count(before, LogKind::kText));
+      return held_.first_text(log, place) - held_.begin(log);
     }
-    return held_.first_number(log, static_cast<std::size_t>(std::count_if(kinds.begin(), before, is_number))) - held_.begin(log);
+    auto place = static_cast<std::size_t>(std::ranges::count_if(before, is_number));
+    return held_.first_number(log, place) - held_.begin(log);
   }
 
   void put(const LogList& list, std::int64_t since_us, const Row& row) const {

@@ -1,5 +1,5 @@
-// Logs: some of the events that pass a filter, with some of their fields, by (time, tie); the tie is the upper half of the
-// event id's hash. What events make of them.
+// Logs: some of the events that pass a filter, with some of their fields, by (time, tie); the tie is the upper half of
+// the event id's hash. What events make of them.
 #include <algorithm>
 #include <bit>
 #include <limits>

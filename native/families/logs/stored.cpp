@@ -21,8 +21,8 @@ void StoredLogs::read(Reader in) {
     begins_[log] = next;
     std::size_t size = rows(log), end = next.row + size;
     for (std::size_t row = next.row + 1; row < end; ++row) {
-      bool after = times_us_[row] > times_us_[row - 1] || (times_us_[row] == times_us_[row - 1] && tie(row) >= tie(row - 1));
-      need(after, "rows are not ascending");
+      std::int64_t later_us = times_us_[row] - times_us_[row - 1];
+      need(later_us > 0 || (later_us == 0 && tie(row) >= tie(row - 1)), "rows are not ascending");
     }
     next = {end, next.text + size * shapes_[log].texts, next.number + size * shapes_[log].numbers};
   }

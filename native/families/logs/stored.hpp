@@ -30,7 +30,9 @@ class StoredLogs {
   std::uint64_t greatest_text() const;
 
   /// As for strings, of all other columns but the event time.
-  std::size_t first_number(std::size_t log, std::size_t column) const { return begins_[log].number + column * rows(log); }
+  std::size_t first_number(std::size_t log, std::size_t column) const {
+    return begins_[log].number + column * rows(log);
+  }
   std::int64_t number(std::size_t cell) const { return columns_.numbers[cell]; }
 
  private:

@@ -1,6 +1,6 @@
-// A record's tiles in bytes: when any of them begins, and which tracks have one there. Tracks share the starts, because a
-// user who acts acts in several tracks at once; tiles of one start are a bucket. What their numbers are is the business of
-// the track's kind (tile_values.hpp). A layout without tracks has no bytes here.
+// A record's tiles in bytes: when any of them begins, and which tracks have one there. Tracks share the starts, because
+// a user who acts acts in several tracks at once; tiles of one start are a bucket. What numbers a tile has depends on the
+// kind of its track (tile_values.hpp). A layout without tracks has no bytes here.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Numbers read from tiles. A tile counts in the shortest window that it lies in, and windows add up from the shortest to
-// the longest.
+// Numbers read from tiles. A tile counts in the shortest window that it lies in, and windows add up from the shortest
+// to the longest.
 #include <array>
 #include <cmath>
 #include <limits>

@@ -13,8 +13,6 @@ constexpr auto kOnes = [] {
   return ones;
 }();
 
-constexpr std::uint8_t kWide = TileColumns<Stored>::kWide;
-
 }  // namespace
 
 StoredTiles::StoredTiles(std::vector<Held> held) : held_(std::move(held)), mask_bytes_((held_.size() + 7) / 8) {

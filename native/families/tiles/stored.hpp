@@ -27,7 +27,7 @@ class StoredTiles {
 
   std::size_t buckets() const { return begins_.size() - 1; }
   std::int64_t start_s(std::size_t bucket) const { return columns_.starts_s[bucket]; }
-  /// Whether writing a bucket's tiles gives what is stored: not if there are none, or if a count is wide that need not be.
+  /// Whether writing a bucket's tiles gives what is stored: not if there are none, or if a count is wide without need.
   bool is_as_written(std::size_t bucket) const { return !odd_[bucket]; }
 
   /// Calls `see(track)` for every tile of a bucket.
@@ -46,7 +46,7 @@ class StoredTiles {
     Begin at = begins_[bucket];
     each_track(bucket, [&](int track) {
       Tile tile{start_s(bucket), track, columns_.counts[at.tile++], {}};
-      if (tile.count == TileColumns<Stored>::kWide) tile.count = static_cast<std::int64_t>(columns_.wide_counts[at.wide++]);
+      if (tile.count == kWide) tile.count = static_cast<std::int64_t>(columns_.wide_counts[at.wide++]);
       for (std::size_t of = 0; of < numbers_[track]; ++of) tile.values[of] = columns_.numbers[of][at.numbers[of]++];
       see(tile);
     });
@@ -56,6 +56,8 @@ class StoredTiles {
   void copy(std::size_t begin, std::size_t end, TileColumns<Pieced>& into) const;
 
  private:
+  static constexpr std::uint8_t kWide = TileColumns<Stored>::kWide;
+
   /// Where in the columns a bucket begins.
   struct Begin {
     std::uint32_t tile = 0, wide = 0;
