@@ -49,10 +49,8 @@ void StoredLastSeen::write(Writer& out) const {
   need(newest_s <= std::numeric_limits<std::uint32_t>::max(), "a time is too far ahead");
   fresh_.newest_s = static_cast<std::uint32_t>(newest_s);
   for (std::size_t track = 0; track < rows.size(); ++track) {
-    for (const Seen& row : rows[track]) {
-      fresh_.ages_s.push_back(static_cast<std::uint64_t>(newest_s - row.second));
-      if (!of_days_[track]) fresh_.values.push_back(row.value);
-    }
+    append(fresh_.ages_s, rows[track], [&](const Seen& row) { return newest_s - row.second; });
+    if (!of_days_[track]) append(fresh_.values, rows[track], [](const Seen& row) { return row.value; });
   }
   fresh_.flags = fresh_.ages_s.flags();
   write_columns(out, fresh_, of_days_);

@@ -157,10 +157,9 @@ class LogRows {
 
   /// Makes so many rows, of which nothing is known but their place.
   void begin(std::size_t size) {
-    rows.clear();
-    cells_.clear();
+    rows.resize(size);
     places_ = 0;
-    for (std::size_t row = 0; row < size; ++row) rows.push_back({0, 0, places_++});
+    for (Row& row : rows) row.place = places_++;
     cells_.resize(size * width());
   }
 
@@ -279,7 +278,11 @@ class Logs : public Family {
   }
 
   void use(Strings& strings) const override {
-    each_cell(&LogRows::texts, [&](std::int64_t code) { strings.use(code); });
+    for (const LogRows& log : logs_) {
+      for (std::size_t column : log.texts) {
+        for (const Row& row : log.rows) strings.use(log.cell(row, column));
+      }
+    }
   }
 
   void write(Writer& out, const Strings& strings) const override {
@@ -291,32 +294,23 @@ class Logs : public Family {
       if (!log.rows.empty()) fresh_.newest_us = std::max(fresh_.newest_us, log.rows.back().time_us);
     }
     for (const LogRows& log : logs_) {
-      for (const Row& row : log.rows) {
-        fresh_.ages_us.push_back(static_cast<std::uint64_t>(fresh_.newest_us - row.time_us));
-        fresh_.ties.push_back(row.tie);
+      append(fresh_.ages_us, log.rows, [&](const Row& row) { return fresh_.newest_us - row.time_us; });
+      append(fresh_.ties, log.rows, [](const Row& row) { return row.tie; });
+      for (std::size_t column : log.texts) {
+        append(fresh_.texts, log.rows, [&](const Row& row) { return strings.number(log.cell(row, column)); });
+      }
+      for (std::size_t column : log.numbers) {
+        append(fresh_.numbers, log.rows, [&](const Row& row) { return log.cell(row, column); });
       }
     }
-    each_cell(&LogRows::texts, [&](std::int64_t code) { fresh_.texts.push_back(strings.number(code)); });
-    each_cell(&LogRows::numbers, [&](std::int64_t cell) { fresh_.numbers.push_back(cell); });
     fresh_.flags = fresh_.ages_us.flags() | fresh_.texts.flags();
     write_columns(out, fresh_, shapes_);
   }
 
  private:
-  using Columns = std::vector<std::size_t> LogRows::*;
-
   void forget(std::int64_t clock_us) {
     axes_.set_clock(clock_us);
     for (LogRows& log : logs_) log.forget(clock_us, axes_, met_);
-  }
-
-  template <class Look>
-  void each_cell(Columns columns, Look look) const {
-    for (const LogRows& log : logs_) {
-      for (std::size_t column : log.*columns) {
-        for (const Row& row : log.rows) look(log.cell(row, column));
-      }
-    }
   }
 
   TrackAxes axes_;

@@ -143,7 +143,9 @@ class Tiles : public Family {
     for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) find_displaced(bucket);
     for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
       if (buckets_[bucket] != Bucket::kChanged) continue;
-      stored_.each_tile(bucket, [this](const Tile& tile) { tiles_.push_back(tile); });
+      std::size_t next = tiles_.size();
+      tiles_.resize(next + stored_.tiles(bucket));
+      stored_.each_tile(bucket, [&](const Tile& tile) { tiles_[next++] = tile; });
       buckets_[bucket] = Bucket::kApart;
     }
     place();

@@ -27,6 +27,8 @@ class StoredTiles {
 
   std::size_t buckets() const { return begins_.size() - 1; }
   std::int64_t start_s(std::size_t bucket) const { return columns_.starts_s[bucket]; }
+  /// How many tiles a bucket has.
+  std::size_t tiles(std::size_t bucket) const { return begins_[bucket + 1].tile - begins_[bucket].tile; }
   /// Whether writing a bucket's tiles gives what is stored: not if there are none, or if a count is wide without need.
   bool is_as_written(std::size_t bucket) const { return !odd_[bucket]; }
 
