@@ -77,10 +77,11 @@ bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.coalesce --quick
 	@$(BIN)/python -m bench.learned --quick
 
-docs: $(VENV)/dev.stamp ## write docs/cli.md, docs/record.md and docs/metrics.md anew, and dashboard and alerts
+docs: $(VENV)/dev.stamp ## write the pages that come from the code anew, and dashboard and alerts
 	@$(BIN)/python docs/generate_cli.py
 	@$(BIN)/python docs/generate_record.py
 	@$(BIN)/python docs/generate_metrics.py
+	@$(BIN)/python docs/generate_beam_patches.py
 
 pins: ## resolve all dependencies anew, into requirements*.txt
 	@PYTHON=$(PYTHON) .ci/pin

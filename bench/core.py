@@ -3,8 +3,7 @@
     python bench/core.py [--quick] [--json]
 
 apply     from record bytes and an event row to record bytes again (decode, fold, encode), for batches of 1 to 10,000
-          events of the reference workload; a batch's users are whoever acted. As the pipeline does it, which is in
-          compiled code where there is any (docs/design/native.md); and in numpy
+          events of the reference workload; a batch's users are whoever acted. As the pipeline does it
 state     a stateful DoFn on the FnApiRunner that reads and writes as many bytes, one key, many elements: what an
           element of the simplest stateful pipeline costs, and of that what its state does
 features  finishing 1, 100 and 10,000 records
@@ -35,7 +34,6 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from bench.report import arguments, finish
-from user_state.codec.packed import PackedRecords
 from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
@@ -46,6 +44,7 @@ from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate
 from user_state.spec import load_spec
+from user_state.state.records import PackedRecords
 
 SPEC = Path(__file__).parent.parent / "examples" / "feed" / "user_state.yaml"
 DAY_US = 86_400_000_000
@@ -75,15 +74,11 @@ def main() -> None:
     stateful_us, state_us = state_access(median, 2_000 if args.quick else 10_000)
     print(f"stateful DoFn, {median:,} bytes: {stateful_us:6.1f} us an element, {state_us:.1f} of them for its state\n")
 
-    in_numpy = Shelf(plan, compiled=False)
-    in_numpy.stored = shelf.stored
-    print("compiled" if shelf.packed.compiled else "NOT COMPILED: there was no C++ compiler when this was installed")
-    apply_us, numpy_us = {}, {}
+    apply_us = {}
     for size in (1, 10, 100, 10_000):
         apply_us[size] = shelf.time_batches(rows[cut:], size, seconds)
-        numpy_us[size] = in_numpy.time_batches(rows[cut:], size, seconds)
         print(
-            f"apply, batches of {size:6,}: {apply_us[size]:8.1f} us an event, in numpy {numpy_us[size]:8.1f};"
+            f"apply, batches of {size:6,}: {apply_us[size]:8.1f} us an event,"
             f" {apply_us[size] / stateful_us:6.2f} of a stateful element"
         )
     print()
@@ -112,8 +107,6 @@ def main() -> None:
             "batch_speedup": apply_us[1] / apply_us[10_000],
             "apply_one_us": apply_us[1],
             "apply_10000_us": apply_us[10_000],
-            "numpy_to_compiled_1": numpy_us[1] / apply_us[1],
-            "numpy_to_compiled_10000": numpy_us[10_000] / apply_us[10_000],
             "features_us_per_record_100": features_us[100],
             "median_record_bytes": float(median),
             "decode_us_per_record_100": decode_us[100],
@@ -136,12 +129,12 @@ def workload(
 
 
 class Shelf:
-    """Records as bytes, by user; `compiled` says how they are folded."""
+    """Records as bytes, by user."""
 
-    def __init__(self, plan: Plan, *, compiled: bool = True) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.stored: dict[str, bytes] = {}
-        self.packed = PackedRecords(plan, self.decode, compiled=compiled)
+        self.packed = PackedRecords(plan)
 
     def decode(self, blobs: Sequence[bytes | None]) -> Records:
         """Return the records that the bytes stand for, None being an empty one."""

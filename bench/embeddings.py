@@ -20,7 +20,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from bench.report import arguments, finish
-from user_state.codec.packed import PackedRecords
 from user_state.codec.record import decode_records, open_record
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
@@ -39,6 +37,7 @@ from user_state.core.plan import Plan
 from user_state.core.reading import features
 from user_state.core.records import Records
 from user_state.spec import parse_spec
+from user_state.state.records import PackedRecords
 
 DIMENSIONS, HALF_LIVES = 128, ("10m", "1d", "7d")
 HALF_LIVES_S = np.array([600.0, 86_400.0, 604_800.0], np.float32)
@@ -140,7 +139,7 @@ def plan_of(kind: str, settings: dict[str, Any] | None) -> Plan:
 def measure(plan: Plan, past: Sequence[Act], coming: Sequence[Act]) -> tuple[float, float, float]:
     """Return (microseconds to update by an event, to read a record, bytes of the median record)."""
     blobs: dict[str, bytes] = {}
-    packed = PackedRecords(plan, partial(decode, plan))
+    packed = PackedRecords(plan)
     for begin in range(0, len(past), BATCH):
         fold(packed, plan, blobs, rows_of(plan, past[begin : begin + BATCH], begin))
     updates = []

@@ -38,6 +38,20 @@ def test_the_page_of_the_record_is_up_to_date() -> None:
     assert script.PAGE.read_text() == script.page(), "run `make docs`"
 
 
+def test_the_page_of_beam_patches_is_up_to_date() -> None:
+    script = _script("generate_beam_patches")
+    assert script.PAGE.read_text() == script.page(), "run `make docs`"
+
+
+def test_a_patch_that_does_not_say_how_to_drop_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = _script("generate_beam_patches")
+    (tmp_path / "half_said.py").write_text('"""A patch.\n\nWhy.\n\nWritten for: Beam 2.77.\nReplaces: nothing.\n"""\n')
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    with pytest.raises(ValueError, match=r"half_said.py to say Issue of Beam's, To drop it"):
+        script.page()
+
+
 def test_a_command_without_help_is_refused() -> None:
     cli = app()
     cli.command("secret")(lambda: None)

@@ -14,7 +14,6 @@ from user_state import errors
 from user_state.client import UserStateClient
 from user_state.codec.columns import need_room
 from user_state.codec.record import open_record
-from user_state.codec.seen import decode_seen
 from user_state.core.layout import Layout
 from user_state.errors import (
     CodecError,
@@ -33,6 +32,7 @@ from user_state.events.avro_blocks import BlockReader
 from user_state.events.avro_files import read_arrivals
 from user_state.events.decode import EventDecoder
 from user_state.spec import load_spec, parse_spec
+from user_state.state.seen import decode_seen
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer
 from user_state.store.store import Replacement
@@ -130,7 +130,7 @@ def test_every_class_says_what_it_is():
 
 
 def test_an_event_error_carries_reason_and_detail():
-    with pytest.raises(EventError, match="undecodable: expected an Avro") as raised:
+    with pytest.raises(EventError, match="undecodable: cannot decode 1 bytes as Avro") as raised:
         decoder().decode(b"\0")
     assert raised.value.reason == "undecodable"
     assert str(raised.value) == f"undecodable: {raised.value.detail}"

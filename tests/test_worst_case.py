@@ -15,9 +15,7 @@ from hypothesis import strategies as st
 
 from tests.random_worlds import ACTIONS, QUICK, World, specs, worlds
 from tests.trying import T0, VERSION, D, H, M, S, again, event, plan_of, spec_of
-from user_state.codec.admitting import PackedAdmission
-from user_state.codec.packed import PackedRecords
-from user_state.codec.record import decode_records, encode_records, open_record
+from user_state.codec.record import encode_records
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
@@ -27,8 +25,11 @@ from user_state.core.plan import Plan
 from user_state.core.records import Records, apply, merge
 from user_state.core.track_axes import TrackAxes
 from user_state.events.decode import EventDecoder
-from user_state.events.row_checks import MAX_TEXT_BYTES
+from user_state.events.limits import MAX_TEXT_BYTES
 from user_state.spec import load_spec
+from user_state.state.admission import PackedAdmission
+from user_state.state.envelope import heads_of
+from user_state.state.records import PackedRecords
 from user_state.worst_case import SHARED, worst_case
 
 FEED = load_spec(Path(__file__).parents[1] / "examples" / "feed" / "user_state.yaml")
@@ -38,23 +39,20 @@ NOW = T0 + 200 * D + 3 * H + 17 * M + 5 * S
 class User:
     """A user's record and remembered ids as bytes, judged and folded batch by batch as a pipeline does."""
 
-    def __init__(self, plan: Plan, compiled: bool) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.record: bytes | None = None
         self.seen: bytes | None = None
-        self._packed = PackedRecords(plan, self._decode, compiled=compiled)
-        self._admission = PackedAdmission(plan, compiled=compiled)
+        self._packed = PackedRecords(plan)
+        self._admission = PackedAdmission(plan)
 
     def fold(self, events: Events) -> None:
-        verdict = self._admission.admit(self._packed.heads([self.record]), [self.seen], events)
+        verdict = self._admission.admit(heads_of([self.record])[0], [self.seen], events)
         applied = events.take(verdict.outcome == Outcome.APPLIED)
         if len(applied):
             (record,), broken = self._packed.fold([self.record], applied, verdict.horizon_us, [VERSION])
             assert not broken
             self.record, (self.seen,) = record, verdict.seen
-
-    def _decode(self, blobs: Iterable[bytes | None]) -> Records:
-        return decode_records([None if blob is None else open_record(blob) for blob in blobs], self.plan.layout)
 
 
 def within(user: User, longest_text: int) -> None:
@@ -65,27 +63,27 @@ def within(user: User, longest_text: int) -> None:
 
 
 @pytest.mark.slow
-@given(worlds(most=60), st.booleans())
+@given(worlds(most=60))
 @settings(QUICK, max_examples=100)
-def test_no_record_of_any_spec_exceeds_the_worst_case_with_events_at_every_edge(world: World, compiled: bool):
+def test_no_record_of_any_spec_exceeds_the_worst_case_with_events_at_every_edge(world: World):
     plan = compile_plan(world.spec)
     decoder = EventDecoder(plan, world.spec.schema)
     users: dict[str, User] = {}
     for arrival in world.arrivals:
         row = decoder.row(arrival.event, arrival.published_us)
-        user = users.setdefault(row[0], User(plan, compiled))
+        user = users.setdefault(row[0], User(plan))
         user.fold(Events.from_rows(plan, [row]))
         within(user, 10)
 
 
 @pytest.mark.slow
-@given(specs(), st.integers(0, 2**32), st.booleans())
+@given(specs(), st.integers(0, 2**32))
 @settings(QUICK, max_examples=60)
-def test_no_record_of_any_spec_exceeds_the_worst_case_under_hostile_events(loaded, seed: int, compiled: bool):
+def test_no_record_of_any_spec_exceeds_the_worst_case_under_hostile_events(loaded, seed: int):
     """Every event has texts and numbers of its own, and times as far apart as lateness and skew allow."""
     plan, rng = compile_plan(loaded), random.Random(seed)
     decoder = EventDecoder(plan, loaded.schema)
-    user, longest, clock_us = User(plan, compiled), 10 + rng.choice([0, 50, 400]), T0
+    user, longest, clock_us = User(plan), 10 + rng.choice([0, 50, 400]), T0
     for number in range(6):
         clock_us += rng.choice([1, M, H, D, 3 * D])
         events = [hostile(f"{number}.{n}", clock_us, loaded.spec, longest, rng) for n in range(80)]

@@ -20,25 +20,26 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.answers import UserState, UserStateBatch
-from user_state.codec.reader import Finished, Histories, Reader
 from user_state.core.compile import compile_plan
+from user_state.core.composed_reading import Embeds
 from user_state.core.composing import seen_items
 from user_state.core.hashed_vectors import hashed_vectors
+from user_state.core.histories import Histories
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.layout import Layout
 from user_state.core.outputs import EmbeddingOutput
 from user_state.core.plan import Plan
-from user_state.core.reading import Embeds
 from user_state.errors import InputError, StoreError
 from user_state.items.nearest import Nearest, NearestItems
 from user_state.items.provider import VectorProvider
 from user_state.items.scoring import Scores, cosine, score
 from user_state.items.table import ItemTable
 from user_state.spec import LoadedSpec, load_spec
+from user_state.state.features import Finished, Reader
+from user_state.state.records import PackedRecords
 from user_state.store.connection import connect, masked
 from user_state.store.deadline import within
 from user_state.store.keys import record_key
-from user_state.store.layouts import RecordReader
 from user_state.store.learned_table import LearnedVectors
 from user_state.store.look_up import look_up
 from user_state.store.providers import TableReading, open_providers
@@ -87,8 +88,8 @@ class UserStateClient:
         self._searches: dict[str, NearestItems] = {}
         self._plan = plan
         self._url = url
-        self._records = RecordReader(plan, self, UNKNOWN_LAYOUT_S)
-        self._readers: dict[tuple[str, ...] | None, Reader] = {None: Reader(plan, self._records.decode)}
+        self._packed = PackedRecords(plan, self, UNKNOWN_LAYOUT_S)
+        self._readers: dict[tuple[str, ...] | None, Reader] = {None: Reader(plan, self._packed)}
         self._names = tuple(output.name for output in plan.scalars)
         self._unreadable = 0
 
@@ -281,7 +282,7 @@ class UserStateClient:
             got = "one that the pipeline learns" if isinstance(table, LearnedVectors) else got
             raise InputError(f"expected table {output.table} whole in memory to find the nearest in, got {got}")
         vectors = vectors.reshape(-1, output.dimensions)
-        seen = seen_items(read.histories.records, output.history) if exclude_seen and read.histories else []
+        seen = seen_items(read.histories, output.history) if exclude_seen and read.histories else []
         return self._search(output.table, table).search(vectors[vectors.any(axis=1)], k, [*seen, *exclude])
 
     def nearest_users(
@@ -333,7 +334,7 @@ class UserStateClient:
         chosen = None if select is None else tuple(dict.fromkeys(_names(select)))
         reader = self._readers.get(chosen)
         if reader is None:
-            reader = Reader(self._plan, self._records.decode, chosen)
+            reader = Reader(self._plan, self._packed, chosen)
             if len(self._readers) >= MOST_SELECTIONS:
                 self._readers = {None: self._readers[None]}
             self._readers[chosen] = reader
@@ -346,7 +347,7 @@ class UserStateClient:
         with within(self._timeout_s):
             answers, told = self._fetch(listed, reader)
             blobs = [None if isinstance(answer, StoreError) else answer for answer in answers]
-            histories = reader.histories(blobs) if reader.composes else None
+            histories = reader.histories(blobs)
             vectors = {}
             if histories is not None:
                 asked = reader.items_of(histories)

@@ -17,9 +17,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from user_state.codec.logs import MOST_ROWS
-from user_state.codec.seen import BYTES_AN_ID
-from user_state.codec.tiles import MOST_BUCKETS
 from user_state.core.coupons import most_coupons
 from user_state.core.kll import MAX_LEVELS, capacity
 from user_state.core.last_seen import DAYS
@@ -28,7 +25,8 @@ from user_state.core.pieces import HllTrack, KeyedDecay, KeyedTrack, LastSeen, L
 from user_state.core.plan import Plan
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.durations import SECOND_US
-from user_state.events.row_checks import MAX_ID_BYTES, MAX_TEXT_BYTES
+from user_state.events.limits import MAX_ID_BYTES, MAX_TEXT_BYTES
+from user_state.state.seen import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""

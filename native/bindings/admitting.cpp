@@ -10,8 +10,6 @@ namespace user_state {
 
 namespace py = pybind11;
 
-namespace {
-
 void check_times(std::span<const std::int64_t> times_us, std::size_t size) {
   if (times_us.size() != size) throw py::value_error("expected a time for each event and for each user");
   for (std::int64_t time_us : times_us) {
@@ -19,8 +17,6 @@ void check_times(std::span<const std::int64_t> times_us, std::size_t size) {
     throw py::value_error("expected times from 0 to 2^62 us, got " + std::to_string(time_us));
   }
 }
-
-}  // namespace
 
 py::tuple Admitting::admit(const py::object& clock_us, const py::object& horizon_us, const py::sequence& seen,
                            const py::object& events) const {

@@ -8,6 +8,9 @@
 
 namespace user_state {
 
+/// Refuses times of events, or what records say of time, that nothing can be judged by.
+void check_times(std::span<const std::int64_t> times_us, std::size_t size);
+
 /// Threads may share it.
 class Admitting {
  public:

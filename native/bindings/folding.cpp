@@ -61,20 +61,30 @@ py::tuple heads(const py::sequence& sequence) {
   auto into = heads.mutable_unchecked<2>();
   std::vector<Wrong> wrong;
   for (std::size_t at = 0; at < blobs.size(); ++at) {
-    Envelope envelope;
+    decltype(Envelope::longs) longs{};
     try {
-      if (blobs[at].data() != nullptr) envelope = open_record(blobs[at]);
+      if (blobs[at].data() != nullptr) longs = open_record(blobs[at]).longs;
     } catch (RecordError& error) {
       wrong.push_back({at, std::move(error)});
     }
-    for (std::size_t of = 0; of < envelope.longs.size(); ++of) into(of, at) = envelope.longs[of];
+    for (std::size_t of = 0; of < longs.size(); ++of) into(of, at) = longs[of];
   }
   return py::make_tuple(heads, listed(wrong));
 }
 
+/// As `open_record`, for callers who want an exception of Python's.
+Envelope opened(std::string_view blob) {
+  try {
+    return open_record(blob);
+  } catch (const RecordError& error) {
+    py::set_error(py::module_::import("user_state.errors").attr("CodecError"), error.text.c_str());
+    throw py::error_already_set();
+  }
+}
+
 /// Returns a record with another horizon and version, and all else as it was.
 py::bytes with_horizon(const py::bytes& blob, std::int64_t horizon_us, const py::bytes& version) {
-  Envelope envelope = open_record(bytes_of(blob));
+  Envelope envelope = opened(bytes_of(blob));
   envelope.version = bytes_of(version);
   if (envelope.version.size() != kNameBytes) throw py::value_error("expected a version of 8 bytes");
   if (horizon_us < 0 || horizon_us >= kTooLarge) throw py::value_error("expected a horizon from 0 to 2^62 us");
@@ -100,24 +110,27 @@ py::list listed(const std::vector<Wrong>& wrong) {
 
 Folding::Folding(py::handle plan) : rules_{plan_of(plan), layout_of(plan.attr("layout"))} {}
 
-void Folding::add_layout(py::handle layout) { others_.add(rules_, layout_of(layout)); }
+void Folding::add_layout(py::handle described) {
+  Layout layout = layout_of(described);
+  // A copy: calls that are under way go on with what was known as they began.
+  auto more = std::make_shared<OtherLayouts>(*others_);
+  more->emplace(layout.fingerprint, std::make_shared<OtherLayout>(rules_, layout));
+  others_ = std::move(more);
+}
 
 std::unique_ptr<Folder> Folding::borrow() {
-  {
-    std::lock_guard held(mutex_);
-    if (!idle_.empty()) {
-      auto folder = std::move(idle_.back());
-      idle_.pop_back();
-      return folder;
-    }
+  std::unique_ptr<Folder> folder;
+  if (idle_.empty()) {
+    folder = std::make_unique<Folder>(rules_);
+  } else {
+    folder = std::move(idle_.back());
+    idle_.pop_back();
   }
-  return std::make_unique<Folder>(rules_, others_);
+  folder->set_layouts(others_);
+  return folder;
 }
 
-void Folding::give_back(std::unique_ptr<Folder> folder) {
-  std::lock_guard held(mutex_);
-  idle_.push_back(std::move(folder));
-}
+void Folding::give_back(std::unique_ptr<Folder> folder) { idle_.push_back(std::move(folder)); }
 
 py::tuple Folding::fold(const py::sequence& blobs, py::handle batch, const py::array_t<std::int64_t>& horizon_us,
                         const py::sequence& versions) {

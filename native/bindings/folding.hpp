@@ -5,7 +5,6 @@
 #include <pybind11/pybind11.h>
 
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "record/folder.hpp"
@@ -21,11 +20,14 @@ struct Wrong {
 /// Returns a list of (place, kind, text); the text of a layout that is not known is the eight bytes that name it.
 pybind11::list listed(const std::vector<Wrong>& wrong);
 
-/// Folds, merges and migrates records of one plan. Threads may share it: each call borrows a Folder of its own.
+/// Folds, merges and migrates records of one plan. Threads may share it: each call borrows a Folder of its own, and holds
+/// Python's lock while it does. There is no other lock, so that a process may fork at any time.
 class Folding {
  public:
   /// `plan` is a Python Plan.
   explicit Folding(pybind11::handle plan);
+
+  const Plan& plan() const { return rules_.plan; }
 
   /// Makes a layout known that records of other specs have.
   void add_layout(pybind11::handle layout);
@@ -58,8 +60,7 @@ class Folding {
   void give_back(std::unique_ptr<Folder> folder);
 
   const FoldRules rules_;
-  OtherLayouts others_;
-  std::mutex mutex_;
+  std::shared_ptr<const OtherLayouts> others_ = std::make_shared<OtherLayouts>();
   std::vector<std::unique_ptr<Folder>> idle_;
 };
 

@@ -2,11 +2,12 @@
 #include <pybind11/stl.h>
 
 #include "bindings/admitting.hpp"
+#include "bindings/event_batches.hpp"
 #include "bindings/event_rows.hpp"
 #include "bindings/folding.hpp"
 #include "bindings/loops.hpp"
 #include "bindings/reading.hpp"
-#include "bindings/row_reader.hpp"
+#include "bindings/replaying.hpp"
 
 namespace py = pybind11;
 
@@ -25,10 +26,9 @@ PYBIND11_MODULE(_native, module) {
            py::arg("max_clock_skew_us"), py::arg("seen_ids_cap"))
       .def("admit", &user_state::Admitting::admit, py::arg("clock_us"), py::arg("horizon_us"), py::arg("seen"),
            py::arg("events"));
-  py::class_<user_state::RowReader>(module, "RowReader")
-      .def(py::init<py::sequence, py::object, std::size_t>(), py::arg("writers"), py::arg("limits"), py::arg("width"))
-      .def("rows", &user_state::RowReader::rows, py::arg("bodies"), py::arg("published"));
+  user_state::define_event_batches(module);
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
   user_state::define_reading(module);
   user_state::reading::define_record_reader(module);
+  user_state::define_replay(module);
 }

@@ -3,8 +3,10 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include "bindings/arrays.hpp"
 #include "bindings/calling.hpp"
 #include "bindings/folding.hpp"
+#include "bindings/histories.hpp"
 #include "record/reader.hpp"
 
 namespace py = pybind11;
@@ -120,63 +122,6 @@ Program program_of(const py::dict& d) {
   return p;
 }
 
-/// The arrays of a call, and where they lie.
-class Arrays {
- public:
-  Arrays(const Program& program, std::size_t records) : rows_(static_cast<py::ssize_t>(records)) {
-    out.values = grid(values_, program.columns);
-    out.status = reinterpret_cast<Status*>(column(status_));
-    out.last_event_us = column(last_event_us_);
-    for (int size : program.array_sizes) out.arrays.push_back(added<float>(arrays_, size));
-    for (int size : program.dimensions) out.embeddings.push_back(added<float>(embeddings_, size));
-    for (const ListShape& shape : program.lists) {
-      py::array_t<std::int64_t> length;
-      out.lengths.push_back(column(length));
-      py::list columns;
-      std::vector<std::int64_t*>& grids = out.grids.emplace_back();
-      for (Cells cells : shape.columns) {
-        bool real = cells == Cells::kReal;
-        grids.push_back(real ? reinterpret_cast<std::int64_t*>(added<double>(columns, shape.width))
-                             : added<std::int64_t>(columns, shape.width));
-      }
-      lists_.append(py::make_tuple(length, columns));
-    }
-  }
-
-  py::tuple made() const {
-    py::bytes lengths(reinterpret_cast<const char*>(out.text_lengths.data()),
-                      out.text_lengths.size() * sizeof(std::uint16_t));
-    return py::make_tuple(values_, status_, last_event_us_, arrays_, lists_, embeddings_, py::bytes(out.texts), lengths);
-  }
-
-  Outputs out;
-
- private:
-  template <class T>
-  T* grid(py::array_t<T>& into, int width) const {
-    into = py::array_t<T>({rows_, static_cast<py::ssize_t>(width)});
-    return into.mutable_data();
-  }
-  template <class T>
-  T* column(py::array_t<T>& into) const {
-    into = py::array_t<T>(rows_);
-    return into.mutable_data();
-  }
-  template <class T>
-  T* added(py::list& to, int width) const {
-    py::array_t<T> made;
-    T* at = grid(made, width);
-    to.append(std::move(made));
-    return at;
-  }
-
-  py::ssize_t rows_;
-  py::array_t<float> values_;
-  py::array_t<std::uint8_t> status_;
-  py::array_t<std::int64_t> last_event_us_;
-  py::list arrays_, lists_, embeddings_;
-};
-
 /// Returns what `Arrays::made` does, and what is wrong by record.
 py::tuple features(const Program& program, Folding& folding, const py::sequence& sequence,
                    const py::array_t<std::int64_t, py::array::c_style>& at_us) {
@@ -185,11 +130,7 @@ py::tuple features(const Program& program, Folding& folding, const py::sequence&
     throw py::value_error("expected a reading time for each record");
   }
   const std::int64_t* times_us = at_us.data();
-  for (std::size_t at = 0; at < blobs.size(); ++at) {
-    if (times_us[at] <= -kFarthestUs || times_us[at] >= kFarthestUs) {
-      throw py::value_error("expected reading times less than 2^61 us from 1970, got " + std::to_string(times_us[at]));
-    }
-  }
+  check_times({times_us, blobs.size()});
   Arrays arrays(program, blobs.size());
   Folding::Borrowed folder(folding);
   std::vector<Wrong> wrong;
@@ -206,9 +147,10 @@ py::tuple features(const Program& program, Folding& folding, const py::sequence&
 }  // namespace
 
 void define_record_reader(py::module_& module) {
-  py::class_<Program>(module, "ReadingProgram")
-      .def(py::init(&program_of), py::arg("described"))
+  py::class_<Program> program(module, "ReadingProgram");
+  program.def(py::init(&program_of), py::arg("described"))
       .def("features", &features, py::arg("folding"), py::arg("blobs"), py::arg("at_us").noconvert());
+  define_histories(program);
 }
 
 }  // namespace user_state::reading

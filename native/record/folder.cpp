@@ -4,22 +4,13 @@
 
 namespace user_state {
 
-void OtherLayouts::add(const FoldRules& rules, const Layout& layout) {
-  auto added = std::make_shared<Other>();
-  added->plan = plan_of_layout(rules.plan, rules.layout, layout);
-  for (const FamilyEntry& family : kFamilies) added->becomes.push_back(family.moved(layout, rules.layout));
-  std::lock_guard held(mutex_);
-  known_.emplace(layout.fingerprint, std::move(added));
+OtherLayout::OtherLayout(const FoldRules& rules, const Layout& layout)
+    : plan(plan_of_layout(rules.plan, rules.layout, layout)) {
+  for (const FamilyEntry& family : kFamilies) becomes.push_back(family.moved(layout, rules.layout));
 }
 
-std::shared_ptr<const OtherLayouts::Other> OtherLayouts::find(std::string_view fingerprint) const {
-  std::lock_guard held(mutex_);
-  auto found = known_.find(fingerprint);
-  return found == known_.end() ? nullptr : found->second;
-}
-
-Folder::Folder(const FoldRules& rules, const OtherLayouts& others)
-    : rules_(rules), others_(others), families_(made_for(rules.plan)) {
+Folder::Folder(const FoldRules& rules)
+    : rules_(rules), known_(std::make_shared<OtherLayouts>()), families_(made_for(rules.plan)) {
   blanks_.emplace_back();
   for (const auto& family : families_) {
     // One that has not read anything yet holds nothing.
@@ -71,9 +62,9 @@ Envelope Folder::blank() const {
 Folder::Other& Folder::other(std::string_view fingerprint) {
   auto found = other_.find(fingerprint);
   if (found != other_.end()) return found->second;
-  auto layout = others_.find(fingerprint);
-  if (!layout) throw RecordError{RecordError::Kind::kUnknownLayout, std::string(fingerprint)};
-  return other_.emplace(fingerprint, Other{layout, made_for(layout->plan)}).first->second;
+  auto known = known_->find(fingerprint);
+  if (known == known_->end()) throw RecordError{RecordError::Kind::kUnknownLayout, std::string(fingerprint)};
+  return other_.emplace(fingerprint, Other{known->second, made_for(known->second->plan)}).first->second;
 }
 
 Envelope Folder::open(std::string_view& blob, Buffer& migrated) {

@@ -3,7 +3,6 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,24 +18,18 @@ struct FoldRules {
   Layout layout;
 };
 
-/// Layouts that records of other specs have; threads may share it.
-class OtherLayouts {
- public:
-  struct Other {
-    /// What reads records of the layout.
-    Plan plan;
-    /// By family: where its pieces are in the plan that records are folded by, -1 for those that are gone.
-    std::vector<std::vector<int>> becomes;
-  };
+/// A layout that records of another spec have.
+struct OtherLayout {
+  OtherLayout(const FoldRules& rules, const Layout& layout);
 
-  void add(const FoldRules& rules, const Layout& layout);
-  /// Returns nothing for a layout that was not added.
-  std::shared_ptr<const Other> find(std::string_view fingerprint) const;
-
- private:
-  mutable std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<const Other>, std::less<>> known_;
+  /// What reads such records.
+  Plan plan;
+  /// By family: where its pieces are in the plan that records are folded by, -1 for those that are gone.
+  std::vector<std::vector<int>> becomes;
 };
+
+/// By the eight bytes that name them.
+using OtherLayouts = std::map<std::string, std::shared_ptr<const OtherLayout>, std::less<>>;
 
 /// Keeps nothing between records but room; not for two threads at once.
 ///
@@ -44,8 +37,10 @@ class OtherLayouts {
 /// A record of another layout is migrated first.
 class Folder {
  public:
-  Folder(const FoldRules& rules, const OtherLayouts& others);
+  explicit Folder(const FoldRules& rules);
 
+  /// Says which other layouts are known from now on.
+  void set_layouts(std::shared_ptr<const OtherLayouts> known) { known_ = std::move(known); }
   /// Begins with a batch, which has to outlive the folding of its events.
   void begin(const Events& events) { strings_.begin(events); }
 
@@ -64,7 +59,7 @@ class Folder {
   /// None for families of which there are no pieces.
   using Families = std::vector<std::unique_ptr<Family>>;
   struct Other {
-    std::shared_ptr<const OtherLayouts::Other> layout;
+    std::shared_ptr<const OtherLayout> layout;
     Families families;
   };
 
@@ -83,7 +78,7 @@ class Folder {
   void make(Envelope envelope, std::string_view version, Buffer& out, Change change);
 
   const FoldRules& rules_;
-  const OtherLayouts& others_;
+  std::shared_ptr<const OtherLayouts> known_;
   /// Those of the plan, and those of a second record.
   Families families_, second_;
   std::map<std::string, Other, std::less<>> other_;

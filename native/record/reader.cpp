@@ -25,6 +25,46 @@ std::uint64_t head_of(std::string_view text) {
 
 }  // namespace
 
+Envelope open_migrated(const Program& program, Folder& folder, std::string_view& blob, Buffer& migrated) {
+  Envelope envelope = open_record(blob);
+  if (envelope.layout == program.layout) return envelope;
+  migrated.clear();
+  folder.migrate(blob, migrated);
+  blob = migrated.view();
+  return open_record(blob);
+}
+
+std::size_t take_strings(std::string_view dictionary, std::string& texts, std::vector<std::uint16_t>& lengths) {
+  if (dictionary.empty()) return 0;
+  Reader in(dictionary);
+  std::size_t strings = in.take<std::uint32_t>();
+  need(strings > 0, "no strings");
+  auto sizes = in.packed<std::uint16_t>(strings);
+  std::size_t total = 0;
+  for (std::size_t at = 0; at < strings; ++at) total += sizes[at];
+  need(total == in.left(), "strings of another length than they say");
+  std::string_view all = in.bytes(total);
+  bool ascii = is_ascii(all);
+  std::string_view before;
+  std::uint64_t before_head = 0;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < strings; ++at) {
+    std::string_view text = all.substr(begin, sizes[at]);
+    begin += sizes[at];
+    // A string that stood there twice would make one key of two. Most are told apart by how they begin.
+    std::uint64_t head = head_of(text);
+    need(at == 0 || head > before_head || (head == before_head && before < text), "strings that are not in order");
+    need(ascii || is_utf8(text), "a string that is not UTF-8");
+    before = text;
+    before_head = head;
+  }
+  texts.append(all);
+  std::size_t listed = lengths.size();
+  lengths.resize(listed + strings);
+  std::memcpy(lengths.data() + listed, sizes.bytes(0, strings).data(), strings * sizeof(std::uint16_t));
+  return strings;
+}
+
 RecordReader::RecordReader(const Program& program, Folder& folder, Outputs& out)
     : program_(program), out_(out), folder_(folder), strings_(program.whole) {
   std::ranges::copy(folder.blanks(), blank_.sections.begin());
@@ -65,13 +105,7 @@ std::optional<RecordError> RecordReader::read(std::size_t at, std::string_view b
 }
 
 void RecordReader::read_record(std::size_t at, std::string_view blob) {
-  Envelope envelope = open_record(blob);
-  if (envelope.layout != program_.layout) {
-    migrated_.clear();
-    folder_.migrate(blob, migrated_);
-    blob = migrated_.view();
-    envelope = open_record(blob);
-  }
+  Envelope envelope = open_migrated(program_, folder_, blob, migrated_);
   Row row{at, out_, out_.values + at * static_cast<std::size_t>(program_.columns)};
   read_sections(row, envelope, blob);
   out_.last_event_us[at] = envelope.longs[Envelope::kLastEvent];
@@ -80,7 +114,10 @@ void RecordReader::read_record(std::size_t at, std::string_view blob) {
 void RecordReader::read_sections(Row& row, const Envelope& envelope, std::string_view blob) {
   std::size_t at = 0;
   try {
-    if (strings_) read_strings(row, envelope.sections[0]);
+    if (strings_) {
+      row.first_code = static_cast<std::int64_t>(out_.text_lengths.size());
+      row.strings = take_strings(envelope.sections[0], out_.texts, out_.text_lengths);
+    }
     for (at = 1; at < kSections; ++at) {
       if (parts_[at]) {
         parts_[at]->read(Reader(envelope.sections[at]), row);
@@ -91,37 +128,6 @@ void RecordReader::read_sections(Row& row, const Envelope& envelope, std::string
   } catch (const Corrupt& corrupt) {
     refuse_section(corrupt, blob, at, envelope.sections[at]);
   }
-}
-
-void RecordReader::read_strings(Row& row, std::string_view dictionary) {
-  row.first_code = static_cast<std::int64_t>(out_.text_lengths.size());
-  if (dictionary.empty()) return;
-  Reader in(dictionary);
-  row.strings = in.take<std::uint32_t>();
-  need(row.strings > 0, "no strings");
-  auto lengths = in.packed<std::uint16_t>(row.strings);
-  std::size_t total = 0;
-  for (std::size_t at = 0; at < row.strings; ++at) total += lengths[at];
-  need(total == in.left(), "strings of another length than they say");
-  std::string_view texts = in.bytes(total);
-  bool ascii = is_ascii(texts);
-  std::string_view before;
-  std::uint64_t before_head = 0;
-  std::size_t begin = 0;
-  for (std::size_t at = 0; at < row.strings; ++at) {
-    std::string_view text = texts.substr(begin, lengths[at]);
-    begin += lengths[at];
-    // A string that stood there twice would make one key of two. Most are told apart by how they begin.
-    std::uint64_t head = head_of(text);
-    need(at == 0 || head > before_head || (head == before_head && before < text), "strings that are not in order");
-    need(ascii || is_utf8(text), "a string that is not UTF-8");
-    before = text;
-    before_head = head;
-  }
-  out_.texts.append(texts);
-  std::size_t listed = out_.text_lengths.size();
-  out_.text_lengths.resize(listed + row.strings);
-  std::memcpy(out_.text_lengths.data() + listed, lengths.bytes(0, row.strings).data(), row.strings * sizeof(std::uint16_t));
 }
 
 }  // namespace user_state::reading

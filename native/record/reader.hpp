@@ -5,12 +5,21 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "families/part.hpp"
 #include "record/folder.hpp"
 
 namespace user_state::reading {
+
+/// Takes a record apart; one of another layout is migrated first, into `migrated`. `blob` becomes the bytes that the
+/// sections are in. Throws RecordError.
+Envelope open_migrated(const Program& program, Folder& folder, std::string_view& blob, Buffer& migrated);
+
+/// Appends the strings of a dictionary, and how long each is; returns how many there are.
+std::size_t take_strings(std::string_view dictionary, std::string& texts, std::vector<std::uint16_t>& lengths);
 
 class RecordReader {
  public:
@@ -27,7 +36,6 @@ class RecordReader {
  private:
   void read_record(std::size_t row, std::string_view blob);
   void read_sections(Row& row, const Envelope& envelope, std::string_view blob);
-  void read_strings(Row& row, std::string_view dictionary);
 
   const Program& program_;
   Outputs& out_;

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
+from tests.packed import apply, features
 from tests.trying import T0, VERSION, D, H, M, S, batch, event, plan_of, record_of, value_of
 from user_state.codec.adopt import adopt, changes
 from user_state.codec.record import encode_records, open_record
 from user_state.core.layout import Layout
-from user_state.core.reading import features
-from user_state.core.records import apply
 from user_state.errors import CodecError
 from user_state.store.layouts import RecordReader
 

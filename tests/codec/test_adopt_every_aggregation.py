@@ -7,11 +7,10 @@ import pytest
 
 from tests.codec.test_adopt import read_by
 from tests.core.test_every_aggregation import feature_of
+from tests.packed import Records, apply, features
 from tests.trying import T0, M, batch, event, plan_of, record_of
-from user_state.codec.spec_change import spec_change
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records, apply
+from user_state.core.spec_change import spec_change
 from user_state.spec.aggregations import AGGREGATIONS
 
 COUNT = {"aggregate": "count", "windows": ["1h", "7d"]}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from user_state.codec.cell import Cell, decode_cell, encode_cell
 from user_state.errors import CodecError
+from user_state.state.cell import Cell, decode_cell, encode_cell
 
 TIMES = st.integers(-(2**63), 2**63 - 1)
 

@@ -13,13 +13,12 @@ import fastavro
 import numpy as np
 import pytest
 
+from tests.packed import apply, features
 from tests.trying import T0, VERSION, D, H, S, batch, event, plan_of, record_of, spec_of
 from user_state.codec.record import MARKER, Outer, decode_records, encode_records, open_record
 from user_state.codec.seen import decode_seen, encode_seen
 from user_state.core.admission import Seen
 from user_state.core.layout import Layout
-from user_state.core.reading import features
-from user_state.core.records import apply
 from user_state.errors import CodecError, EventError
 from user_state.events.avro_files import SingleObject
 from user_state.events.decode import EventDecoder

@@ -6,11 +6,11 @@ from dataclasses import fields
 import pytest
 
 from tests.golden.write_user_state_v1 import PARTS, PATH, fold, golden, saying
+from tests.packed import Records, apply
 from tests.trying import T0, VERSION, batch, event, plan_of, spec_of
 from user_state.codec.record import decode_records, encode_records, open_record, version_of
 from user_state.codec.seen import decode_seen, encode_seen
 from user_state.core.layout import Layout
-from user_state.core.records import Records, apply
 from user_state.events.decode import EventDecoder
 from user_state.store.layouts import RecordReader
 

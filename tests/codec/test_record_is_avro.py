@@ -8,12 +8,12 @@ import fastavro
 import pytest
 from hypothesis import given, settings
 
+from tests.packed import Records, apply
 from tests.random_worlds import QUICK, worlds
 from tests.trying import T0, VERSION, H, event, plan_of, record_of
 from user_state.codec.record import encode_records, open_record
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
-from user_state.core.records import Records, apply
 from user_state.events.decode import EventDecoder
 
 SCHEMA = fastavro.parse_schema(json.loads((Path(__file__).parents[2] / "avro" / "user_state.avsc").read_text()))

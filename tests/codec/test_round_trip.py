@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.packed import Records, from_events, merge
 from tests.random_worlds import QUICK, World, worlds
 from tests.trying import T0, VERSION, D, H, S, again, event, plan_of, record_of, same_record
 from user_state.codec.record import decode_records, encode_records, open_record, version_of
@@ -16,7 +17,6 @@ from user_state.core.admission import Seen
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.core.layout import Layout
-from user_state.core.records import Records, lift, merge
 from user_state.errors import CodecError
 from user_state.events.decode import EventDecoder
 
@@ -25,7 +25,7 @@ def records_of(world: World):
     plan = compile_plan(world.spec)
     decoder = EventDecoder(plan, world.spec.schema)
     events = Events.from_rows(plan, [decoder.row(a.event or {}, a.published_us) for a in world.arrivals])
-    return plan, merge(plan, Records.empty(plan, len(events.users)), lift(plan, events))
+    return plan, merge(plan, Records.empty(plan, len(events.users)), from_events(plan, events))
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.codec.test_fuzz import damaged
+from tests.packed import Records, features
 from tests.trying import T0, H, S, batch, event, plan_of, record_of
 from user_state.codec.hlls import pack_hlls, unpack_hlls
 from user_state.codec.klls import pack_klls, unpack_klls
@@ -20,8 +21,6 @@ from user_state.core.hll_tiles import join_hlls, lift_hlls
 from user_state.core.kll import MAX_LEVELS, Kll, capacity
 from user_state.core.kll_tiles import join_klls, lift_klls
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records
 from user_state.errors import CodecError
 
 PLAN = plan_of(

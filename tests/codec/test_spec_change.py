@@ -7,8 +7,8 @@ import pytest
 from tests.codec.test_adopt import ALL, EVENTS, read, read_by, without
 from tests.trying import event, plan_of, record_of
 from user_state.codec.adopt import changes
-from user_state.codec.spec_change import spec_change
 from user_state.core.compile import compile_plan
+from user_state.core.spec_change import spec_change
 from user_state.spec import load_spec
 
 FEED = Path(__file__).parents[2] / "examples" / "feed" / "user_state.yaml"

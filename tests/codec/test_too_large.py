@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.trying import T0, VERSION, H, S, plan_of
-from user_state.codec.packed import TOO_LARGE, PackedRecords
-from user_state.codec.record import decode_records, encode_records, open_record
+from user_state.codec.record import encode_records
 from user_state.core.events import Events
 from user_state.core.records import Records, apply
 from user_state.errors import RecordTooLarge
+from user_state.state.records import TOO_LARGE, PackedRecords
 
 MOST = 65_535
 COUNTED = plan_of(features={"n": {"aggregate": "count", "windows": ["1d"]}}, tiles={"1d": "1s"})
@@ -27,32 +27,27 @@ def events_of(plan, **counts):
     return Events.from_rows(plan, rows)
 
 
-def fold(plan, events, compiled, blobs=None):
-    def decode(held):
-        return decode_records([None if blob is None else open_record(blob) for blob in held], plan.layout)
-
+def fold(plan, events, blobs=None):
     users = len(events.users)
-    packed = PackedRecords(plan, decode, compiled=compiled)
+    packed = PackedRecords(plan)
     return packed.fold(blobs or [None] * users, events, np.zeros(users, np.int64), [VERSION] * users)
 
 
-@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("plan", [COUNTED, LISTED], ids=["tiles", "rows"])
-def test_one_more_than_can_be_counted_sets_its_user_aside_and_nobody_else(plan, compiled):
-    folded, broken = fold(plan, events_of(plan, before=3, full=MOST, bot=MOST + 1, after=2), compiled)
+def test_one_more_than_can_be_counted_sets_its_user_aside_and_nobody_else(plan):
+    folded, broken = fold(plan, events_of(plan, before=3, full=MOST, bot=MOST + 1, after=2))
     assert broken == {2: TOO_LARGE}
     assert [record is None for record in folded] == [False, False, True, False]
-    alone, none = fold(plan, events_of(plan, after=2), compiled)
+    alone, none = fold(plan, events_of(plan, after=2))
     assert (folded[3], none) == (alone[0], {})
 
 
-@pytest.mark.parametrize("compiled", [True, False])
 def test_a_user_who_was_set_aside_comes_back_when_old_tiles_have_left_the_window(compiled):
-    (full,), _ = fold(COUNTED, events_of(COUNTED, u=MOST), compiled)
+    (full,), _ = fold(COUNTED, events_of(COUNTED, u=MOST))
     second = Events.from_rows(COUNTED, [("u", 1, T0 + MOST * S, T0 + MOST * S)])
-    assert fold(COUNTED, second, compiled, [full])[1] == {0: TOO_LARGE}
+    assert fold(COUNTED, second, [full])[1] == {0: TOO_LARGE}
     later = Events.from_rows(COUNTED, [("u", 2, T0 + 25 * H, T0 + 25 * H)])
-    (smaller,), broken = fold(COUNTED, later, compiled, [full])
+    (smaller,), broken = fold(COUNTED, later, [full])
     assert not broken
     assert len(smaller) < len(full)
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from tests.packed import Records, apply
 from tests.trying import T0, D, H, M, S, batch, event, plan_of
-from user_state.codec.seen import decode_seen, encode_seen
 from user_state.core.admission import Outcome, Seen, admit
 from user_state.core.events import Events
-from user_state.core.records import Records, apply
+from user_state.state.seen import decode_seen, encode_seen
 
 APPLIED, DUPLICATE, TOO_LATE, FROM_FUTURE = (
     Outcome.APPLIED,

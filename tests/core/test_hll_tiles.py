@@ -9,10 +9,10 @@ import random
 import numpy as np
 import pytest
 
-from tests.trying import T0, D, H, M, S, again, batch, event, fold_all, plan_of, record_of, same_record, value_of
+from tests.packed import Records, apply, merge
+from tests.trying import T0, D, H, M, S, batch, event, fold_all, plan_of, record_of, same_record, value_of
 from user_state.codec.hlls import pack_hlls
 from user_state.core.coupons import most_coupons
-from user_state.core.records import Records, apply, merge
 
 
 def plan_with(of="item_id", windows=("1h",), lateness="1h", **feature):
@@ -44,7 +44,7 @@ def test_few_values_are_counted_exactly(of, values, expected):
     plan = plan_with(of)
     events = [event(value) if of == "event_time" else event(**{of: value}) for value in values]
     records = record_of(plan, events) if events else Records.empty(plan, 1)
-    assert count(plan, again(plan, records), T0 + M) == expected
+    assert count(plan, records, T0 + M) == expected
 
 
 def test_a_default_stands_for_nothing():
@@ -56,7 +56,7 @@ def test_a_default_stands_for_nothing():
 def test_a_window_takes_in_the_whole_tile_at_its_old_edge_and_nothing_before():
     plan = plan_with(windows=("1h", "1d", "lifetime"), lateness="2d")
     events = [event(T0 - 1, item_id="before"), event(T0, item_id="first"), event(T0 + 59 * S, item_id="same tile")]
-    records = again(plan, record_of(plan, [*events, event(T0 + 30 * M, item_id="first")]))
+    records = record_of(plan, [*events, event(T0 + 30 * M, item_id="first")])
     at_us = T0 + H
     assert [count(plan, records, at_us, w) for w in ("1h", "1d", "lifetime")] == [2, 3, 3]
     assert count(plan, records, at_us + M - 1) == 2
@@ -70,7 +70,7 @@ def test_any_number_of_values_in_one_tile_or_many_is_within_the_error(values, sp
     plan = plan_with(windows=("1h", "lifetime"))
     error = plan.scalars[0].error
     events = [event(T0 + n * spread_s * S // values, item_id=f"i{n}") for n in range(values)]
-    records = again(plan, record_of(plan, events * 2))
+    records = record_of(plan, events * 2)
     for window in ("1h", "lifetime"):
         exact = values <= 256 or spread_s > 1
         bound = 1e-3 * values if exact else 5 * error * values
@@ -145,7 +145,7 @@ def test_users_and_tracks_side_by_side_do_not_mix():
         for user, values in enumerate((3, 900, 30))
         for n in range(values)
     ]
-    records = again(plan, record_of(plan, events))
+    records = record_of(plan, events)
     for user, values in enumerate((3, 900, 30)):
         for name, exact in (("views", values - values // 3), ("likes", values // 3), ("rough", values)):
             found = value_of(plan, records, f"{name}_approx_distinct_1h", T0 + M, user)
@@ -180,4 +180,4 @@ def test_any_registers_are_stored(base):
     rng = np.random.default_rng(base)
     for top in sorted({base, min(base + 14, 63), min(base + 15, 63), 63}):
         records.hlls.registers[0][:] = rng.integers(base, top + 1, 128)
-        same_record(plan, records, again(plan, records))
+        same_record(plan, records, records)

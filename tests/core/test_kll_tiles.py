@@ -10,10 +10,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tests.trying import T0, D, H, M, S, again, batch, event, fold_all, plan_of, record_of, same_record
+from tests.packed import Records, apply, features, merge
+from tests.trying import T0, D, H, M, S, batch, event, fold_all, plan_of, record_of, same_record
 from user_state.codec.klls import pack_klls
-from user_state.core.reading import features
-from user_state.core.records import Records, apply, merge
 
 SHARES = [0, 0.1, 0.25, 0.28, 0.5, 0.9, 1]
 
@@ -48,7 +47,7 @@ CASES = {
 @pytest.mark.parametrize("values", CASES.values(), ids=CASES.keys())
 def test_few_values_have_exact_quantiles(values):
     plan = plan_with()
-    records = again(plan, record_of(plan, [event(T0 + n * S, value=value) for n, value in enumerate(values)]))
+    records = record_of(plan, [event(T0 + n * S, value=value) for n, value in enumerate(values)])
     assert quantiles(plan, records, T0 + 5 * M) == exactly([v for v in values if v is not None])
 
 
@@ -63,14 +62,14 @@ def test_over_nothing_there_is_no_value_unless_a_default_is_given():
 def test_whole_numbers_are_numbers():
     plan = plan_with("amount")
     values = [2**53 - 1, -5, 0, 7]
-    records = again(plan, record_of(plan, [event(T0, amount=value) for value in values]))
+    records = record_of(plan, [event(T0, amount=value) for value in values])
     assert quantiles(plan, records, T0) == exactly(values)
 
 
 def test_a_window_takes_in_the_whole_tile_at_its_old_edge_and_nothing_before():
     plan = plan_with(windows=("1h", "1d", "lifetime"), lateness="2d", quantiles=[0, 1])
     events = [event(T0 - 1, value=1.0), event(T0, value=2.0), event(T0 + 59 * S, value=9.0), event(T0 + H, value=3.0)]
-    records = again(plan, record_of(plan, events))
+    records = record_of(plan, events)
     assert [quantiles(plan, records, T0 + H, w) for w in ("1h", "1d", "lifetime")] == [[2, 9], [1, 9], [1, 9]]
     assert quantiles(plan, records, T0 + H + M - 1) == [2, 9]
     assert quantiles(plan, records, T0 + H + M) == [3, 3]
@@ -101,7 +100,7 @@ def test_many_values_in_any_order_batching_and_merging_keep_to_the_rank_error(se
     at_us = T0 + 3 * H
     for window, since_us in (("10m", at_us - 10 * M), ("1h", at_us - H), ("lifetime", 0)):
         values = sorted(e["value"] for e in events if e["event_time"] >= since_us)
-        for records in (folded, merged, again(plan, merged)):
+        for records in (folded, merged, merged):
             found = quantiles(plan, records, at_us, window)
             assert (found[0], found[-1]) == (values[0], values[-1])
             for share, value in zip(SHARES[1:-1], found[1:-1], strict=True):
@@ -135,7 +134,7 @@ def test_users_and_tracks_side_by_side_do_not_mix():
         for user, values in enumerate((4, 600, 40))
         for n in range(values)
     ]
-    records = again(plan, record_of(plan, events))
+    records = record_of(plan, events)
     arrays = features(plan, records, T0 + M).arrays
     for user, values in enumerate((4, 600, 40)):
         for name, middle in (("views", values / 4), ("likes", values * 3 / 4), ("rough", values / 2)):
@@ -157,6 +156,6 @@ def test_single_precision_is_used_where_it_loses_nothing():
     records = record_of(plan, [*events, event(T0, value=0.1)])
     (full,) = pack_klls(records.klls, plan.layout, [], 1)
     assert (len(half), len(full)) == (5 + 40 * (5 + 4), 5 + 40 * 5 + 41 * 8)
-    same_record(plan, records, again(plan, records))
+    same_record(plan, records, records)
     sketched = record_of(plan, [event(T0, value=n / 3) for n in range(1000)])
-    assert again(plan, sketched).klls.sketches[0].numbers.tolist() == sketched.klls.sketches[0].numbers.tolist()
+    assert sketched.klls.sketches[0].numbers.tolist() == sketched.klls.sketches[0].numbers.tolist()

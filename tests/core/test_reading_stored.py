@@ -7,18 +7,18 @@ import numpy as np
 from hypothesis import given, settings
 
 from tests.core.test_against_oracle import TABLE
+from tests.packed import Records, apply, features, read_embedding
 from tests.random_worlds import QUICK, World, worlds
 from tests.trying import VERSION
 from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.core.ordering import order_of, packed_columns
-from user_state.core.reading import Features, features, read_embedding
-from user_state.core.records import Records, apply
 from user_state.events.decode import EventDecoder
+from user_state.state.features import Finished
 
 
-def assert_same(a: Features, user_a: int, b: Features, user_b: int) -> None:
+def assert_same(a: Finished, user_a: int, b: Finished, user_b: int) -> None:
     np.testing.assert_allclose(a.values[user_a], b.values[user_b], rtol=1e-9)
     for name, numbers in a.arrays.items():
         np.testing.assert_allclose(numbers[user_a], b.arrays[name][user_b], rtol=1e-9)

@@ -9,13 +9,13 @@ import random
 import numpy as np
 import pytest
 
+from tests.packed import Records, apply, merge
 from tests.trying import (
     T0,
     D,
     H,
     M,
     S,
-    again,
     batch,
     event,
     fold_all,
@@ -27,7 +27,6 @@ from tests.trying import (
 )
 from user_state import oracle
 from user_state.codec.sessions import pack_sessions
-from user_state.core.records import Records, apply, merge
 
 ALL = [
     "session_count",
@@ -79,7 +78,7 @@ CASES = {
 def test_sessions_of_a_window(times_us, at_us, expected):
     plan = plan_with()
     records = record_of(plan, map(event, times_us)) if times_us else Records.empty(plan, 1)
-    assert said(plan, again(plan, records), at_us) == pytest.approx(expected, rel=1e-12, nan_ok=True)
+    assert said(plan, records, at_us) == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
 
 def test_a_gap_longer_than_the_window_makes_no_session_current_that_the_window_does_not_hold():
@@ -126,7 +125,7 @@ def test_only_events_that_pass_the_filter_are_in_sessions_and_gaps_are_kept_apar
         }
     )
     assert len(plan.sessions) == 3
-    records = again(plan, record_of(plan, [event(T0), event(T0 + 2 * M), event(T0 + 3 * M, action="like")]))
+    records = record_of(plan, [event(T0), event(T0 + 2 * M), event(T0 + 3 * M, action="like")])
     assert [value_of(plan, records, f"{name}_session_count_1h", T0 + 3 * M) for name in "abc"] == [2, 1, 1]
 
 
@@ -211,7 +210,7 @@ def test_any_session_is_stored(length_us, age_us, events):
     records.sessions.start_us[:] = [T0 + 10 * D - age_us - length_us, T0 + 10 * D + 1]
     records.sessions.events[:] = [1, events]
     records.sessions.totals[0, 0] = [events, length_us, events]
-    same_record(plan, records, again(plan, records))
+    same_record(plan, records, records)
 
 
 def test_a_session_costs_eleven_bytes():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.trying import T0, D, H, M, S, again, batch, event, fold_all, plan_of, record_of, value_of
-from user_state.core.records import Records, apply, merge
+from tests.packed import Records, apply, merge
+from tests.trying import T0, D, H, M, S, batch, event, fold_all, plan_of, record_of, value_of
 from user_state.core.tiles import MAX_USERS, pack_keys
 
 VIEWS = {"aggregate": "count", "windows": ["10m", "1h"]}
@@ -83,7 +83,7 @@ def test_an_event_that_left_every_window_is_kept_for_a_lifetime_only(window, lef
 def test_a_count_beyond_one_byte_survives_being_stored():
     plan = counted()
     for events in (254, 255, 256, 70_000):
-        records = again(plan, record_of(plan, [event(T0) for _ in range(events)]))
+        records = record_of(plan, [event(T0) for _ in range(events)])
         assert value_of(plan, records, "f_count_1h", T0) == events
 
 
@@ -102,7 +102,7 @@ def test_nulls_take_no_part_in_what_is_made_of_a_field(aggregate, expected):
     plan = counted(aggregate=[aggregate], of="value")
     values = [None, 1.5, -2.5, None, 2.0, 4.0]
     records = record_of(plan, [event(T0 + i * M, value=v) for i, v in enumerate(values)])
-    assert value_of(plan, again(plan, records), f"f_{aggregate}_1h", T0 + 10 * M) == pytest.approx(expected, rel=1e-12)
+    assert value_of(plan, records, f"f_{aggregate}_1h", T0 + 10 * M) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("aggregate", ["sum", "mean", "min", "max"])
@@ -114,7 +114,7 @@ def test_values_are_added_at_full_precision_at_every_prefix(aggregate):
     reference = {"sum": np.sum, "mean": np.mean, "min": np.min, "max": np.max}[aggregate]
     records = Records.empty(plan, 1)
     for n, value in enumerate(values, 1):
-        records = again(plan, apply(plan, records, batch(plan, [event(T0 + n * H, value=float(value))])))
+        records = apply(plan, records, batch(plan, [event(T0 + n * H, value=float(value))]))
         found = value_of(plan, records, f"f_{aggregate}_lifetime", T0)
         assert found == pytest.approx(reference(values[:n]), rel=1e-9)
 
@@ -126,7 +126,7 @@ def test_moments_equal_numpy_at_every_prefix(aggregate):
     values = 1000 + rng.gamma(2.0, size=60)
     records = Records.empty(plan, 1)
     for n, value in enumerate(values, 1):
-        records = again(plan, apply(plan, records, batch(plan, [event(T0 + n * H, value=float(value))])))
+        records = apply(plan, records, batch(plan, [event(T0 + n * H, value=float(value))]))
         d = values[:n] - values[:n].mean()
         m2 = (d**2).mean()
         expected = {
@@ -152,13 +152,13 @@ def test_equal_values_do_not_vary(value, times):
 def test_values_too_large_to_add_come_to_infinity_and_leave_the_record_readable(aggregate):
     over = {"half_life": "1h"} if aggregate == "decayed_sum" else {"windows": ["1h"]}
     plan = plan_of(features={"f": {"aggregate": [aggregate], "of": "value", **over}})
-    records = again(plan, record_of(plan, [event(T0, value=1.7e308), event(T0, value=1.6e308)]))
+    records = record_of(plan, [event(T0, value=1.7e308), event(T0, value=1.6e308)])
     assert value_of(plan, records, f"f_{aggregate}_1h", T0) == np.inf
 
 
 def test_squares_too_large_for_floats_leave_the_record_readable():
     plan = counted(aggregate=["variance", "kurtosis"], of="value")
-    records = again(plan, record_of(plan, [event(T0, value=1e300), event(T0, value=-1e300)]))
+    records = record_of(plan, [event(T0, value=1e300), event(T0, value=-1e300)])
     assert not np.isfinite(value_of(plan, records, "f_variance_1h", T0))
     assert not np.isfinite(value_of(plan, records, "f_kurtosis_1h", T0))
     later = apply(plan, records, batch(plan, [event(T0 + 2 * H, value=1.0)]))

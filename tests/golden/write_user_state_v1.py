@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from tests.packed import Records, apply, features
 from tests.trying import T0, VERSION, D, H, M, S, event, spec_of
 from user_state.codec.record import encode_records
-from user_state.codec.seen import encode_seen
 from user_state.core.admission import Seen, admit
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records, apply
 from user_state.events.decode import EventDecoder
+from user_state.state.seen import encode_seen
 
 PATH = Path(__file__).parent / "user_state_v1.json"
 PARTS: dict[str, Any] = {

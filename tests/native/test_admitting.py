@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from tests.random_worlds import QUICK
 from tests.trying import T0, H, M, S, plan_of
-from user_state.codec.admitting import Admitted, PackedAdmission
-from user_state.codec.seen import BYTES_AN_ID, FORMAT
-from user_state.core.admission import Outcome
+from user_state.codec.seen import BYTES_AN_ID, FORMAT, decode_seen, encode_seen
+from user_state.core.admission import Outcome, admit
 from user_state.core.events import I64, Events
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
 from user_state.errors import CodecError
+from user_state.state.admission import Admitted, PackedAdmission
 
 APPLIED, DUPLICATE, TOO_LATE = Outcome.APPLIED, Outcome.DUPLICATE, Outcome.TOO_LATE
 PLAN = replace(plan_of(), seen_ids_cap=6)
@@ -39,26 +39,26 @@ class Both:
     def __init__(self, users: int, plan: Plan = PLAN) -> None:
         self.times = Times(np.zeros(users, np.int64), np.zeros(users, np.int64))
         self.seen: list[bytes | None] = [None] * users
-        self.compiled, self.plain = PackedAdmission(plan), PackedAdmission(plan, compiled=False)
+        self.plan = plan
+        self.compiled = PackedAdmission(plan)
 
     def judge(self, *rows: Row) -> list[Outcome]:
         """Judge a batch; what comes of it is what the next batch finds."""
         events = batch(len(self.seen), rows)
-        found, expected = self.natively(events), self.plain.admit(self.times, self.seen, events)
-        assert found is not None, "the compiled code refused"
+        found, expected = self.natively(events), admit(self.plan, self.times, decode_seen(self.seen), events)
+        assert found.refused == {}
         np.testing.assert_array_equal(found.outcome, expected.outcome)
         np.testing.assert_array_equal(found.horizon_us, expected.horizon_us)
-        assert (found.seen, found.shortened) == (expected.seen, expected.shortened)
+        expected_seen = encode_seen(expected.seen, len(self.seen))
+        assert (found.seen, found.shortened) == (expected_seen, expected.shortened)
         applied = found.outcome == APPLIED
         clock_us = self.times.clock_us.copy()
         np.maximum.at(clock_us, events.user[applied], events.published_us[applied])
         self.times, self.seen = Times(clock_us, found.horizon_us), list(found.seen)
         return [Outcome(outcome) for outcome in found.outcome.tolist()]
 
-    def natively(self, events: Events) -> Admitted | None:
-        """Judge past the fallback, which would hide a refusal."""
-        judged = self.compiled._compiled.admit(self.times.clock_us, self.times.horizon_us, self.seen, events)
-        return None if judged is None else Admitted(*judged)
+    def natively(self, events: Events) -> Admitted:
+        return self.compiled.admit(self.times, self.seen, events)
 
 
 def batch(users: int, rows: Sequence[Row]) -> Events:
@@ -125,32 +125,33 @@ def test_no_events_and_no_users():
 
 
 @pytest.mark.parametrize("damaged", [b"", b"\2", b"\1 ", FORMAT + bytes(11), b"\0" + bytes(12)])
-def test_damaged_ids_are_refused_in_numpys_words(damaged):
-    both = Both(users=2)
+def test_damaged_ids_are_taken_for_none_and_cost_nobody_else_theirs(damaged):
+    both = Both(users=3)
+    both.judge((0, 1, T0, T0), (2, 1, T0, T0))
     both.seen[1] = damaged
-    events = batch(2, [(0, 1, T0, T0)])
-    assert both.natively(events) is None
-    with pytest.raises(CodecError, match="expected remembered ids of format 1"):
-        both.compiled.admit(both.times, both.seen, events)
+    found = both.natively(batch(3, [(0, 1, T0, T0), (1, 1, T0, T0), (2, 2, T0, T0)]))
+    assert found.outcome.tolist() == [DUPLICATE, APPLIED, APPLIED]
+    assert set(found.refused) == {1}
+    assert found.refused[1].startswith("invalid remembered ids: ")
+    assert found.refused[1].endswith(f"({len(damaged)} bytes beginning {damaged[:1].hex()!r})")
 
 
 @given(st.binary(max_size=60))
 @settings(QUICK, max_examples=100)
-def test_any_bytes_are_ids_in_both_ways_or_in_neither(ids: bytes) -> None:
+def test_any_bytes_are_ids_or_are_refused(ids: bytes) -> None:
     both = Both(users=1)
     both.seen = [ids]
     events = batch(1, [(0, 0, T0, T0)])
     try:
-        both.plain.admit(both.times, both.seen, events)
+        decode_seen([ids])
     except CodecError:
-        assert both.natively(events) is None
+        assert set(both.natively(events).refused) == {0}
     else:
         both.judge((0, 0, T0, T0))
 
 
-def test_times_that_no_record_holds_are_left_to_numpy():
-    for time_us, outcome in ((-1, TOO_LATE), (1 << 62, APPLIED)):
-        both = Both(users=1)
-        events = batch(1, [(0, 1, time_us, time_us)])
-        assert both.natively(events) is None
-        assert both.compiled.admit(both.times, both.seen, events).outcome.tolist() == [outcome]
+@pytest.mark.parametrize("time_us", [-1, 1 << 62])
+def test_times_that_no_record_holds_are_a_mistake_of_the_caller(time_us):
+    both = Both(users=1)
+    with pytest.raises(ValueError, match="expected times from 0 to 2"):
+        both.natively(batch(1, [(0, 1, time_us, time_us)]))

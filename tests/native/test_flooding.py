@@ -10,13 +10,14 @@ import numpy as np
 
 from tests.trying import T0, H, M, plan_of, spec_of
 from tests.trying import event as made
-from user_state.codec.admitting import PackedAdmission
-from user_state.codec.packed import PackedRecords
-from user_state.core.admission import Outcome
+from user_state.codec.seen import decode_seen, encode_seen
+from user_state.core.admission import Outcome, admit
 from user_state.core.events import I64, U64, Events
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
 from user_state.events.decode import EventDecoder
+from user_state.state.admission import PackedAdmission
+from user_state.state.records import PackedRecords
 
 SIZE = 20_000
 MOST_TIMES = 10
@@ -64,9 +65,8 @@ def folded_s(plan: Plan, amounts: list[int]) -> float:
     decoder = EventDecoder(plan, spec_of().schema)
     rows = [decoder.row(made(T0 + n, amount=amount), None) for n, amount in enumerate(amounts)]
     events = Events.from_rows(plan, rows)
-    records = PackedRecords(plan, lambda _: [], compiled=True)  # type: ignore[arg-type,return-value]
-    assert records.compiled
-    return least_s(lambda: records._compiled.fold([None], events, np.zeros(1, np.int64), [bytes(8)]))
+    records = PackedRecords(plan)
+    return least_s(lambda: records.fold([None], events, np.zeros(1, np.int64), [bytes(8)]))
 
 
 def test_values_that_fibonacci_hashing_puts_in_one_place_are_told_apart_as_fast_as_any_others() -> None:
@@ -93,7 +93,10 @@ def test_outcomes_and_remembered_ids_do_not_depend_on_the_key() -> None:
         clock_us: I64 = np.zeros(1, np.int64)
         horizon_us: I64 = np.zeros(1, np.int64)
 
-    compiled, plain = (PackedAdmission(plan, compiled=how).admit(Times, [None], events) for how in (True, False))
+    compiled, plain = (
+        PackedAdmission(plan).admit(Times, [None], events),
+        admit(plan, Times, decode_seen([None]), events),
+    )
     assert compiled.outcome.tolist() == plain.outcome.tolist()
-    assert compiled.seen == plain.seen
+    assert compiled.seen == encode_seen(plain.seen, 1)
     assert len(set(compiled.outcome.tolist())) > 1

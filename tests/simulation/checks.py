@@ -14,9 +14,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.packed import features
 from tests.simulation.specs import LEAST_LATENESS_US, digits
 from user_state.core.admission import Outcome
-from user_state.core.reading import features
 from user_state.errors import CodecError
 from user_state.events.screening import Screened
 from user_state.oracle import AppliedEvent
@@ -26,7 +26,8 @@ from user_state.store.layouts import RecordReader
 from user_state.store.registry import Registry
 
 if TYPE_CHECKING:
-    from tests.simulation.world import Message, World
+    from tests.simulation.worker import Message
+    from tests.simulation.world import World
 
 
 class Counted(NamedTuple):

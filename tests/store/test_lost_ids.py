@@ -1,7 +1,5 @@
 """Records and remembered ids that Redis has lost one of: no event counts twice, and no later event is lost for it."""
 
-from contextlib import closing
-
 import pytest
 
 from tests.store.folding import (
@@ -18,10 +16,8 @@ from tests.store.folding import (
 )
 from tests.trying import S, event
 from user_state.codec.record import open_record
-from user_state.core import compiled
 from user_state.fold import Folder
 from user_state.store.keys import record_key, seen_key
-from user_state.store.redis_store import RedisStateStore
 
 HORIZON = 2
 """Of the longs of a record's head."""
@@ -29,18 +25,7 @@ LAST_US = NOW + 2 * S
 """The last of three views."""
 RECORD, SEEN = record_key("tried", "u"), seen_key("tried", "u")
 
-
-@pytest.fixture(params=["compiled", "numpy"], autouse=True)
-def way(request, monkeypatch):
-    """Folds with the compiled code, if there is any, and as where there was no compiler."""
-    if request.param == "numpy":
-        monkeypatch.setattr(compiled, "used", False)
-
-
-@pytest.fixture
-def store(valkey):
-    with closing(RedisStateStore(valkey.url, PLAN.name, timeout_s=5)) as opened:
-        yield Wrapped(opened)
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def fold(store, *events):

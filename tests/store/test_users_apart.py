@@ -22,7 +22,6 @@ from tests.store.folding import (
 )
 from tests.trying import H, S, event, plan_of
 from user_state.codec.record import open_record
-from user_state.core import compiled
 from user_state.errors import StoreDenied
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.fold import Folder
@@ -31,18 +30,7 @@ from user_state.store.redis_store import SINGLY_AFTER, RedisStateStore
 
 MIB = 1 << 20
 
-
-@pytest.fixture(params=["compiled", "numpy"], autouse=True)
-def way(request, monkeypatch):
-    """Folds with the compiled code, if there is any, and as where there was no compiler."""
-    if request.param == "numpy":
-        monkeypatch.setattr(compiled, "used", False)
-
-
-@pytest.fixture
-def store(valkey):
-    with closing(RedisStateStore(valkey.url, PLAN.name, timeout_s=5)) as opened:
-        yield Wrapped(opened)
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def make_other(server, key, kind):

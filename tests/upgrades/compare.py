@@ -18,14 +18,14 @@ from tests.core.test_against_oracle import (
     assert_is_sketched,
     assert_same_table,
 )
+from tests.packed import Records, features
 from tests.random_worlds import SHELF
 from user_state import oracle
 from user_state.core.plan import Plan
-from user_state.core.reading import Features, features
-from user_state.core.records import Records
 from user_state.oracle import AppliedEvent
 from user_state.oracle.features import Expected
 from user_state.spec import LoadedSpec
+from user_state.state.features import Finished
 
 GRAM = sum(np.outer(vector, vector) for vector in SHELF.values())
 SHELF_TABLE = oracle.ItemTable({item: np.array(vector) for item, vector in SHELF.items()}, GRAM)
@@ -36,7 +36,7 @@ def brute_force(loaded: LoadedSpec, applied: Sequence[AppliedEvent], at_us: int)
     return oracle.features(loaded.spec, applied, at_us, {"shelf": SHELF_TABLE})
 
 
-def read(plan: Plan, records: Records, at_us: int) -> Features:
+def read(plan: Plan, records: Records, at_us: int) -> Finished:
     """Return what the records of one user say."""
     return features(plan, records, at_us, {"shelf": TABLE})
 
@@ -44,7 +44,7 @@ def read(plan: Plan, records: Records, at_us: int) -> Features:
 def differing(
     loaded: LoadedSpec,
     plan: Plan,
-    found: Features,
+    found: Finished,
     applied: Sequence[AppliedEvent],
     at_us: int,
     unknown: Mapping[str, Set[str]],

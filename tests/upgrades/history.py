@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tests.packed import Records
 from user_state import oracle
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.core.plan import Plan
-from user_state.core.records import Records
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.events.decode import EventDecoder
 from user_state.events.wanted import wanted

@@ -71,7 +71,10 @@ def evaluate(
     subscription: Annotated[
         str | None, typer.Option(help="With --topic: its subscription, pubsub://projects/P/subscriptions/S.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the curves into this SVG file.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the curves into this file, .svg, .png or .pdf; needs user-state[evaluate]."),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON: figures, curves over the stream and by age.")
     ] = False,
@@ -114,6 +117,8 @@ def evaluate(
     if protocol not in BASELINES:
         raise InputError(f"expected a protocol of {', '.join(BASELINES)}, got {protocol!r}")
     choices = [Choice.parse(text) for text in scorer or BASELINES[protocol]]
+    if plot is not None:
+        _check_drawing(plot)
     states = [trials.Age.parse(text) for text in ages.split(",")] if ages else []
     loaded = None if spec is None else load_spec(spec)
     columns = Columns(user=user_column, item=item_column, time=time_column, time_unit=time_unit, value=value_column)
@@ -166,13 +171,16 @@ def _measured(choice: Choice, trial: Trial, plan: Plan | None, doing: str) -> F6
     return measure(choice.text, made, trial, lambda asked: with_progress(asked, doing, len(trial.tested)))
 
 
+def _check_drawing(path: Path) -> None:
+    from user_state.evaluation.chart import check_drawing
+
+    check_drawing(path)
+
+
 def _draw(path: Path, outcomes: list[Outcome], measure: str) -> None:
     from user_state.evaluation.chart import draw
 
-    try:
-        path.write_text(draw(outcomes, measure), "utf-8")
-    except OSError as exc:
-        raise InputError(f"cannot write {path}: {exc.strerror or exc}") from exc
+    draw(path, outcomes, measure)
     say(f"drew {path}", err=True)
 
 

@@ -56,7 +56,7 @@ def rollback(
 
 def _show(plan: Plan, registered: Registered, redis: str) -> None:
     """Print who writes, who shall, and what becomes of the records."""
-    from user_state.codec.spec_change import spec_change
+    from user_state.core.spec_change import spec_change
     from user_state.store.survey import stored_layouts
 
     console = Terminal()

@@ -2,7 +2,7 @@
 
 Definitions are compared by key (see `user_state.core.pieces`). Windows are not part of a key: a window that was made
 longer fills as time passes, since what was rolled up or dropped before cannot come back. The layout says how much was
-kept (`user_state.core.kept`), and `user_state.codec.spec_change` which outputs miss something, and until when.
+kept (`user_state.core.kept`), and `user_state.core.spec_change` which outputs miss something, and until when.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from user_state.core.decays import DecayedNumbers
 from user_state.core.events import I64, NULL_INT
+from user_state.core.histories import LogRows
 from user_state.core.hll_tiles import HllTiles
 from user_state.core.keyed_decays import KeyedDecays
 from user_state.core.keyed_rows import KeyedRows, height_of, with_height
@@ -22,7 +23,7 @@ from user_state.core.kll_tiles import KllTiles
 from user_state.core.last_seen import LastSeenRows
 from user_state.core.last_seen import pack_keys as pack_last_seen_keys
 from user_state.core.layout import TIME_KIND, Layout
-from user_state.core.logs import LogRows, dtype_of, kinds_of
+from user_state.core.logs import dtype_of, empty_rows, kinds_of
 from user_state.core.pieces import Log
 from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE
@@ -49,7 +50,7 @@ def adopt(plan: Plan, records: Records, layout: Layout) -> Records:
         applied=records.applied,
         tiles=_adopt_tiles(plan, records.tiles, layout),
         logs=tuple(
-            _adopt_log(plan, log, *logs[log.key]) if log.key in logs else LogRows.empty(kinds_of(plan, log))
+            _adopt_log(plan, log, *logs[log.key]) if log.key in logs else empty_rows(kinds_of(plan, log))
             for log in plan.logs
         ),
         decays=tuple(

@@ -31,8 +31,9 @@ from user_state.codec.columns import ends_of, need, need_room
 from user_state.codec.cut import Cut
 from user_state.codec.strings import Dictionaries
 from user_state.core.events import I64
+from user_state.core.histories import LogRows
 from user_state.core.layout import TIME_KIND, Layout
-from user_state.core.logs import LogRows, dtype_of
+from user_state.core.logs import dtype_of
 
 TOP = 1
 HIGH_CODES = 2

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 try:
     from user_state._native import (
+        MARKER,
         Admission,
-        Folder,
+        Folding,
         ReadingProgram,
-        RowReader,
         columns_of_rows,
         grouped,
+        heads,
         heaviest,
         order_by_number,
         order_of,
         register_sums,
+        replay,
         sum_windows,
         unite_registers,
+        with_horizon,
     )
 
     used = True
@@ -28,17 +31,20 @@ except ImportError:  # installed where there was no compiler
     used = False
 
 __all__ = [
+    "MARKER",
     "Admission",
-    "Folder",
+    "Folding",
     "ReadingProgram",
-    "RowReader",
     "columns_of_rows",
     "grouped",
+    "heads",
     "heaviest",
     "order_by_number",
     "order_of",
     "register_sums",
+    "replay",
     "sum_windows",
     "unite_registers",
     "used",
+    "with_horizon",
 ]

@@ -23,7 +23,7 @@ from user_state.core.keyed_decays import KeyedDecays, join_keyed_decays, lift_ke
 from user_state.core.keyed_tiles import empty_keyed_tiles, join_keyed_tiles, lift_keyed_tiles, recode_keyed_tiles
 from user_state.core.kll_tiles import KllTiles, join_klls, lift_klls
 from user_state.core.last_seen import LastSeenRows, join_last_seen, lift_last_seen
-from user_state.core.logs import LogRows, join_logs, kinds_of, lift_logs, recode_logs
+from user_state.core.logs import empty_rows, join_logs, kinds_of, lift_logs, recode_logs
 from user_state.core.plan import Plan
 from user_state.core.profiles import DecayedBins, join_profiles, lift_profiles
 from user_state.core.sessions import Sessions, join_sessions, lift_sessions
@@ -60,7 +60,7 @@ FAMILIES = (
     Family("tiles", lambda plan, _: Tiles.empty(width_of(plan.layout.track_kinds)), lift_tiles, join_tiles),
     Family(
         "logs",
-        lambda plan, _: tuple(LogRows.empty(kinds_of(plan, log)) for log in plan.logs),
+        lambda plan, _: tuple(empty_rows(kinds_of(plan, log)) for log in plan.logs),
         lift_logs,
         join_logs,
         recode_logs,

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import xxhash
 
 from user_state.core.events import I64, Bool, Events
+from user_state.core.histories import newer_rows
 from user_state.core.layout import LAST_SEEN_KINDS
-from user_state.core.logs import newer_rows
 from user_state.core.nested_windows import take_over
 from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE

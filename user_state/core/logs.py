@@ -14,49 +14,15 @@ K, or last K distinct, are the last K of all that lie inside.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.events import I64, NULL_INT, Bool, Events
+from user_state.core.events import I64, Bool, Events
+from user_state.core.histories import TIE_SHIFT, LogRows, newer_rows
 from user_state.core.pieces import Log
 from user_state.core.plan import Plan
-from user_state.core.pool import NULL_CODE
-from user_state.core.ragged import run_heads, run_sizes
-
-TIE_SHIFT = np.uint64(32)
-EMPTY_CELL = {"string": NULL_CODE, "float": np.nan, "int": NULL_INT, "bool": NULL_INT}
-
-
-@dataclass(frozen=True)
-class LogRows:
-    """Rows sorted by (user, time, tie).
-
-    Attributes:
-        user: (m,) index of the user.
-        time_us: (m,) event time.
-        tie: (m,) orders events of one microsecond.
-        columns: one (m,) array a field of the log: codes into the records' string pool, float64 or int64.
-    """
-
-    user: I64
-    time_us: I64
-    tie: I64
-    columns: tuple[npt.NDArray[Any], ...]
-
-    @classmethod
-    def empty(cls, kinds: tuple[str, ...]) -> LogRows:
-        """Return no rows, with columns of these kinds."""
-        none = np.empty(0, np.int64)
-        return cls(none, none, none, tuple(np.empty(0, dtype_of(kind)) for kind in kinds))
-
-    def take(self, chosen: Bool | I64) -> LogRows:
-        """Return the chosen rows, by mask or index."""
-        return LogRows(
-            self.user[chosen], self.time_us[chosen], self.tie[chosen], tuple(c[chosen] for c in self.columns)
-        )
 
 
 def dtype_of(kind: str) -> type[np.float64] | type[np.int64]:
@@ -67,6 +33,12 @@ def dtype_of(kind: str) -> type[np.float64] | type[np.int64]:
 def kinds_of(plan: Plan, log: Log) -> tuple[str, ...]:
     """Return the kinds of a log's columns."""
     return tuple(plan.fields[field].kind for field in log.fields)
+
+
+def empty_rows(kinds: tuple[str, ...]) -> LogRows:
+    """Return no rows, with columns of these kinds."""
+    none = np.empty(0, np.int64)
+    return LogRows(none, none, none, tuple(np.empty(0, dtype_of(kind)) for kind in kinds))
 
 
 def lift_logs(plan: Plan, events: Events, matched: list[Bool]) -> tuple[LogRows, ...]:
@@ -149,24 +121,3 @@ def _last_of_values(rows: LogRows, value: npt.NDArray[Any]) -> LogRows:
     user, bits = rows.user[order], bits[order]
     last = np.concatenate(((user[1:] != user[:-1]) | (bits[1:] != bits[:-1]), [True]))
     return rows if last.all() else rows.take(np.sort(order[last]))
-
-
-def older_rows(user: I64) -> I64:
-    """Return (m,) how many rows of the same user come before each, for rows grouped by user.
-
-    >>> older_rows(np.array([0, 0, 0, 4, 4])).tolist()
-    [0, 1, 2, 0, 1]
-    """
-    heads = run_heads(user)
-    return np.arange(len(user)) - np.repeat(heads, run_sizes(heads, len(user)))
-
-
-def newer_rows(user: I64) -> I64:
-    """Return (m,) how many rows of the same user come after each, for rows grouped by user.
-
-    >>> newer_rows(np.array([0, 0, 0, 4, 4])).tolist()
-    [2, 1, 0, 1, 0]
-    """
-    heads = run_heads(user)
-    sizes = run_sizes(heads, len(user))
-    return np.repeat(heads + sizes - 1, sizes) - np.arange(len(user))

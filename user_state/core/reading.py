@@ -15,13 +15,13 @@ from user_state.core.composing import Composing, compose, take_part
 from user_state.core.decays import read_decay
 from user_state.core.events import F64, I64
 from user_state.core.fold_in import Ridge, fold_in
+from user_state.core.histories import Histories, LogRows, newer_rows, older_rows
 from user_state.core.hll_tiles import count_distinct
 from user_state.core.interests import Interests, find_interests
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.kll_tiles import Numbers, numbers_of, read_quantiles
 from user_state.core.last_seen import count_windows, settle, streaks
 from user_state.core.lazily import cached_property
-from user_state.core.logs import LogRows, newer_rows, older_rows
 from user_state.core.outputs import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
@@ -93,6 +93,10 @@ class Reading:
     records: Records
     at_us: int
     item_vectors: Mapping[str, ItemVectors]
+
+    @property
+    def _histories(self) -> Histories:
+        return Histories(len(self.records), dict(enumerate(self.records.logs)), self.records.pool)
 
     @cached_property
     def window_sums(self) -> tuple[WindowSums, I64]:
@@ -218,7 +222,7 @@ class Reading:
     def parts(self) -> dict[tuple[str, History], Composing]:
         """The events that take part in embeddings, by the table and the history that these are composed of."""
         return {
-            (table, history): take_part(self.records, history, self.item_vectors[table])
+            (table, history): take_part(self._histories, history, self.item_vectors[table])
             for table, history in dict.fromkeys((output.table, output.history) for output in self.plan.composed)
         }
 
@@ -237,7 +241,9 @@ class Reading:
     def found_interests(self) -> dict[InterestsOutput, Interests]:
         """What interests are read from, by output."""
         return {
-            output: find_interests(self.parts[output.table, output.history], output, self.at_us)
+            output: find_interests(
+                self.parts[output.table, output.history], output, np.full(len(self.records), self.at_us)
+            )
             for output in self.plan.composed
             if isinstance(output, InterestsOutput)
         }

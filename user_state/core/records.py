@@ -21,12 +21,12 @@ import numpy as np
 from user_state.core.decays import DecayedNumbers
 from user_state.core.events import I64, Events
 from user_state.core.families import FAMILIES
+from user_state.core.histories import LogRows
 from user_state.core.hll_tiles import HllTiles
 from user_state.core.keyed_decays import KeyedDecays
 from user_state.core.keyed_rows import KeyedRows
 from user_state.core.kll_tiles import KllTiles
 from user_state.core.last_seen import LastSeenRows
-from user_state.core.logs import LogRows
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
 from user_state.core.profiles import DecayedBins

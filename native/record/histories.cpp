@@ -1,0 +1,118 @@
+#include "record/histories.hpp"
+
+#include <limits>
+
+#include "codec/optional_parts.hpp"
+#include "codec/steps.hpp"
+
+namespace user_state::reading {
+
+namespace {
+
+/// Where the sections stand that are read here (families/registry.hpp).
+constexpr std::size_t kDictionary = 0, kLogs = 2, kVectors = 4;
+constexpr double kMostWeight = 1e30, kRoom = 1.01;
+
+}  // namespace
+
+Histories::Histories(const Program& program, Folder& folder, const std::vector<std::size_t>& chosen)
+    : program_(program), folder_(folder), stored_(program.logs) {
+  for (std::size_t log : chosen) {
+    History& history = logs.emplace_back(History{log, program.logs.at(log), {0}, {}, {}, {}});
+    history.columns.resize(history.kinds.size());
+  }
+}
+
+std::optional<RecordError> Histories::read(std::string_view blob) {
+  std::optional<RecordError> wrong;
+  if (blob.data() != nullptr) {
+    std::size_t size = texts.size(), strings = text_lengths.size();
+    try {
+      take(blob);
+    } catch (RecordError& error) {
+      wrong = std::move(error);
+      texts.resize(size);
+      text_lengths.resize(strings);
+    }
+  }
+  for (History& history : logs) history.begins.push_back(static_cast<std::int64_t>(history.time_us.size()));
+  return wrong;
+}
+
+void Histories::take(std::string_view blob) {
+  Envelope envelope = open_migrated(program_, folder_, blob, migrated_);
+  if (logs.empty()) return;
+  auto first_code = static_cast<std::int64_t>(text_lengths.size());
+  std::size_t at = kDictionary;
+  try {
+    std::size_t strings = take_strings(envelope.sections[at], texts, text_lengths);
+    at = kLogs;
+    // Nothing is put before all of it is known to be sound.
+    stored_.take(Reader(envelope.sections[at]), strings);
+  } catch (const Corrupt& corrupt) {
+    refuse_section(corrupt, blob, at, envelope.sections[at]);
+  }
+  for (History& history : logs) put(history, first_code);
+}
+
+void Histories::put(History& history, std::int64_t first_code) const {
+  std::size_t log = history.log;
+  for (std::size_t row = 0; row < stored_.size(log); ++row) {
+    history.time_us.push_back(stored_.time_us(log, row));
+    history.tie.push_back(stored_.tie(log, row));
+  }
+  for (std::size_t column = 0; column < history.columns.size(); ++column) {
+    bool text = history.kinds[column] == LogKind::kText;
+    std::vector<std::int64_t>& to = history.columns[column];
+    stored_.each_cell(log, column, [&](std::int64_t cell) {
+      to.push_back(!text ? cell : cell == 0 ? kNullText : first_code + cell - 1);
+    });
+  }
+}
+
+StoredSums::StoredSums(const Program& program, Folder& folder, std::size_t part)
+    : program_(program), folder_(folder), part_(part) {
+  (void)program.vector_parts.at(part);
+}
+
+std::optional<RecordError> StoredSums::read(std::size_t record, std::string_view blob, std::int64_t* time_us,
+                                            double* weights, double* sums) {
+  if (blob.data() == nullptr) return std::nullopt;
+  try {
+    Envelope envelope = open_migrated(program_, folder_, blob, migrated_);
+    try {
+      take(record, Reader(envelope.sections[kVectors]), time_us, weights, sums);
+    } catch (const Corrupt& corrupt) {
+      refuse_section(corrupt, blob, kVectors, envelope.sections[kVectors]);
+    }
+  } catch (RecordError& error) {
+    return std::move(error);
+  }
+  return std::nullopt;
+}
+
+void StoredSums::take(std::size_t record, Reader in, std::int64_t* time_us, double* weights, double* sums) {
+  for (std::size_t part = 0; part <= part_; ++part) {
+    if (!take_mark(in)) continue;
+    const VectorPart& shape = program_.vector_parts[part];
+    std::size_t half_lives = shape.half_lives_us.size(), dimensions = static_cast<std::size_t>(shape.dimensions);
+    std::int64_t seen_us = take_time(in);
+    auto stored = in.packed<double>(half_lives), largest = in.packed<double>(half_lives);
+    components_.clear();
+    for (std::size_t at = 0; at < half_lives; ++at) {
+      need(stored[at] >= 0 && stored[at] <= kMostWeight, "a weight out of range");
+      need(largest[at] >= 0 && largest[at] <= std::numeric_limits<double>::max(), "a component out of range");
+      auto take_steps = shape.component_bytes == 2 ? steps::take<std::int16_t> : steps::take<std::int32_t>;
+      take_steps(in, dimensions, largest[at], components_);
+      // A sum of vectors of length one is no longer than the sum of their weights.
+      double length = steps::largest_of(std::span(components_).subspan(at * dimensions));
+      need(length <= kRoom * stored[at], "a vector longer than its weight");
+    }
+    if (part < part_) continue;
+    time_us[record] = seen_us;
+    for (std::size_t at = 0; at < half_lives; ++at) weights[record * half_lives + at] = stored[at];
+    std::copy(components_.begin(), components_.end(), sums + record * half_lives * dimensions);
+  }
+}
+
+}  // namespace user_state::reading

@@ -1,0 +1,94 @@
+"""Records in few words, for tests: n users' packed records, and what the compiled code does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from user_state.core.events import Events
+from user_state.core.histories import Histories
+from user_state.core.item_vectors import ItemVectors
+from user_state.core.plan import Plan
+from user_state.state.envelope import Heads, heads_of
+from user_state.state.features import Finished, Reader
+from user_state.state.histories import HistoryReader
+from user_state.state.layouts import NoLayouts
+from user_state.state.records import PackedRecords
+
+VERSION = bytes(range(1, 9))
+
+
+@dataclass(frozen=True)
+class Records:
+    """The packed records of n users; None is a user without one."""
+
+    plan: Plan
+    blobs: list[bytes | None]
+
+    def __len__(self) -> int:
+        return len(self.blobs)
+
+    @classmethod
+    def empty(cls, plan: Plan, users: int) -> Records:
+        """Return so many users without a record."""
+        return cls(plan, [None] * users)
+
+    @property
+    def heads(self) -> Heads:
+        """What they say of their time."""
+        found, wrong = heads_of(self.blobs)
+        assert not wrong, wrong
+        return found
+
+    @property
+    def histories(self) -> Histories:
+        """The rows of all logs."""
+        return HistoryReader(self.plan, packed(self.plan), range(len(self.plan.logs))).read(self.blobs)
+
+    def user(self, index: int) -> Records:
+        """One user's record."""
+        return Records(self.plan, [self.blobs[index]])
+
+
+def packed(plan: Plan) -> PackedRecords:
+    """Return what folds and merges records of a plan; made once."""
+    held: PackedRecords | None = plan.prepared.get("packed for tests")
+    if held is None:
+        held = plan.prepared["packed for tests"] = PackedRecords(plan, NoLayouts())
+    return held
+
+
+def apply(plan: Plan, records: Records, events: Events, horizon_us: Sequence[int] | None = None) -> Records:
+    """Return the records of the users of `events`, in their order, with the events folded in."""
+    users = len(records)
+    horizons = np.zeros(users, np.int64) if horizon_us is None else np.array(horizon_us, np.int64)
+    folded, broken = packed(plan).fold(records.blobs, events, horizons, [VERSION] * users)
+    assert not broken, broken
+    new = [old if blob is None else blob for old, blob in zip(records.blobs, folded, strict=True)]
+    return Records(plan, new)
+
+
+def from_events(plan: Plan, events: Events) -> Records:
+    """Return the records of the users of `events` that hold these events and nothing else."""
+    return apply(plan, Records.empty(plan, len(events.users)), events)
+
+
+def merge(plan: Plan, a: Records, b: Records) -> Records:
+    """Return the records of the same users, made of two records of disjoint sets of events."""
+    merged, broken = packed(plan).merge(a.blobs, b.blobs, [VERSION] * len(a))
+    assert not broken, broken
+    return Records(plan, merged)
+
+
+def features(
+    plan: Plan, records: Records, at_us: int | np.ndarray, item_vectors: Mapping[str, ItemVectors] | None = None
+) -> Finished:
+    """Return what the records hold, at a time or a time a record."""
+    reader = plan.prepared.get("reader for tests")
+    if reader is None:
+        reader = plan.prepared["reader for tests"] = Reader(plan, packed(plan))
+    found = reader.features(records.blobs, at_us, reader.histories(records.blobs), item_vectors)
+    assert not found.errors, found.errors
+    return found
