@@ -101,7 +101,7 @@ class LogRows {
     std::size_t before = rows.size();
     for (std::uint32_t event : arrivals.rows) {
       if (!events.matches(log_.filter, event) || (log_.required && !events.has(*log_.required, event))) continue;
-      rows.push_back({events.time_us(event), static_cast<std::uint32_t>(events.id_hash(event) >> 32), places_++});
+      add(events.time_us(event), static_cast<std::uint32_t>(events.id_hash(event) >> 32));
       for (int field : log_.fields) {
         switch (events.kind(field)) {
           case Kind::kString: cells_.push_back(strings.code_of_batch(events.integer(field, event))); break;
@@ -121,7 +121,7 @@ class LogRows {
       columns_of_other.push_back(other.column_of(log_.names[column], kinds_[column]));
     }
     for (const Row& row : other.rows) {
-      rows.push_back({row.time_us, row.tie, places_++});
+      add(row.time_us, row.tie);
       for (std::size_t column = 0; column < width(); ++column) {
         std::size_t from = columns_of_other[column];
         std::int64_t value = from == kNone ? null_of(kinds_[column]) : other.cell(row, from);
@@ -139,27 +139,28 @@ class LogRows {
       rows.erase(rows.begin(), std::partition_point(rows.begin(), rows.end(), out_of_reach));
     }
     switch (log_.keeps) {
-      case Log::Keeps::kFirst: keep_first_of_tiles(axes); break;
-      case Log::Keeps::kDistinct: keep_distinct(met); break;
+      case Log::Keeps::kFirst: return keep_first_of_tiles(axes);
+      case Log::Keeps::kDistinct: return keep_distinct(met);
       case Log::Keeps::kLast:
         if (rows.size() > cap()) rows.erase(rows.begin(), rows.end() - log_.cap);
     }
-    if (places_ > 2 * rows.size() + kSpare) move_together();
   }
 
  private:
   /// Said of a column that is not there.
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-  /// How many rows that are no longer kept may have cells.
-  static constexpr std::size_t kSpare = 256;
 
   std::size_t width() const { return kinds_.size(); }
+
+  /// Adds a row, whose cells are to follow; before any row is left out.
+  void add(std::int64_t time_us, std::uint32_t tie) {
+    rows.push_back({time_us, tie, static_cast<std::uint32_t>(rows.size())});
+  }
 
   /// Makes so many rows, of which nothing is known but their place.
   void begin(std::size_t size) {
     rows.resize(size);
-    places_ = 0;
-    for (Row& row : rows) row.place = places_++;
+    for (std::size_t at = 0; at < size; ++at) rows[at].place = static_cast<std::uint32_t>(at);
     cells_.resize(size * width());
   }
 
@@ -183,18 +184,6 @@ class LogRows {
     if (kind == Kind::kString) return kNullCode;
     if (kind == Kind::kFloat) return std::bit_cast<std::int64_t>(std::numeric_limits<double>::quiet_NaN());
     return kNullInt;
-  }
-
-  /// Drops the cells of rows that are no longer there.
-  void move_together() {
-    std::vector<std::int64_t> cells;
-    places_ = 0;
-    for (Row& row : rows) {
-      auto begin = cells_.begin() + static_cast<std::ptrdiff_t>(row.place * width());
-      cells.insert(cells.end(), begin, begin + static_cast<std::ptrdiff_t>(width()));
-      row.place = places_++;
-    }
-    cells_ = std::move(cells);
   }
 
   std::size_t cap() const { return static_cast<std::size_t>(log_.cap); }
@@ -246,9 +235,8 @@ class LogRows {
   std::vector<Kind> kinds_;
   /// The column whose values are told apart.
   std::size_t value_ = 0;
-  /// As many for each row as there are columns, by place; and the places that are taken.
+  /// As many for each row as there are columns, by place.
   std::vector<std::int64_t> cells_;
-  std::uint32_t places_ = 0;
 };
 
 class Logs : public Family {

@@ -14,20 +14,23 @@ namespace user_state {
 
 namespace {
 
-/// What becomes of a stored bucket: it is copied, it changes, or it is among the tiles already.
-enum class Bucket : std::uint8_t { kStored, kChanged, kApart };
-
 class Tiles : public Family {
  public:
-  explicit Tiles(const Plan& plan) : plan_(plan), axes_(plan.track_axes), stored_(held_by(plan)) {}
+  explicit Tiles(const Plan& plan) : plan_(plan), axes_(plan.track_axes), stored_(held_by(plan)) {
+    // The plan of another layout, of which tiles are only taken, has no axes.
+    if (axes_.axes() == 0) return;
+    tracks_of_axis_.resize(axes_.axes(), std::vector<std::uint8_t>(stored_.shape().mask_bytes));
+    for (std::size_t track = 0; track < plan.tracks.size(); ++track) {
+      auto bit = static_cast<std::uint8_t>(1 << track % 8);
+      tracks_of_axis_[axes_.axis_of(static_cast<int>(track))][track / 8] |= bit;
+    }
+  }
 
   void read(Reader in, const Strings&) override {
     stored_.read(in);
     tiles_.clear();
-    buckets_.clear();
-    for (std::size_t bucket = 0; bucket < stored_.buckets(); ++bucket) {
-      buckets_.push_back(stored_.is_as_written(bucket) ? Bucket::kStored : Bucket::kChanged);
-    }
+    changes_.resize(stored_.buckets());
+    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) changes_[bucket] = !stored_.is_as_written(bucket);
   }
 
   void fold(const Arrivals& arrivals, Strings&) override {
@@ -40,15 +43,16 @@ class Tiles : public Family {
     const auto& other = static_cast<const Tiles&>(family);
     axes_.set_clock(clock_us);
     arrived_.clear();
-    other.each_tile([&](Tile tile) {
+    auto take = [&](Tile tile) {
       int track = becomes[tile.track];
       if (track == kGone) return;
-      need(stored_.held(track) == other.stored_.held(tile.track));
+      need(stored_.held(track) == other.stored_.held(tile.track), "a track has tiles of another kind");
       tile.start_s = axes_.place(track, tile.start_s);
       if (tile.start_s == TrackAxes::kDropped) return;
       tile.track = track;
       arrived_.push_back(tile);
-    });
+    };
+    for (std::size_t bucket = 0; bucket < other.stored_.buckets(); ++bucket) other.stored_.each_tile(bucket, take);
     put_in_order(arrived_);
     take_in_arrived();
   }
@@ -88,34 +92,23 @@ class Tiles : public Family {
 
   /// Says that the bucket of a start changes, if there is one.
   void change(std::int64_t start_s) {
-    std::size_t begin = 0, end = buckets_.size();
+    std::size_t begin = 0, end = changes_.size();
     while (begin < end) {
       std::size_t middle = (begin + end) / 2;
       stored_.start_s(middle) < start_s ? begin = middle + 1 : end = middle;
     }
-    if (begin == buckets_.size() || stored_.start_s(begin) != start_s) return;
-    if (buckets_[begin] == Bucket::kStored) buckets_[begin] = Bucket::kChanged;
+    if (begin < changes_.size() && stored_.start_s(begin) == start_s) changes_[begin] = 1;
   }
 
   /// Says which buckets change because the time axis has tiles of one elsewhere than they are.
   void find_displaced(std::size_t bucket) {
-    if (buckets_[bucket] == Bucket::kApart) return;
     std::int64_t start_s = stored_.start_s(bucket);
-    stored_.each_track(bucket, [&](int track) {
-      std::int64_t placed_s = axes_.place(track, start_s);
-      if (placed_s == start_s) return;
-      buckets_[bucket] = Bucket::kChanged;
+    for (std::size_t axis = 0; axis < tracks_of_axis_.size(); ++axis) {
+      std::int64_t placed_s = axes_.place_on(axis, start_s);
+      if (placed_s == start_s || !stored_.has_any(bucket, tracks_of_axis_[axis])) continue;
+      changes_[bucket] = 1;
       change(placed_s);
-    });
-  }
-
-  /// Calls `see(tile)` for every tile.
-  template <class See>
-  void each_tile(See see) const {
-    for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
-      if (buckets_[bucket] != Bucket::kApart) stored_.each_tile(bucket, see);
     }
-    for (const Tile& tile : tiles_) see(tile);
   }
 
   /// Puts tiles in order, those of one place as they came.
@@ -139,14 +132,12 @@ class Tiles : public Family {
   /// Joins what arrived, which is placed and in order, with what there is, placed as of the same clock.
   void take_in_arrived() {
     for (const Tile& tile : arrived_) change(tile.start_s);
-    for (const Tile& tile : tiles_) change(axes_.place(tile.track, tile.start_s));
-    for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) find_displaced(bucket);
-    for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
-      if (buckets_[bucket] != Bucket::kChanged) continue;
+    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) find_displaced(bucket);
+    for (std::size_t bucket = 0; bucket < changes_.size(); ++bucket) {
+      if (!changes_[bucket]) continue;
       std::size_t next = tiles_.size();
       tiles_.resize(next + stored_.tiles(bucket));
       stored_.each_tile(bucket, [&](const Tile& tile) { tiles_[next++] = tile; });
-      buckets_[bucket] = Bucket::kApart;
     }
     place();
     merge_arrived();
@@ -210,14 +201,14 @@ class Tiles : public Family {
   void lay_out() const {
     pieces_.clear();
     std::size_t tile = 0;
-    for (std::size_t bucket = 0; bucket <= buckets_.size(); ++bucket) {
-      if (bucket < buckets_.size() && buckets_[bucket] != Bucket::kStored) continue;
-      while (tile < tiles_.size() && (bucket == buckets_.size() || tiles_[tile].start_s < stored_.start_s(bucket))) {
+    for (std::size_t bucket = 0; bucket <= changes_.size(); ++bucket) {
+      if (bucket < changes_.size() && changes_[bucket]) continue;
+      while (tile < tiles_.size() && (bucket == changes_.size() || tiles_[tile].start_s < stored_.start_s(bucket))) {
         std::size_t begin = tile;
         while (tile < tiles_.size() && tiles_[tile].start_s == tiles_[begin].start_s) ++tile;
         pieces_.push_back({false, begin, tile});
       }
-      if (bucket == buckets_.size()) break;
+      if (bucket == changes_.size()) break;
       if (!pieces_.empty() && pieces_.back().stored && pieces_.back().end == bucket) {
         ++pieces_.back().end;
       } else {
@@ -251,9 +242,11 @@ class Tiles : public Family {
 
   const Plan& plan_;
   TrackAxes axes_;
+  /// Of each axis a mask of its tracks.
+  std::vector<std::vector<std::uint8_t>> tracks_of_axis_;
   StoredTiles stored_;
-  /// Of each stored bucket.
-  std::vector<Bucket> buckets_;
+  /// Which stored buckets change.
+  std::vector<std::uint8_t> changes_;
   /// Tiles of buckets that change, and what arrived.
   std::vector<Tile> tiles_, arrived_;
   mutable std::vector<Piece> pieces_;

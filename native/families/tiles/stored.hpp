@@ -32,26 +32,27 @@ class StoredTiles {
   /// Whether writing a bucket's tiles gives what is stored: not if there are none, or if a count is wide without need.
   bool is_as_written(std::size_t bucket) const { return !odd_[bucket]; }
 
-  /// Calls `see(track)` for every tile of a bucket.
-  template <class See>
-  void each_track(std::size_t bucket, See see) const {
+  /// Whether a bucket has a tile of any track of a mask.
+  bool has_any(std::size_t bucket, const std::vector<std::uint8_t>& mask) const {
     for (std::size_t byte = 0; byte < mask_bytes_; ++byte) {
-      for (unsigned left = columns_.masks[mask_bytes_ * bucket + byte]; left != 0; left &= left - 1) {
-        see(static_cast<int>(8 * byte) + std::countr_zero(left));
-      }
+      if (columns_.masks[mask_bytes_ * bucket + byte] & mask[byte]) return true;
     }
+    return false;
   }
 
   /// Calls `see(tile)` for every tile of a bucket.
   template <class See>
   void each_tile(std::size_t bucket, See see) const {
     Begin at = begins_[bucket];
-    each_track(bucket, [&](int track) {
-      Tile tile{start_s(bucket), track, columns_.counts[at.tile++], {}};
-      if (tile.count == kWide) tile.count = static_cast<std::int64_t>(columns_.wide_counts[at.wide++]);
-      for (std::size_t of = 0; of < numbers_[track]; ++of) tile.values[of] = columns_.numbers[of][at.numbers[of]++];
-      see(tile);
-    });
+    for (std::size_t byte = 0; byte < mask_bytes_; ++byte) {
+      for (unsigned left = columns_.masks[mask_bytes_ * bucket + byte]; left != 0; left &= left - 1) {
+        int track = static_cast<int>(8 * byte) + std::countr_zero(left);
+        Tile tile{start_s(bucket), track, columns_.counts[at.tile++], {}};
+        if (tile.count == kWide) tile.count = static_cast<std::int64_t>(columns_.wide_counts[at.wide++]);
+        for (std::size_t of = 0; of < numbers_[track]; ++of) tile.values[of] = columns_.numbers[of][at.numbers[of]++];
+        see(tile);
+      }
+    }
   }
 
   /// Appends buckets, from one to before another, to columns that are to be written.
