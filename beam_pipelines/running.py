@@ -20,7 +20,6 @@ from beam_pipelines.streaming import StreamingSettings, build, check_settings, s
 from transforms import drain, metrics, tally
 from transforms.pubsub_pending import acknowledge_pending, give_up_pending
 from user_state.cli.terminal import Terminal
-from user_state.core import compiled
 from user_state.core.compile import compile_plan
 from user_state.core.spec_change import spec_change
 from user_state.errors import InputError, UserStateError
@@ -55,7 +54,6 @@ def run_streaming(
     console = Terminal(stderr=True)
     drain.reset()
     tally.reset()
-    print_if_not_compiled(console)
     print_spec_changes(console, spec, settings.redis)
     build(pipeline, spec, settings)
     console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.")
@@ -74,15 +72,6 @@ def run_streaming(
     counters = committed_counters(result)
     console.print(closing_lines(counters, spec.spec.retention))
     return counters
-
-
-def print_if_not_compiled(console: Terminal) -> None:
-    """Say so where nothing is compiled: nobody else would notice, but for the machines it takes."""
-    if not compiled.used:
-        console.print(
-            "Events are decoded in Python and folded in numpy, 5 to 100 times as slowly as in compiled code, most so in"
-            " small bundles: there was no C++ compiler when user-state was installed.",
-        )
 
 
 def print_spec_changes(console: Terminal, spec: LoadedSpec, redis: str) -> None:

@@ -121,6 +121,10 @@ struct KeyedDecay {
   Weights weights;
 };
 
+struct GapTrack {
+  int filter;
+};
+
 /// A time zone's offsets from UTC (user_state/core/local_time.py).
 class LocalTime {
  public:
@@ -155,7 +159,8 @@ struct Plan {
   std::vector<KllTrack> klls;
   std::vector<KeyedTrack> keyed_tracks;
   std::vector<KeyedDecay> keyed_decays;
-  TrackAxes track_axes, log_axes, hll_axes, kll_axes, keyed_axes;
+  std::vector<GapTrack> gaps;
+  TrackAxes track_axes, log_axes, hll_axes, kll_axes, keyed_axes, gap_axes;
   /// Eight bytes that name the layout.
   std::string layout;
 };

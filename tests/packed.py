@@ -10,6 +10,7 @@ import numpy as np
 from user_state.core.events import Events
 from user_state.core.histories import Histories
 from user_state.core.item_vectors import ItemVectors
+from user_state.core.layout import Layout
 from user_state.core.plan import Plan
 from user_state.state.envelope import Heads, heads_of
 from user_state.state.features import Finished, Reader
@@ -46,6 +47,11 @@ class Records:
     def histories(self) -> Histories:
         """The rows of all logs."""
         return HistoryReader(self.plan, packed(self.plan), range(len(self.plan.logs))).read(self.blobs)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return sum(len(blob or b"") for blob in self.blobs)
 
     def user(self, index: int) -> Records:
         """One user's record."""
@@ -92,3 +98,21 @@ def features(
     found = reader.features(records.blobs, at_us, reader.histories(records.blobs), item_vectors)
     assert not found.errors, found.errors
     return found
+
+
+class Registered:
+    """Knows one layout."""
+
+    def __init__(self, *layouts: Layout) -> None:
+        self._layouts = {layout.fingerprint: layout for layout in layouts}
+
+    def layout(self, fingerprint: bytes) -> Layout | None:
+        """Return the layout with this fingerprint."""
+        return self._layouts.get(fingerprint)
+
+
+def migrated(plan: Plan, old: Plan, records: Records) -> Records:
+    """Return records of an old plan in the layout of another."""
+    moved, broken = PackedRecords(plan, Registered(old.layout)).migrate(records.blobs)
+    assert not broken, broken
+    return Records(plan, moved)

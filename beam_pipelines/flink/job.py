@@ -35,7 +35,6 @@ from beam_pipelines.running import (
     beam_options,
     draining_on_signals,
     new_pipeline,
-    print_if_not_compiled,
     print_spec_changes,
 )
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
@@ -74,7 +73,6 @@ def run_on_flink(
     name = options.view_as(GoogleCloudOptions).job_name  # ours, or --job_name, which is an option of Beam's
     pipeline = new_pipeline(options)
     settings = check_settings(spec, settings)
-    print_if_not_compiled(console)
     print_spec_changes(console, spec, settings.redis)
     settings = replace(settings, run=run)
     build(pipeline, spec, settings)

@@ -2,6 +2,7 @@
 
 #include "bindings/calling.hpp"
 #include "bindings/from_python.hpp"
+#include "codec/crc32c.hpp"
 
 namespace user_state {
 
@@ -90,8 +91,7 @@ py::bytes with_horizon(const py::bytes& blob, std::int64_t horizon_us, const py:
   if (horizon_us < 0 || horizon_us >= kTooLarge) throw py::value_error("expected a horizon from 0 to 2^62 us");
   envelope.longs[Envelope::kHorizon] = horizon_us;
   Buffer made;
-  Writer out(made);
-  put_record(out, envelope);
+  put_record_again(made, envelope);
   return py::bytes(made.data(), made.size());
 }
 
@@ -184,6 +184,11 @@ void define_folding(py::module_& module) {
       .def("migrate", &Folding::migrate, py::arg("blobs"));
   module.def("heads", &heads, py::arg("blobs"));
   module.def("with_horizon", &with_horizon, py::arg("blob"), py::arg("horizon_us"), py::arg("version"));
+  module.def("crc32c", [](const py::bytes& bytes) { return crc32c(bytes_of(bytes)); }, py::arg("bytes"));
+  module.def("crc32c_portable", [](const py::bytes& bytes) { return crc32c_portable(bytes_of(bytes)); }, py::arg("bytes"));
+  py::tuple families(kFamilies.size());
+  for (std::size_t at = 0; at < kFamilies.size(); ++at) families[at] = py::str(std::string(kFamilies[at].name));
+  module.attr("FAMILIES") = families;
   module.attr("MARKER") = py::bytes(kMarker.data(), kMarker.size());
 }
 

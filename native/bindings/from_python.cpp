@@ -124,6 +124,7 @@ Plan plan_of(py::handle plan) {
   taken.hll_axes = axes_of(plan.attr("hll_axes"));
   taken.kll_axes = axes_of(plan.attr("kll_axes"));
   taken.keyed_axes = axes_of(plan.attr("keyed_axes"));
+  taken.gap_axes = axes_of(plan.attr("gap_axes"));
   taken.layout = get<std::string>(plan.attr("layout"), "fingerprint");
   for (py::handle field : plan.attr("fields")) taken.fields.push_back(kind_of(field));
   for (py::handle accepting : plan.attr("filters")) taken.filters.push_back(filter_of(accepting, taken.fields));
@@ -168,6 +169,7 @@ Plan plan_of(py::handle plan) {
     taken.keyed_decays.push_back({get<int>(decay, "filter"), indices(decay.attr("by")), get<std::int64_t>(decay, "half_life_us"),
                             get<std::int64_t>(decay, "most_keys"), weights_of(decay)});
   }
+  for (py::handle track : plan.attr("gaps")) taken.gaps.push_back({get<int>(track, "filter")});
   return taken;
 }
 
@@ -203,6 +205,7 @@ Layout layout_of(py::handle layout) {
   each("sessions", taken.sessions, [](py::handle, string key) { return Layout::Session{key}; });
   each("hlls", taken.hlls, [](py::handle p, string key) { return Layout::Hll{key, get<int>(p, "lg_k")}; });
   each("klls", taken.klls, [](py::handle p, string key) { return Layout::Kll{key, get<int>(p, "k")}; });
+  each("gaps", taken.gaps, [](py::handle, string key) { return Layout::Gap{key}; });
   auto kinds_of = [](py::handle piece) {
     std::vector<string> kinds;
     for (py::handle kind : piece.attr("kinds")) kinds.push_back(kind.cast<string>());

@@ -5,14 +5,14 @@
 #include "bindings/event_batches.hpp"
 #include "bindings/event_rows.hpp"
 #include "bindings/folding.hpp"
-#include "bindings/loops.hpp"
 #include "bindings/reading.hpp"
 #include "bindings/replaying.hpp"
+#include "bindings/sketches.hpp"
 
 namespace py = pybind11;
 
 PYBIND11_MODULE(_native, module) {
-  module.doc() = "The core's inner loops, compiled: see docs/design/native.md.";
+  module.doc() = "The compiled core: see docs/design/native.md.";
   py::register_exception_translator([](std::exception_ptr thrown) {
     try {
       if (thrown) std::rethrow_exception(thrown);
@@ -28,7 +28,7 @@ PYBIND11_MODULE(_native, module) {
            py::arg("events"));
   user_state::define_event_batches(module);
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
-  user_state::define_reading(module);
+  user_state::define_sketches(module);
   user_state::reading::define_record_reader(module);
   user_state::define_replay(module);
 }

@@ -87,6 +87,7 @@ Program program_of(const py::dict& d) {
   each(d, "sessions", p.sessions, [](F f) {
     return SessionOutput{f.number(0), f.choice<SessionAggregate>(1), f.number(2), f.window(3), f.real(4)};
   });
+  each(d, "gaps", p.gaps, [](F f) { return GapOutput{f.number(0), f.number(1), f.window(2), f.real(3)}; });
   each(d, "distinct", p.distinct, [](F f) { return DistinctOutput{f.number(0), f.number(1), f.window(2), f.real(3)}; });
   each(d, "entropies", p.entropies, [](F f) { return EntropyOutput{f.number(0), f.number(1), f.window(2), f.real(3)}; });
   each(d, "profiles", p.profiles, [](F f) { return ProfileOutput{f.number(0), f.number(1), f.number(2)}; });
@@ -117,6 +118,7 @@ Program program_of(const py::dict& d) {
   auto keyed = [](F f) { return KeyedPart{f.get<std::vector<bool>>(0), f.flag(1), f.get<std::int64_t>(2)}; };
   each(d, "keyed_tracks", p.keyed_tracks, keyed);
   each(d, "keyed_decays", p.keyed_decays, keyed);
+  p.gap_tracks = d["gap_tracks"].cast<int>();
   p.local_time = LocalTime(d["transitions_s"].cast<std::vector<std::int64_t>>(),
                            d["offsets_s"].cast<std::vector<std::int64_t>>());
   return p;

@@ -114,6 +114,9 @@ void append(std::vector<T>& column, const Rows& rows, Number number) {
 struct Stored {
   template <class T>
   using Column = Packed<T>;
+  /// Of which most is copied when it is written again (pieced.hpp).
+  template <class T>
+  using Bulk = Packed<T>;
   template <class... Parts>
   using Split = SplitColumn<Parts...>;
 };
@@ -157,6 +160,14 @@ class ColumnReader {
   void number(T& number, const char*) {
     number = in_.take<T>();
   }
+  /// Columns that a section may lack, all of them: `list` lists them.
+  template <class List>
+  void part(bool& present, const char*, List list) {
+    auto mark = in_.take<std::uint8_t>();
+    need(mark <= 1, "invalid mark of a part");
+    present = mark == 1;
+    if (present) list();
+  }
   template <class T>
   void column(Packed<T>& column, Count count, const char*) {
     column = in_.packed<T>(count.size);
@@ -179,6 +190,11 @@ class ColumnWriter {
   template <class T>
   void number(T number, const char*) {
     out_.put(number);
+  }
+  template <class List>
+  void part(bool present, const char*, List list) {
+    out_.put(static_cast<std::uint8_t>(present));
+    if (present) list();
   }
   template <class T>
   void column(const std::vector<T>& column, Count, const char*) {
@@ -219,6 +235,11 @@ class ColumnDescriber {
   template <class T>
   void number(const T&, const char* meaning) {
     add(type<T>(), "", meaning);
+  }
+  template <class List>
+  void part(bool, const char* meaning, List list) {
+    add("u1", "", std::string("1 if ") + meaning + "; otherwise 0, and that is all");
+    list();
   }
   template <class T>
   void column(const Packed<T>&, Count count, const char* meaning) {

@@ -54,5 +54,6 @@ std::unique_ptr<Family> make_hlls(const Plan& plan);
 std::unique_ptr<Family> make_klls(const Plan& plan);
 std::unique_ptr<Family> make_keyed_tiles(const Plan& plan);
 std::unique_ptr<Family> make_keyed_decays(const Plan& plan);
+std::unique_ptr<Family> make_gaps(const Plan& plan);
 
 }  // namespace user_state

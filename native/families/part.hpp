@@ -120,5 +120,6 @@ std::unique_ptr<Part> make_hlls(const Program& program);
 std::unique_ptr<Part> make_klls(const Program& program);
 std::unique_ptr<Part> make_keyed_tiles(const Program& program);
 std::unique_ptr<Part> make_keyed_decays(const Program& program);
+std::unique_ptr<Part> make_gaps(const Program& program);
 
 }  // namespace user_state::reading

@@ -142,6 +142,16 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.decayed_tables.empty(); },
         reading::make_keyed_decays,
     },
+    FamilyEntry{
+        "gaps",
+        false,
+        [](const Plan& p) { return !p.gaps.empty(); },
+        make_gaps,
+        [](const Layout& from, const Layout& to) { return moved(from.gaps, to.gaps); },
+        [](const reading::Program& p) { return p.gap_tracks > 0; },
+        [](const reading::Program& p) { return !p.gaps.empty(); },
+        reading::make_gaps,
+    },
 };
 
 /// How many sections a record has, its dictionary, the first, among them.

@@ -10,16 +10,21 @@ OtherLayout::OtherLayout(const FoldRules& rules, const Layout& layout)
 }
 
 Folder::Folder(const FoldRules& rules)
-    : rules_(rules), known_(std::make_shared<OtherLayouts>()), families_(made_for(rules.plan)) {
-  blanks_.emplace_back();
-  for (const auto& family : families_) {
-    // One that has not read anything yet holds nothing.
-    packed_.clear();
-    Writer out(packed_);
-    if (family) family->write(out, strings_);
-    blanks_.emplace_back(packed_.view());
-  }
+    : rules_(rules), known_(std::make_shared<OtherLayouts>()), families_(made_for(rules.plan)), blanks_(blanks_of(families_)) {
   for (const FamilyEntry& family : kFamilies) same_.push_back(family.moved(rules.layout, rules.layout));
+}
+
+std::vector<std::string> Folder::blanks_of(const Families& families) {
+  std::vector<std::string> blanks(1);
+  Buffer packed;
+  for (const auto& family : families) {
+    // One that has not read anything yet holds nothing.
+    packed.clear();
+    Writer out(packed);
+    if (family) family->write(out, Strings());
+    blanks.emplace_back(packed.view());
+  }
+  return blanks;
 }
 
 Folder::Families Folder::made_for(const Plan& plan) {
@@ -64,17 +69,24 @@ Folder::Other& Folder::other(std::string_view fingerprint) {
   if (found != other_.end()) return found->second;
   auto known = known_->find(fingerprint);
   if (known == known_->end()) throw RecordError{RecordError::Kind::kUnknownLayout, std::string(fingerprint)};
-  return other_.emplace(fingerprint, Other{known->second, made_for(known->second->plan)}).first->second;
+  Other other{known->second, made_for(known->second->plan), {}};
+  other.blanks = blanks_of(other.families);
+  return other_.emplace(fingerprint, std::move(other)).first->second;
 }
 
 Envelope Folder::open(std::string_view& blob, Buffer& migrated) {
   if (blob.data() == nullptr) return blank();
   Envelope envelope = open_record(blob);
-  if (envelope.layout == rules_.plan.layout) return envelope;
-  migrated.clear();
-  migrate(envelope, blob, migrated);
-  blob = migrated.view();
-  return open_record(blob);
+  if (envelope.layout != rules_.plan.layout) {
+    migrated.clear();
+    migrate(envelope, blob, migrated);
+    blob = migrated.view();
+    envelope = open_record(blob);
+  }
+  // Written anew, such state would be lost.
+  refuse_unknown(envelope);
+  envelope.fill(blanks_);
+  return envelope;
 }
 
 template <class Change>
@@ -103,11 +115,11 @@ void Folder::make(Envelope envelope, std::string_view version, Buffer& out, Chan
   envelope.layout = rules_.plan.layout;
   std::size_t begin = 0;
   for (std::size_t at = 0; at < ends_.size(); ++at) {
-    envelope.sections[at] = packed_.view().substr(begin, ends_[at] - begin);
+    std::string_view section = packed_.view().substr(begin, ends_[at] - begin);
+    envelope.sections[at] = section == blanks_[at] ? std::string_view() : section;
     begin = ends_[at];
   }
-  Writer written(out);
-  put_record(written, envelope);
+  put_record(out, envelope);
 }
 
 void Folder::fold(std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
@@ -122,7 +134,7 @@ void Folder::fold(std::string_view blob, const Events& events, std::span<const s
   }
   longs[Envelope::kHorizon] = std::max(longs[Envelope::kHorizon], horizon_us);
   longs[Envelope::kApplied] += static_cast<std::int64_t>(rows.size());
-  Arrivals arrivals{events, rows, longs[Envelope::kClock]};
+  Arrivals arrivals{events, rows, longs[Envelope::kClock], longs[Envelope::kHorizon]};
   make(envelope, version, out, [&](std::size_t, Family& family) {
     family.fold(arrivals, strings_);
     return true;
@@ -153,8 +165,9 @@ void Folder::migrate(std::string_view blob, Buffer& out) {
   Writer(out).bytes(blob);
 }
 
-void Folder::migrate(const Envelope& envelope, std::string_view blob, Buffer& out) {
+void Folder::migrate(Envelope envelope, std::string_view blob, Buffer& out) {
   Other& from = other(envelope.layout);
+  envelope.fill(from.blanks);
   read_strings(envelope, blob, [this](std::string_view strings) { strings_.read(strings); });
   read(from.families, envelope, blob, strings_);
   read(families_, blank(), {}, strings_);

@@ -61,15 +61,17 @@ class Folder {
   struct Other {
     std::shared_ptr<const OtherLayout> layout;
     Families families;
+    std::vector<std::string> blanks;
   };
 
   static Families made_for(const Plan& plan);
+  static std::vector<std::string> blanks_of(const Families& families);
   static void read(const Families& families, const Envelope& envelope, std::string_view blob, const Strings& strings);
   /// Opens a record, migrated if need be: `blob` becomes the bytes that the sections are in, which may be in `migrated`.
   Envelope open(std::string_view& blob, Buffer& migrated);
   Envelope blank() const;
   Other& other(std::string_view fingerprint);
-  void migrate(const Envelope& envelope, std::string_view blob, Buffer& out);
+  void migrate(Envelope envelope, std::string_view blob, Buffer& out);
   /// Reads a dictionary. Throws RecordError.
   template <class Take>
   void read_strings(const Envelope& envelope, std::string_view blob, Take take);

@@ -1,9 +1,6 @@
 #include "record/histories.hpp"
 
-#include <limits>
-
-#include "codec/optional_parts.hpp"
-#include "codec/steps.hpp"
+#include <algorithm>
 
 namespace user_state::reading {
 
@@ -11,7 +8,6 @@ namespace {
 
 /// Where the sections stand that are read here (families/registry.hpp).
 constexpr std::size_t kDictionary = 0, kLogs = 2, kVectors = 4;
-constexpr double kMostWeight = 1e30, kRoom = 1.01;
 
 }  // namespace
 
@@ -71,7 +67,7 @@ void Histories::put(History& history, std::int64_t first_code) const {
 }
 
 StoredSums::StoredSums(const Program& program, Folder& folder, std::size_t part)
-    : program_(program), folder_(folder), part_(part) {
+    : program_(program), folder_(folder), part_(part), stored_(shapes_of(program.vector_parts)) {
   (void)program.vector_parts.at(part);
 }
 
@@ -81,38 +77,18 @@ std::optional<RecordError> StoredSums::read(std::size_t record, std::string_view
   try {
     Envelope envelope = open_migrated(program_, folder_, blob, migrated_);
     try {
-      take(record, Reader(envelope.sections[kVectors]), time_us, weights, sums);
+      stored_.read(Reader(envelope.sections[kVectors]));
     } catch (const Corrupt& corrupt) {
       refuse_section(corrupt, blob, kVectors, envelope.sections[kVectors]);
     }
   } catch (RecordError& error) {
     return std::move(error);
   }
+  const DecayedSums& one = stored_.vectors[part_];
+  time_us[record] = one.time_us;
+  std::ranges::copy(one.weights, weights + record * one.weights.size());
+  std::ranges::copy(one.sums, sums + record * one.sums.size());
   return std::nullopt;
-}
-
-void StoredSums::take(std::size_t record, Reader in, std::int64_t* time_us, double* weights, double* sums) {
-  for (std::size_t part = 0; part <= part_; ++part) {
-    if (!take_mark(in)) continue;
-    const VectorPart& shape = program_.vector_parts[part];
-    std::size_t half_lives = shape.half_lives_us.size(), dimensions = static_cast<std::size_t>(shape.dimensions);
-    std::int64_t seen_us = take_time(in);
-    auto stored = in.packed<double>(half_lives), largest = in.packed<double>(half_lives);
-    components_.clear();
-    for (std::size_t at = 0; at < half_lives; ++at) {
-      need(stored[at] >= 0 && stored[at] <= kMostWeight, "a weight out of range");
-      need(largest[at] >= 0 && largest[at] <= std::numeric_limits<double>::max(), "a component out of range");
-      auto take_steps = shape.component_bytes == 2 ? steps::take<std::int16_t> : steps::take<std::int32_t>;
-      take_steps(in, dimensions, largest[at], components_);
-      // A sum of vectors of length one is no longer than the sum of their weights.
-      double length = steps::largest_of(std::span(components_).subspan(at * dimensions));
-      need(length <= kRoom * stored[at], "a vector longer than its weight");
-    }
-    if (part < part_) continue;
-    time_us[record] = seen_us;
-    for (std::size_t at = 0; at < half_lives; ++at) weights[record * half_lives + at] = stored[at];
-    std::copy(components_.begin(), components_.end(), sums + record * half_lives * dimensions);
-  }
 }
 
 }  // namespace user_state::reading

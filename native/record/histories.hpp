@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "families/logs/stored_logs.hpp"
+#include "families/vectors/stored.hpp"
 #include "record/reader.hpp"
 
 namespace user_state::reading {
@@ -58,13 +59,11 @@ class StoredSums {
                                   double* sums);
 
  private:
-  void take(std::size_t record, Reader in, std::int64_t* time_us, double* weights, double* sums);
-
   const Program& program_;
   Folder& folder_;
   const std::size_t part_;
   Buffer migrated_;
-  std::vector<double> components_;
+  StoredVectors stored_;
 };
 
 }  // namespace user_state::reading

@@ -86,7 +86,8 @@ Plan plan_of_layout(const Plan& now, const Layout& of_now, const Layout& layout)
                                 });
   plan.keyed_decays = pieces_of(layout.keyed_decays, of_now.keyed_decays, now.keyed_decays,
                                 [&plan](KeyedDecay& decay, const Layout::KeyedDecay& held) { decay.by = fields_of(plan, held.kinds); });
-  plan.track_axes = plan.log_axes = plan.hll_axes = plan.kll_axes = plan.keyed_axes = {};
+  plan.gaps = pieces_of(layout.gaps, of_now.gaps, now.gaps, [](GapTrack&, const Layout::Gap&) {});
+  plan.track_axes = plan.log_axes = plan.hll_axes = plan.kll_axes = plan.keyed_axes = plan.gap_axes = {};
   return plan;
 }
 

@@ -22,6 +22,7 @@ struct Layout {
   struct Kll { std::string key; int k; };
   struct KeyedTrack { std::string key; std::vector<std::string> kinds; bool sums; };
   struct KeyedDecay { std::string key; std::vector<std::string> kinds; };
+  struct Gap { std::string key; };
 
   /// Eight bytes that name it.
   std::string fingerprint;
@@ -36,6 +37,7 @@ struct Layout {
   std::vector<Kll> klls;
   std::vector<KeyedTrack> keyed_tiles;
   std::vector<KeyedDecay> keyed_decays;
+  std::vector<Gap> gaps;
 };
 
 /// Returns what reads records of a layout: a plan with the layout's pieces. Those that `now`, whose layout is `of_now`,

@@ -18,7 +18,7 @@ enum class Cells : std::uint8_t { kText, kReal, kWhole };
 enum class LogKind : std::uint8_t { kText, kReal, kWhole, kTime };
 
 enum class TileAggregate : std::uint8_t {
-  kCount, kSum, kMin, kMax, kMean, kVariance, kStddev, kSkew, kKurtosis, kRecency, kFirstSeen, kGapMean
+  kCount, kSum, kMin, kMax, kMean, kGeometricMean, kVariance, kStddev, kSkew, kKurtosis, kRecency, kFirstSeen, kGapMean
 };
 enum class SessionAggregate : std::uint8_t { kCount, kLengthMean, kEventsMean, kCurrentLength, kCurrentEvents };
 enum class Shown : std::uint8_t { kNothing, kCount, kShare, kSum, kMean };
@@ -38,6 +38,7 @@ struct DecayedOutput { int column, decay, half_life; double empty; };
 struct LoggedOutput { int column, log, log_column; Window window; bool first; double empty; };
 struct LastSeenOutput { int column, track; Window window; std::int64_t cap; bool streak; double empty; };
 struct SessionOutput { int column; SessionAggregate aggregate; int track; Window window; double empty; };
+struct GapOutput { int column, track; Window window; double empty; };
 struct DistinctOutput { int column, track; Window window; double empty; };
 struct EntropyOutput { int column, track; Window window; double empty; };
 struct ProfileOutput { int array, profile, half_life; };
@@ -83,6 +84,7 @@ struct Program {
   std::vector<LogList> log_lists;
   std::vector<LastSeenOutput> last_seen;
   std::vector<SessionOutput> sessions;
+  std::vector<GapOutput> gaps;
   std::vector<DistinctOutput> distinct;
   std::vector<EntropyOutput> entropies;
   std::vector<ProfileOutput> profiles;
@@ -102,6 +104,7 @@ struct Program {
   std::vector<HllPart> hlls;
   std::vector<int> kll_ks;
   std::vector<KeyedPart> keyed_tracks, keyed_decays;
+  int gap_tracks;
   LocalTime local_time;
 };
 

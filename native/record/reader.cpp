@@ -27,11 +27,14 @@ std::uint64_t head_of(std::string_view text) {
 
 Envelope open_migrated(const Program& program, Folder& folder, std::string_view& blob, Buffer& migrated) {
   Envelope envelope = open_record(blob);
-  if (envelope.layout == program.layout) return envelope;
-  migrated.clear();
-  folder.migrate(blob, migrated);
-  blob = migrated.view();
-  return open_record(blob);
+  if (envelope.layout != program.layout) {
+    migrated.clear();
+    folder.migrate(blob, migrated);
+    blob = migrated.view();
+    envelope = open_record(blob);
+  }
+  envelope.fill(folder.blanks());
+  return envelope;
 }
 
 std::size_t take_strings(std::string_view dictionary, std::string& texts, std::vector<std::uint16_t>& lengths) {

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from user_state.store.layouts import RecordReader
 
 from tests.packed import apply, features
 from tests.trying import T0, VERSION, D, H, M, S, batch, event, plan_of, record_of, value_of
@@ -9,7 +10,6 @@ from user_state.codec.adopt import adopt, changes
 from user_state.codec.record import encode_records, open_record
 from user_state.core.layout import Layout
 from user_state.errors import CodecError
-from user_state.store.layouts import RecordReader
 
 VIEWS = {"aggregate": "count", "where": {"action": "view"}, "windows": ["1h"]}
 WATCHED = {"aggregate": "sum", "of": "value", "where": {"action": "view"}, "windows": ["1h"]}

@@ -161,6 +161,8 @@ def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], e
         return RELATIVE * max(1.0, abs(expected))
     if aggregate in ("recency", "first_seen", "gap_mean") or "session" in aggregate:
         return RELATIVE * abs(expected)
+    if aggregate == "geometric_mean":
+        return RELATIVE * abs(expected) + 5e-324
     of = None if aggregate == "decayed_count" else feature.of
     amounts = [1.0 if of is None else abs(float(e.event[of] or 0)) for e in applied]
     match aggregate:
@@ -256,7 +258,7 @@ def clock_of(applied: Sequence[AppliedEvent]) -> int:
 def applied_rows(plan: Plan, world: World, user: str) -> tuple[list[AppliedEvent], list[EventRow]]:
     """Return one user's applied events and their rows, in order of arrival."""
     applied = oracle.replay(world.spec.spec, world.arrivals).applied.get(user, [])
-    if plan.sessions and applied:
+    if (plan.sessions or plan.gaps) and applied:
         # Sessions hold in any order in which admission would have let the events in: see user_state/core/sessions.py.
         horizon_us = clock_of(applied) - world.spec.spec.allowed_lateness
         applied = [e for e in applied if e.time_us >= horizon_us]

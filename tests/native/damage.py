@@ -4,7 +4,7 @@ import random
 
 from tests.codec.test_fuzz import damaged
 from tests.native.both import Both
-from user_state.codec.record import MARKER, Outer, open_record
+from user_state.codec.record import Outer, close_record, open_record
 from user_state.codec.sections import SECTIONS
 from user_state.core.events import EventRow
 
@@ -30,16 +30,4 @@ def refusals(both: Both, section: str, rows: list[EventRow], tries: int = 1_000,
 
 def closed(outer: Outer, sections: list[bytes]) -> bytes:
     """Return the record of these sections."""
-    parts = [MARKER, outer.version, outer.layout, *map(_long, outer.longs)]
-    for section in sections:
-        parts += (_long(len(section)), section)
-    return b"".join(parts)
-
-
-def _long(number: int) -> bytes:
-    """Return a number from 0 on as Avro has it."""
-    left, out = 2 * number, bytearray()
-    while left > 0x7F:
-        out.append(left & 0x7F | 0x80)
-        left >>= 7
-    return bytes([*out, left])
+    return close_record(outer, sections)

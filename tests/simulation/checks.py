@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from user_state.store.layouts import RecordReader
+
 from tests.packed import features
 from tests.simulation.specs import LEAST_LATENESS_US, digits
 from user_state.core.admission import Outcome
@@ -22,7 +24,6 @@ from user_state.events.screening import Screened
 from user_state.oracle import AppliedEvent
 from user_state.oracle import features as brute_force
 from user_state.store.keys import record_key
-from user_state.store.layouts import RecordReader
 from user_state.store.registry import Registry
 
 if TYPE_CHECKING:

@@ -1,26 +1,24 @@
-"""Records as bytes merge and migrate as numpy joins and adopts them; what is wrong with one is said of that one."""
+"""What is wrong with a record is said of that record; records of other layouts are migrated wherever they come up.
+
+That merged and migrated records say the right things is held to brute force in tests/core/test_against_oracle.py and
+tests/upgrades.
+"""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tests.native.both import unpacked
-from tests.random_worlds import QUICK, World, worlds
-from tests.trying import T0, VERSION, H, M, S, event, plan_of, same_record, spec_of, value_of
-from tests.upgrades.worlds import Upgrade, resized, upgrades
-from user_state.codec.adopt import adopt
-from user_state.codec.record import decode_records, open_record
-from user_state.core.compile import compile_plan
+from tests.packed import VERSION, Records
+from tests.trying import T0, H, M, S, event, plan_of, spec_of, value_of
 from user_state.core.events import EventRow, Events
 from user_state.core.layout import Layout
 from user_state.core.plan import Plan
-from user_state.core.records import Records, merge
 from user_state.errors import CodecError
 from user_state.events.decode import EventDecoder
-from user_state.state.envelope import heads_of, version_of, with_horizon
+from user_state.state.envelope import LAYOUT, heads_of, version_of, with_horizon
 from user_state.state.records import PackedRecords
 
 
@@ -43,50 +41,6 @@ def folded(plan: Plan, rows: list[EventRow]) -> dict[str, bytes]:
     made, wrong = PackedRecords(plan).fold([None] * users, events, np.zeros(users, np.int64), [VERSION] * users)
     assert wrong == {}
     return {user: blob for user, blob in zip(events.users, made, strict=True) if blob is not None}
-
-
-def rows_of(world: World, plan: Plan) -> list[EventRow]:
-    decoder = EventDecoder(plan, world.spec.schema)
-    return [decoder.row(arrival.event, arrival.published_us) for arrival in world.arrivals]
-
-
-@given(worlds(), st.data())
-@settings(QUICK, max_examples=200)
-def test_records_of_disjoint_events_merge_to_what_numpy_joins(world: World, data: st.DataObject) -> None:
-    plan = compile_plan(world.spec)
-    rows = rows_of(world, plan)
-    ids = {row[1]: data.draw(st.booleans()) for row in rows}
-    a, b = (folded(plan, [row for row in rows if ids[row[1]] == mine]) for mine in (True, False))
-    users = sorted({*a, *b})
-    mine, others = ([part.get(user) for user in users] for part in (a, b))
-    merged, wrong = PackedRecords(plan).merge(mine, others, [bytes(8)] * len(users))
-    assert wrong == {}
-    expected = merge(plan, unpacked(plan, mine), unpacked(plan, others))
-    same_record(plan, unpacked(plan, merged), expected)
-    assert {version_of(blob) for blob in merged} <= {bytes(8)}
-
-
-@given(st.one_of(resized(), upgrades(2)))
-@settings(QUICK, max_examples=200)
-def test_records_of_another_spec_migrate_to_what_numpy_adopts(upgrade: Upgrade) -> None:
-    old, new = map(compile_plan, upgrade.specs)
-    arrivals = [arrival for batch in upgrade.batches[0] for arrival in batch]
-    if arrivals:
-        blobs = list(folded(old, rows_of(World(upgrade.specs[0], arrivals), old)).values())
-        migrated(old, new, blobs)
-
-
-def migrated(old: Plan, new: Plan, blobs: list[bytes]) -> list[bytes]:
-    """Return records in the layout of another plan, which have to be what numpy makes of them."""
-    packed = PackedRecords(new, Registered(old.layout))
-    made, wrong = packed.migrate(blobs)
-    assert wrong == {}
-    outers = [open_record(blob) for blob in blobs]
-    adopted = adopt(new, decode_records(outers, old.layout), old.layout)
-    expected = merge(new, Records.empty(new, len(blobs)), adopted)
-    same_record(new, unpacked(new, made), expected)
-    assert [version_of(blob) for blob in made] == [version_of(blob) for blob in blobs]
-    return [blob for blob in made if blob is not None]
 
 
 OLD = plan_of(features={"seen": {"aggregate": ["count", "sum"], "of": "amount", "windows": ["1h"]}})
@@ -117,13 +71,13 @@ def test_a_record_of_another_layout_is_migrated_wherever_it_comes_up_and_its_lay
     events = Events.from_rows(NEW, batch_rows(NEW, 10, user="u") + batch_rows(NEW, 10, user="v"))
     made, wrong = packed.fold([old, new], events, np.zeros(2, np.int64), [VERSION] * 2)
     assert (wrong, registered.asked) == ({}, 1)
-    assert [blob[18:26] for blob in made] == [NEW.layout.fingerprint] * 2
-    records = unpacked(NEW, made)
-    assert records.applied.tolist() == [3, 2]
+    assert [(blob or b"")[LAYOUT] for blob in made] == [NEW.layout.fingerprint] * 2
+    records = Records(NEW, made)
+    assert records.heads.applied.tolist() == [3, 2]
     assert value_of(NEW, records, "again_sum_1h", T0 + M) == 13
     merged, wrong = packed.merge([old, None, old, None], [new, old, old, None], [VERSION] * 4)
     assert (wrong, merged[3], registered.asked) == ({}, None, 1)
-    records = unpacked(NEW, merged[:3])
+    records = Records(NEW, merged[:3])
     assert [value_of(NEW, records, "again_sum_1h", T0 + M, user) for user in range(3)] == [6, 3, 6]
 
 
@@ -155,8 +109,8 @@ def test_damaged_records_cost_nobody_else_theirs_and_are_told_from_each_other():
     events = Events.from_rows(NEW, [row for user in "abcd" for row in batch_rows(NEW, 2, user=user)])
     made, wrong = packed.fold([cut, sound, longer, foreign], events, np.zeros(4, np.int64), [VERSION] * 4)
     assert [blob is None for blob in made] == [True, False, True, True]
-    assert "cut off" in wrong[0]
-    assert "longer than" in wrong[2]
+    assert "checksum does not match" in wrong[0]
+    assert "checksum does not match" in wrong[2]
     assert "expected a record beginning with c301" in wrong[3]
     assert packed.merge([cut, sound], [sound, sound], [VERSION] * 2)[1].keys() == {0}
     assert packed.merge([sound, sound], [sound, cut], [VERSION] * 2)[1].keys() == {1}
@@ -181,3 +135,13 @@ def test_a_horizon_is_changed_and_nothing_else():
     assert with_horizon(other, 0, version_of(sound)) == sound
     with pytest.raises(CodecError, match="expected a record beginning with"):
         with_horizon(b"nonsense", 0, bytes(8))
+
+
+def test_threads_may_fold_with_one_object_at_once():
+    packed, old = PackedRecords(NEW, Registered(OLD.layout)), one(OLD, 1, 2)
+    events = Events.from_rows(NEW, [row for user in range(50) for row in batch_rows(NEW, 2, user=f"u{user}")])
+    horizons = np.zeros(50, np.int64)
+    expected = packed.fold([old] * 50, events, horizons, [VERSION] * 50)
+    with ThreadPoolExecutor(4) as threads:
+        found = [threads.submit(packed.fold, [old] * 50, events, horizons, [VERSION] * 50) for _ in range(40)]
+        assert [one.result() for one in found] == [expected] * 40

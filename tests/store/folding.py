@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from user_state.store.layouts import RecordReader
+
 from tests.packed import features
 from tests.trying import M, S, event, spec_of
 from user_state.core.admission import Outcome
@@ -15,7 +17,6 @@ from user_state.core.plan import Plan
 from user_state.errors import StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold_report import FoldReport
-from user_state.store.layouts import RecordReader
 from user_state.store.store import Replaced, Replacement, StateStore, Stored
 
 APPLIED, DUPLICATE, TOO_LATE, BAD_RECORD, OVERSIZED, CONTENDED = (

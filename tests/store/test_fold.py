@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from user_state.store.layouts import RecordReader
 
 from tests.store import folding
 from tests.store.folding import APPLIED, BAD_RECORD, DUPLICATE, NOW, outcomes, views

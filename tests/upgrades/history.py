@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from user_state.store.layouts import RecordReader
+
 from tests.packed import Records
 from user_state import oracle
 from user_state.core.admission import Outcome
@@ -22,7 +24,6 @@ from user_state.events.wanted import wanted
 from user_state.fold import Folder
 from user_state.oracle import AppliedEvent, Arrival
 from user_state.spec import LoadedSpec
-from user_state.store.layouts import RecordReader
 
 BINS = {
     Outcome.APPLIED: "applied",

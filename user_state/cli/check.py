@@ -31,7 +31,8 @@ TYPICAL = ACTIVITIES[1]
 def check(
     spec: Annotated[Path, typer.Argument(help="The spec file.", show_default=False)],
     sessions_a_day: Annotated[
-        float | None, typer.Option(help="Weigh a user of this many sessions a day too.", min=0.01, max=1000)
+        float | None,
+        typer.Option(help="Also estimate the record of a user with this many sessions a day.", min=0.01, max=1000),
     ] = None,
     events_a_session: Annotated[int, typer.Option(help="Events in each of those sessions.", min=1, max=10_000)] = 10,
     days: Annotated[int, typer.Option(help="For how many days that user has been active.", min=1, max=365)] = 30,

@@ -22,11 +22,11 @@ EXIT_REFUSED = 1
 
 
 def rollback(
-    spec: Annotated[Path, typer.Option(help="The spec that shall write again.", show_default=False)],
+    spec: Annotated[Path, typer.Option(help="The spec that is to write again.", show_default=False)],
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Make an earlier spec the one that writes again.
+    """Let an earlier spec write again.
 
     A run with a new spec takes over from the spec before; from then on `run` refuses the earlier one, which may have
     been started by mistake. This command shows which spec writes now and what becomes of the records, asks, and lets

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from user_state.core.events import F64, I64, Bool
 from user_state.core.pool import StringPool
-from user_state.core.ragged import run_heads, run_sizes
 
 TIE_SHIFT = np.uint64(32)
 
@@ -84,8 +83,8 @@ def older_rows(user: I64) -> I64:
     >>> older_rows(np.array([0, 0, 0, 4, 4])).tolist()
     [0, 1, 2, 0, 1]
     """
-    heads = run_heads(user)
-    return np.arange(len(user)) - np.repeat(heads, run_sizes(heads, len(user)))
+    heads = _run_heads(user)
+    return np.arange(len(user)) - np.repeat(heads, _run_sizes(heads, len(user)))
 
 
 def newer_rows(user: I64) -> I64:
@@ -94,6 +93,29 @@ def newer_rows(user: I64) -> I64:
     >>> newer_rows(np.array([0, 0, 0, 4, 4])).tolist()
     [2, 1, 0, 1, 0]
     """
-    heads = run_heads(user)
-    sizes = run_sizes(heads, len(user))
+    heads = _run_heads(user)
+    sizes = _run_sizes(heads, len(user))
     return np.repeat(heads + sizes - 1, sizes) - np.arange(len(user))
+
+
+def _run_heads(key: I64) -> I64:
+    """Return where runs of equal keys (m,) begin.
+
+    >>> _run_heads(np.array([3, 3, 1, 3])).tolist()
+    [0, 2, 3]
+    """
+    changes = np.ones(len(key), np.bool_)
+    changes[1:] = key[1:] != key[:-1]
+    return changes.nonzero()[0]
+
+
+def _run_sizes(heads: I64, length: int) -> I64:
+    """Return how long each run is of a column that is `length` long, given where they begin.
+
+    >>> _run_sizes(np.array([0, 2, 3]), 4).tolist()
+    [2, 1, 1]
+    """
+    sizes = np.empty_like(heads)
+    sizes[:-1] = heads[1:] - heads[:-1]
+    sizes[-1:] = length - heads[-1:]
+    return sizes

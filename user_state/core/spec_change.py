@@ -22,6 +22,12 @@ MIXED = "a part of it starts empty"
 UNKNOWN = "how much was kept is not known"
 
 
+def changes(plan: Plan, layout: Layout) -> tuple[list[str], list[str]]:
+    """Return (definitions that start empty, definitions that are dropped) when records of `layout` are taken over."""
+    old, new = layout.keys, plan.layout.keys
+    return sorted(new - old), sorted(old - new)
+
+
 @dataclass(frozen=True)
 class Fill:
     """An output that a changed spec cannot answer exactly at once.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core import compiled as native
+from user_state import native
 from user_state.core.admission import Times
 from user_state.core.events import I64, Events
 from user_state.core.plan import Plan

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from user_state.core import compiled as native
+from user_state import native
 from user_state.core.events import I64
 
 SCHEMA_PATH = Path(__file__).parent.parent / "schemas" / "user_state.avsc"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core import compiled as native
+from user_state import native
 from user_state.core.composed_reading import Composed, read_composed
 from user_state.core.composing import mentioned
 from user_state.core.events import I64

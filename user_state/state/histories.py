@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core import compiled as native
+from user_state import native
 from user_state.core.events import I64
 from user_state.core.histories import Histories, LogRows, VectorSums
 from user_state.core.plan import Plan

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from user_state.core import compiled as native
+from user_state import native
 from user_state.core.events import I64, Events
 from user_state.core.plan import Plan
 from user_state.errors import CodecError

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core import compiled as native
+from user_state import native
 from user_state.core.events import I64, Events
 from user_state.core.histories import Histories
 from user_state.core.item_vectors import ItemVectors

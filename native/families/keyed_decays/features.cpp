@@ -1,5 +1,5 @@
 // Recent items by decayed count: user_state/core/tables.py says what they are, codec/keyed_decays.py has the bytes.
-#include "codec/optional_parts.hpp"
+#include "families/decaying.hpp"
 #include "families/keyed/keyed.hpp"
 
 namespace user_state::reading {

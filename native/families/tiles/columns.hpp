@@ -52,8 +52,8 @@ struct TileColumns {
  private:
   static constexpr std::array kEach{"tile of a track that keeps a number", "tile of a track that keeps two",
                                     "tile of a track that keeps three", "tile of a track that keeps four"};
-  static constexpr std::array kMeaning{"sum, smallest or largest value, or the time of the first event, microseconds",
-                                       "second central moment times count, or the time of the last event, microseconds",
+  static constexpr std::array kMeaning{"sum of values or of logarithms, smallest or largest value, or first time, microseconds",
+                                       "second central moment times count, or last time, microseconds",
                                        "third central moment times count", "fourth central moment times count"};
 };
 

@@ -104,7 +104,7 @@ class Tiles : public Part {
     if (keeps_least(held)) value(0, cell) = std::min(value(0, cell), values[0]);
     if (held == Held::kMax) value(0, cell) = std::max(value(0, cell), values[0]);
     if (held == Held::kTimes) value(1, cell) = std::max(value(1, cell), values[1]);
-    if (held == Held::kSum || moments_of(held) > 0) value(0, cell) += values[0];
+    if (adds_up(held) || moments_of(held) > 0) value(0, cell) += values[0];
     if (moments_of(held) > 0) central_tiles_.push_back({cell, held, count, values});
   }
 
@@ -129,7 +129,7 @@ class Tiles : public Part {
         if (keeps_least(held)) value(0, into) = std::min(value(0, into), value(0, from));
         if (held == Held::kMax) value(0, into) = std::max(value(0, into), value(0, from));
         if (held == Held::kTimes) value(1, into) = std::max(value(1, into), value(1, from));
-        if (held == Held::kSum || moments_of(held) > 0) value(0, into) += value(0, from);
+        if (adds_up(held) || moments_of(held) > 0) value(0, into) += value(0, from);
       }
     }
   }
@@ -181,6 +181,7 @@ class Tiles : public Part {
       case kMin:
       case kMax: return value(0, cell);
       case kMean: return value(0, cell) / n;
+      case kGeometricMean: return std::isnan(value(0, cell)) ? number.empty : std::exp(value(0, cell) / n);
       case kVariance: return variance();
       case kStddev: return std::sqrt(variance());
       case kSkew: return variance() == 0 ? 0.0 : std::sqrt(n) * value(2, cell) / std::pow(value(1, cell), 1.5);
