@@ -1,7 +1,7 @@
 // A record's logs in bytes: the rows of all of them, log by log and oldest first, as columns. All logs share their
-// columns, so that a record is cut into a handful of pieces however many logs it has: fields of strings stand log by log,
-// and in a log field by field, and so do all other fields but the event time, which is the row's own. A layout without
-// logs has no bytes here.
+// columns, so that a record is cut into a handful of pieces however many logs it has: fields of strings stand log by
+// log, and in a log field by field, and so do all other fields but the event time, which is the row's own. A layout
+// without logs has no bytes here.
 //
 // What is nearly always zero is left out: ages of nine years or more, and what dictionaries of up to 255 strings and of
 // up to 65,535 do not need.

@@ -1,6 +1,6 @@
 // A record's tiles in bytes: when any of them begins, and which tracks have one there. Tracks share the starts, because
-// a user who acts acts in several tracks at once; tiles of one start are a bucket. What numbers a tile has depends on the
-// kind of its track (tile_values.hpp). A layout without tracks has no bytes here.
+// a user who acts acts in several tracks at once; tiles of one start are a bucket. What numbers a tile has depends on
+// the kind of its track (tile_values.hpp). A layout without tracks has no bytes here.
 #pragma once
 
 #include <array>
@@ -50,11 +50,18 @@ struct TileColumns {
   }
 
  private:
-  static constexpr std::array kEach{"tile of a track that keeps a number", "tile of a track that keeps two",
-                                    "tile of a track that keeps three", "tile of a track that keeps four"};
-  static constexpr std::array kMeaning{"sum of values or of logarithms, smallest or largest value, or first time, microseconds",
-                                       "second central moment times count, or last time, microseconds",
-                                       "third central moment times count", "fourth central moment times count"};
+  static constexpr std::array kEach{
+      "tile of a track that keeps a number",
+      "tile of a track that keeps two",
+      "tile of a track that keeps three",
+      "tile of a track that keeps four",
+  };
+  static constexpr std::array kMeaning{
+      "sum of values or of logarithms, smallest or largest value, or first time, microseconds",
+      "second central moment times count, or last time, microseconds",
+      "third central moment times count",
+      "fourth central moment times count",
+  };
 };
 
 }  // namespace user_state
