@@ -1,4 +1,4 @@
-"""A section that no writer writes is refused in words: which section, and what is wrong with it; folding and reading alike."""
+"""A section that no writer writes is refused, by who folds and who reads, with its name and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from struct import pack
 import numpy as np
 import pytest
 
-from tests.native.damage import NAMES, closed
-from tests.trying import T0, VERSION, D, S, batch, event, plan_of, record_of
-from user_state._native import Folding, ReadingProgram
-from user_state.codec.record import encode_records, open_record
+from tests.packed import VERSION, from_events
+from tests.state.test_envelope import fields_of, record_with
+from tests.trying import T0, D, S, batch, event, plan_of
 from user_state.core.plan import Plan
-from user_state.core.reading_program import compile_program
+from user_state.state.features import Reader
+from user_state.state.records import PackedRecords
 
 TILES = plan_of(
     features={
@@ -37,9 +37,11 @@ def tiles(starts: list[int], masks: bytes, counts: bytes, wide: list[int], sums:
 
 def logs(flags: int, rows: list[tuple[int, int, int]], newest_us: int = T0) -> bytes:
     """Rows are (microseconds before the newest, tie, number of the item)."""
-    head = pack("<BHq", flags, len(rows), newest_us)
-    ages = b"".join(pack("<I", age & 0xFFFFFFFF) for age, _, _ in rows) + b"".join(pack("<H", a >> 32) for a, _, _ in rows)
-    return head + ages + b"".join(pack("<I", t) for _, t, _ in rows) + bytes(i for *_, i in rows) + bytes(8 * len(rows))
+    ages, ties, items = zip(*rows, strict=True) if rows else ((), (), ())
+    size = len(rows)
+    low, high = pack(f"<{size}I", *ages), bytes(2 * size)
+    head = pack("<BHq", flags, size, newest_us)
+    return head + low + high + pack(f"<{size}I", *ties) + bytes(items) + bytes(8 * size)
 
 
 def seen(flags: int, ages: list[int], values: list[int], newest_s: int = AT_S) -> bytes:
@@ -51,14 +53,14 @@ def seen(flags: int, ages: list[int], values: list[int], newest_s: int = AT_S) -
 def refusals(plan: Plan, section: str, damaged: bytes) -> list[str]:
     """Return what folding into a record with this section says, and what reading it says; nothing if they take it."""
     events = batch(plan, [event(T0, item_id="a", value=1.0, amount=2)])
-    outer = open_record(encode_records(record_of(plan, [event(T0, item_id="a")]), plan.layout, [VERSION])[0])
-    sections = list(outer.sections)
-    sections[NAMES.index(section)] = damaged
-    blob, folding = closed(outer, sections), Folding(plan)
-    _, of_fold = folding.fold([blob], events, np.zeros(1, np.int64), [VERSION])
-    program = ReadingProgram(compile_program(plan, whole=True).described | {"layout": plan.layout.fingerprint})
-    _, of_features = program.features(folding, [blob], np.array([T0], np.int64))
-    return [text for _, _, text in (*of_fold, *of_features)]
+    [blob] = from_events(plan, events).blobs
+    assert blob is not None
+    fields = fields_of(blob)
+    blob = record_with({**fields, "sections": {**fields["sections"], section: damaged}})
+    records = PackedRecords(plan)
+    _, of_fold = records.fold([blob], events, np.zeros(1, np.int64), [VERSION])
+    of_features = Reader(plan, records).features([blob], T0).errors
+    return [*of_fold.values(), *of_features.values()]
 
 
 @pytest.mark.parametrize(
