@@ -26,7 +26,7 @@ SECTIONS = (
     ("last_seen", "user_state/codec/last_seen.py"),
     ("profiles", "user_state/codec/profiles.py"),
     ("sessions", "user_state/codec/sessions.py"),
-    ("gaps", "user_state/codec/gaps.py"),
+    ("gaps", "native/families/gaps/columns.hpp"),
     ("hlls and klls", "user_state/codec/sketch_tiles.py"),
     ("hlls", "user_state/codec/hlls.py"),
     ("klls", "user_state/codec/klls.py"),
