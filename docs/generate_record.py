@@ -26,7 +26,7 @@ SECTIONS = (
     ("last_seen", "user_state/codec/last_seen.py"),
     ("profiles", "user_state/codec/profiles.py"),
     ("sessions", "user_state/codec/sessions.py"),
-    ("gaps", "user_state/codec/gaps.py"),
+    ("gaps", "native/families/gaps/columns.hpp"),
     ("hlls and klls", "user_state/codec/sketch_tiles.py"),
     ("hlls", "user_state/codec/hlls.py"),
     ("klls", "user_state/codec/klls.py"),
@@ -43,11 +43,11 @@ Two string keys a user, the record and the remembered ids, which change together
 (`user_state/store/replace.lua`) and expire together, and one hash a spec, its **registry**: which spec may write, by
 its **generation**, and the **layouts** of all that did. The same script compares the generation, so that a newer spec
 stops an older one with its first write (`user_state/store/registry.py`, below). A layout lists what a record holds, in
-order: tracks, logs, decays, vectors, last_seen, profiles, sessions, hlls, klls and gaps, each with the text of its definition
-(filter, field, half-lives, ...), and how far back, how finely and how many of its events are kept. A record names its
-layout by fingerprint (BLAKE2b of the layout's JSON, 8 bytes), so that a record made under an older spec can still be
-read: a part whose definition is the same is kept, a new one starts empty, one that is gone is dropped when the record
-is next written. [design/record-format.md](design/record-format.md) says why a record is as it is.
+order: tracks, logs, decays, vectors, last_seen, profiles, sessions, hlls, klls and gaps, each with the text of its
+definition (filter, field, half-lives, ...), and how far back, how finely and how many of its events are kept. A record
+names its layout by fingerprint (BLAKE2b of the layout's JSON, 8 bytes), so that a record made under an older spec can
+still be read: a part whose definition is the same is kept, a new one starts empty, one that is gone is dropped when the
+record is next written. [design/record-format.md](design/record-format.md) says why a record is as it is.
 
 The **version**, bytes 10 to 17 of a record, is what a compare-and-set compares: the count of writes, 4 bytes
 big-endian, and 4 random bytes. Expiry is `retention` after the user's last event, set with each write (`PXAT`).

@@ -24,8 +24,6 @@ MOMENTS = ("variance", "stddev", "skew", "kurtosis")
 LISTS = ("last_k", "first_k", "last_distinct_k")
 EDGES = ("last", "first")
 SEEN = ("distinct", "active_days", "streak_days")
-COMPILED_ONLY = ("longest_gap",)
-"""Drawn by name alone, as long as there are tests of folding in numpy (tests/native)."""
 HALF_LIVED = ("decayed_count", "decayed_sum", "hour_of_day", "day_of_week")
 ZONES = (
     "UTC",
@@ -48,7 +46,19 @@ SESSIONS = (
     "current_session_events",
 )
 WINDOWED = (
-    *("count", "sum", "mean", "geometric_mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean"),
+    *(
+        "count",
+        "sum",
+        "mean",
+        "geometric_mean",
+        "min",
+        "max",
+        *MOMENTS,
+        "recency",
+        "first_seen",
+        "gap_mean",
+        "longest_gap",
+    ),
     *(*LISTS, *EDGES, *SEEN, *SESSIONS, "approx_distinct", "approx_quantiles"),
 )
 NUMERIC = {
@@ -115,7 +125,7 @@ def plain_features(draw: st.DrawFn, among: Sequence[str] = (*WINDOWED, *HALF_LIV
     """One or several aggregations of one filter and field."""
     aggregates = draw(st.lists(st.sampled_from(among), min_size=1, max_size=5, unique=True))
     made: dict[str, Any] = {"aggregate": aggregates, "where": draw(WHERES)}
-    if set(aggregates) & {*WINDOWED, *COMPILED_ONLY}:
+    if set(aggregates) & set(WINDOWED):
         made["windows"] = _over_windows(draw)
     if set(aggregates) & set(HALF_LIVED):
         made["half_life"] = draw(st.lists(st.sampled_from(["1m", "1h", "7d"]), min_size=1, max_size=2, unique=True))

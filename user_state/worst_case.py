@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from user_state._native import FAMILIES
 from user_state.core.hll import most_coupons
 from user_state.core.kll import MAX_LEVELS, capacity
 from user_state.core.layout import DAYS, TIME_KIND
@@ -26,6 +25,7 @@ from user_state.core.plan import Plan
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.durations import SECOND_US
 from user_state.events.limits import MAX_ID_BYTES, MAX_TEXT_BYTES
+from user_state.native import FAMILIES
 from user_state.state.seen import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32

@@ -6,7 +6,7 @@ import random
 import struct
 from collections.abc import Callable, Sequence
 
-from tests.fuzz.envelope import resealed, sections_of, with_sections
+from tests.fuzz.envelope import resealed, sections_of, with_sections, zigzag
 
 BYTES = (0x00, 0x01, 0x02, 0x7F, 0x80, 0xFE, 0xFF)
 EDGES = (
@@ -112,34 +112,28 @@ def mutated_record(rng: random.Random, blob: bytes, others: Sequence[bytes]) -> 
     sections = sections_of(blob)
     if sections is None or rng.random() < 0.2:
         found = mutated(rng, blob, others)
-        return resealed(found) if rng.random() < 0.5 else found
+        return resealed(found) if rng.random() < 0.7 else found
     for _ in range(rng.choice((1, 1, 2))):
         at = rng.randrange(len(sections))
-        match rng.randrange(10):
+        name, section = sections[at]
+        match rng.randrange(12):
             case 0:
-                sections.insert(rng.randrange(len(sections) + 1), sections[at])
+                sections.insert(rng.randrange(1, len(sections) + 1), sections[at])
             case 1:
                 other = rng.randrange(len(sections))
-                sections[at], sections[other] = sections[other], sections[at]
-            case 2:
+                sections[at], sections[other] = (name, sections[other][1]), (sections[other][0], section)
+            case 2 if at > 0:
                 del sections[at]
             case 3:
                 foreign = sections_of(rng.choice(others)) or sections
-                sections[at] = rng.choice(foreign)
+                sections[at] = name, rng.choice(foreign)[1]
+            case 4:
+                sections.append(
+                    (rng.choice((b"", b"later", b"tiles", b"T", b"x" * 65, b"\xff", rng.randbytes(4))), section)
+                )
             case _:
-                full = [place for place, section in enumerate(sections) if len(section) > 2]
+                full = [place for place, (_, held) in enumerate(sections) if len(held) > 2]
                 at = rng.choice(full) if full else at
-                sections[at] = mutated(rng, sections[at], sections)
-        if not sections:
-            break
+                name, section = sections[at]
+                sections[at] = name, mutated(rng, section, [held for _, held in sections])
     return resealed(with_sections(blob, sections))
-
-
-def zigzag(value: int) -> bytes:
-    """Return an Avro long, of more than 64 bits too."""
-    left = value * 2 if value >= 0 else -value * 2 - 1
-    out = bytearray()
-    while left > 0x7F:
-        out.append(left & 0x7F | 0x80)
-        left >>= 7
-    return bytes((*out, left))

@@ -10,7 +10,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.folded import FoldedRecord
-from tests.random_worlds import COMPILED_ONLY, World, worlds
+from tests.random_worlds import World, worlds
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
 from user_state.core.plan import Plan
@@ -68,15 +68,6 @@ def subjects(seed: int, count: int) -> list[Subject]:
     def collect(world: World) -> None:
         found.append(world)
 
-    @hypothesis.seed(seed)
-    @settings(
-        max_examples=2, phases=[Phase.generate], database=None, deadline=None, suppress_health_check=list(HealthCheck)
-    )
-    @given(worlds(most=30, only=COMPILED_ONLY[seed % len(COMPILED_ONLY)]))
-    def collect_one(world: World) -> None:
-        found.append(world)
-
-    collect_one()
     collect()
     made = (subject_of(world) for world in reversed(found))
     chosen = list(itertools.islice((one for one in made if one.records), count))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz import memory
-from tests.fuzz.envelope import sections_of, with_sections
+from tests.fuzz.envelope import resealed, sections_of, with_sections
 from tests.fuzz.rounds import Found, fuzz, input_of
 from tests.fuzz.subjects import Subject, subjects
 from tests.fuzz.verbs import VERBS, Named
@@ -137,7 +137,7 @@ def test_subjects_have_everything_that_is_damaged_and_come_again() -> None:
         blob = max(one.records, key=len)
         found = sections_of(blob)
         assert found is not None
-        assert with_sections(blob, found) == blob
+        assert resealed(with_sections(blob, found)) == blob
 
 
 def _bytes(one: Subject) -> list[list[bytes]]:

@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from user_state.store.layouts import RecordReader
 
 from tests.store import folding
 from tests.store.folding import APPLIED, BAD_RECORD, DUPLICATE, NOW, outcomes, views
@@ -24,9 +23,6 @@ SPEC = spec_of(
     sequences={"s": {"fields": ["item_id"], "last": 5}},
 )
 PLAN = compile_plan(SPEC)
-
-pytestmark = pytest.mark.usefixtures("way")
-
 
 rows = partial(folding.rows, plan=PLAN)
 counted = partial(folding.counted, plan=PLAN)

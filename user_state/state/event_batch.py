@@ -12,13 +12,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from user_state import _native
-from user_state._native import EventDecoder as BodyDecoder
-from user_state._native import FileLayout, MessageList
+from user_state import native
 from user_state.core.events import Bool, Events
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
 from user_state.errors import CodecError
+from user_state.native import EventDecoder as BodyDecoder
+from user_state.native import FileLayout, MessageList
 
 __all__ = [
     "AckIds",
@@ -44,11 +44,11 @@ class EventBatch:
     """m events in order of arrival. Made by a decoder, or of packed batches with `join`.
 
     Args:
-        native: what holds them.
+        held: what holds them.
     """
 
-    def __init__(self, native: _native.EventBatch) -> None:
-        self._native = native
+    def __init__(self, held: native.EventBatch) -> None:
+        self._native = held
 
     @classmethod
     def join(cls, plan: Plan, packed: Iterable[bytes]) -> EventBatch:
@@ -58,7 +58,7 @@ class EventBatch:
             CodecError: bytes that are no batch of the plan's events.
         """
         try:
-            return cls(_native.EventBatch.join(plan.kinds, packed))
+            return cls(native.EventBatch.join(plan.kinds, packed))
         except ValueError as exc:
             raise CodecError(str(exc)) from None
 
