@@ -217,7 +217,7 @@ def run(
     from user_state.spec import load_spec
 
     if replay_start is not None and replay_speed is None:
-        raise InputError("expected --replay_speed to go with --replay_start, got none")
+        raise InputError("--replay_start needs --replay_speed")
     settings = StreamingSettings(
         input=input_,
         redis=redis,
@@ -312,7 +312,7 @@ def publish(
     from user_state.spec import load_spec
 
     if replay_start is not None and replay_speed is None:
-        raise InputError("expected --replay_speed to go with --replay_start, got none")
+        raise InputError("--replay_start needs --replay_speed")
     replay = None if replay_speed is None else Replay(replay_speed, replay_start)
     publish_with_progress(load_spec(spec), from_, to, rate, publish_time_attribute, replay)
 

@@ -25,7 +25,6 @@ from user_state.core.plan import Plan
 from user_state.items.table import ItemTable
 from user_state.spec import parse_spec
 from user_state.state.features import Reader
-from user_state.state.layouts import NoLayouts
 from user_state.state.records import PackedRecords
 
 ITEMS, DIMENSIONS, LAST = 20_000, 64, 50
@@ -67,9 +66,7 @@ def records_of(plan: Plan, users: int) -> list[bytes | None]:
         time_us = NOW_US - int(rng.integers(86_400_000_000))
         rows.append((f"u{number % users}", number * 0x9E3779B97F4A7C15 & 2**64 - 1, time_us, time_us, *fields))
     events = Events.from_rows(plan, rows)
-    made, _ = PackedRecords(plan, NoLayouts()).fold(
-        [None] * users, events, np.zeros(users, np.int64), [bytes(8)] * users
-    )
+    made, _ = PackedRecords(plan).fold([None] * users, events, np.zeros(users, np.int64), [bytes(8)] * users)
     return made
 
 
@@ -77,7 +74,7 @@ class Reading:
     """Reads records of a plan, and composes."""
 
     def __init__(self, plan: Plan, users: int, table: ItemTable) -> None:
-        self._reader = Reader(plan, PackedRecords(plan, NoLayouts()))
+        self._reader = Reader(plan, PackedRecords(plan))
         self._records = records_of(plan, users)
         self._vectors = {"catalogue": table}
 

@@ -15,7 +15,6 @@ from user_state.core.plan import Plan
 from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of
 from user_state.state.features import Reader
-from user_state.state.layouts import NoLayouts
 from user_state.state.records import PackedRecords
 
 Event = Mapping[str, Any]
@@ -33,7 +32,7 @@ class FoldedRecord:
         self.plan = plan
         self.blob: bytes | None = None
         self.seen: bytes | None = None
-        self._folder = PackedRecords(plan, NoLayouts())
+        self._folder = PackedRecords(plan)
         self._reader = Reader(plan, self._folder)
         self._admission = PackedAdmission(plan)
 

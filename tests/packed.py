@@ -15,7 +15,6 @@ from user_state.core.plan import Plan
 from user_state.state.envelope import Heads, heads_of
 from user_state.state.features import Finished, Reader
 from user_state.state.histories import HistoryReader
-from user_state.state.layouts import NoLayouts
 from user_state.state.records import PackedRecords
 
 VERSION = bytes(range(1, 9))
@@ -62,7 +61,7 @@ def packed(plan: Plan) -> PackedRecords:
     """Return what folds and merges records of a plan; made once."""
     held: PackedRecords | None = plan.prepared.get("packed for tests")
     if held is None:
-        held = plan.prepared["packed for tests"] = PackedRecords(plan, NoLayouts())
+        held = plan.prepared["packed for tests"] = PackedRecords(plan)
     return held
 
 

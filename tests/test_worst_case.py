@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from user_state.codec.record import encode_records
-from user_state.core.records import Records, apply, merge
 
+from tests.packed import VERSION, Records, from_events, merge
 from tests.random_worlds import ACTIONS, QUICK, World, specs, worlds
-from tests.trying import T0, VERSION, D, H, M, S, again, event, plan_of, spec_of
+from tests.trying import T0, D, H, M, S, event, plan_of, spec_of
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
 from user_state.core.events import Events
-from user_state.core.kll import Klls, capacity
 from user_state.core.plan import Plan
 from user_state.core.track_axes import TrackAxes
 from user_state.events.decode import EventDecoder
@@ -123,7 +120,7 @@ def starts_of(axes: TrackAxes, lifetime_s: int) -> list[list[int]]:
 def crowded(plan: Plan, schema: Any, events: Iterable[Mapping[str, Any]], folds: int = 8) -> Records:
     """Return a user's record at NOW made of these events, each counted 2^folds times: as if under as many ids."""
     decoder = EventDecoder(plan, schema)
-    records = apply(plan, Records.empty(plan, 1), Events.from_rows(plan, [decoder.row(made, NOW) for made in events]))
+    records = from_events(plan, Events.from_rows(plan, [decoder.row(made, NOW) for made in events]))
     for _ in range(folds):
         records = merge(plan, records, records)
     return records
@@ -131,9 +128,8 @@ def crowded(plan: Plan, schema: Any, events: Iterable[Mapping[str, Any]], folds:
 
 def share_of(plan: Plan, records: Records, longest_text: int = MAX_TEXT_BYTES) -> float:
     """Return the part of the worst case that a record reaches, which is read back and none too large."""
-    (blob,) = encode_records(records, plan.layout, [VERSION])
-    assert encode_records(again(plan, records), plan.layout, [VERSION]) == [blob]
-    share = len(blob) / worst_case(plan, longest_text).record_bytes
+    assert merge(plan, records, Records.empty(plan, 1)).size == records.size
+    share = records.size / worst_case(plan, longest_text).record_bytes
     assert share <= 1
     return share
 
@@ -230,38 +226,6 @@ def test_decays_profiles_and_vectors_reach_half_of_the_worst_case():
     )
     events = [event(NOW - n * H, item_id="a", value=1.0) for n in range(8 * 24)]
     assert share_of(plan, crowded(plan, spec_of().schema, events)) > 0.5
-
-
-def test_registers_of_which_all_but_one_are_high_reach_half_of_the_worst_case():
-    plan = plan_of(features={"n": {"aggregate": "approx_distinct", "of": "value", "error": 0.1, "windows": WINDOWS}})
-    times = list(each_start(plan, plan.hll_axes))
-    events = [{**made, "event_id": f"{n}", "value": n / 3} for n, made in enumerate(times * 20)]
-    records = crowded(plan, spec_of().schema, events, folds=0)
-    assert len(records.hlls.key) == 0
-    flat = np.tile(np.array([0] + [63] * 127, np.uint8), len(records.hlls.dense_key))
-    assert share_of(plan, replace(records, hlls=replace(records.hlls, flat=flat))) > 0.5
-
-
-def test_full_quantile_sketches_reach_half_of_the_worst_case():
-    quantiles = {"aggregate": "approx_quantiles", "of": "value", "quantiles": 0.5, "error": 0.1, "windows": WINDOWS}
-    plan = plan_of(features={"q": quantiles})
-    (track,) = plan.klls
-    times = list(each_start(plan, plan.kll_axes))
-    records = crowded(plan, spec_of().schema, times, folds=0)
-    levels = 40
-    sizes = [capacity(track.k, depth + 1) - capacity(track.k, depth) for depth in reversed(range(levels))]
-    numbers = np.concatenate([np.arange(size) / 3 for size in sizes])
-    tiles = records.klls.key
-    many = len(tiles)
-    dense = Klls(
-        np.full(many, levels),
-        np.tile(np.array(sizes), many),
-        np.zeros(many),
-        np.full(many, numbers.max()),
-        np.tile(numbers, many),
-    )
-    nothing = replace(records.klls, key=tiles[:0], value=np.empty(0), dense_key=tiles, dense=dense)
-    assert share_of(plan, replace(records, klls=nothing)) > 0.5
 
 
 @pytest.mark.slow

@@ -30,6 +30,9 @@ from user_state.events.screening import clock_tolerance_us
 from user_state.spec import LoadedSpec
 from user_state.state.event_batch import MessageList
 
+PULL_MESSAGES = 20_000
+"""As many as a bundle folds at once (`transforms.gathered`): the more events of a user meet, the fewer writes."""
+PULL_BYTES = 8 << 20
 LONGEST_DEFER_S = 1.0
 """A paced source looks up this often, so that a drain need not wait for events that are far apart."""
 
@@ -44,7 +47,7 @@ class ReadFromAvroFiles(beam.PTransform):
         spec: how events are read.
         replay_speed: 60 lets an hour of publish times take a minute; None is as fast as possible.
         replay_start_s: Unix time at which a file's first message is due; None is when it is read.
-        max_messages: most messages of one element.
+        max_messages: an element ends with the block in which it gets so many, or PULL_BYTES.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class ReadFromAvroFiles(beam.PTransform):
         *,
         replay_speed: float | None = None,
         replay_start_s: float | None = None,
-        max_messages: int = 5000,
+        max_messages: int = PULL_MESSAGES,
     ) -> None:
         super().__init__()
         self._paths = list(paths)
@@ -189,20 +192,17 @@ class _ReadFn(beam.DoFn):
         if reader is None:
             reader = self._readers[path] = BlockReader(path, self._spec.schema)
         blocks: list[Block] = []
-        messages = 0
+        messages = size = 0
         for block in reader.blocks(place.offset or reader.first_offset):
             blocks.append(block)
             messages += block.records
-            if messages >= self._max_messages or (messages and self._speed is not None):
+            size += len(block.data)
+            if messages and (messages >= self._max_messages or size >= PULL_BYTES or self._speed is not None):
                 break
         if not messages:
             return Pull(), place, 0
         listed = reader.messages(blocks)
-        pull: Pull | FilePull
-        if isinstance(listed, MessageList):
-            pull = FilePull(listed, sum(len(block.data) for block in blocks))
-        else:
-            pull = Pull(listed)
+        pull = FilePull(listed, size) if isinstance(listed, MessageList) else Pull(listed)
         if self._speed is not None:
             first_us = self._published_us(listed)
             if not place.began_us:

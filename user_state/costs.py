@@ -17,7 +17,6 @@ from user_state.core.events import EventRow, Events
 from user_state.core.pieces import KeyedDecay, Vectors
 from user_state.core.plan import Plan
 from user_state.spec import LoadedSpec
-from user_state.state.layouts import NoLayouts
 from user_state.state.records import PackedRecords
 from user_state.state.seen import BYTES_AN_ID, HEAD_BYTES
 
@@ -137,7 +136,7 @@ def rows(plan: Plan, events: Sequence[Mapping[str, Any]], user: str = "user") ->
 
 
 def _weigh(plan: Plan, events: Sequence[Mapping[str, Any]]) -> int:
-    records = PackedRecords(plan, NoLayouts())
+    records = PackedRecords(plan)
     (record,), _ = records.fold([None], Events.from_rows(plan, rows(plan, events)), np.zeros(1, np.int64), [bytes(8)])
     return 0 if record is None else len(record)
 

@@ -107,8 +107,8 @@ def run_on_flink(
     console.print(closing_lines(counters, spec.spec.retention))
     if watched.restarted and not balanced(counters):
         console.print(
-            "The job had to start again: what a killed worker counted last is missing above,"
-            " and what it had read came again. In Redis each event is counted once.",
+            "The job was restarted: the figures above lack what a killed worker counted last, and messages that were"
+            " read again are counted twice. In Redis each event is counted once.",
         )
     return counters
 

@@ -101,6 +101,15 @@ class FreshSplit : public std::vector<std::uint64_t> {
   }
 };
 
+/// Appends a number for each of some rows to a column that is to be written.
+template <class T, class Rows, class Number>
+void append(std::vector<T>& column, const Rows& rows, Number number) {
+  std::size_t begin = column.size();
+  column.resize(begin + rows.size());
+  T* to = column.data() + begin;
+  for (const auto& row : rows) *to++ = static_cast<T>(number(row));
+}
+
 /// Columns as a section has them.
 struct Stored {
   template <class T>

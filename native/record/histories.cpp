@@ -1,6 +1,7 @@
 #include "record/histories.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace user_state::reading {
 
@@ -12,7 +13,7 @@ constexpr std::size_t kDictionary = 0, kLogs = 2, kVectors = 4;
 }  // namespace
 
 Histories::Histories(const Program& program, Folder& folder, const std::vector<std::size_t>& chosen)
-    : program_(program), folder_(folder), stored_(program.logs) {
+    : program_(program), folder_(folder), cells_(program.logs) {
   for (std::size_t log : chosen) {
     History& history = logs.emplace_back(History{log, program.logs.at(log), {0}, {}, {}, {}});
     history.columns.resize(history.kinds.size());
@@ -44,7 +45,7 @@ void Histories::take(std::string_view blob) {
     std::size_t strings = take_strings(envelope.sections[at], texts, text_lengths);
     at = kLogs;
     // Nothing is put before all of it is known to be sound.
-    stored_.take(Reader(envelope.sections[at]), strings);
+    cells_.read(Reader(envelope.sections[at]), strings);
   } catch (const Corrupt& corrupt) {
     refuse_section(corrupt, blob, at, envelope.sections[at]);
   }
@@ -53,15 +54,16 @@ void Histories::take(std::string_view blob) {
 
 void Histories::put(History& history, std::int64_t first_code) const {
   std::size_t log = history.log;
-  for (std::size_t row = 0; row < stored_.size(log); ++row) {
-    history.time_us.push_back(stored_.time_us(log, row));
-    history.tie.push_back(stored_.tie(log, row));
-  }
+  std::size_t rows = cells_.rows(log);
+  std::ranges::copy(cells_.times_us(log), std::back_inserter(history.time_us));
+  for (std::size_t row = 0; row < rows; ++row) history.tie.push_back(cells_.tie(log, row));
   for (std::size_t column = 0; column < history.columns.size(); ++column) {
-    bool text = history.kinds[column] == LogKind::kText;
     std::vector<std::int64_t>& to = history.columns[column];
-    stored_.each_cell(log, column, [&](std::int64_t cell) {
-      to.push_back(!text ? cell : cell == 0 ? kNullText : first_code + cell - 1);
+    cells_.see_column(log, column, [&](auto cell, auto is_text) {
+      for (std::size_t row = 0; row < rows; ++row) {
+        auto held = static_cast<std::int64_t>(cell(row));
+        to.push_back(!is_text ? held : held == 0 ? kNullText : first_code + held - 1);
+      }
     });
   }
 }

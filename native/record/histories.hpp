@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "families/logs/stored_logs.hpp"
+#include "families/logs/log_cells.hpp"
 #include "families/vectors/stored.hpp"
 #include "record/reader.hpp"
 
@@ -45,7 +45,7 @@ class Histories {
 
   const Program& program_;
   Folder& folder_;
-  StoredLogs stored_;
+  LogCells cells_;
   Buffer migrated_;
 };
 

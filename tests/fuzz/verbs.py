@@ -23,7 +23,6 @@ from user_state.state.envelope import Heads, heads_of, with_horizon
 from user_state.state.event_batch import EventBatch
 from user_state.state.features import Finished, Reader
 from user_state.state.histories import HistoryReader
-from user_state.state.layouts import NoLayouts
 from user_state.state.records import PackedRecords
 
 VERSION = bytes(8)
@@ -76,7 +75,7 @@ class FoldRecords(_Writing):
     """Fold events into a damaged record beside a sound one, and again into what came of it."""
 
     def __init__(self, subject: Subject) -> None:
-        super().__init__(subject, subject.plan, PackedRecords(subject.plan, NoLayouts()))
+        super().__init__(subject, subject.plan, PackedRecords(subject.plan))
         damaged, sound = ([(user, *row[1:]) for row in subject.arriving[:5]] for user in ("damaged", "sound"))
         self._events = Events.from_rows(subject.plan, [*damaged, *sound])
         self._once_more = Events.from_rows(subject.plan, damaged)
@@ -97,7 +96,7 @@ class MergeRecords(_Writing):
     """Merge a damaged record with a sound one, either way."""
 
     def __init__(self, subject: Subject) -> None:
-        super().__init__(subject, subject.plan, PackedRecords(subject.plan, NoLayouts()))
+        super().__init__(subject, subject.plan, PackedRecords(subject.plan))
 
     def __call__(self, blob: bytes) -> bool:
         """Merge."""
@@ -124,7 +123,7 @@ class ReadRecords:
     """Read a damaged record between two sound ones, which say what they always do."""
 
     def __init__(self, subject: Subject, share: int = 1) -> None:
-        self._reader = _reader(subject.plan, PackedRecords(subject.plan, NoLayouts()), share)
+        self._reader = _reader(subject.plan, PackedRecords(subject.plan), share)
         self._at_us = subject.at_us
         self._sound = subject.records[-1]
         self._expected = b"" if self._reader is None else _numbers(self._read(self._sound), 0)
@@ -156,7 +155,7 @@ class ReadHistories:
     """Read the rows of all logs of a damaged record beside a sound one."""
 
     def __init__(self, subject: Subject) -> None:
-        records = PackedRecords(subject.plan, NoLayouts())
+        records = PackedRecords(subject.plan)
         self._histories = HistoryReader(subject.plan, records, range(len(subject.plan.logs)))
         self._sound = subject.records[0]
 

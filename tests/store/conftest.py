@@ -10,7 +10,6 @@ import pytest
 
 from tests.servers.redis import Valkey, running_valkey
 from tests.store.folding import PLAN, Wrapped
-from user_state.core import compiled
 from user_state.store.redis_store import RedisStateStore
 
 
@@ -57,10 +56,3 @@ def store(valkey: Valkey) -> Iterator[Wrapped]:
     """The store that a folder works on, to be interfered with."""
     with closing(RedisStateStore(valkey.url, PLAN.name, timeout_s=5)) as opened:
         yield Wrapped(opened)
-
-
-@pytest.fixture(params=["compiled", "numpy"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folds with the compiled code, if there is any, and as where there was no compiler."""
-    if request.param == "numpy":
-        monkeypatch.setattr(compiled, "used", False)

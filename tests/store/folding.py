@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from user_state.store.layouts import RecordReader
-
-from tests.packed import features
+from tests.packed import Records, features
 from tests.trying import M, S, event, spec_of
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
@@ -17,6 +15,7 @@ from user_state.core.plan import Plan
 from user_state.errors import StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold_report import FoldReport
+from user_state.state.records import PackedRecords
 from user_state.store.store import Replaced, Replacement, StateStore, Stored
 
 APPLIED, DUPLICATE, TOO_LATE, BAD_RECORD, OVERSIZED, CONTENDED = (
@@ -53,8 +52,10 @@ def outcomes(report: FoldReport) -> list[Outcome]:
 def counted(store: StateStore, user: str = "u", plan: Plan = PLAN, at_us: int = NOW + 10 * M) -> tuple[int, float]:
     """Return (events in the user's record, how many of them the first output counts)."""
     (stored,) = store.read([user])
-    records = RecordReader(plan, store).decode([stored.record])
-    return int(records.applied[0]), float(features(plan, records, at_us).values[0, 0])
+    moved, broken = PackedRecords(plan, store).migrate([stored.record])
+    assert not broken, broken
+    records = Records(plan, moved)
+    return int(records.heads.applied[0]), float(features(plan, records, at_us).values[0, 0])
 
 
 def go_on(_: StoreUnavailable) -> None:

@@ -24,9 +24,6 @@ SPEC = spec_of(
 )
 PLAN = compile_plan(SPEC)
 
-pytestmark = pytest.mark.usefixtures("way")
-
-
 rows = partial(folding.rows, plan=PLAN)
 counted = partial(folding.counted, plan=PLAN)
 

@@ -1,7 +1,6 @@
 """Records and remembered ids that Redis has lost one of: no event counts twice, and no later event is lost for it."""
 
 import pytest
-from user_state.codec.record import open_record
 
 from tests.store.folding import (
     APPLIED,
@@ -17,6 +16,7 @@ from tests.store.folding import (
 )
 from tests.trying import S, event
 from user_state.fold import Folder
+from user_state.state.envelope import heads_of
 from user_state.store.keys import record_key, seen_key
 
 HORIZON = 2
@@ -24,8 +24,6 @@ HORIZON = 2
 LAST_US = NOW + 2 * S
 """The last of three views."""
 RECORD, SEEN = record_key("tried", "u"), seen_key("tried", "u")
-
-pytestmark = pytest.mark.usefixtures("way")
 
 
 def fold(store, *events):
@@ -44,7 +42,7 @@ def test_ids_deleted_beside_a_record_close_it_up_to_its_last_event_and_count_not
     assert outcomes(report) == [TOO_LATE] * 3 + [APPLIED]
     assert (report.ids_lost, report.lost) == (1, 0)
     (held,) = store.read(["u"])
-    assert (open_record(held.record).longs[HORIZON], held.lost) == (LAST_US + 1, False)
+    assert (int(heads_of([held.record])[0].horizon_us[0]), held.lost) == (LAST_US + 1, False)
     later = event(LAST_US + 1, "u", value=1.0)
     report = fold(store, *known, event(LAST_US, "u"), later, later)
     assert outcomes(report) == [TOO_LATE] * 4 + [APPLIED, DUPLICATE]

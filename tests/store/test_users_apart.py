@@ -4,7 +4,6 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from user_state.codec.record import open_record
 
 from tests.servers.redis import running_valkey
 from tests.store.folding import (
@@ -25,12 +24,11 @@ from tests.trying import H, S, event, plan_of
 from user_state.errors import StoreDenied
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.fold import Folder
+from user_state.state.envelope import heads_of
 from user_state.store.keys import record_key, seen_key
 from user_state.store.redis_store import SINGLY_AFTER, RedisStateStore
 
 MIB = 1 << 20
-
-pytestmark = pytest.mark.usefixtures("way")
 
 
 def make_other(server, key, kind):
@@ -210,7 +208,8 @@ def test_an_oversized_record_that_lost_its_ids_is_closed_and_remembers_nothing_o
     assert outcomes(report) == [TOO_LATE] * 100 + [OVERSIZED] * 9
     assert (report.ids_lost, report.writes) == (1, 1)
     (held,) = store.read(["u"])
-    assert open_record(held.record).longs[2:] == (NOW + 99 * S + 1, 100)
+    heads, _ = heads_of([held.record])
+    assert [int(heads.horizon_us[0]), int(heads.applied[0])] == [NOW + 99 * S + 1, 100]
     larger = replace(plan, max_record_bytes=MIB)
     report = Folder(larger, store).fold(rows(*first, *more, plan=plan))
     assert outcomes(report) == [TOO_LATE] * 100 + [APPLIED] * 9

@@ -122,7 +122,7 @@ def _stored(plan: Plan, redis: str) -> Iterator[dict[str, Any]]:
 def _print_stored(console: Terminal, name: str, stored: Sequence[Mapping[str, Any]]) -> None:
     """Print what the spec makes of the records in Redis."""
     if not stored:
-        console.print(f"\nno records of {name} in Redis: all starts empty")
+        console.print(f"\nno records of {name} in Redis: every feature starts empty")
         return
     looked_at = sum(held["records"] for held in stored)
     which = "all" if stored[0]["all_records"] else f"the first {looked_at:,}"
@@ -130,7 +130,7 @@ def _print_stored(console: Terminal, name: str, stored: Sequence[Mapping[str, An
     for held in stored:
         heading = f"  {held['layout']}  {held['records']:,}"
         if held["own"]:
-            lines = ["this spec's: keeps all"]
+            lines = ["of this spec: keeps everything"]
         elif held["changes"] is None:
             lines = ["registered nowhere: such records cannot be read"]
         else:
@@ -177,7 +177,7 @@ def _print_versions(console: Terminal, schema: EventSchema) -> None:
     console.print("\nevent schemas accepted, by fingerprint:")
     for accepted in (schema, *schema.versions):
         differs = ", ".join(_differs(accepted, schema)) or "no difference"
-        told = "what all are read as" if accepted is schema else differs
+        told = "the schema that all events are read as" if accepted is schema else differs
         line = f"  {accepted.fingerprint.hex()}  {accepted.file}: {told}"
         console.print(line)
 

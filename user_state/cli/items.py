@@ -76,7 +76,7 @@ def fit(
     how.check()
     if load_into is not None:
         if spec is None or redis is None:
-            raise InputError("expected --spec and --redis beside --load, for where the table belongs")
+            raise InputError("--load needs --spec and --redis, which say where the table is loaded")
         wanted = _declared(spec, load_into).spec.items[load_into].dimensions
         if wanted != dimensions:
             raise InputError(f"expected --dimensions {wanted}, as `items.{load_into}` of {spec} says, got {dimensions}")

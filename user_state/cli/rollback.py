@@ -47,7 +47,7 @@ def rollback(
     _show(plan, registered, redis)
     if not yes:
         if not sys.stdin.isatty():
-            raise InputError("expected a terminal to ask on, got none: add --yes to roll back without being asked")
+            raise InputError("cannot ask for confirmation without a terminal: add --yes to roll back")
         if not typer.confirm("Roll back?"):
             raise typer.Exit(EXIT_REFUSED)
     force_generation(redis, plan, time.time_ns() // 1000)

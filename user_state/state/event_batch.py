@@ -44,7 +44,7 @@ class EventBatch:
     """m events in order of arrival. Made by a decoder, or of packed batches with `join`.
 
     Args:
-        native: what holds them.
+        held: what holds them.
     """
 
     def __init__(self, held: native.EventBatch) -> None:

@@ -28,14 +28,6 @@ class LayoutSource(Protocol):
         ...
 
 
-class NoLayouts:
-    """Knows none: for records that are of the plan's layout, all of them."""
-
-    def layout(self, fingerprint: bytes) -> Layout | None:
-        """Return None."""
-        return None
-
-
 class Unregistered:
     """Asks for layouts, and remembers for a while those that nobody registered.
 

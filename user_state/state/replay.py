@@ -33,7 +33,6 @@ from user_state.core.item_vectors import ItemVectors
 from user_state.core.plan import Plan
 from user_state.state.features import Finished, Reader
 from user_state.state.histories import histories_of, in_order
-from user_state.state.layouts import NoLayouts
 from user_state.state.records import TOO_LARGE, PackedRecords
 
 
@@ -86,7 +85,7 @@ class Replay:
 
     def __init__(self, plan: Plan, select: Collection[str] | None = None) -> None:
         self._plan = plan
-        self._records = PackedRecords(plan, NoLayouts())
+        self._records = PackedRecords(plan)
         self._reader = Reader(plan, self._records, select)
 
     def play(self, events: Events, questions: Questions) -> Replayed:

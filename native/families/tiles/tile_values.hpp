@@ -35,6 +35,10 @@ inline double log_of(double value) {
   return value < 0 ? std::numeric_limits<double>::quiet_NaN() : std::log(std::fabs(value));
 }
 
+/// How many numbers a tile has at most.
+constexpr std::size_t kMostNumbers = 4;
+
+/// How many numbers a tile has beside its count.
 inline int columns_of(Held held) {
   switch (held) {
     case Held::kNothing: return 0;
@@ -49,7 +53,7 @@ struct Tile {
   std::int64_t start_s;
   int track;
   std::int64_t count;
-  std::array<double, 4> values;
+  std::array<double, kMostNumbers> values;
 
   bool operator<(const Tile& other) const {
     return start_s != other.start_s ? start_s < other.start_s : track < other.track;

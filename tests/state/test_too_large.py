@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from user_state.codec.record import encode_records
-from user_state.core.records import Records, apply
 
-from tests.trying import T0, VERSION, H, S, plan_of
+from tests.packed import VERSION
+from tests.trying import T0, H, S, plan_of
 from user_state.core.events import Events
-from user_state.errors import RecordTooLarge
 from user_state.state.records import TOO_LARGE, PackedRecords
 
 MOST = 65_535
@@ -42,7 +40,7 @@ def test_one_more_than_can_be_counted_sets_its_user_aside_and_nobody_else(plan):
     assert (folded[3], none) == (alone[0], {})
 
 
-def test_a_user_who_was_set_aside_comes_back_when_old_tiles_have_left_the_window(compiled):
+def test_a_user_who_was_set_aside_comes_back_when_old_tiles_have_left_the_window():
     (full,), _ = fold(COUNTED, events_of(COUNTED, u=MOST))
     second = Events.from_rows(COUNTED, [("u", 1, T0 + MOST * S, T0 + MOST * S)])
     assert fold(COUNTED, second, [full])[1] == {0: TOO_LARGE}
@@ -50,10 +48,3 @@ def test_a_user_who_was_set_aside_comes_back_when_old_tiles_have_left_the_window
     (smaller,), broken = fold(COUNTED, later, [full])
     assert not broken
     assert len(smaller) < len(full)
-
-
-@pytest.mark.parametrize("plan", [COUNTED, LISTED], ids=["tiles", "rows"])
-def test_the_codec_says_what_there_is_too_much_of(plan):
-    events = events_of(plan, bot=MOST + 1)
-    with pytest.raises(RecordTooLarge, match=r"at most 65,535 \w+.*, got 65,536"):
-        encode_records(apply(plan, Records.empty(plan, 1), events), plan.layout, [VERSION])

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from user_state.codec.seen import decode_seen, encode_seen
 
-from tests.trying import T0, H, M, plan_of, spec_of
+from tests.trying import T0, plan_of, spec_of
 from tests.trying import event as made
-from user_state.core.admission import Outcome, admit
+from user_state.core.admission import Outcome
 from user_state.core.events import I64, U64, Events
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
@@ -78,25 +77,3 @@ def test_values_that_fibonacci_hashing_puts_in_one_place_are_told_apart_as_fast_
     usual = np.random.default_rng(1).integers(-(2**62), 2**62, len(signed)).tolist()
     crafted_s, usual_s = folded_s(plan, signed), folded_s(plan, usual)
     assert crafted_s < MOST_TIMES * usual_s, f"{crafted_s / usual_s:.0f} times"
-
-
-def test_outcomes_and_remembered_ids_do_not_depend_on_the_key() -> None:
-    """They are those of numpy, which has no table, whatever key this process has drawn."""
-    plan = replace(plan_of(), seen_ids_cap=500)
-    rng = np.random.default_rng(2)
-    id_hash = rng.integers(0, 700, 3_000).astype(np.uint64) << np.uint64(40)
-    time_us = T0 + rng.integers(0, 2 * H, 3_000)
-    zeros = np.zeros(3_000, np.int64)
-    events = Events(["u"], zeros, id_hash, time_us, time_us + M, (), StringPool())
-
-    class Times:
-        clock_us: I64 = np.zeros(1, np.int64)
-        horizon_us: I64 = np.zeros(1, np.int64)
-
-    compiled, plain = (
-        PackedAdmission(plan).admit(Times, [None], events),
-        admit(plan, Times, decode_seen([None]), events),
-    )
-    assert compiled.outcome.tolist() == plain.outcome.tolist()
-    assert compiled.seen == encode_seen(plain.seen, 1)
-    assert len(set(compiled.outcome.tolist())) > 1

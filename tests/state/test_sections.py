@@ -4,11 +4,10 @@ import struct
 from typing import Any
 
 import pytest
-from user_state.codec.record import encode_records, open_record
 
-from tests.native.damage import NAMES, closed
-from tests.trying import T0, VERSION, event, plan_of, record_of
-from user_state import _native
+from tests.packed import VERSION, packed
+from tests.state.test_envelope import fields_of, record_with
+from tests.trying import T0, event, plan_of, record_of
 
 SKETCHED: dict[str, Any] = {"windows": ["lifetime"], "error": 0.1}
 SPEC: dict[str, Any] = {
@@ -42,7 +41,6 @@ def values(flags: int, *numbers: float) -> bytes:
 
 SOUND = [
     ("decays", DECAYED),
-    ("decays", b"\x00"),
     ("profiles", DAYS),
     ("vectors", TASTE),
     ("hlls", tile(COUPON, COUPON + 1)),
@@ -81,26 +79,24 @@ REFUSED = [
 ]
 
 
-def read(section: str, taken: bytes) -> tuple[bytes | None, list[Any]]:
-    """Return what becomes of a record of this section as it is written anew, and what is wrong."""
+def read(section: str, taken: bytes) -> tuple[bytes | None, dict[int, str]]:
+    """Return the section of a record as it is written anew, and what is wrong with it."""
     plan = plan_of(**SPEC)
-    outer = open_record(encode_records(record_of(plan, [event(T0)]), plan.layout, [VERSION])[0])
-    sections = list(outer.sections)
-    sections[NAMES.index(section)] = taken
-    [made], wrong = _native.Folding(plan).merge([closed(outer, sections)], [None], [VERSION])
-    return made, wrong
+    fields = fields_of(record_of(plan, [event(T0)]).blobs[0] or b"")
+    fields["sections"][section] = taken
+    [made], wrong = packed(plan).merge([record_with(fields)], [None], [VERSION])
+    return (None if made is None else fields_of(made)["sections"].get(section, b"")), wrong
 
 
 @pytest.mark.parametrize(("section", "taken"), SOUND)
 def test_sound_sections_are_written_as_they_were(section: str, taken: bytes) -> None:
     """Which shows that those below are refused for what is said, and for nothing else."""
-    made, wrong = read(section, taken)
-    assert (wrong, open_record(bytes(made or b"")).sections[NAMES.index(section)]) == ([], taken)
+    assert read(section, taken) == (taken, {})
 
 
 @pytest.mark.parametrize(("section", "taken", "why"), REFUSED)
 def test_a_refusal_says_what_is_wrong_with_which_section(section: str, taken: bytes, why: str) -> None:
-    made, [(record, _, text)] = read(section, taken)
-    assert (made, record) == (None, 0)
-    assert section in text
-    assert why in text
+    made, wrong = read(section, taken)
+    assert (made, list(wrong)) == (None, [0])
+    assert section in wrong[0]
+    assert why in wrong[0]

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.codec.test_adopt import ALL, EVENTS, read, read_by, without
+from tests.state.test_migrate import ALL, EVENTS, read, read_by, without
 from tests.trying import event, plan_of, record_of
-from user_state.codec.adopt import changes
 from user_state.core.compile import compile_plan
-from user_state.core.spec_change import spec_change
+from user_state.core.spec_change import changes, spec_change
 from user_state.spec import load_spec
 
 FEED = Path(__file__).parents[2] / "examples" / "feed" / "user_state.yaml"
@@ -73,4 +72,4 @@ def test_the_names_of_pieces_cover_the_layout_and_the_spec():
     plan = plan_of(**ALL)
     assert plan.declared_by.keys() == plan.layout.keys
     assert {name for names in plan.declared_by.values() for name in names} == set(EVERY)
-    assert record_of(plan, [event()]).applied.tolist() == [1]
+    assert record_of(plan, [event()]).heads.applied.tolist() == [1]

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from user_state.codec.adopt import adopt, changes
-from user_state.codec.record import encode_records, open_record
-from user_state.store.layouts import RecordReader
 
-from tests.packed import apply, features
-from tests.trying import T0, VERSION, D, H, M, S, batch, event, plan_of, record_of, value_of
+from tests.packed import Records, apply, features, migrated
+from tests.trying import T0, D, H, M, S, batch, event, plan_of, record_of, value_of
 from user_state.core.layout import Layout
-from user_state.errors import CodecError
+from user_state.core.spec_change import changes
+from user_state.state.envelope import LAYOUT
+from user_state.state.records import PackedRecords
 
 VIEWS = {"aggregate": "count", "where": {"action": "view"}, "windows": ["1h"]}
 WATCHED = {"aggregate": "sum", "of": "value", "where": {"action": "view"}, "windows": ["1h"]}
@@ -49,8 +48,7 @@ class Registered:
 
 def read_by(new, old, events=EVENTS):
     """Return the record of `events`, folded and stored under the plan `old`, as the plan `new` reads it."""
-    blob = encode_records(record_of(old, events), old.layout, [VERSION])[0]
-    return RecordReader(new, Registered(old.layout)).decode([blob])
+    return migrated(new, old, record_of(old, events))
 
 
 def without(section, name):
@@ -151,7 +149,7 @@ def test_clock_times_and_count_of_events_stay():
     old, new = plan_of(**ALL), plan_of()
     records, adopted = record_of(old, EVENTS), read_by(new, old)
     for name in ("clock_us", "last_event_us", "horizon_us", "applied"):
-        assert getattr(adopted, name).tolist() == getattr(records, name).tolist()
+        assert getattr(adopted.heads, name).tolist() == getattr(records.heads, name).tolist()
 
 
 def test_outputs_that_are_renamed_or_reordered_stay():
@@ -178,7 +176,6 @@ def test_a_shorter_window_drops_what_it_no_longer_sees():
     records = read_by(new, old, [event(T0), event(T0 + 3 * H)])
     later = apply(new, records, batch(new, [event(T0 + 3 * H)]))
     assert value_of(new, later, "views_count_1h", T0 + 3 * H) == 2
-    assert later.tiles.count.tolist() == [2]
 
 
 def test_a_field_added_to_a_sequence_is_null_for_what_was_there():
@@ -208,7 +205,6 @@ def test_tracks_of_keys_with_more_columns_and_sums_come_and_go():
     fading = {**FADING, "by": ["item_id", "action", "amount"]}
     some = plan_of(features={"keyed": plain, "fading": FADING})
     more = plan_of(features={"more": fading, "wide": wide, "keyed": plain, "fading": FADING})
-    assert record_of(some, EVENTS).keyed_tiles.rest.any()
     for old, new in ((some, more), (more, some), (more, plan_of(features={"wide": wide}))):
         before, after = read(old, record_of(old, EVENTS)), read(new, read_by(new, old))
         for name, entries in after.items():
@@ -235,11 +231,13 @@ def test_keys_that_mean_something_else_start_empty(changed):
 def test_records_of_several_layouts_in_one_read_are_each_taken_over_and_layouts_asked_for_once():
     older, old, new = plan_of(features={"watched": WATCHED}), plan_of(features={"views": VIEWS}), plan_of(**ALL)
     source = Registered(older.layout, old.layout)
-    reader = RecordReader(new, source)
-    blobs = [encode_records(record_of(plan, EVENTS), plan.layout, [VERSION])[0] for plan in (old, new, older, old)]
+    packed = PackedRecords(new, source)
+    blobs = [record_of(plan, EVENTS).blobs[0] for plan in (old, new, older, old)]
     for _ in range(3):
-        records = reader.decode([blobs[0], None, *blobs[1:]])
-        assert records.applied.tolist() == [5, 0, 5, 5, 5]
+        moved, broken = packed.migrate([blobs[0], None, *blobs[1:]])
+        assert not broken
+        records = Records(new, moved)
+        assert records.heads.applied.tolist() == [5, 0, 5, 5, 5]
         assert [value_of(new, records, "views_count_1h", T0 + D * 0, u) for u in range(5)] == [5, 0, 5, 0, 5]
         assert [value_of(new, records, "watched_sum_1h", T0, u) for u in range(5)] == [0, 0, 10, 10, 0]
     assert source.asked == 2
@@ -247,25 +245,24 @@ def test_records_of_several_layouts_in_one_read_are_each_taken_over_and_layouts_
 
 def test_a_layout_nobody_registered_is_named():
     old, new = plan_of(features={"views": VIEWS}), plan_of()
-    blob = encode_records(record_of(old, EVENTS), old.layout, [VERSION])[0]
-    with pytest.raises(CodecError, match=old.layout.fingerprint.hex()):
-        RecordReader(new, Registered()).decode([blob])
+    moved, broken = PackedRecords(new, Registered()).migrate(record_of(old, EVENTS).blobs)
+    assert (moved, list(broken)) == ([None], [0])
+    assert old.layout.fingerprint.hex() in broken[0]
 
 
 def test_a_layout_that_is_not_the_one_its_name_says_is_refused():
     old, new = plan_of(features={"views": VIEWS}), plan_of(**ALL)
-    blob = encode_records(record_of(old, EVENTS), old.layout, [VERSION])[0]
     source = Registered(old.layout)
     source.layouts[old.layout.fingerprint] = plan_of(features={"watched": WATCHED}).layout.to_json()
-    with pytest.raises(CodecError, match="expected layout"):
-        RecordReader(new, source).decode([blob])
+    _, broken = PackedRecords(new, source).migrate(record_of(old, EVENTS).blobs)
+    assert "expected layout" in broken[0]
 
 
 def test_adopting_ones_own_layout_changes_nothing():
     plan = plan_of(**ALL)
     records = record_of(plan, EVENTS)
-    assert read(plan, adopt(plan, records, plan.layout)) == read(plan, records)
-    assert open_record(encode_records(records, plan.layout, [VERSION])[0]).layout == plan.layout.fingerprint
+    assert migrated(plan, plan, records).blobs == records.blobs
+    assert records.blobs[0][LAYOUT] == plan.layout.fingerprint
 
 
 DISTINCT = {"aggregate": "distinct", "of": "amount", "windows": ["1h"]}
