@@ -57,4 +57,6 @@ void StoredLastSeen::write(Writer& out) const {
   write_columns(out, fresh_, of_days_);
 }
 
+std::string describe_last_seen() { return describe_columns<LastSeenColumns<Stored>>(std::vector<bool>()); }
+
 }  // namespace user_state
