@@ -10,6 +10,8 @@ from user_state.core.events import F64, I64, U64, Events
 from user_state.core.layout import Layout
 from user_state.core.plan import Plan
 
+COLUMNS: dict[str, str]
+"""By section, a line for each of its columns."""
 FAMILIES: tuple[str, ...]
 MARKER: bytes
 

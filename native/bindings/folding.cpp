@@ -3,6 +3,7 @@
 #include "bindings/calling.hpp"
 #include "bindings/from_python.hpp"
 #include "codec/crc32c.hpp"
+#include "codec/dictionary.hpp"
 
 namespace user_state {
 
@@ -186,6 +187,10 @@ void define_folding(py::module_& module) {
   module.def("with_horizon", &with_horizon, py::arg("blob"), py::arg("horizon_us"), py::arg("version"));
   module.def("crc32c", [](const py::bytes& bytes) { return crc32c(bytes_of(bytes)); }, py::arg("bytes"));
   module.def("crc32c_portable", [](const py::bytes& bytes) { return crc32c_portable(bytes_of(bytes)); }, py::arg("bytes"));
+  py::dict described;
+  described["strings"] = py::str(describe_columns<DictionaryColumns<Stored>>());
+  for (const FamilyEntry& family : kFamilies) described[std::string(family.name).c_str()] = py::str(family.describe());
+  module.attr("COLUMNS") = described;
   py::tuple families(kFamilies.size());
   for (std::size_t at = 0; at < kFamilies.size(); ++at) families[at] = py::str(std::string(kFamilies[at].name));
   module.attr("FAMILIES") = families;

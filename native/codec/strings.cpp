@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "codec/dictionary.hpp"
+
 namespace user_state {
 
 bool is_utf8(std::string_view text) {
@@ -50,19 +52,13 @@ void Strings::read_second(std::string_view dictionary) {
 
 void Strings::take(std::string_view dictionary, std::vector<std::string_view>& taken) {
   taken.clear();
-  if (dictionary.empty()) return;
-  Reader in(dictionary);
-  std::size_t size = in.take<std::uint32_t>();
-  need(size > 0, "no strings");
-  lengths_.clear();
-  in.column<std::uint16_t>(size, lengths_);
-  for (std::uint16_t length : lengths_) {
-    taken.push_back(in.bytes(length));
-    // A string that stood there twice would make one key of two. Bytes of UTF-8 ascend as its characters do.
-    need(taken.size() == 1 || taken[taken.size() - 2] < taken.back(), "strings that are not in order");
-    need(is_utf8(taken.back()), "a string that is not UTF-8");
+  DictionaryColumns<Stored> columns = read_dictionary(dictionary);
+  std::string_view texts = texts_of(columns);
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < columns.strings; ++at) {
+    taken.push_back(texts.substr(begin, columns.lengths[at]));
+    begin += taken.back().size();
   }
-  in.end();
 }
 
 std::int64_t Strings::code_of(std::string_view text) {

@@ -78,7 +78,6 @@ class Strings {
   std::vector<std::int64_t> codes_of_batch_;
   std::vector<std::int64_t> met_;
   std::vector<std::int64_t> order_;
-  std::vector<std::uint16_t> lengths_;
 };
 
 }  // namespace user_state

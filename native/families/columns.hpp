@@ -34,6 +34,7 @@
 #include <vector>
 
 #include "codec/bytes.hpp"
+#include "codec/narrow.hpp"
 
 namespace user_state {
 
@@ -119,6 +120,8 @@ struct Stored {
   using Bulk = Packed<T>;
   template <class... Parts>
   using Split = SplitColumn<Parts...>;
+  using Narrow = NarrowView;
+  using BulkNarrow = NarrowView;
 };
 
 /// Columns that are to be written.
@@ -135,6 +138,14 @@ std::size_t total(const Numbers& numbers) {
   std::size_t sum = 0;
   for (std::size_t at = 0; at < numbers.size(); ++at) sum += static_cast<std::size_t>(numbers[at]);
   return sum;
+}
+
+/// Those that are to be written are not counted.
+inline std::size_t total(const NarrowNumbers&) { return 0; }
+
+/// How many of the numbers of a column are this one.
+inline std::size_t marked(const Packed<std::uint8_t>& numbers, std::uint8_t mark) {
+  return static_cast<std::size_t>(std::ranges::count(numbers.bytes(0, numbers.size()), static_cast<char>(mark)));
 }
 
 /// The bits that are set in a mask of bytes.
@@ -175,6 +186,14 @@ class ColumnReader {
   template <class... Parts>
   void split(SplitColumn<Parts...>& column, Count count, std::uint8_t flags, const char*) {
     column = SplitColumn<Parts...>(in_, flags, count.size);
+  }
+  /// How many bytes the numbers of narrow columns have.
+  template <std::size_t kColumns>
+  void widths(std::array<std::uint8_t, kColumns>& widths, const char*) {
+    widths = in_.take<std::array<std::uint8_t, kColumns>>();
+  }
+  void narrow(NarrowView& column, std::uint8_t width, Count count, const char*) {
+    column = NarrowView(in_, width, count.size);
   }
 
  private:
@@ -217,6 +236,14 @@ class ColumnWriter {
     };
     (put(Parts{}), ...);
   }
+  template <std::size_t kColumns>
+  void widths(const std::array<std::uint8_t, kColumns>& widths, const char*) {
+    out_.put(widths);
+  }
+  template <class Written>
+  void narrow(const Written& column, std::uint8_t, Count, const char*) {
+    column.write(out_);
+  }
 
  private:
   Writer& out_;
@@ -254,6 +281,13 @@ class ColumnDescriber {
     };
     (name(Parts{}), ...);
     add(types, count.each, meaning);
+  }
+  template <std::size_t kColumns>
+  void widths(const std::array<std::uint8_t, kColumns>&, const char* meaning) {
+    add("u1 x " + std::to_string(kColumns), "", meaning);
+  }
+  void narrow(const NarrowView&, std::uint8_t, Count count, const char* meaning) {
+    add("u0 to u8", count.each, meaning);
   }
 
   const std::string& text() const { return text_; }

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -11,6 +12,20 @@
 #include "record/layout.hpp"
 
 namespace user_state {
+
+// Each is in the folder of its family: a line for every column of its section.
+std::string describe_tiles();
+std::string describe_logs();
+std::string describe_decays();
+std::string describe_vectors();
+std::string describe_last_seen();
+std::string describe_profiles();
+std::string describe_sessions();
+std::string describe_hlls();
+std::string describe_klls();
+std::string describe_keyed_tiles();
+std::string describe_keyed_decays();
+std::string describe_gaps();
 
 struct FamilyEntry {
   /// Of its section.
@@ -28,6 +43,9 @@ struct FamilyEntry {
   bool (*in_program)(const reading::Program&);
   bool (*is_asked)(const reading::Program&);
   std::unique_ptr<reading::Part> (*make_part)(const reading::Program&);
+
+  /// For docs/record.md.
+  std::string (*describe)();
 };
 
 /// In the order of a record's sections; the dictionary stands before them.
@@ -41,6 +59,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.tracks.empty(); },
         [](const reading::Program& p) { return !p.numbers.empty(); },
         reading::make_tiles,
+        describe_tiles,
     },
     FamilyEntry{
         "logs",
@@ -51,6 +70,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.logs.empty(); },
         [](const reading::Program& p) { return !p.logged.empty() || !p.log_lists.empty(); },
         reading::make_logs,
+        describe_logs,
     },
     FamilyEntry{
         "decays",
@@ -61,6 +81,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.decay_half_lives_us.empty(); },
         [](const reading::Program& p) { return !p.decayed.empty(); },
         reading::make_decays,
+        describe_decays,
     },
     FamilyEntry{
         "vectors",
@@ -71,6 +92,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.vector_parts.empty(); },
         [](const reading::Program& p) { return !p.vectors.empty(); },
         reading::make_vectors,
+        describe_vectors,
     },
     FamilyEntry{
         "last_seen",
@@ -81,6 +103,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.last_seen_days.empty(); },
         [](const reading::Program& p) { return !p.last_seen.empty(); },
         reading::make_last_seen,
+        describe_last_seen,
     },
     FamilyEntry{
         "profiles",
@@ -91,6 +114,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.profile_parts.empty(); },
         [](const reading::Program& p) { return !p.profiles.empty(); },
         reading::make_profiles,
+        describe_profiles,
     },
     FamilyEntry{
         "sessions",
@@ -101,6 +125,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.session_gaps_us.empty(); },
         [](const reading::Program& p) { return !p.sessions.empty(); },
         reading::make_sessions,
+        describe_sessions,
     },
     FamilyEntry{
         "hlls",
@@ -111,6 +136,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.hlls.empty(); },
         [](const reading::Program& p) { return !p.distinct.empty(); },
         reading::make_hlls,
+        describe_hlls,
     },
     FamilyEntry{
         "klls",
@@ -121,6 +147,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.kll_ks.empty(); },
         [](const reading::Program& p) { return !p.quantiles.empty(); },
         reading::make_klls,
+        describe_klls,
     },
     FamilyEntry{
         "keyed_tiles",
@@ -131,6 +158,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.keyed_tracks.empty(); },
         [](const reading::Program& p) { return !p.tables.empty() || !p.entropies.empty(); },
         reading::make_keyed_tiles,
+        describe_keyed_tiles,
     },
     FamilyEntry{
         "keyed_decays",
@@ -141,6 +169,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return !p.keyed_decays.empty(); },
         [](const reading::Program& p) { return !p.decayed_tables.empty(); },
         reading::make_keyed_decays,
+        describe_keyed_decays,
     },
     FamilyEntry{
         "gaps",
@@ -151,6 +180,7 @@ inline constexpr std::array kFamilies{
         [](const reading::Program& p) { return p.gap_tracks > 0; },
         [](const reading::Program& p) { return !p.gaps.empty(); },
         reading::make_gaps,
+        describe_gaps,
     },
 };
 

@@ -1,29 +1,8 @@
 #include "record/reader.hpp"
 
-#include "codec/strings.hpp"
+#include "codec/dictionary.hpp"
 
 namespace user_state::reading {
-
-namespace {
-
-bool is_ascii(std::string_view text) {
-  std::uint64_t bits = 0;
-  std::size_t at = 0;
-  for (; at + sizeof(bits) <= text.size(); at += sizeof(bits)) bits |= load<std::uint64_t>(text.data() + at);
-  for (; at < text.size(); ++at) bits |= static_cast<std::uint8_t>(text[at]);
-  return (bits & 0x8080808080808080) == 0;
-}
-
-/// The first eight bytes as a number that orders as they do; zeros stand behind the end.
-std::uint64_t head_of(std::string_view text) {
-  std::array<char, sizeof(std::uint64_t)> bytes{};
-  std::memcpy(bytes.data(), text.data(), std::min(text.size(), bytes.size()));
-  std::uint64_t head = 0;
-  for (char byte : bytes) head = head << 8 | static_cast<std::uint8_t>(byte);
-  return head;
-}
-
-}  // namespace
 
 Envelope open_migrated(const Program& program, Folder& folder, std::string_view& blob, Buffer& migrated) {
   Envelope envelope = open_record(blob);
@@ -37,35 +16,16 @@ Envelope open_migrated(const Program& program, Folder& folder, std::string_view&
   return envelope;
 }
 
-std::size_t take_strings(std::string_view dictionary, std::string& texts, std::vector<std::uint16_t>& lengths) {
-  if (dictionary.empty()) return 0;
-  Reader in(dictionary);
-  std::size_t strings = in.take<std::uint32_t>();
-  need(strings > 0, "no strings");
-  auto sizes = in.packed<std::uint16_t>(strings);
-  std::size_t total = 0;
-  for (std::size_t at = 0; at < strings; ++at) total += sizes[at];
-  need(total == in.left(), "strings of another length than they say");
-  std::string_view all = in.bytes(total);
-  bool ascii = is_ascii(all);
-  std::string_view before;
-  std::uint64_t before_head = 0;
-  std::size_t begin = 0;
-  for (std::size_t at = 0; at < strings; ++at) {
-    std::string_view text = all.substr(begin, sizes[at]);
-    begin += sizes[at];
-    // A string that stood there twice would make one key of two. Most are told apart by how they begin.
-    std::uint64_t head = head_of(text);
-    need(at == 0 || head > before_head || (head == before_head && before < text), "strings that are not in order");
-    need(ascii || is_utf8(text), "a string that is not UTF-8");
-    before = text;
-    before_head = head;
-  }
-  texts.append(all);
+std::size_t take_strings(std::string_view bytes, std::string& texts, std::vector<std::uint16_t>& lengths) {
+  DictionaryColumns<Stored> dictionary = read_dictionary(bytes);
+  texts.append(texts_of(dictionary));
   std::size_t listed = lengths.size();
-  lengths.resize(listed + strings);
-  std::memcpy(lengths.data() + listed, sizes.bytes(0, strings).data(), strings * sizeof(std::uint16_t));
-  return strings;
+  lengths.resize(listed + dictionary.strings);
+  if (dictionary.strings > 0) {
+    std::string_view stored = dictionary.lengths.bytes(0, dictionary.strings);
+    std::memcpy(lengths.data() + listed, stored.data(), stored.size());
+  }
+  return dictionary.strings;
 }
 
 RecordReader::RecordReader(const Program& program, Folder& folder, Outputs& out)

@@ -28,4 +28,6 @@ void StoredDecays::write(Writer& out) const {
   }
 }
 
+std::string describe_decays() { return describe_columns<DecayColumns<Stored>>(std::size_t{1}); }
+
 }  // namespace user_state

@@ -78,4 +78,6 @@ void StoredGaps::write(Writer& out) const {
   write_columns(out, fresh, tracks.size());
 }
 
+std::string describe_gaps() { return describe_columns<GapColumns<Stored>>(std::size_t{1}); }
+
 }  // namespace user_state

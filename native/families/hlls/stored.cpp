@@ -44,4 +44,6 @@ void StoredHlls::take_registers(const HllColumns<Stored>& columns) {
   }
 }
 
+std::string describe_hlls() { return describe_columns<HllColumns<Stored>>(HllShape{}); }
+
 }  // namespace user_state

@@ -92,4 +92,6 @@ void StoredKlls::take_sketches(const KllColumns<Stored>& columns) {
   }
 }
 
+std::string describe_klls() { return describe_columns<KllColumns<Stored>>(std::size_t{1}); }
+
 }  // namespace user_state

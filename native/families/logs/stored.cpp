@@ -34,4 +34,6 @@ std::uint64_t StoredLogs::greatest_text() const {
   return greatest;
 }
 
+std::string describe_logs() { return describe_columns<LogColumns<Stored>>(std::vector<LogShape>()); }
+
 }  // namespace user_state

@@ -68,4 +68,6 @@ void StoredProfiles::write(Writer& out) const {
   }
 }
 
+std::string describe_profiles() { return describe_columns<ProfileColumns<Stored>>(std::size_t{1}, std::size_t{1}); }
+
 }  // namespace user_state

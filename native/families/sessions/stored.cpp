@@ -80,4 +80,6 @@ void StoredSessions::write(Writer& out) const {
   write_columns(out, fresh, totals.size());
 }
 
+std::string describe_sessions() { return describe_columns<SessionColumns<Stored>>(std::size_t{1}); }
+
 }  // namespace user_state

@@ -79,4 +79,6 @@ void StoredTiles::copy(std::size_t begin, std::size_t end, TileColumns<Pieced>& 
   }
 }
 
+std::string describe_tiles() { return describe_columns<TileColumns<Stored>>(TileShape{1, kMostNumbers}); }
+
 }  // namespace user_state

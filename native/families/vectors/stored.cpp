@@ -88,4 +88,6 @@ void StoredVectors::write(Writer& out) const {
   }
 }
 
+std::string describe_vectors() { return describe_columns<VectorColumns<Stored>>(VectorShape{1, 1, 4}); }
+
 }  // namespace user_state
