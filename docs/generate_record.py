@@ -46,8 +46,8 @@ stops an older one with its first write (`user_state/store/registry.py`, below).
 order: tracks, logs, decays, vectors, last_seen, profiles, sessions, hlls, klls and gaps, each with the text of its
 definition (filter, field, half-lives, ...), and how far back, how finely and how many of its events are kept. A record
 names its layout by fingerprint (BLAKE2b of the layout's JSON, 8 bytes), so that a record made under an older spec can
-still be read: a part whose definition is the same is kept, a new one starts empty, one that is gone is dropped when the
-record is next written. [design/record-format.md](design/record-format.md) says why a record is as it is.
+still be read: a part whose definition is the same is kept, a new one starts empty, one that is gone is dropped when
+the record is next written. [design/record-format.md](design/record-format.md) says why a record is as it is.
 
 The **version**, bytes 10 to 17 of a record, is what a compare-and-set compares: the count of writes, 4 bytes
 big-endian, and 4 random bytes. Expiry is `retention` after the user's last event, set with each write (`PXAT`).

@@ -83,9 +83,9 @@ def read(section: str, taken: bytes) -> tuple[bytes | None, dict[int, str]]:
     """Return the section of a record as it is written anew, and what is wrong with it."""
     plan = plan_of(**SPEC)
     fields = fields_of(record_of(plan, [event(T0)]).blobs[0] or b"")
-    fields["families"][section] = taken
+    fields["sections"][section] = taken
     [made], wrong = packed(plan).merge([record_with(fields)], [None], [VERSION])
-    return (None if made is None else fields_of(made)["families"].get(section, b"")), wrong
+    return (None if made is None else fields_of(made)["sections"].get(section, b"")), wrong
 
 
 @pytest.mark.parametrize(("section", "taken"), SOUND)
