@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include "codec/replies.hpp"
 #include "record/reader.hpp"
 
 namespace py = pybind11;
@@ -121,26 +122,43 @@ Program program_of(const py::dict& d) {
   return p;
 }
 
+/// Makes an array without setting it to anything. pybind11's own constructor works out strides, in memory that it asks
+/// for, which costs more than the array; a call makes dozens.
+template <class T>
+T* made_array(py::object& into, py::ssize_t rows, py::ssize_t width = -1) {
+  static PyObject* const type = py::dtype::of<T>().release().ptr();
+  auto& numpy = py::detail::npy_api::get();
+  Py_INCREF(type);  // the array keeps it
+  Py_ssize_t shape[] = {rows, width};
+  into = py::reinterpret_steal<py::object>(numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, type, width < 0 ? 1 : 2, shape,
+                                                                       nullptr, nullptr, 0, nullptr));
+  if (!into) throw py::error_already_set();
+  return reinterpret_cast<T*>(py::detail::array_proxy(into.ptr())->data);
+}
+
 /// The arrays of a call, and where they lie.
 class Arrays {
  public:
   Arrays(const Program& program, std::size_t records) : rows_(static_cast<py::ssize_t>(records)) {
-    out.values = grid(values_, program.columns);
-    out.status = reinterpret_cast<Status*>(column(status_));
-    out.last_event_us = column(last_event_us_);
-    for (int size : program.array_sizes) out.arrays.push_back(added<float>(arrays_, size));
-    for (int size : program.dimensions) out.embeddings.push_back(added<float>(embeddings_, size));
+    out.values = made_array<float>(values_, rows_, program.columns);
+    out.status = reinterpret_cast<Status*>(made_array<std::uint8_t>(status_, rows_));
+    out.last_event_us = made_array<std::int64_t>(last_event_us_, rows_);
+    arrays_ = py::list(program.array_sizes.size());
+    embeddings_ = py::list(program.dimensions.size());
+    lists_ = py::list(program.lists.size());
+    for (int size : program.array_sizes) out.arrays.push_back(put<float>(arrays_, out.arrays.size(), size));
+    for (int size : program.dimensions) out.embeddings.push_back(put<float>(embeddings_, out.embeddings.size(), size));
     for (const ListShape& shape : program.lists) {
-      py::array_t<std::int64_t> length;
-      out.lengths.push_back(column(length));
-      py::list columns;
+      py::object length;
+      py::list columns(shape.columns.size());
       std::vector<std::int64_t*>& grids = out.grids.emplace_back();
       for (Cells cells : shape.columns) {
         bool real = cells == Cells::kReal;
-        grids.push_back(real ? reinterpret_cast<std::int64_t*>(added<double>(columns, shape.width))
-                             : added<std::int64_t>(columns, shape.width));
+        grids.push_back(real ? reinterpret_cast<std::int64_t*>(put<double>(columns, grids.size(), shape.width))
+                             : put<std::int64_t>(columns, grids.size(), shape.width));
       }
-      lists_.append(py::make_tuple(length, columns));
+      out.lengths.push_back(made_array<std::int64_t>(length, rows_));
+      PyList_SET_ITEM(lists_.ptr(), out.lengths.size() - 1, py::make_tuple(length, columns).release().ptr());
     }
   }
 
@@ -150,31 +168,21 @@ class Arrays {
     return py::make_tuple(values_, status_, last_event_us_, arrays_, lists_, embeddings_, py::bytes(out.texts), lengths);
   }
 
+  std::size_t records() const { return static_cast<std::size_t>(rows_); }
+
   Outputs out;
 
  private:
   template <class T>
-  T* grid(py::array_t<T>& into, int width) const {
-    into = py::array_t<T>({rows_, static_cast<py::ssize_t>(width)});
-    return into.mutable_data();
-  }
-  template <class T>
-  T* column(py::array_t<T>& into) const {
-    into = py::array_t<T>(rows_);
-    return into.mutable_data();
-  }
-  template <class T>
-  T* added(py::list& to, int width) const {
-    py::array_t<T> made;
-    T* at = grid(made, width);
-    to.append(std::move(made));
+  T* put(py::list& into, std::size_t place, int width) const {
+    py::object made;
+    T* at = made_array<T>(made, rows_, width);
+    PyList_SET_ITEM(into.ptr(), static_cast<py::ssize_t>(place), made.release().ptr());
     return at;
   }
 
   py::ssize_t rows_;
-  py::array_t<float> values_;
-  py::array_t<std::uint8_t> status_;
-  py::array_t<std::int64_t> last_event_us_;
+  py::object values_, status_, last_event_us_;
   py::list arrays_, lists_, embeddings_;
 };
 
@@ -195,42 +203,169 @@ void without_gil(Work work) {
   if (thrown) std::rethrow_exception(thrown);
 }
 
-py::tuple features(const Program& program, const py::sequence& blobs, const py::array_t<std::int64_t, py::array::c_style>& at_us) {
-  // The caller's list may change while others run; these bytes must not go away.
-  py::tuple held(blobs);
-  std::vector<std::string_view> views(held.size());
+/// A program, and readers of it that no call uses: to make one costs as much as to read some records. Only who holds
+/// Python's lock takes and gives back.
+class SharedProgram {
+ public:
+  explicit SharedProgram(const py::dict& described) : program_(program_of(described)) {}
+  SharedProgram(const SharedProgram&) = delete;
+  SharedProgram& operator=(const SharedProgram&) = delete;
+
+  const Program& program() const { return program_; }
+
+  std::unique_ptr<RecordReader> take() {
+    if (idle_.empty()) return std::make_unique<RecordReader>(program_);
+    std::unique_ptr<RecordReader> taken = std::move(idle_.back());
+    idle_.pop_back();
+    return taken;
+  }
+  void give_back(std::unique_ptr<RecordReader> reader) {
+    if (idle_.size() < kMostIdle && !reader->has_declined()) idle_.push_back(std::move(reader));
+  }
+
+ private:
+  static constexpr std::size_t kMostIdle = 16;
+
+  Program program_;
+  std::vector<std::unique_ptr<RecordReader>> idle_;
+};
+
+/// A reader for one call.
+class Borrowed {
+ public:
+  explicit Borrowed(std::shared_ptr<SharedProgram> from) : from_(std::move(from)), reader_(from_->take()) {}
+  ~Borrowed() { from_->give_back(std::move(reader_)); }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+
+  RecordReader* operator->() const { return reader_.get(); }
+
+ private:
+  std::shared_ptr<SharedProgram> from_;
+  std::unique_ptr<RecordReader> reader_;
+};
+
+void need_time(std::int64_t at_us) {
+  if (at_us <= -kFarthestUs || at_us >= kFarthestUs) {
+    throw py::value_error("expected reading times less than 2^61 us from 1970, got " + std::to_string(at_us));
+  }
+}
+
+/// The bytes of records, None being a user without one, for as long as the caller's own hold on them lasts.
+std::vector<std::string_view> views_of(const py::tuple& blobs) {
+  std::vector<std::string_view> views(blobs.size());
   for (std::size_t at = 0; at < views.size(); ++at) {
-    PyObject* blob = PyTuple_GET_ITEM(held.ptr(), static_cast<py::ssize_t>(at));
+    PyObject* blob = PyTuple_GET_ITEM(blobs.ptr(), static_cast<py::ssize_t>(at));
     if (blob == Py_None) continue;
     if (!PyBytes_Check(blob)) throw py::type_error("expected records as bytes, or None");
     views[at] = {PyBytes_AS_STRING(blob), static_cast<std::size_t>(PyBytes_GET_SIZE(blob))};
   }
+  return views;
+}
+
+py::tuple features(const std::shared_ptr<SharedProgram>& shared, const py::sequence& blobs,
+                   const py::array_t<std::int64_t, py::array::c_style>& at_us) {
+  // The caller's list may change while others run; these bytes must not go away.
+  py::tuple held(blobs);
+  std::vector<std::string_view> views = views_of(held);
   if (at_us.ndim() != 1 || at_us.size() != static_cast<py::ssize_t>(views.size())) {
     throw py::value_error("expected a reading time for each record");
   }
   const std::int64_t* times_us = at_us.data();
-  for (std::size_t at = 0; at < views.size(); ++at) {
-    if (times_us[at] <= -kFarthestUs || times_us[at] >= kFarthestUs) {
-      throw py::value_error("expected reading times less than 2^61 us from 1970, got " + std::to_string(times_us[at]));
-    }
-  }
-  Arrays arrays(program, views.size());
+  for (std::size_t at = 0; at < views.size(); ++at) need_time(times_us[at]);
+  Arrays arrays(shared->program(), views.size());
+  Borrowed reader(shared);
+  reader->set_outputs(arrays.out);
   without_gil([&] {
-    RecordReader reader(program, arrays.out);
     for (std::size_t at = 0; at < views.size(); ++at) {
-      if (at == 0 || times_us[at] != times_us[at - 1]) reader.set_time(times_us[at]);
-      reader.read(at, views[at]);
+      if (at == 0 || times_us[at] != times_us[at - 1]) reader->set_time(times_us[at]);
+      reader->read(at, views[at]);
     }
   });
   return arrays.made();
 }
 
+/// Records at one time, row by row, each as soon as it has come: what Redis answers is read while it sends the rest.
+class Reading {
+ public:
+  Reading(std::shared_ptr<SharedProgram> shared, std::size_t records, std::int64_t at_us)
+      : arrays_(shared->program(), records), reader_(std::move(shared)), replies_(records) {
+    need_time(at_us);
+    reader_->set_outputs(arrays_.out);
+    reader_->set_time(at_us);
+  }
+
+  /// Takes the first `filled` bytes of a buffer; what is left of them, the begin of a value, moves to its front.
+  std::size_t take(const py::buffer& buffer, std::size_t filled) {
+    py::buffer_info held = buffer.request(true);  // keeps the buffer where it is
+    if (held.itemsize != 1 || filled > static_cast<std::size_t>(held.size)) {
+      throw py::value_error("expected a buffer of bytes, and no more of it filled than there is");
+    }
+    char* bytes = static_cast<char*>(held.ptr);
+    std::size_t left = 0;
+    without_gil([&] {
+      std::size_t taken = replies_.take({bytes, filled}, [&](std::string_view blob) { read(blob); });
+      left = filled - taken;
+      if (left > 0) std::memmove(bytes, bytes + taken, left);
+    });
+    return left;
+  }
+
+  /// Takes records that others have read.
+  void put(const py::sequence& blobs) {
+    py::tuple held(blobs);
+    std::vector<std::string_view> views = views_of(held);
+    if (views.size() > arrays_.records() - replies_.taken()) throw py::value_error("expected no more records");
+    without_gil([&] {
+      for (std::string_view blob : views) read(blob);
+    });
+    replies_.skip(views.size());
+  }
+
+  const Replies& replies() const { return replies_; }
+
+  py::tuple made() const {
+    if (!replies_.done()) throw py::value_error("expected all records before what was made of them");
+    return arrays_.made();
+  }
+
+  /// Records that this does not read, by row.
+  py::dict declined() const {
+    py::dict rows;
+    for (const auto& [row, blob] : declined_) rows[py::int_(row)] = py::bytes(blob);
+    return rows;
+  }
+
+ private:
+  void read(std::string_view blob) {
+    if (reader_->read(row_, blob) == Status::kDeclined) declined_.emplace_back(row_, blob);
+    ++row_;
+  }
+
+  Arrays arrays_;
+  Borrowed reader_;
+  Replies replies_;
+  std::size_t row_ = 0;
+  std::vector<std::pair<std::size_t, std::string>> declined_;
+};
+
 }  // namespace
 
 void define_record_reader(py::module_& module) {
-  py::class_<Program>(module, "ReadingProgram")
-      .def(py::init(&program_of), py::arg("described"))
-      .def("features", &features, py::arg("blobs"), py::arg("at_us").noconvert());
+  py::class_<SharedProgram, std::shared_ptr<SharedProgram>>(module, "ReadingProgram")
+      .def(py::init<py::dict>(), py::arg("described"))
+      .def("features", &features, py::arg("blobs"), py::arg("at_us").noconvert())
+      .def("begin", [](std::shared_ptr<SharedProgram> shared, std::size_t records, std::int64_t at_us) {
+        return std::make_unique<Reading>(std::move(shared), records, at_us);
+      }, py::arg("records"), py::arg("at_us"));
+  py::class_<Reading>(module, "Reading")
+      .def("take", &Reading::take, py::arg("buffer"), py::arg("filled"))
+      .def("put", &Reading::put, py::arg("blobs"))
+      .def_property_readonly("taken", [](const Reading& self) { return self.replies().taken(); })
+      .def_property_readonly("foreign", [](const Reading& self) { return self.replies().foreign(); })
+      .def_property_readonly("broken", [](const Reading& self) { return self.replies().broken(); })
+      .def("made", &Reading::made)
+      .def("declined", &Reading::declined);
 }
 
 }  // namespace user_state::reading

@@ -1,5 +1,7 @@
 #include "record/reader.hpp"
 
+#include <bit>
+
 #include "codec/strings.hpp"
 
 namespace user_state::reading {
@@ -10,8 +12,9 @@ constexpr std::size_t kVersionBytes = 8, kLongs = 4, kLastEvent = 1;
 
 /// Takes an Avro long that is not negative and less than 2^62.
 std::int64_t take_long(Reader& in) {
-  std::uint64_t value = 0;
-  for (int shift = 0;; shift += 7) {
+  auto first = in.take<std::uint8_t>();
+  std::uint64_t value = first & 0x7Fu;
+  for (int shift = 7; first > 0x7F; shift += 7) {
     need(shift <= 56);
     auto byte = in.take<std::uint8_t>();
     value |= std::uint64_t{byte & 0x7Fu} << shift;
@@ -29,18 +32,23 @@ bool is_ascii(std::string_view text) {
   return (bits & 0x8080808080808080) == 0;
 }
 
-/// The first eight bytes as a number that orders as they do; zeros stand behind the end.
-std::uint64_t head_of(std::string_view text) {
-  std::array<char, sizeof(std::uint64_t)> bytes{};
-  std::memcpy(bytes.data(), text.data(), std::min(text.size(), bytes.size()));
+/// The first eight bytes as a number that orders as they do; zeros stand behind the end. `left` bytes can be read.
+std::uint64_t head_of(std::string_view text, std::size_t left) {
+  constexpr std::size_t kHead = sizeof(std::uint64_t);
   std::uint64_t head = 0;
-  for (char byte : bytes) head = head << 8 | static_cast<std::uint8_t>(byte);
-  return head;
+  if (left >= kHead) {  // most strings have others behind them
+    head = load<std::uint64_t>(text.data());
+  } else {
+    std::memcpy(&head, text.data(), text.size());
+  }
+  if constexpr (std::endian::native == std::endian::little) head = __builtin_bswap64(head);
+  if (text.size() >= kHead) return head;
+  return text.empty() ? 0 : head & (~std::uint64_t{0} << (8 * (kHead - text.size())));
 }
 
 }  // namespace
 
-RecordReader::RecordReader(const Program& program, Outputs& out) : program_(program), out_(out) {
+RecordReader::RecordReader(const Program& program) : program_(program) {
   for (std::size_t at = 0; at < kSections; ++at) blanks_[at] = program.blanks[at];
   const Program& p = program;
   bool all = p.whole;
@@ -70,24 +78,24 @@ void RecordReader::set_time(std::int64_t at_us) {
   }
 }
 
-void RecordReader::read(std::size_t at, std::string_view blob) {
-  std::size_t texts = out_.texts.size(), lengths = out_.text_lengths.size();
+Status RecordReader::read(std::size_t at, std::string_view blob) {
+  std::size_t texts = out_->texts.size(), lengths = out_->text_lengths.size();
   Status status = Status::kAbsent;
   if (blob.data() != nullptr) {
     try {
       read_record(at, blob);
-      out_.status[at] = Status::kRead;
-      return;
+      return out_->status[at] = Status::kRead;
     } catch (const Declined&) {
       status = Status::kDeclined;
-      out_.texts.resize(texts);
-      out_.text_lengths.resize(lengths);
+      has_declined_ = true;
+      out_->texts.resize(texts);
+      out_->text_lengths.resize(lengths);
     }
   }
-  Row row{at, out_, out_.values + at * static_cast<std::size_t>(program_.columns)};
+  Row row{at, *out_, out_->values + at * static_cast<std::size_t>(program_.columns)};
   read_sections(row, blanks_);
-  out_.last_event_us[at] = 0;
-  out_.status[at] = status;
+  out_->last_event_us[at] = 0;
+  return out_->status[at] = status;
 }
 
 void RecordReader::read_record(std::size_t at, std::string_view blob) {
@@ -100,9 +108,9 @@ void RecordReader::read_record(std::size_t at, std::string_view blob) {
   Sections sections;
   for (std::string_view& section : sections) section = in.bytes(static_cast<std::size_t>(take_long(in)));
   in.end();
-  Row row{at, out_, out_.values + at * static_cast<std::size_t>(program_.columns)};
+  Row row{at, *out_, out_->values + at * static_cast<std::size_t>(program_.columns)};
   read_sections(row, sections);
-  out_.last_event_us[at] = longs[kLastEvent];
+  out_->last_event_us[at] = longs[kLastEvent];
 }
 
 void RecordReader::read_sections(Row& row, const Sections& sections) {
@@ -117,7 +125,7 @@ void RecordReader::read_sections(Row& row, const Sections& sections) {
 }
 
 void RecordReader::read_strings(Row& row, std::string_view dictionary) {
-  row.first_code = static_cast<std::int64_t>(out_.text_lengths.size());
+  row.first_code = static_cast<std::int64_t>(out_->text_lengths.size());
   if (dictionary.empty()) return;
   Reader in(dictionary);
   row.strings = in.take<std::uint32_t>();
@@ -135,16 +143,16 @@ void RecordReader::read_strings(Row& row, std::string_view dictionary) {
     std::string_view text = texts.substr(begin, lengths[at]);
     begin += lengths[at];
     // A string that stood there twice would make one key of two. Most are told apart by how they begin.
-    std::uint64_t head = head_of(text);
+    std::uint64_t head = head_of(text, total - begin + lengths[at]);
     need(at == 0 || head > before_head || (head == before_head && before < text));
     need(ascii || is_utf8(text));
     before = text;
     before_head = head;
   }
-  out_.texts.append(texts);
-  std::size_t listed = out_.text_lengths.size();
-  out_.text_lengths.resize(listed + row.strings);
-  std::memcpy(out_.text_lengths.data() + listed, lengths.bytes(0, row.strings).data(), row.strings * sizeof(std::uint16_t));
+  out_->texts.append(texts);
+  std::size_t listed = out_->text_lengths.size();
+  out_->text_lengths.resize(listed + row.strings);
+  std::memcpy(out_->text_lengths.data() + listed, lengths.bytes(0, row.strings).data(), row.strings * sizeof(std::uint16_t));
 }
 
 }  // namespace user_state::reading

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ from user_state.core.padding import Padded
 from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE, StringPool
 from user_state.core.reading import Features, features
-from user_state.core.reading_program import REAL, TEXT, ReadingProgram, compile_program
+from user_state.core.reading_program import REAL, TEXT, ListShape, ReadingProgram, compile_program
 from user_state.core.records import Records
 from user_state.core.selection import composed_part, select_outputs
 
@@ -40,7 +40,42 @@ DECLINED = 2
 """What the compiled reader says of records that are for numpy to judge."""
 
 
-@dataclass(frozen=True)
+class ComingRecords(Protocol):
+    """Takes records out of what Redis answers to MGET, a piece at a time."""
+
+    @property
+    def taken(self) -> int:
+        """How many there were up to now."""
+        ...
+
+    @property
+    def foreign(self) -> bool:
+        """Whether what comes next is no array of values, but an error, say, and is not taken."""
+        ...
+
+    @property
+    def broken(self) -> bool:
+        """Whether an array has come that is none."""
+        ...
+
+    def take(self, buffer: bytearray, filled: int) -> int:
+        """Take the first `filled` bytes; return how many are left, which move to the front of the buffer."""
+        ...
+
+    def put(self, blobs: Sequence[bytes | None]) -> None:
+        """Take records that were read by other means."""
+        ...
+
+    def made(self) -> tuple[Any, ...]:
+        """Return what was made of them."""
+        ...
+
+    def declined(self) -> dict[int, bytes]:
+        """Return those that are left to numpy, by row."""
+        ...
+
+
+@dataclass(slots=True)
 class Finished:
     """The outputs of n records, in the types that rankers take.
 
@@ -101,6 +136,7 @@ class Reader:
         self._program = compile_program(self._plan, whole=select is None)
         self._in_numpy = select_outputs(self._plan, _names_of(self._program))
         self._compiled = _compiled_for(plan, self._program) if compiled and native.used else None
+        self._lists = tuple(_List.of(shape) for shape in self._program.lists)
 
     @property
     def plan(self) -> Plan:
@@ -150,13 +186,44 @@ class Reader:
         """
         times_us = np.empty(len(blobs), np.int64)
         times_us[:] = at_us
-        made = _Made(self._program, blobs, times_us, self._compiled)
-        for at, rows in _by_time(times_us, made.declined()):
-            chosen = [blobs[row] for row in rows.tolist()]
-            records, broken = decode_sound(self._decode, chosen)
-            made.put(rows, records, features(self._in_numpy, records, at), broken)
+        compiled = self._compiled
+        filled = _unfilled(self._program, blobs) if compiled is None else compiled.features(blobs, times_us)
+        made = _Made(self._lists, filled)
+        self._fill(made, times_us, np.flatnonzero(made.status == DECLINED), blobs)
         composed = self._compose(made, times_us, histories, item_vectors)
-        return made.finished(self._plan, composed)
+        return made.finished(self._program, self._plan, composed)
+
+    @property
+    def reads_as_they_come(self) -> bool:
+        """Whether `begin` can be used: nothing is composed of the records, and there is compiled code."""
+        return self._composed is None and self._compiled is not None
+
+    def begin(self, records: int, at_us: int) -> ComingRecords:
+        """Return what takes n records from Redis's answer while that comes, in order; see `reads_as_they_come`.
+
+        Args:
+            records: n.
+            at_us: when, microseconds UTC.
+        """
+        assert self._compiled is not None
+        return self._compiled.begin(records, at_us)
+
+    def finish(self, coming: ComingRecords, at_us: int) -> Finished:
+        """Return the outputs of records that have all come; raises as `features`."""
+        made = _Made(self._lists, coming.made())
+        declined = coming.declined()
+        if declined:
+            times_us = np.full(len(made.status), at_us)
+            self._fill(made, times_us, np.array(list(declined), np.int64), declined)
+        return made.finished(self._program, self._plan, None)
+
+    def _fill(self, made: _Made, times_us: I64, rows: I64, blobs: Any) -> None:
+        """Have numpy fill rows; `blobs` are records by row."""
+        for at, some in _by_time(times_us, rows):
+            chosen = [blobs[row] for row in some.tolist()]
+            records, broken = decode_sound(self._decode, chosen)
+            made.present[some] = [blob is not None for blob in chosen]
+            made.put(some, records, features(self._in_numpy, records, at), broken)
 
     def _compose(
         self, made: _Made, times_us: I64, histories: Histories | None, item_vectors: Mapping[str, ItemVectors] | None
@@ -179,26 +246,30 @@ class Reader:
         return features(self._composed, histories.records, 0, item_vectors) if found is None else found
 
 
+@dataclass(frozen=True)
+class _List:
+    """A list's name and columns, as `Padded` takes them."""
+
+    name: str
+    columns: tuple[str, ...]
+    strings: frozenset[str]
+    single: bool
+
+    @classmethod
+    def of(cls, shape: ListShape) -> _List:
+        strings = frozenset(name for name, kind in shape.columns if kind == TEXT)
+        return cls(shape.name, tuple(name for name, _ in shape.columns), strings, shape.single)
+
+
 class _Made:
     """The outputs of a call while they are filled, and the dictionaries that their codes point into."""
 
-    def __init__(
-        self, program: ReadingProgram, blobs: Sequence[bytes | None], times_us: I64, compiled: Any | None
-    ) -> None:
-        self._program = program
+    def __init__(self, lists: Sequence[_List], filled: tuple[Any, ...]) -> None:
+        self._lists = lists
         self.errors: dict[int, str] = {}
-        filled = _unfilled(program, blobs) if compiled is None else compiled.features(blobs, times_us)
-        self.values, self.status, self.last_event_us, arrays, lists, embeddings, joined, lengths = filled
-        self.present = np.array([blob is not None for blob in blobs], np.bool_)
-        self.arrays = {name: array for (name, _), array in zip(program.arrays, arrays, strict=True)}
-        self.embeddings = {name: array for (name, _), array in zip(program.embeddings, embeddings, strict=True)}
-        self.lists = lists
-        sizes = np.frombuffer(lengths, np.uint16)
-        self._pools = [StringPool.of_records(len(sizes), partial(_texts, joined, sizes))]
-
-    def declined(self) -> I64:
-        """Return the rows that numpy has to fill."""
-        return np.flatnonzero(self.status == DECLINED)
+        self.values, self.status, self.last_event_us, self.arrays, self.grids, self.embeddings, joined, sizes = filled
+        self.present = self.status != 0
+        self._pools = [StringPool.of_records(len(sizes) // 2, partial(_texts, joined, sizes))]
 
     def put(self, rows: I64, records: Records, found: Features, broken: Mapping[int, str]) -> None:
         """Fill rows with what numpy found of their records."""
@@ -206,44 +277,46 @@ class _Made:
         self._pools.append(records.pool)
         with np.errstate(over="ignore"):  # beyond single precision lies infinity, which is no reason to warn
             self.values[rows] = found.values
-            for name, array in self.arrays.items():
-                array[rows] = found.arrays[name]
-        for name, vectors in self.embeddings.items():
-            vectors[rows] = found.embeddings[name]
-        for shape, (length, grids) in zip(self._program.lists, self.lists, strict=True):
-            padded = found.sequences[shape.name]
+            for array, numbers in zip(self.arrays, found.arrays.values(), strict=True):
+                array[rows] = numbers
+        for array, vectors in zip(self.embeddings, found.embeddings.values(), strict=True):
+            array[rows] = vectors
+        for one, (length, grids) in zip(self._lists, self.grids, strict=True):
+            padded = found.sequences[one.name]
             length[rows] = padded.length
-            for (column, kind), grid in zip(shape.columns, grids, strict=True):
+            for column, grid in zip(one.columns, grids, strict=True):
                 cells = padded.grids[column]
-                grid[rows] = np.where(cells == NULL_CODE, NULL_CODE, cells + first_code) if kind == TEXT else cells
+                is_text = column in one.strings
+                grid[rows] = np.where(cells == NULL_CODE, NULL_CODE, cells + first_code) if is_text else cells
         self.last_event_us[rows] = records.last_event_us
         listed = rows.tolist()
         self.errors.update((listed[index], reason) for index, reason in broken.items())
 
-    def finished(self, plan: Plan, composed: Features | None) -> Finished:
+    def finished(self, program: ReadingProgram, plan: Plan, composed: Features | None) -> Finished:
         """Return what was filled, with what was composed beside it."""
         pool = self._pools[0]
         if len(self._pools) > 1:
             pools = self._pools
             pool = StringPool.of_records(sum(map(len, pools)), lambda: [text for one in pools for text in one.texts])
-        sequences = {}
-        for shape, (length, grids) in zip(self._program.lists, self.lists, strict=True):
-            named = {name: grid for (name, _), grid in zip(shape.columns, grids, strict=True)}
-            strings = frozenset(name for name, kind in shape.columns if kind == TEXT)
-            sequences[shape.name] = Padded(length, named, strings, pool, shape.single)
+        sequences = {
+            one.name: Padded(length, dict(zip(one.columns, grids, strict=True)), one.strings, pool, one.single)
+            for one, (length, grids) in zip(self._lists, self.grids, strict=True)
+        }
         if self.errors:
             self.present[list(self.errors)] = False
-        arrays, embeddings = self.arrays, self.embeddings
+        arrays: dict[str, F32] = {name: array for (name, _), array in zip(program.arrays, self.arrays, strict=True)}
+        embeddings = {name: array for (name, _), array in zip(program.embeddings, self.embeddings, strict=True)}
+        missing: dict[str, I64] = {}
         if composed is not None:
             # In the plan's order, without what was asked for only because something else is made of it.
             with np.errstate(over="ignore"):
-                arrays = arrays | {name: array.astype(np.float32) for name, array in composed.arrays.items()}
-            embeddings = embeddings | composed.embeddings
+                arrays |= {name: array.astype(np.float32) for name, array in composed.arrays.items()}
+            embeddings |= composed.embeddings
             arrays = {output.name: arrays[output.name] for output in plan.arrays}
             embeddings = {output.name: embeddings[output.name] for output in plan.embeddings}
-        missing = {} if composed is None else composed.missing_items
+            missing = {name: counts for name, counts in composed.missing_items.items() if name in embeddings}
         return Finished(
-            names=self._program.scalars,
+            names=program.scalars,
             values=self.values,
             present=self.present,
             last_event_us=self.last_event_us,
@@ -251,7 +324,7 @@ class _Made:
             sequences=sequences,
             embeddings=embeddings,
             item_versions={} if composed is None else composed.item_versions,
-            missing_items={name: counts for name, counts in missing.items() if name in embeddings},
+            missing_items=missing,
             errors=self.errors,
         )
 
@@ -295,9 +368,9 @@ def _by_time(times_us: I64, rows: I64) -> Iterator[tuple[int, I64]]:
         yield at_us, rows[which == index]
 
 
-def _texts(joined: bytes, lengths: npt.NDArray[np.uint16]) -> list[str]:
-    """Return UTF-8 strings that lie one after the other."""
-    listed = lengths.tolist()
+def _texts(joined: bytes, lengths: bytes) -> list[str]:
+    """Return UTF-8 strings that lie one after the other, of as many bytes as `lengths` says, two bytes a length."""
+    listed = np.frombuffer(lengths, np.uint16).tolist()
     ends = accumulate(listed)
     if joined.isascii():
         text = joined.decode("ascii")
