@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 import redis
@@ -96,24 +96,37 @@ def connect(url: str, timeout_s: float) -> Any:
         raise InputError(f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r}: {exc}") from exc
 
 
-@contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Turn what redis raises into our errors.
+class translated:  # noqa: N801 - reads as the statement that it is part of
+    """Turns what redis raises into our errors.
 
     Raises:
         StoreDenied: it refused the password, or a right that the user lacks.
         StoreUnavailable: the server cannot be reached, is loading, full or read-only.
         StoreError: it refused a command.
     """
-    try:
-        yield
-    except ResponseError as exc:
-        raise translate_response(_where(url), exc) from exc
-    except (RedisError, RedisClusterException, OSError) as exc:
-        denied = next((one for one in _chain(exc) if _is_denied(one)), None)
-        if denied is not None:  # a cluster's client says no more than that it found no node
-            raise _denied(_where(url), denied) from exc
-        raise StoreUnavailable(f"{_where(url)} is not available: {_said(exc)}") from exc
+
+    __slots__ = ("_url",)
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(value, ResponseError):
+            raise translate_response(_where(self._url), value) from value
+        if isinstance(value, RedisError | RedisClusterException | OSError):
+            raise _unavailable(_where(self._url), value) from value
+
+
+def _unavailable(where: str, exc: Exception) -> StoreError:
+    denied = next((one for one in _chain(exc) if _is_denied(one)), None)
+    if denied is not None:  # a cluster's client says no more than that it found no node
+        return _denied(where, denied)
+    return StoreUnavailable(f"{where} is not available: {_said(exc)}")
 
 
 def _where(url: str) -> str:
