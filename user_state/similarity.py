@@ -90,9 +90,7 @@ class Similarity:
         known = ", ".join(output.name for output in self._plan.embeddings) or "it has none"
         raise InputError(f"expected an embedding of the spec ({known}), got {name!r}")
 
-    def _vectors(
-        self, users: tuple[str, ...], output: Embeds, at_us: int
-    ) -> tuple[npt.NDArray[np.float32], StateRead]:
+    def _vectors(self, users: tuple[str, ...], output: Embeds, at_us: int) -> tuple[npt.NDArray[np.float32], StateRead]:
         """Return one embedding of users, and what it was read from."""
         read = self._reads.read(users, at_us, (output.name,))
         return read.finished.embeddings[output.name], read

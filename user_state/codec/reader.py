@@ -135,7 +135,7 @@ class Reader:
         self._composed = composed_part(self._plan)
         self._program = compile_program(self._plan, whole=select is None)
         self._in_numpy = select_outputs(self._plan, _names_of(self._program))
-        self._compiled = _compiled_for(plan, self._program) if compiled and native.used else None
+        self._compiled: Any = _compiled_for(plan, self._program) if compiled and native.used else None
         self._lists = tuple(_List.of(shape) for shape in self._program.lists)
 
     @property
@@ -205,8 +205,8 @@ class Reader:
             records: n.
             at_us: when, microseconds UTC.
         """
-        assert self._compiled is not None
-        return self._compiled.begin(records, at_us)
+        begun: ComingRecords = self._compiled.begin(records, at_us)
+        return begun
 
     def finish(self, coming: ComingRecords, at_us: int) -> Finished:
         """Return the outputs of records that have all come; raises as `features`."""

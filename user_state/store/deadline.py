@@ -27,7 +27,7 @@ _call = threading.local()
 
 
 class within:  # noqa: N801 - reads as the statement that it is part of
-    """Limits all that this thread sends to and reads from Redis to so many seconds; of nested limits the outer holds."""
+    """Limits all that this thread sends to and reads from Redis, in seconds; of nested limits the outer holds."""
 
     __slots__ = ("_is_outer", "_timeout_s")
 
