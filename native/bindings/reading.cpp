@@ -136,54 +136,84 @@ T* made_array(py::object& into, py::ssize_t rows, py::ssize_t width = -1) {
   return reinterpret_cast<T*>(py::detail::array_proxy(into.ptr())->data);
 }
 
+/// What outputs are called: dictionaries of a call's arrays have these for keys.
+struct Names {
+  std::vector<py::object> arrays, embeddings;
+  std::vector<std::vector<py::object>> lists;
+
+  explicit Names(const py::dict& described)
+      : arrays(listed(described["array_names"])), embeddings(listed(described["embedding_names"])) {
+    for (py::handle names : described["list_names"]) lists.push_back(listed(names));
+  }
+
+ private:
+  static std::vector<py::object> listed(py::handle names) {
+    std::vector<py::object> made;
+    for (py::handle name : names) made.push_back(py::reinterpret_borrow<py::object>(name));
+    return made;
+  }
+};
+
 /// The arrays of a call, and where they lie.
 class Arrays {
  public:
-  Arrays(const Program& program, std::size_t records) : rows_(static_cast<py::ssize_t>(records)) {
+  Arrays(const Program& program, const Names& names, std::size_t records) : rows_(static_cast<py::ssize_t>(records)) {
     out.values = made_array<float>(values_, rows_, program.columns);
-    out.status = reinterpret_cast<Status*>(made_array<std::uint8_t>(status_, rows_));
+    out.status = reinterpret_cast<Status*>(made_array<bool>(present_, rows_));
     out.last_event_us = made_array<std::int64_t>(last_event_us_, rows_);
-    arrays_ = py::list(program.array_sizes.size());
-    embeddings_ = py::list(program.dimensions.size());
-    lists_ = py::list(program.lists.size());
-    for (int size : program.array_sizes) out.arrays.push_back(put<float>(arrays_, out.arrays.size(), size));
-    for (int size : program.dimensions) out.embeddings.push_back(put<float>(embeddings_, out.embeddings.size(), size));
-    for (const ListShape& shape : program.lists) {
+    for (std::size_t at = 0; at < names.arrays.size(); ++at) {
+      out.arrays.push_back(put<float>(arrays_, names.arrays[at], program.array_sizes[at]));
+    }
+    for (std::size_t at = 0; at < names.embeddings.size(); ++at) {
+      out.embeddings.push_back(put<float>(embeddings_, names.embeddings[at], program.dimensions[at]));
+    }
+    for (std::size_t at = 0; at < names.lists.size(); ++at) {
+      const ListShape& shape = program.lists[at];
       py::object length;
-      py::list columns(shape.columns.size());
-      std::vector<std::int64_t*>& grids = out.grids.emplace_back();
-      for (Cells cells : shape.columns) {
-        bool real = cells == Cells::kReal;
-        grids.push_back(real ? reinterpret_cast<std::int64_t*>(put<double>(columns, grids.size(), shape.width))
-                             : put<std::int64_t>(columns, grids.size(), shape.width));
-      }
       out.lengths.push_back(made_array<std::int64_t>(length, rows_));
-      PyList_SET_ITEM(lists_.ptr(), out.lengths.size() - 1, py::make_tuple(length, columns).release().ptr());
+      py::dict columns;
+      std::vector<std::int64_t*>& grids = out.grids.emplace_back();
+      for (std::size_t column = 0; column < shape.columns.size(); ++column) {
+        py::handle name = names.lists[at][column];
+        bool real = shape.columns[column] == Cells::kReal;
+        grids.push_back(real ? reinterpret_cast<std::int64_t*>(put<double>(columns, name, shape.width))
+                             : put<std::int64_t>(columns, name, shape.width));
+      }
+      lists_.append(py::make_tuple(std::move(length), std::move(columns)));
     }
   }
 
-  py::tuple made() const {
+  std::size_t records() const { return static_cast<std::size_t>(rows_); }
+
+  /// All arrays, once they are filled, and the rows that are for numpy to fill.
+  py::tuple made() {
+    py::list declined;
+    for (std::size_t at = 0; at < records(); ++at) {
+      if (out.status[at] == Status::kDeclined) declined.append(at);
+      if (out.status[at] != Status::kRead) out.status[at] = Status::kAbsent;
+    }
+    static_assert(static_cast<int>(Status::kAbsent) == 0 && static_cast<int>(Status::kRead) == 1);  // a bool's bytes
     py::bytes lengths(reinterpret_cast<const char*>(out.text_lengths.data()),
                       out.text_lengths.size() * sizeof(std::uint16_t));
-    return py::make_tuple(values_, status_, last_event_us_, arrays_, lists_, embeddings_, py::bytes(out.texts), lengths);
+    return py::make_tuple(values_, present_, last_event_us_, arrays_, lists_, embeddings_, py::bytes(out.texts), lengths,
+                          declined);
   }
-
-  std::size_t records() const { return static_cast<std::size_t>(rows_); }
 
   Outputs out;
 
  private:
   template <class T>
-  T* put(py::list& into, std::size_t place, int width) const {
+  T* put(py::dict& into, py::handle name, int width) const {
     py::object made;
     T* at = made_array<T>(made, rows_, width);
-    PyList_SET_ITEM(into.ptr(), static_cast<py::ssize_t>(place), made.release().ptr());
+    into[name] = std::move(made);
     return at;
   }
 
   py::ssize_t rows_;
-  py::object values_, status_, last_event_us_;
-  py::list arrays_, lists_, embeddings_;
+  py::object values_, present_, last_event_us_;
+  py::dict arrays_, embeddings_;
+  py::list lists_;
 };
 
 /// Lets other threads run while `work` does.
@@ -207,11 +237,12 @@ void without_gil(Work work) {
 /// Python's lock takes and gives back.
 class SharedProgram {
  public:
-  explicit SharedProgram(const py::dict& described) : program_(program_of(described)) {}
+  explicit SharedProgram(const py::dict& described) : names(described), program_(program_of(described)) {}
   SharedProgram(const SharedProgram&) = delete;
   SharedProgram& operator=(const SharedProgram&) = delete;
 
   const Program& program() const { return program_; }
+  const Names names;
 
   std::unique_ptr<RecordReader> take() {
     if (idle_.empty()) return std::make_unique<RecordReader>(program_);
@@ -273,7 +304,7 @@ py::tuple features(const std::shared_ptr<SharedProgram>& shared, const py::seque
   }
   const std::int64_t* times_us = at_us.data();
   for (std::size_t at = 0; at < views.size(); ++at) need_time(times_us[at]);
-  Arrays arrays(shared->program(), views.size());
+  Arrays arrays(shared->program(), shared->names, views.size());
   Borrowed reader(shared);
   reader->set_outputs(arrays.out);
   without_gil([&] {
@@ -289,7 +320,7 @@ py::tuple features(const std::shared_ptr<SharedProgram>& shared, const py::seque
 class Reading {
  public:
   Reading(std::shared_ptr<SharedProgram> shared, std::size_t records, std::int64_t at_us)
-      : arrays_(shared->program(), records), reader_(std::move(shared)), replies_(records) {
+      : arrays_(shared->program(), shared->names, records), reader_(std::move(shared)), replies_(records) {
     need_time(at_us);
     reader_->set_outputs(arrays_.out);
     reader_->set_time(at_us);
@@ -324,7 +355,7 @@ class Reading {
 
   const Replies& replies() const { return replies_; }
 
-  py::tuple made() const {
+  py::tuple made() {
     if (!replies_.done()) throw py::value_error("expected all records before what was made of them");
     return arrays_.made();
   }

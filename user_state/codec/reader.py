@@ -36,8 +36,6 @@ from user_state.core.records import Records
 from user_state.core.selection import composed_part, select_outputs
 
 F32 = npt.NDArray[np.float32]
-DECLINED = 2
-"""What the compiled reader says of records that are for numpy to judge."""
 
 
 class ComingRecords(Protocol):
@@ -189,7 +187,8 @@ class Reader:
         compiled = self._compiled
         filled = _unfilled(self._program, blobs) if compiled is None else compiled.features(blobs, times_us)
         made = _Made(self._lists, filled)
-        self._fill(made, times_us, np.flatnonzero(made.status == DECLINED), blobs)
+        if made.declined:
+            self._fill(made, times_us, blobs)
         composed = self._compose(made, times_us, histories, item_vectors)
         return made.finished(self._program, self._plan, composed)
 
@@ -211,15 +210,13 @@ class Reader:
     def finish(self, coming: ComingRecords, at_us: int) -> Finished:
         """Return the outputs of records that have all come; raises as `features`."""
         made = _Made(self._lists, coming.made())
-        declined = coming.declined()
-        if declined:
-            times_us = np.full(len(made.status), at_us)
-            self._fill(made, times_us, np.array(list(declined), np.int64), declined)
+        if made.declined:
+            self._fill(made, np.full(len(made.present), at_us), coming.declined())
         return made.finished(self._program, self._plan, None)
 
-    def _fill(self, made: _Made, times_us: I64, rows: I64, blobs: Any) -> None:
-        """Have numpy fill rows; `blobs` are records by row."""
-        for at, some in _by_time(times_us, rows):
+    def _fill(self, made: _Made, times_us: I64, blobs: Any) -> None:
+        """Have numpy fill what was declined; `blobs` are records by row."""
+        for at, some in _by_time(times_us, np.array(made.declined, np.int64)):
             chosen = [blobs[row] for row in some.tolist()]
             records, broken = decode_sound(self._decode, chosen)
             made.present[some] = [blob is not None for blob in chosen]
@@ -248,17 +245,16 @@ class Reader:
 
 @dataclass(frozen=True)
 class _List:
-    """A list's name and columns, as `Padded` takes them."""
+    """A list's name, which of its columns are strings, and whether it has one column alone."""
 
     name: str
-    columns: tuple[str, ...]
     strings: frozenset[str]
     single: bool
 
     @classmethod
     def of(cls, shape: ListShape) -> _List:
         strings = frozenset(name for name, kind in shape.columns if kind == TEXT)
-        return cls(shape.name, tuple(name for name, _ in shape.columns), strings, shape.single)
+        return cls(shape.name, strings, shape.single)
 
 
 class _Made:
@@ -267,8 +263,10 @@ class _Made:
     def __init__(self, lists: Sequence[_List], filled: tuple[Any, ...]) -> None:
         self._lists = lists
         self.errors: dict[int, str] = {}
-        self.values, self.status, self.last_event_us, self.arrays, self.grids, self.embeddings, joined, sizes = filled
-        self.present = self.status != 0
+        self.values, self.present, self.last_event_us, self.arrays, self.grids, self.embeddings, joined, sizes = filled[
+            :8
+        ]
+        self.declined: list[int] = filled[8]
         self._pools = [StringPool.of_records(len(sizes) // 2, partial(_texts, joined, sizes))]
 
     def put(self, rows: I64, records: Records, found: Features, broken: Mapping[int, str]) -> None:
@@ -277,14 +275,14 @@ class _Made:
         self._pools.append(records.pool)
         with np.errstate(over="ignore"):  # beyond single precision lies infinity, which is no reason to warn
             self.values[rows] = found.values
-            for array, numbers in zip(self.arrays, found.arrays.values(), strict=True):
-                array[rows] = numbers
-        for array, vectors in zip(self.embeddings, found.embeddings.values(), strict=True):
-            array[rows] = vectors
+            for name, array in self.arrays.items():
+                array[rows] = found.arrays[name]
+        for name, vectors in self.embeddings.items():
+            vectors[rows] = found.embeddings[name]
         for one, (length, grids) in zip(self._lists, self.grids, strict=True):
             padded = found.sequences[one.name]
             length[rows] = padded.length
-            for column, grid in zip(one.columns, grids, strict=True):
+            for column, grid in grids.items():
                 cells = padded.grids[column]
                 is_text = column in one.strings
                 grid[rows] = np.where(cells == NULL_CODE, NULL_CODE, cells + first_code) if is_text else cells
@@ -299,19 +297,18 @@ class _Made:
             pools = self._pools
             pool = StringPool.of_records(sum(map(len, pools)), lambda: [text for one in pools for text in one.texts])
         sequences = {
-            one.name: Padded(length, dict(zip(one.columns, grids, strict=True)), one.strings, pool, one.single)
+            one.name: Padded.made(length, grids, one.strings, pool, one.single)
             for one, (length, grids) in zip(self._lists, self.grids, strict=True)
         }
         if self.errors:
             self.present[list(self.errors)] = False
-        arrays: dict[str, F32] = {name: array for (name, _), array in zip(program.arrays, self.arrays, strict=True)}
-        embeddings = {name: array for (name, _), array in zip(program.embeddings, self.embeddings, strict=True)}
+        arrays, embeddings = self.arrays, self.embeddings
         missing: dict[str, I64] = {}
         if composed is not None:
             # In the plan's order, without what was asked for only because something else is made of it.
             with np.errstate(over="ignore"):
-                arrays |= {name: array.astype(np.float32) for name, array in composed.arrays.items()}
-            embeddings |= composed.embeddings
+                arrays = arrays | {name: array.astype(np.float32) for name, array in composed.arrays.items()}
+            embeddings = embeddings | composed.embeddings
             arrays = {output.name: arrays[output.name] for output in plan.arrays}
             embeddings = {output.name: embeddings[output.name] for output in plan.embeddings}
             missing = {name: counts for name, counts in composed.missing_items.items() if name in embeddings}
@@ -345,17 +342,19 @@ def _unfilled(program: ReadingProgram, blobs: Sequence[bytes | None]) -> tuple[A
     n = len(blobs)
     lists = []
     for shape in program.lists:
-        grids = [np.empty((n, shape.width), np.float64 if kind == REAL else np.int64) for _, kind in shape.columns]
+        kinds = {name: np.float64 if kind == REAL else np.int64 for name, kind in shape.columns}
+        grids = {name: np.empty((n, shape.width), kind) for name, kind in kinds.items()}
         lists.append((np.empty(n, np.int64), grids))
     return (
         np.empty((n, len(program.scalars)), np.float32),
-        np.full(n, DECLINED, np.uint8),
+        np.empty(n, np.bool_),
         np.empty(n, np.int64),
-        [np.empty((n, size), np.float32) for _, size in program.arrays],
+        {name: np.empty((n, size), np.float32) for name, size in program.arrays},
         lists,
-        [np.empty((n, size), np.float32) for _, size in program.embeddings],
+        {name: np.empty((n, size), np.float32) for name, size in program.embeddings},
         b"",
         b"",
+        list(range(n)),
     )
 
 
