@@ -69,7 +69,7 @@ _OF_PIPELINE = re.compile(r"^Command # \d+ \(.*?\) of pipeline caused error: ", 
 def connect(url: str, timeout_s: float) -> Any:
     """Return a client for `url`; it waits no longer than `timeout_s` for a connection and for each piece of an answer.
 
-    `deadline.within` limits whole calls, but not those to a cluster over TLS: redis-py chooses its connections itself.
+    `deadline.within` limits whole calls.
 
     Raises:
         InputError: the URL has a scheme or form that is not understood.
@@ -89,8 +89,11 @@ def connect(url: str, timeout_s: float) -> Any:
     bare = parsed.without_credentials  # what redis-py is not told, its errors cannot quote
     try:
         if parsed.is_cluster:
+            # Of a URL with TLS redis-py would have a cluster use its own connections, whatever it is told: our kind
+            # brings TLS by itself.
+            plain = bare.replace(f"{parsed.scheme}://", "redis://", 1)
             with translated(url):
-                return RedisCluster.from_url(bare.replace("-cluster", "", 1), **options)
+                return RedisCluster.from_url(plain, **options)
         return redis.Redis.from_url(bare, retry=Retry(NoBackoff(), 0), **options)
     except ValueError as exc:
         raise InputError(f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r}: {exc}") from exc

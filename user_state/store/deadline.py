@@ -7,6 +7,7 @@ sockets; what they cannot limit is looking a host name up.
 
 from __future__ import annotations
 
+import email.parser
 import encodings.idna
 import socket
 import threading
@@ -19,7 +20,7 @@ from redis.connection import Connection, SSLConnection, UnixDomainSocketConnecti
 
 # What Python and redis-py import when the first connection opens, under a lock that a child forked at that moment would
 # wait for for ever.
-IMPORTED_EARLY = (encodings.idna, hiredis)
+IMPORTED_EARLY = (email.parser, encodings.idna, hiredis)
 RECEIVE_BYTES = 128 * 1024
 """How much is read from a socket at once: little enough to stay in the processor's cache until it is taken apart."""
 
@@ -144,4 +145,6 @@ def limited_connection(scheme: str) -> type:
     >>> limited_connection("rediss").__name__
     'LimitedTlsConnection'
     """
-    return {"unix": LimitedUnixConnection, "rediss": LimitedTlsConnection}.get(scheme, LimitedConnection)
+    if scheme == "unix":
+        return LimitedUnixConnection
+    return LimitedTlsConnection if scheme.startswith("rediss") else LimitedConnection
