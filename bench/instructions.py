@@ -35,7 +35,7 @@ from user_state.fold import Folder
 from user_state.spec import load_spec
 from user_state.store.layouts import RecordReader
 
-CEILINGS = {"starter": 16_000, "feed": 43_000}
+CEILINGS = {"starter": 12_500, "feed": 40_500}
 """Instructions a record."""
 EXAMPLES = Path(__file__).parent.parent / "examples"
 END_US, DAY_US = 1_800_000_000_000_000, 86_400_000_000
