@@ -8,13 +8,11 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps
 # Where there is no C++ compiler, one is installed as a package, which says so.
 FETCH_COMPILER = $(BIN)/python setup.py --quiet fetch_compiler
-SAY_IF_NOT_COMPILED = $(BIN)/python -c 'import user_state._native' 2>/dev/null || echo "the compiled code could not \
-	be built, so all runs without it, more slowly; to see why: $(BIN)/python setup.py build_ext --inplace"
 PINS := requirements.txt pyproject.toml setup.py
 NATIVE := $(wildcard native/*.?pp native/*/*.?pp native/*/*/*.?pp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check lint types wheel sanitize simulate movielens flink-up flink-down soak bench bench-quick docs pins clean
+.PHONY: help demo test test-fast check lint types wheel sanitize fuzz simulate movielens flink-up flink-down soak bench bench-quick docs docs-site pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,7 +40,10 @@ sanitize: $(VENV)/dev.stamp ## the compiled code under AddressSanitizer and UBSa
 	@.ci/sanitize
 
 wheel: $(VENV)/dev.stamp ## dist/: a wheel with the compiled code in it, and the sources that it is made of
-	@REQUIRE_ALL=1 $(BIN)/python -m build --no-isolation --outdir dist
+	@$(BIN)/python -m build --no-isolation --outdir dist
+
+fuzz: $(VENV)/dev.stamp ## damaged bytes into every verb of the core: INPUTS=1000000; one again: FUZZ="--seed 1 --input 7"
+	@$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),1000000) $(FUZZ)
 
 simulate: $(VENV)/dev.stamp ## histories in which everything goes wrong: SEEDS=1000; one again: SIMULATE="--seed 7"
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) $(SIMULATE)
@@ -77,10 +78,15 @@ bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.coalesce --quick
 	@$(BIN)/python -m bench.learned --quick
 
-docs: $(VENV)/dev.stamp ## write docs/cli.md, docs/record.md and docs/metrics.md anew, and dashboard and alerts
+docs: $(VENV)/dev.stamp ## write the pages that come from the code anew, and dashboard and alerts
 	@$(BIN)/python docs/generate_cli.py
 	@$(BIN)/python docs/generate_record.py
 	@$(BIN)/python docs/generate_metrics.py
+	@$(BIN)/python docs/generate_beam_patches.py
+
+docs-site: $(VENV)/dev.stamp ## the documentation as a site, in build/site: open build/site/index.html
+	@$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "wrote build/site/index.html"
 
 pins: ## resolve all dependencies anew, into requirements*.txt
 	@PYTHON=$(PYTHON) .ci/pin
@@ -97,14 +103,12 @@ $(VENV)/run.stamp: $(PINS)
 	@$(PIP_INSTALL) -r $(VENV)/run.txt
 	@$(FETCH_COMPILER)
 	@$(PIP_INSTALL) --no-build-isolation -e .
-	@$(SAY_IF_NOT_COMPILED)
 	@touch $@ $(VENV)/native.stamp
 
 # The compiled code again, after its sources changed.
 $(VENV)/native.stamp: $(VENV)/run.stamp $(NATIVE)
 	@$(FETCH_COMPILER)
 	@$(BIN)/python setup.py --quiet build_ext --inplace
-	@$(SAY_IF_NOT_COMPILED)
 	@touch $@
 
 # What tests, lint and types need beyond that.

@@ -5,7 +5,6 @@ or else Zig's, if the package `ziglang` is installed: `setup.py fetch_compiler`,
 there is no other.
 
 Environment:
-    REQUIRE_ALL=1     compiled code that cannot be built is an error; without it the project is installed without
     SANITIZE=1        for tests alone: stop at the first access to wrong memory, or undefined operation
 """
 
@@ -104,6 +103,5 @@ native = Pybind11Extension(
     extra_compile_args=[*FLAGS, *sanitizers],
     extra_link_args=sanitizers[:1],
 )
-native.optional = os.environ.get("REQUIRE_ALL") != "1"
 
 setup(ext_modules=[native], cmdclass={"fetch_compiler": FetchCompiler})

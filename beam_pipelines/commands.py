@@ -33,12 +33,18 @@ def run(
     flush_interval: Annotated[
         float,
         typer.Option(
-            "--flush_interval", "--flush-interval", min=0, help="Seconds to hold events back, to write a user once."
+            "--flush_interval",
+            "--flush-interval",
+            min=0,
+            help="Seconds to hold events back, so that a burst of a user is one write.",
         ),
     ] = 0,
-    shards: Annotated[int, typer.Option(min=1, max=10_000, help="Keys that users are spread over.")] = 8,
+    shards: Annotated[int, typer.Option(min=1, max=10_000, help="Number of keys over which users are spread.")] = 8,
     source_shards: Annotated[
-        int, typer.Option("--source_shards", "--source-shards", min=1, max=1000, help="Readers of a subscription.")
+        int,
+        typer.Option(
+            "--source_shards", "--source-shards", min=1, max=1000, help="Number of parallel readers of a subscription."
+        ),
     ] = 2,
     ack_deadline: Annotated[
         int,
@@ -61,7 +67,10 @@ def run(
     replay_speed: Annotated[
         float | None,
         typer.Option(
-            "--replay_speed", "--replay-speed", min=1e-6, help="Files: times faster than it happened; default: at once."
+            "--replay_speed",
+            "--replay-speed",
+            min=1e-6,
+            help="Files: replay this many times faster than real time; default: at once.",
         ),
     ] = None,
     replay_start: Annotated[
@@ -75,7 +84,7 @@ def run(
     stop_when_idle: Annotated[
         float | None,
         typer.Option(
-            "--stop_when_idle", "--stop-when-idle", min=0.5, help="Drain after so many seconds without a message."
+            "--stop_when_idle", "--stop-when-idle", min=0.5, help="Drain after this many seconds without a message."
         ),
     ] = None,
     user_events_per_second: Annotated[
@@ -84,15 +93,15 @@ def run(
             "--user_events_per_second",
             "--user-events-per-second",
             min=0,
-            help="Most events of one user with publish times in one second, in each process that reads; what is beyond"
-            " goes to the dead letters as `hot_user`. 0: any number.",
+            help="Most events of one user with publish times in the same second, in each reading process; the others"
+            " go to the dead letters as `hot_user`. 0: no limit.",
         ),
     ] = 5000,
     state: Annotated[
         Literal["redis", "runner"],
         typer.Option(
-            help="Where the truth lives. redis: in Redis. runner: in the runner's keyed state and its checkpoints, with"
-            " Redis as a view that may be lost; slower: docs/flink.md has the figures."
+            help="Which state is authoritative. redis: Redis. runner: the runner's keyed state and its checkpoints,"
+            " from which Redis can be rebuilt; slower: docs/flink.md has the figures."
         ),
     ] = "redis",
     view_refresh: Annotated[
@@ -101,7 +110,7 @@ def run(
             "--view_refresh",
             "--view-refresh",
             min=1,
-            help="With --state runner: seconds after which the view of a user who does nothing is written again.",
+            help="With --state runner: seconds after which an inactive user's record is written to Redis again.",
         ),
     ] = 86_400,
     allow_eviction: Annotated[
@@ -109,7 +118,7 @@ def run(
         typer.Option(
             "--allow_eviction",
             "--allow-eviction",
-            help="Write to a Redis that may drop records when its memory is full; without it such a server is refused.",
+            help="Accept a Redis that may evict records when its memory is full; by default it is refused.",
         ),
     ] = False,
     cache_mb: Annotated[
@@ -130,7 +139,7 @@ def run(
         typer.Option(
             "--flink_version",
             "--flink-version",
-            help="With --runner flink: the version of the cluster that you mean, and have a job server of Beam for.",
+            help="With --runner flink: Flink's version, for which Beam's job server was built.",
         ),
     ] = "1.19",
     job_endpoint: Annotated[
@@ -170,7 +179,7 @@ def run(
         typer.Option(
             "--savepoint_path",
             "--savepoint-path",
-            help="With --runner flink --state runner: the savepoint or checkpoint to go on from.",
+            help="With --runner flink --state runner: the savepoint or checkpoint to continue from.",
             show_default=False,
         ),
     ] = None,
@@ -208,7 +217,7 @@ def run(
     from user_state.spec import load_spec
 
     if replay_start is not None and replay_speed is None:
-        raise InputError("expected --replay_speed to go with --replay_start, got none")
+        raise InputError("--replay_start needs --replay_speed")
     settings = StreamingSettings(
         input=input_,
         redis=redis,
@@ -280,7 +289,9 @@ def publish(
     ] = None,
     replay_speed: Annotated[
         float | None,
-        typer.Option("--replay_speed", "--replay-speed", min=1e-6, help="Publish times faster than it happened."),
+        typer.Option(
+            "--replay_speed", "--replay-speed", min=1e-6, help="Publish this many times faster than real time."
+        ),
     ] = None,
     replay_start: Annotated[
         float | None,
@@ -301,7 +312,7 @@ def publish(
     from user_state.spec import load_spec
 
     if replay_start is not None and replay_speed is None:
-        raise InputError("expected --replay_speed to go with --replay_start, got none")
+        raise InputError("--replay_start needs --replay_speed")
     replay = None if replay_speed is None else Replay(replay_speed, replay_start)
     publish_with_progress(load_spec(spec), from_, to, rate, publish_time_attribute, replay)
 
@@ -311,7 +322,7 @@ def demo(
     events: Annotated[int, typer.Option(min=1_000, max=10_000_000, help="How many messages.")] = 60_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same traffic.")] = 7,
 ) -> None:
-    """Watch the whole thing work: traffic, pipeline, Redis, look-ups, and the check against brute force."""
+    """Run everything once: traffic, pipeline, Redis, look-ups, and a comparison with brute force."""
     from beam_pipelines.demo import run_demo
 
     run_demo(users, events, seed)

@@ -81,9 +81,9 @@ def run_demo(users: int, events: int, seed: int) -> None:
             at_us = time.time_ns() // 1000
             show_users(console, client, replayed.applied, at_us)
 
-            console.print(Rule("4  Held against brute force"))
+            console.print(Rule("4  Compared with brute force"))
             sound = check(console, client, spec, replayed, counters, at_us)
-    console.print(Rule("5  Go on"))
+    console.print(Rule("5  Next steps"))
     console.print(
         "The spec of all this:   examples/starter/user_state.yaml  (user-state check explains it)\n"
         "Your own events:        user-state run --spec SPEC --input pubsub://projects/P/subscriptions/S --redis URL\n"

@@ -15,15 +15,13 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 
 from beam_pipelines.accounting import closing_lines, progress_line
-from beam_pipelines.direct_metrics import join_metrics_at_once
-from beam_pipelines.keyed_state import use_for_keyed_state
+from beam_pipelines.beam_patches.versions import put_in_place, uses
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
 from transforms import drain, metrics, tally
 from transforms.pubsub_pending import acknowledge_pending, give_up_pending
 from user_state.cli.terminal import Terminal
-from user_state.codec.spec_change import spec_change
-from user_state.core import compiled
 from user_state.core.compile import compile_plan
+from user_state.core.spec_change import spec_change
 from user_state.errors import InputError, UserStateError
 from user_state.spec import LoadedSpec
 from user_state.store.credentials import check_travels
@@ -56,11 +54,10 @@ def run_streaming(
     console = Terminal(stderr=True)
     drain.reset()
     tally.reset()
-    print_if_not_compiled(console)
     print_spec_changes(console, spec, settings.redis)
     build(pipeline, spec, settings)
     console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.")
-    with draining_on_signals(console), reporting(console, stop_when_idle_s), ours_told_once():
+    with draining_on_signals(console), reporting(console, stop_when_idle_s), without_stack_traces():
         try:
             result = pipeline.run()
             result.wait_until_finish()
@@ -75,15 +72,6 @@ def run_streaming(
     counters = committed_counters(result)
     console.print(closing_lines(counters, spec.spec.retention))
     return counters
-
-
-def print_if_not_compiled(console: Terminal) -> None:
-    """Say so where nothing is compiled: nobody else would notice, but for the machines it takes."""
-    if not compiled.used:
-        console.print(
-            "Events are decoded in Python and folded in numpy, 5 to 100 times as slowly as in compiled code, most so in"
-            " small bundles: there was no C++ compiler when user-state was installed.",
-        )
 
 
 def print_spec_changes(console: Terminal, spec: LoadedSpec, redis: str) -> None:
@@ -126,8 +114,7 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
     if standard.runner is None or standard.runner.lower() in ("directrunner", "direct"):
         # By that name Beam 2.77 first tries to download Prism, and runs on whichever it gets.
         standard.runner = DIRECT_RUNNER
-        join_metrics_at_once()
-        use_for_keyed_state()
+        put_in_place("direct_metrics", "state_sizes", "state_writes")
     # Nothing that is pickled lives in __main__.
     options.view_as(SetupOptions).save_main_session = False
     return options
@@ -146,18 +133,12 @@ def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
 
 
 def _unknown_options(arguments: Sequence[str]) -> list[str]:
-    """Return what is no option of Beam's."""
-    import argparse
+    """Return what is no option of Beam's, as far as that can be known."""
+    if not uses("option_names"):
+        return []
+    from beam_pipelines.beam_patches.option_names import unknown_options
 
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for view in PipelineOptions.__subclasses__():
-        add = view.__dict__.get("_add_argparse_args")
-        if add is not None:
-            try:
-                view._add_argparse_args(parser)
-            except argparse.ArgumentError:
-                continue
-    return parser.parse_known_args(list(arguments))[1]
+    return unknown_options(arguments)
 
 
 def committed_counters(result: Any) -> dict[str, int]:
@@ -241,19 +222,15 @@ def reporting(console: Terminal, stop_when_idle_s: float | None) -> Iterator[Non
 
 
 @contextmanager
-def ours_told_once() -> Iterator[None]:
+def without_stack_traces() -> Iterator[None]:
     """Keep Beam from logging an error of ours with its stack trace: it ends the run, and is the run's last line."""
-
-    def is_anothers(record: logging.LogRecord) -> bool:
-        raised = record.exc_info[1] if record.exc_info else None
-        return not isinstance(_translated(raised), UserStateError)
-
-    log = logging.getLogger("apache_beam.runners.common")
-    log.addFilter(is_anothers)
-    try:
+    if not uses("logged_errors"):
         yield
-    finally:
-        log.removeFilter(is_anothers)
+        return
+    from beam_pipelines.beam_patches.logged_errors import left_out
+
+    with left_out(lambda raised: isinstance(_translated(raised), UserStateError)):
+        yield
 
 
 def _translated(exc: BaseException | None) -> BaseException | None:

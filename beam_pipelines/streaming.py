@@ -240,7 +240,7 @@ def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings
     if settings.flush_interval_s:
         packets |= "CoalesceShards" >> CoalesceShards(settings.flush_interval_s, run=run)
         if by_user:
-            packets |= "SplitUsers" >> SplitUsers()
+            packets |= "SplitUsers" >> SplitUsers(spec)
     if by_user:
         folded = packets | "FoldIntoState" >> FoldIntoState(
             spec,

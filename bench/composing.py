@@ -19,14 +19,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from bench.report import arguments, finish, percentile
-from user_state.codec.record import encode_records
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records, apply
 from user_state.items.table import ItemTable
 from user_state.spec import parse_spec
+from user_state.state.features import Reader
+from user_state.state.records import PackedRecords
 
 ITEMS, DIMENSIONS, LAST = 20_000, 64, 50
 NOW_US = 1_800_000_000_000_000
@@ -56,7 +55,7 @@ def plan_of(kind: str | None) -> Plan:
     return compile_plan(parse_spec(HEAD + counted + embedding, beside=Path()))
 
 
-def records_of(plan: Plan, users: int) -> Records:
+def records_of(plan: Plan, users: int) -> list[bytes | None]:
     """Return records of users with `LAST` events each."""
     rng = np.random.default_rng(1)
     names = [field.name for field in plan.fields]
@@ -66,7 +65,23 @@ def records_of(plan: Plan, users: int) -> Records:
         fields = [item if name == "item_id" else None for name in names]
         time_us = NOW_US - int(rng.integers(86_400_000_000))
         rows.append((f"u{number % users}", number * 0x9E3779B97F4A7C15 & 2**64 - 1, time_us, time_us, *fields))
-    return apply(plan, Records.empty(plan, users), Events.from_rows(plan, rows))
+    events = Events.from_rows(plan, rows)
+    made, _ = PackedRecords(plan).fold([None] * users, events, np.zeros(users, np.int64), [bytes(8)] * users)
+    return made
+
+
+class Reading:
+    """Reads records of a plan, and composes."""
+
+    def __init__(self, plan: Plan, users: int, table: ItemTable) -> None:
+        self._reader = Reader(plan, PackedRecords(plan))
+        self._records = records_of(plan, users)
+        self._vectors = {"catalogue": table}
+
+    def once(self) -> None:
+        """Read all once."""
+        histories = self._reader.histories(self._records)
+        self._reader.features(self._records, NOW_US, histories, self._vectors)
 
 
 def main() -> None:
@@ -78,31 +93,30 @@ def main() -> None:
     table.lookup([]), table.gram()
     results: dict[str, float | str | None] = {}
     plain = plan_of(None)
-    (bare_record,) = encode_records(records_of(plain, 1), plain.layout, [bytes(8)])
+    bare_size = len(records_of(plain, 1)[0] or b"")
     for users in (1, 100):
         chosen = rng.integers(ITEMS, size=(users, LAST))
         weights = rng.random((users, LAST, 1))
         plans = {kind: plan_of(kind) for kind in KINDS}
-        records = {kind: records_of(plan, users) for kind, plan in plans.items()}
-        nothing = records_of(plain, users)
+        readings = {kind: Reading(plan, users, table) for kind, plan in plans.items()}
+        nothing = Reading(plain, users, table)
         took: dict[str, list[float]] = {"bare": [], "features": [], **{kind: [] for kind in KINDS}}
         for _ in range(rounds):
             begin = time.process_time()
             (table.vectors[chosen] * weights).sum(axis=1)
             took["bare"].append(time.process_time() - begin)
             begin = time.process_time()
-            features(plain, nothing, NOW_US)
+            nothing.once()
             took["features"].append(time.process_time() - begin)
-            for kind, plan in plans.items():
+            for kind, reading in readings.items():
                 begin = time.process_time()
-                features(plan, records[kind], NOW_US, {"catalogue": table})
+                reading.once()
                 took[kind].append(time.process_time() - begin)
         bare, without = (percentile(took[name], 0.5) for name in ("bare", "features"))
         print(f"{users} users at once: bare numpy {1e6 * bare / users:.1f} us a user")
         for kind, plan in plans.items():
             added = percentile(took[kind], 0.5) - without
-            (blob,) = encode_records(records_of(plan, 1), plan.layout, [bytes(8)])
-            size = len(blob) - len(bare_record)
+            size = len(records_of(plan, 1)[0] or b"") - bare_size
             print(
                 f"  {kind:13} {1e6 * added / users:8.1f} us a user, {added / bare:6.1f} x bare; {size:,} bytes a user"
             )

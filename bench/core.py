@@ -3,8 +3,7 @@
     python bench/core.py [--quick] [--json]
 
 apply     from record bytes and an event row to record bytes again (decode, fold, encode), for batches of 1 to 10,000
-          events of the reference workload; a batch's users are whoever acted. As the pipeline does it, which is in
-          compiled code where there is any (docs/design/native.md); and in numpy
+          events of the reference workload; a batch's users are whoever acted. As the pipeline does it
 state     a stateful DoFn on the FnApiRunner that reads and writes as many bytes, one key, many elements: what an
           element of the simplest stateful pipeline costs, and of that what its state does
 features  finishing 1, 100 and 10,000 records
@@ -34,18 +33,19 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
+
 from bench.report import arguments, finish
-from user_state.codec.packed import PackedRecords
-from user_state.codec.record import decode_records, encode_records, open_record
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
+from user_state.core.item_vectors import NoVectors
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records
 from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate
 from user_state.spec import load_spec
+from user_state.state.features import Reader
+from user_state.state.records import PackedRecords
+from user_state.state.replay import Questions, Replay
 
 SPEC = Path(__file__).parent.parent / "examples" / "feed" / "user_state.yaml"
 DAY_US = 86_400_000_000
@@ -75,31 +75,31 @@ def main() -> None:
     stateful_us, state_us = state_access(median, 2_000 if args.quick else 10_000)
     print(f"stateful DoFn, {median:,} bytes: {stateful_us:6.1f} us an element, {state_us:.1f} of them for its state\n")
 
-    in_numpy = Shelf(plan, compiled=False)
-    in_numpy.stored = shelf.stored
-    print("compiled" if shelf.packed.compiled else "NOT COMPILED: there was no C++ compiler when this was installed")
-    apply_us, numpy_us = {}, {}
+    apply_us = {}
     for size in (1, 10, 100, 10_000):
         apply_us[size] = shelf.time_batches(rows[cut:], size, seconds)
-        numpy_us[size] = in_numpy.time_batches(rows[cut:], size, seconds)
         print(
-            f"apply, batches of {size:6,}: {apply_us[size]:8.1f} us an event, in numpy {numpy_us[size]:8.1f};"
+            f"apply, batches of {size:6,}: {apply_us[size]:8.1f} us an event,"
             f" {apply_us[size] / stateful_us:6.2f} of a stateful element"
         )
     print()
 
     blobs = list(shelf.stored.values())
-    features_us, decode_us = {}, {}
+    features_us, floor_us = {}, {}
+    reader = Reader(plan, shelf.packed)
     for size in (1, 100, 10_000):
         chosen = (blobs * (size // len(blobs) + 1))[:size]
-        records, versions = shelf.decode(chosen), [VERSION] * size
-        decode_us[size] = timed(partial(shelf.decode, chosen), seconds / 3) / size
-        encode_us = timed(partial(encode_records, records, plan.layout, versions), seconds / 3) / size
-        features_us[size] = timed(partial(features, plan, records, END_US), seconds / 3) / size
+        features_us[size] = timed(partial(reader.features, chosen, END_US), seconds / 3) / size
+        floor_us[size] = timed(partial(copied, chosen), seconds / 3) / size
         print(
-            f"{size:6,} records: decode {decode_us[size]:7.1f} us, encode {encode_us:7.1f} us,"
-            f" features {features_us[size]:7.1f} us a record"
+            f"{size:6,} records: features {features_us[size]:7.2f} us a record; copying its bytes {floor_us[size]:.2f}"
         )
+    print()
+    replayed = replay_rate(plan, shelf.packed, reader, rows, seconds)
+    print(
+        f"features before each event: {replayed['replay_rows_per_s']:,.0f} rows/s replayed,"
+        f" {replayed['loop_rows_per_s']:,.0f} by a loop of fold and features\n"
+    )
     print()
     curve = {past: history(plan, decoder, past, seconds / 2) for past in (100, 1_000, 10_000, 100_000)}
     for past, (per_event_us, size) in curve.items():
@@ -112,11 +112,10 @@ def main() -> None:
             "batch_speedup": apply_us[1] / apply_us[10_000],
             "apply_one_us": apply_us[1],
             "apply_10000_us": apply_us[10_000],
-            "numpy_to_compiled_1": numpy_us[1] / apply_us[1],
-            "numpy_to_compiled_10000": numpy_us[10_000] / apply_us[10_000],
             "features_us_per_record_100": features_us[100],
+            "features_us_per_record_1": features_us[1],
             "median_record_bytes": float(median),
-            "decode_us_per_record_100": decode_us[100],
+            **replayed,
             "one_event_100000_to_100_past": curve[100_000][0] / curve[100][0],
             "record_bytes_100000_past": float(curve[100_000][1]),
         },
@@ -136,16 +135,12 @@ def workload(
 
 
 class Shelf:
-    """Records as bytes, by user; `compiled` says how they are folded."""
+    """Records as bytes, by user."""
 
-    def __init__(self, plan: Plan, *, compiled: bool = True) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.stored: dict[str, bytes] = {}
-        self.packed = PackedRecords(plan, self.decode, compiled=compiled)
-
-    def decode(self, blobs: Sequence[bytes | None]) -> Records:
-        """Return the records that the bytes stand for, None being an empty one."""
-        return decode_records([None if blob is None else open_record(blob) for blob in blobs], self.plan.layout)
+        self.packed = PackedRecords(plan)
 
     def fold(self, rows: Sequence[EventRow], size: int = 10_000) -> None:
         """Fold rows in, batch by batch."""
@@ -171,6 +166,36 @@ class Shelf:
                     break
             self.stored = dict(before)
         return spent / folded * 1e6
+
+
+def copied(blobs: Sequence[bytes]) -> list[bytearray]:
+    """Copy records' bytes: the least that reading them can do."""
+    return [bytearray(blob) for blob in blobs]
+
+
+def replay_rate(
+    plan: Plan, packed: PackedRecords, reader: Reader, rows: Sequence[EventRow], seconds: float
+) -> dict[str, float]:
+    """Return rows a second of features before each event, replayed, and by a loop of one fold and one look-up each."""
+    users = list(dict.fromkeys(row[0] for row in rows))
+    few = set(users[: max(1, len(users) // 50)])
+    chosen = [row for row in rows if row[0] in few]
+    events = Events.from_rows(plan, chosen)
+    before = np.arange(len(events))
+    questions = Questions(events.user, events.published_us, before)
+    replay = Replay(plan)
+    vectors = {table: NoVectors(dimensions) for table, dimensions in plan.item_tables.items()}
+    replay_us = timed(lambda: replay.play(events, questions).finished(vectors), seconds) / len(events)
+
+    def loop() -> None:
+        stored: dict[str, bytes | None] = {}
+        for row in chosen:
+            blobs = [stored.get(row[0])]
+            reader.features(blobs, row[3], reader.histories(blobs), vectors)
+            (stored[row[0]],), _ = packed.fold(blobs, Events.from_rows(plan, [row]), np.zeros(1, np.int64), [VERSION])
+
+    loop_us = timed(loop, seconds) / len(events)
+    return {"replay_rows_per_s": 1e6 / replay_us, "loop_rows_per_s": 1e6 / loop_us}
 
 
 def timed(work: Callable[[], object], seconds: float) -> float:

@@ -20,7 +20,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,15 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
+
 from bench.report import arguments, finish
-from user_state.codec.packed import PackedRecords
-from user_state.codec.record import decode_records, open_record
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records
 from user_state.spec import parse_spec
+from user_state.state.features import Reader
+from user_state.state.records import PackedRecords
 
 DIMENSIONS, HALF_LIVES = 128, ("10m", "1d", "7d")
 HALF_LIVES_S = np.array([600.0, 86_400.0, 604_800.0], np.float32)
@@ -140,7 +138,7 @@ def plan_of(kind: str, settings: dict[str, Any] | None) -> Plan:
 def measure(plan: Plan, past: Sequence[Act], coming: Sequence[Act]) -> tuple[float, float, float]:
     """Return (microseconds to update by an event, to read a record, bytes of the median record)."""
     blobs: dict[str, bytes] = {}
-    packed = PackedRecords(plan, partial(decode, plan))
+    packed = PackedRecords(plan)
     for begin in range(0, len(past), BATCH):
         fold(packed, plan, blobs, rows_of(plan, past[begin : begin + BATCH], begin))
     updates = []
@@ -149,8 +147,10 @@ def measure(plan: Plan, past: Sequence[Act], coming: Sequence[Act]) -> tuple[flo
         updates.append(timed(lambda rows=rows: fold(packed, plan, blobs, rows)) / len(rows))
     chosen = list(blobs.values())[:READ]
 
+    reader = Reader(plan, packed)
+
     def read() -> None:
-        features(plan, decode(plan, chosen), coming[-1][1] + SECOND_US)
+        reader.features(chosen, coming[-1][1] + SECOND_US)
 
     reading = math.nan if plan.item_tables else min(timed(read) for _ in range(3)) / len(chosen)
     return float(np.median(updates)) * 1e6, reading * 1e6, float(np.median([len(blob) for blob in blobs.values()]))
@@ -173,11 +173,6 @@ def fold(packed: PackedRecords, plan: Plan, blobs: dict[str, bytes], rows: list[
     none = np.zeros(len(held), np.int64)
     folded, _ = packed.fold(held, events, none, [bytes(8)] * len(held))
     blobs.update((user, blob) for user, blob in zip(events.users, folded, strict=True) if blob is not None)
-
-
-def decode(plan: Plan, blobs: Sequence[bytes | None]) -> Records:
-    """Return packed records as records."""
-    return decode_records([None if blob is None else open_record(blob) for blob in blobs], plan.layout)
 
 
 def timed(work: Callable[[], None]) -> float:

@@ -2,7 +2,8 @@
 
     ours      the product: our source, decode, shuffle, fold, acknowledge; records in Redis (shuffled by shard), or in
               Flink's keyed state with Redis a view (shuffled by user)
-    empty     the same source and shuffle, for each of the two: no logic, no state, no sink; acknowledges
+    empty     the least that any pipeline does with the same pulls, for each of the two: packs, shuffles and
+              acknowledges them (`bench.bare`); no state, no sink, nothing is decoded but where users are keys
     one slot  ours on one slot: with one core for all of this, as two slots have two, which is what scaling is told by;
               and with both cores, where TaskManager, worker, emulator and Redis fill more than one by themselves
     Beam      Beam's own ReadFromPubSub on its old DirectRunner, counting messages: what Python has elsewhere

@@ -18,20 +18,19 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_pipelines.flink.cluster import FlinkCluster
 from beam_pipelines.flink.options import FlinkSettings, beam_arguments, with_state
 from beam_pipelines.streaming import StreamingSettings, build, source_of
+from bench.bare import DropFn, SpreadFn
 from bench.feeder import Feeder
 from tests.servers.flink import Flink, cpu_seconds
 from tests.servers.pubsub import PubSubEmulator
 from tests.servers.redis import Valkey
 from transforms import tally
-from transforms.acknowledge import acknowledge_messages
-from transforms.packet import KEYED_PACKETS, USERS_PACKETS, pack_decoded, unpack_decoded
+from transforms.packet import KEYED_PACKETS, USERS_PACKETS
 from transforms.pull import Pull
 from transforms.remote_run import RemoteRun, join
 from user_state.core.compile import compile_plan
-from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
-from user_state.events.message import Message
 from user_state.spec import LoadedSpec
+from user_state.state.event_batch import batch_size
 from user_state.store.run_board import RunBoard
 
 TIMEOUT_S = 180.0
@@ -64,22 +63,6 @@ def _many(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' if number > 1 else ''}"
 
 
-class _SpreadFn(beam.DoFn):
-    """Stands where decoding stands: the same packets, of the same messages, to shards in turn."""
-
-    def __init__(self, shards: int, run: RemoteRun) -> None:
-        self._shards = shards
-        self._run = run
-
-    def setup(self) -> None:
-        join(self._run)
-
-    def process(self, pull: Pull) -> Iterator[tuple[int, bytes]]:
-        tally.count(tally.READ, len(pull))
-        for shard in range(self._shards):
-            yield shard, pack_decoded([], pull[shard :: self._shards])
-
-
 class _SpreadUsersFn(beam.DoFn):
     """The same where users are keys: decodes, since only so it is known whose a message is."""
 
@@ -93,42 +76,24 @@ class _SpreadUsersFn(beam.DoFn):
 
     def process(self, pull: Pull) -> Iterator[tuple[str, bytes]]:
         tally.count(tally.READ, len(pull))
-        users: dict[str, list[Message]] = {}
-        for message, row in zip(pull, self._decoder.rows(pull), strict=True):
-            users.setdefault("" if isinstance(row, EventError) else row[0], []).append(message)
-        for user, messages in users.items():
-            yield user, pack_decoded([], messages)
+        yield from self._decoder.batch(pull).batch.pack_by_user()
 
 
-class _DropFn(beam.DoFn):
-    """Stands where folding stands: takes packets by key, does nothing, acknowledges what has an ack id."""
+class _DropUsersFn(DropFn):
+    """The same by user; what the runner finalizes, the source acknowledges."""
 
-    CELL = beam.transforms.userstate.ReadModifyWriteStateSpec("cell", beam.coders.BytesCoder())
-
-    def __init__(self, run: RemoteRun) -> None:
-        self._run = run
-
-    def setup(self) -> None:
-        join(self._run)
-
-    def start_bundle(self) -> None:
-        self._messages: list[Any] = []
-
-    def process(self, packet: tuple[Any, bytes], cell: Any = beam.DoFn.StateParam(CELL)) -> None:  # noqa: B008
-        self._messages += unpack_decoded(packet[1]).messages
-
-    def finish_bundle(self) -> None:
-        acknowledge_messages(self._messages)
-        tally.count(tally.APPLIED, len(self._messages))
+    def process(self, packet: tuple[Any, bytes], cell: Any = beam.DoFn.StateParam(DropFn.CELL)) -> None:  # noqa: B008
+        tally.count(tally.APPLIED, batch_size(packet[1]))
 
 
 def _build_empty(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings, run: RemoteRun) -> None:
     pulls = pipeline | "Read" >> source_of(spec, settings)
     if settings.state == "runner":
         keyed = pulls | "Spread" >> beam.ParDo(_SpreadUsersFn(spec, run)).with_output_types(USERS_PACKETS)
+        keyed | "Drop" >> beam.ParDo(_DropUsersFn(run))
     else:
-        keyed = pulls | "Spread" >> beam.ParDo(_SpreadFn(settings.shards, run)).with_output_types(KEYED_PACKETS)
-    keyed | "Drop" >> beam.ParDo(_DropFn(run))
+        keyed = pulls | "Spread" >> beam.ParDo(SpreadFn(settings.shards, run)).with_output_types(KEYED_PACKETS)
+        keyed | "Drop" >> beam.ParDo(DropFn(run))
 
 
 class Job(NamedTuple):

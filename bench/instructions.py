@@ -6,7 +6,7 @@ above what was counted when it was set, since compilers differ: who makes readin
 
     python bench/instructions.py [--json]
 
-Ends with 1 if a ceiling is passed, and with 2 where there is no valgrind, or no compiled code.
+Ends with 1 if a ceiling is passed, and with 2 where there is no valgrind.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from bench.report import arguments, finish
-from user_state.codec.reader import Reader
-from user_state.core import compiled
 from user_state.core.compile import compile_plan
 from user_state.errors import EventError
 from user_state.evaluation.memory_store import MemoryStore
@@ -33,7 +31,8 @@ from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate
 from user_state.fold import Folder
 from user_state.spec import load_spec
-from user_state.store.layouts import RecordReader
+from user_state.state.features import Reader
+from user_state.state.records import PackedRecords
 
 CEILINGS = {"starter": 12_500, "feed": 40_500}
 """Instructions a record."""
@@ -47,8 +46,8 @@ COUNTED = "user_state::reading::*::features(*"
 def main() -> None:
     """Count and print."""
     args = arguments(__doc__ or "")
-    if shutil.which("valgrind") is None or not compiled.used:
-        print("skipped: there is no valgrind here" if compiled.used else "skipped: there is no compiled code here")
+    if shutil.which("valgrind") is None:
+        print("skipped: there is no valgrind here")
         sys.exit(2)
     results: dict[str, float | str | None] = {}
     above = []
@@ -99,20 +98,16 @@ def made(example: str) -> list[bytes | None]:
     return [stored.record for stored in (store.read(users) * 2)[:RECORDS]]
 
 
-class _NoLayouts:
-    def layout(self, fingerprint: bytes) -> None:
-        """Return none: the records are all of one layout."""
-
-
 def read(example: str, file: str) -> None:
     """Read the records as often as they are counted."""
     plan = compile_plan(load_spec(EXAMPLES / example / "user_state.yaml"))
-    program = Reader(plan, RecordReader(plan, _NoLayouts()).decode)._compiled
+    records = PackedRecords(plan, None)
+    program = Reader(plan, records).native
     blobs = pickle.loads(Path(file).read_bytes())
     at_us = np.full(len(blobs), END_US)
     for _ in range(ROUNDS):
-        declined = program.features(blobs, at_us)[-1]
-        assert not declined
+        _, wrong = program.features(records.native, blobs, at_us)
+        assert not wrong
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""Events a second of the streaming pipeline on DirectRunner, beside pipelines that do less, in the same run.
+"""Events a second of the streaming pipeline on DirectRunner, beside the least that any pipeline has to do, in one run.
 
     ours      the product: source, decode, shuffle by shard, fold in Redis (embedded Valkey), acknowledge
-    empty     the same source and shuffle; no decoding, no state, no logic, no sink; acknowledges
+    fastavro  reads the same file with `fastavro.reader`, in a loop that does nothing: no Beam, no decoding of bodies
+    bare      the same pulls of Pub/Sub, packed and shuffled by shard, and acknowledged: nothing is decoded or stored
     stateful  for information: what Beam's own keyed state costs: one opaque 1 KB value a user, read and written
 
-Sources: the real Pub/Sub emulator, if it is installed, with messages waiting; and an Avro file of messages. The ratio
-that counts is that of the first source there is. Rates are from the first pull to the last acknowledgement, so that
-start-up counts for nobody; each pipeline runs several times in turn and its best run counts.
+Sources: an Avro file of messages, and the real Pub/Sub emulator, if it is installed, with messages waiting. Each kind
+runs several times in turn, the first turn counts for nobody, and the best of the others counts. Rates are from the
+first pull to the last acknowledgement, so that start-up counts for nobody. Processor time is that of this process and
+of Redis; unlike time it does not grow when the machine has other things to do.
 
     python bench/pipeline.py [--quick] [--json]
 """
@@ -19,13 +21,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
+import fastavro
+import redis
 import xxhash
 from apache_beam.coders import BytesCoder
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -38,12 +42,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from any
 from beam_pipelines.accounting import BINS
 from beam_pipelines.publish import publish_file
 from beam_pipelines.streaming import StreamingSettings, build, source_of
+from bench.bare import DropFn, SpreadFn, packed, unpacked
 from bench.report import arguments, finish
 from bench.where import where_time_goes
 from tests.servers.pubsub import emulator_missing, pubsub_emulator
 from transforms import drain, tally
 from transforms.acknowledge import acknowledge_messages
-from transforms.packet import pack_decoded, unpack_decoded
 from user_state.events.avro_files import interaction_schema, write_messages
 from user_state.events.generate import generate
 from user_state.spec import LoadedSpec, load_spec
@@ -54,32 +58,6 @@ USERS = 2_000
 HOUR_US = 3_600_000_000
 _CELL = ReadModifyWriteStateSpec("cell", BytesCoder())
 _CELL_STATE = beam.DoFn.StateParam(_CELL)
-KINDS = ("empty", "ours", "stateful")
-
-
-class _SpreadFn(beam.DoFn):
-    """Stands where decoding stands: the same packets, of the same messages, to shards in turn."""
-
-    def process(self, pull: list[Any]) -> Iterator[tuple[int, bytes]]:
-        tally.count(tally.READ, len(pull))
-        for shard in range(SHARDS):
-            yield shard, pack_decoded([], pull[shard::SHARDS])
-
-
-class _DropFn(beam.DoFn):
-    """Stands where folding stands: the same partitioning by key, nothing done."""
-
-    CELL = _CELL
-
-    def start_bundle(self) -> None:
-        self._messages: list[Any] = []
-
-    def process(self, packet: tuple[int, bytes], cell: Any = _CELL_STATE) -> None:
-        self._messages += unpack_decoded(packet[1]).messages
-
-    def finish_bundle(self) -> None:
-        acknowledge_messages(self._messages)
-        tally.count(tally.APPLIED, len(self._messages))
 
 
 class _KeyByUserFn(beam.DoFn):
@@ -88,7 +66,7 @@ class _KeyByUserFn(beam.DoFn):
     def process(self, pull: list[Any]) -> Iterator[tuple[bytes, bytes]]:
         tally.count(tally.READ, len(pull))
         for message in pull:
-            yield b"u%d" % (xxhash.xxh64_intdigest(message.data) % USERS), pack_decoded([], [message])
+            yield b"u%d" % (xxhash.xxh64_intdigest(message.data) % USERS), packed([message])
 
 
 class _OpaqueStateFn(beam.DoFn):
@@ -99,55 +77,71 @@ class _OpaqueStateFn(beam.DoFn):
     def process(self, event: tuple[bytes, bytes], cell: Any = _CELL_STATE) -> None:
         held = cell.read() or bytes(1024)
         cell.write(held[1:] + held[:1])
-        acknowledge_messages(unpack_decoded(event[1]).messages)
+        acknowledge_messages(unpacked(event[1]))
         tally.count(tally.APPLIED)
 
 
 def add_graph(kind: str, pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings) -> None:
-    """Build one of the three."""
+    """Build one of those that are pipelines."""
     if kind == "ours":
         build(pipeline, spec, settings)
         return
     pulls = pipeline | "Read" >> source_of(spec, settings)
-    if kind == "empty":
-        keyed = pulls | "Spread" >> beam.ParDo(_SpreadFn()).with_output_types(Tuple[int, bytes])
-        keyed | "Drop" >> beam.ParDo(_DropFn())
+    if kind == "bare":
+        keyed = pulls | "Spread" >> beam.ParDo(SpreadFn(SHARDS)).with_output_types(Tuple[int, bytes])
+        keyed | "Drop" >> beam.ParDo(DropFn())
     else:
         keyed = pulls | "KeyByUser" >> beam.ParDo(_KeyByUserFn()).with_output_types(Tuple[bytes, bytes])
         keyed | "OpaqueState" >> beam.ParDo(_OpaqueStateFn())
 
 
-def run(kind: str, spec: LoadedSpec, settings: StreamingSettings, messages: int) -> float:
-    """Run one pipeline over all messages; return messages a second from the first pull to the last outcome."""
+class Cost(NamedTuple):
+    """What so many messages took, in seconds an event: by the clock, and of processors."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def read_with_fastavro(file: Path, messages: int) -> Cost:
+    """Read a file, and do nothing with it."""
+    began_s, cpu_s = time.perf_counter(), time.process_time()
+    with file.open("rb") as opened:
+        assert sum(1 for _ in fastavro.reader(opened)) == messages
+    return Cost((time.perf_counter() - began_s) / messages, (time.process_time() - cpu_s) / messages)
+
+
+def run(kind: str, spec: LoadedSpec, settings: StreamingSettings, messages: int) -> Cost:
+    """Run one pipeline over all messages; return what they took from the first pull to the last outcome."""
     drain.reset()
     tally.reset()
-    times: dict[str, float] = {}
+    marks: dict[str, tuple[float, float]] = {}
     ended = threading.Event()
+    with redis.Redis.from_url(settings.redis) as client:
 
-    def watch() -> None:
-        while not ended.wait(0.005):
-            counts = tally.tally()
-            if counts[tally.READ] and "first" not in times:
-                times["first"] = time.perf_counter()
-            done = sum(counts[name] for name in BINS)
-            if done >= messages and "last" not in times:
-                times["last"] = time.perf_counter()
-                drain.request_drain()
+        def mark(name: str) -> None:
+            used = client.info("cpu")
+            of_redis_s = float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
+            marks[name] = time.perf_counter(), time.process_time() + of_redis_s
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming"]))
-    add_graph(kind, pipeline, spec, settings)
-    pipeline.run().wait_until_finish()
-    ended.set()
-    watcher.join()
-    return messages / (times["last"] - times["first"])
+        def watch() -> None:
+            while not ended.wait(0.005):
+                counts = tally.tally()
+                if counts[tally.READ] and "first" not in marks:
+                    mark("first")
+                done = sum(counts[name] for name in BINS)
+                if done >= messages and "last" not in marks:
+                    mark("last")
+                    drain.request_drain()
 
-
-@contextmanager
-def file_source() -> Iterator[Callable[[Path], str]]:
-    """Yield what turns a file of messages into the input of a run: itself."""
-    yield str
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        pipeline = beam.Pipeline(options=PipelineOptions(["--streaming"]))
+        add_graph(kind, pipeline, spec, settings)
+        pipeline.run().wait_until_finish()
+        ended.set()
+        watcher.join()
+    wall_s, cpu_s = (last - first for first, last in zip(marks["first"], marks["last"], strict=True))
+    return Cost(wall_s / messages, cpu_s / messages)
 
 
 @contextmanager
@@ -179,51 +173,79 @@ def write(folder: Path, messages: int) -> tuple[Path, int]:
     return path, messages
 
 
+def cost_of(kind: str, file: Path, input_of: Callable[[Path], str], spec: LoadedSpec, messages: int) -> Cost:
+    """Run one kind once."""
+    if kind == "fastavro":
+        return read_with_fastavro(file, messages)
+    with ValkeyServer() as server, tempfile.TemporaryDirectory() as folder:
+        url = f"redis://{server.host}:{server.port}"
+        settings = StreamingSettings(input=input_of(file), redis=url, dead_letters=folder)
+        return run(kind, spec, settings, messages)
+
+
 def compare(
-    name: str, input_of: Callable[[Path], str], traffic: dict[str, tuple[Path, int]], spec: LoadedSpec, rounds: int
-) -> dict[str, float]:
-    """Run each kind over its traffic `rounds` times in turn; print and return the best rate of each."""
-    best: dict[str, float] = {}
-    for _ in range(rounds):
-        for kind, (file, messages) in traffic.items():
-            with ValkeyServer() as server, tempfile.TemporaryDirectory() as folder:
-                url = f"redis://{server.host}:{server.port}"
-                settings = StreamingSettings(input=input_of(file), redis=url, dead_letters=folder)
-                best[kind] = max(best.get(kind, 0.0), run(kind, spec, settings, messages))
-    for kind, rate in best.items():
-        print(f"{name:8} {kind:9} {rate:10,.0f} events/s  {rate / best['empty']:6.2f} of empty", flush=True)
-    return best
+    source: str,
+    kinds: Sequence[str],
+    input_of: Callable[[Path], str],
+    traffic: dict[str, tuple[Path, int]],
+    spec: LoadedSpec,
+    rounds: int,
+) -> dict[str, float | str | None]:
+    """Run each kind over its traffic in turn, once for nobody and `rounds` times; print and return what came out.
+
+    The first of `kinds` is ours, the second its floor.
+    """
+    costs: dict[str, list[Cost]] = {kind: [] for kind in kinds}
+    for _ in range(1 + rounds):
+        for kind in kinds:
+            costs[kind].append(cost_of(kind, traffic[kind][0], input_of, spec, traffic[kind][1]))
+    best = {kind: Cost(*map(min, zip(*found[1:], strict=True))) for kind, found in costs.items()}
+    ours, floor = (best[kind] for kind in kinds[:2])
+    for kind, cost in best.items():
+        rate = f"{1 / cost.wall_s:10,.0f} events/s, processor time {cost.cpu_s * 1e6:6.1f} us an event"
+        print(f"{source:8} {kind:9} {rate}", flush=True)
+    return {
+        "wall": floor.wall_s / ours.wall_s,
+        "cpu": floor.cpu_s / ours.cpu_s,
+        **{kind: 1 / cost.wall_s for kind, cost in best.items()},
+    }
 
 
 def main() -> None:
     """Measure and print."""
     args = arguments(__doc__ or "")
     logging.getLogger().setLevel(logging.ERROR)
-    messages, few, rounds = (10_000, 2_000, 1) if args.quick else (100_000, 10_000, 3)
+    messages, few, rounds = (20_000, 0, 2) if args.quick else (200_000, 10_000, 4)
     spec = load_spec(SPEC)
     # Publish times are now, so the traffic must be of today.
     spec = replace(spec, spec=spec.spec.model_copy(update={"allowed_lateness": 30 * 24 * HOUR_US}))
     results: dict[str, float | str | None] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        # Keyed state is so slow that it gets less to do.
-        traffic = {kind: write(folder, few if kind == "stateful" else messages) for kind in KINDS}
-        print(f"{messages:,} messages of {USERS:,} users, DirectRunner")
+        traffic = {kind: write(folder, messages) for kind in ("ours", "fastavro", "bare")}
+        print(f"{messages:,} messages of {USERS:,} users, DirectRunner; the machine's load is {os.getloadavg()[0]:.1f}")
+        found = compare("file", ("ours", "fastavro"), str, traffic, spec, rounds)
+        results |= {
+            "file_ratio_to_fastavro": found["wall"],
+            "file_cpu_ratio_to_fastavro": found["cpu"],
+            "ours_events_per_second_file": found["ours"],
+            "fastavro_events_per_second_file": found["fastavro"],
+        }
         missing = emulator_missing()
         if missing is None:
+            kinds = ["ours", "bare"]
+            if few:  # keyed state is so slow that it gets less to do
+                traffic["stateful"] = write(folder, few)
+                kinds.append("stateful")
             with pubsub_source(spec) as input_of:
-                rates = compare("Pub/Sub", input_of, traffic, spec, rounds)
-            del traffic["stateful"]  # costs the same whatever the source; once is enough to know
-            results |= {"source": "pubsub", "ratio_to_empty_pipeline": rates["ours"] / rates["empty"]}
-            results |= {f"{kind}_events_per_second": rate for kind, rate in rates.items()}
+                found = compare("Pub/Sub", kinds, input_of, traffic, spec, rounds)
+            results |= {
+                "pubsub_ratio_to_bare_pulls": found["wall"],
+                "pubsub_cpu_ratio_to_bare_pulls": found["cpu"],
+                **{f"{kind}_events_per_second_pubsub": found[kind] for kind in kinds},
+            }
         else:
             print(f"Pub/Sub  left out: {missing}")
-        with file_source() as input_of:
-            rates = compare("file", input_of, traffic, spec, rounds)
-        results["ratio_to_empty_pipeline_file"] = rates["ours"] / rates["empty"]
-        results |= {f"{kind}_events_per_second_file": rate for kind, rate in rates.items()}
-        results.setdefault("source", "file")
-        results.setdefault("ratio_to_empty_pipeline", rates["ours"] / rates["empty"])
         where_time_goes(spec, *traffic["ours"])
     finish(args, results)
 

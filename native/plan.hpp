@@ -48,6 +48,8 @@ struct Log {
   int filter;
   std::optional<int> required;
   std::vector<int> fields;
+  /// Of each field, what it is called: by name and kind a field is found again in another layout's log.
+  std::vector<std::string> names;
   /// Of each field, whether it is the event time, which the section does not repeat (LogLayout.fields).
   std::vector<bool> is_time;
   std::int64_t cap;
@@ -119,6 +121,10 @@ struct KeyedDecay {
   Weights weights;
 };
 
+struct GapTrack {
+  int filter;
+};
+
 /// A time zone's offsets from UTC (user_state/core/local_time.py).
 class LocalTime {
  public:
@@ -153,7 +159,8 @@ struct Plan {
   std::vector<KllTrack> klls;
   std::vector<KeyedTrack> keyed_tracks;
   std::vector<KeyedDecay> keyed_decays;
-  TrackAxes track_axes, log_axes, hll_axes, kll_axes, keyed_axes;
+  std::vector<GapTrack> gaps;
+  TrackAxes track_axes, log_axes, hll_axes, kll_axes, keyed_axes, gap_axes;
   /// Eight bytes that name the layout.
   std::string layout;
 };

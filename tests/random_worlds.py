@@ -46,12 +46,25 @@ SESSIONS = (
     "current_session_events",
 )
 WINDOWED = (
-    *("count", "sum", "mean", "min", "max", *MOMENTS, "recency", "first_seen", "gap_mean", *LISTS, *EDGES, *SEEN),
-    *SESSIONS,
-    "approx_distinct",
-    "approx_quantiles",
+    *(
+        "count",
+        "sum",
+        "mean",
+        "geometric_mean",
+        "min",
+        "max",
+        *MOMENTS,
+        "recency",
+        "first_seen",
+        "gap_mean",
+        "longest_gap",
+    ),
+    *(*LISTS, *EDGES, *SEEN, *SESSIONS, "approx_distinct", "approx_quantiles"),
 )
-NUMERIC = {"sum", "mean", "min", "max", *MOMENTS, "decayed_sum", "approx_quantiles", "sum_by", "mean_by"}
+NUMERIC = {
+    *("sum", "mean", "geometric_mean", "min", "max", *MOMENTS),
+    *("decayed_sum", "approx_quantiles", "sum_by", "mean_by"),
+}
 KEYED = ("count_by", "sum_by", "mean_by", "share_by", "top_k", "entropy_by")
 KEYS = (
     *("item_id", "action", "amount", "bought", "event_time"),
@@ -114,7 +127,7 @@ def plain_features(draw: st.DrawFn, among: Sequence[str] = (*WINDOWED, *HALF_LIV
     made: dict[str, Any] = {"aggregate": aggregates, "where": draw(WHERES)}
     if set(aggregates) & set(WINDOWED):
         made["windows"] = _over_windows(draw)
-    if set(aggregates) - set(WINDOWED):
+    if set(aggregates) & set(HALF_LIVED):
         made["half_life"] = draw(st.lists(st.sampled_from(["1m", "1h", "7d"]), min_size=1, max_size=2, unique=True))
     if set(aggregates) & NUMERIC:
         made["of"] = draw(st.sampled_from(["value", "amount"]))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.trying import again, record_of, spec_of
+from tests.packed import Records, features
+from tests.trying import record_of, spec_of
 from user_state import oracle
 from user_state.core.compile import compile_plan
-from user_state.core.reading import features
-from user_state.core.records import Records
 
 
 def told(
@@ -22,7 +21,7 @@ def told(
     loaded = spec_of(**parts)
     plan = compile_plan(loaded)
     if records is None:
-        records = again(plan, record_of(plan, events)) if events else Records.empty(plan, 1)
+        records = record_of(plan, events) if events else Records.empty(plan, 1)
     values = features(plan, records, at_us).values[0].tolist()
     found = dict(zip([output.name for output in plan.scalars], values, strict=True))
     applied = [oracle.AppliedEvent(e["event_time"], n, e["event_time"], e) for n, e in enumerate(events)]

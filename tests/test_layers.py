@@ -20,17 +20,18 @@ LAYERS = {
     "user_state/durations.py": (set(), set()),
     "user_state/sizes.py": (set(), set()),
     "user_state/printable.py": (set(), set()),
-    "user_state/core": ({"spec", "durations", "errors", "_native"}, {"numpy", "xxhash", "datasketches"}),
-    "user_state/codec": ({"core", "durations", "errors"}, {"numpy", "fastavro"}),
-    "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "hiredis", "numpy"}),
+    "user_state/native.py": ({"errors", "_native"}, set()),
+    "user_state/core": ({"spec", "durations", "errors", "native"}, {"numpy", "xxhash", "datasketches"}),
+    "user_state/state": ({"core", "native", "errors"}, {"numpy"}),
+    "user_state/store": ({"core", "state", "items", "native", "errors"}, {"redis", "hiredis", "numpy"}),
     "user_state/fold_report.py": (set(), {"numpy"}),
-    "user_state/fold_memory.py": ({"core", "codec", "store"}, {"numpy"}),
-    "user_state/fold.py": ({"core", "codec", "store", "fold_memory", "fold_report", "errors"}, {"numpy"}),
-    "user_state/worst_case.py": ({"core", "codec", "events", "durations"}, set()),
+    "user_state/fold_memory.py": ({"core", "state", "store"}, {"numpy"}),
+    "user_state/fold.py": ({"core", "state", "store", "fold_memory", "fold_report", "errors"}, {"numpy"}),
+    "user_state/worst_case.py": ({"core", "events", "state", "native", "durations"}, set()),
     "user_state/learning.py": ({"core", "store", "fold", "errors"}, {"numpy"}),
     "user_state/answers.py": ({"core"}, {"numpy"}),
     "user_state/questions.py": ({"errors"}, set()),
-    "user_state/state_reads.py": ({"core", "codec", "store", "items", "errors"}, set()),
+    "user_state/state_reads.py": ({"core", "state", "store", "items", "errors"}, set()),
     "user_state/similarity.py": ({"state_reads", "core", "store", "items", "errors"}, {"numpy"}),
     "user_state/client.py": (
         {"answers", "questions", "state_reads", "similarity", "core", "store", "items", "spec", "errors"},
@@ -38,15 +39,14 @@ LAYERS = {
     ),
     "user_state/items": ({"core", "spec", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/ranking": ({"answers", "durations", "errors"}, {"numpy"}),
-    "user_state/sequence_models": ({"errors"}, {"numpy"}),
     "user_state/evaluation": (
         {
-            *("ranking", "items", "core", "codec", "store", "fold", "learning", "answers", "client"),
+            *("ranking", "items", "core", "state", "store", "fold", "learning", "answers", "client"),
             *("events", "spec", "durations", "errors"),
         },
-        {"numpy"},
+        {"numpy", "matplotlib"},
     ),
-    "user_state/capacity": ({"core", "codec", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
+    "user_state/capacity": ({"core", "state", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
     "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
 }
 ONLY_UNDER = {
@@ -56,6 +56,7 @@ ONLY_UNDER = {
     "yaml": ("user_state/spec", "user_state/capacity", "beam_pipelines/observability"),
     "typer": ("user_state/cli", "beam_pipelines"),
     "datasketches": "user_state/core",
+    "matplotlib": "user_state/evaluation",
 }
 STANDARD = sys.stdlib_module_names
 
@@ -127,15 +128,9 @@ def test_a_third_party_is_imported_in_one_place(package):
     assert [one for one in found if not one.startswith(tuple(f"{place}/" for place in places))] == []
 
 
-def test_one_file_imports_fastavro_for_records():
-    assert {one.split(":")[0] for one in offences(("user_state/codec",), {"fastavro"})} == {
-        "user_state/codec/record.py"
-    }
-
-
 def test_one_file_knows_of_the_compiled_code():
     knowing = {one.split(":")[0] for one in offences(("user_state",), {"user_state._native"})}
-    assert knowing == {"user_state/core/compiled.py"}
+    assert knowing == {"user_state/native.py"}
 
 
 def test_only_one_file_spells_redis_keys():
@@ -168,6 +163,7 @@ def test_importing_the_package_is_cheap():
         "redis",
         "fastavro",
         "apache_beam",
+        "matplotlib",
         "pydantic",
         "yaml",
         "typer",

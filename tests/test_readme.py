@@ -66,8 +66,12 @@ def test_the_first_lines_and_the_serving_example_print_what_is_said(valkey: Valk
         # Values go by the time of reading, names do not.
         assert f"\n{re.split(r':|  +(?=[0-9])', line)[0]}" in printed
 
+    first = _blocks("python")[0]
+    assert "[" in _run([sys.executable, "-c", first.replace("redis://localhost:6379", valkey.url)], tmp_path)
     example = "\n".join(_blocks("python", "In a ranking service"))
-    served = _run([sys.executable, "-c", example.replace("redis://localhost:6379", valkey.url)], tmp_path)
+    patient = example.replace("timeout_s=0.05", "timeout_s=5")  # this machine may have other work
+    assert patient != example
+    served = _run([sys.executable, "-c", patient.replace("redis://localhost:6379", valkey.url)], tmp_path)
     (first, second), lists = (block.splitlines() for block in _blocks("text", "In a ranking service"))
     assert served.startswith(first.rpartition("[")[0])
     assert second.partition(")")[0] in served
@@ -93,7 +97,7 @@ def test_the_spec_shown_is_valid() -> None:
 
 
 def test_a_user_costs_about_what_is_said() -> None:
-    said = re.search(r"about ([\d,]+) bytes for a\s+light user of that spec, ([\d,]+) for a typical one", README)
+    said = re.search(r"A light user takes about ([\d,]+) bytes of Redis and a typical one ([\d,]+)", README)
     assert said is not None
     loaded = load_spec(ROOT / "examples" / "starter" / "user_state.yaml")
     for activity, figure in zip(ACTIVITIES, said.groups(), strict=False):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from tests.packed import features
 from tests.trying import T0, M, S, event, plan_of, record_of, spec_of
 from user_state import oracle
 from user_state.answers import UserState
-from user_state.core.reading import features
 from user_state.verify import Difference, _differences
 
 PARTS = {

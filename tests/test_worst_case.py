@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.packed import VERSION, Records, from_events, merge
 from tests.random_worlds import ACTIONS, QUICK, World, specs, worlds
-from tests.trying import T0, VERSION, D, H, M, S, again, event, plan_of, spec_of
-from user_state.codec.admitting import PackedAdmission
-from user_state.codec.packed import PackedRecords
-from user_state.codec.record import decode_records, encode_records, open_record
+from tests.trying import T0, D, H, M, S, event, plan_of, spec_of
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
 from user_state.core.events import Events
-from user_state.core.kll import Klls, capacity
 from user_state.core.plan import Plan
-from user_state.core.records import Records, apply, merge
 from user_state.core.track_axes import TrackAxes
 from user_state.events.decode import EventDecoder
-from user_state.events.row_checks import MAX_TEXT_BYTES
+from user_state.events.limits import MAX_TEXT_BYTES
 from user_state.spec import load_spec
+from user_state.state.admission import PackedAdmission
+from user_state.state.envelope import heads_of
+from user_state.state.records import PackedRecords
 from user_state.worst_case import SHARED, worst_case
 
 FEED = load_spec(Path(__file__).parents[1] / "examples" / "feed" / "user_state.yaml")
@@ -38,23 +36,20 @@ NOW = T0 + 200 * D + 3 * H + 17 * M + 5 * S
 class User:
     """A user's record and remembered ids as bytes, judged and folded batch by batch as a pipeline does."""
 
-    def __init__(self, plan: Plan, compiled: bool) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.record: bytes | None = None
         self.seen: bytes | None = None
-        self._packed = PackedRecords(plan, self._decode, compiled=compiled)
-        self._admission = PackedAdmission(plan, compiled=compiled)
+        self._packed = PackedRecords(plan)
+        self._admission = PackedAdmission(plan)
 
     def fold(self, events: Events) -> None:
-        verdict = self._admission.admit(self._packed.heads([self.record]), [self.seen], events)
+        verdict = self._admission.admit(heads_of([self.record])[0], [self.seen], events)
         applied = events.take(verdict.outcome == Outcome.APPLIED)
         if len(applied):
             (record,), broken = self._packed.fold([self.record], applied, verdict.horizon_us, [VERSION])
             assert not broken
             self.record, (self.seen,) = record, verdict.seen
-
-    def _decode(self, blobs: Iterable[bytes | None]) -> Records:
-        return decode_records([None if blob is None else open_record(blob) for blob in blobs], self.plan.layout)
 
 
 def within(user: User, longest_text: int) -> None:
@@ -65,27 +60,27 @@ def within(user: User, longest_text: int) -> None:
 
 
 @pytest.mark.slow
-@given(worlds(most=60), st.booleans())
+@given(worlds(most=60))
 @settings(QUICK, max_examples=100)
-def test_no_record_of_any_spec_exceeds_the_worst_case_with_events_at_every_edge(world: World, compiled: bool):
+def test_no_record_of_any_spec_exceeds_the_worst_case_with_events_at_every_edge(world: World):
     plan = compile_plan(world.spec)
     decoder = EventDecoder(plan, world.spec.schema)
     users: dict[str, User] = {}
     for arrival in world.arrivals:
         row = decoder.row(arrival.event, arrival.published_us)
-        user = users.setdefault(row[0], User(plan, compiled))
+        user = users.setdefault(row[0], User(plan))
         user.fold(Events.from_rows(plan, [row]))
         within(user, 10)
 
 
 @pytest.mark.slow
-@given(specs(), st.integers(0, 2**32), st.booleans())
+@given(specs(), st.integers(0, 2**32))
 @settings(QUICK, max_examples=60)
-def test_no_record_of_any_spec_exceeds_the_worst_case_under_hostile_events(loaded, seed: int, compiled: bool):
+def test_no_record_of_any_spec_exceeds_the_worst_case_under_hostile_events(loaded, seed: int):
     """Every event has texts and numbers of its own, and times as far apart as lateness and skew allow."""
     plan, rng = compile_plan(loaded), random.Random(seed)
     decoder = EventDecoder(plan, loaded.schema)
-    user, longest, clock_us = User(plan, compiled), 10 + rng.choice([0, 50, 400]), T0
+    user, longest, clock_us = User(plan), 10 + rng.choice([0, 50, 400]), T0
     for number in range(6):
         clock_us += rng.choice([1, M, H, D, 3 * D])
         events = [hostile(f"{number}.{n}", clock_us, loaded.spec, longest, rng) for n in range(80)]
@@ -125,7 +120,7 @@ def starts_of(axes: TrackAxes, lifetime_s: int) -> list[list[int]]:
 def crowded(plan: Plan, schema: Any, events: Iterable[Mapping[str, Any]], folds: int = 8) -> Records:
     """Return a user's record at NOW made of these events, each counted 2^folds times: as if under as many ids."""
     decoder = EventDecoder(plan, schema)
-    records = apply(plan, Records.empty(plan, 1), Events.from_rows(plan, [decoder.row(made, NOW) for made in events]))
+    records = from_events(plan, Events.from_rows(plan, [decoder.row(made, NOW) for made in events]))
     for _ in range(folds):
         records = merge(plan, records, records)
     return records
@@ -133,9 +128,8 @@ def crowded(plan: Plan, schema: Any, events: Iterable[Mapping[str, Any]], folds:
 
 def share_of(plan: Plan, records: Records, longest_text: int = MAX_TEXT_BYTES) -> float:
     """Return the part of the worst case that a record reaches, which is read back and none too large."""
-    (blob,) = encode_records(records, plan.layout, [VERSION])
-    assert encode_records(again(plan, records), plan.layout, [VERSION]) == [blob]
-    share = len(blob) / worst_case(plan, longest_text).record_bytes
+    assert merge(plan, records, Records.empty(plan, 1)).size == records.size
+    share = records.size / worst_case(plan, longest_text).record_bytes
     assert share <= 1
     return share
 
@@ -232,38 +226,6 @@ def test_decays_profiles_and_vectors_reach_half_of_the_worst_case():
     )
     events = [event(NOW - n * H, item_id="a", value=1.0) for n in range(8 * 24)]
     assert share_of(plan, crowded(plan, spec_of().schema, events)) > 0.5
-
-
-def test_registers_of_which_all_but_one_are_high_reach_half_of_the_worst_case():
-    plan = plan_of(features={"n": {"aggregate": "approx_distinct", "of": "value", "error": 0.1, "windows": WINDOWS}})
-    times = list(each_start(plan, plan.hll_axes))
-    events = [{**made, "event_id": f"{n}", "value": n / 3} for n, made in enumerate(times * 20)]
-    records = crowded(plan, spec_of().schema, events, folds=0)
-    assert len(records.hlls.key) == 0
-    flat = np.tile(np.array([0] + [63] * 127, np.uint8), len(records.hlls.dense_key))
-    assert share_of(plan, replace(records, hlls=replace(records.hlls, flat=flat))) > 0.5
-
-
-def test_full_quantile_sketches_reach_half_of_the_worst_case():
-    quantiles = {"aggregate": "approx_quantiles", "of": "value", "quantiles": 0.5, "error": 0.1, "windows": WINDOWS}
-    plan = plan_of(features={"q": quantiles})
-    (track,) = plan.klls
-    times = list(each_start(plan, plan.kll_axes))
-    records = crowded(plan, spec_of().schema, times, folds=0)
-    levels = 40
-    sizes = [capacity(track.k, depth + 1) - capacity(track.k, depth) for depth in reversed(range(levels))]
-    numbers = np.concatenate([np.arange(size) / 3 for size in sizes])
-    tiles = records.klls.key
-    many = len(tiles)
-    dense = Klls(
-        np.full(many, levels),
-        np.tile(np.array(sizes), many),
-        np.zeros(many),
-        np.full(many, numbers.max()),
-        np.tile(numbers, many),
-    )
-    nothing = replace(records.klls, key=tiles[:0], value=np.empty(0), dense_key=tiles, dense=dense)
-    assert share_of(plan, replace(records, klls=nothing)) > 0.5
 
 
 @pytest.mark.slow

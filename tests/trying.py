@@ -14,22 +14,19 @@ from typing import Any
 import numpy as np
 import yaml
 
-from user_state.codec.record import decode_records, encode_records, open_record
+from tests.packed import Records, apply, features, from_events
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
-from user_state.core.keyed_rows import KeyedRows
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records, apply
-from user_state.core.tiles import MAX_TRACKS
 from user_state.events.decode import EventDecoder
+from user_state.events.message import Message
 from user_state.spec import LoadedSpec, parse_spec
+from user_state.state.event_batch import EventBatch
 
 S = 1_000_000
 M, H, D = 60 * S, 3600 * S, 86_400 * S
 T0 = 19_000 * D
 """Midnight, so that tiles of every width have an edge here."""
-VERSION = bytes(range(1, 9))
 _IDS = itertools.count()
 
 
@@ -75,114 +72,80 @@ def batch(plan: Plan, events: Iterable[Mapping[str, Any]], published_us: Sequenc
 
 def record_of(plan: Plan, events: Iterable[Mapping[str, Any]], published_us: Sequence[int] | None = None) -> Records:
     """Return the records of the events' users, in order of their first event, made of these events alone."""
-    folded = batch(plan, events, published_us)
-    return apply(plan, Records.empty(plan, len(folded.users)), folded)
+    return from_events(plan, batch(plan, events, published_us))
 
 
 def fold_all(plan: Plan, batches: Iterable[Iterable[Mapping[str, Any]]]) -> Records:
-    """Return one user's record, folded batch by batch, through bytes and back each time."""
+    """Return one user's record, folded batch by batch."""
     records = Records.empty(plan, 1)
     for events in batches:
-        records = again(plan, apply(plan, records, batch(plan, events)))
+        records = apply(plan, records, batch(plan, events))
     return records
 
 
-def again(plan: Plan, records: Records) -> Records:
-    """Return the records after they were bytes."""
-    blobs = encode_records(records, plan.layout, [VERSION] * len(records))
-    return decode_records([open_record(blob) for blob in blobs], plan.layout)
-
-
 def value_of(plan: Plan, records: Records, name: str, at_us: int, user: int = 0) -> float:
-    """Return one scalar output of one user."""
+    """Return one scalar output of one user, in single precision."""
     column = [output.name for output in plan.scalars].index(name)
     return float(features(plan, records, at_us).values[user, column])
 
 
 def same_record(plan: Plan, a: Records, b: Records, values: bool = True) -> None:
-    """Assert that two records say the same: exactly, but for floating-point sums.
+    """Assert that two records say the same: exactly of times, logs and lists, to a millionth of numbers.
 
-    `values` False leaves out the numbers in tiles, for events whose values cancel one another.
+    `values` False leaves out all numbers, for events whose values cancel one another.
     """
     for name in ("clock_us", "last_event_us", "horizon_us", "applied"):
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), name)
-    np.testing.assert_array_equal(a.tiles.key, b.tiles.key)
-    np.testing.assert_array_equal(a.tiles.count, b.tiles.count)
-    if values:
-        # The deviations of one tile may cancel in its third moment: what that is off by is judged by the other moments.
-        off = 1e-12 * np.abs(b.tiles.values).max(axis=0, initial=0.0)
-        assert np.isclose(a.tiles.values, b.tiles.values, rtol=1e-12, atol=off).all(), (a.tiles.values, b.tiles.values)
-    for log, of_a, of_b in zip(plan.logs, a.logs, b.logs, strict=True):
+        np.testing.assert_array_equal(getattr(a.heads, name), getattr(b.heads, name), name)
+    for log in range(len(plan.logs)):
+        of_a, of_b = a.histories, b.histories
         for column in ("user", "time_us", "tie"):
-            np.testing.assert_array_equal(getattr(of_a, column), getattr(of_b, column))
-        for field, of_field_a, of_field_b in zip(log.fields, of_a.columns, of_b.columns, strict=True):
+            np.testing.assert_array_equal(getattr(of_a.logs[log], column), getattr(of_b.logs[log], column))
+        for field, mine, theirs in zip(
+            plan.logs[log].fields, of_a.logs[log].columns, of_b.logs[log].columns, strict=True
+        ):
             if plan.fields[field].kind == "string":
-                assert texts_of(a, of_field_a) == texts_of(b, of_field_b)
+                assert of_a.pool.objects[mine].tolist() == of_b.pool.objects[theirs].tolist()
             else:
-                np.testing.assert_array_equal(of_field_a, of_field_b)
-    for column in ("user", "track", "start_us", "end_us", "events", "totals"):
-        np.testing.assert_array_equal(getattr(a.sessions, column), getattr(b.sessions, column), column)
-    np.testing.assert_array_equal(a.hlls.key, b.hlls.key)
-    np.testing.assert_array_equal(a.hlls.coupon, b.hlls.coupon)
-    np.testing.assert_array_equal(a.hlls.dense_key, b.hlls.dense_key)
-    for of_a, of_b in zip(a.hlls.registers, b.hlls.registers, strict=True):
-        np.testing.assert_array_equal(of_a, of_b)
-    np.testing.assert_array_equal(a.klls.key, b.klls.key)
-    np.testing.assert_array_equal(a.klls.value, b.klls.value)
-    np.testing.assert_array_equal(a.klls.dense_key, b.klls.dense_key)
-    for of_a, of_b in zip(a.klls.sketches, b.klls.sketches, strict=True):
-        # What else they hold is drawn by lot.
-        assert (of_a.seen, of_a.least, of_a.greatest) == (of_b.seen, of_b.least, of_b.greatest)
-    for vectors, of_a, of_b in zip(plan.vectors, a.vectors, b.vectors, strict=True):
-        np.testing.assert_array_equal(of_a.time_us, of_b.time_us)
-        np.testing.assert_allclose(of_a.weight, of_b.weight, rtol=1e-9)
-        near = 1e-6 if vectors.component_bytes == 4 else 1e-3
-        np.testing.assert_allclose(of_a.sums, of_b.sums, rtol=0, atol=near * of_a.weight.max(initial=0.0))
-    for decay, of_a, of_b in zip(plan.decays, a.decays, b.decays, strict=True):
-        np.testing.assert_array_equal(of_a.time_us, of_b.time_us)
-        if decay.of is None:  # values may cancel one another
-            np.testing.assert_allclose(of_a.sums, of_b.sums, rtol=1e-9, atol=1e-290)
-    for column in ("key", "value", "second"):
-        np.testing.assert_array_equal(getattr(a.last_seen, column), getattr(b.last_seen, column))
-    for of_a, of_b in zip(a.profiles, b.profiles, strict=True):
-        np.testing.assert_array_equal(of_a.time_us, of_b.time_us)
-        np.testing.assert_allclose(of_a.sums, of_b.sums, rtol=1e-9, atol=1e-290)
-
-    for rows_a, rows_b in (
-        (keyed_of(a, plan.layout.keyed_kinds, a.keyed_tiles), keyed_of(b, plan.layout.keyed_kinds, b.keyed_tiles)),
-        (
-            keyed_of(a, plan.layout.keyed_decay_kinds, a.keyed_decays.rows),
-            keyed_of(b, plan.layout.keyed_decay_kinds, b.keyed_decays.rows),
-        ),
-    ):
-        assert list(rows_a) == list(rows_b)
-        for (weight_a, *sums_a), (weight_b, *sums_b) in zip(rows_a.values(), rows_b.values(), strict=True):
-            np.testing.assert_allclose(weight_a, weight_b, rtol=1e-9 if isinstance(weight_a, float) else 0)
-            if values:
-                np.testing.assert_allclose(sums_a, sums_b, rtol=1e-12)
-    np.testing.assert_array_equal(a.keyed_decays.time_us, b.keyed_decays.time_us)
+                np.testing.assert_array_equal(mine, theirs)
+    if not values or plan.item_tables:
+        return
+    clock_us = int(a.heads.clock_us.max(initial=0))
+    for at_us in (clock_us, clock_us + H, clock_us + 9 * D):
+        one, other = features(plan, a, at_us), features(plan, b, at_us)
+        np.testing.assert_allclose(one.values, other.values, rtol=1e-6)
+        for name, array in one.arrays.items():
+            np.testing.assert_allclose(array, other.arrays[name], rtol=1e-6)
+        for output in plan.embeddings:
+            near = 1e-6 if plan.vectors[output.vectors].component_bytes == 4 else 1e-3
+            theirs = other.embeddings[output.name]
+            np.testing.assert_allclose(
+                one.embeddings[output.name], theirs, rtol=0, atol=near * abs(theirs).max(initial=1.0)
+            )
+        for name, padded in one.sequences.items():
+            for user in range(len(a)):
+                same_entries(padded.of_user(user), other.sequences[name].of_user(user))
 
 
-def keyed_of(records: Records, kinds_of: tuple[tuple[str, ...], ...], rows: KeyedRows) -> dict[Any, list[Any]]:
-    """Return (group, key) -> weight and sums, in order; a rest's key is empty."""
-    found = {}
-    for group, rest, weight, *numbers in zip(
-        rows.group.tolist(),
-        rows.rest.tolist(),
-        rows.weight.tolist(),
-        *rows.sums.tolist(),
-        *rows.keys.tolist(),
-        strict=True,
-    ):
-        sums, key = numbers[: len(rows.sums)], numbers[len(rows.sums) :]
-        kinds = kinds_of[group & (MAX_TRACKS - 1)]
-        parts = [] if rest else zip(key, kinds, strict=False)
-        plain = tuple(records.pool[part] if kind == "string" else part for part, kind in parts)
-        found[group, plain] = [weight, *sums]
-    assert len(found) == len(rows)
-    return dict(sorted(found.items()))
+def same_entries(one: Any, other: Any) -> None:
+    """Assert that two lists of one user are the same, numbers of tables to a millionth."""
+    if isinstance(one, dict):
+        assert list(one) == list(other)
+        for column in one:
+            same_entries(one[column], other[column])
+    else:
+        assert len(one) == len(other)
+        for mine, theirs in zip(one, other, strict=True):
+            if isinstance(mine, float):
+                np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+            else:
+                assert mine == theirs
 
 
-def texts_of(records: Records, codes: np.ndarray) -> list[str | None]:
-    """Return the strings that codes stand for."""
-    return [None if code < 0 else records.pool[code] for code in codes.tolist()]
+def batch_of(plan: Plan, events: Sequence[dict[str, Any]], messages: Sequence[Message] | None = None) -> EventBatch:
+    """A batch of events and the messages that they came from, of files with empty bodies if not given."""
+    if messages is None:
+        messages = [Message(b"", {}, None, None, "somewhere") for _ in events]
+    whole = [message._replace(event=one) for message, one in zip(messages, events, strict=True)]
+    decoded = EventDecoder(plan, spec_of().schema).batch(whole)
+    assert decoded.refused == []
+    return decoded.batch

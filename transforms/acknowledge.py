@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -49,7 +49,12 @@ def acknowledge_messages(messages: Iterable[Message]) -> None:
     for message in messages:
         if message.ack_id is not None:
             by_origin.setdefault(message.origin, []).append(message.ack_id)
-    for subscription, ack_ids in by_origin.items():
+    acknowledge_ids(by_origin)
+
+
+def acknowledge_ids(ids: Mapping[str, Sequence[str]]) -> None:
+    """Acknowledge messages by their ids, given by subscription."""
+    for subscription, ack_ids in ids.items():
         acknowledge(subscription, ack_ids)
 
 

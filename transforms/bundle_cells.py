@@ -17,8 +17,8 @@ from typing import Any
 
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
-from user_state.codec.cell import Cell, decode_cell, encode_cell
 from user_state.core.layout import Layout
+from user_state.state.cell import Cell, decode_cell, encode_cell
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Replaced, Replacement, Stored
@@ -27,7 +27,7 @@ from user_state.store.store import Answer, Replaced, Replacement, Stored
 class CellSpec(ReadModifyWriteStateSpec):
     """A cell that is read some time after its handle was made, at the bundle's end.
 
-    Where workers can (`beam_pipelines.keyed_state`), they ask the runner for it as the handle is made: all answers
+    Where workers can (`beam_pipelines.beam_patches`), they ask the runner for it as the handle is made: all answers
     come together, where each read alone waits for its own.
     """
 

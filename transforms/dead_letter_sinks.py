@@ -23,7 +23,7 @@ import fastavro
 from transforms.letter_forms import Outgoing, envelope, forms
 from transforms.packet import DeadLetter
 from transforms.pubsub_check import PUBSUB
-from user_state.codec.record import SCHEMA_PATH
+from user_state.events.message import MESSAGE_SCHEMA
 
 PUBLISH_TIMEOUT_S = 20.0
 
@@ -55,7 +55,7 @@ class _FolderSink:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._schema = fastavro.parse_schema(json.loads((SCHEMA_PATH.parent / "message.avsc").read_text()))
+        self._schema = fastavro.parse_schema(json.loads(MESSAGE_SCHEMA.read_text()))
 
     def __call__(self, letters: list[DeadLetter]) -> Stored:
         try:

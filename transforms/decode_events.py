@@ -1,4 +1,4 @@
-"""Messages -> event rows by shard or user; what is no event goes to the dead letters.
+"""Messages -> events by shard or user; what is no event goes to the dead letters.
 
 What nobody wants, and what is older than the retention, ends here, acknowledged. `user_state.events.screening` decides,
 by the wall clock at the time of the pull.
@@ -14,23 +14,22 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
-import xxhash
 from apache_beam.pvalue import TaggedOutput
 
 from transforms import tally
-from transforms.acknowledge import acknowledge_messages
+from transforms.acknowledge import acknowledge_ids
 from transforms.hot_users import HotUsers
-from transforms.packet import KEYED_PACKETS, USERS_PACKETS, DeadLetter, pack_dead, pack_decoded
-from transforms.pull import Pull
+from transforms.packet import KEYED_PACKETS, USERS_PACKETS, DeadLetter, pack_dead
+from transforms.pull import FilePull, Pull
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow, Events
+from user_state.core.events import Events
 from user_state.core.plan import Plan
-from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
 from user_state.events.screening import Screened, ahead_detail, keeping_days, screen
 from user_state.spec import LoadedSpec
+from user_state.state.event_batch import AckIdsSoFar, EventBatch
 
 DEAD = "dead"
 DECODED = "decoded"
@@ -38,7 +37,7 @@ HOT = ("hot_user", "more events of one user in one second than --user_events_per
 
 
 class DecodeEvents(beam.PTransform):
-    """Pulls (`Pull`) -> `decoded`: (shard or user, packet of rows and messages); `dead`: packets of dead letters.
+    """Pulls (`Pull`) -> `decoded`: (shard or user, packet of events); `dead`: packets of dead letters.
 
     Args:
         spec: the events' schema and the fields that are read.
@@ -77,48 +76,37 @@ class _DecodeFn(beam.DoFn):
         self._hot = HotUsers(self._most_a_second)
 
     def start_bundle(self) -> None:
-        self._ended: list[Message] = []
+        self._ended = AckIdsSoFar()
         self._counts: Counter[str] = Counter()
 
-    def process(self, pull: Pull) -> Iterator[Any]:
+    def process(self, pull: Pull | FilePull) -> Iterator[Any]:
         tally.count(tally.READ, len(pull))
-        rows: list[EventRow] = []
-        decoded: list[Message] = []
-        dead: list[DeadLetter] = []
-        for message, row in zip(pull, self._decoder.rows(pull), strict=True):
-            if isinstance(row, EventError):
-                dead.append(DeadLetter(message, row.reason, row.detail))
-            else:
-                rows.append(row)
-                decoded.append(message)
-        packets = list(self._by_key(rows, decoded, dead))
+        batch, refused = self._decoder.batch(pull.listed if isinstance(pull, FilePull) else pull)
+        dead = [DeadLetter(message, error.reason, error.detail) for message, error in refused]
+        packets = self._by_key(batch, dead)
         if dead:
             yield TaggedOutput(DEAD, pack_dead(dead))
         yield from packets
 
-    def _by_key(
-        self, rows: list[EventRow], messages: list[Message], dead: list[DeadLetter]
-    ) -> Iterator[tuple[int | str, bytes]]:
-        """Yield (key, packet) of each key that has events; those from the future or of hot users go to `dead`."""
-        events = Events.from_rows(self._plan, rows)
+    def _by_key(self, batch: EventBatch, dead: list[DeadLetter]) -> Sequence[tuple[int | str, bytes]]:
+        """Return (key, packet) of each key that has events; those from the future or of hot users go to `dead`."""
+        events = batch.events
         now_us = time.time_ns() // 1000
         screened = screen(self._plan, events, now_us)
         self._count(events, screened, now_us)
-        keys = self._keys(events.users)
-        of_key: dict[int | str, list[int]] = {}
-        verdicts = zip(events.user.tolist(), screened.tolist(), self._hot.within(rows), strict=True)
-        for at, (user, verdict, is_within) in enumerate(verdicts):
-            if verdict == Screened.FROM_FUTURE:
-                detail = ahead_detail(self._plan, int(events.published_us[at]), now_us)
-                dead.append(DeadLetter(messages[at], "from_future", detail))
-            elif verdict != Screened.PASSED:
-                self._ended.append(messages[at])
-            elif not is_within:
-                dead.append(DeadLetter(messages[at], *HOT))
-            else:
-                of_key.setdefault(keys[user], []).append(at)
-        for key, chosen in of_key.items():
-            yield key, pack_decoded([rows[at] for at in chosen], [messages[at] for at in chosen])
+        is_within = self._hot.within(events)
+        passed = screened == Screened.PASSED
+        for at in np.flatnonzero(screened == Screened.FROM_FUTURE).tolist():
+            detail = ahead_detail(self._plan, int(events.published_us[at]), now_us)
+            dead.append(DeadLetter(Message(*batch.message(at)), "from_future", detail))
+        for at in np.flatnonzero(passed & ~is_within).tolist():
+            dead.append(DeadLetter(Message(*batch.message(at)), *HOT))
+        ended = (screened == Screened.IGNORED) | (screened == Screened.EXPIRED)
+        self._ended.add(batch.ack_ids(np.flatnonzero(ended)))
+        going_on = np.flatnonzero(passed & is_within)
+        if self._shards is None:
+            return batch.pack_by_user(going_on)
+        return batch.pack_by_shard(going_on, self._shards)
 
     def _count(self, events: Events, screened: npt.NDArray[np.int8], now_us: int) -> None:
         expired = screened == Screened.EXPIRED
@@ -127,14 +115,9 @@ class _DecodeFn(beam.DoFn):
         if self._counts[tally.EXPIRED]:
             self._counts.update(map(tally.expired_needing, keeping_days(now_us - events.time_us[expired]).tolist()))
 
-    def _keys(self, users: list[str]) -> Sequence[int | str]:
-        if self._shards is None:
-            return users
-        return [xxhash.xxh64_intdigest(user.encode()) % self._shards for user in users]
-
     def finish_bundle(self) -> None:
         self._counts.update({tally.IGNORED: 0, tally.EXPIRED: 0})  # there before they are needed
         for name, number in self._counts.items():
             tally.count(name, number)
-        acknowledge_messages(self._ended)
+        acknowledge_ids(self._ended.take())
         bundle_ended()

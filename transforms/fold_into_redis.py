@@ -1,4 +1,4 @@
-"""Event rows -> records in Redis: gather a bundle's rows, fold them, acknowledge what is stored.
+"""Events -> records in Redis: gather a bundle's events, fold them, acknowledge what is stored.
 
 Nothing depends on the runner's checkpoints: what is acknowledged is stored, what is not stored comes again. While
 Redis is unavailable the bundle waits, acknowledging nothing.
@@ -14,7 +14,7 @@ from apache_beam.coders import BytesCoder
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
-from transforms.acknowledge import acknowledge_messages
+from transforms.acknowledge import acknowledge_ids
 from transforms.decode_events import DEAD
 from transforms.fold_metrics import FoldMetrics
 from transforms.gathered import Gathered
@@ -29,6 +29,7 @@ from user_state.errors import InputError
 from user_state.fold import Folder
 from user_state.learning import ItemStage, OpenItems
 from user_state.spec import LoadedSpec
+from user_state.state.event_batch import EventBatch, all_ack_ids
 from user_state.store.store import StateStore
 
 _OWNER = ReadModifyWriteStateSpec("owner", BytesCoder())
@@ -40,7 +41,7 @@ OpenStore = Callable[[], StateStore]
 
 
 class FoldIntoRedis(beam.PTransform):
-    """(shard, packet of rows and messages) -> packets of dead letters; the rest is stored and acknowledged.
+    """(shard, packet of events) -> packets of dead letters; the rest is stored and acknowledged.
 
     Args:
         spec: what is computed.
@@ -100,7 +101,7 @@ class _FoldFn(beam.DoFn):
 
     def setup(self) -> None:
         join(self._run)
-        plan = compile_plan(self._spec)
+        plan = self._plan = compile_plan(self._spec)
         # A cluster is connected to at once, and may be away just now.
         self._store = Patience().to_get(self._open_store)
         self._stage = None
@@ -115,17 +116,18 @@ class _FoldFn(beam.DoFn):
             cache_bytes=self._cache_bytes,
             before_write=None if self._stage is None else self._stage.learn,
         )
-        self._leases = Leases(self._ack_deadline_s)
+        self._leases = Leases(self._ack_deadline_s, lambda packet: all_ack_ids(plan, packet))
         self._measures = FoldMetrics()
 
     def start_bundle(self) -> None:
         self._leases.release()  # of a bundle that failed
-        self._gathered = Gathered()
+        self._gathered = Gathered(self._plan)
 
     def process(
         self, packet: tuple[int, bytes], owner: Any = _OWNER_STATE, timestamp: Any = _TIME
     ) -> Iterator[TaggedOutput]:
-        self._leases.hold(self._gathered.add(packet[1], timestamp))
+        self._gathered.add(packet[1], timestamp)
+        self._leases.hold(packet[1])
         if self._gathered.is_full:
             dead = self._fold()
             if dead:
@@ -137,20 +139,20 @@ class _FoldFn(beam.DoFn):
         yield from self._gathered.at_the_end(dead)
 
     def _fold(self) -> list[DeadLetter]:
-        rows, messages = self._gathered.take()
+        batch = self._gathered.take()
         waiting = Patience()
         dead: list[DeadLetter] = []
-        while rows:
+        while len(batch):
             if self._stage is not None:
                 waiting.for_store(self._stage.start)
-            report = self._folder.fold(rows, waiting)
-            self._measures.observe(rows, report)
-            bundle = settled(rows, messages, report)
+            report = self._folder.fold_events(batch.events, waiting)
+            self._measures.observe(batch.events, report)
+            bundle = settled(batch, report)
             if self._stage is not None:
                 count_learned(self._stage.take_report())
-            acknowledge_messages(bundle.stored)
+            acknowledge_ids(bundle.stored)
             dead += bundle.dead
-            rows, messages = give_back(bundle.contended)
+            batch = EventBatch.join(self._plan, [batch.pack(give_back(batch, bundle.contended))])
         self._leases.release()
         return dead
 

@@ -1,7 +1,7 @@
-"""Event rows -> records in the runner's keyed state; Redis is a view of them, written at the end of each bundle.
+"""Events -> records in the runner's keyed state; Redis is a view of them, written at the end of each bundle.
 
 For teams whose Redis is not durable: what is acknowledged is in a checkpoint, and Redis may lose everything. One cell a
-user holds record and remembered ids (`user_state.codec.cell`). The answers are those of `FoldIntoRedis`, the price is
+user holds record and remembered ids (`user_state.state.cell`). The answers are those of `FoldIntoRedis`, the price is
 an element, a read unless Beam still holds the cell, and a write to the runner for each user and bundle. Cells are asked
 for as elements come, and read, with timers set, when all of the bundle's are folded.
 
@@ -63,7 +63,7 @@ _LOOK_TIMER = beam.DoFn.TimerParam(_LOOK)
 
 
 class FoldIntoState(beam.PTransform):
-    """(user, packet of rows and messages) -> packets of dead letters; the rest is in state, and in the view.
+    """(user, packet of events) -> packets of dead letters; the rest is in state, and in the view.
 
     Args:
         spec: what is computed.
@@ -117,7 +117,7 @@ class _FoldFn(beam.DoFn):
     def setup(self) -> None:
         join(self._run)
         name = self._spec.spec.name
-        plan = compile_plan(self._spec)
+        plan = self._plan = compile_plan(self._spec)
         # A cluster is connected to at once, and may be away just now.
         self._store = Patience().to_get(lambda: RedisStateStore(self._redis, name, timeout_s=self._timeout_s))
         registry = self._store.registry
@@ -138,7 +138,7 @@ class _FoldFn(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._cells.start_bundle()
-        self._gathered = Gathered()
+        self._gathered = Gathered(self._plan)
 
     def process(
         self,
@@ -183,11 +183,11 @@ class _FoldFn(beam.DoFn):
         for user, look, look_at_ms in self._cells.take_unread():
             if look_at_ms <= now_ms:
                 self._set_timer(user, look, now_ms + self._look_after_ms)
-        rows, messages = self._gathered.take()
-        report = self._folder.fold(rows, Patience())
+        batch = self._gathered.take()
+        report = self._folder.fold_events(batch.events, Patience())
         self._write_view()
-        self._measures.observe(rows, report)
-        return settled(rows, messages, report).dead
+        self._measures.observe(batch.events, report)
+        return settled(batch, report).dead
 
     def _write_view(self) -> None:
         """Show what was written, waiting for Redis; it holds nothing that could be lost, but readers wait for it."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-
-import numpy as np
 
 from transforms.metrics import Histogram
 from user_state.core.admission import Outcome
-from user_state.core.events import EventRow
+from user_state.core.events import Events
 from user_state.fold_report import FoldReport
 
 
@@ -22,12 +19,12 @@ class FoldMetrics:
         self._size = Histogram("rows_per_fold")
         self._largest = Histogram("largest_write_bytes")
 
-    def observe(self, rows: Sequence[EventRow], report: FoldReport) -> None:
+    def observe(self, events: Events, report: FoldReport) -> None:
         """Count a fold; call it as soon as what was folded can be read."""
         readable_ms = time.time_ns() // 1_000_000
-        self._size.observe([len(rows)])
+        self._size.observe([len(events)])
         if report.writes:
             self._largest.observe([report.largest_bytes])
-        times_us = np.array([row[2:4] for row in rows], np.int64)[report.outcome == Outcome.APPLIED]
-        self._since_event.observe(readable_ms - times_us[:, 0] // 1000)
-        self._since_publish.observe(readable_ms - times_us[:, 1] // 1000)
+        applied = report.outcome == Outcome.APPLIED
+        self._since_event.observe(readable_ms - events.time_us[applied] // 1000)
+        self._since_publish.observe(readable_ms - events.published_us[applied] // 1000)

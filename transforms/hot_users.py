@@ -8,10 +8,11 @@ much. Counting costs little, since only users who send much are looked at closel
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict
 
-from user_state.core.events import EventRow
+import numpy as np
+
+from user_state.core.events import Bool, Events
 
 SECOND_US = 1_000_000
 CLOSELY = 20
@@ -30,29 +31,21 @@ class HotUsers:
         self._most = most
         self._seconds: OrderedDict[tuple[str, int], int] = OrderedDict()
 
-    def within(self, rows: Sequence[EventRow]) -> list[bool]:
-        """Return for each row of a pull, in order, whether it is within its user's bound.
-
-        >>> users = HotUsers(most=2)
-        >>> row = ("bot", 0, 0, 5_000_000)
-        >>> users.within([row, row, ("somebody", 0, 0, 5_000_000), row]), users.within([row])
-        ([True, True, True, False], [False])
-        """
+    def within(self, events: Events) -> Bool:
+        """Return (m,) for each event of a pull, in order, whether it is within its user's bound."""
+        within = np.ones(len(events), np.bool_)
         if not self._most:
-            return [True] * len(rows)
-        # Whoever has few rows here is within bounds, whatever the seconds.
-        few = self._most / CLOSELY
-        busy = {user for user, held in Counter([row[0] for row in rows]).items() if held >= few}
-        if not busy:
-            return [True] * len(rows)
-        verdict = [True] * len(rows)
-        for index, row in enumerate(rows):
-            if row[0] in busy:
-                key = (row[0], row[3] // SECOND_US)
-                held = self._seconds.get(key, 0)
-                verdict[index] = held < self._most
-                self._seconds[key] = held + 1
-                self._seconds.move_to_end(key)
+            return within
+        # Whoever has few events here is within bounds, whatever the seconds.
+        busy = np.bincount(events.user, minlength=len(events.users)) >= self._most / CLOSELY
+        looked_at = np.flatnonzero(busy[events.user])
+        seconds = events.published_us[looked_at] // SECOND_US
+        for at, user, second in zip(looked_at.tolist(), events.user[looked_at].tolist(), seconds.tolist(), strict=True):
+            key = (events.users[user], second)
+            held = self._seconds.get(key, 0)
+            within[at] = held < self._most
+            self._seconds[key] = held + 1
+            self._seconds.move_to_end(key)
         while len(self._seconds) > REMEMBERED:
             self._seconds.popitem(last=False)
-        return verdict
+        return within

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 
 from transforms.acknowledge import set_ack_deadline
-from user_state.events.message import Message
+from user_state.state.event_batch import AckIds, AckIdsSoFar
 
 FIRST_SHARE = 0.25
 """A lease is first extended after this share of it, since it began when the message was pulled, not when it came."""
@@ -29,22 +29,23 @@ class Leases:
 
     Args:
         ack_deadline_s: what a lease is extended by, seconds; 0 extends none.
+        ids_of: opens a packet for its acknowledgement ids.
     """
 
-    def __init__(self, ack_deadline_s: int) -> None:
+    def __init__(self, ack_deadline_s: int, ids_of: Callable[[bytes], AckIds]) -> None:
         self._ack_deadline_s = ack_deadline_s
-        self._messages: dict[str, list[str]] = {}
+        self._ids_of = ids_of
+        self._packets: list[bytes] = []
+        self._ids = AckIdsSoFar()
         self._due_s = 0.0
 
-    def hold(self, messages: Iterable[Message]) -> None:
-        """Hold messages until `release`."""
+    def hold(self, packet: bytes) -> None:
+        """Hold the messages of a packet of events until `release`; it is opened only if their leases get old."""
         if not self._ack_deadline_s:
             return
         with _LOCK:
-            for message in messages:
-                if message.ack_id is not None:
-                    self._messages.setdefault(message.origin, []).append(message.ack_id)
-            if self._messages and self not in _HELD:
+            self._packets.append(packet)
+            if self not in _HELD:
                 self._due_s = time.monotonic() + FIRST_SHARE * self._ack_deadline_s
                 _HELD.add(self)
                 _start_thread()
@@ -53,14 +54,18 @@ class Leases:
         """Let go of all that is held: it is acknowledged, or given up."""
         with _LOCK:
             _HELD.discard(self)
-            self._messages = {}
+            self._packets = []
+            self._ids = AckIdsSoFar()
 
     def due(self, now_s: float) -> list[tuple[str, list[str], int]]:
         """Return (subscription, ack ids, seconds) to extend now; `_LOCK` is held."""
         if now_s < self._due_s:
             return []
         self._due_s = now_s + SHARE * self._ack_deadline_s
-        return [(origin, list(ids), self._ack_deadline_s) for origin, ids in self._messages.items()]
+        for packet in self._packets:
+            self._ids.add(self._ids_of(packet))
+        self._packets = []
+        return [(origin, list(ids), self._ack_deadline_s) for origin, ids in self._ids.so_far.items()]
 
 
 _LOCK = threading.Lock()

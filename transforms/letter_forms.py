@@ -25,9 +25,9 @@ from typing import NamedTuple
 import fastavro
 
 from transforms.packet import DeadLetter
-from user_state.codec.record import SCHEMA_PATH
 from user_state.errors import EventError
 from user_state.events.avro_files import SingleObject
+from user_state.events.message import MESSAGE_SCHEMA
 
 MOST_ATTRIBUTES = 100
 KEY_BYTES = 256
@@ -117,7 +117,7 @@ def _text(text: str) -> str:
 
 @cache
 def _messages() -> SingleObject:
-    return SingleObject(fastavro.parse_schema(json.loads((SCHEMA_PATH.parent / "message.avsc").read_text())))
+    return SingleObject(fastavro.parse_schema(json.loads(MESSAGE_SCHEMA.read_text())))
 
 
 def _is_taken(outgoing: Outgoing, topic: str) -> bool:

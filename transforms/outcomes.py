@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from transforms import tally
 from transforms.packet import DeadLetter
 from user_state.core.admission import Outcome
-from user_state.core.events import EventRow
 from user_state.events.message import Message
 from user_state.fold_report import FoldReport
 from user_state.learning import LearnedReport
+from user_state.state.event_batch import AckIds, EventBatch, Rows
 
 _LOG = logging.getLogger(__name__)
 SET_ASIDE = {int(Outcome.BAD_RECORD): "bad_record", int(Outcome.OVERSIZED): "oversized"}
@@ -21,6 +22,7 @@ LOST_DATA = (
     "Redis has lost data that it had confirmed: it was restarted, flushed or failed over, or records were deleted. What"
     " was lost comes back when the subscription is sought back to before: see docs/recovery.md"
 )
+_STORED = (Outcome.APPLIED, Outcome.DUPLICATE)
 DETAIL = {
     Outcome.TOO_LATE: ("too_late", "the event time is more than allowed_lateness before the publish time or the clock"),
     Outcome.FROM_FUTURE: ("from_future", "the event time is more than max_clock_skew after its publish time"),
@@ -31,32 +33,25 @@ class Bundle(NamedTuple):
     """What became of a bundle's messages.
 
     Attributes:
-        stored: those whose events are stored, to be acknowledged.
+        stored: acknowledgement ids of those whose events are stored.
         dead: dead letters.
-        contended: rows and messages of users whom other workers write all the time; nothing became of them yet.
+        contended: the events of users whom other workers write all the time; nothing became of them yet.
     """
 
-    stored: list[Message]
+    stored: AckIds
     dead: list[DeadLetter]
-    contended: tuple[list[EventRow], list[Message]]
+    contended: Rows
 
 
-def settled(rows: Sequence[EventRow], messages: Sequence[Message], report: FoldReport) -> Bundle:
-    """Return what became of a fold's messages; count it, and what the fold wrote."""
-    bundle = Bundle([], [], ([], []))
-    for row, message, outcome in zip(rows, messages, report.outcome.tolist(), strict=True):
-        if outcome in (Outcome.APPLIED, Outcome.DUPLICATE):
-            bundle.stored.append(message)
-        elif outcome in SET_ASIDE:
-            bundle.dead.append(DeadLetter(message, SET_ASIDE[outcome], report.set_aside[row[0]]))
-        elif outcome == Outcome.CONTENDED:
-            bundle.contended[0].append(row)
-            bundle.contended[1].append(message)
-        else:
-            bundle.dead.append(DeadLetter(message, *DETAIL[Outcome(outcome)]))
+def settled(batch: EventBatch, report: FoldReport) -> Bundle:
+    """Return what became of the messages of a batch that was folded; count it, and what the fold wrote."""
+    stored = np.flatnonzero(np.isin(report.outcome, _STORED))
+    contended = np.flatnonzero(report.outcome == Outcome.CONTENDED)
+    others = np.flatnonzero(~np.isin(report.outcome, (*_STORED, Outcome.CONTENDED)))
+    bundle = Bundle(batch.ack_ids(stored), [_letter(batch, int(row), report) for row in others], contended)
     applied = int((report.outcome == Outcome.APPLIED).sum())
     tally.count(tally.APPLIED, applied)
-    tally.count(tally.DUPLICATE, len(bundle.stored) - applied)
+    tally.count(tally.DUPLICATE, len(stored) - applied)
     tally.count(tally.WRITES, report.writes)
     tally.count(tally.CONFLICTS, report.conflicts)
     tally.count(tally.BYTES_WRITTEN, report.bytes_written)
@@ -70,18 +65,19 @@ def settled(rows: Sequence[EventRow], messages: Sequence[Message], report: FoldR
     return bundle
 
 
-def give_back(contended: tuple[list[EventRow], list[Message]]) -> tuple[list[EventRow], list[Message]]:
-    """Let messages of contended users come again later; return the rows and messages that cannot, to be folded now."""
-    kept: tuple[list[EventRow], list[Message]] = ([], [])
-    given_back = 0
-    for row, message in zip(*contended, strict=True):
-        if message.ack_id is None:
-            kept[0].append(row)
-            kept[1].append(message)
-        else:
-            given_back += 1  # it comes again when its lease ends
-    tally.count(tally.GIVEN_BACK, given_back)
-    return kept
+def _letter(batch: EventBatch, row: int, report: FoldReport) -> DeadLetter:
+    message, outcome = Message(*batch.message(row)), int(report.outcome[row])
+    if outcome in SET_ASIDE:
+        user = batch.events.users[int(batch.events.user[row])]
+        return DeadLetter(message, SET_ASIDE[outcome], report.set_aside[user])
+    return DeadLetter(message, *DETAIL[Outcome(outcome)])
+
+
+def give_back(batch: EventBatch, contended: Rows) -> Rows:
+    """Let messages of contended users come again later; return the events that cannot, to be folded now."""
+    comes_again = batch.has_ack_id[contended]  # when its lease ends
+    tally.count(tally.GIVEN_BACK, int(comes_again.sum()))
+    return contended[~comes_again]
 
 
 def count_learned(report: LearnedReport) -> None:

@@ -1,17 +1,19 @@
-"""What travels between the steps: event rows and messages packed into one element of bytes.
+"""What travels between the steps, as bytes: batches of events by key, and dead letters.
 
-Elements cost a runner more than bytes do, so a pull travels as one packet a shard. Packets live between two steps of
-one running pipeline, written and read by the same code; they are never stored, so pickle is safe and fastest here.
+Elements cost a runner more than bytes do, so a pull travels as one packet a shard: the events of an `EventBatch`, whose
+bytes `native/events/event_batch.hpp` describes. Packets live between two steps of one running pipeline, written and
+read by the same code, and are never stored. Dead letters are few; they travel as an Avro array.
 """
 
 from __future__ import annotations
 
-import pickle
-from typing import NamedTuple
+import io
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
+import fastavro
 from apache_beam.typehints import Tuple
 
-from user_state.core.events import EventRow
 from user_state.events.message import Message
 
 KEYED_PACKETS = Tuple[int, bytes]
@@ -20,12 +22,26 @@ KEYED_PACKETS = Tuple[int, bytes]
 USERS_PACKETS = Tuple[str, bytes]
 """Beam's type of (user, packet), where state is kept a user: likewise."""
 
-
-class Decoded(NamedTuple):
-    """Decoded messages of one shard: rows and the messages they came from, side by side."""
-
-    rows: list[EventRow]
-    messages: list[Message]
+_LENIENT = "surrogatepass"
+"""Names of files may have bytes that are no UTF-8, which Python keeps as lone surrogates."""
+_LETTERS = fastavro.parse_schema(
+    {
+        "type": "array",
+        "items": {
+            "type": "record",
+            "name": "DeadLetter",
+            "fields": [
+                {"name": "data", "type": "bytes"},
+                {"name": "attributes", "type": {"type": "map", "values": "bytes"}},
+                {"name": "publish_us", "type": ["null", "long"]},
+                {"name": "ack_id", "type": ["null", "string"]},
+                {"name": "origin", "type": "bytes"},
+                {"name": "reason", "type": "string"},
+                {"name": "detail", "type": "bytes"},
+            ],
+        },
+    }
+)
 
 
 class DeadLetter(NamedTuple):
@@ -36,25 +52,34 @@ class DeadLetter(NamedTuple):
     detail: str
 
 
-def pack_decoded(rows: list[EventRow], messages: list[Message]) -> bytes:
-    """Return rows and their messages as bytes."""
-    return pickle.dumps((rows, [tuple(message[:5]) for message in messages]), protocol=5)
-
-
-def unpack_decoded(packet: bytes) -> Decoded:
-    """Return what `pack_decoded` packed."""
-    rows, messages = pickle.loads(packet)  # noqa: S301 - written by this pipeline, see above
-    return Decoded(rows, [Message(*message) for message in messages])
-
-
-def pack_dead(letters: list[DeadLetter]) -> bytes:
+def pack_dead(letters: Iterable[DeadLetter]) -> bytes:
     """Return dead letters as bytes."""
-    return pickle.dumps([(tuple(letter.message[:5]), letter.reason, letter.detail) for letter in letters], protocol=5)
+    packed = io.BytesIO()
+    fastavro.schemaless_writer(packed, _LETTERS, [_as_record(letter) for letter in letters])
+    return packed.getvalue()
 
 
 def unpack_dead(packet: bytes) -> list[DeadLetter]:
     """Return what `pack_dead` packed."""
-    return [
-        DeadLetter(Message(*message), reason, detail)
-        for message, reason, detail in pickle.loads(packet)  # noqa: S301 - written by this pipeline, see above
-    ]
+    letters: Any = fastavro.schemaless_reader(io.BytesIO(packet), _LETTERS, None)
+    return [_of_record(letter) for letter in letters]
+
+
+def _as_record(letter: DeadLetter) -> dict[str, Any]:
+    data, attributes, publish_us, ack_id, origin, *_ = letter.message
+    return {
+        "data": data,
+        "attributes": {name: value.encode(errors=_LENIENT) for name, value in attributes.items()},
+        "publish_us": publish_us,
+        "ack_id": ack_id,
+        "origin": origin.encode(errors=_LENIENT),
+        "reason": letter.reason,
+        "detail": letter.detail.encode(errors=_LENIENT),
+    }
+
+
+def _of_record(record: dict[str, Any]) -> DeadLetter:
+    attributes = {name: value.decode(errors=_LENIENT) for name, value in record["attributes"].items()}
+    origin = record["origin"].decode(errors=_LENIENT)
+    message = Message(record["data"], attributes, record["publish_us"], record["ack_id"], origin)
+    return DeadLetter(message, record["reason"], record["detail"].decode(errors=_LENIENT))

@@ -8,11 +8,14 @@ by pickling it. That took more than decoding.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 from apache_beam.coders import Coder, registry
 
+from user_state.events.avro_blocks import each_message
 from user_state.events.message import Message
+from user_state.state.event_batch import MessageList
 
 MESSAGE_BYTES = 250
 """About what a message's publish time, origin and acknowledgement id take."""
@@ -22,19 +25,40 @@ class Pull(list[Message]):
     """Messages that came together, in order."""
 
 
+class FilePull:
+    """The same of a file's blocks, not yet taken apart into objects of Python.
+
+    Args:
+        listed: the messages.
+        size: about how many bytes they have.
+    """
+
+    def __init__(self, listed: MessageList, size: int) -> None:
+        self.listed = listed
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.listed)
+
+    def __iter__(self) -> Iterator[Message]:
+        return each_message(self.listed)
+
+
 class PullCoder(Coder):
     """Pickles pulls, whose size it estimates without doing so. Written and read by the same code, never stored."""
 
-    def encode(self, value: Pull) -> bytes:
+    def encode(self, value: Pull | FilePull) -> bytes:
         """Return the pull's bytes."""
-        return pickle.dumps(value, protocol=5)
+        return pickle.dumps(Pull(value), protocol=5)
 
     def decode(self, encoded: bytes) -> Pull:
         """Return the pull."""
         return pickle.loads(encoded)  # type: ignore[no-any-return]  # noqa: S301 - written by this pipeline, see above
 
-    def estimate_size(self, value: Pull) -> int:
+    def estimate_size(self, value: Pull | FilePull) -> int:
         """Return about how many bytes the pull would be."""
+        if isinstance(value, FilePull):
+            return value.size
         return sum(len(message.data) for message in value) + MESSAGE_BYTES * len(value)
 
     def is_deterministic(self) -> bool:

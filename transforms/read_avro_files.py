@@ -21,27 +21,33 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.drain import draining
-from transforms.pull import Pull
+from transforms.pull import FilePull, Pull
 from user_state.core.compile import compile_plan
-from user_state.errors import EventError
-from user_state.events.avro_blocks import BlockReader
+from user_state.events.avro_blocks import Block, BlockReader
 from user_state.events.decode import EventDecoder
+from user_state.events.message import Message
 from user_state.events.screening import clock_tolerance_us
 from user_state.spec import LoadedSpec
+from user_state.state.event_batch import MessageList
 
+PULL_MESSAGES = 20_000
+"""As many as a bundle folds at once (`transforms.gathered`): the more events of a user meet, the fewer writes."""
+PULL_BYTES = 8 << 20
 LONGEST_DEFER_S = 1.0
 """A paced source looks up this often, so that a drain need not wait for events that are far apart."""
 
 
 class ReadFromAvroFiles(beam.PTransform):
-    """Pulls of files of events or messages: `Pull`, a list of messages, timestamped with the wall time of the pull.
+    """Pulls of files of events or messages, timestamped with the wall time of the pull.
+
+    They are `FilePull`, but for records of nested types `Pull`.
 
     Args:
         paths: the files.
         spec: how events are read.
         replay_speed: 60 lets an hour of publish times take a minute; None is as fast as possible.
         replay_start_s: Unix time at which a file's first message is due; None is when it is read.
-        max_messages: most messages of one element.
+        max_messages: an element ends with the block in which it gets so many, or PULL_BYTES.
     """
 
     def __init__(
@@ -51,7 +57,7 @@ class ReadFromAvroFiles(beam.PTransform):
         *,
         replay_speed: float | None = None,
         replay_start_s: float | None = None,
-        max_messages: int = 5000,
+        max_messages: int = PULL_MESSAGES,
     ) -> None:
         super().__init__()
         self._paths = list(paths)
@@ -180,22 +186,25 @@ class _ReadFn(beam.DoFn):
         watermark.set_watermark(began)
         tracker.defer_remainder(Duration(seconds=min(max(due_s, 0), LONGEST_DEFER_S)))
 
-    def _pull(self, path: str, place: _Place) -> tuple[Pull, _Place, float]:
+    def _pull(self, path: str, place: _Place) -> tuple[Pull | FilePull, _Place, float]:
         """Return (messages, the place after them, seconds until they are due); if not yet due, the place before."""
         reader = self._readers.get(path)
         if reader is None:
             reader = self._readers[path] = BlockReader(path, self._spec.schema)
-        pull = Pull()
-        offset = place.offset or reader.first_offset
-        for block in reader.blocks(offset):
-            pull += block.messages
-            offset = block.next_offset
-            if len(pull) >= self._max_messages or (pull and self._speed is not None):
+        blocks: list[Block] = []
+        messages = size = 0
+        for block in reader.blocks(place.offset or reader.first_offset):
+            blocks.append(block)
+            messages += block.records
+            size += len(block.data)
+            if messages and (messages >= self._max_messages or size >= PULL_BYTES or self._speed is not None):
                 break
-        if not pull:
-            return pull, place, 0
+        if not messages:
+            return Pull(), place, 0
+        listed = reader.messages(blocks)
+        pull = FilePull(listed, size) if isinstance(listed, MessageList) else Pull(listed)
         if self._speed is not None:
-            first_us = self._published_us(pull)
+            first_us = self._published_us(listed)
             if not place.began_us:
                 began_us = time.time_ns() // 1000 if self._start_us is None else self._start_us
                 place = place._replace(first_us=first_us, began_us=began_us)
@@ -203,23 +212,16 @@ class _ReadFn(beam.DoFn):
             due_s = (due_us - time.time_ns() // 1000) / 1e6
             if due_s > 0:
                 return pull, place, due_s
-        return pull, place._replace(offset=offset), 0
+        return pull, place._replace(offset=blocks[-1].next_offset), 0
 
-    def _published_us(self, pull: Pull) -> int:
+    def _published_us(self, messages: MessageList | list[Message]) -> int:
         """Return the first publish time that can be told; 0 if none can, which is due at once.
 
         One ahead of the wall clock tells nothing: its event is refused, and nobody waits for it.
         """
         latest_us = time.time_ns() // 1000 + self._tolerance_us
-        for message in pull:
-            try:
-                event = message.event if message.event is not None else self._decoder.decode(message.data)
-                published_us = int(self._decoder.row(event, message.publish_us)[3])
-            except EventError:
-                continue
-            if published_us <= latest_us:
-                return published_us
-        return 0
+        published_us = self._decoder.batch(messages).batch.events.published_us
+        return next(iter(published_us[published_us <= latest_us].tolist()), 0)
 
     def _close(self, path: str) -> None:
         reader = self._readers.pop(path, None)

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 
-from transforms.packet import USERS_PACKETS, pack_decoded, unpack_decoded
-from user_state.core.events import EventRow
-from user_state.events.message import Message
+from transforms.packet import USERS_PACKETS
+from user_state.core.compile import compile_plan
+from user_state.core.plan import Plan
+from user_state.spec import LoadedSpec
+from user_state.state.event_batch import EventBatch
 
 
 class SplitUsers(beam.PTransform):
-    """(shard, packet of rows and messages) -> (user, packet of that user's)."""
+    """(shard, packet of events) -> (user, packet of that user's).
+
+    Args:
+        spec: of the events.
+    """
+
+    def __init__(self, spec: LoadedSpec) -> None:
+        super().__init__()
+        self._split = _SplitFn(spec)
 
     def expand(self, packets: Any) -> Any:
         """Split each packet."""
-        return packets | "Split" >> beam.ParDo(_SplitFn()).with_output_types(USERS_PACKETS)
+        return packets | "Split" >> beam.ParDo(self._split).with_output_types(USERS_PACKETS)
 
 
 class _SplitFn(beam.DoFn):
-    def process(self, packet: tuple[int, bytes]) -> Iterator[tuple[str, bytes]]:
-        users: dict[str, tuple[list[EventRow], list[Message]]] = {}
-        for row, message in zip(*unpack_decoded(packet[1]), strict=True):
-            rows, messages = users.setdefault(row[0], ([], []))
-            rows.append(row)
-            messages.append(message)
-        for user, (rows, messages) in users.items():
-            yield user, pack_decoded(rows, messages)
+    def __init__(self, spec: LoadedSpec) -> None:
+        self._spec = spec
+
+    def setup(self) -> None:
+        self._plan: Plan = compile_plan(self._spec)
+
+    def process(self, packet: tuple[int, bytes]) -> list[tuple[str, bytes]]:
+        return EventBatch.join(self._plan, [packet[1]]).pack_by_user()

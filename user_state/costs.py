@@ -1,7 +1,6 @@
-"""What a user costs in the store, in bytes: real records of made-up users, encoded and weighed.
+"""What a user costs in the store, in bytes: real records of made-up users, weighed.
 
-Nothing is estimated by formula but what Redis adds to a value: each activity's events go through the same `apply` and
-codec as anybody's.
+Nothing is estimated by formula but what Redis adds to a value: each activity's events are folded as anybody's.
 """
 
 from __future__ import annotations
@@ -11,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from user_state.codec.record import encode_records
-from user_state.codec.seen import BYTES_AN_ID, HEAD_BYTES
+import numpy as np
+
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow, Events
 from user_state.core.pieces import KeyedDecay, Vectors
 from user_state.core.plan import Plan
-from user_state.core.records import Records, apply
 from user_state.spec import LoadedSpec
+from user_state.state.records import PackedRecords
+from user_state.state.seen import BYTES_AN_ID, HEAD_BYTES
 
 KEY_OVERHEAD = 56
 """Bytes Redis spends on a key of some twenty characters, its entry and rounding up, beside the value; measured."""
@@ -136,9 +136,9 @@ def rows(plan: Plan, events: Sequence[Mapping[str, Any]], user: str = "user") ->
 
 
 def _weigh(plan: Plan, events: Sequence[Mapping[str, Any]]) -> int:
-    records = apply(plan, Records.empty(plan, 1), Events.from_rows(plan, rows(plan, events)))
-    (blob,) = encode_records(records, plan.layout, [bytes(8)])
-    return len(blob)
+    records = PackedRecords(plan)
+    (record,), _ = records.fold([None], Events.from_rows(plan, rows(plan, events)), np.zeros(1, np.int64), [bytes(8)])
+    return 0 if record is None else len(record)
 
 
 def _seen_bytes(plan: Plan, events: Sequence[Mapping[str, Any]]) -> int:

@@ -4,8 +4,8 @@
     +-- SpecError                  the spec file is wrong: says file, line, value and what is accepted
     +-- EventError                 bytes or fields that are no valid event (`reason`, `detail`)
     +-- CodecError                 bytes that are no valid record, seen-ids or layout
-    |   +-- RecordTooLarge         a record of more rows than its bytes can count
     +-- InputError                 an input, output or option that cannot be used
+    +-- NotCompiled                the compiled core was not built for this Python; an ImportError too
     +-- StoreError                 Redis said no, for good: no such mode, a key of another type, ...
         +-- StoreUnavailable       Redis cannot be reached or is not ready; trying again may help
         |   +-- StoreDenied        Redis refuses the password, or a right; it helps once somebody has mended that
@@ -47,12 +47,12 @@ class CodecError(UserStateError):
     """Stored bytes that are no valid record, seen-ids or layout."""
 
 
-class RecordTooLarge(CodecError):
-    """A record that holds more of something than its bytes can count."""
-
-
 class InputError(UserStateError):
     """An input, output or option that cannot be used."""
+
+
+class NotCompiled(UserStateError, ImportError):
+    """The compiled core was not built for this Python."""
 
 
 class StoreError(UserStateError):

@@ -20,20 +20,19 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.admitting import Admitted, PackedAdmission
-from user_state.codec.packed import TOO_LARGE, Heads, PackedRecords
-from user_state.codec.record import version_of, with_horizon
-from user_state.codec.seen import NO_IDS, decode_seen
-from user_state.codec.sound import decode_sound
 from user_state.core.admission import Outcome
 from user_state.core.events import EventRow, Events
+from user_state.core.histories import Histories
 from user_state.core.plan import Plan
-from user_state.core.records import Records
-from user_state.errors import CodecError, StoreUnavailable
+from user_state.errors import StoreUnavailable
 from user_state.fold_memory import Attempt, FoldMemory
 from user_state.fold_report import FoldReport
+from user_state.state.admission import Admitted, PackedAdmission
+from user_state.state.envelope import MOST_US, Heads, heads_of, version_of, with_horizon
+from user_state.state.histories import HistoryReader
+from user_state.state.records import TOO_LARGE, PackedRecords
+from user_state.state.seen import NO_IDS
 from user_state.store.contention import MOST_TRIES, Contention
-from user_state.store.layouts import RecordReader
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Refused, Replacement, StateStore, Stored
 
@@ -41,9 +40,9 @@ from user_state.store.store import Answer, Refused, Replacement, StateStore, Sto
 _APPLIED, _DUPLICATE = int(Outcome.APPLIED), int(Outcome.DUPLICATE)
 
 
-BeforeWrite = Callable[[Records, Events], None]
-"""Gets the records of a batch's users as they are, and the events that are about to be folded into them; the records of
-users without such events are empty."""
+BeforeWrite = Callable[[Histories, Events], None]
+"""Gets the histories of a batch's users as they are, of the logs that the plan learns from, and the events that are
+about to be folded; users without such events have no rows."""
 
 
 class Folder:
@@ -87,8 +86,9 @@ class Folder:
         self._contention = contention or Contention()
         self._now_us = now_us
         self._memory = FoldMemory(cache_bytes, plan.retention_us)
-        self._reader = RecordReader(plan, store)
-        self._packed = PackedRecords(plan, self._reader.decode)
+        self._packed = PackedRecords(plan, store)
+        logs = [learned.log for learned in plan.learned]
+        self._histories = HistoryReader(plan, self._packed, logs)
         self._admission = PackedAdmission(plan)
 
     def start(self) -> None:
@@ -182,16 +182,11 @@ class Folder:
 
     def _judge(self, part: Events, stored: Sequence[Stored]) -> tuple[Heads, Admitted, dict[int, str]]:
         """Return what the records say of time, the verdict, and what is wrong with users whose bytes make no sense."""
-        heads, broken = decode_sound(self._packed.heads, [one.record for one in stored])
-        heads = _closed(heads, stored)
+        found, broken = heads_of([one.record for one in stored])
+        found = _closed(found, stored)
         broken |= {user: one.refused for user, one in enumerate(stored) if one.refused is not None}
-        seen = [one.seen for one in stored]
-        try:
-            return heads, self._admission.admit(heads, seen, part), broken
-        except CodecError:
-            broken = decode_sound(decode_seen, seen)[1] | broken
-            sound = [None if user in broken else ids for user, ids in enumerate(seen)]
-            return heads, self._admission.admit(heads, sound, part), broken
+        verdict = self._admission.admit(found, [one.seen for one in stored], part)
+        return found, verdict, verdict.refused | broken
 
     def _replacements(
         self, part: Events, heads: Heads, verdict: Admitted, stored: Sequence[Stored], report: FoldReport, turn_ms: int
@@ -308,12 +303,12 @@ class Folder:
         """Do what is to be done before the write; return the events that arrive at records that can be read."""
         wanted = np.bincount(arriving.user, minlength=len(stored)).tolist()
         blobs = [one.record if new else None for one, new in zip(stored, wanted, strict=True)]
-        records, broken = decode_sound(self._reader.decode, blobs)
-        if broken:
-            _set_aside(broken, part, outcome, report, Outcome.BAD_RECORD)
+        histories = self._histories.read(blobs)
+        if histories.errors:
+            _set_aside(dict(histories.errors), part, outcome, report, Outcome.BAD_RECORD)
             arriving = _applied(part, outcome)
         if len(arriving):
-            before_write(records, arriving)
+            before_write(histories, arriving)
         return arriving
 
 
@@ -324,7 +319,7 @@ def _closed(heads: Heads, stored: Sequence[Stored]) -> Heads:
         return heads
     horizon_us = heads.horizon_us.copy()
     # No applied event is later than the last.
-    horizon_us[lost] = np.maximum(horizon_us[lost], heads.last_event_us[lost] + 1)
+    horizon_us[lost] = np.maximum(horizon_us[lost], np.minimum(heads.last_event_us[lost] + 1, MOST_US))
     return replace(heads, horizon_us=horizon_us)
 
 

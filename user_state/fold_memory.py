@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from user_state.codec.record import open_record, version_of
 from user_state.core.events import Events
+from user_state.state.envelope import heads_of, version_of
 from user_state.store.recent import RecentBytes
 from user_state.store.store import Answer, Replacement, Stored
 
@@ -114,5 +114,5 @@ class FoldMemory:
             return False  # ids without their record are counted as lost in any case
         if found.record is not None:
             return version_of(found.record)[:4] < version_of(believed)[:4]
-        _, last_event_us, *_ = open_record(believed).longs
-        return last_event_us + self._retention_us > now_us  # if not, it has expired
+        heads, _ = heads_of([believed])
+        return int(heads.last_event_us[0]) + self._retention_us > now_us  # if not, it has expired

@@ -16,9 +16,9 @@ import numpy as np
 from user_state.core.admission import Outcome
 from user_state.core.compile.learned import item_plan
 from user_state.core.events import Events
+from user_state.core.histories import Histories
 from user_state.core.pairs import derive_pairs
 from user_state.core.plan import Plan
-from user_state.core.records import Records
 from user_state.errors import StoreUnavailable
 from user_state.fold import Folder
 from user_state.store.store import StateStore
@@ -81,14 +81,14 @@ class ItemStage:
         for folder in self._folders:
             folder.start()
 
-    def learn(self, records: Records, events: Events) -> None:
-        """Store the pairs that arise as `events` arrive at `records`.
+    def learn(self, histories: Histories, events: Events) -> None:
+        """Store the pairs that arise as `events` arrive at records with these histories.
 
         Raises:
             StoreUnavailable, StoreError: as the store; some pairs may have been stored, and are told apart next time.
         """
         for learned, folder in zip(self._plan.learned, self._folders, strict=True):
-            derived = derive_pairs(self._plan, learned, records, events)
+            derived = derive_pairs(self._plan, learned, histories, events)
             # Parts of items together, so that few are written twice; each in order of time, since one that remembers
             # as many pairs as it may takes none older than those.
             order = np.lexsort((derived.time_us, derived.user))

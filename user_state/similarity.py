@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from user_state.core.composed_reading import Embeds
 from user_state.core.composing import seen_items
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.outputs import EmbeddingOutput
 from user_state.core.plan import Plan
-from user_state.core.reading import Embeds
 from user_state.errors import InputError, StoreError
 from user_state.items.nearest import Nearest, NearestItems
 from user_state.items.provider import VectorProvider
@@ -69,7 +69,7 @@ class Similarity:
             got = "one that the pipeline learns" if isinstance(table, LearnedVectors) else got
             raise InputError(f"expected table {output.table} whole in memory to find the nearest in, got {got}")
         vectors = vectors.reshape(-1, output.dimensions)
-        seen = seen_items(read.histories.records, output.history) if exclude_seen and read.histories else []
+        seen = seen_items(read.histories, output.history) if exclude_seen and read.histories else []
         return self._search(output.table, table).search(vectors[vectors.any(axis=1)], k, [*seen, *exclude])
 
     def nearest_users(

@@ -10,15 +10,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from user_state.codec.reader import Finished, Histories, Reader
+from user_state.core.histories import Histories
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.layout import Layout
 from user_state.core.plan import Plan
 from user_state.errors import InputError, StoreError
 from user_state.items.provider import VectorProvider
+from user_state.state.features import Finished, Reader
+from user_state.state.records import PackedRecords
 from user_state.store.deadline import within
 from user_state.store.keys import record_keys
-from user_state.store.layouts import RecordReader
 from user_state.store.look_up import look_up, look_up_into
 from user_state.store.registry import Registry
 from user_state.store.server import Server
@@ -53,8 +54,8 @@ class StateReads:
         self._server = server
         self._plan = plan
         self._providers = providers
-        self._records = RecordReader(plan, self, UNKNOWN_LAYOUT_S)
-        self._readers: dict[tuple[str, ...] | None, Reader] = {None: Reader(plan, self._records.decode)}
+        self._records = PackedRecords(plan, self, UNKNOWN_LAYOUT_S)
+        self._readers: dict[tuple[str, ...] | None, Reader] = {None: Reader(plan, self._records)}
         self.unreadable = 0
 
     def read(self, users: tuple[str, ...], at_us: int, select: tuple[str, ...] | None) -> StateRead:
@@ -89,7 +90,7 @@ class StateReads:
     def _reader_of(self, select: tuple[str, ...] | None) -> Reader:
         reader = self._readers.get(select)
         if reader is None:
-            reader = Reader(self._plan, self._records.decode, select)
+            reader = Reader(self._plan, self._records, select)
             if len(self._readers) >= MOST_SELECTIONS:
                 self._readers = {None: self._readers[None]}
             self._readers[select] = reader
@@ -98,12 +99,12 @@ class StateReads:
     def _read_coming(self, users: tuple[str, ...], keys: Sequence[str], at_us: int, reader: Reader) -> StateRead:
         coming = reader.begin(len(users), at_us)
         look_up_into(self._server, keys, coming)
-        return StateRead(users, at_us, reader.finish(coming, at_us), None, {})
+        return StateRead(users, at_us, reader.finish(coming), None, {})
 
     def _read_fetched(self, users: tuple[str, ...], keys: Sequence[str], at_us: int, reader: Reader) -> StateRead:
         answers, told = self._fetch(keys, reader)
         blobs = [None if isinstance(answer, StoreError) else answer for answer in answers]
-        histories = reader.histories(blobs) if reader.composes else None
+        histories = reader.histories(blobs)
         vectors = {}
         if histories is not None:
             asked = reader.items_of(histories)

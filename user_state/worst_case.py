@@ -3,7 +3,7 @@
 Nothing in a record grows without end: lists keep so many rows, tables so many keys a tile, tiles and sessions leave
 with the longest window (or, before that, with what may still arrive: `allowed_lateness`), and what is kept for life is
 one tile or three totals a track. So the bound is a sum over the pieces of state: how many rows each can have, times
-the bytes of a row with every optional column there; `user_state/codec` has the layouts, docs/record.md lists them.
+the bytes of a row with every optional column there; docs/record.md lists them.
 Strings count at their longest, once for every row that could bring its own.
 
 The bound is that of a record folded under this plan alone. One that was folded under another may be larger until what
@@ -17,25 +17,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from user_state.codec.logs import MOST_ROWS
-from user_state.codec.seen import BYTES_AN_ID
-from user_state.codec.tiles import MOST_BUCKETS
-from user_state.core.coupons import most_coupons
+from user_state.core.hll import most_coupons
 from user_state.core.kll import MAX_LEVELS, capacity
-from user_state.core.last_seen import DAYS
-from user_state.core.layout import TIME_KIND
+from user_state.core.layout import DAYS, TIME_KIND
 from user_state.core.pieces import HllTrack, KeyedDecay, KeyedTrack, LastSeen, Log, SessionTrack
 from user_state.core.plan import Plan
 from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.durations import SECOND_US
-from user_state.events.row_checks import MAX_ID_BYTES, MAX_TEXT_BYTES
+from user_state.events.limits import MAX_ID_BYTES, MAX_TEXT_BYTES
+from user_state.native import FAMILIES
+from user_state.state.seen import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""
-OUTER_BYTES = 26 + 4 * 9 + 12 * 6
-"""The outer record: marker, version and layout, four numbers, the sizes of twelve byte strings."""
+OUTER_BYTES = 26 + 4 * 9 + 6 + 2 + sum(1 + len(name) + 6 for name in FAMILIES) + 4
+"""The outer record: marker, version and layout, four numbers, the size of the dictionary, names and sizes of the
+families, and the checksum."""
 SHARED = "shared by all"
 """The part of what belongs to no feature alone: the outer record, heads of columns, the times of tiles."""
+MOST_ROWS = MOST_BUCKETS = 0xFFFF
+"""Rows of a log, and tiles that begin at different times: as many as their numbers of two bytes can count."""
 SHORTEST_DAY_S = 23 * 3600
 SESSION_TOP_US = 1 << 48
 
@@ -112,6 +113,7 @@ class _Bound:
         plan = self._plan
         heads = 4 + 10 + 9 + 2 * len(plan.logs) + 5 + 2 * len(plan.last_seen) + 5 + 5 + 17 + 7
         heads += 9 + 4 * len(plan.sessions) + _mask_bytes(len(plan.sessions))
+        heads += 9 + 8 * len(plan.gaps)
         return heads + min(plan.track_axes.most_starts, MOST_BUCKETS) * (4 + _mask_bytes(len(plan.tracks)))
 
     def pieces(self) -> Iterator[tuple[str, int]]:
@@ -145,6 +147,9 @@ class _Bound:
             yield keyed.key, tiles * tile + keys * (self._key_bytes(keyed) + 1 + 8 + sums)
         for fading, keys in zip(plan.keyed_decays, self._decay_keys, strict=True):
             yield fading.key, 2 + 2 + 1 + 8 + 8 + keys * (self._key_bytes(fading) + 8)
+        for gaps, tiles in zip(plan.gaps, plan.gap_axes.most_tiles, strict=True):
+            # No more times are kept apart than ids are remembered (native/families/gaps/fold.cpp).
+            yield gaps.key, tiles * (4 + 8 + 8 + 8) + 8 * plan.seen_ids_cap
 
     def _rows_of_log(self, log: Log, tiles: int) -> int:
         if log.keeps == "first":

@@ -44,7 +44,7 @@ def dataflow_pipeline(spec: LoadedSpec, settings: StreamingSettings, beam_given:
         InputError: an option is missing or cannot be right, or Beam lacks its Google Cloud part.
     """
     try:
-        import apache_beam.runners.dataflow.internal.apiclient  # noqa: F401
+        from google.cloud import dataflow, storage  # noqa: F401
     except ImportError as exc:
         raise InputError(
             "Dataflow needs Beam's Google Cloud part: pip install -r requirements-dataflow.txt,"

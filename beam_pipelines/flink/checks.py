@@ -30,7 +30,7 @@ def check_cluster(cluster: FlinkCluster, flink: FlinkSettings, state: str) -> in
         )
     if state == "runner" and not flink.savepoint_dir and not cluster.savepoint_dir():
         raise InputError(
-            "expected a place for the savepoint that a stopped run goes on from: name one with --savepoint_dir, or set"
+            "there is no folder for the savepoint from which a stopped run continues: set --savepoint_dir, or"
             f" state.savepoints.dir in the configuration of Flink at {cluster.address}"
         )
     wanted = flink.parallelism or overview.free_slots

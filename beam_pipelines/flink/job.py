@@ -24,19 +24,17 @@ from dataclasses import replace
 from typing import Any
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions
-from apache_beam.portability.api import beam_job_api_pb2
 
 from beam_pipelines.accounting import balanced, closing_lines
+from beam_pipelines.beam_patches.versions import put_in_place, uses
 from beam_pipelines.flink.checks import brief, check_cluster
 from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unreachable
-from beam_pipelines.flink.hang_ups import accept_hang_ups
 from beam_pipelines.flink.options import LOOPBACK, FlinkSettings, beam_arguments, with_state
 from beam_pipelines.flink.watching import POLL_S, Ending, Watch
 from beam_pipelines.running import (
     beam_options,
     draining_on_signals,
     new_pipeline,
-    print_if_not_compiled,
     print_spec_changes,
 )
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
@@ -75,14 +73,13 @@ def run_on_flink(
     name = options.view_as(GoogleCloudOptions).job_name  # ours, or --job_name, which is an option of Beam's
     pipeline = new_pipeline(options)
     settings = check_settings(spec, settings)
-    print_if_not_compiled(console)
     print_spec_changes(console, spec, settings.redis)
     settings = replace(settings, run=run)
     build(pipeline, spec, settings)
     drain.reset()
     tally.reset()
     if flink.worker_pool == LOOPBACK:
-        accept_hang_ups()
+        put_in_place("hang_ups")
     with draining_on_signals(console):
         earlier = _earlier_jobs(cluster, name)
         with _submitting(flink, pipeline) as failed:
@@ -110,8 +107,8 @@ def run_on_flink(
     console.print(closing_lines(counters, spec.spec.retention))
     if watched.restarted and not balanced(counters):
         console.print(
-            "The job had to start again: what a killed worker counted last is missing above,"
-            " and what it had read came again. In Redis each event is counted once.",
+            "The job was restarted: the figures above lack what a killed worker counted last, and messages that were"
+            " read again are counted twice. In Redis each event is counted once.",
         )
     return counters
 
@@ -126,12 +123,12 @@ def _submitting(flink: FlinkSettings, pipeline: Any) -> Iterator[list[str]]:
         raise InputError(f"Beam's job server at {flink.job_endpoint} did not take the pipeline: {brief(exc)}") from exc
 
     def listen() -> None:
+        if not uses("job_messages"):
+            return
+        from beam_pipelines.beam_patches.job_messages import error_messages
+
         try:
-            # Not `wait_until_finish`: should the job server go away, which does not matter once the job runs, a thread
-            # of its own would print a stack trace.
-            for message in result._message_stream:
-                if message.message_response.importance >= beam_job_api_pb2.JobMessage.JOB_MESSAGE_ERROR:
-                    failed.append(message.message_response.message_text.strip().split("\n", maxsplit=1)[0][:400])
+            failed.extend(error_messages(result))
         except Exception as exc:
             _LOG.debug("the job server is gone: %s", exc)
 

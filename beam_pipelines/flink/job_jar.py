@@ -59,7 +59,7 @@ def make_jar(
     """
     check_travels(settings.redis, "Flink")
     if flink.parallelism is None:
-        raise InputError("expected --parallelism for a jar, since nobody can ask a cluster, got none")
+        raise InputError("a jar needs --parallelism: there is no cluster to ask for free slots")
     name = f"user-state-{spec.spec.name}"
     parallelism, flink = flink.parallelism, with_state(flink, settings.state)
     with tempfile.TemporaryDirectory() as folder, _job_server(jars, Path(folder)) as endpoint:

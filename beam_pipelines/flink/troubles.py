@@ -42,7 +42,7 @@ class Troubles:
         self._looked_s = now_s
         found = of_flink or self._found(now_s)
         if found is None and self._hindered:
-            self._console.print("going on")
+            self._console.print("running again")
             self._said_s.clear()
         elif found is not None and now_s - self._said_s.get(found, _NEVER_S) > SAY_AGAIN_S:
             self._console.print(f"waiting, nothing is lost: {found}")

@@ -17,20 +17,18 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import grpc  # type: ignore[import-untyped]
 from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
-from apache_beam.runners.worker.sdk_worker import SdkHarness
-from apache_beam.runners.worker.worker_id_interceptor import WorkerIdInterceptor
 
 import beam_pipelines.streaming  # noqa: F401 - what a bundle will need, ahead of time
 import transforms  # noqa: F401 - before Beam, whose complaints it leaves out
+from beam_pipelines.beam_patches.versions import put_in_place, uses
 from beam_pipelines.flink.checks import brief
-from beam_pipelines.flink.hang_ups import accept_hang_ups
 from beam_pipelines.flink.options import ENVIRONMENT_OPTION, apply_environment
 from beam_pipelines.flink.worker_pool import CONNECTED, WORKING
-from beam_pipelines.keyed_state import use_for_keyed_state
 from transforms.pubsub_puller import halt_all
 
 GIVE_BACK_S = 2.0
@@ -59,6 +57,7 @@ def main() -> None:
             return
     pool = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is not for the pool
+    _harness_class()  # imports Beam's worker, which takes a second
     line = sys.stdin.readline()
     if not line:
         return  # the pool has ended
@@ -68,7 +67,7 @@ def main() -> None:
         format=f"%(asctime)s worker {assignment.worker_id} {os.getpid()} %(levelname)s %(message)s",
         force=True,
     )
-    accept_hang_ups()
+    put_in_place("hang_ups")
     signal.signal(signal.SIGTERM, _stop)
     code = 0
     try:
@@ -86,9 +85,10 @@ def main() -> None:
 def _work(assignment: Assignment, pool: int) -> None:
     options = _pipeline_options(assignment)
     apply_environment(options.get(f"beam:option:{ENVIRONMENT_OPTION}:v1") or "{}")
-    use_for_keyed_state()
-    harness = _Harness(
-        pool,
+    put_in_place("state_sizes", "state_writes", "state_prefetch")
+    reports, harness_class = _harness_class()
+    harness = harness_class(
+        *([partial(_say_working, pool)] if reports else []),
         assignment.control_address,
         worker_id=assignment.worker_id,
         state_cache_size=assignment.state_cache_bytes,
@@ -98,36 +98,35 @@ def _work(assignment: Assignment, pool: int) -> None:
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
     os.write(pool, CONNECTED)
+    if not reports:
+        _say_working(pool)  # or the pool would take the end of a worker that has worked for one that has not
     harness.run()
 
 
-class _Harness(SdkHarness):
-    """Beam's worker, which tells the pool of its first bundle.
+def _harness_class() -> tuple[bool, Any]:
+    """Return whether the class of Beam's worker reports its first bundle, and the class."""
+    if uses("first_bundle"):
+        from beam_pipelines.beam_patches.first_bundle import ReportingHarness
 
-    Args:
-        pool: the pipe to the pool.
-        args, kwargs: as Beam has them.
-    """
+        return True, ReportingHarness
+    from apache_beam.runners.worker.sdk_worker import SdkHarness
 
-    def __init__(self, pool: int, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._pool: int | None = pool
+    return False, SdkHarness
 
-    def _request_process_bundle(self, request: Any) -> None:
-        if self._pool is not None:
-            with suppress(OSError):  # the pool is gone, which is not for us to say
-                os.write(self._pool, WORKING)
-            os.close(self._pool)
-            self._pool = None
-        super()._request_process_bundle(request)
+
+def _say_working(pool: int) -> None:
+    with suppress(OSError):  # the pool is gone, which is not for us to say
+        os.write(pool, WORKING)
+    os.close(pool)
 
 
 def _pipeline_options(assignment: Assignment) -> dict[str, Any]:
     """Return the options of the job, which the TaskManager provides to its workers."""
     with grpc.insecure_channel(assignment.provision_address) as channel:
-        identified = grpc.intercept_channel(channel, WorkerIdInterceptor(assignment.worker_id))
-        service = beam_provision_api_pb2_grpc.ProvisionServiceStub(identified)
-        found = service.GetProvisionInfo(beam_provision_api_pb2.GetProvisionInfoRequest(), timeout=PROVISION_S)
+        service = beam_provision_api_pb2_grpc.ProvisionServiceStub(channel)
+        request = beam_provision_api_pb2.GetProvisionInfoRequest()
+        worker = (("worker_id", assignment.worker_id),)
+        found = service.GetProvisionInfo(request, timeout=PROVISION_S, metadata=worker)
     return dict(found.info.pipeline_options)
 
 

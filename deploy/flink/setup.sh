@@ -3,8 +3,16 @@
 # for this user, half a minute of work beside. Nothing is installed; `rm -rf .flink` undoes it.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
-stamp="$FLINK_HOME/stamp-$(cat "$HERE/pom.xml" "$HERE"/java/*.java "$HERE/setup.sh" | cksum | tr ' ' -)"
+patches="$ROOT/beam_pipelines/beam_patches/java"
+stamp="$FLINK_HOME/stamp-$(cat "$HERE/pom.xml" "$patches"/*.java "$HERE/setup.sh" | cksum | tr ' ' -)"
 [ -f "$stamp" ] && exit 0
+for one in "$patches"/*.java; do # they stand in for classes of Beam's, so each fits the version it was written for
+  artifact=$(sed -n 's/.*Written for: \([a-z-]*\) .*/\1/p' "$one")
+  fits=$(sed -n 's/.*Written for: [a-z-]* \([0-9.]*[0-9]\).*/\1/p' "$one")
+  named=$(sed -n "s#.*<artifactId>$artifact[0-9.-]*</artifactId><version>\([^<]*\)<.*#\1#p" "$HERE/pom.xml")
+  [ -n "$fits" ] && [ "${named#"$fits".}" != "$named" ] || fail "expected $artifact $fits in deploy/flink/pom.xml, which" \
+    "${one#"$ROOT/"} was written for, got ${named:-none}: see docs/design/beam-patches.md"
+done
 need_java javac
 need_java jar
 command -v mvn >/dev/null || fail "expected Maven (mvn) on the PATH, got none: install maven 3.8 or newer"
@@ -31,7 +39,7 @@ mvn -q -B -f "$HERE/pom.xml" dependency:copy-dependencies -DoutputDirectory="$wo
 rm -f "$work"/beam/flink-*.jar "$work"/beam/slf4j-simple*.jar # one Flink, one logging binding
 
 mkdir "$work/classes"
-javac -cp "$work/lib/*:$work/beam/*" -d "$work/classes" "$HERE"/java/*.java
+javac -cp "$work/lib/*:$work/beam/*" -d "$work/classes" "$patches"/*.java
 jar cf "$work/user-state.jar" -C "$work/classes" .
 
 rm -rf "$FLINK_HOME/lib" "$FLINK_HOME/beam" "$FLINK_HOME"/stamp-*

@@ -72,10 +72,15 @@ Log log_of(py::handle piece, py::handle layout) {
       optional<int>(piece.attr("required")),
       indices(piece.attr("fields")),
       {},
+      {},
       get<std::int64_t>(piece, "cap"),
       optional<std::int64_t>(piece.attr("reach_us")),
   };
-  for (py::handle kind : layout.attr("kinds")) log.is_time.push_back(kind.cast<std::string>() == "time");
+  for (py::handle field : layout.attr("fields")) {
+    py::tuple name_and_kind = field.cast<py::tuple>();
+    log.names.push_back(name_and_kind[0].cast<std::string>());
+    log.is_time.push_back(name_and_kind[1].cast<std::string>() == "time");
+  }
   return log;
 }
 
@@ -96,32 +101,6 @@ TrackAxes axes_of(py::handle axes) {
     taken.push_back({std::move(levels), get<bool>(axis, "lifetime")});
   }
   return {std::move(taken), indices(axes.attr("axis_of")), skew_s};
-}
-
-py::tuple tuple_of(const std::vector<std::uint32_t>& numbers) {
-  py::tuple taken(numbers.size());
-  for (std::size_t at = 0; at < numbers.size(); ++at) taken[at] = numbers[at];
-  return taken;
-}
-
-py::array_t<double> array_of(std::span<const double> numbers) {
-  return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
-}
-
-/// Takes a Kll over (user_state/core/kll.py), and holds it to what a section can say.
-KllSketch sketch_of(const py::object& kll) {
-  KllSketch sketch{{}, get<double>(kll, "least"), get<double>(kll, "greatest"), {}};
-  std::size_t size = 0;
-  for (std::int64_t of_level : numbers(kll.attr("sizes"))) {
-    need(of_level >= 0 && of_level <= std::numeric_limits<std::uint16_t>::max());
-    sketch.sizes.push_back(static_cast<std::uint32_t>(of_level));
-    size += sketch.sizes.back();
-  }
-  std::vector<py::object> kept;
-  auto numbers = column_of<double>(kll.attr("numbers"), kept);
-  need(numbers.size() == size && size >= 2 && sketch.sizes.size() <= kMostKllLevels && sketch.sizes.back() > 0);
-  sketch.numbers.assign(numbers.begin(), numbers.end());
-  return sketch;
 }
 
 }  // namespace
@@ -145,6 +124,7 @@ Plan plan_of(py::handle plan) {
   taken.hll_axes = axes_of(plan.attr("hll_axes"));
   taken.kll_axes = axes_of(plan.attr("kll_axes"));
   taken.keyed_axes = axes_of(plan.attr("keyed_axes"));
+  taken.gap_axes = axes_of(plan.attr("gap_axes"));
   taken.layout = get<std::string>(plan.attr("layout"), "fingerprint");
   for (py::handle field : plan.attr("fields")) taken.fields.push_back(kind_of(field));
   for (py::handle accepting : plan.attr("filters")) taken.filters.push_back(filter_of(accepting, taken.fields));
@@ -189,19 +169,55 @@ Plan plan_of(py::handle plan) {
     taken.keyed_decays.push_back({get<int>(decay, "filter"), indices(decay.attr("by")), get<std::int64_t>(decay, "half_life_us"),
                             get<std::int64_t>(decay, "most_keys"), weights_of(decay)});
   }
+  for (py::handle track : plan.attr("gaps")) taken.gaps.push_back({get<int>(track, "filter")});
   return taken;
 }
 
-Unite unite_of(py::object unite) {
-  py::object made = py::module_::import("user_state.core.kll").attr("Kll");
-  return [unite, made](int k, std::span<const KllSketch> sketches, std::span<const double> numbers) {
-    py::list held;
-    for (const KllSketch& sketch : sketches) {
-      py::tuple sizes = tuple_of(sketch.sizes);
-      held.append(made(sizes, sketch.least, sketch.greatest, array_of(sketch.numbers)));
-    }
-    return sketch_of(unite(k, held, array_of(numbers)));
+Layout layout_of(py::handle layout) {
+  Layout taken;
+  taken.fingerprint = get<std::string>(layout, "fingerprint");
+  auto each = [&layout](const char* family, auto& into, auto make) {
+    for (py::handle piece : layout.attr(family)) into.push_back(make(piece, get<std::string>(piece, "key")));
   };
+  using std::string;
+  each("tracks", taken.tracks, [](py::handle p, string key) { return Layout::Track{key, get<string>(p, "kind")}; });
+  each("logs", taken.logs, [](py::handle p, string key) {
+    Layout::Log log{key, {}};
+    for (py::handle field : p.attr("fields")) {
+      py::tuple name_and_kind = field.cast<py::tuple>();
+      log.fields.emplace_back(name_and_kind[0].cast<string>(), name_and_kind[1].cast<string>());
+    }
+    return log;
+  });
+  each("decays", taken.decays, [](py::handle p, string key) {
+    return Layout::Decay{key, get<std::size_t>(p, "half_lives")};
+  });
+  each("vectors", taken.vectors, [](py::handle p, string key) {
+    return Layout::Vectors{key, get<std::size_t>(p, "half_lives"), get<int>(p, "dimensions"),
+                           get<int>(p, "component_bytes")};
+  });
+  each("last_seen", taken.last_seen, [](py::handle p, string key) {
+    return Layout::LastSeen{key, get<string>(p, "kind")};
+  });
+  each("profiles", taken.profiles, [](py::handle p, string key) {
+    return Layout::Profile{key, get<std::size_t>(p, "half_lives"), get<int>(p, "bins")};
+  });
+  each("sessions", taken.sessions, [](py::handle, string key) { return Layout::Session{key}; });
+  each("hlls", taken.hlls, [](py::handle p, string key) { return Layout::Hll{key, get<int>(p, "lg_k")}; });
+  each("klls", taken.klls, [](py::handle p, string key) { return Layout::Kll{key, get<int>(p, "k")}; });
+  each("gaps", taken.gaps, [](py::handle, string key) { return Layout::Gap{key}; });
+  auto kinds_of = [](py::handle piece) {
+    std::vector<string> kinds;
+    for (py::handle kind : piece.attr("kinds")) kinds.push_back(kind.cast<string>());
+    return kinds;
+  };
+  each("keyed_tiles", taken.keyed_tiles, [&](py::handle p, string key) {
+    return Layout::KeyedTrack{key, kinds_of(p), get<bool>(p, "sums")};
+  });
+  each("keyed_decays", taken.keyed_decays, [&](py::handle p, string key) {
+    return Layout::KeyedDecay{key, kinds_of(p)};
+  });
+  return taken;
 }
 
 EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
@@ -211,7 +227,7 @@ EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
   columns.time_us = column_of<std::int64_t>(events.attr("time_us"), kept_);
   columns.published_us = column_of<std::int64_t>(events.attr("published_us"), kept_);
   py::tuple fields = events.attr("columns");
-  need(fields.size() == plan.fields.size());
+  if (fields.size() != plan.fields.size()) throw py::value_error("expected events with the fields of the plan");
   for (std::size_t field = 0; field < plan.fields.size(); ++field) {
     Columns::Field taken{plan.fields[field]};
     if (taken.kind == Kind::kFloat) {
@@ -226,10 +242,7 @@ EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
   for (py::handle text : texts) {
     Py_ssize_t length = 0;
     const char* utf8 = PyUnicode_AsUTF8AndSize(text.ptr(), &length);
-    if (utf8 == nullptr) {
-      PyErr_Clear();
-      throw Declined{};
-    }
+    if (utf8 == nullptr) throw py::error_already_set();
     columns.texts.emplace_back(utf8, static_cast<std::size_t>(length));
   }
   kept_.push_back(texts);

@@ -9,16 +9,16 @@
 #include <vector>
 
 #include "events/events.hpp"
-#include "families/klls/kll_sketch.hpp"
 #include "plan.hpp"
+#include "record/layout.hpp"
 
 namespace user_state {
 
 /// Takes a Plan over (user_state/core/plan.py).
 Plan plan_of(pybind11::handle plan);
 
-/// Takes `user_state.core.kll.unite` over.
-Unite unite_of(pybind11::object unite);
+/// Takes a Layout over (user_state/core/layout.py).
+Layout layout_of(pybind11::handle layout);
 
 /// What a `bytes` holds; anything else is a TypeError.
 std::string_view bytes_of(pybind11::handle blob);
@@ -27,7 +27,8 @@ std::string_view bytes_of(pybind11::handle blob);
 template <class T>
 std::span<const T> column_of(pybind11::handle array, std::vector<pybind11::object>& kept) {
   auto taken = pybind11::array_t<T, pybind11::array::c_style>::ensure(array);
-  need(static_cast<bool>(taken) && taken.ndim() == 1);
+  if (!taken) throw pybind11::error_already_set();
+  if (taken.ndim() != 1) throw pybind11::value_error("expected arrays of one dimension");
   kept.push_back(taken);
   return {taken.data(), static_cast<std::size_t>(taken.size())};
 }

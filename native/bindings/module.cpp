@@ -2,38 +2,33 @@
 #include <pybind11/stl.h>
 
 #include "bindings/admitting.hpp"
+#include "bindings/event_batches.hpp"
 #include "bindings/event_rows.hpp"
-#include "bindings/loops.hpp"
+#include "bindings/folding.hpp"
 #include "bindings/reading.hpp"
-#include "bindings/row_reader.hpp"
-#include "record/folder.hpp"
+#include "bindings/replaying.hpp"
+#include "bindings/sketches.hpp"
 
 namespace py = pybind11;
 
 PYBIND11_MODULE(_native, module) {
-  module.doc() = "The core's inner loops, compiled: see docs/design/native.md.";
+  module.doc() = "The compiled core: see docs/design/native.md.";
   py::register_exception_translator([](std::exception_ptr thrown) {
     try {
       if (thrown) std::rethrow_exception(thrown);
     } catch (const user_state::Declined&) {
-      py::set_error(PyExc_NotImplementedError, "the plan is not one that this was made for");
+      py::set_error(PyExc_NotImplementedError, "expected a plan, or arguments, that this was made for");
     }
   });
-  py::class_<user_state::Folder>(module, "Folder")
-      .def(py::init<py::object, std::string, std::vector<std::string>, py::object>(), py::arg("plan"), py::arg("marker"),
-           py::arg("blanks"), py::arg("unite"))
-      .def("heads", &user_state::Folder::heads, py::arg("blobs"))
-      .def("fold", &user_state::Folder::fold, py::arg("blobs"), py::arg("events"), py::arg("horizon_us"),
-           py::arg("versions"));
+  user_state::define_folding(module);
   py::class_<user_state::Admitting>(module, "Admission")
       .def(py::init<std::int64_t, std::int64_t, std::int64_t>(), py::arg("allowed_lateness_us"),
            py::arg("max_clock_skew_us"), py::arg("seen_ids_cap"))
       .def("admit", &user_state::Admitting::admit, py::arg("clock_us"), py::arg("horizon_us"), py::arg("seen"),
            py::arg("events"));
-  py::class_<user_state::RowReader>(module, "RowReader")
-      .def(py::init<py::sequence, py::object, std::size_t>(), py::arg("writers"), py::arg("limits"), py::arg("width"))
-      .def("rows", &user_state::RowReader::rows, py::arg("bodies"), py::arg("published"));
+  user_state::define_event_batches(module);
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
-  user_state::define_reading(module);
+  user_state::define_sketches(module);
   user_state::reading::define_record_reader(module);
+  user_state::define_replay(module);
 }

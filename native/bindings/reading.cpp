@@ -3,8 +3,13 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <cstring>
+#include <optional>
+
+#include "bindings/calling.hpp"
+#include "bindings/histories.hpp"
+#include "bindings/shared_program.hpp"
 #include "codec/replies.hpp"
-#include "record/reader.hpp"
 
 namespace py = pybind11;
 
@@ -54,10 +59,7 @@ void each(const py::dict& described, const char* name, std::vector<Made>& into, 
 Program program_of(const py::dict& d) {
   using F = const Fields&;
   Program p;
-  p.marker = d["marker"].cast<std::string>();
   p.layout = d["layout"].cast<std::string>();
-  for (py::handle blank : d["blanks"]) p.blanks.push_back(blank.cast<std::string>());
-  need(p.blanks.size() == kSections);
   p.whole = d["whole"].cast<bool>();
   p.columns = d["columns"].cast<int>();
   p.array_sizes = d["array_sizes"].cast<std::vector<int>>();
@@ -87,6 +89,7 @@ Program program_of(const py::dict& d) {
   each(d, "sessions", p.sessions, [](F f) {
     return SessionOutput{f.number(0), f.choice<SessionAggregate>(1), f.number(2), f.window(3), f.real(4)};
   });
+  each(d, "gaps", p.gaps, [](F f) { return GapOutput{f.number(0), f.number(1), f.window(2), f.real(3)}; });
   each(d, "distinct", p.distinct, [](F f) { return DistinctOutput{f.number(0), f.number(1), f.window(2), f.real(3)}; });
   each(d, "entropies", p.entropies, [](F f) { return EntropyOutput{f.number(0), f.number(1), f.window(2), f.real(3)}; });
   each(d, "profiles", p.profiles, [](F f) { return ProfileOutput{f.number(0), f.number(1), f.number(2)}; });
@@ -117,213 +120,44 @@ Program program_of(const py::dict& d) {
   auto keyed = [](F f) { return KeyedPart{f.get<std::vector<bool>>(0), f.flag(1), f.get<std::int64_t>(2)}; };
   each(d, "keyed_tracks", p.keyed_tracks, keyed);
   each(d, "keyed_decays", p.keyed_decays, keyed);
+  p.gap_tracks = d["gap_tracks"].cast<int>();
   p.local_time = LocalTime(d["transitions_s"].cast<std::vector<std::int64_t>>(),
                            d["offsets_s"].cast<std::vector<std::int64_t>>());
   return p;
 }
 
-/// Makes an array without setting it to anything. pybind11's own constructor works out strides, in memory that it asks
-/// for, which costs more than the array; a call makes dozens.
-template <class T>
-T* made_array(py::object& into, py::ssize_t rows, py::ssize_t width = -1) {
-  static PyObject* const type = py::dtype::of<T>().release().ptr();
-  auto& numpy = py::detail::npy_api::get();
-  Py_INCREF(type);  // the array keeps it
-  Py_ssize_t shape[] = {rows, width};
-  into = py::reinterpret_steal<py::object>(numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, type, width < 0 ? 1 : 2, shape,
-                                                                       nullptr, nullptr, 0, nullptr));
-  if (!into) throw py::error_already_set();
-  return reinterpret_cast<T*>(py::detail::array_proxy(into.ptr())->data);
-}
-
-/// What outputs are called: dictionaries of a call's arrays have these for keys.
-struct Names {
-  std::vector<py::object> arrays, embeddings;
-  std::vector<std::vector<py::object>> lists;
-
-  explicit Names(const py::dict& described)
-      : arrays(listed(described["array_names"])), embeddings(listed(described["embedding_names"])) {
-    for (py::handle names : described["list_names"]) lists.push_back(listed(names));
-  }
-
- private:
-  static std::vector<py::object> listed(py::handle names) {
-    std::vector<py::object> made;
-    for (py::handle name : names) made.push_back(py::reinterpret_borrow<py::object>(name));
-    return made;
-  }
-};
-
-/// The arrays of a call, and where they lie.
-class Arrays {
- public:
-  Arrays(const Program& program, const Names& names, std::size_t records) : rows_(static_cast<py::ssize_t>(records)) {
-    out.values = made_array<float>(values_, rows_, program.columns);
-    out.status = reinterpret_cast<Status*>(made_array<bool>(present_, rows_));
-    out.last_event_us = made_array<std::int64_t>(last_event_us_, rows_);
-    for (std::size_t at = 0; at < names.arrays.size(); ++at) {
-      out.arrays.push_back(put<float>(arrays_, names.arrays[at], program.array_sizes[at]));
-    }
-    for (std::size_t at = 0; at < names.embeddings.size(); ++at) {
-      out.embeddings.push_back(put<float>(embeddings_, names.embeddings[at], program.dimensions[at]));
-    }
-    for (std::size_t at = 0; at < names.lists.size(); ++at) {
-      const ListShape& shape = program.lists[at];
-      py::object length;
-      out.lengths.push_back(made_array<std::int64_t>(length, rows_));
-      py::dict columns;
-      std::vector<std::int64_t*>& grids = out.grids.emplace_back();
-      for (std::size_t column = 0; column < shape.columns.size(); ++column) {
-        py::handle name = names.lists[at][column];
-        bool real = shape.columns[column] == Cells::kReal;
-        grids.push_back(real ? reinterpret_cast<std::int64_t*>(put<double>(columns, name, shape.width))
-                             : put<std::int64_t>(columns, name, shape.width));
-      }
-      lists_.append(py::make_tuple(std::move(length), std::move(columns)));
-    }
-  }
-
-  std::size_t records() const { return static_cast<std::size_t>(rows_); }
-
-  /// All arrays, once they are filled, and the rows that are for numpy to fill.
-  py::tuple made() {
-    py::list declined;
-    for (std::size_t at = 0; at < records(); ++at) {
-      if (out.status[at] == Status::kDeclined) declined.append(at);
-      if (out.status[at] != Status::kRead) out.status[at] = Status::kAbsent;
-    }
-    static_assert(static_cast<int>(Status::kAbsent) == 0 && static_cast<int>(Status::kRead) == 1);  // a bool's bytes
-    py::bytes lengths(reinterpret_cast<const char*>(out.text_lengths.data()),
-                      out.text_lengths.size() * sizeof(std::uint16_t));
-    return py::make_tuple(values_, present_, last_event_us_, arrays_, lists_, embeddings_, py::bytes(out.texts), lengths,
-                          declined);
-  }
-
-  Outputs out;
-
- private:
-  template <class T>
-  T* put(py::dict& into, py::handle name, int width) const {
-    py::object made;
-    T* at = made_array<T>(made, rows_, width);
-    into[name] = std::move(made);
-    return at;
-  }
-
-  py::ssize_t rows_;
-  py::object values_, present_, last_event_us_;
-  py::dict arrays_, embeddings_;
-  py::list lists_;
-};
-
-/// Lets other threads run while `work` does.
-///
-/// Not by `py::gil_scoped_release`: a daemon thread that asks for the lock while Python shuts down is ended there, and in
-/// a destructor that ends the process.
-template <class Work>
-void without_gil(Work work) {
-  std::exception_ptr thrown;
-  PyThreadState* thread = PyEval_SaveThread();
-  try {
-    work();
-  } catch (...) {
-    thrown = std::current_exception();
-  }
-  PyEval_RestoreThread(thread);
-  if (thrown) std::rethrow_exception(thrown);
-}
-
-/// A program, and readers of it that no call uses: to make one costs as much as to read some records. Only who holds
-/// Python's lock takes and gives back.
-class SharedProgram {
- public:
-  explicit SharedProgram(const py::dict& described) : names(described), program_(program_of(described)) {}
-  SharedProgram(const SharedProgram&) = delete;
-  SharedProgram& operator=(const SharedProgram&) = delete;
-
-  const Program& program() const { return program_; }
-  const Names names;
-
-  std::unique_ptr<RecordReader> take() {
-    if (idle_.empty()) return std::make_unique<RecordReader>(program_);
-    std::unique_ptr<RecordReader> taken = std::move(idle_.back());
-    idle_.pop_back();
-    return taken;
-  }
-  void give_back(std::unique_ptr<RecordReader> reader) {
-    if (idle_.size() < kMostIdle && !reader->has_declined()) idle_.push_back(std::move(reader));
-  }
-
- private:
-  static constexpr std::size_t kMostIdle = 16;
-
-  Program program_;
-  std::vector<std::unique_ptr<RecordReader>> idle_;
-};
-
-/// A reader for one call.
-class Borrowed {
- public:
-  explicit Borrowed(std::shared_ptr<SharedProgram> from) : from_(std::move(from)), reader_(from_->take()) {}
-  ~Borrowed() { from_->give_back(std::move(reader_)); }
-  Borrowed(const Borrowed&) = delete;
-  Borrowed& operator=(const Borrowed&) = delete;
-
-  RecordReader* operator->() const { return reader_.get(); }
-
- private:
-  std::shared_ptr<SharedProgram> from_;
-  std::unique_ptr<RecordReader> reader_;
-};
-
-void need_time(std::int64_t at_us) {
-  if (at_us <= -kFarthestUs || at_us >= kFarthestUs) {
-    throw py::value_error("expected reading times less than 2^61 us from 1970, got " + std::to_string(at_us));
-  }
-}
-
-/// The bytes of records, None being a user without one, for as long as the caller's own hold on them lasts.
-std::vector<std::string_view> views_of(const py::tuple& blobs) {
-  std::vector<std::string_view> views(blobs.size());
-  for (std::size_t at = 0; at < views.size(); ++at) {
-    PyObject* blob = PyTuple_GET_ITEM(blobs.ptr(), static_cast<py::ssize_t>(at));
-    if (blob == Py_None) continue;
-    if (!PyBytes_Check(blob)) throw py::type_error("expected records as bytes, or None");
-    views[at] = {PyBytes_AS_STRING(blob), static_cast<std::size_t>(PyBytes_GET_SIZE(blob))};
-  }
-  return views;
-}
-
-py::tuple features(const std::shared_ptr<SharedProgram>& shared, const py::sequence& blobs,
+/// Returns what `Arrays::made` does, and what is wrong by record.
+py::tuple features(const std::shared_ptr<SharedProgram>& shared, Folding& folding, const py::sequence& sequence,
                    const py::array_t<std::int64_t, py::array::c_style>& at_us) {
-  // The caller's list may change while others run; these bytes must not go away.
-  py::tuple held(blobs);
-  std::vector<std::string_view> views = views_of(held);
-  if (at_us.ndim() != 1 || at_us.size() != static_cast<py::ssize_t>(views.size())) {
+  Blobs blobs(sequence);
+  if (at_us.ndim() != 1 || at_us.size() != static_cast<py::ssize_t>(blobs.size())) {
     throw py::value_error("expected a reading time for each record");
   }
   const std::int64_t* times_us = at_us.data();
-  for (std::size_t at = 0; at < views.size(); ++at) need_time(times_us[at]);
-  Arrays arrays(shared->program(), shared->names, views.size());
-  Borrowed reader(shared);
-  reader->set_outputs(arrays.out);
+  check_times({times_us, blobs.size()});
+  Arrays arrays(shared->program(), shared->names, blobs.size());
+  BorrowedReader reader(shared, folding, arrays.out);
+  std::vector<Wrong> wrong;
   without_gil([&] {
-    for (std::size_t at = 0; at < views.size(); ++at) {
+    for (std::size_t at = 0; at < blobs.size(); ++at) {
       if (at == 0 || times_us[at] != times_us[at - 1]) reader->set_time(times_us[at]);
-      reader->read(at, views[at]);
+      if (auto error = reader->read(at, blobs[at])) wrong.push_back({at, std::move(*error)});
     }
   });
-  return arrays.made();
+  return py::make_tuple(arrays.made(), listed(wrong));
 }
 
 /// Records at one time, row by row, each as soon as it has come: what Redis answers is read while it sends the rest.
 class Reading {
  public:
-  Reading(std::shared_ptr<SharedProgram> shared, std::size_t records, std::int64_t at_us)
-      : arrays_(shared->program(), shared->names, records), reader_(std::move(shared)), replies_(records) {
-    need_time(at_us);
-    reader_->set_outputs(arrays_.out);
-    reader_->set_time(at_us);
+  Reading(std::shared_ptr<SharedProgram> shared, py::object folding, std::size_t records, std::int64_t at_us)
+      : shared_(std::move(shared)),
+        folding_(std::move(folding)),
+        at_us_(at_us),
+        arrays_(shared_->program(), shared_->names, records),
+        replies_(records) {
+    check_times({&at_us_, 1});
+    borrow();
   }
 
   /// Takes the first `filled` bytes of a buffer; what is left of them, the begin of a value, moves to its front.
@@ -335,7 +169,7 @@ class Reading {
     char* bytes = static_cast<char*>(held.ptr);
     std::size_t left = 0;
     without_gil([&] {
-      std::size_t taken = replies_.take({bytes, filled}, [&](std::string_view blob) { read(blob); });
+      std::size_t taken = replies_.take({bytes, filled}, [&](std::string_view blob) { read(row_++, blob); });
       left = filled - taken;
       if (left > 0) std::memmove(bytes, bytes + taken, left);
     });
@@ -343,41 +177,64 @@ class Reading {
   }
 
   /// Takes records that others have read.
-  void put(const py::sequence& blobs) {
-    py::tuple held(blobs);
-    std::vector<std::string_view> views = views_of(held);
-    if (views.size() > arrays_.records() - replies_.taken()) throw py::value_error("expected no more records");
+  void put(const py::sequence& sequence) {
+    Blobs blobs(sequence);
+    if (blobs.size() > arrays_.records() - replies_.taken()) throw py::value_error("expected no more records");
     without_gil([&] {
-      for (std::string_view blob : views) read(blob);
+      for (std::size_t at = 0; at < blobs.size(); ++at) read(row_++, blobs[at]);
     });
-    replies_.skip(views.size());
+    replies_.skip(blobs.size());
   }
 
   const Replies& replies() const { return replies_; }
 
+  /// Returns what `Arrays::made` does, and what is wrong by record. Records of layouts that were not known are read again,
+  /// so that it may be asked again once they are.
   py::tuple made() {
     if (!replies_.done()) throw py::value_error("expected all records before what was made of them");
-    return arrays_.made();
-  }
-
-  /// Records that this does not read, by row.
-  py::dict declined() const {
-    py::dict rows;
-    for (const auto& [row, blob] : declined_) rows[py::int_(row)] = py::bytes(blob);
-    return rows;
+    if (!unknown_.empty()) {
+      auto again = std::exchange(unknown_, {});
+      unknown_errors_.clear();
+      borrow();
+      without_gil([&] {
+        for (const auto& [row, blob] : again) read(row, blob);
+      });
+    }
+    std::vector<Wrong> wrong = wrong_;
+    for (const auto& [row, error] : unknown_errors_) wrong.push_back({row, error});
+    return py::make_tuple(arrays_.made(), listed(wrong));
   }
 
  private:
-  void read(std::string_view blob) {
-    if (reader_->read(row_, blob) == Status::kDeclined) declined_.emplace_back(row_, blob);
-    ++row_;
+  /// Takes a reader, which knows the layouts that are known now.
+  void borrow() {
+    reader_.reset();
+    reader_.emplace(shared_, folding_.cast<Folding&>(), arrays_.out);
+    (*reader_)->set_time(at_us_);
   }
 
+  void read(std::size_t row, std::string_view blob) {
+    std::optional<RecordError> error = (*reader_)->read(row, blob);
+    if (!error) return;
+    if (error->kind == RecordError::Kind::kUnknownLayout) {
+      unknown_.emplace_back(row, blob);
+      unknown_errors_.emplace_back(row, std::move(*error));
+    } else {
+      wrong_.push_back({row, std::move(*error)});
+    }
+  }
+
+  std::shared_ptr<SharedProgram> shared_;
+  py::object folding_;
+  std::int64_t at_us_;
   Arrays arrays_;
-  Borrowed reader_;
+  std::optional<BorrowedReader> reader_;
   Replies replies_;
   std::size_t row_ = 0;
-  std::vector<std::pair<std::size_t, std::string>> declined_;
+  std::vector<Wrong> wrong_;
+  /// Records whose layout was not known as they came.
+  std::vector<std::pair<std::size_t, std::string>> unknown_;
+  std::vector<std::pair<std::size_t, RecordError>> unknown_errors_;
 };
 
 /// The command MGET as Redis takes it. redis-py's packer takes ten times as long.
@@ -399,20 +256,25 @@ py::bytes pack_mget(const py::sequence& keys) {
 }  // namespace
 
 void define_record_reader(py::module_& module) {
-  py::class_<SharedProgram, std::shared_ptr<SharedProgram>>(module, "ReadingProgram")
-      .def(py::init<py::dict>(), py::arg("described"))
-      .def("features", &features, py::arg("blobs"), py::arg("at_us").noconvert())
-      .def("begin", [](std::shared_ptr<SharedProgram> shared, std::size_t records, std::int64_t at_us) {
-        return std::make_unique<Reading>(std::move(shared), records, at_us);
-      }, py::arg("records"), py::arg("at_us"));
+  py::class_<SharedProgram, std::shared_ptr<SharedProgram>> program(module, "ReadingProgram");
+  program.def(py::init([](const py::dict& described) {
+                return std::make_shared<SharedProgram>(program_of(described), described);
+              }),
+              py::arg("described"))
+      .def("features", &features, py::arg("folding"), py::arg("blobs"), py::arg("at_us").noconvert())
+      .def("begin",
+           [](std::shared_ptr<SharedProgram> shared, py::object folding, std::size_t records, std::int64_t at_us) {
+             return std::make_unique<Reading>(std::move(shared), std::move(folding), records, at_us);
+           },
+           py::arg("folding"), py::arg("records"), py::arg("at_us"));
+  define_histories(program);
   py::class_<Reading>(module, "Reading")
       .def("take", &Reading::take, py::arg("buffer"), py::arg("filled"))
       .def("put", &Reading::put, py::arg("blobs"))
       .def_property_readonly("taken", [](const Reading& self) { return self.replies().taken(); })
       .def_property_readonly("foreign", [](const Reading& self) { return self.replies().foreign(); })
       .def_property_readonly("broken", [](const Reading& self) { return self.replies().broken(); })
-      .def("made", &Reading::made)
-      .def("declined", &Reading::declined);
+      .def("made", &Reading::made);
   module.def("pack_mget", &pack_mget, py::arg("keys"));
 }
 

@@ -15,15 +15,26 @@ namespace user_state {
 
 static_assert(std::endian::native == std::endian::little, "records are little-endian, and are copied as they are");
 
-/// Thrown for bytes or events that are not what this code is made for. Nothing has been changed then, and the numpy code
-/// is asked instead: it judges what is wrong and says so. So no refusal is worded here.
-struct Declined {};
+/// Thrown for bytes that no writer writes. Whoever knows what they are of makes a message of it (record/envelope.hpp).
+struct Corrupt {
+  /// What is wrong with them.
+  const char* what = "bytes that no writer writes";
+  /// The byte at which that was found; none if it is not known.
+  const char* at = nullptr;
+};
+using Declined = Corrupt;
 
-/// Times and counts that a record holds stay below this, so that two can be added. What is beyond is numpy's affair.
+/// Times and counts that a record holds stay below this, so that two can be added.
 constexpr std::int64_t kTooLarge = std::int64_t{1} << 62;
 
+/// Refuses what does not hold of bytes that are read; `what` is what is wrong then. While a record is folded and packed,
+/// it says that the record gets too large: its numbers, or how many there are (record/folder.hpp).
 inline void need(bool held) {
-  if (!held) [[unlikely]] throw Declined{};
+  if (!held) [[unlikely]] throw Corrupt{};
+}
+
+inline void need(bool held, const char* what) {
+  if (!held) [[unlikely]] throw Corrupt{what};
 }
 
 /// A number as it lies in memory, at whatever byte.
@@ -62,6 +73,7 @@ class Packed {
   }
 
   bool empty() const { return bytes_.empty(); }
+  std::size_t size() const { return bytes_.size() / sizeof(T); }
 
   T operator[](std::size_t at) const {
     T value;
@@ -81,7 +93,7 @@ class Reader {
   std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
 
   std::string_view bytes(std::size_t size) {
-    need(size <= left());
+    need_left(size <= left());
     std::string_view taken(at_, size);
     at_ += size;
     return taken;
@@ -97,14 +109,14 @@ class Reader {
   /// The next `size` numbers of type T, to be looked at where they are.
   template <class T>
   Packed<T> packed(std::size_t size) {
-    need(size <= left() / sizeof(T));
+    need_left(size <= left() / sizeof(T));
     return Packed<T>(bytes(size * sizeof(T)));
   }
 
   /// Appends the next `size` numbers of type T to `out`, as whatever type that holds.
   template <class T, class U>
   void column(std::size_t size, std::vector<U>& out) {
-    need(size <= left() / sizeof(T));
+    need_left(size <= left() / sizeof(T));
     const char* from = at_;
     at_ += size * sizeof(T);
     std::size_t begin = out.size();
@@ -128,7 +140,7 @@ class Reader {
       case 2: return column<std::uint16_t>(size, out);
       case 4: return column<std::uint32_t>(size, out);
       case 8: return column<std::uint64_t>(size, out);
-      default: throw Declined{};
+      default: throw Corrupt{"a column of a width that there is not", at_};
     }
   }
 
@@ -145,13 +157,18 @@ class Reader {
       case 2: return fill<std::uint16_t>(out, part);
       case 4: return fill<std::uint32_t>(out, part);
       case 8: return fill<std::uint64_t>(out, part);
-      default: throw Declined{};
+      default: throw Corrupt{"a column of a width that there is not", at_};
     }
   }
 
-  void end() const { need(at_ == end_); }
+  void end() const {
+    if (at_ != end_) [[unlikely]] throw Corrupt{"longer than its columns", at_};
+  }
 
  private:
+  void need_left(bool left) const {
+    if (!left) [[unlikely]] throw Corrupt{"cut off", at_};
+  }
   template <class T, class Part>
   void fill(std::span<std::uint64_t> out, Part part) {
     Packed<T> from = packed<T>(out.size());

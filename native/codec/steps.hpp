@@ -33,13 +33,15 @@ inline double floored(double number) {
   return whole - (whole > number ? 1.0 : 0.0);
 }
 
-/// Appends `size` numbers, of which steps are next and `largest` is the largest; numbers may come out larger.
+/// Takes as many numbers as there is room for from their steps, from place `begin` on; `largest` is the largest of them,
+/// but numbers may come out larger.
 template <class Step>
-void take(Reader& in, std::size_t size, double largest, std::vector<double>& numbers) {
-  std::size_t begin = numbers.size();
-  in.column<Step>(size, numbers);
-  // In this order, so that the largest comes back to the last bit.
-  for (double& number : std::span(numbers).subspan(begin)) number = number / kLimit<Step> * largest;
+void take(const Packed<Step>& steps, std::size_t begin, double largest, std::span<double> numbers) {
+  const char* from = steps.bytes(begin, begin + numbers.size()).data();
+  for (std::size_t at = 0; at < numbers.size(); ++at) {
+    // In this order, so that the largest comes back to the last bit.
+    numbers[at] = static_cast<double>(load<Step>(from + at * sizeof(Step))) / kLimit<Step> * largest;
+  }
 }
 
 /// Returns the largest magnitude of numbers that are none of them NaN.
@@ -69,21 +71,16 @@ inline double mixed(std::uint64_t seed) {
 
 /// Puts finite numbers as steps, `largest` being the largest magnitude; `seed` is what lots are drawn from.
 template <class Step>
-void put(Writer& out, std::span<const double> numbers, double largest, std::uint64_t seed) {
-  std::array<Step, 64> block;
+void put(std::span<const double> numbers, double largest, std::uint64_t seed, Step* to) {
   double lot = mixed(seed), divisor = largest > 0 ? largest : 1.0;
-  for (std::size_t begin = 0; begin < numbers.size(); begin += block.size()) {
-    int size = static_cast<int>(std::min(block.size(), numbers.size() - begin));
-    const double* from = numbers.data() + begin;
-    for (int at = 0; at < size; ++at) {
-      double exact = from[at] / divisor * kLimit<Step>;
-      double near = nearest(exact);
-      double lots = lot + kGolden * (static_cast<int>(begin) + at);
-      double drawn = floored(exact + (lots - floored(lots)));
-      double chosen = std::fabs(exact - near) < kSnap ? near : drawn;
-      block[at] = static_cast<Step>(static_cast<std::int32_t>(chosen));
-    }
-    out.bytes({reinterpret_cast<const char*>(block.data()), size * sizeof(Step)});
+  // Counted in 32 bits, which processors make into doubles several at a time.
+  for (int at = 0; at < static_cast<int>(numbers.size()); ++at) {
+    double exact = numbers[at] / divisor * kLimit<Step>;
+    double near = nearest(exact);
+    double lots = lot + kGolden * at;
+    double drawn = floored(exact + (lots - floored(lots)));
+    double chosen = std::fabs(exact - near) < kSnap ? near : drawn;
+    to[at] = static_cast<Step>(static_cast<std::int32_t>(chosen));
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "codec/dictionary.hpp"
+
 namespace user_state {
 
 bool is_utf8(std::string_view text) {
@@ -35,36 +37,44 @@ void Strings::begin(const Events& events) {
 void Strings::read(std::string_view dictionary) {
   for (std::int64_t batch_code : met_) codes_of_batch_[batch_code] = kUnknown;
   met_.clear();
-  texts_.clear();
-  stored_ = 0;
-  if (!dictionary.empty()) {
-    Reader in(dictionary);
-    stored_ = in.take<std::uint32_t>();
-    need(stored_ > 0);
-    lengths_.clear();
-    in.column<std::uint16_t>(stored_, lengths_);
-    for (std::uint16_t length : lengths_) {
-      texts_.push_back(in.bytes(length));
-      // A string that stood there twice would make one key of two. Bytes of UTF-8 ascend as its characters do.
-      need(texts_.size() == 1 || texts_[texts_.size() - 2] < texts_.back());
-      need(is_utf8(texts_.back()));
-    }
-    in.end();
-  }
+  codes_of_second_.clear();
+  take(dictionary, texts_);
+  stored_ = named_ = texts_.size();
   used_.assign(stored_, 0);
 }
 
-std::int64_t Strings::look_up(std::int64_t batch_code) {
-  met_.push_back(batch_code);
-  std::string_view text = events_->text(batch_code);
+void Strings::read_second(std::string_view dictionary) {
+  take(dictionary, second_);
+  named_ = second_.size();
+  codes_of_second_.clear();
+  for (std::string_view text : second_) codes_of_second_.push_back(code_of(text));
+}
+
+void Strings::take(std::string_view dictionary, std::vector<std::string_view>& taken) {
+  taken.clear();
+  DictionaryColumns<Stored> columns = read_dictionary(dictionary);
+  std::string_view texts = texts_of(columns);
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < columns.strings; ++at) {
+    taken.push_back(texts.substr(begin, columns.lengths[at]));
+    begin += taken.back().size();
+  }
+}
+
+std::int64_t Strings::code_of(std::string_view text) {
   auto begin = texts_.begin(), end = begin + static_cast<std::ptrdiff_t>(stored_);
   auto found = std::lower_bound(begin, end, text);
   if (found != end && *found == text) return found - begin;
-  // Strings of one batch differ from each other, so this one is new.
+  // Strings of one batch, and those of one dictionary, differ from each other, so this one is new.
   need(text.size() <= 0xFFFF);
   texts_.push_back(text);
   used_.push_back(0);
   return static_cast<std::int64_t>(texts_.size()) - 1;
+}
+
+std::int64_t Strings::look_up(std::int64_t batch_code) {
+  met_.push_back(batch_code);
+  return code_of(events_->text(batch_code));
 }
 
 void Strings::write(Writer& out) {
@@ -72,11 +82,15 @@ void Strings::write(Writer& out) {
   for (std::size_t code = 0; code < stored_; ++code) {
     if (used_[code]) order_.push_back(static_cast<std::int64_t>(code));
   }
-  // The stored ones are in order already; there are few others.
+  // The stored ones are in order already.
   auto by_text = [&](std::int64_t a, std::int64_t b) { return texts_[a] < texts_[b]; };
+  auto stored = static_cast<std::ptrdiff_t>(order_.size());
   for (std::size_t code = stored_; code < texts_.size(); ++code) {
-    auto added = static_cast<std::int64_t>(code);
-    if (used_[code]) order_.insert(std::lower_bound(order_.begin(), order_.end(), added, by_text), added);
+    if (used_[code]) order_.push_back(static_cast<std::int64_t>(code));
+  }
+  if (auto added = order_.begin() + stored; added != order_.end()) {
+    std::sort(added, order_.end(), by_text);
+    std::inplace_merge(std::lower_bound(order_.begin(), added, *added, by_text), added, order_.end(), by_text);
   }
   numbers_.resize(texts_.size());
   unmoved_ = 0;

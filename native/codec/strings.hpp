@@ -21,11 +21,14 @@ class Strings {
   void begin(const Events& events);
   /// Begins with the dictionary of a record, and with no string of the batch known to be in it.
   void read(std::string_view dictionary);
+  /// After `read`: takes in the dictionary of a second record, whose numbers are those that are asked for from now on.
+  void read_second(std::string_view dictionary);
 
-  /// The code of a number that a section names.
+  /// The code of a number that a section of the record that was read last names.
   std::int64_t code_of_number(std::uint64_t number) const {
-    need(number <= stored_);
-    return static_cast<std::int64_t>(number) - 1;
+    need(number <= named_, "a string that the dictionary does not have");
+    if (codes_of_second_.empty() || number == 0) return static_cast<std::int64_t>(number) - 1;
+    return codes_of_second_[number - 1];
   }
   /// The code of a string of the batch, given its code there, which may be a null's.
   std::int64_t code_of_batch(std::int64_t batch_code) {
@@ -34,8 +37,8 @@ class Strings {
     return codes_of_batch_[batch_code];
   }
 
-  /// How many strings the dictionary of the record has.
-  std::size_t stored() const { return stored_; }
+  /// How many strings the dictionary that was read last has.
+  std::size_t named() const { return named_; }
   std::string_view text(std::int64_t code) const { return texts_[code]; }
   /// Whether a string's text, and so its number once it is written, is less than another's.
   bool before(std::int64_t a, std::int64_t b) const {
@@ -58,16 +61,23 @@ class Strings {
   static constexpr std::int64_t kUnknown = -2;
 
   std::int64_t look_up(std::int64_t batch_code);
+  /// Takes a dictionary apart into `taken`.
+  void take(std::string_view dictionary, std::vector<std::string_view>& taken);
+  /// Returns the code of a text, which is added if it is new.
+  std::int64_t code_of(std::string_view text);
 
   const Events* events_ = nullptr;
   std::vector<std::string_view> texts_;
-  std::size_t stored_ = 0, unmoved_ = 0;
+  /// How many strings the record's own dictionary has, the one read last has, and keep their numbers.
+  std::size_t stored_ = 0, named_ = 0, unmoved_ = 0;
+  /// What the numbers of a second dictionary stand for; empty if there is none.
+  std::vector<std::int64_t> codes_of_second_;
+  std::vector<std::string_view> second_;
   std::vector<std::uint8_t> used_;
   std::vector<std::uint64_t> numbers_;
   std::vector<std::int64_t> codes_of_batch_;
   std::vector<std::int64_t> met_;
   std::vector<std::int64_t> order_;
-  std::vector<std::uint16_t> lengths_;
 };
 
 }  // namespace user_state

@@ -40,7 +40,8 @@ class Admission {
 
   explicit Admission(Rules rules) : rules_(rules) {}
 
-  /// Judges the rows of one user, in order of arrival, into `outcome` (m,).
+  /// Judges the rows of one user, in order of arrival, into `outcome` (m,). All times are from 0 to kTooLarge. Throws
+  /// Corrupt for bytes that are no remembered ids.
   ///
   /// The time is linear in the rows and the remembered ids, and these are only compared with the batch's few.
   Kept judge(const Head& head, std::optional<std::string_view> seen, const Arrived& arrived,

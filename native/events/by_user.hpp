@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <vector>
 
 #include "codec/bytes.hpp"
@@ -11,10 +12,10 @@ namespace user_state {
 
 class ByUser {
  public:
-  /// Takes (m,) user indices; any that is none of `users` is Declined.
+  /// Takes (m,) user indices; any that is none of `users` is std::out_of_range.
   ByUser(std::span<const std::int64_t> user, std::size_t users) : begins_(users + 1), rows_(user.size()) {
     for (std::int64_t of : user) {
-      need(static_cast<std::uint64_t>(of) < users);
+      if (static_cast<std::uint64_t>(of) >= users) throw std::out_of_range("expected events of the users that there are");
       ++begins_[of + 1];
     }
     for (std::size_t at = 0; at < users; ++at) begins_[at + 1] += begins_[at];

@@ -1,6 +1,7 @@
 #include "events/events.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "codec/xxh64.hpp"
 
@@ -8,7 +9,9 @@ namespace user_state {
 
 Events::Events(const Plan& plan, const Columns& columns) : columns_(columns), by_user_(columns.user, columns.users) {
   // What is before 1970 has no tile.
-  for (std::int64_t at : columns.time_us) need(at >= 0);
+  for (std::int64_t at : columns.time_us) {
+    if (at < 0 || at >= kTooLarge) throw std::invalid_argument("expected event times from 0 to 2^62 us");
+  }
   hashes_.resize(columns.texts.size());
   hashed_.resize(columns.texts.size());
   matched_.resize(plan.filters.size() * size(), 1);

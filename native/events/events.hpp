@@ -94,6 +94,8 @@ struct Arrivals {
   std::span<const std::uint32_t> rows;
   /// The user's clock from now on: the greatest publish time of all applied events.
   std::int64_t clock_us;
+  /// The user's horizon from now on: no event before it is ever folded again.
+  std::int64_t horizon_us;
 };
 
 }  // namespace user_state

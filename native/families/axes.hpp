@@ -30,8 +30,14 @@ class TrackAxes {
   static constexpr std::int64_t kDropped = -1;
 
   /// Returns the start in seconds of the tile that a time, or a tile's start, lies in: 0 is the lifetime tile.
-  std::int64_t place(int track, std::int64_t start_s) const {
-    const Axis& axis = axes_[axis_of_[track]];
+  std::int64_t place(int track, std::int64_t start_s) const { return place_on(axis_of(track), start_s); }
+
+  /// The axis of a track, one of `axes()`; many tracks share one.
+  std::size_t axis_of(int track) const { return static_cast<std::size_t>(axis_of_[track]); }
+  std::size_t axes() const { return axes_.size(); }
+  /// As `place`, of all tracks of an axis.
+  std::int64_t place_on(std::size_t at, std::int64_t start_s) const {
+    const Axis& axis = axes_[at];
     for (const Level& level : axis.levels) {
       if (start_s >= level.cut_s) {
         std::int64_t placed = start_s - start_s % level.width_s;

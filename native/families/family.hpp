@@ -1,12 +1,14 @@
 // What every family of state can do with one user's record (user_state/core/families.py has them for many at once).
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
+#include <stdexcept>
 
 #include "codec/bytes.hpp"
 #include "codec/strings.hpp"
 #include "events/events.hpp"
-#include "families/klls/kll_sketch.hpp"
 #include "plan.hpp"
 
 namespace user_state {
@@ -15,6 +17,7 @@ namespace user_state {
 ///
 ///     read      takes a section in, forgetting what was there; what the section's codec would not pack is Declined
 ///     fold      joins it with what arrived, as of the arrivals' clock: also what that clock alone changes
+///     absorb    joins it with what another record of the family holds, as of the later of both clocks
 ///     use       tells the strings it still has
 ///     write     packs it, byte for byte as the section's codec does
 ///
@@ -22,9 +25,20 @@ namespace user_state {
 /// against each other. Floating-point sums may differ in their last bits, where they add up in another order.
 class Family {
  public:
+  /// The place of a piece that `absorb` leaves out.
+  static constexpr int kGone = -1;
+
   virtual ~Family() = default;
   virtual void read(Reader section, const Strings& strings) = 0;
   virtual void fold(const Arrivals& arrivals, Strings& strings) = 0;
+  /// Takes in what another state of this family holds, made of other events: piece p of `other`, which was made for
+  /// another plan perhaps, goes to piece `becomes[p]` of this one, or nowhere if that is kGone. As of the clock; string
+  /// codes of both are those of the same Strings, which has read this one's dictionary first. `read` came last for
+  /// both; only `use` and `write` follow, and until then `other`, and the section it was read from, stay.
+  virtual void absorb(const Family& /*other*/, std::span<const int> /*becomes*/, std::int64_t /*clock_us*/,
+                      Strings& /*strings*/) {
+    throw std::logic_error("expected a family that can take in another's state");
+  }
   virtual void use(Strings&) const {}
   virtual void write(Writer& out, const Strings& strings) const = 0;
 };
@@ -37,8 +51,9 @@ std::unique_ptr<Family> make_last_seen(const Plan& plan);
 std::unique_ptr<Family> make_profiles(const Plan& plan);
 std::unique_ptr<Family> make_sessions(const Plan& plan);
 std::unique_ptr<Family> make_hlls(const Plan& plan);
-std::unique_ptr<Family> make_klls(const Plan& plan, Unite unite);
+std::unique_ptr<Family> make_klls(const Plan& plan);
 std::unique_ptr<Family> make_keyed_tiles(const Plan& plan);
 std::unique_ptr<Family> make_keyed_decays(const Plan& plan);
+std::unique_ptr<Family> make_gaps(const Plan& plan);
 
 }  // namespace user_state

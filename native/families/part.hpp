@@ -20,8 +20,8 @@ inline constexpr std::int64_t kSecondUs = 1'000'000;
 /// Reading times are less than this from 1970, so that lengths of windows can be taken off.
 inline constexpr std::int64_t kFarthestUs = std::int64_t{1} << 61;
 
-/// What became of a record: there was none, it was read, or it is for numpy to judge.
-enum class Status : std::uint8_t { kAbsent, kRead, kDeclined };
+/// What became of a record: there was none, it was read, or it could not be.
+enum class Status : std::uint8_t { kAbsent, kRead, kRefused };
 
 /// Where the outputs of a call go, each with a row a record.
 struct Outputs {
@@ -120,5 +120,6 @@ std::unique_ptr<Part> make_hlls(const Program& program);
 std::unique_ptr<Part> make_klls(const Program& program);
 std::unique_ptr<Part> make_keyed_tiles(const Program& program);
 std::unique_ptr<Part> make_keyed_decays(const Program& program);
+std::unique_ptr<Part> make_gaps(const Program& program);
 
 }  // namespace user_state::reading

@@ -2,178 +2,180 @@
 
 #include <algorithm>
 
-#include "bindings/from_python.hpp"
-
 namespace user_state {
 
-namespace py = pybind11;
-
-namespace {
-
-constexpr std::size_t kNameBytes = 8;
-
-/// Stands for a family of which the plan has no pieces, whose sections are empty.
-class NoPieces : public Family {
- public:
-  void read(Reader section, const Strings&) override { section.end(); }
-  void fold(const Arrivals&, Strings&) override {}
-  void write(Writer&, const Strings&) const override {}
-};
-
-/// A zigzag varint from 0 to 2^62.
-std::int64_t long_of(Reader& in) {
-  std::uint64_t value = 0;
-  for (int shift = 0;; shift += 7) {
-    need(shift <= 56);
-    auto byte = in.take<std::uint8_t>();
-    value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
-    if (byte <= 0x7F) break;
-  }
-  need((value & 1) == 0);
-  return static_cast<std::int64_t>(value >> 1);
+OtherLayout::OtherLayout(const FoldRules& rules, const Layout& layout)
+    : plan(plan_of_layout(rules.plan, rules.layout, layout)) {
+  for (const FamilyEntry& family : kFamilies) becomes.push_back(family.moved(layout, rules.layout));
 }
 
-}  // namespace
-
-Folder::Folder(py::object plan, std::string marker, std::vector<std::string> blanks, py::object unite)
-    : plan_(plan_of(plan)), marker_(std::move(marker)), blanks_(std::move(blanks)) {
-  auto add = [this](const auto& pieces, auto make) {
-    families_.push_back(pieces.empty() ? std::make_unique<NoPieces>() : make(plan_));
-  };
-  // In the order of the record's sections (codec/sections.py).
-  add(plan_.tracks, make_tiles);
-  add(plan_.logs, make_logs);
-  add(plan_.decays, make_decays);
-  add(plan_.vectors, make_vectors);
-  add(plan_.last_seen, make_last_seen);
-  add(plan_.profiles, make_profiles);
-  add(plan_.sessions, make_sessions);
-  add(plan_.hlls, make_hlls);
-  add(plan_.klls, [&](const Plan& taken) { return make_klls(taken, unite_of(unite)); });
-  add(plan_.keyed_tracks, make_keyed_tiles);
-  add(plan_.keyed_decays, make_keyed_decays);
-  need(blanks_.size() == families_.size() + 1);
+Folder::Folder(const FoldRules& rules)
+    : rules_(rules), known_(std::make_shared<OtherLayouts>()), families_(made_for(rules.plan)), blanks_(blanks_of(families_)) {
+  for (const FamilyEntry& family : kFamilies) same_.push_back(family.moved(rules.layout, rules.layout));
 }
 
-void Folder::open(std::string_view blob, Outer& outer) const {
-  Reader in(blob);
-  need(in.bytes(marker_.size()) == marker_);
-  in.bytes(kNameBytes);  // the version
-  outer.layout = in.bytes(kNameBytes);
-  for (std::int64_t& value : outer.longs) value = long_of(in);
-  outer.sections.clear();
-  for (std::size_t section = 0; section < blanks_.size(); ++section) {
-    outer.sections.push_back(in.bytes(static_cast<std::size_t>(long_of(in))));
+std::vector<std::string> Folder::blanks_of(const Families& families) {
+  std::vector<std::string> blanks(1);
+  Buffer packed;
+  for (const auto& family : families) {
+    // One that has not read anything yet holds nothing.
+    packed.clear();
+    Writer out(packed);
+    if (family) family->write(out, Strings());
+    blanks.emplace_back(packed.view());
   }
-  in.end();
+  return blanks;
 }
 
-py::object Folder::heads(const py::list& blobs) const {
-  py::array_t<std::int64_t> heads({kLongs, blobs.size()});
-  auto into = heads.mutable_unchecked<2>();
-  Outer outer;
-  try {
-    for (std::size_t user = 0; user < blobs.size(); ++user) {
-      outer.longs = {};
-      if (!blobs[user].is_none()) open(bytes_of(blobs[user]), outer);
-      for (std::size_t of = 0; of < kLongs; ++of) into(of, user) = outer.longs[of];
-    }
-  } catch (const Declined&) {
-    return py::none();
-  }
-  return heads;
-}
-
-py::object Folder::fold(const py::list& blobs, const py::object& batch, const py::array_t<std::int64_t>& horizon_us,
-                        const py::list& versions) {
-  try {
-    EventsOfPython held(plan_, batch);
-    Events events(plan_, held.columns);
-    need(blobs.size() == events.users() && versions.size() == events.users());
-    need(static_cast<std::size_t>(horizon_us.size()) == events.users());
-    py::list folded(events.users());
-    strings_.begin(events);
-    for (std::size_t user = 0; user < events.users(); ++user) {
-      auto rows = events.rows_of(user);
-      folded[user] = py::none();
-      if (rows.empty()) continue;
-      auto version = bytes_of(versions[user]);
-      need(version.size() == kNameBytes);
-      try {
-        fold_one(blobs[user], events, rows, horizon_us.at(user));
-        folded[user] = record(version);
-      } catch (const Declined&) {
-        // This record is numpy's to judge; it says nothing against the others.
-      }
-    }
-    return folded;
-  } catch (const Declined&) {
-    return py::none();
-  }
-}
-
-void Folder::fold_one(py::handle blob, const Events& events, std::span<const std::uint32_t> rows,
-                      std::int64_t horizon_us) {
-  if (blob.is_none()) {
-    outer_.longs = {};
-    outer_.sections.assign(blanks_.begin(), blanks_.end());
-  } else {
-    open(bytes_of(blob), outer_);
-    need(outer_.layout == plan_.layout);
-  }
-  auto& longs = outer_.longs;
-  for (std::uint32_t row : rows) {
-    longs[kClock] = std::max(longs[kClock], events.published_us(row));
-    longs[kLastEvent] = std::max(longs[kLastEvent], events.time_us(row));
-  }
-  longs[kHorizon] = std::max(longs[kHorizon], horizon_us);
-  longs[kApplied] += static_cast<std::int64_t>(rows.size());
-  Arrivals arrivals{events, rows, longs[kClock]};
-  strings_.read(outer_.sections[0]);
-  for (std::size_t at = 0; at < families_.size(); ++at) {
-    families_[at]->read(Reader(outer_.sections[at + 1]), strings_);
-    families_[at]->fold(arrivals, strings_);
-    families_[at]->use(strings_);
-  }
-  packed_.clear();
-  Writer packed(packed_);
-  ends_.clear();
-  strings_.write(packed);
-  ends_.push_back(packed.size());
-  for (const auto& family : families_) {
-    family->write(packed, strings_);
-    ends_.push_back(packed.size());
-  }
-}
-
-/// Returns the record of the sections that were packed; its bytes are copied once.
-py::bytes Folder::record(std::string_view version) {
-  frame_.clear();
-  frame_ends_.clear();
-  Writer frame(frame_);
-  frame.bytes(marker_);
-  frame.bytes(version);
-  frame.bytes(plan_.layout);
-  for (std::int64_t value : outer_.longs) frame.avro_long(value);
-  std::size_t begin = 0;
-  for (std::size_t end : ends_) {
-    frame.avro_long(static_cast<std::int64_t>(end - begin));
-    frame_ends_.push_back(frame.size());
-    begin = end;
-  }
-  auto made = py::reinterpret_steal<py::bytes>(
-      PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(frame_.size() + packed_.size())));
-  if (!made) throw py::error_already_set();
-  char* to = PyBytes_AS_STRING(made.ptr());
-  auto copy = [&to](const Buffer& from, std::size_t begin, std::size_t end) {
-    if (end > begin) std::memcpy(to, from.data() + begin, end - begin);
-    to += end - begin;
-  };
-  for (std::size_t at = 0; at < ends_.size(); ++at) {
-    copy(frame_, at == 0 ? 0 : frame_ends_[at - 1], frame_ends_[at]);
-    copy(packed_, at == 0 ? 0 : ends_[at - 1], ends_[at]);
-  }
+Folder::Families Folder::made_for(const Plan& plan) {
+  Families made;
+  for (const FamilyEntry& family : kFamilies) made.push_back(family.in_plan(plan) ? family.make(plan) : nullptr);
   return made;
+}
+
+void Folder::read(const Families& families, const Envelope& envelope, std::string_view blob, const Strings& strings) {
+  for (std::size_t at = 0; at < families.size(); ++at) {
+    std::string_view section = envelope.sections[at + 1];
+    try {
+      if (families[at]) {
+        families[at]->read(Reader(section), strings);
+      } else {
+        need(section.empty(), "state of which the record's layout has none");
+      }
+    } catch (const Corrupt& corrupt) {
+      refuse_section(corrupt, blob, at + 1, section);
+    }
+  }
+}
+
+template <class Take>
+void Folder::read_strings(const Envelope& envelope, std::string_view blob, Take take) {
+  try {
+    take(envelope.sections[0]);
+  } catch (const Corrupt& corrupt) {
+    refuse_section(corrupt, blob, 0, envelope.sections[0]);
+  }
+}
+
+Envelope Folder::blank() const {
+  Envelope envelope;
+  envelope.layout = rules_.plan.layout;
+  std::ranges::copy(blanks_, envelope.sections.begin());
+  return envelope;
+}
+
+Folder::Other& Folder::other(std::string_view fingerprint) {
+  auto found = other_.find(fingerprint);
+  if (found != other_.end()) return found->second;
+  auto known = known_->find(fingerprint);
+  if (known == known_->end()) throw RecordError{RecordError::Kind::kUnknownLayout, std::string(fingerprint)};
+  Other other{known->second, made_for(known->second->plan), {}};
+  other.blanks = blanks_of(other.families);
+  return other_.emplace(fingerprint, std::move(other)).first->second;
+}
+
+Envelope Folder::open(std::string_view& blob, Buffer& migrated) {
+  if (blob.data() == nullptr) return blank();
+  Envelope envelope = open_record(blob);
+  if (envelope.layout != rules_.plan.layout) {
+    migrated.clear();
+    migrate(envelope, blob, migrated);
+    blob = migrated.view();
+    envelope = open_record(blob);
+  }
+  // Written anew, such state would be lost.
+  refuse_unknown(envelope);
+  envelope.fill(blanks_);
+  return envelope;
+}
+
+template <class Change>
+void Folder::make(Envelope envelope, std::string_view version, Buffer& out, Change change) {
+  try {
+    for (std::int64_t value : envelope.longs) need(value >= 0 && value < kTooLarge);
+    changed_.assign(families_.size(), false);
+    for (std::size_t at = 0; at < families_.size(); ++at) {
+      changed_[at] = families_[at] && change(at, *families_[at]);
+      if (changed_[at]) families_[at]->use(strings_);
+    }
+    packed_.clear();
+    ends_.clear();
+    Writer packed(packed_);
+    strings_.write(packed);
+    ends_.push_back(packed.size());
+    for (std::size_t at = 0; at < families_.size(); ++at) {
+      changed_[at] ? families_[at]->write(packed, strings_) : packed.bytes(blanks_[at + 1]);
+      ends_.push_back(packed.size());
+    }
+  } catch (const Declined&) {
+    // All bytes were read by now: what does not hold any more is that numbers, or how many there are, have room.
+    throw RecordError{RecordError::Kind::kTooLarge, "the record would hold more than its bytes can count"};
+  }
+  envelope.version = version;
+  envelope.layout = rules_.plan.layout;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < ends_.size(); ++at) {
+    std::string_view section = packed_.view().substr(begin, ends_[at] - begin);
+    envelope.sections[at] = section == blanks_[at] ? std::string_view() : section;
+    begin = ends_[at];
+  }
+  put_record(out, envelope);
+}
+
+void Folder::fold(std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
+                  std::int64_t horizon_us, std::string_view version, Buffer& out) {
+  Envelope envelope = open(blob, migrated_);
+  read_strings(envelope, blob, [this](std::string_view strings) { strings_.read(strings); });
+  read(families_, envelope, blob, strings_);
+  auto& longs = envelope.longs;
+  for (std::uint32_t row : rows) {
+    longs[Envelope::kClock] = std::max(longs[Envelope::kClock], events.published_us(row));
+    longs[Envelope::kLastEvent] = std::max(longs[Envelope::kLastEvent], events.time_us(row));
+  }
+  longs[Envelope::kHorizon] = std::max(longs[Envelope::kHorizon], horizon_us);
+  longs[Envelope::kApplied] += static_cast<std::int64_t>(rows.size());
+  Arrivals arrivals{events, rows, longs[Envelope::kClock], longs[Envelope::kHorizon]};
+  make(envelope, version, out, [&](std::size_t, Family& family) {
+    family.fold(arrivals, strings_);
+    return true;
+  });
+}
+
+void Folder::merge(std::string_view a, std::string_view b, std::string_view version, Buffer& out) {
+  if (second_.empty()) second_ = made_for(rules_.plan);
+  Envelope envelope = open(a, migrated_), other = open(b, migrated_second_);
+  read_strings(envelope, a, [this](std::string_view strings) { strings_.read(strings); });
+  read(families_, envelope, a, strings_);
+  read_strings(other, b, [this](std::string_view strings) { strings_.read_second(strings); });
+  read(second_, other, b, strings_);
+  std::int64_t applied = envelope.longs[Envelope::kApplied] + other.longs[Envelope::kApplied];
+  for (std::size_t at = 0; at < envelope.longs.size(); ++at) {
+    envelope.longs[at] = std::max(envelope.longs[at], other.longs[at]);
+  }
+  envelope.longs[Envelope::kApplied] = applied;
+  make(envelope, version, out, [&](std::size_t at, Family& family) {
+    family.absorb(*second_[at], same_[at], envelope.longs[Envelope::kClock], strings_);
+    return true;
+  });
+}
+
+void Folder::migrate(std::string_view blob, Buffer& out) {
+  Envelope envelope = open_record(blob);
+  if (envelope.layout != rules_.plan.layout) return migrate(envelope, blob, out);
+  Writer(out).bytes(blob);
+}
+
+void Folder::migrate(Envelope envelope, std::string_view blob, Buffer& out) {
+  Other& from = other(envelope.layout);
+  envelope.fill(from.blanks);
+  read_strings(envelope, blob, [this](std::string_view strings) { strings_.read(strings); });
+  read(from.families, envelope, blob, strings_);
+  read(families_, blank(), {}, strings_);
+  make(envelope, envelope.version, out, [&](std::size_t at, Family& family) {
+    if (!from.families[at]) return false;
+    family.absorb(*from.families[at], from.layout->becomes[at], envelope.longs[Envelope::kClock], strings_);
+    return true;
+  });
 }
 
 }  // namespace user_state

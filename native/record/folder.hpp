@@ -1,63 +1,96 @@
-// Folding events into packed records, record by record: what decode, apply and encode do for many at once in Python.
+// The verbs that make records: fold, merge, migrate. Bytes in, bytes out, one record at a time.
 #pragma once
 
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-
-#include <array>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "families/family.hpp"
+#include "record/envelope.hpp"
+#include "record/layout.hpp"
 
 namespace user_state {
 
+/// What folds records of one plan, in however many threads.
+struct FoldRules {
+  Plan plan;
+  Layout layout;
+};
+
+/// A layout that records of another spec have.
+struct OtherLayout {
+  OtherLayout(const FoldRules& rules, const Layout& layout);
+
+  /// What reads such records.
+  Plan plan;
+  /// By family: where its pieces are in the plan that records are folded by, -1 for those that are gone.
+  std::vector<std::vector<int>> becomes;
+};
+
+/// By the eight bytes that name them.
+using OtherLayouts = std::map<std::string, std::shared_ptr<const OtherLayout>, std::less<>>;
+
+/// Keeps nothing between records but room; not for two threads at once.
+///
+/// No bytes are a record without data. Every verb appends a record to `out`, or throws RecordError and appends nothing.
+/// A record of another layout is migrated first.
 class Folder {
  public:
-  /// `plan` is a Python Plan, `marker` what every record begins with, `blanks` the sections of a record that holds
-  /// nothing, the dictionary first; `unite` is user_state.core.kll.unite.
-  Folder(pybind11::object plan, std::string marker, std::vector<std::string> blanks, pybind11::object unite);
+  explicit Folder(const FoldRules& rules);
 
-  /// Returns (4, n) clock, last event, horizon and number of applied events of n records of any layout, None being no
-  /// record; None if any of them is not one.
-  pybind11::object heads(const pybind11::list& blobs) const;
+  /// Says which other layouts are known from now on.
+  void set_layouts(std::shared_ptr<const OtherLayouts> known) { known_ = std::move(known); }
+  /// Begins with a batch, which has to outlive the folding of its events.
+  void begin(const Events& events) { strings_.begin(events); }
 
-  /// Returns n users' records with a batch of events folded in, each with its new version; None for users without
-  /// events, and for those whose record numpy has to fold. None for a batch that numpy has to fold.
-  /// `horizon_us` (n,) is what the records say of it from now on.
-  pybind11::object fold(const pybind11::list& blobs, const pybind11::object& events,
-                        const pybind11::array_t<std::int64_t>& horizon_us, const pybind11::list& versions);
+  /// Folds events in; the horizon is that of the record, unless the record has a later one.
+  void fold(std::string_view blob, const Events& events, std::span<const std::uint32_t> rows, std::int64_t horizon_us,
+            std::string_view version, Buffer& out);
+  /// Joins the records of disjoint sets of events, as of the later of both clocks.
+  void merge(std::string_view a, std::string_view b, std::string_view version, Buffer& out);
+  /// Takes over what the plan still has: the record of the same events, version and times in the plan's layout.
+  void migrate(std::string_view blob, Buffer& out);
+
+  /// The sections of a record that holds nothing, the first being the dictionary.
+  const std::vector<std::string>& blanks() const { return blanks_; }
 
  private:
-  static constexpr std::size_t kLongs = 4;
-  /// The order of `Records` and of the outer record.
-  enum Long { kClock, kLastEvent, kHorizon, kApplied };
-
-  struct Outer {
-    std::string_view layout;
-    std::array<std::int64_t, kLongs> longs{};
-    std::vector<std::string_view> sections;
+  /// None for families of which there are no pieces.
+  using Families = std::vector<std::unique_ptr<Family>>;
+  struct Other {
+    std::shared_ptr<const OtherLayout> layout;
+    Families families;
+    std::vector<std::string> blanks;
   };
 
-  void open(std::string_view blob, Outer& outer) const;
-  /// Folds into one record, or None, and leaves it for `record`.
-  void fold_one(pybind11::handle blob, const Events& events, std::span<const std::uint32_t> rows,
-                std::int64_t horizon_us);
-  pybind11::bytes record(std::string_view version);
+  static Families made_for(const Plan& plan);
+  static std::vector<std::string> blanks_of(const Families& families);
+  static void read(const Families& families, const Envelope& envelope, std::string_view blob, const Strings& strings);
+  /// Opens a record, migrated if need be: `blob` becomes the bytes that the sections are in, which may be in `migrated`.
+  Envelope open(std::string_view& blob, Buffer& migrated);
+  Envelope blank() const;
+  Other& other(std::string_view fingerprint);
+  void migrate(Envelope envelope, std::string_view blob, Buffer& out);
+  /// Reads a dictionary. Throws RecordError.
+  template <class Take>
+  void read_strings(const Envelope& envelope, std::string_view blob, Take take);
+  /// Packs what the families hold after `change(place, family)`, and blank sections for those of which that is false.
+  template <class Change>
+  void make(Envelope envelope, std::string_view version, Buffer& out, Change change);
 
-  const Plan plan_;
-  const std::string marker_;
-  const std::vector<std::string> blanks_;
-  std::vector<std::unique_ptr<Family>> families_;
+  const FoldRules& rules_;
+  std::shared_ptr<const OtherLayouts> known_;
+  /// Those of the plan, and those of a second record.
+  Families families_, second_;
+  std::map<std::string, Other, std::less<>> other_;
+  std::vector<std::string> blanks_;
+  /// For each family its pieces, in their own places.
+  std::vector<std::vector<int>> same_;
   Strings strings_;
-  Outer outer_;
-  /// Of the record that was folded: its sections, one after the other, and where each ends.
-  Buffer packed_;
+  Buffer packed_, migrated_, migrated_second_;
   std::vector<std::size_t> ends_;
-  /// What stands before the sections, and where that ends.
-  Buffer frame_;
-  std::vector<std::size_t> frame_ends_;
+  std::vector<bool> changed_;
 };
 
 }  // namespace user_state

@@ -11,9 +11,6 @@
 
 namespace user_state::reading {
 
-/// How many sections a record has, its dictionary among them (codec/sections.py).
-inline constexpr std::size_t kSections = 12;
-
 /// The kinds of a list's columns: texts are codes, -1 for null; reals have NaN for null; whole numbers the smallest one.
 enum class Cells : std::uint8_t { kText, kReal, kWhole };
 
@@ -21,7 +18,7 @@ enum class Cells : std::uint8_t { kText, kReal, kWhole };
 enum class LogKind : std::uint8_t { kText, kReal, kWhole, kTime };
 
 enum class TileAggregate : std::uint8_t {
-  kCount, kSum, kMin, kMax, kMean, kVariance, kStddev, kSkew, kKurtosis, kRecency, kFirstSeen, kGapMean
+  kCount, kSum, kMin, kMax, kMean, kGeometricMean, kVariance, kStddev, kSkew, kKurtosis, kRecency, kFirstSeen, kGapMean
 };
 enum class SessionAggregate : std::uint8_t { kCount, kLengthMean, kEventsMean, kCurrentLength, kCurrentEvents };
 enum class Shown : std::uint8_t { kNothing, kCount, kShare, kSum, kMean };
@@ -41,6 +38,7 @@ struct DecayedOutput { int column, decay, half_life; double empty; };
 struct LoggedOutput { int column, log, log_column; Window window; bool first; double empty; };
 struct LastSeenOutput { int column, track; Window window; std::int64_t cap; bool streak; double empty; };
 struct SessionOutput { int column; SessionAggregate aggregate; int track; Window window; double empty; };
+struct GapOutput { int column, track; Window window; double empty; };
 struct DistinctOutput { int column, track; Window window; double empty; };
 struct EntropyOutput { int column, track; Window window; double empty; };
 struct ProfileOutput { int array, profile, half_life; };
@@ -67,10 +65,8 @@ struct ListShape { int width; std::vector<Cells> columns; };
 struct HllPart { int lg_k; /** Of the composite estimator (hll_estimate.hpp). */ std::vector<double> knots; };
 
 struct Program {
-  /// What records begin with, and eight bytes that name the layout.
-  std::string marker, layout;
-  /// The sections of a record that holds nothing.
-  std::vector<std::string> blanks;
+  /// Eight bytes that name the layout of the records.
+  std::string layout;
   /// Whether all outputs of the plan are asked for, so that every section is looked through.
   bool whole;
 
@@ -88,6 +84,7 @@ struct Program {
   std::vector<LogList> log_lists;
   std::vector<LastSeenOutput> last_seen;
   std::vector<SessionOutput> sessions;
+  std::vector<GapOutput> gaps;
   std::vector<DistinctOutput> distinct;
   std::vector<EntropyOutput> entropies;
   std::vector<ProfileOutput> profiles;
@@ -107,6 +104,7 @@ struct Program {
   std::vector<HllPart> hlls;
   std::vector<int> kll_ks;
   std::vector<KeyedPart> keyed_tracks, keyed_decays;
+  int gap_tracks;
   LocalTime local_time;
 };
 

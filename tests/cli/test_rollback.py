@@ -120,7 +120,7 @@ def test_without_a_terminal_yes_has_to_be_said(specs, typed):
     specs.fold(specs.later, "u")
     before = registered_specs(specs.url, compile_plan(specs.earlier))
     code, said = typed(specs.paths[0])
-    assert (code, "add --yes to roll back without being asked" in said) == (2, True)
+    assert (code, "cannot ask for confirmation without a terminal: add --yes to roll back" in said) == (2, True)
     assert registered_specs(specs.url, compile_plan(specs.earlier)) == before
 
 

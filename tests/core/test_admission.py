@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from tests.packed import Records, apply
 from tests.trying import T0, D, H, M, S, batch, event, plan_of
-from user_state.codec.seen import decode_seen, encode_seen
-from user_state.core.admission import Outcome, Seen, admit
+from user_state.core.admission import Outcome
 from user_state.core.events import Events
-from user_state.core.records import Records, apply
+from user_state.state.admission import PackedAdmission
+from user_state.state.seen import BYTES_AN_ID
 
 APPLIED, DUPLICATE, TOO_LATE, FROM_FUTURE = (
     Outcome.APPLIED,
@@ -19,26 +20,36 @@ PLAN = plan_of()
 """A lateness of an hour, a skew of a minute."""
 
 
+def ids_of(seen: bytes | None) -> list[int]:
+    """Return the hashes among remembered ids: a byte, then all hashes, then all seconds."""
+    count = 0 if seen is None else (len(seen) - 1) // BYTES_AN_ID
+    return np.frombuffer(seen or b"", "<u8", count, 1).tolist() if count else []
+
+
 class Judge:
-    """Judges and folds batch after batch of one user, as a pipeline does, ids through bytes each time."""
+    """Judges and folds batch after batch of one user, as a pipeline does."""
 
     def __init__(self, plan=PLAN):
         self.plan = plan
         self.records = Records.empty(plan, 1)
-        self.seen = Seen.empty()
+        self.seen: bytes | None = None
         self.shortened = 0
         self.applied_ids: list[str] = []
+
+    @property
+    def remembered(self) -> int:
+        """How many ids are remembered."""
+        return len(ids_of(self.seen))
 
     def __call__(self, *events, published_us=None):
         folded = batch(self.plan, events, published_us)
         return self.judge(folded, [e["event_id"] for e in events])
 
     def judge(self, folded: Events, ids=()):
-        verdict = admit(self.plan, self.records, self.seen, folded)
+        verdict = PackedAdmission(self.plan).admit(self.records.heads, [self.seen], folded)
         chosen = verdict.outcome == APPLIED
-        records = Records(**{**vars(self.records), "horizon_us": verdict.horizon_us})
-        self.records = apply(self.plan, records, folded.take(chosen))
-        self.seen = decode_seen(encode_seen(verdict.seen, 1))
+        self.records = apply(self.plan, self.records, folded.take(chosen), verdict.horizon_us)
+        (self.seen,) = verdict.seen
         self.shortened += verdict.shortened
         self.applied_ids += [i for i, one in zip(ids, chosen, strict=False) if one]
         return [Outcome(o) for o in verdict.outcome.tolist()]
@@ -81,8 +92,8 @@ def test_a_refused_event_neither_moves_the_clock_nor_leaves_its_id(time_us, publ
     refused = event(time_us, event_id="x")
     judge(event(T0 - M))
     assert judge(refused, published_us=[published_us]) == [outcome]
-    assert judge.records.clock_us.tolist() == [T0 - M]
-    assert len(judge.seen.user) == 1
+    assert judge.records.heads.clock_us.tolist() == [T0 - M]
+    assert judge.remembered == 1
 
 
 def test_a_duplicate_does_not_move_the_clock():
@@ -90,7 +101,7 @@ def test_a_duplicate_does_not_move_the_clock():
     first = event(T0)
     assert judge(first, first, published_us=[T0, T0 + 30 * M]) == [APPLIED, DUPLICATE]
     assert judge(first, published_us=[T0 + 40 * M]) == [DUPLICATE]
-    assert judge.records.clock_us.tolist() == [T0]
+    assert judge.records.heads.clock_us.tolist() == [T0]
 
 
 def test_only_the_first_of_an_id_within_a_batch_is_applied():
@@ -101,9 +112,10 @@ def test_only_the_first_of_an_id_within_a_batch_is_applied():
 def test_the_same_id_of_two_users_is_two_events():
     plan = PLAN
     events = batch(plan, [event(T0, "a", "x"), event(T0, "b", "x"), event(T0, "a", "x")])
-    verdict = admit(plan, Records.empty(plan, 2), Seen.empty(), events)
+    nobody = Records.empty(plan, 2).heads
+    verdict = PackedAdmission(plan).admit(nobody, [None, None], events)
     assert verdict.outcome.tolist() == [APPLIED, APPLIED, DUPLICATE]
-    again = admit(plan, Records.empty(plan, 2), verdict.seen, events)
+    again = PackedAdmission(plan).admit(nobody, verdict.seen, events)
     assert again.outcome.tolist() == [DUPLICATE] * 3
 
 
@@ -146,14 +158,14 @@ def test_a_batch_judged_at_once_is_judged_as_one_by_one(seed, size):
         found += batched.judge(folded.take(np.arange(begin, min(begin + size, len(events)))))
     assert found == expected
     assert set(expected) == {APPLIED, DUPLICATE, TOO_LATE, FROM_FUTURE}
-    assert batched.records.clock_us == one_by_one.records.clock_us
-    assert sorted(batched.seen.id_hash.tolist()) == sorted(one_by_one.seen.id_hash.tolist())
+    assert batched.records.heads.clock_us == one_by_one.records.heads.clock_us
+    assert sorted(ids_of(batched.seen)) == sorted(ids_of(one_by_one.seen))
 
 
 def test_ids_below_the_cap_are_all_kept_and_the_horizon_is_the_clock_less_the_lateness():
     judge = Judge(plan_of(seen_ids_cap=100))
     judge(*(event(T0 + i * S) for i in range(100)))
-    assert (len(judge.seen.user), judge.shortened, judge.records.horizon_us.tolist()) == (100, 0, [T0 + 99 * S - H])
+    assert (judge.remembered, judge.shortened, judge.records.heads.horizon_us.tolist()) == (100, 0, [T0 + 99 * S - H])
 
 
 def test_a_longer_lateness_admits_nothing_that_a_shorter_one_has_forgotten():
@@ -179,8 +191,8 @@ def test_one_id_above_the_cap_forgets_the_oldest_second_and_refuses_it_from_then
     judge = Judge(plan_of(seen_ids_cap=100))
     events = [event(T0 + i * S + 5) for i in range(101)]
     judge(*events)
-    assert (len(judge.seen.user), judge.shortened) == (100, 1)
-    assert judge.records.horizon_us.tolist() == [T0 + S]
+    assert (judge.remembered, judge.shortened) == (100, 1)
+    assert judge.records.heads.horizon_us.tolist() == [T0 + S]
     assert judge(events[0]) == [TOO_LATE]
     assert judge(event(T0 + S - 1)) == [TOO_LATE]
     assert judge(events[1]) == [DUPLICATE]
@@ -191,8 +203,8 @@ def test_ids_of_one_second_are_forgotten_together():
     judge = Judge(plan_of(seen_ids_cap=100))
     events = [event(T0 + i) for i in range(60)] + [event(T0 + S + i) for i in range(60)]
     judge(*events)
-    assert len(judge.seen.user) == 60
-    assert judge.records.horizon_us.tolist() == [T0 + S]
+    assert judge.remembered == 60
+    assert judge.records.heads.horizon_us.tolist() == [T0 + S]
     assert set(judge(*events)) == {TOO_LATE, DUPLICATE}
 
 
@@ -200,7 +212,7 @@ def test_more_ids_than_the_cap_within_one_second_refuse_that_second():
     judge = Judge(plan_of(seen_ids_cap=100))
     events = [event(T0 + i) for i in range(101)]
     assert set(judge(*events)) == {APPLIED}
-    assert len(judge.seen.user) == 0
+    assert judge.remembered == 0
     assert set(judge(*events)) == {TOO_LATE}
     assert judge(event(T0 + S)) == [APPLIED]
 
@@ -213,29 +225,29 @@ def test_beyond_the_cap_nothing_is_ever_counted_twice(seed):
     for _ in range(60):
         chosen = rng.integers(0, len(events), 80)
         judge(*(events[i] for i in chosen), published_us=[T0 + 3 * H] * 80)
-        assert len(judge.seen.user) <= 100
+        assert judge.remembered <= 100
     assert judge.shortened > 1
-    assert len(judge.applied_ids) == len(set(judge.applied_ids)) == int(judge.records.applied[0]) > 200
+    assert len(judge.applied_ids) == len(set(judge.applied_ids)) == int(judge.records.heads.applied[0]) > 200
 
 
 def test_the_cap_of_one_user_leaves_the_others_alone():
     plan = plan_of(seen_ids_cap=100)
     events = batch(plan, [event(T0 + i * S, "many") for i in range(150)] + [event(T0, "few")])
-    verdict = admit(plan, Records.empty(plan, 2), Seen.empty(), events)
+    verdict = PackedAdmission(plan).admit(Records.empty(plan, 2).heads, [None, None], events)
     assert verdict.horizon_us.tolist() == [T0 + 50 * S, T0 - H]
-    assert np.bincount(verdict.seen.user).tolist() == [100, 1]
+    assert [len(ids_of(seen)) for seen in verdict.seen] == [100, 1]
 
 
 def test_no_events_change_nothing():
-    verdict = admit(PLAN, Records.empty(PLAN, 0), Seen.empty(), batch(PLAN, []))
-    assert (len(verdict.outcome), len(verdict.seen.user), verdict.shortened) == (0, 0, 0)
+    verdict = PackedAdmission(PLAN).admit(Records.empty(PLAN, 0).heads, [], batch(PLAN, []))
+    assert (len(verdict.outcome), verdict.seen, verdict.shortened) == (0, [], 0)
 
 
 def test_ids_of_events_outside_the_lateness_are_forgotten():
     judge = Judge()
     judge(event(T0))
     judge(event(T0 + 2 * D))
-    assert judge.seen.second.tolist() == [(T0 + 2 * D) // S]
+    assert np.frombuffer(judge.seen, "<u4", offset=9).tolist() == [(T0 + 2 * D) // S]
 
 
 @pytest.mark.parametrize("same_batch", [True, False])

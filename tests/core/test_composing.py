@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import xxhash
 
+from tests.packed import Records, apply, features, from_events, merge
 from tests.trying import T0, D, H, M, S, batch, event, fold_all, plan_of, record_of, spec_of
 from user_state import oracle
 from user_state.core.composing import mentioned, seen_items
 from user_state.core.item_vectors import NoVectors
 from user_state.core.plan import Plan
-from user_state.core.reading import features
-from user_state.core.records import Records, apply, lift, merge
 from user_state.errors import SpecError
 from user_state.items.table import ItemTable
 from user_state.oracle import AppliedEvent
@@ -95,7 +94,7 @@ def test_any_order_batching_and_split_gives_the_same_bits(seed: int) -> None:
     whole = features(PLAN, record_of(PLAN, events), T0 + 3 * H, {"shelf": TABLE})
     shuffled = random.Random(seed).sample(events, len(events))
     batched = fold_all(PLAN, [shuffled[:7], shuffled[7:8], shuffled[8:30], shuffled[30:]])
-    halves = [lift(PLAN, batch(PLAN, shuffled[a:b])) for a, b in ((0, 20), (20, 40))]
+    halves = [from_events(PLAN, batch(PLAN, shuffled[a:b])) for a, b in ((0, 20), (20, 40))]
     for records in (batched, merge(PLAN, halves[0], halves[1]), merge(PLAN, halves[1], halves[0])):
         again = features(PLAN, records, T0 + 3 * H, {"shelf": TABLE})
         for name, vectors in whole.embeddings.items():

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.packed import Records, features, merge
 from tests.random_worlds import QUICK
 from tests.trying import T0, H, M, S, event, plan_of, record_of, spec_of
 from user_state import oracle
 from user_state.core.compile import compile_plan
-from user_state.core.reading import features
-from user_state.core.records import Records, merge
 from user_state.oracle.crowded import Crowd, of_the_keys_values
 
 TABLES = ("count_by", "share_by", "sum_by", "mean_by", "top_k", "entropy_by", "decayed_count_by")

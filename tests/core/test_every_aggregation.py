@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_against_oracle import Shelf, applied_rows, assert_equals_oracle, clock_of, lift_one, rows_of
+from tests.core.test_against_oracle import Shelf, applied_rows, assert_equals_oracle, clock_of, record_of_rows, rows_of
+from tests.packed import merge
 from tests.random_worlds import QUICK, World, reading_times, worlds
 from tests.trying import T0, H, M, S, event, spec_of
 from user_state import oracle
 from user_state.core.compile import compile_plan
-from user_state.core.records import merge
 from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.spec.aggregations import AGGREGATIONS
@@ -106,7 +106,10 @@ def test_any_stream_in_any_batches_and_parts_comes_to_what_brute_force_says(aggr
         for user, applied in oracle.replay(world.spec.spec, world.arrivals).applied.items():
             records, _ = shelf.read([user])
             kept, kept_rows = applied_rows(plan, world, user)
-            a, b = (lift_one(plan, [r for n, r in enumerate(kept_rows) if (parts >> n & 1) == side]) for side in (0, 1))
+            a, b = (
+                record_of_rows(plan, [r for n, r in enumerate(kept_rows) if (parts >> n & 1) == side])
+                for side in (0, 1)
+            )
             newest_us = max(e.time_us for e in applied)
             for at_us in reading_times(world.spec, clock_of(applied), newest_us)[:4]:
                 assert_equals_oracle(world.spec, plan, records, 0, applied, at_us)

@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from tests.trying import T0, D, H, M, S, again, event, fold_all, plan_of, record_of, value_of
-from user_state.core.reading import features
-from user_state.core.records import Records, merge
+from tests.packed import Records, features, merge
+from tests.trying import T0, D, H, M, S, event, fold_all, plan_of, record_of, value_of
 
 
 def lists_of(plan, records, at_us=T0 + M, user=0):
@@ -51,7 +50,7 @@ def test_any_order_of_arrival_gives_the_same_list(aggregate):
     forwards = lists_of(plan, fold_all(plan, [[e] for e in events]), at_us)
     backwards = lists_of(plan, fold_all(plan, [[e] for e in events[::-1]]), at_us)
     parts = [record_of(plan, events[n::2]) for n in range(2)]
-    assert forwards == backwards == lists_of(plan, merge(plan, parts[1], again(plan, parts[0])), at_us)
+    assert forwards == backwards == lists_of(plan, merge(plan, parts[1], parts[0]), at_us)
 
 
 def test_the_first_of_a_window_is_found_after_older_tiles_have_left_it():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.packed import features
 from tests.trying import T0, H, S, event, plan_of, record_of
-from user_state.core.reading import features
 from user_state.items.table import ItemTable
 from user_state.oracle.composed import Part, folded_in
 

@@ -32,7 +32,7 @@ def test_interests_of_any_number_of_users_are_those_of_brute_force(users: int, m
     output = InterestsOutput("find", HISTORY, "shelf", DIMENSIONS, 5 * S, most, threshold)
     at_us = 20_005 * S
 
-    found = find_interests(part, output, at_us)
+    found = find_interests(part, output, np.full(users, at_us))
 
     assert found.weights.any()
     for user in range(users):

@@ -5,9 +5,8 @@ import random
 
 import pytest
 
-from tests.trying import T0, D, H, M, again, batch, event, fold_all, plan_of, record_of, same_record
-from user_state.core.reading import features
-from user_state.core.records import apply, merge
+from tests.packed import apply, features, merge
+from tests.trying import T0, D, H, M, batch, event, fold_all, plan_of, record_of, same_record
 
 FEATURE = {"aggregate": "decayed_count_by", "by": "item_id", "half_life": ["1h", "1d"]}
 
@@ -32,7 +31,7 @@ def by_hand(made, at_us, half_life_us=H):
 def test_counts_halve_with_each_half_life_and_the_heaviest_come_first():
     plan = plan_for()
     made = [event(T0, item_id="old"), event(T0, item_id="old"), event(T0 + 2 * H, item_id="new"), event(T0)]
-    records = again(plan, record_of(plan, made))
+    records = record_of(plan, made)
     assert counts(plan, records, T0 + 2 * H) == {"new": 1.0, "old": 0.5}
     assert counts(plan, records, T0 + 3 * H) == {"new": 0.5, "old": 0.25}
     slowly = counts(plan, records, T0 + 2 * H, "1d")
@@ -81,7 +80,7 @@ def test_keys_keep_their_order_long_after_all_counts_came_to_nothing():
 @pytest.mark.parametrize(("age_h", "there"), [(900, True), (963, True), (964, False), (5000, False)])
 def test_a_key_is_forgotten_where_doubles_end(age_h, there):
     plan = plan_for()
-    records = again(plan, record_of(plan, [event(T0, item_id="old"), event(T0 + age_h * H, item_id="new")]))
+    records = record_of(plan, [event(T0, item_id="old"), event(T0 + age_h * H, item_id="new")])
     assert ("old" in counts(plan, records, T0 + age_h * H)) == there
     assert "old" in counts(plan, records, T0 + age_h * H, "1d")
 
@@ -89,7 +88,7 @@ def test_a_key_is_forgotten_where_doubles_end(age_h, there):
 def test_keys_that_are_forgotten_do_not_count_among_those_that_are_kept():
     plan = plan_for(keys=2, k=2)
     old = record_of(plan, [event(T0, item_id=item) for item in "ab"])
-    later = again(plan, apply(plan, old, batch(plan, [event(T0 + 2000 * H, item_id=item) for item in "cdd"])))
+    later = apply(plan, old, batch(plan, [event(T0 + 2000 * H, item_id=item) for item in "cdd"]))
     assert counts(plan, later, T0 + 2000 * H) == {"d": 2.0, "c": 1.0}
     assert not later.keyed_decays.rows.rest[later.keyed_decays.track == 0].any()
 
@@ -117,7 +116,7 @@ def test_the_rest_decays_as_the_keys_do():
     plan = plan_for(keys=1)
     records = record_of(plan, [event(T0, item_id=item) for item in "aab"])
     assert counts(plan, records, T0) == {"a": 1.0}
-    later = again(plan, apply(plan, records, batch(plan, [event(T0 + H, item_id="a")])))
+    later = apply(plan, records, batch(plan, [event(T0 + H, item_id="a")]))
     assert counts(plan, later, T0 + H) == {"a": 1.5}
     part = later.keyed_decays
     assert part.rows.weight[part.rows.rest & (part.track == 0)].tolist() == [1.0]
@@ -126,6 +125,6 @@ def test_the_rest_decays_as_the_keys_do():
 def test_composite_and_numeric_keys_are_counted_too():
     plan = plan_of(features={"f": {**FEATURE, "by": ["amount", "bought"], "half_life": "1h"}})
     made = [event(T0, amount=-5, bought=True), event(T0 + M, amount=-5, bought=True), event(T0 + M, amount=7, bought=0)]
-    found = features(plan, again(plan, record_of(plan, made)), T0 + M).sequences["f_decayed_count_by_1h"].of_user(0)
+    found = features(plan, record_of(plan, made), T0 + M).sequences["f_decayed_count_by_1h"].of_user(0)
     assert (found["amount"], found["bought"]) == ([-5, 7], [1, 0])
     assert found["count"] == pytest.approx([1 + 2 ** (-1 / 60), 1.0], rel=1e-12)

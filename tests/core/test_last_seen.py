@@ -8,11 +8,10 @@ import struct
 import numpy as np
 import pytest
 
+from tests.packed import apply, features, merge
 from tests.telling import told
-from tests.trying import T0, D, H, M, S, again, batch, event, fold_all, plan_of, record_of, same_record
+from tests.trying import T0, D, H, M, S, batch, event, fold_all, plan_of, record_of, same_record
 from user_state.core.events import Events
-from user_state.core.reading import features
-from user_state.core.records import apply, merge
 from user_state.events.wanted import wanted
 
 
@@ -136,7 +135,7 @@ def test_what_no_window_can_see_any_more_is_dropped():
 def test_users_do_not_mix():
     plan = plan_of(**distinct_of("item_id"))
     made = [event(T0 + n, user=u, item_id=i) for n, (u, i) in enumerate(["ua", "vb", "ub", "va", "ua", "w\0"])]
-    records = again(plan, record_of(plan, made))
+    records = record_of(plan, made)
     assert features(plan, records, T0).values[:, 0].tolist() == [2, 2, 1]
     later = apply(plan, records, batch(plan, [event(T0, user=u, item_id="z") for u in "uvw"]))
     assert features(plan, later, T0).values[:, 0].tolist() == [3, 3, 2]

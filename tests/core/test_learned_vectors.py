@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import xxhash
 
+from tests.packed import from_events, packed
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
 from user_state.core.events import Events
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.learned_vectors import learned_vectors
 from user_state.core.plan import Plan
-from user_state.core.records import Records, apply
 from user_state.spec import parse_spec
+from user_state.state.histories import SumsReader
 
 SPEC = """
 name: feed
@@ -57,11 +58,11 @@ def test_parts_are_brought_to_one_time_and_added(of_items: Plan, seed: int) -> N
         for n, (item, part, time_us, partner, weight) in enumerate(pairs)
     ]
     events = Events.from_rows(of_items, rows)
-    records = apply(of_items, Records.empty(of_items, len(events.users)), events)
+    sums, _ = SumsReader(of_items, packed(of_items)).read(from_events(of_items, events).blobs)
     item = np.array([int(user.split()[0]) for user in events.users], np.int64)
     assert len(item) > ITEMS
     at_us = START_US + 8 * HOUR_US
-    unit, weight = learned_vectors(records, item, ITEMS, at_us, HOUR_US)
+    unit, weight = learned_vectors(sums, item, ITEMS, at_us, HOUR_US)
     for wanted in range(ITEMS):
         total, popular = np.zeros(16), 0.0
         for of_item, _, time_us, partner, weighed in pairs:
@@ -76,7 +77,8 @@ def test_parts_are_brought_to_one_time_and_added(of_items: Plan, seed: int) -> N
 
 
 def test_no_record_at_all_gives_zeros(of_items: Plan) -> None:
-    unit, weight = learned_vectors(Records.empty(of_items, 0), np.zeros(0, np.int64), 3, START_US, HOUR_US)
+    sums, _ = SumsReader(of_items, packed(of_items)).read([])
+    unit, weight = learned_vectors(sums, np.zeros(0, np.int64), 3, START_US, HOUR_US)
     assert unit.shape == (3, 16)
     assert not unit.any()
     assert weight.tolist() == [0, 0, 0]

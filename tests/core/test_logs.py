@@ -5,9 +5,8 @@ import itertools
 import pytest
 import xxhash
 
-from tests.trying import T0, H, M, S, again, batch, event, plan_of, record_of
-from user_state.core.reading import features
-from user_state.core.records import Records, apply
+from tests.packed import Records, apply, features
+from tests.trying import T0, H, M, S, batch, event, plan_of, record_of
 
 RECENT = {"recent": {"fields": ["item_id", "event_time"], "last": 3}}
 
@@ -40,7 +39,7 @@ def test_events_of_one_microsecond_are_ordered_by_the_hash_of_their_id():
     for order in itertools.permutations(ids):
         records = Records.empty(plan, 1)
         for part in (order[:2], order[2:]):
-            records = again(plan, apply(plan, records, batch(plan, [event(T0, "u", i, item_id=i) for i in part])))
+            records = apply(plan, records, batch(plan, [event(T0, "u", i, item_id=i) for i in part]))
         assert items(plan, records) == expected
 
 
@@ -94,7 +93,7 @@ def test_rows_years_apart_are_stored_to_the_microsecond(years):
     plan = plan_of(sequences=RECENT)
     old_us = T0 + 1
     new_us = old_us + years * 365 * 24 * H + 7
-    records = again(plan, record_of(plan, [event(old_us), event(new_us)]))
+    records = record_of(plan, [event(old_us), event(new_us)])
     assert records.logs[0].time_us.tolist() == [old_us, new_us]
 
 
@@ -102,7 +101,7 @@ def test_rows_years_apart_are_stored_to_the_microsecond(years):
 def test_any_number_of_distinct_strings_is_stored(distinct):
     plan = plan_of(sequences={"recent": {"fields": ["item_id", "action"], "last": 600}})
     made = [event(T0 + i * S, item_id=None if i == 7 else f"i{i % distinct}") for i in range(600)]
-    records = again(plan, record_of(plan, made))
+    records = record_of(plan, made)
     assert items(plan, records, T0 + H) == [e["item_id"] for e in reversed(made)]
 
 
@@ -115,7 +114,7 @@ def test_more_distinct_strings_than_two_bytes_can_number_are_stored(beyond):
     plan = plan_of(sequences={**sequences, "more": {"fields": ["item_id"], "last": 501, "where": {"amount": 4}}})
     kept = [i for i, sequence in enumerate(sequences.values()) for _ in range(sequence["last"])] + [4] * (1 + beyond)
     made = [event(T0 + n, item_id=f"i{n}", action=f"a{n}", amount=amount) for n, amount in enumerate(kept)]
-    records = again(plan, record_of(plan, made))
+    records = record_of(plan, made)
     assert len(records.pool) == 65_535 + beyond
     read = features(plan, records, T0 + H).sequences
     assert read["s3"].of_user(0)["action"] == [e["action"] for e in reversed(made) if e["amount"] == 3]

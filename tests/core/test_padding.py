@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from tests.packed import features
 from tests.trying import T0, S, event, plan_of, record_of
 from user_state.core.events import NULL_INT
 from user_state.core.padding import Padded
-from user_state.core.reading import features
 from user_state.errors import InputError
 
 PLAN = plan_of(

@@ -9,12 +9,12 @@ import pytest
 import xxhash
 
 from tests.learned_pairs import Act, pairs_of
+from tests.packed import Records, apply
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
 from user_state.core.events import Events
 from user_state.core.pairs import derive_pairs
 from user_state.core.plan import Plan
-from user_state.core.records import Records, apply
 from user_state.core.spread import item_of_part
 from user_state.errors import SpecError
 from user_state.spec import parse_spec

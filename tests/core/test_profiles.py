@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from tests.trying import T0, D, H, M, S, again, batch, event, plan_of, record_of
-from user_state.core.reading import features
-from user_state.core.records import Records, apply, merge
+from tests.packed import Records, apply, features, merge
+from tests.trying import T0, D, H, M, S, batch, event, plan_of, record_of
 
 PROFILE = {"aggregate": ["hour_of_day", "day_of_week"], "half_life": ["1h", "7d"]}
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -32,7 +31,7 @@ def by_formula(times_us, half_life_us, bin_of, bins, zone):
 
 def test_a_profile_over_nothing_is_zeros():
     plan = plan_in(where={"action": "like"})
-    for records in (Records.empty(plan, 1), again(plan, record_of(plan, [event(T0)]))):
+    for records in (Records.empty(plan, 1), record_of(plan, [event(T0)])):
         found = features(plan, records, T0).arrays
         assert {name: values.shape for name, values in found.items()} == {
             "f_hour_of_day_1h": (1, 24),
@@ -64,7 +63,7 @@ def test_a_profile_over_nothing_is_zeros():
 def test_one_event_is_all_in_the_hour_and_weekday_of_its_wall_clock(zone, moment, hour, weekday):
     plan = plan_in(zone)
     time_us = int(datetime.datetime.fromisoformat(moment).timestamp() * 1_000_000)
-    records = again(plan, record_of(plan, [event(time_us)]))
+    records = record_of(plan, [event(time_us)])
     for at_us in (time_us, time_us + 3000 * D):
         assert shares(plan, records, "f_hour_of_day_1h", at_us).tolist() == np.eye(24)[hour].tolist()
         assert shares(plan, records, "f_day_of_week_7d", at_us).tolist() == np.eye(7)[weekday].tolist()
@@ -80,7 +79,7 @@ def test_an_event_a_half_life_older_weighs_half_whenever_it_is_read():
 
 def test_decades_apart_the_newest_is_all_there_is():
     plan = plan_in()
-    records = again(plan, record_of(plan, [event(T0 - 9000 * D + 5 * H), event(T0)]))
+    records = record_of(plan, [event(T0 - 9000 * D + 5 * H), event(T0)])
     assert shares(plan, records).tolist() == np.eye(24)[0].tolist()
     assert len(np.flatnonzero(records.profiles[0].sums.any(axis=1))) == 1
 
@@ -91,7 +90,7 @@ def test_profiles_equal_the_formula_at_every_prefix_in_any_order_through_bytes()
     times = [T0 + 70 * D + rng.randrange(40 * D) for _ in range(60)]
     records = Records.empty(plan, 1)
     for count, time_us in enumerate(times, 1):
-        records = again(plan, apply(plan, records, batch(plan, [event(time_us)])))
+        records = apply(plan, records, batch(plan, [event(time_us)]))
         for text, half_life_us in (("1h", H), ("7d", 7 * D)):
             for name, bin_of, bins in (
                 ("hour_of_day", lambda wall: wall.hour, 24),
@@ -108,6 +107,6 @@ def test_profiles_equal_the_formula_at_every_prefix_in_any_order_through_bytes()
 def test_users_and_filters_do_not_mix():
     plan = plan_in(where={"action": "like"})
     made = [event(T0, user="u", action="like"), event(T0 + H, user="u"), event(T0 + 2 * H, user="v", action="like")]
-    records = again(plan, record_of(plan, made))
+    records = record_of(plan, made)
     assert [int(shares(plan, records, user=user).argmax()) for user in range(2)] == [0, 2]
     assert features(plan, records, T0).arrays["f_hour_of_day_7d"].sum(axis=1).tolist() == [1.0, 1.0]

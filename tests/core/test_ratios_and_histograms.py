@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from tests.packed import Records, features
 from tests.trying import T0, M, S, event, fold_all, plan_of, record_of, value_of
-from user_state.core.reading import features
-from user_state.core.records import Records
 
 LIKES, VIEWS = {"aggregate": "count", "where": {"action": "like"}}, {"aggregate": "count", "where": {"action": "view"}}
 

@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from tests.packed import Records, features
 from tests.trying import T0, D, H, M, S, event, plan_of, record_of, value_of
-from user_state.core.reading import features
-from user_state.core.records import Records
 
 COUNT = {"f": {"aggregate": "count", "windows": ["1h"]}}
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.packed import apply, features
 from tests.trying import T0, D, H, M, batch, event, fold_all, plan_of, record_of, spec_of
-from user_state.core.reading import features
-from user_state.core.records import apply
 from user_state.errors import EventError, SpecError
 from user_state.events.decode import EventDecoder
 

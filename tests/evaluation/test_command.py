@@ -73,6 +73,7 @@ def test_a_table_of_the_protocols_scorers(
 def test_json_and_a_drawing(
     log_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'user-state[evaluate]'")
     words = ["--protocol", "prequential", "--input", log_file, "--scorer", "knn", "--scorer", "recent:keep=2", "--json"]
     drawing = tmp_path / "x.svg"
     assert typed(monkeypatch, "evaluate", *words, "--first", "150", "--plot", drawing) == 0
@@ -90,7 +91,7 @@ def test_the_same_from_a_process_with_nothing_imported_that_is_not_needed(log_fi
         "assert not any(name.startswith(('user_state.evaluation', 'usearch', 'pyarrow')) for name in sys.modules)\n"
         "sys.argv = ['user-state', 'evaluate', '--protocol', 'tgb', '--input', sys.argv[1]]\n"
         "try:\n    main()\nfinally:\n"
-        "    print('user_state.evaluation.shelf' in sys.modules, 'apache_beam' in sys.modules)"
+        "    print('user_state.evaluation.replay' in sys.modules, 'apache_beam' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(log_file)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from tests.logs import log_of, random_log
-from user_state.codec.record import open_record
 from user_state.core.compile import compile_plan
 from user_state.core.hashed_vectors import hashed_vectors
 from user_state.core.plan import Plan
 from user_state.durations import SECOND_US
 from user_state.errors import InputError, SpecError
+from user_state.evaluation import replay
 from user_state.evaluation.interactions import Interactions
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.evaluation.own_spec import own_rows, own_spec
+from user_state.evaluation.replay import LogReplay, Reading
 from user_state.evaluation.scorers.record_embedding import RecordEmbedding, identity_sketch
 from user_state.evaluation.scorers.reference_sketch import ReferenceSketch
 from user_state.evaluation.scoring import measure
-from user_state.evaluation.shelf import Reading, RecordShelf
 from user_state.evaluation.trials import tgb
 from user_state.spec import parse_spec
 from user_state.store.store import Answer, Replaced, Replacement, Stored
@@ -58,7 +58,7 @@ def test_many_readings_together_are_each_of_what_was_visible_to_it_and_no_more()
     log = random_log(4)
     plan, rows = plan_and_rows(log)
     readings = [Reading(log.users[log.user[p]], int(log.time_us[p]), p - p % 5) for p in range(50, len(log))]
-    together = RecordShelf(plan, rows, "here").embeddings(readings, ["sketch_1m", "sketch_1h"])
+    together = LogReplay(plan, rows, "here").embeddings(readings, ["sketch_1m", "sketch_1h"])
     vectors = hashed_vectors(log.items, 16)
     for reading, means in zip(readings, together, strict=True):
         mine = [p for p in range(reading.visible) if log.users[log.user[p]] == reading.user]
@@ -68,16 +68,22 @@ def test_many_readings_together_are_each_of_what_was_visible_to_it_and_no_more()
             np.testing.assert_allclose(mean, expected, atol=1e-6)
 
 
-def test_what_is_held_are_the_bytes_of_records() -> None:
+def test_who_did_nothing_or_is_unknown_has_no_direction() -> None:
     log = random_log(5)
     plan, rows = plan_and_rows(log)
-    shelf = RecordShelf(plan, rows, "here")
-    assert shelf.blob("u1") is None
-    shelf.embeddings([Reading("u1", int(log.time_us[-1]), len(log))], ["sketch_1m"])
-    blob = shelf.blob("u1")
-    assert blob is not None
-    assert open_record(blob).layout == plan.layout.fingerprint
-    assert shelf.blob("u2") is None, "only who is asked for is folded"
+    at_us = int(log.time_us[-1])
+    readings = [Reading("u1", at_us, 0), Reading("nobody", at_us, len(log)), Reading("u1", at_us, len(log))]
+    found = LogReplay(plan, rows, "here").embeddings(readings, ["sketch_1m"])
+    assert found.any(axis=(1, 2)).tolist() == [False, False, True]
+
+
+def test_many_readings_are_answered_in_parts_that_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = random_log(5)
+    plan, rows = plan_and_rows(log)
+    readings = [Reading(log.users[log.user[p]], int(log.time_us[p]), p) for p in range(len(log))]
+    whole = LogReplay(plan, rows, "here").embeddings(readings, ["sketch_1m"])
+    monkeypatch.setattr(replay, "QUESTIONS_AT_ONCE", 7)
+    np.testing.assert_array_equal(LogReplay(plan, rows, "here").embeddings(readings, ["sketch_1m"]), whole)
 
 
 def test_asked_one_by_one_it_says_what_it_says_when_asked_ahead() -> None:
@@ -129,9 +135,9 @@ def test_an_event_that_is_refused_is_an_error_and_not_left_out_in_silence() -> N
     log = random_log(7)
     plan, rows = plan_and_rows(log)
     rows[1] = (rows[0][0], rows[0][1], *rows[1][2:])
-    shelf = RecordShelf(plan, rows, "here")
+    replayed = LogReplay(plan, rows, "here")
     with pytest.raises(InputError, match=r"every event of here to be folded, got 1 of \d+ duplicate"):
-        shelf.embeddings([Reading(str(rows[0][0]), int(log.time_us[-1]), len(log))], ["sketch_1m"])
+        replayed.embeddings([Reading(str(rows[0][0]), int(log.time_us[-1]), len(log))], ["sketch_1m"])
 
 
 def test_dimensions_that_no_spec_can_have_are_refused() -> None:

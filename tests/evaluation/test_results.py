@@ -1,9 +1,8 @@
-"""From ranks to figures, curves, JSON and a drawing."""
+"""From ranks to figures, curves and JSON."""
 
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -11,11 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.logs import random_log
-from user_state.evaluation.chart import draw
 from user_state.evaluation.results import STRETCHES, Outcome, Quality, report
 from user_state.evaluation.trials import Age, prequential, tgb
-
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 @given(st.lists(st.integers(2, 60).map(lambda twice: twice / 2), min_size=1, max_size=50))
@@ -79,24 +75,3 @@ def test_the_report_is_json_and_says_how_it_was_measured() -> None:
     assert first["parts"]["test"]["mrr"] == pytest.approx(made[0].counted.mrr, abs=1e-5)
     assert first["ages"][1] == {"age": "1h", "mean_age_s": 3600.0, "tested": 3, "mrr": 0.4, "recall_at_10": 0.5}
     assert len(first["stream"]) == STRETCHES
-
-
-def test_the_drawing_is_well_formed_and_has_a_line_a_scorer_and_chart() -> None:
-    made = outcomes()
-    root = ET.fromstring(draw(made, "mrr"))
-    assert len(root.findall(f"{SVG}g")) == 2
-    lines = root.findall(f".//{SVG}polyline")
-    assert [len(line.attrib["points"].split()) for line in lines] == [STRETCHES, STRETCHES, 2, 2]
-    texts = [text.text for text in root.iter(f"{SVG}text")]
-    assert {"a<b", "c&d", "MRR over the stream", "MRR against the age of the state", "0-10s", "1h"} <= set(texts)
-
-
-def test_without_ages_there_is_one_chart_and_points_stand_where_the_figures_are() -> None:
-    made = outcomes(aged=False)
-    root = ET.fromstring(draw(made, "recall"))
-    assert len(root.findall(f"{SVG}g")) == 1
-    line = root.findall(f".//{SVG}polyline")[0]
-    heights = [float(point.split(",")[1]) for point in line.attrib["points"].split()]
-    recalls = [stretch.quality.recall for stretch in made[0].stretches]
-    # Higher is better, and SVG counts downwards.
-    assert np.corrcoef(heights, recalls)[0, 1] == pytest.approx(-1)

@@ -67,6 +67,7 @@ def checked(told: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_a_paced_file_through_the_pipeline(log_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'user-state[evaluate]'")
     plot = tmp_path / "curve.svg"
     told = evaluated(*EVALUATE, "--input", log_file, "--ages", "1m", "--plot", plot)
     checked(told)

@@ -115,7 +115,7 @@ def test_events_that_are_to_be_written_anew_may_not_be_written_in_too_many_ways(
     body = POISON["unions of records that are alike"].body[:2] + b"\x00" * (2 * levels) + b"\x02" * levels
     path = str(file_of(tmp_path / "other.avro", wrote, 1, body + b"\x00" + b"\x02a" * levels + b"\x00"))
     named = BlockReader(path, replace(reads, versions=(parse_event_schema(wrote),)))
-    assert len([message for block in named.blocks(named.first_offset) for message in block.messages]) == 1
+    assert len(named.messages(list(named.blocks(named.first_offset)))) == 1
     named.close()
     if levels == 10:
         with pytest.raises(InputError, match=r"up to 1024 ways; save the file's schema and name it under `versions:`"):

@@ -51,7 +51,7 @@ def test_what_a_worker_says_is_told_once_and_that_it_is_over_once(board: RunBoar
         client.delete("feed:run:run-1:trouble")
     watched.look()
     watched.look()
-    assert said(console)[1:] == ["going on"]
+    assert said(console)[1:] == ["running again"]
 
 
 def test_two_workers_that_say_different_things_in_turn_are_each_told_once(board: RunBoard, at_each_look: None):
@@ -81,7 +81,7 @@ def test_that_redis_can_be_read_and_not_written_to_is_found_out(
 
         client.config_set(setting, good)
         watched.look()
-    assert said(console)[1:] == ["going on"]
+    assert said(console)[1:] == ["running again"]
 
 
 def test_that_redis_is_away_is_told(board: RunBoard, valkey: Valkey, at_each_look: None):
@@ -92,4 +92,4 @@ def test_that_redis_is_away_is_told(board: RunBoard, valkey: Valkey, at_each_loo
     assert "is not available" in said(console)[0]
     valkey.restart()
     watched.look()
-    assert said(console)[1:] == ["going on"]
+    assert said(console)[1:] == ["running again"]

@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from user_state.codec.record import version_of
 from user_state.core.compile import compile_plan
 from user_state.spec import load_spec
+from user_state.state.envelope import version_of
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Replacement, Stored

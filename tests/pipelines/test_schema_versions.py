@@ -217,7 +217,7 @@ def test_check_lists_the_schemas_by_fingerprint_and_what_becomes_of_their_fields
     lines = checked.stdout.splitlines()
     begin = lines.index("event schemas accepted, by fingerprint:")
     assert lines[begin + 1 : begin + 4] == [
-        f"  {third}  interaction_v3.avsc: what all are read as",
+        f"  {third}  interaction_v3.avsc: the schema that all events are read as",
         f"  {first}  interaction_v1.avsc: user is user_id, item is item_id, dismiss in action is other,"
         " value was null or int, no category, no creator, no surface, no published_at, screen is left out",
         f"  {second}  interaction_v2.avsc: dismiss in action is other, value was null or float, creator was string,"

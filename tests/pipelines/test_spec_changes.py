@@ -36,7 +36,7 @@ def test_check_and_run_say_what_a_changed_spec_keeps_starts_and_drops(
     valkey: Valkey, changed: Path, tmp_path: Path
 ) -> None:
     nothing = run_command("check", STARTER, "--redis", valkey.url)
-    assert "no records of feed in Redis: all starts empty" in nothing.stdout, nothing.stderr
+    assert "no records of feed in Redis: every feature starts empty" in nothing.stdout, nothing.stderr
 
     events = tmp_path / "events.avro"
     assert run_command("generate", "--users", "20", "--events", "300", "--out", events).returncode == 0
@@ -45,7 +45,8 @@ def test_check_and_run_say_what_a_changed_spec_keeps_starts_and_drops(
         users = sum(1 for _ in client.scan_iter("feed:*:state"))
     same = run_command("check", STARTER, "--redis", valkey.url).stdout
     assert (
-        f"of all records have them:\n  {json_of(STARTER, valkey)[0]['layout']}  {users}  this spec's: keeps all" in same
+        f"of all records have them:\n  {json_of(STARTER, valkey)[0]['layout']}  {users}  of this spec: keeps everything"
+        in same
     )
 
     told = run_command("check", changed, "--redis", valkey.url).stdout

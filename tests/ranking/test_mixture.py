@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from tests.packed import features
 from tests.trying import T0, H, M, S, event, plan_of, record_of
 from user_state.answers import UserStateBatch
-from user_state.core.reading import features
 from user_state.errors import InputError
 from user_state.ranking.mixture import (
     NO_CONTEXT,

@@ -11,10 +11,10 @@ import numpy as np
 
 from tests.simulation.redis_model import RedisModel
 from user_state import fold
-from user_state.codec.admitting import PackedAdmission
 from user_state.events import screening
 from user_state.fold import Folder
 from user_state.fold_memory import FoldMemory
+from user_state.state.admission import PackedAdmission
 from user_state.store.beat import Beat
 
 
@@ -63,7 +63,7 @@ def _horizon_not_stored() -> Iterator[None]:
 
     def forgetful(self, times, seen, events):  # type: ignore[no-untyped-def]
         verdict = admit(self, times, seen, events)
-        return type(verdict)(verdict.outcome, verdict.seen, times.horizon_us, verdict.shortened)
+        return replace(verdict, horizon_us=times.horizon_us)
 
     with mock.patch.object(PackedAdmission, "admit", forgetful):
         yield

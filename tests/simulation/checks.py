@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.simulation.specs import LEAST_LATENESS_US, digits
 from user_state.core.admission import Outcome
-from user_state.core.reading import features
-from user_state.errors import CodecError
 from user_state.events.screening import Screened
 from user_state.oracle import AppliedEvent
 from user_state.oracle import features as brute_force
+from user_state.state.features import Finished, Reader
+from user_state.state.records import PackedRecords
 from user_state.store.keys import record_key
-from user_state.store.layouts import RecordReader
 from user_state.store.registry import Registry
 
 if TYPE_CHECKING:
-    from tests.simulation.world import Message, World
+    from tests.simulation.worker import Message
+    from tests.simulation.world import World
 
 
 class Counted(NamedTuple):
@@ -46,16 +46,22 @@ def counted(world: World, user: str) -> Counted | None:
     plan = world.runs[-1].spec.plan
     if blob is None:
         return Counted([], None, {}, [])
-    try:
-        records = RecordReader(plan, Registry(world.calm_client(), "redis://model", "tried")).decode([blob])
-    except CodecError:
+    found = Reader(plan, PackedRecords(plan, Registry(world.calm_client(), "redis://model", "tried"))).features(
+        [blob], world.now_us
+    )
+    if found.errors:
         return None
-    found = features(plan, records, world.now_us)
     scalars = {output.name: value for output, value in zip(plan.scalars, found.values[0].tolist(), strict=True)}
-    extra = scalars.get("extra_sum_lifetime")
+    total, extra = (total_of(found, name) for name in ("total", "extra"))
     sequence = found.sequences["recent"]
     items: list[str | None] = sequence["item_id"][0, : int(sequence.length[0])].tolist()
-    return Counted(digits(scalars["total_sum_lifetime"]), None if extra is None else digits(extra), scalars, items)
+    return Counted(digits(total or 0.0), None if extra is None else digits(extra), scalars, items)
+
+
+def total_of(found: Finished, name: str) -> float | None:
+    """Return the sum of a user's values, None if the spec has no such feature."""
+    table = found.sequences.get(f"{name}_sum_by_lifetime")
+    return None if table is None else float(sum(table.of_user(0)["sum"]))
 
 
 def check_counts(world: World) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from tests.simulation.checks import check_at_the_end
 from tests.simulation.schedule import Step
-from tests.simulation.world import MOST_WORKERS, NAME, USERS, World
+from tests.simulation.steps_of_traffic import USERS
+from tests.simulation.steps_of_workers import MOST_WORKERS
+from tests.simulation.worker import NAME
+from tests.simulation.world import World
 
 MOST_TURNS = 4_000
 """Calls within which all messages must be acknowledged once nothing breaks any more."""

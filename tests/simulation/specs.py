@@ -17,17 +17,17 @@ from user_state.events.decode import EventDecoder
 from user_state.spec import LoadedSpec
 
 MOST_EVENTS = 24
-"""Of one user: 4^24 is exact in a float."""
+"""Of one user: 4^24 is exact in a float of double precision, which tables of keys have."""
 LONG_TEXT = 3_000
 MOST_RECORD_BYTES = 2_000
 BASE: dict[str, Any] = {
     "features": {
-        "total": {"aggregate": "sum", "of": "value", "windows": ["lifetime"]},
+        "total": {"aggregate": "sum_by", "by": "user_id", "of": "value", "windows": ["lifetime"]},
         "hour": {"aggregate": "count", "windows": ["1h"]},
     },
     "sequences": {"recent": {"fields": ["item_id"], "last": 3}},
 }
-EXTRA: dict[str, Any] = {"aggregate": "sum", "of": "value", "windows": ["lifetime"], "where": {"action": "view"}}
+EXTRA: dict[str, Any] = {**BASE["features"]["total"], "where": {"action": "view"}}
 WITH_EXTRA = {**BASE, "features": {**BASE["features"], "extra": EXTRA}}
 SPECS: dict[str, dict[str, Any]] = {
     "base": {**BASE, "allowed_lateness": "1h"},

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.simulation.schedule import Step
-from tests.simulation.world import Worker, World
+from tests.simulation.worker import Worker
+from tests.simulation.world import World
 from user_state.store import contention
 
 NEAR_CALLS = 12

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.servers.redis import Valkey, running_valkey
+from tests.store.folding import PLAN, Wrapped
+from user_state.store.redis_store import RedisStateStore
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +49,10 @@ def cluster(_cluster: Valkey) -> Valkey:
         client.flushall()
         client.config_resetstat()
     return _cluster
+
+
+@pytest.fixture
+def store(valkey: Valkey) -> Iterator[Wrapped]:
+    """The store that a folder works on, to be interfered with."""
+    with closing(RedisStateStore(valkey.url, PLAN.name, timeout_s=5)) as opened:
+        yield Wrapped(opened)

@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tests.packed import Records, features
 from tests.trying import M, S, event, spec_of
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.events import EventRow
 from user_state.core.plan import Plan
-from user_state.core.reading import features
 from user_state.errors import StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold_report import FoldReport
-from user_state.store.layouts import RecordReader
+from user_state.state.records import PackedRecords
 from user_state.store.store import Replaced, Replacement, StateStore, Stored
 
 APPLIED, DUPLICATE, TOO_LATE, BAD_RECORD, OVERSIZED, CONTENDED = (
@@ -52,8 +52,10 @@ def outcomes(report: FoldReport) -> list[Outcome]:
 def counted(store: StateStore, user: str = "u", plan: Plan = PLAN, at_us: int = NOW + 10 * M) -> tuple[int, float]:
     """Return (events in the user's record, how many of them the first output counts)."""
     (stored,) = store.read([user])
-    records = RecordReader(plan, store).decode([stored.record])
-    return int(records.applied[0]), float(features(plan, records, at_us).values[0, 0])
+    moved, broken = PackedRecords(plan, store).migrate([stored.record])
+    assert not broken, broken
+    records = Records(plan, moved)
+    return int(records.heads.applied[0]), float(features(plan, records, at_us).values[0, 0])
 
 
 def go_on(_: StoreUnavailable) -> None:
@@ -61,17 +63,23 @@ def go_on(_: StoreUnavailable) -> None:
 
 
 class Wrapped:
-    """A store between a folder and the real one, which does something before or after a call."""
+    """A store between a folder and the real one, which does something before or after a call.
+
+    `before_replace` and `after_replace` are done once, with the next call.
+    """
 
     def __init__(self, store: Any) -> None:
         self.store = store
         self.before_replace: Callable[[], None] = lambda: None
         self.before_call: Callable[[], None] = lambda: None
         self.after_call: Callable[[], None] = lambda: None
+        self.after_replace: Callable[[], None] = lambda: None
         self.replaced: list[Sequence[Replacement]] = []
+        self.reads = 0
 
     def read(self, users: Sequence[str]) -> list[Stored]:
         """See `StateStore.read`."""
+        self.reads += 1
         self.before_call()
         answers: list[Stored] = self.store.read(users)
         self.after_call()
@@ -84,6 +92,8 @@ class Wrapped:
         self.replaced.append(replacements)
         self.before_call()
         answers: Replaced = self.store.replace(replacements)
+        act, self.after_replace = self.after_replace, lambda: None
+        act()
         self.after_call()
         return answers
 

@@ -1,96 +1,31 @@
 """Folding into a real Valkey: conflicts, lost answers, corrupt records, stale caches; each event once."""
 
-import time
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 import pytest
 
-from tests.trying import M, S, event, plan_of, spec_of
-from user_state.codec.record import MARKER, version_of
-from user_state.codec.seen import HEAD_BYTES
-from user_state.core import compiled
-from user_state.core.admission import Outcome
+from tests.store import folding
+from tests.store.folding import APPLIED, BAD_RECORD, DUPLICATE, NOW, outcomes, views
+from tests.trying import S, event, plan_of, spec_of
 from user_state.core.compile import compile_plan
-from user_state.core.reading import features
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.state.envelope import MARKER, version_of
+from user_state.state.seen import HEAD_BYTES
 from user_state.store.keys import record_key, registry_key, seen_key
-from user_state.store.layouts import RecordReader
 from user_state.store.redis_store import RedisStateStore
 
-APPLIED, DUPLICATE, TOO_LATE, BAD_RECORD = (
-    Outcome.APPLIED,
-    Outcome.DUPLICATE,
-    Outcome.TOO_LATE,
-    Outcome.BAD_RECORD,
-)
 SPEC = spec_of(
     features={"f": {"aggregate": ["count", "sum"], "of": "value", "windows": ["1h", "lifetime"]}},
     sequences={"s": {"fields": ["item_id"], "last": 5}},
 )
 PLAN = compile_plan(SPEC)
-DECODER = EventDecoder(PLAN, SPEC.schema)
-NOW = time.time_ns() // 1000 // M * M
-"""The server expires what is older than the retention by its own clock, so these events are of today."""
 
-
-@pytest.fixture(params=["compiled", "numpy"], autouse=True)
-def way(request, monkeypatch):
-    """Folds with the compiled code, if there is any, and as where there was no compiler."""
-    if request.param == "numpy":
-        monkeypatch.setattr(compiled, "used", False)
-
-
-def rows(*events):
-    return [DECODER.row(e, None) for e in events]
-
-
-def views(user="u", begin=0, count=3):
-    return [event(NOW + n * S, user, value=1.0, item_id=f"i{n}") for n in range(begin, begin + count)]
-
-
-def outcomes(report):
-    return [Outcome(o) for o in report.outcome.tolist()]
-
-
-class Wrapped:
-    """A store between a folder and the real one, for tests to interfere with."""
-
-    def __init__(self, store):
-        self.store = store
-        self.before_replace = lambda: None
-        self.after_replace = lambda: None
-        self.reads = 0
-
-    def read(self, users):
-        self.reads += 1
-        return self.store.read(users)
-
-    def replace(self, replacements):
-        act, self.before_replace = self.before_replace, lambda: None
-        act()
-        answers = self.store.replace(replacements)
-        act, self.after_replace = self.after_replace, lambda: None
-        act()
-        return answers
-
-    def __getattr__(self, name):
-        return getattr(self.store, name)
-
-
-@pytest.fixture
-def store(valkey):
-    with closing(RedisStateStore(valkey.url, PLAN.name, timeout_s=5)) as opened:
-        yield Wrapped(opened)
-
-
-def counted(store, user="u", plan=PLAN):
-    """Return (events in the record, how many the last hour's window counts)."""
-    stored = store.read([user])
-    records = RecordReader(plan, store).decode([stored[0].record])
-    return int(records.applied[0]), features(plan, records, NOW + 10 * M).values[0, 0]
+rows = partial(folding.rows, plan=PLAN)
+counted = partial(folding.counted, plan=PLAN)
 
 
 def lose_the_answer():
@@ -134,7 +69,7 @@ def test_events_folded_before_are_duplicates_and_nothing_is_written(store):
 def test_a_conflict_is_read_again_and_folded_once(store):
     """Another folder writes the same user, in part the same events, between our read and our write."""
     mine, others = views(begin=0, count=4), views(begin=2, count=4)
-    shared = [DECODER.row(e, None) for e in mine[2:]]
+    shared = rows(*mine[2:])
     other = Folder(PLAN, store.store)
     store.before_replace = lambda: other.fold([*shared, *rows(*others[2:])])
     report = Folder(PLAN, store).fold(rows(*mine, event(NOW, "v")))
@@ -341,8 +276,8 @@ def test_what_is_to_be_done_before_a_write_is_done_with_the_records_that_can_be_
     told = []
     folder = Folder(PLAN, store, before_write=lambda *what: told.append(what))
     folder.fold(rows(event(NOW + 9 * S, "bad"), event(NOW + 9 * S, "good"), event(NOW + 9 * S, "new")))
-    [(records, events)] = told
-    assert records.applied.tolist() == [0, 3, 0]
+    [(histories, events)] = told
+    assert (histories.errors, len(histories)) == ({}, 3)
     assert [events.users[user] for user in events.user.tolist()] == ["good", "new"]
 
 

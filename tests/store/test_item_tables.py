@@ -207,7 +207,10 @@ def test_going_back_to_the_version_before(valkey, store):
 
 def test_two_loads_of_a_table_exclude_each_other(valkey, store):
     def interrupted(chunks):
-        with ItemTableStore(valkey.url, "feed") as other, pytest.raises(InputError, match="is being changed"):
+        with (
+            ItemTableStore(valkey.url, "feed") as other,
+            pytest.raises(InputError, match="is locked by another writer; if it crashed, try again in"),
+        ):
             other.load("catalogue", table(2, 20), at_us=0)
         return chunks
 

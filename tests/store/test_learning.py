@@ -25,7 +25,9 @@ from user_state.evaluation.memory_store import MemoryStore
 from user_state.fold import Folder
 from user_state.learning import ItemStage
 from user_state.spec import parse_spec
-from user_state.store.layouts import RecordReader
+from user_state.state.envelope import heads_of
+from user_state.state.histories import SumsReader
+from user_state.state.records import PackedRecords
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.specs import force_generation, propose_generation
 from user_state.store.store import Answer, Replaced, Replacement, StateStore
@@ -81,12 +83,15 @@ def read_sums(plan: Plan, store: StateStore, items: Sequence[str]) -> dict[str, 
     spread = plan.learned[0].spread
     names = [f"{item}#{part}" for item in items for part in range(spread)]
     blobs = [stored.record for stored in store.read(names)]
-    records = RecordReader(item_plan(plan, plan.learned[0]), store).decode(blobs)
+    of_items = item_plan(plan, plan.learned[0])
+    sums, broken = SumsReader(of_items, PackedRecords(of_items, store)).read(blobs)
+    assert not broken, broken
+    heads, _ = heads_of(blobs)
     found: dict[str, tuple[np.ndarray, int]] = {}
     for at, blob in enumerate(blobs):
         if blob is not None:
             total, count = found.get(items[at // spread], (0.0, 0))
-            found[items[at // spread]] = total + records.vectors[0].sums[at, 0], count + int(records.applied[at])
+            found[items[at // spread]] = total + sums.sums[at, 0], count + int(heads.applied[at])
     return found
 
 

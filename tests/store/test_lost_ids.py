@@ -1,7 +1,5 @@
 """Records and remembered ids that Redis has lost one of: no event counts twice, and no later event is lost for it."""
 
-from contextlib import closing
-
 import pytest
 
 from tests.store.folding import (
@@ -17,30 +15,15 @@ from tests.store.folding import (
     views,
 )
 from tests.trying import S, event
-from user_state.codec.record import open_record
-from user_state.core import compiled
 from user_state.fold import Folder
+from user_state.state.envelope import heads_of
 from user_state.store.keys import record_key, seen_key
-from user_state.store.redis_store import RedisStateStore
 
 HORIZON = 2
 """Of the longs of a record's head."""
 LAST_US = NOW + 2 * S
 """The last of three views."""
 RECORD, SEEN = record_key("tried", "u"), seen_key("tried", "u")
-
-
-@pytest.fixture(params=["compiled", "numpy"], autouse=True)
-def way(request, monkeypatch):
-    """Folds with the compiled code, if there is any, and as where there was no compiler."""
-    if request.param == "numpy":
-        monkeypatch.setattr(compiled, "used", False)
-
-
-@pytest.fixture
-def store(valkey):
-    with closing(RedisStateStore(valkey.url, PLAN.name, timeout_s=5)) as opened:
-        yield Wrapped(opened)
 
 
 def fold(store, *events):
@@ -59,7 +42,7 @@ def test_ids_deleted_beside_a_record_close_it_up_to_its_last_event_and_count_not
     assert outcomes(report) == [TOO_LATE] * 3 + [APPLIED]
     assert (report.ids_lost, report.lost) == (1, 0)
     (held,) = store.read(["u"])
-    assert (open_record(held.record).longs[HORIZON], held.lost) == (LAST_US + 1, False)
+    assert (int(heads_of([held.record])[0].horizon_us[0]), held.lost) == (LAST_US + 1, False)
     later = event(LAST_US + 1, "u", value=1.0)
     report = fold(store, *known, event(LAST_US, "u"), later, later)
     assert outcomes(report) == [TOO_LATE] * 4 + [APPLIED, DUPLICATE]

@@ -21,28 +21,14 @@ from tests.store.folding import (
     views,
 )
 from tests.trying import H, S, event, plan_of
-from user_state.codec.record import open_record
-from user_state.core import compiled
 from user_state.errors import StoreDenied
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.fold import Folder
+from user_state.state.envelope import heads_of
 from user_state.store.keys import record_key, seen_key
 from user_state.store.redis_store import SINGLY_AFTER, RedisStateStore
 
 MIB = 1 << 20
-
-
-@pytest.fixture(params=["compiled", "numpy"], autouse=True)
-def way(request, monkeypatch):
-    """Folds with the compiled code, if there is any, and as where there was no compiler."""
-    if request.param == "numpy":
-        monkeypatch.setattr(compiled, "used", False)
-
-
-@pytest.fixture
-def store(valkey):
-    with closing(RedisStateStore(valkey.url, PLAN.name, timeout_s=5)) as opened:
-        yield Wrapped(opened)
 
 
 def make_other(server, key, kind):
@@ -222,7 +208,8 @@ def test_an_oversized_record_that_lost_its_ids_is_closed_and_remembers_nothing_o
     assert outcomes(report) == [TOO_LATE] * 100 + [OVERSIZED] * 9
     assert (report.ids_lost, report.writes) == (1, 1)
     (held,) = store.read(["u"])
-    assert open_record(held.record).longs[2:] == (NOW + 99 * S + 1, 100)
+    heads, _ = heads_of([held.record])
+    assert [int(heads.horizon_us[0]), int(heads.applied[0])] == [NOW + 99 * S + 1, 100]
     larger = replace(plan, max_record_bytes=MIB)
     report = Folder(larger, store).fold(rows(*first, *more, plan=plan))
     assert outcomes(report) == [TOO_LATE] * 100 + [APPLIED] * 9

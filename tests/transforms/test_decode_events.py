@@ -9,10 +9,11 @@ import pytest
 
 from transforms import decode_events, tally
 from transforms.decode_events import DEAD, _DecodeFn
-from transforms.packet import unpack_dead, unpack_decoded
+from transforms.packet import unpack_dead
 from user_state.events.avro_files import SingleObject, interaction_schema
 from user_state.events.message import Message
 from user_state.spec import parse_spec
+from user_state.state.event_batch import EventBatch
 
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
@@ -49,9 +50,9 @@ def message(
 def outcome(decode: _DecodeFn, pull: list[Message]) -> tuple[list[str], dict[str, tuple[str, str]]]:
     """Return the ack ids of what goes on, and (reason, detail) of the dead letters by theirs."""
     outputs = list(decode.process(pull))
-    packets = [unpack_decoded(output[1]) for output in outputs if isinstance(output, tuple)]
+    batch = EventBatch.join(decode._plan, [output[1] for output in outputs if isinstance(output, tuple)])
     letters = [one for output in outputs if getattr(output, "tag", None) == DEAD for one in unpack_dead(output.value)]
-    passed = [str(one.ack_id) for packet in packets for one in packet.messages]
+    passed = [str(batch.message(at)[3]) for at in range(len(batch))]
     return passed, {str(letter.message.ack_id): (letter.reason, letter.detail) for letter in letters}
 
 
@@ -83,9 +84,7 @@ def test_a_publish_time_ahead_of_the_clock_is_refused_whichever_it_is(decode):
 
 def test_what_is_older_than_the_retention_is_acknowledged_and_counted_and_goes_no_further(decode, monkeypatch):
     acknowledged: list[str | None] = []
-    monkeypatch.setattr(
-        decode_events, "acknowledge_messages", lambda messages: acknowledged.extend(one.ack_id for one in messages)
-    )
+    monkeypatch.setattr(decode_events, "acknowledge_ids", lambda ids: acknowledged.extend(ids.get("somewhere", ())))
     tally.reset()
     edge_us = NOW_US - 90 * DAY_US
     passed, dead = outcome(

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.servers.redis import Valkey, running_valkey
-from tests.trying import event, row, spec_of
+from tests.trying import batch_of, event, spec_of
 from transforms.fold_into_state import TOLERANCE_MS, _FoldFn
-from transforms.packet import pack_decoded
-from user_state.codec.cell import decode_cell
-from user_state.codec.seen import FORMAT as NO_IDS
 from user_state.core.compile import compile_plan
 from user_state.errors import StoreUnavailable
-from user_state.events.message import Message
+from user_state.state.cell import decode_cell
+from user_state.state.seen import FORMAT as NO_IDS
 from user_state.store.keys import record_key, registry_key, writer_key
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.store import Replacement, Stored
@@ -84,7 +82,7 @@ def held_in(redis: Valkey) -> Stored:
 def bundle(fold: _FoldFn, handle: Handle, timer: Timer, *events) -> None:
     fold.start_bundle()
     for one in events:
-        packet = pack_decoded([row(PLAN, one)], [Message(b"", {}, 0, None, "somewhere")])
+        packet = batch_of(PLAN, [one]).pack()
         assert list(fold.process(("u", packet), handle, timer, 0)) == []
     assert list(fold.finish_bundle()) == []
 
@@ -159,7 +157,7 @@ def test_a_user_who_comes_back_in_the_bundle_that_forgets_them_is_looked_at_agai
     bundle(fold, handle, timer, event(time.time_ns() // 1000, "u"))
     later_ms = decode_cell(handle.value).expire_at_ms + 60_000
     clock(later_ms)
-    packet = pack_decoded([row(PLAN, event(later_ms * 1000, "u"))], [Message(b"", {}, 0, None, "somewhere")])
+    packet = batch_of(PLAN, [event(later_ms * 1000, "u")]).pack()
     timer.set_to_ms.clear()
 
     fold.start_bundle()
@@ -248,7 +246,7 @@ def test_a_record_in_redis_that_makes_no_sense_is_no_cell(fold, redis):
     with redis.client() as client:
         client.set(record_key(SPEC.spec.name, "u"), b"nonsense")
     fold.start_bundle()
-    packet = pack_decoded([row(PLAN, event(time.time_ns() // 1000, "u"))], [Message(b"", {}, 0, None, "somewhere")])
+    packet = batch_of(PLAN, [event(time.time_ns() // 1000, "u")]).pack()
     assert list(fold.process(("u", packet), handle, timer, 0)) == []
 
     assert len(list(fold.finish_bundle())) == 1  # a dead letter

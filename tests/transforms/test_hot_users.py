@@ -2,16 +2,21 @@
 
 import time
 
+import numpy as np
 import xxhash
 
 from transforms import tally
 from transforms.decode_events import DEAD, _DecodeFn
 from transforms.hot_users import CLOSELY, HotUsers
-from transforms.packet import unpack_dead, unpack_decoded
+from transforms.packet import unpack_dead
+from user_state.core.compile import compile_plan
+from user_state.core.events import Events
+from user_state.core.pool import StringPool
 from user_state.events.avro_files import SingleObject, interaction_schema
 from user_state.events.generate import generate
 from user_state.events.message import Message
 from user_state.spec import load_spec
+from user_state.state.event_batch import EventBatch
 
 SECOND_US = 1_000_000
 AT_US = time.time_ns() // 1_000_000_000 * SECOND_US
@@ -19,31 +24,39 @@ AT_US = time.time_ns() // 1_000_000_000 * SECOND_US
 
 
 def rows(user: str, count: int, published_us: int = AT_US):
-    return [(user, 0, 0, published_us)] * count
+    return [(user, published_us)] * count
+
+
+def events(rows):
+    """A pull's events, of users and publish times."""
+    users = list(dict.fromkeys(user for user, _ in rows))
+    published_us = np.array([at for _, at in rows], np.int64)
+    user = np.array([users.index(user) for user, _ in rows], np.int64)
+    return Events(users, user, published_us.astype(np.uint64), published_us, published_us, (), StringPool())
 
 
 def test_the_bound_counts_a_user_and_second_over_many_pulls():
     users = HotUsers(100)
 
-    within = [users.within(rows("bot", 40) + rows("me", 4)) for _ in range(5)]
+    within = [users.within(events(rows("bot", 40) + rows("me", 4))) for _ in range(5)]
 
     assert [sum(one[:40]) for one in within] == [40, 40, 20, 0, 0]
     assert all(all(one[40:]) for one in within)
-    assert sum(users.within(rows("bot", 150, AT_US + SECOND_US))) == 100  # a new second
-    assert sum(users.within(rows("bot", 10))) == 0  # of the old one some more
+    assert sum(users.within(events(rows("bot", 150, AT_US + SECOND_US)))) == 100  # a new second
+    assert sum(users.within(events(rows("bot", 10)))) == 0  # of the old one some more
 
 
 def test_a_backlog_is_no_burst():
     users = HotUsers(100)
     backlog = [row for second in range(50) for row in rows("me", 100, AT_US + second * SECOND_US)]
 
-    assert all(users.within(backlog))
+    assert all(users.within(events(backlog)))
 
 
 def test_nobody_is_bounded_without_a_bound_and_who_sends_little_is_not_remembered():
-    assert all(HotUsers(0).within(rows("bot", 10_000)))
+    assert all(HotUsers(0).within(events(rows("bot", 10_000))))
     users = HotUsers(100)
-    users.within([one for n in range(1000) for one in rows(f"u{n}", 100 // CLOSELY - 1)])
+    users.within(events([one for n in range(1000) for one in rows(f"u{n}", 100 // CLOSELY - 1)]))
     assert len(users._seconds) == 0
 
 
@@ -68,8 +81,8 @@ def test_what_a_bot_sends_beyond_the_bound_is_a_dead_letter_with_its_bytes_and_a
     dead = [
         letter for output in outputs if getattr(output, "tag", None) == DEAD for letter in unpack_dead(output.value)
     ]
-    decoded = [unpack_decoded(output[1]) for output in outputs if isinstance(output, tuple)]
-    messages = [one for packet in decoded for one in packet.messages]
+    batch = EventBatch.join(compile_plan(spec), [output[1] for output in outputs if isinstance(output, tuple)])
+    messages = [Message(*batch.message(at)) for at in range(len(batch))]
     assert {letter.reason for letter in dead} == {"hot_user"}
     assert [letter.message for letter in dead] == pull[100:300]
     assert len(messages) == 200

@@ -6,7 +6,6 @@ import uuid
 import pytest
 
 from transforms.leases import Leases
-from user_state.events.message import Message
 
 pytestmark = [pytest.mark.pubsub, pytest.mark.slow]
 
@@ -23,28 +22,47 @@ def pulled(pubsub):
     received = []
     while len(received) < 20:
         received += pubsub.subscriber.pull(subscription=subscription, max_messages=20, timeout=5).received_messages
-    return subscription, [Message(one.message.data, {}, 0, one.ack_id, subscription) for one in received]
+    return subscription, [(one.message.data, one.ack_id) for one in received]
+
+
+def leases_of(subscription, packets):
+    """Leases of packets that hold these messages."""
+    return Leases(ACK_DEADLINE_S, lambda packet: {subscription: [ack_id for _, ack_id in packets[packet]]})
 
 
 def test_held_messages_do_not_come_again_and_those_let_go_of_do(pubsub, pulled):
     subscription, messages = pulled
-    held, let_go = Leases(ACK_DEADLINE_S), Leases(ACK_DEADLINE_S)
-    held.hold(messages[:10])
-    let_go.hold(messages[10:])
+    packets = {b"first": messages[:5], b"second": messages[5:10], b"third": messages[10:]}
+    held, let_go = leases_of(subscription, packets), leases_of(subscription, packets)
+    held.hold(b"first")
+    held.hold(b"second")
+    let_go.hold(b"third")
     let_go.release()
     try:
         again = pubsub.pull_all(subscription, quiet_s=ACK_DEADLINE_S + 4)
-        assert {one.message.data for one in again} == {message.data for message in messages[10:]}
+        assert {one.message.data for one in again} == {data for data, _ in messages[10:]}
     finally:
         held.release()
     later = pubsub.pull_all(subscription, quiet_s=ACK_DEADLINE_S + 4)
-    assert {one.message.data for one in later} == {message.data for message in messages[:10]}
+    assert {one.message.data for one in later} == {data for data, _ in messages[:10]}
 
 
 def test_without_a_deadline_and_without_messages_nothing_is_held():
-    for leases, messages in (
-        (Leases(0), [Message(b"", {}, 0, "id", "projects/local-dev/subscriptions/nowhere")]),
-        (Leases(10), [Message(b"", {}, 0, None, "a file")]),
-    ):
-        leases.hold(messages)
+    for leases in (Leases(0, lambda _: {"a subscription": ["id"]}), Leases(10, lambda _: {})):
+        leases.hold(b"a packet")
         assert leases.due(time.monotonic() + 100) == []
+        leases.release()
+
+
+def test_packets_are_opened_when_leases_get_old_and_once():
+    opened = []
+    leases = Leases(10, lambda packet: opened.append(packet) or {"a subscription": [packet.decode()]})
+    leases.hold(b"one")
+    leases.hold(b"two")
+    now_s = time.monotonic()
+    assert (leases.due(now_s + 2), opened) == ([], [])
+    assert leases.due(now_s + 3) == [("a subscription", ["one", "two"], 10)]
+    leases.hold(b"three")
+    assert leases.due(now_s + 20) == [("a subscription", ["one", "two", "three"], 10)]
+    assert opened == [b"one", b"two", b"three"]
+    leases.release()

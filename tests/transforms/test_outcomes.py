@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.trying import T0, batch_of, event, plan_of
 from transforms import tally
 from transforms.outcomes import LOST_DATA, count_learned, give_back, settled
 from user_state.core.admission import Outcome
@@ -19,12 +20,15 @@ def counted(monkeypatch):
     return counts
 
 
+PLAN = plan_of()
+
+
 def message(number, ack_id=None):
-    return Message(b"%d" % number, {}, 0, ack_id, "somewhere")
+    return Message(b"%d" % number, {}, T0, ack_id, "somewhere")
 
 
-def row(user):
-    return (user, 1, 2, 3)
+def batch(users, messages):
+    return batch_of(PLAN, [event(T0, user) for user in users], messages)
 
 
 def report_of(*outcomes, **figures):
@@ -33,12 +37,13 @@ def report_of(*outcomes, **figures):
 
 def test_every_outcome_is_in_one_bin(counted):
     outcomes = list(Outcome)
-    rows, messages = [row(f"u{int(one)}") for one in outcomes], [message(int(one)) for one in outcomes]
+    messages = [message(int(one), f"ack-{one.name}") for one in outcomes]
     reasons = {f"u{int(one)}": f"why {one.name}" for one in (Outcome.BAD_RECORD, Outcome.OVERSIZED)}
 
-    bundle = settled(rows, messages, report_of(*outcomes, set_aside=reasons))
+    bundle = settled(batch([f"u{int(one)}" for one in outcomes], messages), report_of(*outcomes, set_aside=reasons))
 
-    assert bundle.stored == [messages[Outcome.APPLIED], messages[Outcome.DUPLICATE]]
+    assert bundle.stored == {"somewhere": ["ack-APPLIED", "ack-DUPLICATE"]}
+    assert all(one.message in messages for one in bundle.dead)
     assert {one.message.data: one.reason for one in bundle.dead} == {
         b"%d" % Outcome.TOO_LATE: "too_late",
         b"%d" % Outcome.FROM_FUTURE: "from_future",
@@ -46,23 +51,23 @@ def test_every_outcome_is_in_one_bin(counted):
         b"%d" % Outcome.OVERSIZED: "oversized",
     }
     assert {one.detail for one in bundle.dead} >= {"why BAD_RECORD", "why OVERSIZED"}
-    assert bundle.contended == ([rows[Outcome.CONTENDED]], [messages[Outcome.CONTENDED]])
-    assert len(bundle.stored) + len(bundle.dead) + len(bundle.contended[0]) == len(Outcome)
+    assert bundle.contended.tolist() == [outcomes.index(Outcome.CONTENDED)]
+    assert 2 + len(bundle.dead) + len(bundle.contended) == len(Outcome)
     assert (counted[tally.APPLIED], counted[tally.DUPLICATE]) == (1, 1)
 
 
 def test_contended_messages_that_come_again_are_let_go_and_the_others_kept(counted):
-    contended = [row("a"), row("b"), row("a")], [message(0), message(1, "ack-1"), message(2)]
-    assert give_back(contended) == ([row("a"), row("a")], [message(0), message(2)])
+    contended = batch(["a", "b", "a"], [message(0), message(1, "ack-1"), message(2)])
+    assert give_back(contended, np.arange(3)).tolist() == [0, 2]
     assert counted == {tally.GIVEN_BACK: 1}
 
 
 def test_what_a_fold_says_of_lost_data_is_counted_and_said_once_a_bundle(counted, caplog):
-    settled([], [], report_of(lost=2, ids_lost=3, went_back=1, shortened=4))
+    settled(batch([], []), report_of(lost=2, ids_lost=3, went_back=1, shortened=4))
     assert [counted[name] for name in (tally.RECORDS_LOST, tally.IDS_LOST, tally.WENT_BACK)] == [2, 3, 1]
     assert [one.getMessage() for one in caplog.records] == [LOST_DATA]
     caplog.clear()
-    settled([], [], report_of(writes=5, conflicts=2))
+    settled(batch([], []), report_of(writes=5, conflicts=2))
     assert (counted[tally.WRITES], counted[tally.CONFLICTS]) == (5, 2)
     assert caplog.records == []
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tests.packed import Records
 from user_state import oracle
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.events import Events
 from user_state.core.plan import Plan
-from user_state.core.records import Records
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.events.decode import EventDecoder
 from user_state.events.wanted import wanted
 from user_state.fold import Folder
 from user_state.oracle import AppliedEvent, Arrival
 from user_state.spec import LoadedSpec
-from user_state.store.layouts import RecordReader
+from user_state.state.records import PackedRecords
 
 BINS = {
     Outcome.APPLIED: "applied",
@@ -107,4 +107,7 @@ class History:
     def records(self, user: str) -> Records:
         """Return the user's record as the spec of today reads it."""
         (stored,) = self.store.read([user])
-        return RecordReader(self.stages[-1][1], self.store).decode([stored.record])
+        plan = self.stages[-1][1]
+        moved, broken = PackedRecords(plan, self.store).migrate([stored.record])
+        assert not broken, broken
+        return Records(plan, moved)

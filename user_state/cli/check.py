@@ -14,9 +14,9 @@ from rich.table import Table
 from user_state.cli.outputs import output_rows, outputs_table
 from user_state.cli.terminal import Terminal, say_json
 from user_state.cli.worst import worst_case_json, worst_case_lines
-from user_state.codec.spec_change import SpecChange, spec_change
 from user_state.core.compile import compile_plan
 from user_state.core.plan import Plan
+from user_state.core.spec_change import SpecChange, spec_change
 from user_state.costs import ACTIVITIES, Activity, Cost, added_bytes, cost
 from user_state.durations import format_duration
 from user_state.spec import LoadedSpec, load_spec
@@ -31,7 +31,8 @@ TYPICAL = ACTIVITIES[1]
 def check(
     spec: Annotated[Path, typer.Argument(help="The spec file.", show_default=False)],
     sessions_a_day: Annotated[
-        float | None, typer.Option(help="Weigh a user of this many sessions a day too.", min=0.01, max=1000)
+        float | None,
+        typer.Option(help="Also estimate the record of a user with this many sessions a day.", min=0.01, max=1000),
     ] = None,
     events_a_session: Annotated[int, typer.Option(help="Events in each of those sessions.", min=1, max=10_000)] = 10,
     days: Annotated[int, typer.Option(help="For how many days that user has been active.", min=1, max=365)] = 30,
@@ -121,7 +122,7 @@ def _stored(plan: Plan, redis: str) -> Iterator[dict[str, Any]]:
 def _print_stored(console: Terminal, name: str, stored: Sequence[Mapping[str, Any]]) -> None:
     """Print what the spec makes of the records in Redis."""
     if not stored:
-        console.print(f"\nno records of {name} in Redis: all starts empty")
+        console.print(f"\nno records of {name} in Redis: every feature starts empty")
         return
     looked_at = sum(held["records"] for held in stored)
     which = "all" if stored[0]["all_records"] else f"the first {looked_at:,}"
@@ -129,7 +130,7 @@ def _print_stored(console: Terminal, name: str, stored: Sequence[Mapping[str, An
     for held in stored:
         heading = f"  {held['layout']}  {held['records']:,}"
         if held["own"]:
-            lines = ["this spec's: keeps all"]
+            lines = ["of this spec: keeps everything"]
         elif held["changes"] is None:
             lines = ["registered nowhere: such records cannot be read"]
         else:
@@ -176,7 +177,7 @@ def _print_versions(console: Terminal, schema: EventSchema) -> None:
     console.print("\nevent schemas accepted, by fingerprint:")
     for accepted in (schema, *schema.versions):
         differs = ", ".join(_differs(accepted, schema)) or "no difference"
-        told = "what all are read as" if accepted is schema else differs
+        told = "the schema that all events are read as" if accepted is schema else differs
         line = f"  {accepted.fingerprint.hex()}  {accepted.file}: {told}"
         console.print(line)
 

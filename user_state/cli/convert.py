@@ -24,20 +24,18 @@ def convert(
     value_column: Annotated[str | None, typer.Option(help="A column with a number: rating, seconds, price.")] = None,
     action_column: Annotated[str | None, typer.Option(help="A column that says what the user did.")] = None,
     like_at: Annotated[
-        float | None, typer.Option(help="Without an action column: values from here on are `like`, others `view`.")
+        float | None, typer.Option(help="Without an action column: values of at least this are `like`, others `view`.")
     ] = None,
     items: Annotated[
-        Path | None, typer.Option(help="A second delimited file, a row an item, to look up categories in.")
+        Path | None, typer.Option(help="A second delimited file, with one row for each item, that has the categories.")
     ] = None,
     category_column: Annotated[
-        str | None, typer.Option(help="The column with the item's categories, of which the first counts.")
+        str | None, typer.Option(help="The column with the item's categories; the first one is used.")
     ] = None,
     delimiter: Annotated[
-        str | None, typer.Option(help="Between columns; found in the first line (tab , ; |) if not given.")
+        str | None, typer.Option(help="Column separator; default: found in the first line (tab , ; |).")
     ] = None,
-    id_prefix: Annotated[
-        str | None, typer.Option(help="What event ids begin with; the file's name if not given.")
-    ] = None,
+    id_prefix: Annotated[str | None, typer.Option(help="Prefix of event ids; default: the file's name.")] = None,
 ) -> None:
     """Turn a delimited file of interactions into an Avro file of events, in order of time.
 

@@ -29,14 +29,14 @@ def evaluate(
     protocol: Annotated[str, typer.Option(help="tgb or prequential; see above.", show_default=False)],
     scorer: Annotated[
         list[str] | None,
-        typer.Option(help="A scorer, NAME or NAME:setting=value,...; again for more. Default: the protocol's table."),
+        typer.Option(help="A scorer: NAME or NAME:setting=value,...; may be repeated. Default: those of the protocol."),
     ] = None,
     spec: Annotated[Path | None, typer.Option(help="The spec of Avro events, for its embeddings.")] = None,
     ages: Annotated[
         str | None,
-        typer.Option(help=f"Also with states this old, such as {AGES}: a lag, or 0-10s for refreshed every 10 s."),
+        typer.Option(help=f"Also test states of these ages, such as {AGES}: a lag, or 0-10s for a refresh every 10 s."),
     ] = None,
-    first: Annotated[int | None, typer.Option(min=1, help="Only so many interactions, the earliest.")] = None,
+    first: Annotated[int | None, typer.Option(min=1, help="Use only this many interactions, the earliest.")] = None,
     log_format: Annotated[
         str, typer.Option("--format", help="auto, avro, table (names in the first line), triples (user item seconds).")
     ] = "auto",
@@ -46,20 +46,23 @@ def evaluate(
     time_unit: Annotated[str, typer.Option(help="Of a table: what the time counts: s, ms or us.")] = "s",
     value_column: Annotated[str | None, typer.Option(help="The column or event field of a number.")] = None,
     min_value: Annotated[
-        float | None, typer.Option(help="Leave out interactions with less; their items stay candidates.")
+        float | None, typer.Option(help="Leave out interactions with a smaller value; their items stay candidates.")
     ] = None,
     last: Annotated[
-        int | None, typer.Option(min=1, help="Test only so many of the last interactions of the part that counts.")
+        int | None, typer.Option(min=1, help="Test only this many of the last interactions of the test part.")
     ] = None,
     through_pipeline: Annotated[
         bool,
         typer.Option("--through-pipeline", help="Read Redis while `user-state run` works on the events; see above."),
     ] = False,
     speed_up: Annotated[
-        float, typer.Option(min=1e-3, help="Through the pipeline: how much faster than it happened.")
+        float, typer.Option(min=1e-3, help="Through the pipeline: how many times faster than real time.")
     ] = 10,
     stretch: Annotated[
-        str, typer.Option(help="Through the pipeline: the tested part is cut into stretches played side by side.")
+        str,
+        typer.Option(
+            help="Through the pipeline: length of the segments into which the test part is cut; they run in parallel."
+        ),
     ] = "20m",
     redis: Annotated[
         str | None, typer.Option(help="Through the pipeline: the Redis to use. Default: an embedded server.")
@@ -71,12 +74,15 @@ def evaluate(
     subscription: Annotated[
         str | None, typer.Option(help="With --topic: its subscription, pubsub://projects/P/subscriptions/S.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the curves into this SVG file.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the curves into this file, .svg, .png or .pdf; needs user-state[evaluate]."),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON: figures, curves over the stream and by age.")
     ] = False,
 ) -> None:
-    """Ask scorers who does what next, before they learn it, and print how high what came was ranked.
+    """Measure next-item prediction: rank all items before each interaction, and compare methods with baselines.
 
     **tgb**: as the Temporal Graph Benchmark tests tgbl-wiki. All items are candidates. The last 15 % of interactions
     are the test part, the 15 % before it val. A scorer knows what happened strictly earlier; EdgeBank alone learns in
@@ -114,6 +120,8 @@ def evaluate(
     if protocol not in BASELINES:
         raise InputError(f"expected a protocol of {', '.join(BASELINES)}, got {protocol!r}")
     choices = [Choice.parse(text) for text in scorer or BASELINES[protocol]]
+    if plot is not None:
+        _check_drawing(plot)
     states = [trials.Age.parse(text) for text in ages.split(",")] if ages else []
     loaded = None if spec is None else load_spec(spec)
     columns = Columns(user=user_column, item=item_column, time=time_column, time_unit=time_unit, value=value_column)
@@ -166,13 +174,16 @@ def _measured(choice: Choice, trial: Trial, plan: Plan | None, doing: str) -> F6
     return measure(choice.text, made, trial, lambda asked: with_progress(asked, doing, len(trial.tested)))
 
 
+def _check_drawing(path: Path) -> None:
+    from user_state.evaluation.chart import check_drawing
+
+    check_drawing(path)
+
+
 def _draw(path: Path, outcomes: list[Outcome], measure: str) -> None:
     from user_state.evaluation.chart import draw
 
-    try:
-        path.write_text(draw(outcomes, measure), "utf-8")
-    except OSError as exc:
-        raise InputError(f"cannot write {path}: {exc.strerror or exc}") from exc
+    draw(path, outcomes, measure)
     say(f"drew {path}", err=True)
 
 

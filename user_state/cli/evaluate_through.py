@@ -63,10 +63,7 @@ def passing(trial: Trial, scorers: list[str] | None, ages: str | None, asked: As
         way.check()
         passage = pass_through(choice, trial.only(trial.counted), states, way, lambda line: say(line, err=True))
     if asked.plot is not None:
-        try:
-            asked.plot.write_text(draw(passage.outcomes, "mrr"), "utf-8")
-        except OSError as exc:
-            raise InputError(f"cannot write {asked.plot}: {exc.strerror or exc}") from exc
+        draw(asked.plot, passage.outcomes, "mrr")
         say(f"drew {asked.plot}", err=True)
     if asked.as_json:
         say_json(passage.to_json())

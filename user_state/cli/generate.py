@@ -18,28 +18,29 @@ from user_state.errors import InputError
 def generate(
     *,
     out: Annotated[Path, typer.Option(help="The Avro file to write.", show_default=False)],
-    users: Annotated[int, typer.Option(help="How many users there are; a few of them do most.")] = 1_000,
+    users: Annotated[int, typer.Option(help="Number of users; a few of them are the most active.")] = 1_000,
     events: Annotated[int, typer.Option(help="How many messages, duplicates and corrupt ones included.")] = 100_000,
     seed: Annotated[int, typer.Option(help="The same seed and --end give the same file.")] = 1,
-    span: Annotated[str, typer.Option(help="How much time the messages are spread over.", metavar="DURATION")] = "30d",
+    span: Annotated[str, typer.Option(help="Time over which the messages are spread.", metavar="DURATION")] = "30d",
     end: Annotated[
         str,
-        typer.Option(help="When the last message arrives; now, if not given.", metavar="RFC3339", show_default=False),
+        typer.Option(help="When the last message arrives; default: now.", metavar="RFC3339", show_default=False),
     ] = "",
     late: Annotated[float, typer.Option(help="Share of events 10 minutes to 20 hours old on arrival.")] = 0.0,
     too_late: Annotated[float, typer.Option(help="Share of events 2 to 5 days old on arrival.")] = 0.0,
     future: Annotated[float, typer.Option(help="Share of events dated an hour after their arrival.")] = 0.0,
-    duplicates: Annotated[float, typer.Option(help="Share of messages that came before, unchanged.")] = 0.0,
+    duplicates: Annotated[float, typer.Option(help="Share of messages that repeat an earlier one.")] = 0.0,
     corrupt: Annotated[float, typer.Option(help="Share of messages that cannot be decoded.")] = 0.0,
     shuffle: Annotated[
-        str, typer.Option(help="Messages arriving within this time change places; 0 keeps order.", metavar="DURATION")
+        str,
+        typer.Option(help="Shuffle messages that arrive within this time; 0 keeps their order.", metavar="DURATION"),
     ] = "0",
     spec: Annotated[
         Path | None,
         typer.Option(help="Write the events of this spec, some with each version of their schema.", show_default=False),
     ] = None,
 ) -> None:
-    """Write made-up traffic of an app into an Avro file: bursty, skewed and, if asked, faulty.
+    """Write synthetic traffic of an app to an Avro file: bursty, skewed and, if you ask for it, faulty.
 
     Users act in sessions, have tastes, and see popular items most. The shares of faults are shares of all messages,
     exact to the message, and no message has two: with --events 20000 --late 0.05, 1000 messages are late.

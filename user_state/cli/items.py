@@ -29,12 +29,15 @@ def fit(
     *,
     events: Annotated[Path, typer.Option("--input", help="The log: Avro events, a delimited file, or triples.")],
     output: Annotated[Path, typer.Option(help="The table to write, .npz.", show_default=False)],
-    dimensions: Annotated[int, typer.Option(min=1, help="Numbers a vector.")] = 64,
+    dimensions: Annotated[int, typer.Option(min=1, help="Length of a vector.")] = 64,
     reach: Annotated[
-        int, typer.Option(min=0, help="How many steps apart two items of a user may be; 0: any, all weighing alike.")
+        int,
+        typer.Option(min=0, help="Largest distance in steps between two items of a user; 0: any, with equal weights."),
     ] = 30,
-    fade: Annotated[float, typer.Option(help="What a step further apart multiplies a pair's weight with.")] = 0.9,
-    spec: Annotated[Path | None, typer.Option(help="The spec of Avro events; interaction.avsc without.")] = None,
+    fade: Annotated[
+        float, typer.Option(help="Factor on a pair's weight for each further step between its items.")
+    ] = 0.9,
+    spec: Annotated[Path | None, typer.Option(help="The spec of Avro events; default: interaction.avsc.")] = None,
     log_format: Annotated[
         str, typer.Option("--format", help="auto, avro, table (names in the first line), triples (user item seconds).")
     ] = "auto",
@@ -43,13 +46,13 @@ def fit(
     time_column: Annotated[str, typer.Option(help="Of a table: the column of the time since 1970.")] = "timestamp",
     time_unit: Annotated[str, typer.Option(help="Of a table: what the time counts: s, ms or us.")] = "s",
     value_column: Annotated[str | None, typer.Option(help="The column or event field of a number.")] = None,
-    min_value: Annotated[float | None, typer.Option(help="Leave out interactions with less.")] = None,
+    min_value: Annotated[float | None, typer.Option(help="Leave out interactions with a smaller value.")] = None,
     load_into: Annotated[
-        str | None, typer.Option("--load", help="Also load it as this table of --spec, into --redis.")
+        str | None, typer.Option("--load", help="Also load it into --redis, as this table of --spec.")
     ] = None,
     redis: Annotated[str | None, typer.Option(help="With --load: redis://host:port")] = None,
 ) -> None:
-    """Fit item vectors to a log: who chooses this chooses that. Good vectors in a minute, for those without a model.
+    """Compute item vectors from the co-occurrences in a log, in a minute, for those without a model.
 
     The leading eigenvectors of the co-occurrences of items in users' histories, pairs weighing less the more steps lie
     between, divided by the items' popularity. The inner product of two vectors is how much the items belong together;
@@ -73,7 +76,7 @@ def fit(
     how.check()
     if load_into is not None:
         if spec is None or redis is None:
-            raise InputError("expected --spec and --redis beside --load, for where the table belongs")
+            raise InputError("--load needs --spec and --redis, which say where the table is loaded")
         wanted = _declared(spec, load_into).spec.items[load_into].dimensions
         if wanted != dimensions:
             raise InputError(f"expected --dimensions {wanted}, as `items.{load_into}` of {spec} says, got {dimensions}")
@@ -100,7 +103,7 @@ def fit(
 _SPEC = typer.Option(help="The spec file.", show_default=False)
 _TABLE = typer.Option(help="The table's name under `items:` in the spec.", show_default=False)
 _REDIS = typer.Option(help="Where the records are: redis://host:port", show_default=False)
-_GRACE = typer.Option(help="How long the replaced version stays, for readers in the middle of it.")
+_GRACE = typer.Option(help="How long the replaced version is kept for readers that still use it.")
 
 
 @items.command()
@@ -116,7 +119,7 @@ def load(
     vector_column: Annotated[str, typer.Option(help="Of Avro and Parquet: the column of the vector.")] = "vector",
     grace: Annotated[str, _GRACE] = "10m",
 ) -> None:
-    """Load a table of item vectors into Redis, beside the version in use, then swap.
+    """Load a table of item vectors into Redis, next to the version in use, then switch to it.
 
     What is no table, or has another dimension than the spec says, is refused before anything is written. A version is
     the hash of ids and vectors: loading the same file again changes nothing, and mends what is broken.
@@ -181,7 +184,7 @@ def use(
     redis: Annotated[str, _REDIS],
     grace: Annotated[str, _GRACE] = "10m",
 ) -> None:
-    """Go back to a version that was replaced and is still there.
+    """Switch back to a version that was replaced and is still in Redis.
 
     Example: `user-state items use --spec user_state.yaml --table catalogue --version 0f3a... --redis redis://localhost:6379`
     """

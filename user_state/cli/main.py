@@ -28,7 +28,7 @@ from user_state.errors import UserStateError
 EXIT_USER = 2
 EXIT_INTERRUPTED = 130
 PIPELINE_COMMANDS = {
-    "demo": "Watch the whole thing work: traffic, pipeline, Redis, look-ups, and the check against brute force.",
+    "demo": "Run everything once: traffic, pipeline, Redis, look-ups, and a comparison with brute force.",
     "run": "Run the streaming pipeline: events in, Redis records out.",
     "publish": "Publish an Avro file to a Pub/Sub topic.",
 }

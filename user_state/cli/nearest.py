@@ -17,7 +17,9 @@ def nearest(
         str, typer.Option(help="The output of an embedding over a table, such as taste_1h.", show_default=False)
     ],
     k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
-    unseen: Annotated[bool, typer.Option("--unseen", help="Leave out what the embedding is composed of.")] = False,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="Leave out the items that the embedding is composed of.")
+    ] = False,
     at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: items, scores, version.")] = False,
 ) -> None:

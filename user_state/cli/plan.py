@@ -19,13 +19,13 @@ from user_state.spec import load_spec
 def plan(
     spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
     events_per_second: Annotated[
-        float, typer.Option(help="Events a second at the peak, those that some feature wants.", show_default=False)
+        float, typer.Option(help="Events a second at the peak, without those that no feature uses.", show_default=False)
     ],
     users: Annotated[float, typer.Option(help="Users with an event within `retention`.", show_default=False)],
-    prices: Annotated[
-        Path, typer.Option(help="Price file with your own prices; deploy/prices.yaml is one to copy.")
-    ] = Path("deploy/prices.yaml"),
-    peak_to_mean: Annotated[float, typer.Option(help="The peak over the mean of a day.")] = 2.0,
+    prices: Annotated[Path, typer.Option(help="A file with your prices; copy deploy/prices.yaml.")] = Path(
+        "deploy/prices.yaml"
+    ),
+    peak_to_mean: Annotated[float, typer.Option(help="Peak rate divided by the mean rate of a day.")] = 2.0,
     events_a_session: Annotated[int, typer.Option(help="Events in a user's session of a quarter of an hour.")] = 10,
     days: Annotated[int, typer.Option(help="For how many days a mean user has been active.")] = 30,
     write_interval: Annotated[
@@ -34,7 +34,7 @@ def plan(
     event_bytes: Annotated[int, typer.Option(help="Bytes of an event's body.")] = 200,
     replicas: Annotated[int, typer.Option(help="Replicas of each Redis node.", min=0, max=5)] = 1,
     state: Annotated[
-        Literal["redis", "runner"], typer.Option(help="Where the truth is: Redis, or Beam's keyed state as well.")
+        Literal["redis", "runner"], typer.Option(help="Which state is authoritative: Redis, or Beam's keyed state.")
     ] = "redis",
     measure: Annotated[
         str | None,
@@ -42,7 +42,7 @@ def plan(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what a spec needs at a scale: Redis, network, workers, what a month costs, and what breaks first.
+    """Estimate what a spec needs at a scale: Redis, network, workers, what a month costs, and what breaks first.
 
     Arithmetic from measured costs (user_state/capacity/constants.yaml names the measurement of each) and your prices.
     The mean user stands for all.

@@ -22,11 +22,11 @@ EXIT_REFUSED = 1
 
 
 def rollback(
-    spec: Annotated[Path, typer.Option(help="The spec that shall write again.", show_default=False)],
+    spec: Annotated[Path, typer.Option(help="The spec that is to write again.", show_default=False)],
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Make an earlier spec the one that writes again.
+    """Let an earlier spec write again.
 
     A run with a new spec takes over from the spec before; from then on `run` refuses the earlier one, which may have
     been started by mistake. This command shows which spec writes now and what becomes of the records, asks, and lets
@@ -47,7 +47,7 @@ def rollback(
     _show(plan, registered, redis)
     if not yes:
         if not sys.stdin.isatty():
-            raise InputError("expected a terminal to ask on, got none: add --yes to roll back without being asked")
+            raise InputError("cannot ask for confirmation without a terminal: add --yes to roll back")
         if not typer.confirm("Roll back?"):
             raise typer.Exit(EXIT_REFUSED)
     force_generation(redis, plan, time.time_ns() // 1000)
@@ -56,7 +56,7 @@ def rollback(
 
 def _show(plan: Plan, registered: Registered, redis: str) -> None:
     """Print who writes, who shall, and what becomes of the records."""
-    from user_state.codec.spec_change import spec_change
+    from user_state.core.spec_change import spec_change
     from user_state.store.survey import stored_layouts
 
     console = Terminal()

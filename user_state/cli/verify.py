@@ -22,11 +22,13 @@ SHOWN = 20
 def verify(
     *,
     spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
-    events: Annotated[str, typer.Option(help="An Avro file or glob of all that was ever run.", show_default=False)],
+    events: Annotated[
+        str, typer.Option(help="Every event file that was ever ingested: an Avro file or a glob.", show_default=False)
+    ],
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
     at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
 ) -> None:
-    """Hold every user and feature against brute force over the events; print what differs, worst first.
+    """Compare every user and feature with brute force over the events; print the differences, worst first.
 
     What is exact must be equal, floating point to 1e-6; sketches, and tables with more keys than are kept, within what
     they state. A record of a user without events is a difference too.

@@ -18,12 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from user_state.core.events import F64, I64
+from user_state.core.histories import Histories, LogRows, newer_rows
 from user_state.core.item_vectors import F32, ItemVectors
-from user_state.core.logs import LogRows, newer_rows
 from user_state.core.outputs import ComposedOutput, History
 from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE
-from user_state.core.records import Records
 
 LEAST_LENGTH = 1e-6
 """A vector shorter than this share of what was added up has no direction but that of rounding."""
@@ -81,59 +80,62 @@ class Composing:
         return total
 
 
-def last_rows(records: Records, history: History) -> LogRows:
+def last_rows(histories: Histories, history: History) -> LogRows:
     """Return the last `history.last` rows of each user.
 
     Rows of before a changed spec asked for what weighs them do not have it, and so no part.
     """
-    rows = records.logs[history.log]
+    rows = histories.logs[history.log]
     if history.weight is not None and (unknown := rows.columns[history.weight] == NULL_CODE).any():
         rows = rows.take(~unknown)
     newer = newer_rows(rows.user)
     return rows if len(newer) == 0 or newer.max() < history.last else rows.take(newer < history.last)
 
 
-def mentioned(plan: Plan, records: Records) -> dict[str, list[str]]:
-    """Return the items that each table is asked for when these records are read."""
+def mentioned(plan: Plan, histories: Histories) -> dict[str, list[str]]:
+    """Return the items that each table is asked for when vectors are composed of these histories."""
     codes: dict[str, set[int]] = {table: set() for table in plan.item_tables}
     for table, history in dict.fromkeys((output.table, output.history) for output in plan.composed):
-        codes[table].update(last_rows(records, history).columns[history.item].tolist())
-    texts = records.pool.texts
+        codes[table].update(last_rows(histories, history).columns[history.item].tolist())
+    texts = histories.pool.texts
     # Several users' codes may stand for one item.
     return {table: list(dict.fromkeys(texts[code] for code in sorted(wanted))) for table, wanted in codes.items()}
 
 
-def seen_items(records: Records, history: History) -> list[str]:
+def seen_items(histories: Histories, history: History) -> list[str]:
     """Return the items of the last events of all these users together."""
-    codes = np.unique(last_rows(records, history).columns[history.item]).tolist()
-    return list(dict.fromkeys(records.pool[code] for code in codes))
+    codes = np.unique(last_rows(histories, history).columns[history.item]).tolist()
+    return list(dict.fromkeys(histories.pool[code] for code in codes))
 
 
-def take_part(records: Records, history: History, vectors: ItemVectors) -> Composing:
+def take_part(histories: Histories, history: History, vectors: ItemVectors) -> Composing:
     """Return the last events of each user, with their items' vectors."""
-    rows = last_rows(records, history)
+    rows = last_rows(histories, history)
     codes, which = np.unique(rows.columns[history.item], return_inverse=True)
-    texts = records.pool.texts
+    texts = histories.pool.texts
     table, there = vectors.lookup([texts[code] for code in codes.tolist()])
     found = there[which]
-    missing = np.bincount(rows.user[~found], minlength=len(records)).astype(np.int64)
+    missing = np.bincount(rows.user[~found], minlength=len(histories)).astype(np.int64)
     kept, which = rows.take(found), which[found]
-    weight = _weights(records, kept, history)
+    weight = _weights(histories, kept, history)
     return Composing(kept.user, kept.time_us, weight, table[which].astype(np.float64), missing, vectors)
 
 
-def _weights(records: Records, rows: LogRows, history: History) -> F64:
+def _weights(histories: Histories, rows: LogRows, history: History) -> F64:
     if history.weight is None or history.weights is None:
         return np.ones(len(rows.user))
     weights: Mapping[str, float] = dict(history.weights)
     codes, which = np.unique(rows.columns[history.weight], return_inverse=True)
     # The filter lets only events with a listed value into the log.
-    of_code = np.array([weights[records.pool[code]] for code in codes.tolist()], np.float64)
+    of_code = np.array([weights[histories.pool[code]] for code in codes.tolist()], np.float64)
     return of_code[which]
 
 
-def compose(part: Composing, output: ComposedOutput, at_us: int) -> F32:
-    """Return (n, dimensions) means, sums or directions; zeros for users without any event that takes part."""
+def compose(part: Composing, output: ComposedOutput, at_us: int | I64) -> F32:
+    """Return (n, dimensions) means, sums or directions; zeros for users without any event that takes part.
+
+    `at_us` is one time, or (n,).
+    """
     shares = part.shares(output.half_life_us)
     total = part.sum_by_user(shares[:, None] * part.vector)
     if output.unit:
@@ -147,7 +149,7 @@ def compose(part: Composing, output: ComposedOutput, at_us: int) -> F32:
     else:
         since_us = np.maximum(at_us - part.newest_us(), 0)
         with np.errstate(over="ignore"):
-            scale = np.exp2(since_us / output.half_life_us)
+            scale = np.asarray(np.exp2(since_us / output.half_life_us))
     with np.errstate(over="ignore"):
         composed: F32 = (total / scale[:, None]).astype(np.float32)
     return composed

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core import compiled as native
+from user_state import native
 from user_state.core.pieces import Filter
 from user_state.core.plan import Plan
 from user_state.core.pool import NULL_CODE, StringPool
@@ -29,9 +28,6 @@ NULL_INT = np.iinfo(np.int64).min
 """Stands for null in int and bool columns, as NULL_CODE does in string columns and NaN, which events may not carry, in
 float columns."""
 FIXED_COLUMNS = 4
-_MANY = 100
-"""From so many rows on each column is picked by itself: `zip(*rows)` makes an iterator a row, and some hundreds of
-those have the garbage collector look for what nobody holds."""
 
 
 @dataclass(frozen=True)
@@ -60,36 +56,16 @@ class Events:
 
     @classmethod
     def from_rows(cls, plan: Plan, rows: Sequence[EventRow]) -> Events:
-        """Turn rows into columns; the rows' values must be of the plan's kinds, None for null."""
-        taken = native.columns_of_rows(plan.kinds, rows) if native.used else None
+        """Turn rows into columns; the rows' values must be of the plan's kinds, None for null.
+
+        Raises:
+            ValueError: they are not.
+        """
+        taken = native.columns_of_rows(plan.kinds, rows)
         if taken is None:
-            return cls._in_python(plan, rows)
+            raise ValueError("expected rows of the plan's fields, each of its kind or None, got others")
         users, user, id_hash, time_us, published_us, columns, code_of = taken
         return cls(users, user, id_hash, time_us, published_us, columns, StringPool.of_codes(code_of))
-
-    @classmethod
-    def _in_python(cls, plan: Plan, rows: Sequence[EventRow]) -> Events:
-        columns = _transposed(rows, FIXED_COLUMNS + len(plan.fields))
-        users: dict[str, int] = {}
-        pool = StringPool()
-        user = [users.setdefault(u, len(users)) for u in columns[0]]
-        fields: list[npt.NDArray[Any]] = []
-        for field, values in zip(plan.fields, columns[FIXED_COLUMNS:], strict=True):
-            if field.kind == "string":
-                fields.append(np.array(pool.codes(values), np.int64))
-            elif field.kind == "float":
-                fields.append(np.array(values, np.float64))  # None becomes NaN
-            else:
-                fields.append(np.array([NULL_INT if v is None else v for v in values], np.int64))
-        return cls(
-            users=list(users),
-            user=np.array(user, np.int64),
-            id_hash=np.array(columns[1], np.uint64),
-            time_us=np.array(columns[2], np.int64),
-            published_us=np.array(columns[3], np.int64),
-            columns=tuple(fields),
-            pool=pool,
-        )
 
     def take(self, chosen: Bool | I64) -> Events:
         """Return the chosen events, by mask or index; users and pool stay."""
@@ -142,12 +118,3 @@ class Events:
                 asked = accepted if plan.fields[field].kind == "float" else accepted - {NULL_INT}
                 matched &= np.isin(column, np.array(sorted(asked), column.dtype))
         return matched
-
-
-def _transposed(rows: Sequence[EventRow], width: int) -> list[Sequence[Any]]:
-    """Return the columns of rows of so many values each."""
-    if len(rows) < _MANY:
-        return list(zip(*rows, strict=True)) if rows else [()] * width
-    if set(map(len, rows)) != {width}:
-        raise ValueError(f"expected rows of {width} values")
-    return [list(map(itemgetter(at), rows)) for at in range(width)]

@@ -26,8 +26,8 @@ import numpy as np
 
 from user_state.core.composing import Composing
 from user_state.core.events import F64
+from user_state.core.histories import older_rows
 from user_state.core.item_vectors import F32
-from user_state.core.logs import older_rows
 from user_state.core.outputs import FoldInOutput
 from user_state.core.small_solves import solve_each
 

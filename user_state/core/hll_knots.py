@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from user_state.core.coupons import F64, LG_KS, estimates_of_sums
+from user_state.core.hll import F64, LG_KS, estimates_of_sums
 
 KNOTS = 257
 HALVINGS = 60

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from user_state.core.composing import Composing
-from user_state.core.events import F64
+from user_state.core.events import F64, I64
 from user_state.core.interests_of_many import InterestsOfMany
 from user_state.core.interests_of_one import InterestsOfOne
 from user_state.core.item_vectors import F32
@@ -51,8 +51,8 @@ class Interests:
     weights: F64
 
 
-def find_interests(part: Composing, output: InterestsOutput, at_us: int) -> Interests:
-    """Return what the events that take part fall into."""
+def find_interests(part: Composing, output: InterestsOutput, at_us: I64) -> Interests:
+    """Return what the events that take part fall into; `at_us` is (n,)."""
     vectors = np.zeros((part.users, output.most, output.dimensions), np.float32)
     weights = np.zeros((part.users, output.most))
     liked = np.flatnonzero(part.weight > 0)
@@ -65,7 +65,7 @@ def find_interests(part: Composing, output: InterestsOutput, at_us: int) -> Inte
             one = InterestsOfOne(output)
             for row in range(head, head + count):
                 one.take(int(time_us[row]), float(weight[row]), vector[row], unit[row])
-            means, found = one.finish(at_us)
+            means, found = one.finish(int(at_us[who]))
             vectors[who, : len(found)], weights[who, : len(found)] = means, found
         return Interests(vectors, weights)
     # Who has most events comes first, so that those who have a k-th one stand together.
@@ -76,5 +76,5 @@ def find_interests(part: Composing, output: InterestsOutput, at_us: int) -> Inte
         for step in range(int(counts[some[0]])):
             rows = heads[some[: np.count_nonzero(counts[some] > step)]] + step
             many.take(time_us[rows], weight[rows], vector[rows], unit[rows])
-        vectors[users[some]], weights[users[some]] = many.finish(at_us)
+        vectors[users[some]], weights[users[some]] = many.finish(at_us[users[some]])
     return Interests(vectors, weights)

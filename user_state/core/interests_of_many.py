@@ -47,8 +47,8 @@ class InterestsOfMany:
         born[users[founds], place[founds]] = self._events
         self._events += 1
 
-    def finish(self, at_us: int) -> tuple[F64, F64]:
-        """Return (n, K, dimensions) centroids and (n, K) weights when read, zeros where there are none."""
+    def finish(self, at_us: I64) -> tuple[F64, F64]:
+        """Return (n, K, dimensions) centroids and (n, K) weights at (n,) reading times, zeros where there are none."""
         fade = np.exp2(-np.maximum(at_us - self._as_of_us, 0) / self._half_life_us)
         there = self._born != NEVER
         order = np.lexsort((self._born, np.where(there, -_single(self._weights), np.inf)))

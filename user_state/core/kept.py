@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from user_state.core.pieces import (
+    GapTrack,
     HllTrack,
     KeyedDecay,
     KeyedTrack,
@@ -67,7 +68,9 @@ class Kept:
         return False
 
 
-def kept_of_tiles(piece: Track | HllTrack | KllTrack | KeyedTrack | Log, skew_us: int, cap: int | None = None) -> Kept:
+def kept_of_tiles(
+    piece: Track | HllTrack | KllTrack | KeyedTrack | Log | GapTrack, skew_us: int, cap: int | None = None
+) -> Kept:
     """Return what is kept in the tiles of the windows that are read from a piece."""
     axis = axis_of(piece.windows, skew_us // SECOND_US)
     levels = tuple((level.width_s * SECOND_US, level.reach_s * SECOND_US) for level in axis.levels)

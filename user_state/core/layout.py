@@ -4,28 +4,32 @@ A layout lists, for each family of state, the pieces that a record holds: the ke
 definition, and the numbers its bytes are cut by. Families without pieces leave no trace in it, so that a new family
 changes no layout that does without. `kept` says beside them how far back and how finely the pieces go: no byte depends
 on it, but what a changed spec can still tell from a record does (kept.py).
+
+A newer release may have written a layout. A family that this one does not know is left out: its records are read, and
+migrated, without what that family holds. A kind that this one does not know, of a family that it does, is refused by
+name: the family's bytes cannot be cut without it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from user_state.core.coupons import LG_KS
+from user_state.core.hll import LG_KS
 from user_state.core.kept import Kept, read_kept
 from user_state.core.kll import KS
 from user_state.core.lazily import cached_property
 from user_state.core.tile_kinds import TRACK_COLUMNS
-from user_state.errors import CodecError
+from user_state.errors import CodecError, shorten
 from user_state.spec.aggregations import KEY_FIELD, MOST_KEY_FIELDS
 
 COMPONENT_BYTES = (2, 4)
 """How many bytes a component of a vector may take."""
-LAST_SEEN_KINDS = ("values", "days")
-"""What a track of `user_state.core.last_seen` keeps."""
+VALUES, DAYS = LAST_SEEN_KINDS = ("values", "days")
+"""What a track of last seen keeps: when each value of a field was seen last, or on which local days."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class TrackLayout:
 
 TIME_KIND = "time"
 """The kind of a log's field that is the event time: an int that needs no bytes of its own."""
+FIELD_KINDS = ("string", "float", "int", "bool", TIME_KIND)
+"""The kinds of a log's fields."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,13 @@ class KeyedDecayLayout:
 
 
 @dataclass(frozen=True)
+class GapLayout:
+    """Longest gaps of one filter, in tiles."""
+
+    key: str
+
+
+@dataclass(frozen=True)
 class Layout:
     """The pieces of each family, in the order in which a record holds them."""
 
@@ -143,7 +156,10 @@ class Layout:
     klls: tuple[KllLayout, ...] = ()
     keyed_tiles: tuple[KeyedTrackLayout, ...] = ()
     keyed_decays: tuple[KeyedDecayLayout, ...] = ()
+    gaps: tuple[GapLayout, ...] = ()
     kept: tuple[Kept, ...] = ()
+    text: str | None = field(default=None, compare=False, repr=False)
+    """The JSON that it was read from, which may say more; None if it was not."""
 
     @cached_property
     def track_kinds(self) -> tuple[str, ...]:
@@ -177,20 +193,26 @@ class Layout:
 
     def to_json(self) -> str:
         """Return the layout as JSON, the same text for the same layout."""
+        if self.text is not None:
+            return self.text
         pieces = {family: [list(asdict(piece).values()) for piece in getattr(self, family)] for family in _READERS}
         held = {family: listed for family, listed in pieces.items() if listed}
         return json.dumps(held, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Layout:
-        """Return the layout that `to_json` wrote.
+        """Return the layout that `to_json` wrote, of this release or a newer one.
 
         Raises:
-            CodecError: it did not.
+            CodecError: it did not, or there is a kind in it that this release does not know.
         """
         try:
             families = dict(json.loads(text))
-            return cls(**{name: tuple(_READERS[name](*piece) for piece in held) for name, held in families.items()})
+            if not all(isinstance(piece, list) for held in families.values() for piece in held):
+                raise ValueError(families)
+            known = {name: held for name, held in families.items() if name in _READERS}
+            read = {name: tuple(_READERS[name](*piece) for piece in held) for name, held in known.items()}
+            return cls(**read, text=text if isinstance(text, str) else text.decode())
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as exc:
             raise CodecError(f"expected a record layout as JSON, got {text[:80]!r}") from exc
 
@@ -201,24 +223,35 @@ class Layout:
 
 
 def _read_track(key: Any, kind: Any) -> TrackLayout:
-    TRACK_COLUMNS[kind]  # KeyError for a kind that there is not
-    return TrackLayout(str(key), kind)
+    return TrackLayout(str(key), _known(kind, TRACK_COLUMNS, "tiles"))
 
 
 def _read_log(key: Any, fields: Any) -> LogLayout:
-    return LogLayout(str(key), tuple((str(name), str(kind)) for name, kind in fields))
+    return LogLayout(str(key), tuple((str(name), _known(kind, FIELD_KINDS, "log columns")) for name, kind in fields))
 
 
 def _read_last_seen(key: Any, kind: Any) -> LastSeenLayout:
-    if kind not in LAST_SEEN_KINDS:
-        raise ValueError(kind)
-    return LastSeenLayout(str(key), kind)
+    return LastSeenLayout(str(key), _known(kind, LAST_SEEN_KINDS, "last_seen"))
 
 
 def _key_kinds(kinds: Any) -> tuple[str, ...]:
-    if not isinstance(kinds, list) or not 1 <= len(kinds) <= MOST_KEY_FIELDS or not set(kinds) <= set(KEY_FIELD):
+    if not isinstance(kinds, list) or not 1 <= len(kinds) <= MOST_KEY_FIELDS:
         raise ValueError(f"expected the kinds of a key's columns, got {kinds!r}")
-    return tuple(kinds)
+    return tuple(_known(kind, KEY_FIELD, "keys") for kind in kinds)
+
+
+def _known(kind: Any, known: Collection[str], of: str) -> str:
+    """Return a kind.
+
+    Raises:
+        CodecError: this release does not know it: a newer one does, perhaps.
+    """
+    if not isinstance(kind, str) or kind not in known:
+        raise CodecError(
+            f"expected {of} of a kind that this release knows ({', '.join(known)}), got {shorten(kind)}: the layout was"
+            " written by a newer release"
+        )
+    return kind
 
 
 _READERS: dict[str, Callable[..., Any]] = {
@@ -235,6 +268,7 @@ _READERS: dict[str, Callable[..., Any]] = {
     "klls": lambda key, k: KllLayout(str(key), KS[KS.index(k)]),
     "keyed_tiles": lambda key, kinds, sums: KeyedTrackLayout(str(key), _key_kinds(kinds), bool(sums)),
     "keyed_decays": lambda key, kinds: KeyedDecayLayout(str(key), _key_kinds(kinds)),
+    "gaps": lambda key: GapLayout(str(key)),
     "kept": read_kept,
 }
 """How each family's pieces are read back from JSON; raises KeyError, TypeError or ValueError."""

@@ -12,21 +12,20 @@ from __future__ import annotations
 import numpy as np
 
 from user_state.core.events import F64, I64
-from user_state.core.records import Records
-from user_state.core.vectors import F32
+from user_state.core.histories import VectorSums
+from user_state.core.item_vectors import F32
 
 
-def learned_vectors(records: Records, item: I64, items: int, at_us: int, forget_us: int) -> tuple[F32, F64]:
+def learned_vectors(part: VectorSums, item: I64, items: int, at_us: int, forget_us: int) -> tuple[F32, F64]:
     """Return (n, dimensions) unit vectors, zeros for items of which nothing was learned, and (n,) W at `at_us`.
 
     Args:
-        records: of m parts of n items, of a plan by `item_plan`.
+        part: the sums of m parts of n items, of a plan by `item_plan`.
         item: (m,) which item each is a part of.
         items: n.
         at_us: when; earlier than an item's newest pair counts as that.
         forget_us: of the learned table.
     """
-    part = records.vectors[0]
     newest_us = np.zeros(items, np.int64)
     np.maximum.at(newest_us, item, part.time_us)
     kept = np.exp2(-(newest_us[item] - part.time_us) / forget_us)

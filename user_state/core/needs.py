@@ -18,6 +18,7 @@ from user_state.core.outputs import (
     EmbeddingOutput,
     EntropyOutput,
     FoldInOutput,
+    GapOutput,
     History,
     InterestsOutput,
     InterestWeightsOutput,
@@ -93,6 +94,8 @@ def _needs(plan: Plan, output: object) -> Iterator[Need]:
             yield Need(plan.logs[log].key, within_us, cap=last)
         case LastSeenOutput(track=track, window=window, cap=cap):
             yield _windowed(plan.last_seen[track].key, window, cap)
+        case GapOutput(track=track, window=window):
+            yield _windowed(plan.gaps[track].key, window)
         case SessionOutput():
             yield _of_sessions(plan, output)
         case ComposedOutput(history=history) | FoldInOutput(history=history) | InterestsOutput(history=history):

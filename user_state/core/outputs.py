@@ -93,6 +93,17 @@ class SessionOutput:
 
 
 @dataclass(frozen=True)
+class GapOutput:
+    """The longest gap between events of a window; `track` is an index into `gaps`."""
+
+    name: str
+    aggregate: str
+    track: int
+    window: Window
+    empty: float
+
+
+@dataclass(frozen=True)
 class ApproxDistinctOutput:
     """A number of distinct values; `track` is an index into `hlls`, `error` the relative standard error."""
 

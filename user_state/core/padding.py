@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from user_state.core.events import NULL_INT
 from user_state.core.lazily import cached_property
-from user_state.core.pool import NULL_CODE, StringPool
+from user_state.core.pool import StringPool
 from user_state.errors import InputError
 
 I64 = npt.NDArray[np.int64]
-NULL_OF = {"string": NULL_CODE, "float": np.nan}
 
 
 @dataclass(frozen=True)
@@ -170,35 +169,3 @@ class Padded:
             known = [column for column in self.grids if column in columns]
             raise InputError(f"expected {kind} ({', '.join(known) or 'there is none'}), got {name!r}")
         return name
-
-
-def pad(
-    user: I64,
-    place: I64,
-    *,
-    users: int,
-    width: int,
-    columns: Mapping[str, tuple[npt.NDArray[Any], str]],
-    pool: StringPool,
-    single: bool = False,
-) -> Padded:
-    """Return rows as padded lists.
-
-    Args:
-        user: (m,) whose row it is.
-        place: (m,) its place in the user's list, from 0 on without gaps, below `width`.
-        users: n.
-        width: length of the padded lists.
-        columns: name -> (values (m,), kind of field); strings are codes.
-        pool: what the codes stand for.
-        single: as `Padded.single`.
-    """
-    at = user * width + place
-    grids = {}
-    for name, (values, kind) in columns.items():
-        grid = np.empty(users * width, values.dtype)
-        grid.fill(NULL_OF.get(kind, NULL_INT))
-        grid[at] = values
-        grids[name] = grid.reshape(users, width)
-    strings = frozenset(name for name, (_, kind) in columns.items() if kind == "string")
-    return Padded(np.bincount(user, minlength=users).astype(np.int64, copy=False), grids, strings, pool, single)

@@ -22,11 +22,10 @@ import numpy.typing as npt
 import xxhash
 
 from user_state.core.events import F64, I64, U64, Bool, Events
-from user_state.core.logs import TIE_SHIFT
+from user_state.core.histories import TIE_SHIFT, Histories
 from user_state.core.pieces import LearnedItems
 from user_state.core.plan import Plan
 from user_state.core.pool import StringPool
-from user_state.core.records import Records
 from user_state.core.spread import part_name, parts_of_users
 
 LEAST_HALVINGS = 20
@@ -51,20 +50,20 @@ class _Line:
     new: Bool
 
 
-def derive_pairs(plan: Plan, learned: LearnedItems, records: Records, events: Events) -> Events:
-    """Return the derived events of the pairs that arise as `events` arrive at `records`.
+def derive_pairs(plan: Plan, learned: LearnedItems, histories: Histories, events: Events) -> Events:
+    """Return the derived events of the pairs that arise as `events` arrive.
 
     Args:
-        plan: of the records.
+        plan: of the users' records.
         learned: what is learned.
-        records: of `events.users`, before the events are folded in.
+        histories: of `events.users`, of its log at least, before the events are folded in.
         events: that will be folded.
 
     Returns:
         Events of the plan `item_plan`: their users are parts of items, their fields the partner and the weight.
     """
     pool = StringPool()
-    line = _line(plan, learned, records, events, pool)
+    line = _line(plan, learned, histories, events, pool)
     user_hash = np.array([xxhash.xxh64_intdigest(user.encode()) for user in events.users], np.uint64)[line.user]
     part = parts_of_users(user_hash, learned.spread)
     hashes = _event_hashes(user_hash, line)
@@ -85,12 +84,12 @@ def derive_pairs(plan: Plan, learned: LearnedItems, records: Records, events: Ev
     return _events(found, learned.spread, pool)
 
 
-def _line(plan: Plan, learned: LearnedItems, records: Records, events: Events, pool: StringPool) -> _Line:
+def _line(plan: Plan, learned: LearnedItems, histories: Histories, events: Events, pool: StringPool) -> _Line:
     """Return the log's rows and the new events that belong there, in order."""
     log = plan.logs[learned.log]
-    rows = records.logs[learned.log]
+    rows = histories.logs[learned.log]
     wanted = np.flatnonzero(events.matches(plan)[log.filter] & events.has(plan, learned.of))
-    old_codes, new_codes = pool.take_in(records.pool), pool.take_in(events.pool)
+    old_codes, new_codes = pool.take_in(histories.pool), pool.take_in(events.pool)
     user = np.concatenate((rows.user, events.user[wanted]))
     time_us = np.concatenate((rows.time_us, events.time_us[wanted]))
     tie = np.concatenate((rows.tie, (events.id_hash[wanted] >> TIE_SHIFT).astype(np.int64)))

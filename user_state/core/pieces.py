@@ -10,6 +10,7 @@
     HllTrack, KllTrack  sketches of a field in tiles: of its distinct values, of its quantiles
     SessionTrack  sessions of the events that pass a filter, by inactivity gap
     KeyedTrack, KeyedDecay   counts by key in tiles, and decayed counts by key
+    GapTrack the longest time between one event and the next, in tiles
 
 Embeddings over a table of item vectors have no piece of their own: they are composed of a log when they are read.
 
@@ -217,3 +218,13 @@ class KeyedDecay:
     most_keys: int
     weight_field: int | None = None
     weights: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class GapTrack:
+    """The longest time between one and the next of the events that pass `filter`, in tiles."""
+
+    key: str
+    filter: int
+    windows: tuple[Window, ...]
+    """All that are read from this track; they settle how fine its tiles are (track_axes.py)."""

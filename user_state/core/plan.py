@@ -23,6 +23,7 @@ from user_state.core.outputs import (
     EmbeddingOutput,
     EntropyOutput,
     FoldInOutput,
+    GapOutput,
     InterestsOutput,
     InterestWeightsOutput,
     LastSeenOutput,
@@ -40,6 +41,7 @@ from user_state.core.pieces import (
     Decay,
     Field,
     Filter,
+    GapTrack,
     HllTrack,
     KeyedDecay,
     KeyedTrack,
@@ -94,6 +96,7 @@ class Plan:
     klls: tuple[KllTrack, ...]
     keyed_tracks: tuple[KeyedTrack, ...]
     keyed_decays: tuple[KeyedDecay, ...]
+    gaps: tuple[GapTrack, ...]
     scalars: tuple[
         ScalarOutput
         | DecayedOutput
@@ -101,6 +104,7 @@ class Plan:
         | LoggedOutput
         | LastSeenOutput
         | SessionOutput
+        | GapOutput
         | ApproxDistinctOutput
         | EntropyOutput,
         ...,
@@ -162,11 +166,16 @@ class Plan:
         return self._axes(self.keyed_tracks)
 
     @cached_property
+    def gap_axes(self) -> TrackAxes:
+        """Where the tiles of `gaps` lie."""
+        return self._axes(self.gaps)
+
+    @cached_property
     def log_axes(self) -> TrackAxes:
         """Where the tiles of `logs` that keep the first lie."""
         return self._axes(self.logs)
 
-    def _axes(self, tracks: Sequence[Track | Log | HllTrack | KllTrack | KeyedTrack]) -> TrackAxes:
+    def _axes(self, tracks: Sequence[Track | Log | HllTrack | KllTrack | KeyedTrack | GapTrack]) -> TrackAxes:
         return TrackAxes([axis_of(track.windows, self.axis.skew_s) for track in tracks])
 
     @cached_property

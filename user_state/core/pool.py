@@ -75,11 +75,6 @@ class StringPool:
             self._objects = np.array([*self.texts, None], object)
         return self._objects
 
-    @property
-    def ascending(self) -> bool:
-        """Whether the codes of any one record are known to ascend with its strings."""
-        return self._code_of is None
-
     def find(self, text: str) -> int | None:
         """Return the code of a string, None if it was never added."""
         return self._distinct.get(text)
@@ -96,19 +91,6 @@ class StringPool:
     def take_in(self, other: StringPool) -> I64:
         """Add another pool's strings; return (len(other) + 1,) what each of its codes becomes, a null staying one."""
         return np.array([*self.codes(other.texts), NULL_CODE], np.int64)
-
-    def made_distinct(self) -> tuple[StringPool, I64 | None]:
-        """Return a pool in which equal codes mean equal strings, and what each code becomes; None if nothing changes.
-
-        >>> pool, becomes = StringPool.of_records(3, lambda: ["a", "b", "a"]).made_distinct()
-        >>> pool.texts, becomes.tolist()
-        (['a', 'b'], [0, 1, 0, -1])
-        """
-        if self._code_of is not None:
-            return self, None
-        pool = StringPool()
-        becomes = pool.take_in(self)
-        return pool, becomes if len(pool) < len(self) else None
 
     @property
     def _distinct(self) -> dict[str, int]:

@@ -16,7 +16,7 @@ from user_state.core.pieces import Window
 from user_state.core.plan import Plan
 
 TILE_AGGREGATES = (
-    *("count", "sum", "min", "max", "mean", "variance", "stddev", "skew", "kurtosis"),
+    *("count", "sum", "min", "max", "mean", "geometric_mean", "variance", "stddev", "skew", "kurtosis"),
     *("recency", "first_seen", "gap_mean"),
 )
 SESSION_AGGREGATES = (
@@ -120,7 +120,8 @@ def compile_program(plan: Plan, *, whole: bool) -> ReadingProgram:
 
 
 _ROWS = (
-    *("tiled", "ratios", "stacked", "decayed", "logged", "log_lists", "last_seen", "sessions", "distinct", "entropies"),
+    *("tiled", "ratios", "stacked", "decayed", "logged", "log_lists", "last_seen", "sessions", "gaps"),
+    *("distinct", "entropies"),
     *("profiles", "quantiles", "tables", "decayed_tables", "vectors"),
 )
 
@@ -147,6 +148,8 @@ def _add_scalar(rows: dict[str, list[Row]], numbers: _Numbers, at: int, output: 
         case o.SessionOutput():
             which = SESSION_AGGREGATES.index(output.aggregate)
             rows["sessions"].append((at, which, output.track, _window(output.window), output.empty))
+        case o.GapOutput():
+            rows["gaps"].append((at, output.track, _window(output.window), output.empty))
         case o.ApproxDistinctOutput():
             rows["distinct"].append((at, output.track, _window(output.window), output.empty))
         case o.EntropyOutput():
@@ -225,6 +228,7 @@ def _pieces(plan: Plan) -> dict[str, Any]:
             (texts(decay.kinds), False, half_life_us)
             for decay, half_life_us in zip(layout.keyed_decays, half_lives_us, strict=True)
         ],
+        "gap_tracks": len(plan.gaps),
         "transitions_s": list(plan.local_time.transitions_s),
         "offsets_s": list(plan.local_time.offsets_s),
     }

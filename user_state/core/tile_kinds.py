@@ -6,6 +6,7 @@ TRACK_OF = {
     "count": "count",
     "sum": "sum",
     "mean": "sum",
+    "geometric_mean": "log_sum",
     "min": "min",
     "max": "max",
     "variance": "variance",
@@ -17,5 +18,5 @@ TRACK_OF = {
     "gap_mean": "times",
 }
 """Which kind of track each aggregation is read from."""
-TRACK_COLUMNS = {"count": 0, "sum": 1, "min": 1, "max": 1, "variance": 2, "moments": 4, "times": 2}
+TRACK_COLUMNS = {"count": 0, "sum": 1, "min": 1, "max": 1, "variance": 2, "moments": 4, "times": 2, "log_sum": 1}
 """How many numbers beside the count a tile of each kind holds; `user_state.core.tile_values` says which."""

@@ -7,7 +7,7 @@
     results        ranks -> MRR, recall, curves, JSON
     chart          curves -> SVG
     memory_store   records as Redis would hold them, in a dict
-    shelf          log -> records, through the very fold the pipeline runs, and back through `features`
+    replay         log -> what its records said before each question, by the code that folds and reads in production
     scorers/       one method a file
     catalogue      scorers by name and settings
 

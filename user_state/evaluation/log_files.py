@@ -26,7 +26,7 @@ from user_state.durations import SECOND_US
 from user_state.errors import EventError, InputError, shorten
 from user_state.evaluation.interactions import Interactions, in_order
 from user_state.evaluation.own_spec import own_spec
-from user_state.events.avro_blocks import BlockReader
+from user_state.events.avro_blocks import BlockReader, each_message
 from user_state.events.convert import Columns, read_log
 from user_state.events.decode import EventDecoder
 from user_state.spec import LoadedSpec
@@ -184,7 +184,7 @@ def _events(
     reader = BlockReader(str(path), loaded.schema)
     try:
         for block in reader.blocks(reader.first_offset):
-            for message in block.messages:
+            for message in each_message(reader.messages([block])):
                 try:
                     event = message.event if message.event is not None else decoder.decode(message.data)
                 except EventError as exc:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from user_state.codec.record import version_of
 from user_state.core.layout import Layout
+from user_state.state.envelope import version_of
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Refused, Replaced, Replacement, Stored
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from user_state.errors import InputError, shorten
 from user_state.events.avro_files import interaction_schema, write_events
-from user_state.events.row_checks import END_TIME_US, FIRST_TIME_US
+from user_state.events.limits import END_TIME_US, FIRST_TIME_US
 
 TIME_UNITS_US = {"s": 1_000_000, "ms": 1_000, "us": 1}
 DELIMITERS = "\t,;|"

@@ -1,4 +1,4 @@
-"""Message bodies -> events -> event rows, or the one error that says why not.
+"""Message bodies -> events in columns, or the one error that says why not.
 
 A body is Avro's single-object encoding (C3 01, schema fingerprint, event) or the event alone. The two cannot be
 confused where the schema's first field is a string: C3 01 would be a negative length.
@@ -6,72 +6,98 @@ confused where the schema's first field is a string: C3 01 would be a negative l
 The fingerprint says which of the schema's versions the event was written with. An event alone does not say, so it is
 taken for one of the schema itself.
 
-An event must be the very bytes that a writer writes for it, so that what was damaged on its way is found out.
+An event must be the very bytes that a writer writes for it, so that what was damaged on its way is found out. Flat
+events are read by compiled code (`native/events/event_decoder.hpp`), those of nested types by fastavro; what values
+have to be is held against both in one place, and the words are the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import xxhash
+from typing import Any, NamedTuple
 
 from user_state.core.events import EventRow
 from user_state.core.plan import Plan
-from user_state.errors import EventError, shorten
-from user_state.events.compiled_rows import row_reader
-from user_state.events.event_reader import event_reader, write_event
+from user_state.errors import EventError
+from user_state.events.event_reader import ReadEvent, nested_reader, write_event
+from user_state.events.limits import limits_of
 from user_state.events.message import Message
-from user_state.events.row_checks import CHECKS, check_names, identifier, time_of
+from user_state.events.writers import SINGLE_OBJECT, head_of, places_of, writer_of
 from user_state.spec.event_schema import EventSchema
 from user_state.spec.problems import listing
+from user_state.state.event_batch import BodyDecoder, EventBatch, MessageList
 
-SINGLE_OBJECT = b"\xc3\x01"
+__all__ = ["SINGLE_OBJECT", "Decoded", "EventDecoder"]
+_HEAD_BYTES = 10
+
+
+class Decoded(NamedTuple):
+    """What a pull's messages are.
+
+    Attributes:
+        batch: the events, in order of arrival.
+        refused: the other messages, and what is wrong with each: `undecodable`, `invalid`.
+    """
+
+    batch: EventBatch
+    refused: list[tuple[Message, EventError]]
 
 
 class EventDecoder:
     """Decodes the events of one plan.
 
     Args:
-        plan: what a row has.
+        plan: what a batch has.
         schema: what events are read as, and the versions that they may have been written with.
-        compiled: whether to use the compiled code where there is any.
     """
 
-    def __init__(self, plan: Plan, schema: EventSchema, *, compiled: bool = True) -> None:
+    def __init__(self, plan: Plan, schema: EventSchema) -> None:
         self._plan = plan
         self._schema = schema
-        self._head = SINGLE_OBJECT + schema.fingerprint
-        self._read = event_reader(schema, schema)
-        heads = {self._head: schema} | {SINGLE_OBJECT + one.fingerprint: one for one in schema.versions}
-        self._readers = {head: (event_reader(writer, schema), writer) for head, writer in heads.items()}
-        self._compiled = row_reader(plan, heads, schema) if compiled else None
-        self._checks = [
-            (field.name, CHECKS[check]) for field, check in zip(plan.fields, check_names(plan, schema), strict=True)
-        ]
+        self._head = head_of(schema)
+        known = {one.fingerprint: one for one in (*schema.versions, schema)}
+        places = places_of(plan, schema)
+        self._names = [place.name for place in places]
+        writers = [writer_of(one, schema, places) for one in sorted(known.values(), key=lambda one: one is not schema)]
+        listed = listing(one.label for one in (schema, *schema.versions))
+        self._native = BodyDecoder(places, writers, limits_of(plan), listed)
+        self._nested: dict[bytes, tuple[ReadEvent, str]] = {
+            writer.head: (nested_reader(known[writer.head[len(SINGLE_OBJECT) :]], schema), writer.name)
+            for writer in writers
+            if not writer.is_flat
+        }
 
-    @property
-    def compiled(self) -> bool:
-        """Whether compiled code reads."""
-        return self._compiled is not None
+    def batch(self, messages: Sequence[Message] | MessageList) -> Decoded:
+        """Return the events of messages, and which are none."""
+        if isinstance(messages, MessageList):
+            held, values = messages, self._values(messages, {})
+        else:
+            held = MessageList.of_messages(messages)
+            read = {at: one.event for at, one in enumerate(messages) if one.event is not None}
+            values = self._values(held, read)
+        batch, refused = self._native.decode(held, values)
+        return Decoded(
+            EventBatch(batch),
+            [(Message(*held.message(at)), EventError(reason, detail)) for at, reason, detail in refused],
+        )
 
-    def rows(self, messages: Sequence[Message]) -> list[EventRow | EventError]:
-        """Return for each message its row (see `row`), or what is wrong with it: `undecodable`, `invalid`."""
-        if self._compiled is None or any(message.event is not None for message in messages):
-            return [self._row_or_error(message) for message in messages]
-        rows = self._compiled.rows([message.data for message in messages], [one.publish_us for one in messages])
-        if None in rows:
-            return [
-                self._row_or_error(message) if row is None else row for row, message in zip(rows, messages, strict=True)
-            ]
-        return rows
+    def _values(self, messages: MessageList, read: Mapping[int, Mapping[str, Any]]) -> list[Any] | None:
+        """Return for each message the values that the compiled code cannot read itself, or why there are none."""
+        if not self._nested and not read:
+            return None
+        values: list[Any] = [None] * len(messages)
+        for at in self._native.others(messages):
+            if at not in read:
+                try:
+                    values[at] = self._values_of(self.decode(messages.message(at)[0]))
+                except EventError as exc:
+                    values[at] = (exc.reason, exc.detail)
+        for at, event in read.items():
+            values[at] = self._values_of(event)
+        return values
 
-    def _row_or_error(self, message: Message) -> EventRow | EventError:
-        try:
-            event = message.event if message.event is not None else self.decode(message.data)
-            return self.row(event, message.publish_us)
-        except EventError as exc:
-            return exc
+    def _values_of(self, event: Mapping[str, Any]) -> list[Any]:
+        return [event.get(name) for name in self._names]
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """Return the event that `data` holds, as the schema has it, whichever version it was written with.
@@ -79,31 +105,20 @@ class EventDecoder:
         Raises:
             EventError: `undecodable`.
         """
-        read, writer = self._read, self._schema
-        if data[:2] == SINGLE_OBJECT:
-            found = self._readers.get(data[:10])
-            if found is None:
-                raise EventError("undecodable", self._unknown(data[2:10]))
-            read, writer = found
-            data = data[10:]
+        has_head = data[: len(SINGLE_OBJECT)] == SINGLE_OBJECT
+        nested = self._nested.get(data[:_HEAD_BYTES] if has_head else self._head)
+        if nested is None:
+            event = self._native.event(data)
+            if isinstance(event, dict):
+                return event
+            raise EventError(*event)
+        read, name = nested
+        body = data[_HEAD_BYTES:] if has_head else data
         try:
-            return read(data)
-        except Exception as exc:  # a reader raises whatever Python raises where it stumbles
-            raise EventError(
-                "undecodable",
-                f"expected an Avro {writer.name}{self._version(writer)}, got {len(data)} bytes that are none:"
-                f" {type(exc).__name__} {shorten(str(exc), 160)}",
-            ) from exc
-
-    def _version(self, writer: EventSchema) -> str:
-        return "" if writer is self._schema else f" of {writer.file or writer.fingerprint.hex()}"
-
-    def _unknown(self, fingerprint: bytes) -> str:
-        known = listing(schema.label for schema in (self._schema, *self._schema.versions))
-        return (
-            f"expected one of the event schemas that the spec names: {known}; got fingerprint {fingerprint.hex()},"
-            " of a schema to be added to `versions:`, or of other events"
-        )
+            return read(body)
+        except Exception as exc:  # fastavro raises whatever Python raises where it stumbles
+            detail = f"cannot decode {len(body)} bytes as Avro {name}: fastavro stops with {type(exc).__name__}"
+            raise EventError("undecodable", detail) from exc
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
         """Return the event in single-object encoding.
@@ -122,15 +137,7 @@ class EventDecoder:
         Raises:
             EventError: `invalid`: a field is missing, empty, too long, out of range or not finite.
         """
-        plan = self._plan
-        user = identifier(event, plan.user_field)
-        event_id = identifier(event, plan.id_field)
-        time_us = time_of(event, plan.time_field, plan.time_unit_us)
-        if publish_us is None:
-            published = None if plan.published_field is None else event.get(plan.published_field)
-            if published is None:
-                publish_us = time_us
-            else:
-                publish_us = time_of(event, plan.published_field or "", plan.published_unit_us)
-        values = [check(event.get(name), name) for name, check in self._checks]
-        return (user, xxhash.xxh64_intdigest(event_id.encode()), time_us, publish_us, *values)
+        row, wrong = self._native.row(self._values_of(event), publish_us)
+        if row is None:
+            raise EventError(*wrong)
+        return row

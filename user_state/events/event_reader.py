@@ -1,6 +1,7 @@
-"""An event's bytes, written with one schema, as an event of another: the quick way if both are flat, else fastavro's.
+"""An event's bytes, written with one schema, as an event of another: compiled if both are flat, else fastavro's.
 
-fastavro takes more for an event than is one (see `flat_reader`), so what it read must encode back into the same bytes.
+fastavro takes more for an event than is one: it ignores trailing bytes, takes a union's branch -1 for its last, and
+reads a negative length to the end. So what it read must encode back into the same bytes.
 For that it is asked for the names of the records it met in unions. Left to itself it holds a value against each branch,
 and all that lies in the value against each branch there: with every level of unions the time doubles, and a body of a
 hundred bytes could take years (`spec/schema_bounds.py` has the case that names do not help with).
@@ -18,31 +19,43 @@ from typing import Any
 
 import fastavro
 
-from user_state.events.flat_reader import flat_reader
-from user_state.events.flat_types import FlatRecord, flat_record
+from user_state.events.limits import FIRST_TIME_US, Limits
+from user_state.events.writers import Place, Writer, writer_of
 from user_state.spec.avro_types import NamedTypes, default_value, named_types
 from user_state.spec.event_schema import EventSchema
 from user_state.spec.resolution import field_sources
+from user_state.state.event_batch import BodyDecoder
 
 ReadEvent = Callable[[bytes], dict[str, Any]]
+_NO_PLACES = [Place("", check) for check in ("user", "id", "time", "published")]
+_NO_LIMITS = Limits(0, 0, FIRST_TIME_US, FIRST_TIME_US, 1, 1)
 
 
 def event_reader(writer: EventSchema, reader: EventSchema) -> ReadEvent:
     """Return a function that reads exactly one event of `writer`, as one of `reader`, which must resolve.
 
-    The function raises whatever Python raises where bytes that are no event trip it.
+    The function raises ValueError, or whatever else Python raises where bytes that are no event trip fastavro.
     """
-    flat = flat_event(writer, reader)
-    if flat is not None:
-        return flat_reader(flat)
+    how = writer_of(writer, reader, _NO_PLACES)
+    return _flat_reader(how) if how.is_flat else nested_reader(writer, reader)
+
+
+def nested_reader(writer: EventSchema, reader: EventSchema) -> ReadEvent:
+    """Return the same, read by fastavro whether or not the events are flat."""
     same = writer.fingerprint == reader.fingerprint
     return _any_reader(writer.parsed, None if same else _as_read(writer.parsed, reader.parsed))
 
 
-def flat_event(writer: EventSchema, reader: EventSchema) -> FlatRecord | None:
-    """Return how events of `writer` are read as those of `reader`, None if they are not flat."""
-    same = writer.fingerprint == reader.fingerprint
-    return flat_record(writer.parsed, None if same else reader.parsed)
+def _flat_reader(how: Writer) -> ReadEvent:
+    decoder = BodyDecoder(_NO_PLACES, [how], _NO_LIMITS, "")
+
+    def read(data: bytes) -> dict[str, Any]:
+        event = decoder.event(how.head + data)
+        if isinstance(event, dict):
+            return event
+        raise ValueError(event[1])
+
+    return read
 
 
 def write_event(schema: EventSchema, event: Mapping[str, Any]) -> bytes:

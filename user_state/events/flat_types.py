@@ -2,8 +2,8 @@
 
 Events nearly always are flat: fields of primitive, enum and fixed type, nullable or not. What the two schemas decide
 (which fields are kept, promoted, read over or filled in, which symbol becomes which, which branch of a union is read
-as what), by the rules of `user_state.spec.resolution`, is said here in few words. Two readers obey it: `flat_reader`,
-in Python, and `native/bindings/row_reader.cpp`, compiled.
+as what), by the rules of `user_state.spec.resolution`, is said here in few words, which `native/events/flat_value.cpp`
+obeys.
 
 Source: Apache Avro 1.12 specification, "Schema Resolution".
 """
@@ -86,6 +86,14 @@ def flat_record(writer: Any, reader: Any = None) -> FlatRecord | None:
     if any(isinstance(value, list | dict) for value in defaults.values()):
         return None  # each event would need a copy of its own
     return FlatRecord(tuple(fields), defaults)
+
+
+def flat_fields(written: Any) -> list[tuple[str, FlatType | None]]:
+    """Return how each field of a parsed record is read as it was written, None for those that are not flat."""
+    named = NamedPair.of(written, written)
+    return [
+        (field["name"], _flat_type(field["name"], field["type"], field["type"], named)) for field in written["fields"]
+    ]
 
 
 def _flat_type(field: str, writer: Any, reader: Any, named: NamedPair) -> FlatType | None:

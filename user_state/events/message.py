@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
+
+MESSAGE_SCHEMA = Path(__file__).parent.parent / "schemas" / "message.avsc"
+"""What messages look like in files of dead letters."""
 
 
 class Message(NamedTuple):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from user_state.core import keyed_decays, keyed_tiles
-from user_state.core.events import Bool, Events
+from collections.abc import Mapping
+
+import numpy as np
+
+from user_state.core.events import F64, Bool, Events
 from user_state.core.plan import Plan
-from user_state.core.vectors import wanted_by
 
 
 def wanted(plan: Plan, events: Events) -> Bool:
@@ -15,15 +17,38 @@ def wanted(plan: Plan, events: Events) -> Bool:
     needs |= {(decay.filter, decay.of) for decay in plan.decays}
     needs |= {(track.filter, track.of) for track in plan.last_seen}
     needs |= {(profile.filter, None) for profile in plan.profiles}
-    needs |= {(track.filter, None) for track in plan.sessions}
+    needs |= {(track.filter, None) for track in plan.sessions} | {(track.filter, None) for track in plan.gaps}
     needs |= {(track.filter, track.of) for track in plan.hlls} | {(track.filter, track.of) for track in plan.klls}
     taken = events.user < 0
     for accepting, field in needs:
         taken |= matched[accepting] if field is None else matched[accepting] & events.has(plan, field)
     for track in plan.keyed_tracks:
-        taken |= keyed_tiles.wanted_by(plan, track, events, matched)[0]
+        wants = matched[track.filter] & _has_all(plan, track.by, events)
+        taken |= wants if track.of is None else wants & events.has(plan, track.of)
     for decay in plan.keyed_decays:
-        taken |= keyed_decays.wanted_by(plan, decay, events, matched)[0]
+        weighs = event_weights(events, decay.weight_field, decay.weights) > 0
+        taken |= matched[decay.filter] & _has_all(plan, decay.by, events) & weighs
     for vectors in plan.vectors:
-        taken |= wanted_by(plan, vectors, events, matched)[0]
+        wants = matched[vectors.filter] & events.has(plan, vectors.of)
+        if vectors.weighed_by is None:
+            wants &= event_weights(events, vectors.weight_field, vectors.weights) != 0
+        taken |= wants
     return taken
+
+
+def event_weights(events: Events, field: int | None, weights: Mapping[str, float] | None) -> F64:
+    """Return (m,) the events' weights by the value of a string field; 0 for values without, and nulls."""
+    if field is None or weights is None:
+        return np.ones(len(events))
+    # One entry more than the pool, for nulls.
+    table = np.array([weights.get(text, 0.0) for text in events.pool.texts] + [0.0])
+    weight: F64 = table[events.columns[field]]
+    return weight
+
+
+def _has_all(plan: Plan, fields: tuple[int, ...], events: Events) -> Bool:
+    """Return (m,) whether none of an event's fields is null."""
+    present = np.ones(len(events), np.bool_)
+    for field in fields:
+        present &= events.has(plan, field)
+    return present

@@ -41,6 +41,18 @@ def _standardised(values: Sequence[float], order: int) -> float | None:
     return _central_moment(values, order) / variance ** (order / 2) if variance > 0 else None
 
 
+def _geometric_mean(asked: Question) -> float:
+    values = asked.values(asked.inside)
+    if not values or min(values) < 0:
+        return asked.or_default(math.nan)
+    if min(values) == 0:
+        return 0.0
+    # A product of mantissas between 1/2 and 1, and exponents apart: no value is too large or too small for it.
+    mantissas, exponents = zip(*(math.frexp(value) for value in values), strict=True)
+    logarithm = math.fsum(math.log2(mantissa) for mantissa in mantissas) + sum(exponents)
+    return float(2.0 ** (logarithm / len(values)))
+
+
 def _skew(values: Sequence[float]) -> float:
     return _standardised(values, 3) or 0.0
 
@@ -65,6 +77,11 @@ def _gap_mean(asked: Question) -> float:
     return sum(gaps) / len(gaps) / 1e6 if gaps else asked.or_default(math.nan)
 
 
+def _longest_gap(asked: Question) -> float:
+    gaps = [later.time_us - earlier.time_us for earlier, later in itertools.pairwise(asked.inside)]
+    return max(gaps) / 1e6 if gaps else asked.or_default(math.nan)
+
+
 def _decayed_count(asked: Question) -> float:
     terms = [2.0 ** (-(asked.at_us - e.time_us) / asked.half_life_us) for e in asked.matching]
     return total(terms) if terms else asked.or_default(0.0)
@@ -82,6 +99,7 @@ NUMBERS = {
     "count": Aggregate(_count, of_events),
     "sum": Aggregate(_sum, of_field),
     "mean": _over_values(lambda values: total(values) / len(values)),
+    "geometric_mean": Aggregate(_geometric_mean, of_field),
     "min": _over_values(min),
     "max": _over_values(max),
     "variance": _over_values(lambda values: _central_moment(values, 2)),
@@ -91,6 +109,7 @@ NUMBERS = {
     "recency": Aggregate(_recency, of_events),
     "first_seen": Aggregate(_first_seen, of_events),
     "gap_mean": Aggregate(_gap_mean, of_events),
+    "longest_gap": Aggregate(_longest_gap, of_events),
     "decayed_count": Aggregate(_decayed_count, of_events),
     "decayed_sum": Aggregate(_decayed_sum, of_field),
 }

@@ -55,15 +55,15 @@ class Aggregation:
         return (*self.needed, *self.takes, *(("of",) if self.of else ()))
 
 
-PARTS_OF_RATIO = ("count", "sum", "mean", "min", "max", "variance", "stddev", "skew", "kurtosis")
+PARTS_OF_RATIO = ("count", "sum", "mean", "geometric_mean", "min", "max", "variance", "stddev", "skew", "kurtosis")
 """What a ratio may be of."""
 AGGREGATIONS: dict[str, Aggregation] = {
     "count": Aggregation(),
     **dict.fromkeys(
-        ("sum", "mean", "min", "max", "variance", "stddev", "skew", "kurtosis"),
+        ("sum", "mean", "geometric_mean", "min", "max", "variance", "stddev", "skew", "kurtosis"),
         Aggregation(of=NUMBER),
     ),
-    **dict.fromkeys(("recency", "first_seen", "gap_mean"), Aggregation()),
+    **dict.fromkeys(("recency", "first_seen", "gap_mean", "longest_gap"), Aggregation()),
     "decayed_count": Aggregation(over="half_life"),
     "decayed_sum": Aggregation(over="half_life", of=NUMBER),
     "histogram": Aggregation(of=NUMBER, needs=("edges",), defaults=False),

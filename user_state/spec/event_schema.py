@@ -159,7 +159,7 @@ def _find(name: str, beside: Path) -> Path:
         if found is not None:
             return found
         if candidates[0].exists():
-            raise SpecError(f"expected the file of an Avro schema, got {shorten(name)}, which is no file")
+            raise SpecError(f"expected the file of an Avro schema, got {shorten(name)}, which is not a file")
     except OSError as exc:
         raise SpecError(f"expected the file of an Avro schema, got {shorten(name)}: {exc.strerror}") from exc
     there = sorted({path.name for folder in (beside, BUNDLED) for path in folder.glob("*.avsc")})

@@ -32,6 +32,8 @@ AGGREGATIONS_ELSEWHERE: dict[str, str] = {
         "`approx_quantiles` with `quantiles:`",
     ),
     **dict.fromkeys(("ewma", "ema", "decayed_mean", "decayed_average"), "`decayed_sum` beside `decayed_count`"),
+    **dict.fromkeys(("geomean", "gmean", "geo_mean"), "`geometric_mean`"),
+    **dict.fromkeys(("max_gap", "longest_pause", "longest_break", "gap_max"), "`longest_gap`"),
     "decayed_sum_by": "`decayed_count_by`, or `sum_by` over windows",
     **dict.fromkeys(("ctr", "rate", "click_through"), "`ratio` with `numerator:` and `denominator:`"),
     **dict.fromkeys(("last_n", "latest_k", "history"), "`last_k`"),

@@ -74,7 +74,7 @@ class Manifest:
         try:
             return cls(**json.loads(text))
         except (ValueError, TypeError) as exc:
-            raise StoreError(f"expected what a version of a table is, in {where}, got {shorten(text)}") from exc
+            raise StoreError(f"invalid manifest of a table version in {where}: {shorten(text)}") from exc
 
 
 def chunk_of(item: str, chunks: int) -> int:
@@ -208,8 +208,8 @@ class ItemTableStore:
         with translated(self._url):
             if not self._redis.set(key, token, nx=True, ex=LOCK_S):
                 raise InputError(
-                    f"expected to be alone, but table {table} in {self._where} is being changed;"
-                    f" should whoever did it be dead, try again in {LOCK_S} s"
+                    f"table {table} in {self._where} is locked by another writer; if it crashed, try again in"
+                    f" {LOCK_S} s"
                 )
 
         def refresh() -> None:

@@ -18,10 +18,12 @@ from user_state.core.learned_vectors import learned_vectors
 from user_state.core.pieces import LearnedItems
 from user_state.core.plan import Plan
 from user_state.core.spread import part_names
+from user_state.errors import CodecError
 from user_state.items.table import ItemTable
+from user_state.state.histories import SumsReader
+from user_state.state.records import PackedRecords
 from user_state.store.connection import connect, fetch
 from user_state.store.keys import record_key
-from user_state.store.layouts import RecordReader
 from user_state.store.recent_vectors import RecentVectors
 from user_state.store.registry import Registry
 
@@ -47,7 +49,7 @@ class LearnedTable:
         self._url, self._plan, self._learned = url, plan, learned
         self._recent = RecentVectors(self._fetch, plan.vectors[0].dimensions, memory_bytes, refresh_s)
         self._redis: Any = connect(url, timeout_s)
-        self._reader = RecordReader(plan, self)
+        self._sums = SumsReader(plan, PackedRecords(plan, self))
 
     def start(self) -> None:
         """There is nothing to load: items are read when they are asked for."""
@@ -73,9 +75,11 @@ class LearnedTable:
         blobs = fetch(self._redis, self._url, [record_key(self._plan.name, part) for part in part_names(items, spread)])
         # Most items have few of their parts.
         there = [at for at, blob in enumerate(blobs) if blob is not None]
-        records = self._reader.decode([blobs[at] for at in there])
+        sums, broken = self._sums.read([blobs[at] for at in there])
+        if broken:
+            raise CodecError(next(iter(broken.values())))
         # The time of reading plays no part in a direction.
-        unit, _ = learned_vectors(records, np.array(there, np.int64) // spread, len(items), 0, forget_us)
+        unit, _ = learned_vectors(sums, np.array(there, np.int64) // spread, len(items), 0, forget_us)
         return [vector if vector.any() else None for vector in unit]
 
 

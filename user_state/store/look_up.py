@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
-import hiredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 
-from user_state.core import compiled as native
+from user_state import native
 from user_state.errors import StoreError
 from user_state.store.connection import translated
 from user_state.store.deadline import RECEIVE_BYTES, within
@@ -28,7 +27,7 @@ CLOSED = "Connection closed by server."
 
 
 class Taking(Protocol):
-    """Takes values out of answers while those come; `codec.reader.ComingRecords` says more."""
+    """Takes values out of answers while those come; `state.features.ComingRecords` says more."""
 
     @property
     def taken(self) -> int: ...  # noqa: D102
@@ -63,7 +62,7 @@ def look_up_into(server: Server, keys: Sequence[str], into: Taking) -> None:
 
 
 def _pack(keys: Sequence[str]) -> list[bytes]:
-    return [native.pack_mget(keys) if native.used else hiredis.pack_command(("MGET", *keys))]
+    return [native.pack_mget(keys)]
 
 
 def _values(server: Server, keys: Sequence[str]) -> list[Value]:

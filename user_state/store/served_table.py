@@ -191,7 +191,9 @@ class ServedTable:
                 version = newer
             else:
                 return
-        raise StoreError(f"expected a version of {self._source.where} that stays for as long as it takes to load it")
+        raise StoreError(
+            f"every version of {self._source.where} was replaced before it was loaded: load new versions less often"
+        )
 
 
 class _Source:

@@ -1,9 +1,9 @@
-// Approximate distinct counts: user_state/core/hll_tiles.py says what they are, codec/hlls.py has the bytes.
+// Approximate distinct counts of windows: how many coupons their tiles have, or what registers are estimated to stand for.
 #include <algorithm>
 
 #include "families/hlls/hll_estimate.hpp"
-#include "families/hlls/stored_registers.hpp"
-#include "families/sketch_tiles/sketched.hpp"
+#include "families/hlls/stored.hpp"
+#include "families/part.hpp"
 
 namespace user_state::reading {
 
@@ -11,7 +11,7 @@ namespace {
 
 class Hlls : public Part {
  public:
-  explicit Hlls(const Program& program) : program_(program), tiles_(program.hlls.size(), false) {
+  explicit Hlls(const Program& program) : program_(program), held_(sizes(program)) {
     wanted_.assign(program.hlls.size(), false);
     for (const DistinctOutput& output : program.distinct) wanted_[output.track] = true;
     for (const HllPart& part : program.hlls) estimates_.emplace_back(part.lg_k, part.knots);
@@ -20,55 +20,28 @@ class Hlls : public Part {
   void set_time(std::int64_t at_us) override { starts_.set(starts_s(program_.distinct, at_us)); }
 
   void read(Reader in, const Row& row) override {
-    tiles_.read(in);
-    for (const SketchedTile& tile : tiles_.tiles()) {
-      if (tile.has_sketch()) continue;
-      const char* coupons = tiles_.items_of(tile);
-      need(load<std::uint32_t>(coupons) >> kAddressBits > 0 && ascend<std::uint32_t>(coupons, tile.items, true));
-    }
-    take_registers(in);
-    in.end();
+    held_.read(in);
     for (std::size_t track = 0; track < wanted_.size(); ++track) {
       if (wanted_[track]) count(static_cast<int>(track), row);
     }
   }
 
  private:
-  std::size_t size_of(int track) const { return std::size_t{1} << program_.hlls[track].lg_k; }
-
-  void take_registers(Reader& in) {
-    registers_.clear();
-    const std::vector<int>& tracks = tiles_.sketched();
-    std::string_view bases = in.bytes(tracks.size());
-    for (std::size_t at = 0; at < tracks.size(); ++at) {
-      auto base = static_cast<std::uint8_t>(bases[at]);
-      need(base <= kGreatest);
-      registers_.push_back({base, in.bytes(size_of(tracks[at]) / 2), {}});
-    }
-    for (StoredRegisters& registers : registers_) {
-      std::uint64_t high = 0;
-      for (std::size_t at = 0; at < registers.pairs.size(); at += sizeof(std::uint64_t)) {
-        high += nibbles_in(all_set(load<std::uint64_t>(registers.pairs.data() + at)));
-      }
-      registers.highs = in.bytes(high);
-      for (char value : registers.highs) {
-        need(static_cast<std::uint8_t>(value) >= registers.base + kInHighs);
-        need(static_cast<std::uint8_t>(value) <= kGreatest);
-      }
-      // No other register can be beyond the greatest then.
-      if (registers.base <= kGreatest - kInHighs + 1) continue;
-      registers.each([](std::size_t, std::uint8_t value) { need(value <= kGreatest); });
-    }
+  static std::vector<int> sizes(const Program& program) {
+    std::vector<int> made;
+    for (const HllPart& part : program.hlls) made.push_back(part.lg_k);
+    return made;
   }
 
   /// Windows that have registers among their tiles are counted by those, others by their coupons.
   void count(int track, const Row& row) {
     std::size_t by_registers = 0;  // how many of the windows, the longest ones
-    for (const SketchedTile& tile : tiles_.tiles()) {
-      if (tile.track == track && tile.has_sketch()) {
-        by_registers = std::max(by_registers, starts_.holding(tile.start_s));
+    for (const SketchTile& tile : held_.tiles) {
+      if (tile.track() == track && tile.has_sketch()) {
+        by_registers = std::max(by_registers, starts_.holding(tile.start_s()));
       }
     }
+    std::size_t size = held_.registers_of(track);
     count_coupons(track, by_registers);
     if (by_registers > 0) unite(track);
     for (std::size_t at = 0; at < program_.distinct.size(); ++at) {
@@ -77,7 +50,7 @@ class Hlls : public Part {
       std::size_t window = starts_.place(at);
       auto number = static_cast<double>(coupons_in_[window]);
       if (window < by_registers) {
-        number = estimates_[track](std::span(united_).subspan(window * size_of(track), size_of(track)));
+        number = estimates_[track](std::span(united_).subspan(window * size, size));
       }
       row.values[output.column] = static_cast<float>(number > 0 ? number : output.empty);
     }
@@ -85,12 +58,12 @@ class Hlls : public Part {
 
   void count_coupons(int track, std::size_t by_registers) {
     coupons_.clear();
-    for (const SketchedTile& tile : tiles_.tiles()) {
-      if (tile.track != track || tile.has_sketch()) continue;
-      std::size_t holding = starts_.holding(tile.start_s);
+    for (const SketchTile& tile : held_.tiles) {
+      if (tile.track() != track || tile.has_sketch()) continue;
+      std::size_t holding = starts_.holding(tile.start_s());
       if (holding <= by_registers) continue;
-      const char* items = tiles_.items_of(tile);
-      for (std::uint32_t at = 0; at < tile.items; ++at) {
+      const char* items = tile.items.at;
+      for (std::uint32_t at = 0; at < tile.items.size; ++at) {
         // Of equal coupons the one in the shortest window comes first, and counts.
         std::uint64_t coupon = load<std::uint32_t>(items + sizeof(std::uint32_t) * at);
         coupons_.push_back(coupon << kWindowBits | (starts_.size() - holding));
@@ -107,18 +80,18 @@ class Hlls : public Part {
 
   /// Unites the registers and coupons of each window.
   void unite(int track) {
-    std::size_t size = size_of(track);
+    std::size_t size = held_.registers_of(track);
     united_.assign(starts_.size() * size, 0);
-    for (const SketchedTile& tile : tiles_.tiles()) {
-      std::size_t holding = tile.track == track ? starts_.holding(tile.start_s) : 0;
+    for (const SketchTile& tile : held_.tiles) {
+      std::size_t holding = tile.track() == track ? starts_.holding(tile.start_s()) : 0;
       if (holding == 0) continue;
       std::uint8_t* into = united_.data() + (holding - 1) * size;
       if (tile.has_sketch()) {
-        see(registers_[tile.place], into);
+        see(held_.registers[tile.sketch], into);
         continue;
       }
-      const char* items = tiles_.items_of(tile);
-      for (std::uint32_t at = 0; at < tile.items; ++at) {
+      const char* items = tile.items.at;
+      for (std::uint32_t at = 0; at < tile.items.size; ++at) {
         auto coupon = load<std::uint32_t>(items + sizeof(std::uint32_t) * at);
         std::uint8_t& kept = into[coupon & (size - 1)];
         kept = std::max(kept, static_cast<std::uint8_t>(coupon >> kAddressBits));
@@ -149,11 +122,10 @@ class Hlls : public Part {
   static constexpr unsigned kWindowBits = 16;
 
   const Program& program_;
-  SketchedTiles tiles_;
+  StoredHlls held_;
   std::vector<bool> wanted_;
   std::vector<HllEstimate> estimates_;
   Starts starts_;
-  std::vector<StoredRegisters> registers_;
   std::vector<std::uint64_t> coupons_;
   std::vector<std::int64_t> coupons_in_;
   /// By window, the registers of all its tiles.

@@ -1,10 +1,16 @@
-// Approximate distinct counts: user_state/core/hll_tiles.py says what they are, core/coupons.py what coupons and
-// registers are, codec/hlls.py has their bytes.
+// Approximate distinct counts: tiles of coupons, and of registers once those are shorter. What events make of them.
+//
+// A value's **coupon** is what Apache DataSketches makes of its hash: 26 bits of address, and above them 6 bits with the
+// number of leading zeros of the rest of the hash, plus one. **Registers** forget more: the lowest `lg_k` bits of the address
+// name one of 2^lg_k registers, and each keeps the greatest number of zeros it saw. Sets of coupons are united by union,
+// registers by maximum, so a count depends on the set of events alone, to the bit.
+//
+// Source: Flajolet, Fusy, Gandouet, Meunier, "HyperLogLog", AOFA 2007; DataSketches, `HllSketch`.
 #include <algorithm>
 #include <bit>
 
 #include "codec/murmur3.hpp"
-#include "families/hlls/stored_registers.hpp"
+#include "families/hlls/stored.hpp"
 #include "families/sketch_tiles/sketch_tiles.hpp"
 
 namespace user_state {
@@ -29,12 +35,35 @@ std::uint32_t coupon_of(T number) {
 
 std::size_t most_coupons(int lg_k) { return (std::size_t{1} << lg_k) / 8; }
 
-using Registers = StoredRegisters;
-
 class Hlls : public SketchTiles<std::uint32_t> {
  public:
-  explicit Hlls(const Plan& plan) : SketchTiles(tracks_of(plan), plan.hll_axes) {
-    for (const HllTrack& track : plan.hlls) lg_k_.push_back(track.lg_k);
+  explicit Hlls(const Plan& plan) : SketchTiles(tracks_of(plan), plan.hll_axes), held_(sizes(plan)) {}
+
+  void read(Reader in, const Strings&) override {
+    held_.read(in);
+    new_.clear();
+    tiles_.swap(held_.tiles);
+    for (StoredRegisters& registers : held_.registers) {
+      if (!registers.tight) tighten(registers);
+    }
+  }
+
+  void write(Writer& out, const Strings&) const override {
+    put_tiles(tiles_, held_.tracks(), fresh_.tiles);
+    fresh_.coupons.clear(), fresh_.bases.clear(), fresh_.pairs.clear(), fresh_.highs.clear();
+    Appending put_coupons(fresh_.coupons);
+    for (const SketchTile& tile : tiles_) {
+      if (!tile.has_sketch()) {
+        put_coupons(tile.items);
+        continue;
+      }
+      const StoredRegisters& registers = held_.registers[tile.sketch];
+      fresh_.bases.push_back(registers.base);
+      fresh_.pairs.copy(registers.pairs);
+      fresh_.highs.copy(registers.highs);
+    }
+    put_coupons.end();
+    write_columns(out, fresh_, held_.shape());
   }
 
  protected:
@@ -50,35 +79,22 @@ class Hlls : public SketchTiles<std::uint32_t> {
     }
   }
 
-  void read_sketches(Reader& in, std::span<const int> tracks, std::uint8_t) override {
-    held_.clear();
-    for (char base : in.bytes(tracks.size())) {
-      held_.push_back({static_cast<std::uint8_t>(base), {}, {}});
-      need(held_.back().base <= kGreatest);
-    }
-    for (std::size_t at = 0; at < tracks.size(); ++at) held_[at].pairs = in.bytes(registers_of(tracks[at]) / 2);
-    for (Registers& registers : held_) take_highs(in, registers);
+  std::uint32_t borrow(const SketchTiles& other, std::uint32_t sketch) override {
+    return add(static_cast<const Hlls&>(other).held_.registers[sketch]);
   }
 
   std::uint32_t unite(int track, std::span<const std::uint32_t> sketches,
                       std::span<const std::uint32_t> coupons) override {
-    auto seen = [&](std::uint32_t coupon) { return held_[sketches.front()].have_seen(coupon); };
+    auto seen = [&](std::uint32_t coupon) { return held_.registers[sketches.front()].have_seen(coupon); };
     if (sketches.size() == 1 && std::ranges::all_of(coupons, seen)) return sketches.front();
-    greatest_.assign(registers_of(track), 0);
+    greatest_.assign(held_.registers_of(track), 0);
     auto see = [this](std::size_t number, std::uint8_t value) {
       greatest_[number] = std::max(greatest_[number], value);
     };
-    for (std::uint32_t sketch : sketches) held_[sketch].each(see);
+    for (std::uint32_t sketch : sketches) held_.registers[sketch].each(see);
     // Their number is a power of two, so this is what is left of the address.
     for (std::uint32_t coupon : coupons) see(coupon & (greatest_.size() - 1), coupon >> kAddressBits);
-    held_.push_back(packed(greatest_));
-    return static_cast<std::uint32_t>(held_.size() - 1);
-  }
-
-  void write_sketches(Writer& out, std::span<const std::uint32_t> sketches, std::uint8_t) const override {
-    for (std::uint32_t sketch : sketches) out.put(held_[sketch].base);
-    for (std::uint32_t sketch : sketches) out.bytes(held_[sketch].pairs);
-    for (std::uint32_t sketch : sketches) out.bytes(held_[sketch].highs);
+    return add(packed(greatest_));
   }
 
  private:
@@ -88,35 +104,28 @@ class Hlls : public SketchTiles<std::uint32_t> {
     return tracks;
   }
 
-  std::size_t registers_of(int track) const { return std::size_t{1} << lg_k_[track]; }
-
-  /// Takes in the high registers of a tile, and sees to it that it has the base that packing would have chosen.
-  void take_highs(Reader& in, Registers& registers) {
-    std::uint64_t high = 0, zeros = 0;
-    for (std::size_t at = 0; at < registers.pairs.size(); at += 8) {
-      auto nibbles = load<std::uint64_t>(registers.pairs.data() + at);
-      high += nibbles_in(all_set(nibbles));
-      zeros |= all_set(~nibbles);
-    }
-    registers.highs = in.bytes(high);
-    for (char value : registers.highs) {
-      auto greatest = static_cast<std::uint8_t>(value);
-      need(greatest >= registers.base + kInHighs && greatest <= kGreatest);
-    }
-    // No other register is beyond the greatest then.
-    if (zeros != 0 && registers.base <= kGreatest - kInHighs) return;
-    greatest_.clear();
-    registers.each([this](std::size_t, std::uint8_t value) {
-      need(value <= kGreatest);
-      greatest_.push_back(value);
-    });
-    if (zeros == 0) registers = packed(greatest_);
+  static std::vector<int> sizes(const Plan& plan) {
+    std::vector<int> made;
+    for (const HllTrack& track : plan.hlls) made.push_back(track.lg_k);
+    return made;
   }
 
-  Registers packed(const std::vector<std::uint8_t>& values) {
+  std::uint32_t add(const StoredRegisters& registers) {
+    held_.registers.push_back(registers);
+    return static_cast<std::uint32_t>(held_.registers.size() - 1);
+  }
+
+  /// Sees to it that registers have the base that packing would have chosen.
+  void tighten(StoredRegisters& registers) {
+    greatest_.clear();
+    registers.each([this](std::size_t, std::uint8_t value) { greatest_.push_back(value); });
+    registers = packed(greatest_);
+  }
+
+  StoredRegisters packed(const std::vector<std::uint8_t>& values) {
     std::uint8_t base = *std::ranges::min_element(values);
-    Buffer& pairs = fresh_.add();
-    Buffer& highs = fresh_.add();
+    Buffer& pairs = new_.add();
+    Buffer& highs = new_.add();
     for (std::size_t at = 0; at < values.size(); at += 2) {
       auto nibble = [&](std::uint8_t value) {
         if (value < base + kInHighs) return value - base;
@@ -129,8 +138,9 @@ class Hlls : public SketchTiles<std::uint32_t> {
     return {base, pairs.view(), highs.view()};
   }
 
-  std::vector<int> lg_k_;
-  std::vector<Registers> held_;
+  StoredHlls held_;
+  /// Reused record after record.
+  mutable HllColumns<FreshSketches> fresh_;
   std::vector<std::uint8_t> greatest_;
 };
 

@@ -1,4 +1,4 @@
-// Keys and what they come to, as sections have them by group (codec/keys.py), and lists of the heaviest keys.
+// Keys among those of a call, and lists of the heaviest keys.
 #pragma once
 
 #include <algorithm>
@@ -14,84 +14,22 @@ namespace user_state::reading {
 
 /// Of strings codes among those of the call, of other columns whole numbers; kNullWhole throughout for a rest.
 using CallKey = std::array<std::int64_t, kMostKeyColumns>;
-/// As a section has it: numbers of strings, and folded numbers.
-using SectionKey = std::array<std::uint64_t, kMostKeyColumns>;
-
 inline constexpr CallKey kRestKey{kNullWhole, kNullWhole, kNullWhole};
 
-/// A tile's keys, or a decayed track's; where its rows, and parts of keys, begin in the columns of the section.
-struct KeyGroup {
-  std::int64_t start_s = 0;
-  int track = 0;
-  std::uint32_t keys = 0;
-  std::uint64_t rest = 0;
-  std::size_t at = 0, sum_at = 0, wide_at = 0, rest_at = 0;
-  std::array<std::size_t, kMostKeyColumns> places{};
-};
+inline KeyShapes shapes_of(const std::vector<KeyedPart>& parts) {
+  std::vector<std::vector<bool>> texts;
+  for (const KeyedPart& part : parts) texts.push_back(part.texts);
+  return KeyShapes(texts);
+}
 
-/// The keys of all groups of a section.
-class SectionKeys {
- public:
-  explicit SectionKeys(const std::vector<KeyedPart>& parts) : parts_(parts) {
-    for (const KeyedPart& part : parts) {
-      height_ = std::max(height_, part.texts.size());
-      for (bool text : part.texts) any_[text] = true;
-    }
+/// The key of a call that a key of a record is; `stored` is as StoredKeys has it.
+inline CallKey of_call(const Key& stored, const KeyedPart& part, const Row& row) {
+  CallKey key{};
+  for (std::size_t column = 0; column < part.texts.size(); ++column) {
+    key[column] = part.texts[column] ? row.first_code + static_cast<std::int64_t>(stored[column]) : unfolded(stored[column]);
   }
-
-  void read(Reader& in, std::uint8_t text_width, std::uint8_t other_width, std::vector<KeyGroup>& groups) {
-    take(in, text_width, groups, true);
-    take(in, other_width, groups, false);
-  }
-
-  SectionKey stored(const KeyGroup& group, std::size_t row) const {
-    SectionKey key{};
-    const KeyedPart& part = parts_[group.track];
-    for (std::size_t column = 0; column < part.texts.size(); ++column) {
-      key[column] = columns_[part.texts[column]][group.places[column] + row];
-    }
-    return key;
-  }
-
-  /// The numbers of strings that are the only column of a group's keys.
-  const std::uint64_t* texts_of(const KeyGroup& group) const { return columns_[true].data() + group.places[0]; }
-
-  CallKey of_call(const SectionKey& stored, int track, const Row& row) const {
-    CallKey key{};
-    const KeyedPart& part = parts_[track];
-    for (std::size_t column = 0; column < part.texts.size(); ++column) {
-      if (part.texts[column]) {
-        need(stored[column] >= 1 && stored[column] <= row.strings);
-        key[column] = row.code_of(stored[column]);
-      } else {
-        key[column] = unfolded(stored[column]);
-        need(key[column] != kNullWhole);
-      }
-    }
-    return key;
-  }
-
- private:
-  void take(Reader& in, std::uint8_t width, std::vector<KeyGroup>& groups, bool text) {
-    std::size_t size = 0;
-    for (std::size_t column = 0; column < height_ && any_[text]; ++column) {
-      for (KeyGroup& group : groups) {
-        const KeyedPart& part = parts_[group.track];
-        if (column >= part.texts.size() || part.texts[column] != text) continue;
-        group.places[column] = size;
-        size += group.keys;
-      }
-    }
-    columns_[text].clear();
-    in.narrow(width, size, columns_[text]);
-  }
-
-  const std::vector<KeyedPart>& parts_;
-  std::size_t height_ = 0;
-  std::array<bool, 2> any_{};
-  /// Of texts under true, of others under false.
-  std::array<std::vector<std::uint64_t>, 2> columns_;
-};
+  return key;
+}
 
 /// Whole numbers that order as real ones do in single precision, NaN first: what lists are ordered by must not depend on
 /// how a sum was rounded (core/ordering.py, `ordinals_of`).

@@ -1,22 +1,28 @@
 #include "families/keyed/keyed_rows.hpp"
 
+#include <stdexcept>
 #include <utility>
 
 namespace user_state {
 
-KeyColumns::KeyColumns(const Plan& plan, std::vector<std::vector<int>> by) : by_(std::move(by)) {
-  for (const std::vector<int>& fields : by_) {
-    need(fields.size() <= kMostKeyColumns);
-    height_ = std::max(height_, fields.size());
-    auto& is_text = is_text_.emplace_back();
-    Shape& shape = shapes_.emplace_back(Shape{static_cast<std::uint8_t>(fields.size()), 0});
-    for (std::size_t column = 0; column < fields.size(); ++column) {
-      is_text[column] = plan.fields[fields[column]] == Kind::kString;
-      need(plan.fields[fields[column]] != Kind::kFloat);
-      shape.texts |= static_cast<std::uint8_t>(is_text[column] << column);
+namespace {
+
+std::vector<std::vector<bool>> texts_of(const Plan& plan, const std::vector<std::vector<int>>& by) {
+  std::vector<std::vector<bool>> texts;
+  for (const std::vector<int>& fields : by) {
+    auto& of_track = texts.emplace_back();
+    for (int field : fields) {
+      if (plan.fields[field] == Kind::kFloat) throw std::invalid_argument("expected keys without floats");
+      of_track.push_back(plan.fields[field] == Kind::kString);
     }
   }
+  return texts;
 }
+
+}  // namespace
+
+KeyColumns::KeyColumns(const Plan& plan, std::vector<std::vector<int>> by)
+    : KeyShapes(texts_of(plan, by)), by_(std::move(by)) {}
 
 bool KeyColumns::lift(std::size_t track, const Events& events, std::uint32_t row, Strings& strings, Key& key) const {
   const std::vector<int>& fields = by_[track];
@@ -26,7 +32,7 @@ bool KeyColumns::lift(std::size_t track, const Events& events, std::uint32_t row
   key = {};
   for (std::size_t column = 0; column < fields.size(); ++column) {
     std::int64_t value = events.integer(fields[column], row);
-    key[column] = is_text_[track][column] ? static_cast<std::uint64_t>(strings.code_of_batch(value)) : folded(value);
+    key[column] = holds(static_cast<int>(track), column, true) ? static_cast<std::uint64_t>(strings.code_of_batch(value)) : folded(value);
   }
   return true;
 }
@@ -34,7 +40,7 @@ bool KeyColumns::lift(std::size_t track, const Events& events, std::uint32_t row
 bool KeyColumns::before(int track, const Key& a, const Key& b, const Strings& strings) const {
   for (std::size_t column = 0; column < by_[track].size(); ++column) {
     if (a[column] == b[column]) continue;
-    return is_text_[track][column] ? strings.before(code_of(a[column]), code_of(b[column])) : a[column] < b[column];
+    return holds(track, column, true) ? strings.before(code_of(a[column]), code_of(b[column])) : a[column] < b[column];
   }
   return false;
 }

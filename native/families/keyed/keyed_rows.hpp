@@ -13,13 +13,11 @@
 #include "codec/bytes.hpp"
 #include "codec/strings.hpp"
 #include "events/events.hpp"
+#include "families/keyed/shapes.hpp"
 #include "families/sums.hpp"
 #include "plan.hpp"
 
 namespace user_state {
-
-constexpr std::size_t kMostKeyColumns = 3;
-constexpr std::uint64_t kMostKeys = 1 << 14;
 
 /// Of strings codes, of other columns folded numbers; 0 in columns that a track's keys do not have, and in rests.
 using Key = std::array<std::uint64_t, kMostKeyColumns>;
@@ -87,43 +85,11 @@ void each_piece(const Groups& groups, Wants wants, Place place, Visit visit) {
 /// Parts of the keys of a table's rows: all first parts, all second and all third ones, as far as any track has those.
 using KeyParts = std::array<std::vector<std::uint64_t>, kMostKeyColumns>;
 
-/// A narrow column of a section (codec/narrow.py), on its way in or out.
-class NarrowColumn {
- public:
-  void clear() {
-    numbers_.clear();
-    bits_ = 0;
-  }
-  void add(std::uint64_t number) {
-    numbers_.push_back(number);
-    bits_ |= number;
-  }
-  std::uint8_t width() const { return Writer::width_of(bits_); }
-  void write(Writer& out) const {
-    out.narrow(width(), numbers_, [](std::uint64_t number) { return number; });
-  }
-
-  void read(Reader& in, std::uint8_t width, std::size_t size) {
-    numbers_.clear();
-    in.narrow(width, size, numbers_);
-  }
-  std::uint64_t operator[](std::size_t at) const { return numbers_[at]; }
-
- private:
-  std::vector<std::uint64_t> numbers_;
-  /// Those that any number has, of which the largest needs as many bytes as all together.
-  std::uint64_t bits_ = 0;
-};
-
-/// The columns of each track's keys.
-class KeyColumns {
+/// The keys of each track, as events have them.
+class KeyColumns : public KeyShapes {
  public:
   /// `by` has the fields of each track's keys.
   KeyColumns(const Plan& plan, std::vector<std::vector<int>> by);
-
-  std::size_t tracks() const { return by_.size(); }
-  /// How many parts the longest keys have.
-  std::size_t height() const { return height_; }
 
   /// Sets an event's key, unless one of its fields is null: returns whether it has one.
   bool lift(std::size_t track, const Events& events, std::uint32_t row, Strings& strings, Key& key) const;
@@ -131,33 +97,19 @@ class KeyColumns {
   /// Whether a key's numbers are written before those of another key of its track.
   bool before(int track, const Key& a, const Key& b, const Strings& strings) const;
 
-  /// How many parts the keys of a track have.
-  std::size_t parts_of(int track) const { return shapes_[track].parts; }
-  /// Whether keys of a track have such a part, of strings or of others.
-  bool holds(int track, std::size_t column, bool text) const {
-    Shape shape = shapes_[track];
-    return column < shape.parts && (shape.texts >> column & 1) == text;
-  }
-  /// Whether keys of any track have such a part.
-  bool any(std::size_t column, bool text) const {
-    for (std::size_t track = 0; track < tracks(); ++track) {
-      if (holds(static_cast<int>(track), column, text)) return true;
+  /// The key that a key of the record which was read last, taken as it lies in the section, has among `strings`.
+  Key recoded(int track, Key key, const Strings& strings) const {
+    for (std::size_t column = 0; column < parts_of(track); ++column) {
+      // Codes in a section are numbers less one.
+      if (holds(track, column, true)) key[column] = static_cast<std::uint64_t>(strings.code_of_number(key[column] + 1));
     }
-    return false;
+    return key;
   }
 
  private:
   static std::int64_t code_of(std::uint64_t part) { return static_cast<std::int64_t>(part); }
 
-  /// How many parts keys have, and a bit for each of them that is a string.
-  struct Shape {
-    std::uint8_t parts, texts;
-  };
-
   std::vector<std::vector<int>> by_;
-  std::vector<Shape> shapes_;
-  std::vector<std::array<bool, kMostKeyColumns>> is_text_;
-  std::size_t height_ = 0;
 };
 
 /// What the keys of groups that were made anew come to, column by column.

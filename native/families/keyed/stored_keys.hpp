@@ -17,51 +17,6 @@
 
 namespace user_state {
 
-/// A narrow column of a section (codec/narrow.py), to be looked at where it is.
-class NarrowView {
- public:
-  NarrowView() = default;
-  NarrowView(Reader& in, std::uint8_t width, std::size_t size) : width_(width) {
-    need(width == 0 || width == 1 || width == 2 || width == 4 || width == 8);
-    bytes_ = in.bytes(width * size);
-  }
-
-  std::uint8_t width() const { return width_; }
-
-  std::uint64_t operator[](std::size_t at) const {
-    const char* from = bytes_.data() + at * width_;
-    switch (width_) {
-      case 0: return 0;
-      case 1: return load<std::uint8_t>(from);
-      case 2: return load<std::uint16_t>(from);
-      case 4: return load<std::uint32_t>(from);
-      default: return load<std::uint64_t>(from);
-    }
-  }
-
-  /// Puts some of them in a column of `width` bytes a number, which is enough for each.
-  void put(Writer& out, std::uint8_t width, std::size_t begin, std::size_t size) const {
-    if (width == width_) return out.bytes(bytes_.substr(begin * width, size * width));
-    out.narrow(width, std::views::iota(begin, begin + size), [this](std::size_t at) { return (*this)[at]; });
-  }
-
-  /// Calls `see` with where the numbers lie and a number of the type they have; not for a column of zeros.
-  template <class See>
-  void typed(See see) const {
-    switch (width_) {
-      case 0: return;
-      case 1: return see(bytes_.data(), std::uint8_t{});
-      case 2: return see(bytes_.data(), std::uint16_t{});
-      case 4: return see(bytes_.data(), std::uint32_t{});
-      default: return see(bytes_.data(), std::uint64_t{});
-    }
-  }
-
- private:
-  std::string_view bytes_;
-  std::uint8_t width_ = 0;
-};
-
 class StoredKeys {
   /// Parts of keys that lie side by side, in the section or among fresh ones.
   struct Piece {
@@ -75,16 +30,25 @@ class StoredKeys {
   };
 
  public:
-  explicit StoredKeys(const KeyColumns& columns) : columns_(columns) {}
+  explicit StoredKeys(const KeyShapes& shapes) : columns_(shapes) {}
 
-  /// Finds the keys of all groups, which are made stored ones, and refuses those that packing would not make.
+  /// Finds the keys of all groups, which are made stored ones, in columns of as many numbers, and refuses those that
+  /// packing would not make; the record's dictionary has so many `strings`.
   template <class Group>
-  void read(Reader& in, std::uint8_t text_width, std::uint8_t other_width, std::vector<Group>& groups,
-            const Strings& strings) {
-    texts_ = NarrowView(in, text_width, place(groups, true));
-    others_ = NarrowView(in, other_width, place(groups, false));
-    strings_ = strings.stored();
+  void read(const NarrowView& texts, const NarrowView& others, std::vector<Group>& groups, std::size_t strings) {
+    texts_ = texts, others_ = others;
+    strings_ = strings;
+    place(groups, true), place(groups, false);
     for (Group& group : groups) check(group);
+  }
+
+  /// Calls `see` with each string's number of a group whose keys are one string each, in order.
+  template <class Group, class See>
+  void each_text(const Group& group, See see) const {
+    texts_.typed([&]<class T>(const char* texts, T) {
+      const char* at = texts + sizeof(T) * group.places[0];
+      for (std::size_t row = 0; row < group.keys; ++row) see(row, load<T>(at + sizeof(T) * row));
+    });
   }
 
   /// The key of a row of a stored group.
@@ -185,9 +149,9 @@ class StoredKeys {
  private:
   static std::int64_t code_of(std::uint64_t part) { return static_cast<std::int64_t>(part); }
 
-  /// Says where the parts of groups' keys are, of strings or of others; returns how many there are.
+  /// Says where the parts of groups' keys are, of strings or of others.
   template <class Group>
-  std::size_t place(std::vector<Group>& groups, bool text) const {
+  void place(std::vector<Group>& groups, bool text) const {
     std::size_t size = 0;
     for (std::size_t column = 0; column < columns_.height(); ++column) {
       for (Group& group : groups) {
@@ -198,7 +162,6 @@ class StoredKeys {
         need(size <= std::numeric_limits<std::uint32_t>::max());
       }
     }
-    return size;
   }
 
   template <class Group>
@@ -258,7 +221,7 @@ class StoredKeys {
     return ascending;
   }
 
-  const KeyColumns& columns_;
+  const KeyShapes& columns_;
   NarrowView texts_, others_;
   /// How many strings the record's dictionary has.
   std::uint64_t strings_ = 0;

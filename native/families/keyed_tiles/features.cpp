@@ -3,13 +3,11 @@
 
 #include "codec/keyed_hash.hpp"
 #include "families/keyed/keyed.hpp"
+#include "families/keyed_tiles/stored.hpp"
 
 namespace user_state::reading {
 
 namespace {
-
-constexpr std::uint8_t kWideCount = 255;
-constexpr std::uint64_t kMostCount = std::uint64_t{1} << 48;
 
 /// What the keys of one track come to in each window.
 class Totals {
@@ -88,7 +86,8 @@ class Totals {
 
 class KeyedTiles : public Part {
  public:
-  explicit KeyedTiles(const Program& program) : program_(program), keys_(program.keyed_tracks) {
+  explicit KeyedTiles(const Program& program)
+      : program_(program), shapes_(shapes_of(program.keyed_tracks)), held_(shapes_, sums_of(program)) {
     wanted_.assign(program.keyed_tracks.size(), false);
     of_track_.resize(program.keyed_tracks.size());
     for (const Table& table : program.tables) wanted_[table.track] = true;
@@ -102,74 +101,31 @@ class KeyedTiles : public Part {
   }
 
   void read(Reader in, const Row& row) override {
-    take(in);
-    for (std::size_t track = 0; track < wanted_.size(); ++track) read_track(static_cast<int>(track), row);
+    tiles_.clear();
+    for (auto& tiles : of_track_) tiles.clear();
+    if (in.left() > 0) held_.read(in, row.strings, tiles_);
+    for (std::size_t at = 0; at < tiles_.size(); ++at) {
+      of_track_[static_cast<std::size_t>(tiles_[at].track)].push_back(static_cast<std::uint32_t>(at));
+    }
+    for (std::size_t track = 0; track < wanted_.size(); ++track) {
+      if (wanted_[track]) read_track(static_cast<int>(track), row);
+    }
   }
 
  private:
-  void take(Reader& in) {
-    groups_.clear();
-    for (auto& groups : of_track_) groups.clear();
-    std::size_t length = in.left();
-    if (length == 0) return;
-    std::size_t tiles = in.take<std::uint32_t>(), lifetime = in.take<std::uint16_t>();
-    std::uint64_t start = in.take<std::uint32_t>();
-    std::array<std::uint8_t, 7> widths;
-    for (std::uint8_t& width : widths) width = in.take<std::uint8_t>();
-    need(tiles > 0 && tiles <= length && lifetime <= tiles);
-    NarrowView steps(in, widths[0], tiles - lifetime), tracks(in, widths[1], tiles), keys(in, widths[2], tiles);
-    NarrowView rests(in, widths[3], tiles);
-    std::size_t rows = 0, sums = 0, rest_sums = 0, left = length;
-    for (std::size_t at = 0; at < tiles; ++at) {
-      if (at >= lifetime) {
-        std::uint64_t step = steps[at - lifetime];
-        need(step < std::uint64_t{1} << 32);
-        start += step;
-        need(start > 0 && start < std::uint64_t{1} << 32);
-      }
-      std::uint64_t track = tracks[at], held = keys[at], rest = rests[at];
-      need(track < wanted_.size() && held <= kMostKeys && held <= left && rest <= kMostCount && held + rest > 0);
-      left -= held;  // each key takes a byte at least, for its count
-      KeyGroup group;
-      group.start_s = at < lifetime ? 0 : static_cast<std::int64_t>(start);
-      group.track = static_cast<int>(track);
-      if (at > 0) {
-        const KeyGroup& before = groups_.back();
-        need(group.start_s > before.start_s || (group.start_s == before.start_s && group.track > before.track));
-      }
-      group.keys = static_cast<std::uint32_t>(held);
-      group.rest = rest;
-      group.at = rows, group.sum_at = sums, group.rest_at = rest_sums;
-      of_track_[track].push_back(static_cast<std::uint32_t>(groups_.size()));
-      groups_.push_back(group);
-      rows += held;
-      if (program_.keyed_tracks[track].sums) sums += held, rest_sums += rest > 0;
-    }
-    keys_.read(in, widths[4], widths[5], groups_);
-    counts_ = in.packed<std::uint8_t>(rows);
-    std::size_t wide = 0;
-    for (KeyGroup& group : groups_) {
-      group.wide_at = wide;
-      for (std::size_t at = group.at; at < group.at + group.keys; ++at) {
-        need(counts_[at] > 0);
-        wide += counts_[at] == kWideCount;
-      }
-    }
-    wide_counts_ = NarrowView(in, widths[6], wide);
-    for (std::size_t at = 0; at < wide; ++at) need(wide_counts_[at] > 0 && wide_counts_[at] <= kMostCount);
-    sums_ = in.packed<double>(sums);
-    rest_sums_ = in.packed<double>(rest_sums);
-    in.end();
+  static std::vector<bool> sums_of(const Program& program) {
+    std::vector<bool> sums;
+    for (const KeyedPart& part : program.keyed_tracks) sums.push_back(part.sums);
+    return sums;
   }
 
   void read_track(int track, const Row& row) {
     const KeyedPart& part = program_.keyed_tracks[track];
-    bool one_text = part.texts.size() == 1 && part.texts[0];
+    bool one_text = shapes_.one_text(track);
     std::size_t most = 0;
-    for (std::uint32_t group : of_track_[track]) most += groups_[group].keys + 1;
+    for (std::uint32_t tile : of_track_[track]) most += tiles_[tile].keys + 1;
     totals_.begin(starts_.size(), part.sums, row.strings, one_text, most);
-    for (std::uint32_t group : of_track_[track]) add_group(groups_[group], part, one_text, row);
-    if (!wanted_[track]) return;
+    for (std::uint32_t tile : of_track_[track]) add_tile(tiles_[tile], part, one_text, row);
     totals_.finish();
     for (std::size_t at = 0; at < program_.tables.size(); ++at) {
       if (program_.tables[at].track == track) put_table(program_.tables[at], part, starts_.place(at), row);
@@ -182,39 +138,24 @@ class KeyedTiles : public Part {
     }
   }
 
-  /// Looks through the keys of a tile, and counts those of wanted tracks in the shortest window that it lies in.
-  void add_group(const KeyGroup& group, const KeyedPart& part, bool one_text, const Row& row) {
-    std::size_t holding = wanted_[group.track] ? starts_.holding(group.start_s) : 0;
-    std::size_t window = holding - 1, wide_at = group.wide_at;
-    auto count_of = [&](std::size_t at) {
-      std::uint64_t count = counts_[group.at + at];
-      return count == kWideCount ? wide_counts_[wide_at++] : count;
-    };
-    auto sum_of = [&](std::size_t at) { return part.sums ? sums_[group.sum_at + at] : 0.0; };
-    double rest_sum = part.sums && group.rest > 0 ? rest_sums_[group.rest_at] : 0.0;
+  /// Counts the keys of a tile in the shortest window that it lies in.
+  void add_tile(const KeyedTile& tile, const KeyedPart& part, bool one_text, const Row& row) {
+    std::size_t holding = starts_.holding(tile.start_s);
+    if (holding == 0) return;
+    std::size_t window = holding - 1;
     if (one_text) {
-      const std::uint64_t* numbers = keys_.texts_of(group);
-      std::uint64_t before = 0;
-      for (std::size_t at = 0; at < group.keys; ++at) {
-        need(numbers[at] > before);
-        before = numbers[at];
-      }
-      need(before <= row.strings);
-      for (std::size_t at = 0; at < group.keys && holding > 0; ++at) {
-        totals_.add_text(numbers[at], row, window, count_of(at), sum_of(at));
-      }
-      if (group.rest > 0 && holding > 0) totals_.add_text(0, row, window, group.rest, rest_sum);
+      numbers_.resize(tile.keys);
+      held_.keys.each_text(tile, [this](std::size_t at, std::uint64_t number) { numbers_[at] = number; });
+      held_.each(tile, [&](std::size_t at, std::int64_t count, double sum) {
+        totals_.add_text(numbers_[at], row, window, static_cast<std::uint64_t>(count), sum);
+      });
+      if (tile.rest > 0) totals_.add_text(0, row, window, static_cast<std::uint64_t>(tile.rest), tile.rest_sum);
       return;
     }
-    SectionKey before{};
-    for (std::size_t at = 0; at < group.keys; ++at) {
-      SectionKey stored = keys_.stored(group, at);
-      need(at == 0 || before < stored);
-      before = stored;
-      CallKey key = keys_.of_call(stored, group.track, row);
-      if (holding > 0) totals_.add_key(key, window, count_of(at), sum_of(at));
-    }
-    if (group.rest > 0 && holding > 0) totals_.add_key(kRestKey, window, group.rest, rest_sum);
+    held_.each(tile, [&](std::size_t at, std::int64_t count, double sum) {
+      totals_.add_key(of_call(held_.keys.key(tile, at), part, row), window, static_cast<std::uint64_t>(count), sum);
+    });
+    if (tile.rest > 0) totals_.add_key(kRestKey, window, static_cast<std::uint64_t>(tile.rest), tile.rest_sum);
   }
 
   double entropy(std::size_t window, double empty) const {
@@ -254,16 +195,15 @@ class KeyedTiles : public Part {
   }
 
   const Program& program_;
-  SectionKeys keys_;
+  const KeyShapes shapes_;
+  StoredKeyedTiles held_;
   std::vector<bool> wanted_;
   /// Of tables, and then of entropies.
   Starts starts_;
-  std::vector<KeyGroup> groups_;
-  /// Which groups are a track's, as they come.
+  std::vector<KeyedTile> tiles_;
+  std::vector<std::uint64_t> numbers_;
+  /// Which tiles are a track's, as they come.
   std::vector<std::vector<std::uint32_t>> of_track_;
-  Packed<std::uint8_t> counts_;
-  NarrowView wide_counts_;
-  Packed<double> sums_, rest_sums_;
   Totals totals_;
   Heaviest heaviest_;
 };

@@ -1,36 +1,27 @@
-// Approximate quantiles: user_state/core/kll_tiles.py says what they are, codec/klls.py has the bytes.
+// Approximate quantiles of windows: all numbers of the tiles side by side, each with how many it stands for. The q-quantile
+// is the least number that at least a share q of the values do not exceed; 0 and 1 are the least and the greatest value,
+// exactly.
 #include <algorithm>
 #include <cmath>
 
-#include "families/klls/stored_kll.hpp"
-#include "families/sketch_tiles/sketched.hpp"
+#include "families/klls/stored.hpp"
+#include "families/part.hpp"
 
 namespace user_state::reading {
 
 namespace {
 
-/// What is taken off a rank before it is rounded up, lest rounding make it one more (core/kll.py).
+/// What is taken off a rank before it is rounded up, lest rounding make it one more .
 constexpr double kRankRounding = 1e-9;
 
 class Klls : public Part {
  public:
-  explicit Klls(const Program& program) : program_(program), tiles_(program.kll_ks.size(), true) {
-    for (int k : program.kll_ks) fitting_.push_back(capacities_of(k));
-  }
+  explicit Klls(const Program& program) : program_(program), held_(program.kll_ks) {}
 
   void set_time(std::int64_t at_us) override { since_s_ = starts_s(program_.quantiles, at_us); }
 
   void read(Reader in, const Row& row) override {
-    tiles_.read(in);
-    bool single = tiles_.width() == sizeof(float);
-    for (const SketchedTile& tile : tiles_.tiles()) {
-      if (tile.has_sketch()) continue;
-      Numbers items = numbers_of(tile);
-      need(std::isfinite(items.real(0)) && std::isfinite(items.real(items.size - 1)));
-      need(single ? ascend<float>(items.at, items.size, false) : ascend<double>(items.at, items.size, false));
-    }
-    take_sketches(in);
-    in.end();
+    held_.read(in);
     for (std::size_t at = 0; at < program_.quantiles.size(); ++at) {
       const QuantilesOutput& output = program_.quantiles[at];
       gather(output.track, since_s_[at]);
@@ -45,43 +36,20 @@ class Klls : public Part {
     std::uint64_t weight;
   };
 
-  Numbers numbers_of(const SketchedTile& tile) const {
-    return {tiles_.items_of(tile), tile.items, static_cast<std::uint8_t>(tiles_.width())};
-  }
-
-  void take_sketches(Reader& in) {
-    const std::vector<int>& tracks = tiles_.sketched();
-    auto width = static_cast<std::uint8_t>(tiles_.width());
-    sketches_.assign(tracks.size(), {});
-    auto levels = in.packed<std::uint8_t>(tracks.size());
-    for (std::size_t at = 0; at < tracks.size(); ++at) {
-      need(levels[at] >= 1 && levels[at] <= kMostKllLevels);
-      sketches_[at].sizes = in.bytes(sizeof(std::uint16_t) * levels[at]);
-    }
-    for (StoredKll& sketch : sketches_) sketch.least = in.take<double>();
-    for (StoredKll& sketch : sketches_) sketch.greatest = in.take<double>();
-    for (std::size_t at = 0; at < tracks.size(); ++at) {
-      StoredKll& sketch = sketches_[at];
-      std::uint32_t size = check_shape(sketch, fitting_[tracks[at]]);
-      sketch.numbers = {in.bytes(std::size_t{size} * width).data(), size, width};
-      width == sizeof(float) ? check_numbers<float>(sketch) : check_numbers<double>(sketch);
-    }
-  }
-
   /// Puts together what the tiles of a window have seen.
   void gather(int track, std::int64_t since_s) {
     plain_.clear(), weighted_.clear();
     least_ = std::numeric_limits<double>::infinity(), greatest_ = -least_;
     seen_ = 0;
-    for (const SketchedTile& tile : tiles_.tiles()) {
-      if (tile.track != track || tile.start_s < since_s) continue;
+    for (const SketchTile& tile : held_.tiles) {
+      if (tile.track() != track || tile.start_s() < since_s) continue;
       if (!tile.has_sketch()) {
-        Numbers items = numbers_of(tile);
+        const Numbers& items = tile.items;
         for (std::uint32_t at = 0; at < items.size; ++at) plain_.push_back(items.real(at));
         seen_ += items.size;
         continue;
       }
-      const StoredKll& sketch = sketches_[tile.place];
+      const StoredKll& sketch = held_.sketches[tile.sketch];
       least_ = std::min(least_, sketch.least), greatest_ = std::max(greatest_, sketch.greatest);
       std::uint32_t place = 0;
       for (std::size_t level = 0; level < sketch.levels(); ++level) {
@@ -144,10 +112,8 @@ class Klls : public Part {
   }
 
   const Program& program_;
-  SketchedTiles tiles_;
-  std::vector<Capacities> fitting_;
+  StoredKlls held_;
   std::vector<std::int64_t> since_s_;
-  std::vector<StoredKll> sketches_;
   /// Of one window: numbers of tiles, and those of sketches; what sketches say is their least and greatest.
   std::vector<double> plain_;
   std::vector<Weighted> weighted_;

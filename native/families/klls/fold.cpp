@@ -1,25 +1,35 @@
-// Approximate quantiles: user_state/core/kll_tiles.py says what they are, core/kll.py what sketches are, codec/klls.py
-// has their bytes. The DataSketches library unites them, by way of Python; everything else is done here, also what the
-// library does with numbers that a sketch has room for.
+// Approximate quantiles: tiles of values, and of a KLL sketch once there are more than k. What events make of them.
+//
+// Whether a tile holds values or a sketch depends on how many there are, hence on the set of its events alone; what a
+// sketch has kept of them depends on the batches that they came in, within its error.
 #include <algorithm>
 #include <ranges>
-#include <utility>
 
-#include "families/klls/stored_kll.hpp"
+#include "families/klls/stored.hpp"
+#include "families/sketch_tiles/sketch_tiles.hpp"
 
 namespace user_state {
 
 namespace {
 
-using Sketch = StoredKll;
-
 class Klls : public SketchTiles<double> {
  public:
-  Klls(const Plan& plan, Unite unite) : SketchTiles(tracks_of(plan), plan.kll_axes), unite_(std::move(unite)) {
-    for (const KllTrack& track : plan.klls) {
-      k_.push_back(track.k);
-      fitting_.push_back(capacities_of(track.k));
-    }
+  explicit Klls(const Plan& plan) : SketchTiles(tracks_of(plan), plan.kll_axes), held_(sizes(plan)) {}
+
+  void read(Reader in, const Strings&) override {
+    held_.read(in);
+    new_.clear();
+    tiles_.swap(held_.tiles);
+  }
+
+  void write(Writer& out, const Strings&) const override {
+    put_tiles(tiles_, held_.tracks(), fresh_.tiles);
+    bool single = std::ranges::all_of(tiles_, [this](const SketchTile& tile) { return is_single(tile); });
+    if (single) fresh_.tiles.flags |= fresh_.tiles.kSingle;
+    fresh_.levels.clear(), fresh_.sizes.clear(), fresh_.least.clear(), fresh_.greatest.clear();
+    fresh_.single_values.clear(), fresh_.values.clear(), fresh_.single_numbers.clear(), fresh_.numbers.clear();
+    single ? put(fresh_.single_values, fresh_.single_numbers) : put(fresh_.values, fresh_.numbers);
+    write_columns(out, fresh_, held_.tracks());
   }
 
  protected:
@@ -28,43 +38,20 @@ class Klls : public SketchTiles<double> {
     return events.number(field, row) + 0.0;
   }
 
-  void read_sketches(Reader& in, std::span<const int> tracks, std::uint8_t width) override {
-    held_.assign(tracks.size(), {});
-    levels_.clear();
-    in.column<std::uint8_t>(tracks.size(), levels_);
-    for (std::size_t at = 0; at < tracks.size(); ++at) {
-      need(levels_[at] >= 1 && levels_[at] <= kMostKllLevels);
-      held_[at].sizes = in.bytes(sizeof(std::uint16_t) * levels_[at]);
-    }
-    for (Sketch& sketch : held_) sketch.least = in.take<double>();
-    for (Sketch& sketch : held_) sketch.greatest = in.take<double>();
-    for (std::size_t at = 0; at < tracks.size(); ++at) {
-      Sketch& sketch = held_[at];
-      std::uint32_t size = check_shape(sketch, fitting_[tracks[at]]);
-      sketch.numbers = {in.bytes(std::size_t{size} * width).data(), size, width};
-      width == sizeof(float) ? check_numbers<float>(sketch) : check_numbers<double>(sketch);
-    }
+  std::uint32_t borrow(const SketchTiles& other, std::uint32_t sketch) override {
+    return add(static_cast<const Klls&>(other).held_.sketches[sketch]);
   }
 
   std::uint32_t unite(int track, std::span<const std::uint32_t> sketches, std::span<const double> numbers) override {
-    if (sketches.size() == 1 && has_room(track, held_[sketches.front()], numbers.size())) {
-      held_.push_back(with(held_[sketches.front()], numbers));
-      return static_cast<std::uint32_t>(held_.size() - 1);
+    const std::vector<StoredKll>& held = held_.sketches;
+    if (sketches.size() == 1 && has_room(track, held[sketches.front()], numbers.size())) {
+      return add(with(held[sketches.front()], numbers));
     }
-    united_.clear();
-    for (std::uint32_t sketch : sketches) united_.push_back(plain(held_[sketch]));
-    held_.push_back(packed(unite_(k_[track], united_, numbers)));
-    return static_cast<std::uint32_t>(held_.size() - 1);
-  }
-
-  bool is_single(std::uint32_t sketch) const override { return held_[sketch].numbers.are_single(); }
-
-  void write_sketches(Writer& out, std::span<const std::uint32_t> sketches, std::uint8_t width) const override {
-    out.column<std::uint8_t>(sketches, [this](std::uint32_t sketch) { return held_[sketch].levels(); });
-    for (std::uint32_t sketch : sketches) out.bytes(held_[sketch].sizes);
-    for (std::uint32_t sketch : sketches) out.put(held_[sketch].least);
-    for (std::uint32_t sketch : sketches) out.put(held_[sketch].greatest);
-    for (std::uint32_t sketch : sketches) held_[sketch].numbers.write(out, width);
+    united_.begin(held_.fitting(track));
+    for (std::uint32_t sketch : sketches) see(held[sketch]);
+    for (double number : numbers) united_.see(0, number);
+    united_.finish();
+    return add(packed());
   }
 
  private:
@@ -76,55 +63,98 @@ class Klls : public SketchTiles<double> {
     return tracks;
   }
 
-  bool has_room(int track, const Sketch& sketch, std::size_t size) const {
-    return sketch.numbers.size + size <= fitting_[track][sketch.levels()];
+  static std::vector<int> sizes(const Plan& plan) {
+    std::vector<int> made;
+    for (const KllTrack& track : plan.klls) made.push_back(track.k);
+    return made;
+  }
+
+  std::uint32_t add(const StoredKll& sketch) {
+    held_.sketches.push_back(sketch);
+    return static_cast<std::uint32_t>(held_.sketches.size() - 1);
+  }
+
+  /// Whether a tile's numbers are the same in single precision.
+  bool is_single(const SketchTile& tile) const {
+    return tile.has_sketch() ? held_.sketches[tile.sketch].numbers.are_single() : tile.items.are_single();
+  }
+
+  /// Puts down all values and sketches.
+  template <class T>
+  void put(PiecedColumn<T>& values, PiecedColumn<T>& numbers) const {
+    Appending put_values(values), put_numbers(numbers);
+    for (const SketchTile& tile : tiles_) {
+      if (!tile.has_sketch()) {
+        put_values(tile.items);
+        continue;
+      }
+      const StoredKll& sketch = held_.sketches[tile.sketch];
+      fresh_.levels.push_back(static_cast<std::uint8_t>(sketch.levels()));
+      for (std::size_t level = 0; level < sketch.levels(); ++level) {
+        fresh_.sizes.push_back(static_cast<std::uint16_t>(sketch.size_of(level)));
+      }
+      fresh_.least.push_back(sketch.least);
+      fresh_.greatest.push_back(sketch.greatest);
+      put_numbers(sketch.numbers);
+    }
+    put_values.end(), put_numbers.end();
+  }
+
+  bool has_room(int track, const StoredKll& sketch, std::size_t size) const {
+    return sketch.numbers.size + size <= held_.fitting(track)[sketch.levels()];
   }
 
   /// Returns a sketch that has room for numbers, of which there are some, with them.
   ///
-  /// As long as there is room, the library compacts nothing: it puts each number before those of level 0, which are in
-  /// no order.
-  Sketch with(const Sketch& sketch, std::span<const double> numbers) {
-    Buffer& sizes = fresh_.add();
-    Buffer& all = fresh_.add();
+  /// Nothing is compacted, so level 0 need not be in order: each number is put before those it has.
+  StoredKll with(const StoredKll& sketch, std::span<const double> numbers) {
+    Buffer& sizes = new_.add();
+    Buffer& all = new_.add();
     Writer sizes_out(sizes), out(all);
     sizes_out.put(static_cast<std::uint16_t>(sketch.size_of(0) + numbers.size()));
     sizes_out.bytes(sketch.sizes.substr(sizeof(std::uint16_t)));
     out.column<double>(std::views::reverse(numbers), [](double number) { return number; });
-    sketch.numbers.write(out, sizeof(double));
+    if (sketch.numbers.width == sizeof(double)) {
+      out.bytes(sketch.numbers.bytes());
+    } else {
+      for (std::uint32_t place = 0; place < sketch.numbers.size; ++place) out.put(sketch.numbers.real(place));
+    }
     auto [least, greatest] = std::ranges::minmax(numbers);
     auto size = static_cast<std::uint32_t>(sketch.numbers.size + numbers.size());
     return {sizes.view(), std::min(sketch.least, least), std::max(sketch.greatest, greatest), {all.data(), size, sizeof(double)}};
   }
 
-  static KllSketch plain(const Sketch& sketch) {
-    KllSketch made{{}, sketch.least, sketch.greatest, {}};
-    for (std::size_t level = 0; level < sketch.levels(); ++level) made.sizes.push_back(sketch.size_of(level));
-    for (std::uint32_t at = 0; at < sketch.numbers.size; ++at) made.numbers.push_back(sketch.numbers.real(at));
-    return made;
+  /// Lets all levels of a sketch be united.
+  void see(const StoredKll& sketch) {
+    united_.see_ends(sketch.least, sketch.greatest);
+    std::uint32_t place = 0;
+    for (std::size_t level = 0; level < sketch.levels(); ++level) {
+      for (std::uint32_t at = 0; at < sketch.size_of(level); ++at) united_.see(level, sketch.numbers.real(place++));
+    }
   }
 
-  Sketch packed(const KllSketch& sketch) {
-    Buffer& sizes = fresh_.add();
-    Buffer& numbers = fresh_.add();
-    Writer(sizes).column<std::uint16_t>(sketch.sizes, [](std::uint32_t size) { return size; });
-    Writer(numbers).column<double>(sketch.numbers, [](double number) { return number; });
-    auto size = static_cast<std::uint32_t>(sketch.numbers.size());
-    return {sizes.view(), sketch.least, sketch.greatest, {numbers.data(), size, sizeof(double)}};
+  /// Returns what was united, as it lies in a section.
+  StoredKll packed() {
+    Buffer& sizes = new_.add();
+    Buffer& numbers = new_.add();
+    Writer sizes_out(sizes), numbers_out(numbers);
+    std::uint32_t size = 0;
+    for (const std::vector<double>& level : united_.levels()) {
+      sizes_out.put(static_cast<std::uint16_t>(level.size()));
+      numbers_out.column<double>(level, [](double number) { return number; });
+      size += static_cast<std::uint32_t>(level.size());
+    }
+    return {sizes.view(), united_.least(), united_.greatest(), {numbers.data(), size, sizeof(double)}};
   }
 
-  const Unite unite_;
-  std::vector<int> k_;
-  std::vector<Capacities> fitting_;
-  std::vector<std::uint8_t> levels_;
-  std::vector<Sketch> held_;
-  std::vector<KllSketch> united_;
+  StoredKlls held_;
+  /// Reused record after record.
+  mutable KllColumns<FreshSketches> fresh_;
+  KllUnion united_;
 };
 
 }  // namespace
 
-std::unique_ptr<Family> make_klls(const Plan& plan, Unite unite) {
-  return std::make_unique<Klls>(plan, std::move(unite));
-}
+std::unique_ptr<Family> make_klls(const Plan& plan) { return std::make_unique<Klls>(plan); }
 
 }  // namespace user_state

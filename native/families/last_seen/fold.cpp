@@ -1,54 +1,27 @@
-// Last seen: user_state/core/last_seen.py says what it is, codec/last_seen.py its bytes.
+// Last seen: for each distinct value of a field, or each local day with an event, the last second it was seen. A value
+// lies in a window if it was last seen in it, so one set of rows answers for all windows. What events make of them.
 #include <algorithm>
 #include <bit>
-#include <limits>
 
 #include "families/family.hpp"
+#include "families/last_seen/stored.hpp"
 
 namespace user_state {
 
 namespace {
 
-constexpr std::uint8_t kTop = 1;
-constexpr std::int64_t kNarrowS = 1 << 24;
-
-struct Row {
-  /// 64 bits of a value, or the local day.
-  std::int64_t value;
-  std::int64_t second;
+// Objects, and no functions: so they are taken into the loops that compare by them.
+constexpr auto by_value = [](const Seen& a, const Seen& b) { return a.value < b.value; };
+constexpr auto by_age = [](const Seen& a, const Seen& b) {
+  return a.second != b.second ? a.second < b.second : a.value < b.value;
 };
 
-bool by_value(const Row& a, const Row& b) { return a.value < b.value; }
-
-bool by_value_and_age(const Row& a, const Row& b) {
-  return a.value != b.value ? a.value < b.value : a.second < b.second;
-}
-
-bool by_age(const Row& a, const Row& b) { return a.second != b.second ? a.second < b.second : a.value < b.value; }
-
-/// Whether rows are in the order of their values, each once.
-bool is_settled(const std::vector<Row>& rows) {
-  auto not_after = [](const Row& a, const Row& b) { return a.value >= b.value; };
-  return std::ranges::adjacent_find(rows, not_after) == rows.end();
-}
-
-/// Brings rows into the order of their values, each once with its last second.
-void settle(std::vector<Row>& rows) {
-  if (is_settled(rows)) return;
-  std::ranges::sort(rows, by_value_and_age);
-  std::size_t kept = 0;
-  for (std::size_t at = 0; at < rows.size(); ++at) {
-    if (at + 1 == rows.size() || rows[at + 1].value != rows[at].value) rows[kept++] = rows[at];
-  }
-  rows.resize(kept);
-}
-
 /// Puts settled rows in among settled ones; those that were there already are moved at most once. `added` is used up.
-void unite(std::vector<Row>& rows, std::vector<Row>& added) {
-  auto found_of = [&](const Row& row, std::size_t end) {
+void unite(std::vector<Seen>& rows, std::vector<Seen>& added) {
+  auto found_of = [&](const Seen& row, std::size_t end) {
     return std::lower_bound(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(end), row, by_value);
   };
-  std::erase_if(added, [&](const Row& row) {
+  std::erase_if(added, [&](const Seen& row) {
     auto found = found_of(row, rows.size());
     if (found == rows.end() || found->value != row.value) return false;
     found->second = std::max(found->second, row.second);
@@ -66,82 +39,40 @@ void unite(std::vector<Row>& rows, std::vector<Row>& added) {
 
 class LastSeenOfTracks : public Family {
  public:
-  explicit LastSeenOfTracks(const Plan& plan) : plan_(plan), rows_(plan.last_seen.size()) {}
+  explicit LastSeenOfTracks(const Plan& plan) : plan_(plan), held_(of_days(plan)) {}
 
-  void read(Reader in, const Strings&) override {
-    auto flags = in.take<std::uint8_t>();
-    need(flags <= kTop);
-    auto sizes = in.packed<std::uint16_t>(rows_.size());
-    auto newest_s = static_cast<std::int64_t>(in.take<std::uint32_t>());
-    std::size_t rows = 0, values = 0;
-    for (std::size_t track = 0; track < rows_.size(); ++track) {
-      rows += sizes[track];
-      if (!of_days(track)) values += sizes[track];
-    }
-    auto low = in.packed<std::uint16_t>(rows);
-    auto middle = in.packed<std::uint8_t>(rows), top = in.packed<std::uint8_t>(flags == kTop ? rows : 0);
-    auto value = in.packed<std::int64_t>(values);
-    in.end();
-    std::size_t at = 0, valued = 0;
-    for (std::size_t track = 0; track < rows_.size(); ++track) {
-      rows_[track].resize(sizes[track]);
-      for (Row& row : rows_[track]) {
-        std::int64_t age_s = low[at] | middle[at] << 16 | (top.empty() ? 0 : std::int64_t{top[at]} << 24);
-        need(age_s <= newest_s);
-        row.second = newest_s - age_s;
-        ++at;
-        if (!of_days(track)) row.value = value[valued++];
-      }
-      if (!of_days(track)) need(is_settled(rows_[track]));
-    }
-  }
+  void read(Reader in, const Strings&) override { held_.read(in); }
 
   void fold(const Arrivals& arrivals, Strings&) override {
-    std::int64_t clock_s = floor_div(arrivals.clock_us, 1'000'000) - plan_.skew_s;
-    for (std::size_t index = 0; index < rows_.size(); ++index) {
-      const LastSeen& track = plan_.last_seen[index];
-      std::vector<Row>& rows = rows_[index];
-      if (track.of_days) {
-        // Under other rules than those they were stored under days may be others: zones change theirs.
-        for (Row& row : rows) row.value = plan_.local_time.day(row.second);
-        settle(rows);
-      }
-      lift(track, arrivals);
-      settle(arrived_);
-      unite(rows, arrived_);
-      keep_newest(rows, static_cast<std::size_t>(track.cap));
-      if (!track.reach_s) continue;
-      std::erase_if(rows, [oldest_s = clock_s - *track.reach_s](const Row& row) { return row.second < oldest_s; });
+    for (std::size_t track = 0; track < held_.rows.size(); ++track) {
+      lift(plan_.last_seen[track], arrivals);
+      take_in_arrived(track);
+      forget(track, arrivals.clock_us);
     }
   }
 
-  void write(Writer& out, const Strings&) const override {
-    std::int64_t newest_s = 0, oldest_s = std::numeric_limits<std::int64_t>::max();
-    for (const auto& rows : rows_) {
-      need(rows.size() <= std::numeric_limits<std::uint16_t>::max());
-      for (const Row& row : rows) {
-        newest_s = std::max(newest_s, row.second);
-        oldest_s = std::min(oldest_s, row.second);
-      }
+  void absorb(const Family& family, std::span<const int> becomes, std::int64_t clock_us, Strings&) override {
+    const auto& other = static_cast<const LastSeenOfTracks&>(family);
+    for (std::size_t track = 0; track < held_.rows.size(); ++track) settle_days(track, held_.rows[track]);
+    for (std::size_t from = 0; from < other.held_.rows.size(); ++from) {
+      if (becomes[from] == kGone) continue;
+      auto track = static_cast<std::size_t>(becomes[from]);
+      need(held_.of_days(track) == other.held_.of_days(from));
+      arrived_ = other.held_.rows[from];
+      settle_days(track, arrived_);
+      unite(held_.rows[track], arrived_);
     }
-    need(newest_s <= std::numeric_limits<std::uint32_t>::max());
-    bool top = newest_s - oldest_s >= kNarrowS;
-    out.put(static_cast<std::uint8_t>(top ? kTop : 0));
-    for (const auto& rows : rows_) out.put(static_cast<std::uint16_t>(rows.size()));
-    out.put(static_cast<std::uint32_t>(newest_s));
-    auto age_s = [&](const Row& row) { return newest_s - row.second; };
-    for (const auto& rows : rows_) out.column<std::uint16_t>(rows, age_s);
-    for (const auto& rows : rows_) out.column<std::uint8_t>(rows, [&](const Row& row) { return age_s(row) >> 16; });
-    for (std::size_t track = 0; top && track < rows_.size(); ++track) {
-      out.column<std::uint8_t>(rows_[track], [&](const Row& row) { return age_s(row) >> 24; });
-    }
-    for (std::size_t track = 0; track < rows_.size(); ++track) {
-      if (!of_days(track)) out.column<std::int64_t>(rows_[track], [](const Row& row) { return row.value; });
-    }
+    for (std::size_t track = 0; track < held_.rows.size(); ++track) forget(track, clock_us);
   }
+
+  void write(Writer& out, const Strings&) const override { held_.write(out); }
 
  private:
-  bool of_days(std::size_t track) const { return plan_.last_seen[track].of_days; }
+  static std::vector<bool> of_days(const Plan& plan) {
+    std::vector<bool> days;
+    for (const LastSeen& track : plan.last_seen) days.push_back(track.of_days);
+    return days;
+  }
 
   /// Fills `arrived_` with a row for every event that the track wants.
   void lift(const LastSeen& track, const Arrivals& arrivals) {
@@ -163,19 +94,37 @@ class LastSeenOfTracks : public Family {
     }
   }
 
+  void settle_days(std::size_t track, std::vector<Seen>& rows) const {
+    if (held_.of_days(track)) user_state::settle_days(rows, plan_.local_time);
+  }
+
+  void take_in_arrived(std::size_t track) {
+    settle_days(track, held_.rows[track]);
+    settle(arrived_);
+    unite(held_.rows[track], arrived_);
+  }
+
+  /// Leaves out what is beyond the cap of a track, or out of its reach.
+  void forget(std::size_t index, std::int64_t clock_us) {
+    const LastSeen& track = plan_.last_seen[index];
+    keep_newest(held_.rows[index], static_cast<std::size_t>(track.cap));
+    if (!track.reach_s) return;
+    std::int64_t oldest_s = floor_div(clock_us, 1'000'000) - plan_.skew_s - *track.reach_s;
+    std::erase_if(held_.rows[index], [oldest_s](const Seen& row) { return row.second < oldest_s; });
+  }
+
   /// Leaves out the oldest of more than `cap` rows.
-  void keep_newest(std::vector<Row>& rows, std::size_t cap) {
+  void keep_newest(std::vector<Seen>& rows, std::size_t cap) {
     if (rows.size() <= cap) return;
     arrived_.assign(rows.begin(), rows.end());
     auto oldest_kept = arrived_.begin() + static_cast<std::ptrdiff_t>(rows.size() - cap);
     std::ranges::nth_element(arrived_, oldest_kept, by_age);
-    std::erase_if(rows, [limit = *oldest_kept](const Row& row) { return by_age(row, limit); });
+    std::erase_if(rows, [limit = *oldest_kept](const Seen& row) { return by_age(row, limit); });
   }
 
   const Plan& plan_;
-  /// Of each track, in the order of their values.
-  std::vector<std::vector<Row>> rows_;
-  std::vector<Row> arrived_;
+  StoredLastSeen held_;
+  std::vector<Seen> arrived_;
 };
 
 }  // namespace

@@ -1,17 +1,16 @@
-// Logs: user_state/core/logs.py says what they are, codec/logs.py their bytes.
+// Logs: some of the events that pass a filter, with some of their fields, by (time, tie); the tie is the upper half of
+// the event id's hash. What events make of them.
 #include <algorithm>
 #include <bit>
 #include <limits>
 
 #include "codec/keyed_hash.hpp"
 #include "families/family.hpp"
+#include "families/logs/stored.hpp"
 
 namespace user_state {
 
 namespace {
-
-constexpr std::uint8_t kTop = 1, kHighCodes = 2, kWideCodes = 4;
-constexpr std::int64_t kNarrowUs = std::int64_t{1} << 48;
 
 struct Row {
   std::int64_t time_us;
@@ -58,9 +57,10 @@ class Met {
 class LogRows {
  public:
   LogRows(const Plan& plan, std::size_t index) : plan_(plan), log_(plan.logs[index]), index_(static_cast<int>(index)) {
-    for (std::size_t column = 0; column < log_.fields.size(); ++column) {
+    for (int field : log_.fields) kinds_.push_back(plan.fields[field]);
+    for (std::size_t column = 0; column < width(); ++column) {
       if (log_.is_time[column]) continue;
-      (plan.fields[log_.fields[column]] == Kind::kString ? texts : numbers).push_back(column);
+      (kinds_[column] == Kind::kString ? texts : numbers).push_back(column);
     }
     if (!log_.required) return;
     value_ = static_cast<std::size_t>(std::ranges::find(log_.fields, *log_.required) - log_.fields.begin());
@@ -70,35 +70,71 @@ class LogRows {
   std::vector<std::size_t> texts, numbers;
   std::vector<Row> rows;
 
-  bool by_tiles() const { return log_.keeps == Log::Keeps::kFirst; }
+  std::int64_t& cell(const Row& row, std::size_t column) { return cells_[row.place * width() + column]; }
+  std::int64_t cell(const Row& row, std::size_t column) const { return cells_[row.place * width() + column]; }
 
-  std::int64_t& cell(const Row& row, std::size_t column) { return cells_[row.place * log_.fields.size() + column]; }
-  std::int64_t cell(const Row& row, std::size_t column) const {
-    return cells_[row.place * log_.fields.size() + column];
-  }
+  LogShape shape() const { return {texts.size(), numbers.size()}; }
 
-  /// Makes so many rows, of which nothing is known but their place.
-  void begin(std::size_t size) {
-    rows.clear();
-    cells_.clear();
-    for (std::size_t row = 0; row < size; ++row) rows.push_back({0, 0, static_cast<std::uint32_t>(row)});
-    cells_.resize(size * log_.fields.size());
-  }
-
-  /// Takes in what rows say of their time twice; to be called once they have times.
-  void repeat_times() {
-    for (std::size_t column = 0; column < log_.fields.size(); ++column) {
-      if (!log_.is_time[column]) continue;
-      for (const Row& row : rows) cell(row, column) = row.time_us;
+  /// Takes over the rows of a section, of which this is log `log`.
+  void read(const StoredLogs& stored, const Strings& strings) {
+    auto log = static_cast<std::size_t>(index_);
+    std::size_t first = stored.begin(log);
+    begin(stored.rows(log));
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+      rows[at].time_us = stored.times_us()[first + at];
+      rows[at].tie = stored.tie(first + at);
     }
+    for (std::size_t column = 0; column < texts.size(); ++column) {
+      std::size_t from = stored.first_text(log, column);
+      for (const Row& row : rows) cell(row, texts[column]) = strings.code_of_number(stored.text(from++));
+    }
+    for (std::size_t column = 0; column < numbers.size(); ++column) {
+      std::size_t from = stored.first_number(log, column);
+      for (const Row& row : rows) cell(row, numbers[column]) = stored.number(from++);
+    }
+    repeat_times();
   }
 
-  void fold(const Arrivals& arrivals, const TrackAxes& axes, Met& met, Strings& strings) {
-    std::size_t stored = rows.size();
-    lift(arrivals, strings);
-    put_in_order(stored);
+  /// Takes a row of every event that the log wants.
+  void lift(const Arrivals& arrivals, Strings& strings) {
+    const Events& events = arrivals.events;
+    std::size_t before = rows.size();
+    for (std::uint32_t event : arrivals.rows) {
+      if (!events.matches(log_.filter, event) || (log_.required && !events.has(*log_.required, event))) continue;
+      add(events.time_us(event), static_cast<std::uint32_t>(events.id_hash(event) >> 32));
+      for (int field : log_.fields) {
+        switch (events.kind(field)) {
+          case Kind::kString: cells_.push_back(strings.code_of_batch(events.integer(field, event))); break;
+          case Kind::kFloat: cells_.push_back(std::bit_cast<std::int64_t>(events.real(field, event))); break;
+          default: cells_.push_back(events.integer(field, event));
+        }
+      }
+    }
+    put_in_order(before);
+  }
+
+  /// Takes the rows of another log, field by field: what that does not have is null.
+  void absorb(const LogRows& other) {
+    std::size_t before = rows.size();
+    std::vector<std::size_t> columns_of_other;
+    for (std::size_t column = 0; column < width(); ++column) {
+      columns_of_other.push_back(other.column_of(log_.names[column], kinds_[column]));
+    }
+    for (const Row& row : other.rows) {
+      add(row.time_us, row.tie);
+      for (std::size_t column = 0; column < width(); ++column) {
+        std::size_t from = columns_of_other[column];
+        std::int64_t value = from == kNone ? null_of(kinds_[column]) : other.cell(row, from);
+        cells_.push_back(log_.is_time[column] ? row.time_us : value);
+      }
+    }
+    put_in_order(before);
+  }
+
+  /// Leaves out what no output reads any more.
+  void forget(std::int64_t clock_us, const TrackAxes& axes, Met& met) {
     if (log_.reach_us) {
-      std::int64_t oldest_us = arrivals.clock_us - plan_.max_clock_skew_us - *log_.reach_us;
+      std::int64_t oldest_us = clock_us - plan_.max_clock_skew_us - *log_.reach_us;
       auto out_of_reach = [&](const Row& row) { return row.time_us < oldest_us; };
       rows.erase(rows.begin(), std::partition_point(rows.begin(), rows.end(), out_of_reach));
     }
@@ -111,23 +147,46 @@ class LogRows {
   }
 
  private:
-  std::size_t cap() const { return static_cast<std::size_t>(log_.cap); }
+  /// Said of a column that is not there.
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
-  void lift(const Arrivals& arrivals, Strings& strings) {
-    const Events& events = arrivals.events;
-    for (std::uint32_t event : arrivals.rows) {
-      if (!events.matches(log_.filter, event) || (log_.required && !events.has(*log_.required, event))) continue;
-      auto tie = static_cast<std::uint32_t>(events.id_hash(event) >> 32);
-      rows.push_back({events.time_us(event), tie, static_cast<std::uint32_t>(rows.size())});
-      for (int field : log_.fields) {
-        switch (events.kind(field)) {
-          case Kind::kString: cells_.push_back(strings.code_of_batch(events.integer(field, event))); break;
-          case Kind::kFloat: cells_.push_back(std::bit_cast<std::int64_t>(events.real(field, event))); break;
-          default: cells_.push_back(events.integer(field, event));
-        }
-      }
+  std::size_t width() const { return kinds_.size(); }
+
+  /// Adds a row, whose cells are to follow; before any row is left out.
+  void add(std::int64_t time_us, std::uint32_t tie) {
+    rows.push_back({time_us, tie, static_cast<std::uint32_t>(rows.size())});
+  }
+
+  /// Makes so many rows, of which nothing is known but their place.
+  void begin(std::size_t size) {
+    rows.resize(size);
+    for (std::size_t at = 0; at < size; ++at) rows[at].place = static_cast<std::uint32_t>(at);
+    cells_.resize(size * width());
+  }
+
+  /// Takes in what rows say of their time twice.
+  void repeat_times() {
+    for (std::size_t column = 0; column < width(); ++column) {
+      if (!log_.is_time[column]) continue;
+      for (const Row& row : rows) cell(row, column) = row.time_us;
     }
   }
+
+  /// Which column holds a field, kNone if none does.
+  std::size_t column_of(const std::string& name, Kind kind) const {
+    for (std::size_t column = 0; column < width(); ++column) {
+      if (log_.names[column] == name && kinds_[column] == kind) return column;
+    }
+    return kNone;
+  }
+
+  static std::int64_t null_of(Kind kind) {
+    if (kind == Kind::kString) return kNullCode;
+    if (kind == Kind::kFloat) return std::bit_cast<std::int64_t>(std::numeric_limits<double>::quiet_NaN());
+    return kNullInt;
+  }
+
+  std::size_t cap() const { return static_cast<std::size_t>(log_.cap); }
 
   /// Sorts rows, of which those that were stored are in order; equal ones stay as they came.
   void put_in_order(std::size_t stored) {
@@ -166,15 +225,17 @@ class LogRows {
   /// Adding 0.0 makes one zero of two.
   std::int64_t value(const Row& row) const {
     std::int64_t held = cell(row, value_);
-    if (plan_.fields[*log_.required] != Kind::kFloat) return held;
+    if (kinds_[value_] != Kind::kFloat) return held;
     return std::bit_cast<std::int64_t>(std::bit_cast<double>(held) + 0.0);
   }
 
   const Plan& plan_;
   const Log& log_;
   int index_;
+  std::vector<Kind> kinds_;
   /// The column whose values are told apart.
   std::size_t value_ = 0;
+  /// As many for each row as there are columns, by place.
   std::vector<std::int64_t> cells_;
 };
 
@@ -182,146 +243,71 @@ class Logs : public Family {
  public:
   explicit Logs(const Plan& plan) : axes_(plan.log_axes) {
     for (std::size_t log = 0; log < plan.logs.size(); ++log) logs_.emplace_back(plan, log);
+    for (const LogRows& log : logs_) shapes_.push_back(log.shape());
+    stored_ = StoredLogs(shapes_);
   }
 
   void read(Reader in, const Strings& strings) override {
-    auto flags = in.take<std::uint8_t>();
-    need(flags <= (kTop | kHighCodes | kWideCodes));
-    auto sizes = in.packed<std::uint16_t>(logs_.size());
-    auto newest_us = in.take<std::int64_t>();
-    need(newest_us >= 0 && newest_us < kTooLarge);
-    std::size_t rows = 0, texts = 0, numbers = 0;
-    for (std::size_t log = 0; log < logs_.size(); ++log) {
-      rows += sizes[log];
-      texts += sizes[log] * logs_[log].texts.size();
-      numbers += sizes[log] * logs_[log].numbers.size();
-    }
-    Times times{in.packed<std::uint32_t>(rows), in.packed<std::uint16_t>(rows),
-                in.packed<std::uint16_t>(flags & kTop ? rows : 0), in.packed<std::uint32_t>(rows)};
-    Codes codes{in.packed<std::uint8_t>(texts), in.packed<std::uint8_t>(flags & kHighCodes ? texts : 0),
-                in.packed<std::uint16_t>(flags & kWideCodes ? texts : 0)};
-    auto cells = in.packed<std::int64_t>(numbers);
-    in.end();
-    for (std::size_t log = 0; log < logs_.size(); ++log) logs_[log].begin(sizes[log]);
-    read_times(times, newest_us);
-    read_cells(&LogRows::texts, [&](std::size_t at) { return strings.code_of_number(codes[at]); });
-    read_cells(&LogRows::numbers, [&](std::size_t at) { return cells[at]; });
+    stored_.read(in);
+    for (LogRows& log : logs_) log.read(stored_, strings);
   }
 
   void fold(const Arrivals& arrivals, Strings& strings) override {
-    axes_.set_clock(arrivals.clock_us);
-    for (LogRows& log : logs_) log.fold(arrivals, axes_, met_, strings);
+    for (LogRows& log : logs_) log.lift(arrivals, strings);
+    forget(arrivals.clock_us);
+  }
+
+  void absorb(const Family& family, std::span<const int> becomes, std::int64_t clock_us, Strings&) override {
+    const auto& other = static_cast<const Logs&>(family);
+    for (std::size_t log = 0; log < other.logs_.size(); ++log) {
+      if (becomes[log] != kGone) logs_[becomes[log]].absorb(other.logs_[log]);
+    }
+    forget(clock_us);
   }
 
   void use(Strings& strings) const override {
-    each_cell(&LogRows::texts, [&](std::int64_t code) { strings.use(code); });
+    for (const LogRows& log : logs_) {
+      for (std::size_t column : log.texts) {
+        for (const Row& row : log.rows) strings.use(log.cell(row, column));
+      }
+    }
   }
 
   void write(Writer& out, const Strings& strings) const override {
-    std::int64_t newest_us = 0, oldest_us = std::numeric_limits<std::int64_t>::max();
+    fresh_.newest_us = 0;
+    fresh_.sizes.clear(), fresh_.ages_us.clear(), fresh_.ties.clear(), fresh_.texts.clear(), fresh_.numbers.clear();
     for (const LogRows& log : logs_) {
-      if (log.rows.empty()) continue;
-      newest_us = std::max(newest_us, log.rows.back().time_us);
-      oldest_us = std::min(oldest_us, log.rows.front().time_us);
+      need(log.rows.size() <= std::numeric_limits<std::uint16_t>::max(), "a log has too many rows");
+      fresh_.sizes.push_back(static_cast<std::uint16_t>(log.rows.size()));
+      if (!log.rows.empty()) fresh_.newest_us = std::max(fresh_.newest_us, log.rows.back().time_us);
     }
-    std::uint64_t bits = 0;
-    each_cell(&LogRows::texts, [&](std::int64_t code) { bits |= strings.number(code); });
-    bool top = newest_us - oldest_us >= kNarrowUs, high = bits >> 8 != 0, wide = bits >> 16 != 0;
-    out.put(static_cast<std::uint8_t>((top ? kTop : 0) | (high ? kHighCodes : 0) | (wide ? kWideCodes : 0)));
     for (const LogRows& log : logs_) {
-      need(log.rows.size() <= std::numeric_limits<std::uint16_t>::max());
-      out.put(static_cast<std::uint16_t>(log.rows.size()));
+      append(fresh_.ages_us, log.rows, [&](const Row& row) { return fresh_.newest_us - row.time_us; });
+      append(fresh_.ties, log.rows, [](const Row& row) { return row.tie; });
+      for (std::size_t column : log.texts) {
+        append(fresh_.texts, log.rows, [&](const Row& row) { return strings.number(log.cell(row, column)); });
+      }
+      for (std::size_t column : log.numbers) {
+        append(fresh_.numbers, log.rows, [&](const Row& row) { return log.cell(row, column); });
+      }
     }
-    out.put(newest_us);
-    write_rows<std::uint32_t>(out, [&](const Row& row) { return newest_us - row.time_us; });
-    write_rows<std::uint16_t>(out, [&](const Row& row) { return (newest_us - row.time_us) >> 32; });
-    if (top) write_rows<std::uint16_t>(out, [&](const Row& row) { return (newest_us - row.time_us) >> 48; });
-    write_rows<std::uint32_t>(out, [](const Row& row) { return row.tie; });
-    write_cells<std::uint8_t>(out, &LogRows::texts, [&](std::int64_t code) { return strings.number(code); });
-    auto above = [&strings](int bits) {
-      return [&strings, bits](std::int64_t code) { return strings.number(code) >> bits; };
-    };
-    if (high) write_cells<std::uint8_t>(out, &LogRows::texts, above(8));
-    if (wide) write_cells<std::uint16_t>(out, &LogRows::texts, above(16));
-    write_cells<std::int64_t>(out, &LogRows::numbers, [](std::int64_t cell) { return cell; });
+    fresh_.flags = fresh_.ages_us.flags() | fresh_.texts.flags();
+    write_columns(out, fresh_, shapes_);
   }
 
  private:
-  struct Times {
-    Packed<std::uint32_t> low;
-    Packed<std::uint16_t> high, top;
-    Packed<std::uint32_t> ties;
-
-    std::int64_t age_us(std::size_t at) const {
-      std::uint64_t above = high[at] | (top.empty() ? 0u : static_cast<std::uint32_t>(top[at]) << 16);
-      return static_cast<std::int64_t>(low[at] | above << 32);
-    }
-  };
-
-  struct Codes {
-    Packed<std::uint8_t> low, high;
-    Packed<std::uint16_t> wide;
-
-    std::uint64_t operator[](std::size_t at) const {
-      std::uint64_t code = low[at];
-      if (!high.empty()) code |= static_cast<std::uint64_t>(high[at]) << 8;
-      if (!wide.empty()) code |= static_cast<std::uint64_t>(wide[at]) << 16;
-      return code;
-    }
-  };
-
-  using Columns = std::vector<std::size_t> LogRows::*;
-
-  void read_times(const Times& times, std::int64_t newest_us) {
-    std::size_t at = 0;
-    for (LogRows& log : logs_) {
-      for (Row& row : log.rows) {
-        std::int64_t age_us = times.age_us(at);
-        need(age_us >= 0 && age_us <= newest_us);
-        row.time_us = newest_us - age_us;
-        row.tie = times.ties[at++];
-      }
-      need(std::is_sorted(log.rows.begin(), log.rows.end()));
-      log.repeat_times();
-    }
-  }
-
-  template <class Number>
-  void read_cells(Columns columns, Number number) {
-    std::size_t at = 0;
-    for (LogRows& log : logs_) {
-      for (std::size_t column : log.*columns) {
-        for (const Row& row : log.rows) log.cell(row, column) = number(at++);
-      }
-    }
-  }
-
-  template <class Look>
-  void each_cell(Columns columns, Look look) const {
-    for (const LogRows& log : logs_) {
-      for (std::size_t column : log.*columns) {
-        for (const Row& row : log.rows) look(log.cell(row, column));
-      }
-    }
-  }
-
-  template <class T, class Number>
-  void write_rows(Writer& out, Number number) const {
-    for (const LogRows& log : logs_) out.column<T>(log.rows, number);
-  }
-
-  template <class T, class Number>
-  void write_cells(Writer& out, Columns columns, Number number) const {
-    for (const LogRows& log : logs_) {
-      for (std::size_t column : log.*columns) {
-        out.column<T>(log.rows, [&](const Row& row) { return number(log.cell(row, column)); });
-      }
-    }
+  void forget(std::int64_t clock_us) {
+    axes_.set_clock(clock_us);
+    for (LogRows& log : logs_) log.forget(clock_us, axes_, met_);
   }
 
   TrackAxes axes_;
   std::vector<LogRows> logs_;
+  std::vector<LogShape> shapes_;
+  StoredLogs stored_{{}};
   Met met_;
+  /// Reused record after record.
+  mutable LogColumns<Fresh> fresh_;
 };
 
 }  // namespace

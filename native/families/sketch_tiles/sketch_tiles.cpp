@@ -1,89 +1,38 @@
 #include "families/sketch_tiles/sketch_tiles.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <ranges>
 #include <type_traits>
 
 namespace user_state {
-
-namespace {
-
-constexpr std::uint8_t kHigh = 1, kSingle = 2;
-constexpr int kTrackBits = 12;
-constexpr std::uint32_t kLeastCoupon = 1u << 26;
-
-int track_of(std::int64_t key) { return static_cast<int>(key & ((1 << kTrackBits) - 1)); }
-std::int64_t start_of(std::int64_t key) { return key >> kTrackBits; }
-std::int64_t key_of(std::int64_t start_s, int track) { return start_s << kTrackBits | track; }
-
-/// Refuses the items of a tile, of which there are some, unless packing makes such.
-template <class Item>
-void check(const Numbers& items) {
-  if constexpr (std::is_integral_v<Item>) {
-    need(load<Item>(items.at) >= kLeastCoupon && ascend<Item>(items.at, items.size, true));
-  } else {
-    need(std::isfinite(items.real(0)) && std::isfinite(items.real(items.size - 1)));
-    need(items.width == sizeof(float) ? ascend<float>(items.at, items.size, false)
-                                      : ascend<double>(items.at, items.size, false));
-  }
-}
-
-}  // namespace
-
-bool Numbers::are_single() const {
-  if (width == sizeof(float)) return true;
-  for (std::uint32_t place = 0; place < size; ++place) {
-    if (static_cast<double>(static_cast<float>(real(place))) != real(place)) return false;
-  }
-  return true;
-}
-
-void Numbers::write(Writer& out, std::uint8_t as_width) const {
-  if (width == as_width) return out.bytes(bytes());
-  auto number = [this](std::uint32_t place) { return real(place); };
-  auto places = std::views::iota(0u, size);
-  as_width == sizeof(float) ? out.column<float>(places, number) : out.column<double>(places, number);
-}
-
-template <class Item>
-void SketchTiles<Item>::read(Reader in, const Strings&) {
-  constexpr bool kNumbers = std::is_floating_point_v<Item>;
-  auto flags = in.take<std::uint8_t>();
-  need(flags <= (kNumbers ? kHigh | kSingle : kHigh));
-  std::size_t tiles = in.take<std::uint32_t>();
-  tiles_.clear(), starts_.clear(), track_of_.clear(), sizes_.clear(), high_.clear(), dense_track_of_.clear();
-  fresh_.clear();
-  in.column<std::uint32_t>(tiles, starts_);
-  in.narrow(track_width(), tiles, track_of_);
-  in.column<std::uint8_t>(tiles, sizes_);
-  if (flags & kHigh) in.column<std::uint8_t>(tiles, high_);
-  const std::uint8_t width = kNumbers && !(flags & kSingle) ? sizeof(double) : sizeof(float);
-  for (std::size_t at = 0; at < tiles; ++at) {
-    int track = track_of_[at];
-    need(static_cast<std::size_t>(track) < tracks_.size());
-    std::uint32_t size = sizes_[at] | (flags & kHigh ? high_[at] << 8 : 0);
-    Tile tile{key_of(starts_[at], track), {nullptr, size, width}, static_cast<std::uint32_t>(dense_track_of_.size())};
-    need(at == 0 || tile.key > tiles_.back().key);
-    if (tile.has_sketch()) dense_track_of_.push_back(track);
-    tiles_.push_back(tile);
-  }
-  for (Tile& tile : tiles_) {
-    if (tile.has_sketch()) continue;
-    tile.items.at = in.bytes(tile.items.bytes().size()).data();
-    check<Item>(tile.items);
-  }
-  read_sketches(in, dense_track_of_, width);
-  in.end();
-}
 
 template <class Item>
 void SketchTiles<Item>::fold(const Arrivals& arrivals, Strings&) {
   axes_.set_clock(arrivals.clock_us);
   lift(arrivals);
+  join_all();
+}
+
+template <class Item>
+void SketchTiles<Item>::absorb(const Family& other, std::span<const int> becomes, std::int64_t clock_us, Strings&) {
+  const auto& from = dynamic_cast<const SketchTiles&>(other);
+  axes_.set_clock(clock_us);
+  for (SketchTile tile : from.tiles_) {
+    int track = becomes[static_cast<std::size_t>(tile.track())];
+    if (track == kGone) continue;
+    tile.key = SketchTile::key_of(tile.start_s(), track);
+    if (tile.has_sketch()) tile.sketch = borrow(from, tile.sketch);
+    tiles_.push_back(tile);
+  }
+  arrived_.clear();
+  join_all();
+}
+
+/// Joins the tiles that there are, and what arrived, where they lie as of the clock.
+template <class Item>
+void SketchTiles<Item>::join_all() {
   place();
   joined_.clear();
-  std::span<const Tile> tiles = tiles_;
+  std::span<const SketchTile> tiles = tiles_;
   std::span<const Arrived> arrived = arrived_;
   auto take = [](auto& left, std::int64_t key) {
     std::size_t size = 0;
@@ -105,9 +54,9 @@ void SketchTiles<Item>::fold(const Arrivals& arrivals, Strings&) {
 /// Returns a key placed on its track's axis, or kDropped.
 template <class Item>
 std::int64_t SketchTiles<Item>::placed(std::int64_t key) const {
-  int track = track_of(key);
-  std::int64_t start_s = axes_.place(track, start_of(key));
-  return start_s == TrackAxes::kDropped ? start_s : key_of(start_s, track);
+  int track = SketchTile::track_of(key);
+  std::int64_t start_s = axes_.place(track, SketchTile::start_of(key));
+  return start_s == TrackAxes::kDropped ? start_s : SketchTile::key_of(start_s, track);
 }
 
 /// Gathers one item for every event and track that wants it, placed and in order.
@@ -119,7 +68,7 @@ void SketchTiles<Item>::lift(const Arrivals& arrivals) {
     const SketchTrack& track = tracks_[index];
     for (std::uint32_t row : arrivals.rows) {
       if (!events.matches(track.filter, row) || !events.has(track.of, row)) continue;
-      std::int64_t key = placed(key_of(events.second(row), static_cast<int>(index)));
+      std::int64_t key = placed(SketchTile::key_of(events.second(row), static_cast<int>(index)));
       if (key != TrackAxes::kDropped) arrived_.push_back({key, item_of(events, track.of, row)});
     }
   }
@@ -130,19 +79,19 @@ void SketchTiles<Item>::lift(const Arrivals& arrivals) {
 template <class Item>
 void SketchTiles<Item>::place() {
   std::size_t kept = 0;
-  for (Tile& tile : tiles_) {
+  for (SketchTile& tile : tiles_) {
     tile.key = placed(tile.key);
     if (tile.key != TrackAxes::kDropped) tiles_[kept++] = tile;
   }
   tiles_.resize(kept);
-  auto by_key = [](const Tile& a, const Tile& b) { return a.key < b.key; };
+  auto by_key = [](const SketchTile& a, const SketchTile& b) { return a.key < b.key; };
   if (!std::is_sorted(tiles_.begin(), tiles_.end(), by_key)) std::stable_sort(tiles_.begin(), tiles_.end(), by_key);
 }
 
 /// Adds the tile of all these, which are of one place.
 template <class Item>
-void SketchTiles<Item>::join(std::int64_t key, std::span<const Tile> held, std::span<const Arrived> added) {
-  int track = track_of(key);
+void SketchTiles<Item>::join(std::int64_t key, std::span<const SketchTile> held, std::span<const Arrived> added) {
+  int track = SketchTile::track_of(key);
   std::size_t most = tracks_[track].most;
   if (held.size() == 1 && added.empty() && held.front().items.size <= most) {
     joined_.push_back(held.front());
@@ -153,16 +102,16 @@ void SketchTiles<Item>::join(std::int64_t key, std::span<const Tile> held, std::
     joined_.push_back({key, {}, unite(track, sketches_, items_)});
     return;
   }
-  Buffer& bytes = fresh_.add();
+  Buffer& bytes = new_.add();
   Writer(bytes).bytes({reinterpret_cast<const char*>(items_.data()), sizeof(Item) * items_.size()});
   joined_.push_back({key, {bytes.data(), static_cast<std::uint32_t>(items_.size()), sizeof(Item)}});
 }
 
 /// Puts the sketches of tiles side by side, and all items in order.
 template <class Item>
-void SketchTiles<Item>::gather(std::span<const Tile> held, std::span<const Arrived> added) {
+void SketchTiles<Item>::gather(std::span<const SketchTile> held, std::span<const Arrived> added) {
   items_.clear(), sketches_.clear();
-  for (const Tile& tile : held) {
+  for (const SketchTile& tile : held) {
     if (tile.has_sketch()) sketches_.push_back(tile.sketch);
     for (std::uint32_t place = 0; place < tile.items.size; ++place) {
       if constexpr (std::is_integral_v<Item>) {
@@ -180,50 +129,6 @@ void SketchTiles<Item>::gather(std::span<const Tile> held, std::span<const Arriv
     std::inplace_merge(items_.begin(), items_.begin() + arrived, items_.end());
   }
   if constexpr (std::is_integral_v<Item>) items_.erase(std::unique(items_.begin(), items_.end()), items_.end());
-}
-
-/// Whether all numbers of the record are the same in single precision.
-template <class Item>
-bool SketchTiles<Item>::single() const {
-  if constexpr (std::is_integral_v<Item>) return false;
-  return std::ranges::all_of(tiles_, [this](const Tile& tile) {
-    return tile.has_sketch() ? is_single(tile.sketch) : tile.items.are_single();
-  });
-}
-
-template <class Item>
-void SketchTiles<Item>::write(Writer& out, const Strings&) const {
-  bool as_single = single();
-  bool high = std::ranges::any_of(tiles_, [](const Tile& tile) { return tile.items.size > 0xFF; });
-  out.put(static_cast<std::uint8_t>((high ? kHigh : 0) | (as_single ? kSingle : 0)));
-  out.put(static_cast<std::uint32_t>(tiles_.size()));
-  out.column<std::uint32_t>(tiles_, [](const Tile& tile) { return start_of(tile.key); });
-  out.narrow(track_width(), tiles_, [](const Tile& tile) { return track_of(tile.key); });
-  out.column<std::uint8_t>(tiles_, [](const Tile& tile) { return tile.items.size & 0xFF; });
-  if (high) out.column<std::uint8_t>(tiles_, [](const Tile& tile) { return tile.items.size >> 8; });
-  const std::uint8_t width = as_single || std::is_integral_v<Item> ? sizeof(float) : sizeof(double);
-  write_items(out, width);
-  sketches_.clear();
-  for (const Tile& tile : tiles_) {
-    if (tile.has_sketch()) sketches_.push_back(tile.sketch);
-  }
-  write_sketches(out, sketches_, width);
-}
-
-/// Writes all items, those that lie side by side in one piece.
-template <class Item>
-void SketchTiles<Item>::write_items(Writer& out, std::uint8_t width) const {
-  Numbers piece;
-  for (const Tile& tile : tiles_) {
-    if (tile.has_sketch()) continue;
-    if (tile.items.at == piece.end() && tile.items.width == piece.width) {
-      piece.size += tile.items.size;
-      continue;
-    }
-    piece.write(out, width);
-    piece = tile.items;
-  }
-  piece.write(out, width);
 }
 
 template class SketchTiles<std::uint32_t>;

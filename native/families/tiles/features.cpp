@@ -1,20 +1,18 @@
-// Numbers read from tiles: user_state/core/window_sums.py and finishing.py say what they are, codec/tiles.py has the
-// bytes. A tile counts in the shortest window that it lies in, and windows add up from the shortest to the longest.
+// Numbers read from tiles. A tile counts in the shortest window that it lies in, and windows add up from the shortest
+// to the longest.
 #include <array>
-#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "families/part.hpp"
+#include "families/tiles/stored.hpp"
 
 namespace user_state::reading {
 
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr std::uint8_t kWideCount = 255;
-constexpr std::size_t kMostColumns = 4;
-/// A deviation of less than this share of the mean is rounding (core/finishing.py).
+/// A deviation of less than this share of the mean is rounding.
 constexpr double kRounding = 1e-12;
 
 /// How many central moments beyond the sum are kept.
@@ -25,19 +23,9 @@ int column_of_greatest(Held held) { return held == Held::kTimes ? 1 : 0; }
 
 class Tiles : public Part {
  public:
-  explicit Tiles(const Program& program) : program_(program), tracks_(program.tracks.size()) {
-    for (Held held : program.tracks) {
-      width_ = std::max<std::size_t>(width_, columns_of(held));
-      central_ |= moments_of(held) > 0;
-    }
-    mask_bytes_ = (tracks_ + 7) / 8;
-    known_.assign(mask_bytes_, 0);
-    for (auto& mask : holding_) mask.assign(mask_bytes_, 0);
-    for (std::size_t track = 0; track < tracks_; ++track) {
-      auto bit = static_cast<std::uint8_t>(1 << track % 8);
-      known_[track / 8] |= bit;
-      for (int column = 0; column < columns_of(program.tracks[track]); ++column) holding_[column][track / 8] |= bit;
-    }
+  explicit Tiles(const Program& program)
+      : program_(program), stored_(program.tracks), tracks_(program.tracks.size()), width_(stored_.shape().width) {
+    for (Held held : program.tracks) central_ |= moments_of(held) > 0;
     numbers_.resize(program.numbers.size());
   }
 
@@ -52,8 +40,9 @@ class Tiles : public Part {
   }
 
   void read(Reader in, const Row& row) override {
+    stored_.read(in);
     clear();
-    add_tiles(in);
+    add_tiles();
     if (central_) start_moments();
     add_up_windows();
     if (central_) finish_moments();
@@ -78,7 +67,7 @@ class Tiles : public Part {
     std::size_t cell;
     Held held;
     double count;
-    std::array<double, kMostColumns> values;
+    std::array<double, kMostNumbers> values;
   };
 
   double& value(std::size_t column, std::size_t cell) { return values_[column * cells_ + cell]; }
@@ -96,63 +85,26 @@ class Tiles : public Part {
     }
   }
 
-  void add_tiles(Reader in) {
-    std::size_t buckets = in.take<std::uint16_t>(), tiles = in.take<std::uint32_t>(), wide = in.take<std::uint32_t>();
-    auto starts = in.packed<std::uint32_t>(buckets);
-    auto masks = in.packed<std::uint8_t>(mask_bytes_ * buckets);
-    auto counts = in.packed<std::uint8_t>(tiles);
-    auto wide_counts = in.packed<std::uint64_t>(wide);
-    // How many numbers each column has follows from the masks.
-    std::array<std::size_t, kMostColumns> sizes{};
-    std::size_t marked = 0;
-    for (std::size_t at = 0; at < mask_bytes_ * buckets; ++at) {
-      std::uint8_t bits = masks[at];
-      std::size_t byte = at % mask_bytes_;
-      need((bits & ~known_[byte]) == 0);
-      marked += std::popcount(bits);
-      for (std::size_t column = 0; column < width_; ++column) {
-        sizes[column] += std::popcount(static_cast<std::uint8_t>(bits & holding_[column][byte]));
-      }
-    }
-    need(marked == tiles);
-    std::array<Packed<double>, kMostColumns> columns;
-    for (std::size_t column = 0; column < width_; ++column) columns[column] = in.packed<double>(sizes[column]);
-    in.end();
-
-    std::size_t tile = 0, wide_met = 0, window = 0;
-    std::array<std::size_t, kMostColumns> next{};
-    bool inside = false;
-    for (std::size_t bucket = 0; bucket < buckets; ++bucket) {
-      std::int64_t start = starts[bucket];
-      need(bucket == 0 || starts[bucket] > starts[bucket - 1]);
-      inside = inside || (starts_.size() > 0 && start >= starts_[0]);
+  void add_tiles() {
+    if (starts_.size() == 0) return;
+    std::size_t window = 0;
+    for (std::size_t bucket = 0; bucket < stored_.buckets(); ++bucket) {
+      std::int64_t start = stored_.start_s(bucket);
+      if (start < starts_[0]) continue;
       while (window + 1 < starts_.size() && start >= starts_[window + 1]) ++window;
-      for (std::size_t byte = 0; byte < mask_bytes_; ++byte) {
-        for (unsigned left = masks[bucket * mask_bytes_ + byte]; left != 0; left &= left - 1) {
-          std::size_t track = 8 * byte + std::countr_zero(left);
-          std::uint64_t count = counts[tile++];
-          if (count == kWideCount) {
-            need(wide_met < wide);
-            count = wide_counts[wide_met++];
-          }
-          need(count > 0 && count < static_cast<std::uint64_t>(kTooLarge));
-          std::array<double, kMostColumns> values{};
-          for (int column = 0; column < columns_of(program_.tracks[track]); ++column) {
-            values[column] = columns[column][next[column]++];
-          }
-          if (inside) add(window * tracks_ + track, program_.tracks[track], static_cast<double>(count), values);
-        }
-      }
+      stored_.each_tile(bucket, [&](const Tile& tile) {
+        auto track = static_cast<std::size_t>(tile.track);
+        add(window * tracks_ + track, program_.tracks[track], static_cast<double>(tile.count), tile.values);
+      });
     }
-    need(wide_met == wide);
   }
 
-  void add(std::size_t cell, Held held, double count, const std::array<double, kMostColumns>& values) {
+  void add(std::size_t cell, Held held, double count, const std::array<double, kMostNumbers>& values) {
     count_[cell] += count;
     if (keeps_least(held)) value(0, cell) = std::min(value(0, cell), values[0]);
     if (held == Held::kMax) value(0, cell) = std::max(value(0, cell), values[0]);
     if (held == Held::kTimes) value(1, cell) = std::max(value(1, cell), values[1]);
-    if (held == Held::kSum || moments_of(held) > 0) value(0, cell) += values[0];
+    if (adds_up(held) || moments_of(held) > 0) value(0, cell) += values[0];
     if (moments_of(held) > 0) central_tiles_.push_back({cell, held, count, values});
   }
 
@@ -177,7 +129,7 @@ class Tiles : public Part {
         if (keeps_least(held)) value(0, into) = std::min(value(0, into), value(0, from));
         if (held == Held::kMax) value(0, into) = std::max(value(0, into), value(0, from));
         if (held == Held::kTimes) value(1, into) = std::max(value(1, into), value(1, from));
-        if (held == Held::kSum || moments_of(held) > 0) value(0, into) += value(0, from);
+        if (adds_up(held) || moments_of(held) > 0) value(0, into) += value(0, from);
       }
     }
   }
@@ -229,6 +181,7 @@ class Tiles : public Part {
       case kMin:
       case kMax: return value(0, cell);
       case kMean: return value(0, cell) / n;
+      case kGeometricMean: return std::isnan(value(0, cell)) ? number.empty : std::exp(value(0, cell) / n);
       case kVariance: return variance();
       case kStddev: return std::sqrt(variance());
       case kSkew: return variance() == 0 ? 0.0 : std::sqrt(n) * value(2, cell) / std::pow(value(1, cell), 1.5);
@@ -241,13 +194,11 @@ class Tiles : public Part {
   }
 
   const Program& program_;
-  std::size_t tracks_, width_ = 0, mask_bytes_ = 0, cells_ = 0;
+  StoredTiles stored_;
+  std::size_t tracks_, width_, cells_ = 0;
   bool central_ = false;
   double at_us_ = 0;
   Starts starts_;
-  /// Of each byte of a mask the tracks there are, and those that have a number in a column.
-  std::vector<std::uint8_t> known_;
-  std::array<std::vector<std::uint8_t>, kMostColumns> holding_;
   /// By window and track, of tiles and from then on of windows; values by column first.
   std::vector<double> count_, values_;
   /// The same before windows are added up, of moments.

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 
@@ -13,17 +14,31 @@
 namespace user_state {
 
 /// What a track's tiles hold beside their count.
-enum class Held : std::uint8_t { kNothing, kSum, kMin, kMax, kTimes, kVariance, kMoments };
+enum class Held : std::uint8_t { kNothing, kSum, kLogSum, kMin, kMax, kTimes, kVariance, kMoments };
 
 inline Held held_by(const std::string& kind) {
   if (kind == "count") return Held::kNothing;
   if (kind == "sum") return Held::kSum;
+  if (kind == "log_sum") return Held::kLogSum;
   if (kind == "min") return Held::kMin;
   if (kind == "max") return Held::kMax;
   if (kind == "times") return Held::kTimes;
   return kind == "variance" ? Held::kVariance : Held::kMoments;
 }
 
+/// Whether tiles hold a sum that adds up as it is: of values, or of their logarithms.
+inline bool adds_up(Held held) { return held == Held::kSum || held == Held::kLogSum; }
+
+/// What one event adds to a sum of logarithms. Doubles remember what has no logarithm, in any order of adding: with a
+/// zero the sum is minus infinity, and the geometric mean 0; with a negative value it is no number, and the mean none.
+inline double log_of(double value) {
+  return value < 0 ? std::numeric_limits<double>::quiet_NaN() : std::log(std::fabs(value));
+}
+
+/// How many numbers a tile has at most.
+constexpr std::size_t kMostNumbers = 4;
+
+/// How many numbers a tile has beside its count.
 inline int columns_of(Held held) {
   switch (held) {
     case Held::kNothing: return 0;
@@ -38,7 +53,7 @@ struct Tile {
   std::int64_t start_s;
   int track;
   std::int64_t count;
-  std::array<double, 4> values;
+  std::array<double, kMostNumbers> values;
 
   bool operator<(const Tile& other) const {
     return start_s != other.start_s ? start_s < other.start_s : track < other.track;
@@ -47,7 +62,7 @@ struct Tile {
 };
 
 /// Whether tiles come to the same in whatever order they are joined, to the last bit.
-inline bool adds_exactly(Held held) { return held != Held::kSum && held != Held::kVariance && held != Held::kMoments; }
+inline bool adds_exactly(Held held) { return !adds_up(held) && held != Held::kVariance && held != Held::kMoments; }
 
 /// Joins what adds exactly of another tile of the same place.
 inline void add_exactly(Tile& whole, const Tile& tile, Held held) {
@@ -63,7 +78,7 @@ inline Tile join(std::span<const Tile> tiles, Held held) {
   auto sum = [&](auto number) { return reduced(tiles.size(), [&](std::size_t at) { return number(tiles[at]); }); };
   for (const Tile& tile : tiles.subspan(1)) add_exactly(whole, tile, held);
   bool central = held == Held::kVariance || held == Held::kMoments;
-  if (central || held == Held::kSum) whole.values[0] = sum([](const Tile& tile) { return tile.values[0]; });
+  if (central || adds_up(held)) whole.values[0] = sum([](const Tile& tile) { return tile.values[0]; });
   if (!central) return whole;
   // Pebay 2008: central moments add up once each is moved to the mean of the whole.
   double mean = whole.values[0] / static_cast<double>(whole.count);

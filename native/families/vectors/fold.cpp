@@ -1,101 +1,53 @@
-// Decayed sums of vectors: user_state/core/vectors.py says what they are, core/hashed_vectors.py of which vectors,
-// codec/vectors.py their bytes.
+// Decayed sums of the vectors of what events name, at several half-lives: what events make of them.
+//
+//     S = sum over events of w_i 2^-((T - t_i)/H) v_i        W = sum of |w_i| 2^-((T - t_i)/H)
+//
+// as of a time T, that of the newest matching event. W takes the weights' magnitudes, so that a negative weight pushes away
+// and can never make W zero. The vector of a text is made of the bits of its hashes (xxh64): each is a component's sign.
 #include <algorithm>
 #include <bit>
 #include <cmath>
 
-#include "codec/optional_parts.hpp"
 #include "codec/steps.hpp"
 #include "codec/xxh64.hpp"
+#include "families/decaying.hpp"
 #include "families/family.hpp"
 #include "families/sums.hpp"
+#include "families/vectors/stored.hpp"
 
 namespace user_state {
 
 namespace {
 
-constexpr double kLargestWeight = 1e30, kRounded = 1.01;
 constexpr int kBits = 64;
-
-/// One embedding's sums, as seen at a time; 0 where there is nothing.
-struct DecayedSums {
-  std::int64_t time_us = 0;
-  /// By half-life, `largest` being the largest magnitude of its sums.
-  std::vector<double> weights, largest;
-  /// All dimensions of one half-life, then those of the next.
-  std::vector<double> sums;
-};
 
 class VectorSums : public Family {
  public:
-  explicit VectorSums(const Plan& plan) : plan_(plan), held_(plan.vectors.size()) {}
+  explicit VectorSums(const Plan& plan) : plan_(plan), held_(shapes_of(plan.vectors)) {}
 
-  void read(Reader in, const Strings&) override {
-    for (std::size_t at = 0; at < held_.size(); ++at) {
-      const Vectors& vectors = plan_.vectors[at];
-      DecayedSums& held = held_[at];
-      held.weights.clear();
-      held.largest.clear();
-      held.sums.clear();
-      if (take_mark(in)) {
-        take_sums(in, vectors, held);
-      } else {
-        held.time_us = 0;
-        held.weights.resize(vectors.half_lives_us.size());
-        held.largest.resize(vectors.half_lives_us.size());
-        held.sums.resize(vectors.half_lives_us.size() * vectors.dimensions);
-      }
-    }
-    in.end();
-  }
+  void read(Reader in, const Strings&) override { held_.read(in); }
 
   void fold(const Arrivals& arrivals, Strings&) override {
-    for (std::size_t at = 0; at < held_.size(); ++at) {
+    for (std::size_t at = 0; at < held_.vectors.size(); ++at) {
       lift(plan_.vectors[at], arrivals);
-      if (!arrived_.empty()) join(plan_.vectors[at], held_[at]);
+      if (!arrived_.empty()) join(plan_.vectors[at], held_.vectors[at]);
     }
   }
 
-  void write(Writer& out, const Strings&) const override {
-    for (std::size_t at = 0; at < held_.size(); ++at) {
-      const DecayedSums& held = held_[at];
-      put_mark(out, held.time_us > 0);
-      if (held.time_us == 0) continue;
-      out.put(held.time_us);
-      out.column<double>(held.weights, [](double weight) { return weight; });
-      out.column<double>(held.largest, [](double largest) { return largest; });
-      auto dimensions = static_cast<std::size_t>(plan_.vectors[at].dimensions);
-      for (std::size_t of = 0; of < held.weights.size(); ++of) {
-        auto seed = std::bit_cast<std::uint64_t>(held.weights[of]) ^ static_cast<std::uint64_t>(held.time_us);
-        auto put = plan_.vectors[at].component_bytes == 2 ? steps::put<std::int16_t> : steps::put<std::int32_t>;
-        put(out, std::span(held.sums).subspan(of * dimensions, dimensions), held.largest[of], seed);
-      }
+  void absorb(const Family& other, std::span<const int> becomes, std::int64_t, Strings&) override {
+    const std::vector<DecayedSums>& others = dynamic_cast<const VectorSums&>(other).held_.vectors;
+    for (std::size_t at = 0; at < becomes.size(); ++at) {
+      if (becomes[at] != kGone) add(plan_.vectors[becomes[at]], others[at], held_.vectors[becomes[at]]);
     }
   }
+
+  void write(Writer& out, const Strings&) const override { held_.write(out); }
 
  private:
   struct Arrived {
     std::int64_t time_us;
     double weight;
   };
-
-  static void take_sums(Reader& in, const Vectors& vectors, DecayedSums& held) {
-    std::size_t half_lives = vectors.half_lives_us.size();
-    held.time_us = take_time(in);
-    in.column<double>(half_lives, held.weights);
-    in.column<double>(half_lives, held.largest);
-    for (std::size_t of = 0; of < half_lives; ++of) {
-      double weight = held.weights[of], largest = held.largest[of];
-      need(weight >= 0 && weight <= kLargestWeight);
-      need(largest >= 0 && largest <= std::numeric_limits<double>::max());
-      auto take = vectors.component_bytes == 2 ? steps::take<std::int16_t> : steps::take<std::int32_t>;
-      take(in, vectors.dimensions, largest, held.sums);
-      // Bytes that nobody encoded may hold a larger one, or none that is as large as they say.
-      held.largest[of] = steps::largest_of(std::span(held.sums).subspan(of * vectors.dimensions));
-      // A sum of vectors of length one is no longer than the sum of their weights.
-      need(held.largest[of] <= kRounded * weight);
-    }
-  }
 
   /// Takes the events that an embedding wants, and the vectors of what they name.
   void lift(const Vectors& vectors, const Arrivals& arrivals) {
@@ -124,7 +76,7 @@ class VectorSums : public Family {
     }
   }
 
-  /// Adds what arrived, as seen at the later of both times.
+  /// Adds what arrived, as of the later of both times.
   void join(const Vectors& vectors, DecayedSums& held) {
     std::int64_t time_us = std::max(held.time_us, newest_us_);
     auto dimensions = static_cast<std::size_t>(vectors.dimensions);
@@ -142,6 +94,24 @@ class VectorSums : public Family {
       need(std::isfinite(held.weights[of]));
       std::span<double> sums = std::span(held.sums).subspan(of * dimensions, dimensions);
       add_shares(sums, keep, keep_lifted);
+      held.largest[of] = steps::largest_of(sums);
+    }
+    held.time_us = time_us;
+  }
+
+  /// Adds another embedding's sums, as of the later of both times.
+  static void add(const Vectors& vectors, const DecayedSums& other, DecayedSums& held) {
+    if (other.time_us == 0) return;
+    std::int64_t time_us = std::max(held.time_us, other.time_us);
+    auto dimensions = static_cast<std::size_t>(vectors.dimensions);
+    for (std::size_t of = 0; of < held.weights.size(); ++of) {
+      std::int64_t half_life_us = vectors.half_lives_us[of];
+      double keep = left_of_one(time_us - held.time_us, half_life_us);
+      double keep_other = left_of_one(time_us - other.time_us, half_life_us);
+      held.weights[of] = keep * held.weights[of] + keep_other * other.weights[of];
+      std::span<double> sums = std::span(held.sums).subspan(of * dimensions, dimensions);
+      const double* others = other.sums.data() + of * dimensions;
+      for (std::size_t at = 0; at < dimensions; ++at) sums[at] = keep * sums[at] + keep_other * others[at];
       held.largest[of] = steps::largest_of(sums);
     }
     held.time_us = time_us;
@@ -165,7 +135,7 @@ class VectorSums : public Family {
   }
 
   const Plan& plan_;
-  std::vector<DecayedSums> held_;
+  StoredVectors held_;
   std::vector<Arrived> arrived_;
   /// The vectors of what arrived, one after the other, and how much of each is added.
   std::vector<double> directions_, shares_;

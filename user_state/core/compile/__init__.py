@@ -9,18 +9,18 @@ from __future__ import annotations
 from user_state.core.compile.builder import Builder, windows_of
 from user_state.core.compile.composed import composed_vectors, folded_in, interests
 from user_state.core.compile.decays import decayed_number
+from user_state.core.compile.gaps import longest_gap
 from user_state.core.compile.keyed import decayed_table, entropy, table
 from user_state.core.compile.last_seen import distinct_values, local_days
 from user_state.core.compile.learned import learned_items
 from user_state.core.compile.logs import edge_values, sequence
-from user_state.core.compile.profiles import profile
+from user_state.core.compile.profiles import BINS, profile
 from user_state.core.compile.recent_items import recent_items
 from user_state.core.compile.sessions import SESSION_AGGREGATES, session_number
 from user_state.core.compile.sketches import approximate_count, approximate_quantiles
 from user_state.core.compile.tiles import histogram, ratio, tiled_number
 from user_state.core.compile.vectors import decayed_vectors
 from user_state.core.plan import Plan
-from user_state.core.profiles import BINS
 from user_state.core.tile_kinds import TRACK_OF
 from user_state.spec import LoadedSpec
 from user_state.spec.aggregations import MEASURES
@@ -37,6 +37,7 @@ COMPILERS = {
     **dict.fromkeys(("active_days", "streak_days"), local_days),
     **dict.fromkeys(BINS, profile),
     **dict.fromkeys(SESSION_AGGREGATES, session_number),
+    "longest_gap": longest_gap,
     "approx_distinct": approximate_count,
     "approx_quantiles": approximate_quantiles,
     **dict.fromkeys(MEASURES, table),

@@ -17,6 +17,7 @@ from user_state.core.kept import (
 from user_state.core.layout import (
     TIME_KIND,
     DecayLayout,
+    GapLayout,
     HllLayout,
     KeyedDecayLayout,
     KeyedTrackLayout,
@@ -39,6 +40,7 @@ from user_state.core.outputs import (
     EmbeddingOutput,
     EntropyOutput,
     FoldInOutput,
+    GapOutput,
     InterestsOutput,
     InterestWeightsOutput,
     LastSeenOutput,
@@ -56,6 +58,7 @@ from user_state.core.pieces import (
     Decay,
     Field,
     Filter,
+    GapTrack,
     HllTrack,
     KeyedDecay,
     KeyedTrack,
@@ -102,6 +105,7 @@ class Builder:
         self.klls: dict[str, KllTrack] = {}
         self.keyed_tracks: dict[str, KeyedTrack] = {}
         self.keyed_decays: dict[str, KeyedDecay] = {}
+        self.gaps: dict[str, GapTrack] = {}
         self.declaring = ""
         """The feature, sequence or embedding that is being compiled."""
         self._declared_by: dict[str, dict[str, None]] = {}
@@ -114,6 +118,7 @@ class Builder:
             | SessionOutput
             | ApproxDistinctOutput
             | EntropyOutput
+            | GapOutput
         ] = []
         self.arrays: list[StackedOutput | ProfileOutput | ApproxQuantilesOutput | InterestWeightsOutput] = []
         self.lists: list[ListOutput | TableOutput | DecayedTableOutput] = []
@@ -191,6 +196,7 @@ class Builder:
             klls=tuple(self.klls.values()),
             keyed_tracks=tuple(self.keyed_tracks.values()),
             keyed_decays=tuple(self.keyed_decays.values()),
+            gaps=tuple(self.gaps.values()),
             scalars=tuple(self.scalars),
             arrays=tuple(self.arrays),
             lists=tuple(self.lists),
@@ -230,6 +236,7 @@ class Builder:
             keyed_decays=tuple(
                 KeyedDecayLayout(decay.key, self._kinds(decay.by)) for decay in self.keyed_decays.values()
             ),
+            gaps=tuple(GapLayout(track.key) for track in self.gaps.values()),
             kept=tuple(self._kept()),
         )
 
@@ -244,6 +251,7 @@ class Builder:
         yield from (kept_of_tiles(track, skew_us) for track in self.klls.values())
         yield from (kept_of_tiles(track, skew_us, track.most_keys) for track in self.keyed_tracks.values())
         yield from (kept_of_keyed_decay(decay, skew_us) for decay in self.keyed_decays.values())
+        yield from (kept_of_tiles(track, skew_us) for track in self.gaps.values())
 
     def _kinds(self, fields: tuple[int, ...]) -> tuple[str, ...]:
         return tuple(self.fields[field].kind for field in fields)

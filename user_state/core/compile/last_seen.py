@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from user_state.core.compile.builder import Builder
-from user_state.core.last_seen import DAYS, VALUES
+from user_state.core.layout import DAYS, VALUES
 from user_state.core.outputs import LastSeenOutput
 from user_state.core.pieces import LastSeen, Window
 from user_state.spec.model import DEFAULT_CAP, Feature

@@ -5,9 +5,10 @@ from __future__ import annotations
 from user_state.core.compile.builder import Builder
 from user_state.core.outputs import ProfileOutput
 from user_state.core.pieces import Profile
-from user_state.core.profiles import BINS
 from user_state.durations import parse_duration_us
 from user_state.spec.model import Feature
+
+BINS = {"hour_of_day": 24, "day_of_week": 7}
 
 
 def profile(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:

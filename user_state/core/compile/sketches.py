@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from user_state.core.compile.builder import NAN, Builder, with_window
-from user_state.core.coupons import lg_k_for, standard_error
+from user_state.core.hll import lg_k_for, standard_error
 from user_state.core.kll import k_for, rank_error
 from user_state.core.outputs import ApproxDistinctOutput, ApproxQuantilesOutput
 from user_state.core.pieces import HllTrack, KllTrack

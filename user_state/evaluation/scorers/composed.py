@@ -20,10 +20,10 @@ import numpy as np
 from user_state.core.compile import compile_plan
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.own_spec import own_rows, own_spec
+from user_state.evaluation.replay import LogReplay, Reading
 from user_state.evaluation.scorers.popularity import Popularity
 from user_state.evaluation.scorers.table_mean import fits_until
 from user_state.evaluation.scoring import Question
-from user_state.evaluation.shelf import Reading, RecordShelf
 from user_state.items.cooccurrence import Fit, fit_vectors
 from user_state.items.table import ItemTable
 
@@ -67,7 +67,7 @@ class Composed:
             own_spec({"embeddings": {"composed": declared}, "items": {TABLE: {"dimensions": dimensions}}})
         )
         self._names = [output.name for output in plan.embeddings]
-        self._shelf = RecordShelf(plan, own_rows(plan, log), log.source)
+        self._replay = LogReplay(plan, own_rows(plan, log), log.source)
         self._popularity = Popularity(log)
         self._fits = fits_until(len(log), every)
         self._tables: dict[int, tuple[F64, ItemTable]] = {}
@@ -89,12 +89,12 @@ class Composed:
                 self._foreseen.extend((question, None) for question in asked)
             else:
                 readings = [Reading(users[question.user], question.at_us, question.visible) for question in asked]
-                composed = self._shelf.embeddings(readings, self._names, {TABLE: self._table(number)[1]})
+                composed = self._replay.embeddings(readings, self._names, {TABLE: self._table(number)[1]})
                 self._foreseen.extend(zip(asked, composed, strict=True))
             begin = end
 
     def learn(self, begin: int, end: int) -> None:
-        """Count for popularity, and note how much is visible; the shelf folds when it is read."""
+        """Count for popularity, and note how much is visible; records are replayed when they are read."""
         self._popularity.learn(begin, end)
         self._visible = end
 

@@ -13,7 +13,6 @@ import numpy as np
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan
 from user_state.core.learned_vectors import learned_vectors
-from user_state.core.reading import features
 from user_state.core.spread import item_of_part
 from user_state.durations import parse_duration_us
 from user_state.errors import InputError
@@ -22,7 +21,9 @@ from user_state.evaluation.memory_store import MemoryStore
 from user_state.evaluation.own_spec import own_rows, own_spec
 from user_state.fold import Folder
 from user_state.learning import ItemStage
-from user_state.store.layouts import RecordReader
+from user_state.state.features import Reader
+from user_state.state.histories import SumsReader
+from user_state.state.records import PackedRecords
 
 TABLE, LAST = "together", "last"
 
@@ -70,8 +71,8 @@ class LearnedItems:
         stage.start()
         self._folder = Folder(self._plan, self._users, before_write=stage.learn)
         self._folder.start()
-        self._user_reader = RecordReader(self._plan, self._users)
-        self._item_reader = RecordReader(self._items_plan, self._items)
+        self._reader = Reader(self._plan, PackedRecords(self._plan, self._users))
+        self._sums = SumsReader(self._items_plan, PackedRecords(self._items_plan, self._items))
         self._fading = fade_read ** np.arange(last)
         self._lift = lift
         self._unit = np.zeros((len(log.items), dimensions))
@@ -85,17 +86,17 @@ class LearnedItems:
         changed = self._items.take_replaced()
         if changed:
             # Of one part each.
-            records = self._item_reader.decode([stored.record for stored in self._items.read(changed)])
+            sums, _ = self._sums.read([stored.record for stored in self._items.read(changed)])
             at_us, forget_us = int(self._log.time_us[end - 1]), self._learned.forget_us
-            unit, weight = learned_vectors(records, np.arange(len(changed)), len(changed), at_us, forget_us)
+            unit, weight = learned_vectors(sums, np.arange(len(changed)), len(changed), at_us, forget_us)
             codes = [self._code[item_of_part(name)] for name in changed]
             self._unit[codes] = unit
             self._popular[codes] = (1 + weight) ** self._lift
 
     def scores(self, user: int, at_us: int) -> F64:
         """Return the inner products with the user's vector; popularity, for who did nothing yet."""
-        records = self._user_reader.decode([self._users.read([self._log.users[user]])[0].record])
-        recent = features(self._plan, records, at_us).sequences[LAST]
+        stored = self._users.read([self._log.users[user]])[0]
+        recent = self._reader.features([stored.record], at_us).sequences[LAST]
         count = int(recent.length[0])
         if count == 0:
             return self._popular

@@ -17,7 +17,7 @@ from user_state.core.padding import Padded
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, I64, Interactions
 from user_state.evaluation.own_spec import own_rows, own_spec
-from user_state.evaluation.shelf import Reading, RecordShelf
+from user_state.evaluation.replay import LogReplay, Reading
 
 MOST_KEPT = 64
 
@@ -59,7 +59,7 @@ class RecordCounts:
 
     def _read_all(self) -> None:
         log = self._log
-        shelf = RecordShelf(self._plan, own_rows(self._plan, log), log.source)
+        replayed = LogReplay(self._plan, own_rows(self._plan, log), log.source)
         code_of = {name: code for code, name in enumerate(log.items)}
         counts: defaultdict[int, int] = defaultdict(int)
         readings, events = [], []
@@ -67,9 +67,9 @@ class RecordCounts:
             counts[user] += 1
             readings.append(Reading(log.users[user], int(log.time_us[position]), position + 1))
             events.append((user, counts[user]))
-        for turn, finished in shelf.read(readings):
+        for chosen, finished in replayed.read(readings, self._names):
             tables = [finished.sequences[name] for name in self._names]
-            for row, index in enumerate(turn.tolist()):
+            for row, index in enumerate(chosen.tolist()):
                 self._after[events[index]] = _beside_one_another(tables, row, code_of)
 
 

@@ -6,7 +6,7 @@ A mean for each half-life, and not the sums themselves: added naively, the sums 
 others, which costs .05 of MRR on Wikipedia. With vectors drawn from the hash of the item's id the mean is a sketch of
 the user's shares of decayed counts (`recent_items`), exact but for the inner products of different items' vectors.
 
-Every score here comes from bytes: events are folded by `user_state.fold`, read back, and finished by `features`.
+Every score here comes from records: events are replayed as a pipeline folds them and a ranking service reads them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from user_state.core.plan import Plan
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.own_spec import own_rows, own_spec
+from user_state.evaluation.replay import LogReplay, Reading
 from user_state.evaluation.scoring import Question
-from user_state.evaluation.shelf import Reading, RecordShelf
 
 
 class RecordEmbedding:
@@ -45,7 +45,7 @@ class RecordEmbedding:
             raise InputError(f"expected an embedding over hash vectors, got {name}, over a table: see scorer composed")
         self._log = log
         self._outputs = [output.name for output in outputs]
-        self._shelf = RecordShelf(plan, rows, log.source)
+        self._replay = LogReplay(plan, rows, log.source)
         self._vectors = hashed_vectors(log.items, outputs[0].dimensions)
         self._visible = 0
         self._foreseen: deque[tuple[Question, F64]] = deque()
@@ -54,11 +54,11 @@ class RecordEmbedding:
         """Read the records for all questions, folding what each of them may know and no more."""
         users = self._log.users
         readings = [Reading(users[question.user], question.at_us, question.visible) for question in questions]
-        means = self._shelf.embeddings(readings, self._outputs)
+        means = self._replay.embeddings(readings, self._outputs)
         self._foreseen = deque(zip(questions, means.sum(axis=1), strict=True))
 
     def learn(self, begin: int, end: int) -> None:
-        """Note how much is visible; the shelf folds when it is read."""
+        """Note how much is visible; records are replayed when they are read."""
         self._visible = end
 
     def scores(self, user: int, at_us: int) -> F64:

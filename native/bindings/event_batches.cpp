@@ -1,0 +1,564 @@
+// What is long is done without the interpreter's lock: decoding, joining and packing. The views that it works on are of
+// `bytes`, which do not change, and which the objects here keep.
+#include "bindings/event_batches.hpp"
+
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+
+#include "bindings/from_python.hpp"
+#include "codec/xxh64.hpp"
+
+namespace user_state {
+
+namespace py = pybind11;
+
+namespace {
+
+constexpr const char* kDamaged = "expected a packed batch of events of this plan, got other or damaged bytes";
+/// Names of files may have bytes that are no UTF-8, which Python keeps as lone surrogates.
+constexpr const char* kLenient = "surrogatepass";
+
+struct AtIndex {
+  std::size_t index;
+  Refused refused;
+};
+
+py::object str_of(std::string_view text) {
+  auto size = static_cast<Py_ssize_t>(text.size());
+  PyObject* made = PyUnicode_DecodeUTF8(text.data(), size, nullptr);
+  if (made == nullptr && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+    PyErr_Clear();
+    made = PyUnicode_DecodeUTF8(text.data(), size, kLenient);
+  }
+  if (made == nullptr && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+    PyErr_Clear();
+    made = PyUnicode_DecodeUTF8(text.data(), size, "backslashreplace");
+  }
+  if (made == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(made);
+}
+
+py::list strs_of(const std::vector<std::string_view>& texts) {
+  py::list made(texts.size());
+  for (std::size_t at = 0; at < texts.size(); ++at) made[at] = str_of(texts[at]);
+  return made;
+}
+
+/// (data, attributes, publish_us, ack_id, origin)
+py::tuple tuple_of(const Message& message) {
+  py::object data = py::reinterpret_steal<py::object>(
+      PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(message.head.size() + message.body.size())));
+  if (!data) throw py::error_already_set();
+  char* to = PyBytes_AS_STRING(data.ptr());
+  if (!message.head.empty()) std::memcpy(to, message.head.data(), message.head.size());
+  if (!message.body.empty()) std::memcpy(to + message.head.size(), message.body.data(), message.body.size());
+  py::dict attributes;
+  if (!message.attributes.empty()) {
+    try {
+      BodyCursor in(message.attributes);
+      take_map(in, [&](std::string_view name, std::string_view value) { attributes[str_of(name)] = str_of(value); });
+    } catch (const Unreadable&) {
+      throw py::value_error(kDamaged);
+    }
+  }
+  py::object publish_us = py::none(), ack_id = py::none();
+  if (message.publish_us != kNullInt) publish_us = py::int_(message.publish_us);
+  if (message.has_ack_id) ack_id = str_of(message.ack_id);
+  return py::make_tuple(data, attributes, publish_us, ack_id, str_of(message.origin));
+}
+
+FlatType type_of(py::handle type) {
+  using Kind = FlatType::Kind;
+  constexpr std::pair<std::string_view, Kind> kNames[] = {
+      {"null", Kind::kNull},     {"boolean", Kind::kBoolean}, {"long", Kind::kLong},
+      {"float", Kind::kFloat},   {"double", Kind::kDouble},   {"string", Kind::kString},
+      {"bytes", Kind::kBytes},   {"enum", Kind::kEnum},       {"float of long", Kind::kFloatOfLong},
+      {"fixed", Kind::kFixed},   {"union", Kind::kUnion},     {"bytes of string", Kind::kBytesOfString},
+      {"refused", Kind::kRefused}};
+  auto name = type.attr("kind").cast<std::string>();
+  for (const auto& [known, kind] : kNames) {
+    if (name != known) continue;
+    FlatType taken{kind, type.attr("size").cast<std::size_t>(), {}, {}, type.attr("why").cast<std::string>()};
+    for (py::handle symbol : type.attr("symbols")) {
+      taken.symbols.push_back({!symbol.is_none(), symbol.is_none() ? "" : symbol.cast<std::string>()});
+    }
+    for (py::handle branch : type.attr("branches")) taken.branches.push_back(type_of(branch));
+    return taken;
+  }
+  throw py::value_error("unknown kind of field: " + name);
+}
+
+EventDecoder::Check check_of(const std::string& name) {
+  using Check = EventDecoder::Check;
+  constexpr std::pair<std::string_view, Check> kNames[] = {
+      {"user", Check::kUser}, {"id", Check::kId},     {"time", Check::kTime}, {"published", Check::kPublished},
+      {"text", Check::kText}, {"item", Check::kItem}, {"float", Check::kFloat}, {"int", Check::kInt},
+      {"millis", Check::kMillis}};
+  for (const auto& [known, check] : kNames) {
+    if (name == known) return check;
+  }
+  throw py::value_error("unknown check: " + name);
+}
+
+/// A value that Python has read, which has to outlive this.
+AvroValue value_of(py::handle value) {
+  using Is = AvroValue::Is;
+  if (value.is_none()) return {};
+  if (PyBool_Check(value.ptr())) return AvroValue::of_integer(value.ptr() == Py_True, Is::kBoolean);
+  if (PyLong_Check(value.ptr())) {
+    int overflow = 0;
+    std::int64_t number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+    return overflow == 0 ? AvroValue::of_integer(number) : AvroValue{Is::kOther, 0, 0, {}};
+  }
+  if (PyFloat_Check(value.ptr())) return AvroValue::of_real(PyFloat_AS_DOUBLE(value.ptr()));
+  if (PyBytes_Check(value.ptr())) return AvroValue::of_text(bytes_of(value), Is::kBytes);
+  if (PyUnicode_Check(value.ptr())) {
+    Py_ssize_t size = 0;
+    const char* utf8 = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
+    if (utf8 != nullptr) return AvroValue::of_text({utf8, static_cast<std::size_t>(size)});
+    PyErr_Clear();
+  }
+  return {Is::kOther, 0, 0, {}};
+}
+
+py::object object_of(const AvroValue& value) {
+  using Is = AvroValue::Is;
+  switch (value.is) {
+    case Is::kBoolean: return py::bool_(value.integer != 0);
+    case Is::kInteger: return py::int_(value.integer);
+    case Is::kReal: return py::float_(value.real);
+    case Is::kText: return str_of(value.text);
+    case Is::kBytes: return py::bytes(value.text.data(), value.text.size());
+    default: return py::none();
+  }
+}
+
+FileLayout file_layout_of(const py::iterable& fields) {
+  constexpr std::pair<std::string_view, FileLayout::Role> kRoles[] = {{"", FileLayout::Role::kOther},
+                                                                      {"body", FileLayout::Role::kBody},
+                                                                      {"attributes", FileLayout::Role::kAttributes},
+                                                                      {"publish_time", FileLayout::Role::kPublishTime}};
+  std::vector<FileLayout::Field> taken;
+  for (py::handle field : fields) {
+    auto [name, type] = field.cast<std::pair<std::string, py::object>>();
+    for (const auto& [known, role] : kRoles) {
+      if (name == known) taken.push_back({role, type.is_none() ? FlatType{FlatType::Kind::kNull, 0, {}, {}, {}} : type_of(type)});
+    }
+  }
+  return FileLayout(std::move(taken));
+}
+
+EventDecoder::Writer writer_of(py::handle writer) {
+  EventDecoder::Writer taken{writer.attr("head").cast<std::string>(), writer.attr("name").cast<std::string>(),
+                             writer.attr("is_flat").cast<bool>(), {}, {}};
+  for (py::handle field : writer.attr("fields")) {
+    auto [name, read_as, type, places] =
+        field.cast<std::tuple<std::string, std::optional<std::string>, py::object, std::vector<std::size_t>>>();
+    taken.fields.push_back({name, read_as.value_or(""), type_of(type), places});
+  }
+  for (py::handle one : writer.attr("defaults")) {
+    auto [name, value, places] = one.cast<std::tuple<std::string, py::object, std::vector<std::size_t>>>();
+    AvroValue read = value_of(value);
+    taken.defaults.push_back({name, read, std::string(read.text), places});
+  }
+  return taken;
+}
+
+EventDecoder decoder_of(const py::iterable& places, const py::iterable& writers, py::handle limits, std::string known) {
+  std::vector<EventDecoder::Place> taken;
+  for (py::handle place : places) {
+    auto [name, check] = place.cast<std::pair<std::string, std::string>>();
+    taken.push_back({name, check_of(check)});
+  }
+  std::vector<EventDecoder::Writer> written;
+  for (py::handle writer : writers) written.push_back(writer_of(writer));
+  auto number = [&](const char* name) { return limits.attr(name).cast<std::int64_t>(); };
+  EventDecoder::Limits held{static_cast<std::size_t>(number("id_bytes")), static_cast<std::size_t>(number("text_bytes")),
+                            number("first_us"),                            number("end_us"),
+                            number("time_unit_us"),                        number("published_unit_us")};
+  return {std::move(taken), std::move(written), held, std::move(known)};
+}
+
+template <class T>
+py::array_t<T> view_of(const std::vector<T>& numbers, const py::object& owner) {
+  return py::array_t<T>(static_cast<py::ssize_t>(numbers.size()), numbers.data(), owner);
+}
+
+py::bytes bytes_of_buffer(const Buffer& buffer) { return py::bytes(buffer.data(), buffer.size()); }
+
+py::tuple words_of(const Refused& refused) { return py::make_tuple(refused.reason, str_of(refused.detail)); }
+
+/// The rows of each group, in order of their first coming.
+template <class GroupOf>
+std::vector<std::pair<std::uint64_t, std::vector<std::uint32_t>>> grouped(const std::vector<std::uint32_t>& rows,
+                                                                          std::size_t groups, GroupOf group_of) {
+  constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  std::vector<std::size_t> place_of(groups, kNone);
+  std::vector<std::pair<std::uint64_t, std::vector<std::uint32_t>>> made;
+  for (std::uint32_t row : rows) {
+    std::uint64_t group = group_of(row);
+    if (place_of[group] == kNone) {
+      place_of[group] = made.size();
+      made.push_back({group, {}});
+    }
+    made[place_of[group]].second.push_back(row);
+  }
+  return made;
+}
+
+}  // namespace
+
+std::string_view MessageList::text_of(py::handle text) {
+  Py_ssize_t size = 0;
+  const char* utf8 = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+  if (utf8 != nullptr) return {utf8, static_cast<std::size_t>(size)};
+  if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) throw py::error_already_set();
+  PyErr_Clear();
+  auto encoded = py::reinterpret_steal<py::object>(PyUnicode_AsEncodedString(text.ptr(), "utf-8", kLenient));
+  if (!encoded) throw py::error_already_set();
+  kept_.push_back(encoded);
+  return bytes_of(encoded);
+}
+
+std::string_view MessageList::attributes_of(py::handle attributes) {
+  if (PyDict_Check(attributes.ptr()) && PyDict_GET_SIZE(attributes.ptr()) == 0) return {};
+  auto held = attributes.cast<py::dict>();
+  Buffer buffer;
+  Writer out(buffer);
+  out.avro_long(static_cast<std::int64_t>(held.size()));
+  for (auto [name, value] : held) {
+    for (py::handle text : {name, value}) {
+      std::string_view utf8 = text_of(text);
+      out.avro_long(static_cast<std::int64_t>(utf8.size()));
+      out.bytes(utf8);
+    }
+  }
+  out.avro_long(0);
+  return made_.emplace_back(buffer.view());
+}
+
+MessageList MessageList::of_messages(const py::iterable& messages) {
+  MessageList made;
+  constexpr std::size_t kFields = 5;
+  PyObject* last_origin = nullptr;
+  std::string_view origin;
+  auto listed = py::reinterpret_steal<py::tuple>(PySequence_Tuple(messages.ptr()));
+  if (!listed) throw py::error_already_set();
+  made.kept_.push_back(listed);
+  made.messages_.reserve(listed.size());
+  for (py::handle message : listed) {
+    if (!PyTuple_Check(message.ptr()) || PyTuple_GET_SIZE(message.ptr()) < static_cast<Py_ssize_t>(kFields)) {
+      throw py::type_error("expected messages");
+    }
+    auto part = [&](Py_ssize_t at) { return py::handle(PyTuple_GET_ITEM(message.ptr(), at)); };
+    Message& taken = made.messages_.emplace_back();
+    taken.body = bytes_of(part(0));
+    taken.attributes = made.attributes_of(part(1));
+    if (!part(2).is_none()) taken.publish_us = part(2).cast<std::int64_t>();
+    if (!part(3).is_none()) {
+      taken.ack_id = made.text_of(part(3));
+      taken.has_ack_id = true;
+    }
+    if (part(4).ptr() != last_origin) {
+      last_origin = part(4).ptr();
+      origin = made.text_of(part(4));
+    }
+    taken.origin = origin;
+  }
+  return made;
+}
+
+MessageList MessageList::of_blocks(const py::iterable& blocks, const FileLayout& layout, const py::bytes& head,
+                                   const py::str& origin) {
+  MessageList made;
+  made.kept_.push_back(head);
+  made.kept_.push_back(origin);
+  std::string_view head_bytes = bytes_of(head), origin_text = made.text_of(origin);
+  for (py::handle block : blocks) {
+    auto [held, count] = block.cast<std::pair<py::bytes, std::uint64_t>>();
+    made.kept_.push_back(held);
+    std::string_view bytes = bytes_of(made.kept_.back());
+    std::optional<std::string> why;
+    {
+      py::gil_scoped_release unlocked;
+      try {
+        take_block(bytes, count, layout, head_bytes, origin_text, made.messages_);
+      } catch (const Unreadable& unreadable) {
+        why = unreadable.why;
+      }
+    }
+    if (why) throw py::value_error(*why);
+  }
+  return made;
+}
+
+py::tuple MessageList::message(std::size_t at) const {
+  if (at >= messages_.size()) throw py::index_error("no such message");
+  return tuple_of(messages_[at]);
+}
+
+std::unique_ptr<HeldBatch> HeldBatch::join(std::string_view kinds, const py::iterable& packed) {
+  std::vector<Kind> taken;
+  for (char kind : kinds) taken.push_back(kind == 's' ? Kind::kString : kind == 'f' ? Kind::kFloat : Kind::kInt);
+  auto made = std::make_unique<HeldBatch>(taken);
+  std::vector<std::string_view> views;
+  for (py::handle one : packed) {
+    made->kept.push_back(py::reinterpret_borrow<py::object>(one));
+    views.push_back(bytes_of(one));
+  }
+  bool damaged = false;
+  {
+    py::gil_scoped_release unlocked;
+    try {
+      for (std::string_view one : views) made->batch.append(one);
+    } catch (const Declined&) {
+      damaged = true;
+    }
+  }
+  if (damaged) throw py::value_error(kDamaged);
+  return made;
+}
+
+py::tuple HeldBatch::columns(const py::object& self) {
+  const EventBatch& batch = self.cast<const HeldBatch&>().batch;
+  py::tuple columns(batch.fields.size());
+  for (std::size_t at = 0; at < batch.fields.size(); ++at) {
+    const EventBatch::Field& field = batch.fields[at];
+    if (field.kind == Kind::kFloat) {
+      columns[at] = view_of(field.doubles, self);
+    } else {
+      columns[at] = view_of(field.integers, self);
+    }
+  }
+  py::dict code_of;
+  for (std::size_t code = 0; code < batch.texts.size(); ++code) {
+    code_of[str_of(batch.texts[static_cast<std::int64_t>(code)])] = py::int_(code);
+  }
+  return py::make_tuple(strs_of(batch.users.texts()), view_of(batch.user, self), view_of(batch.id_hash, self),
+                        view_of(batch.time_us, self), view_of(batch.published_us, self), columns, code_of);
+}
+
+py::tuple HeldBatch::message(std::size_t row) const {
+  if (row >= size()) throw py::index_error("no such event");
+  return tuple_of(batch.messages[row]);
+}
+
+std::vector<std::uint32_t> HeldBatch::rows_of(const py::object& rows) const {
+  std::vector<py::object> held;
+  std::vector<std::uint32_t> taken;
+  for (std::int64_t row : column_of<std::int64_t>(rows, held)) {
+    if (static_cast<std::uint64_t>(row) >= size()) throw py::index_error("no such event");
+    taken.push_back(static_cast<std::uint32_t>(row));
+  }
+  return taken;
+}
+
+py::bytes HeldBatch::pack(const py::object& rows) const {
+  std::vector<std::uint32_t> taken = rows_of(rows);
+  Buffer packed;
+  {
+    py::gil_scoped_release unlocked;
+    batch.pack(taken, packed);
+  }
+  return bytes_of_buffer(packed);
+}
+
+py::list HeldBatch::pack_by_shard(const py::object& rows, std::uint64_t shards) const {
+  if (shards == 0) throw py::value_error("expected at least one shard");
+  std::vector<std::uint32_t> taken = rows_of(rows);
+  std::vector<std::pair<std::uint64_t, Buffer>> packed;
+  {
+    py::gil_scoped_release unlocked;
+    std::vector<std::uint64_t> shard_of;
+    for (std::string_view user : batch.users.texts()) shard_of.push_back(xxh64(user, 0) % shards);
+    auto of_row = [&](std::uint32_t row) { return shard_of[static_cast<std::size_t>(batch.user[row])]; };
+    for (const auto& [shard, mine] : grouped(taken, shards, of_row)) {
+      batch.pack(mine, packed.emplace_back(shard, Buffer()).second);
+    }
+  }
+  py::list made;
+  for (const auto& [shard, bytes] : packed) made.append(py::make_tuple(shard, bytes_of_buffer(bytes)));
+  return made;
+}
+
+py::list HeldBatch::pack_by_user(const py::object& rows) const {
+  auto of_row = [&](std::uint32_t row) { return static_cast<std::uint64_t>(batch.user[row]); };
+  py::list made;
+  for (const auto& [user, mine] : grouped(rows_of(rows), batch.users.size(), of_row)) {
+    Buffer packed;
+    batch.pack(mine, packed);
+    made.append(py::make_tuple(str_of(batch.users[static_cast<std::int64_t>(user)]), bytes_of_buffer(packed)));
+  }
+  return made;
+}
+
+py::dict HeldBatch::ack_ids(const py::object& rows) const {
+  py::dict made;
+  std::string_view last;
+  py::list ids;
+  for (std::uint32_t row : rows_of(rows)) {
+    const Message& message = batch.messages[row];
+    if (!message.has_ack_id) continue;
+    if (made.empty() || message.origin != last) {
+      last = message.origin;
+      py::object origin = str_of(last);
+      if (!made.contains(origin)) made[origin] = py::list();
+      ids = made[origin];
+    }
+    ids.append(str_of(message.ack_id));
+  }
+  return made;
+}
+
+py::array_t<bool> HeldBatch::has_ack_id() const {
+  py::array_t<bool> made(static_cast<py::ssize_t>(size()));
+  for (std::size_t row = 0; row < size(); ++row) made.mutable_at(static_cast<py::ssize_t>(row)) = batch.messages[row].has_ack_id;
+  return made;
+}
+
+DecodingEvents::DecodingEvents(const py::iterable& places, const py::iterable& writers, py::handle limits, std::string known)
+    : decoder_(decoder_of(places, writers, limits, std::move(known))) {}
+
+py::tuple DecodingEvents::decode(const py::object& self, const py::object& messages, const py::object& values) {
+  const EventDecoder& decoder = self.cast<const DecodingEvents&>().decoder_;
+  const auto& listed = messages.cast<const MessageList&>().messages();
+  auto made = std::make_unique<HeldBatch>(decoder.kinds());
+  made->kept = {self, messages};
+  std::vector<AtIndex> refused;
+  EventBatch& batch = made->batch;
+  if (values.is_none()) {
+    py::gil_scoped_release unlocked;
+    for (std::size_t at = 0; at < listed.size(); ++at) {
+      try {
+        decoder.decode(listed[at], batch);
+      } catch (const Refused& words) {
+        refused.push_back({at, words});
+      }
+    }
+  } else {
+    auto given = values.cast<py::list>();
+    if (given.size() != listed.size()) throw py::value_error("expected as many values as messages");
+    made->kept.push_back(given);
+    std::vector<AvroValue> read;
+    for (std::size_t at = 0; at < listed.size(); ++at) {
+      py::object one = given[at];
+      try {
+        if (one.is_none()) {
+          decoder.decode(listed[at], batch);
+        } else if (py::isinstance<py::tuple>(one)) {
+          auto [reason, detail] = one.cast<std::pair<std::string, std::string>>();
+          throw Refused{reason == "invalid" ? "invalid" : "undecodable", detail};
+        } else {
+          read.clear();
+          for (py::handle value : one.cast<py::list>()) read.push_back(value_of(value));
+          if (read.size() != decoder.places()) throw py::value_error("expected one value a place");
+          decoder.add(listed[at], read, batch);
+        }
+      } catch (const Refused& words) {
+        refused.push_back({at, words});
+      }
+    }
+  }
+  py::list told;
+  for (const AtIndex& one : refused) told.append(py::make_tuple(one.index, one.refused.reason, str_of(one.refused.detail)));
+  return py::make_tuple(py::cast(std::move(made)), told);
+}
+
+std::vector<std::size_t> DecodingEvents::others(const MessageList& messages) const {
+  std::vector<std::size_t> found;
+  const auto& listed = messages.messages();
+  for (std::size_t at = 0; at < listed.size(); ++at) {
+    std::string_view body = listed[at].body;
+    try {
+      if (!decoder_.writer_of(listed[at].head, body).is_flat) found.push_back(at);
+    } catch (const Refused&) {  // as decoding will say
+    }
+  }
+  return found;
+}
+
+py::object DecodingEvents::event(const py::bytes& data) const {
+  std::string_view body = bytes_of(data);
+  try {
+    const EventDecoder::Writer& writer = decoder_.writer_of({}, body);
+    if (!writer.is_flat) throw py::value_error("expected an event of a flat schema");
+    py::dict made;
+    EventDecoder::read(writer, body, [&](std::size_t field, const AvroValue& value) {
+      const std::string& name = writer.fields[field].read_as;
+      if (!name.empty()) made[py::str(name)] = object_of(value);
+    });
+    for (const EventDecoder::Default& one : writer.defaults) made[py::str(one.name)] = object_of(one.value);
+    return made;
+  } catch (const Refused& refused) {
+    return words_of(refused);
+  }
+}
+
+py::tuple DecodingEvents::row(const py::list& values, const py::object& publish_us) const {
+  Message message;
+  if (!publish_us.is_none()) message.publish_us = publish_us.cast<std::int64_t>();
+  std::vector<AvroValue> read;
+  for (py::handle value : values) read.push_back(value_of(value));
+  if (read.size() != decoder_.places()) throw py::value_error("expected one value a place");
+  EventBatch batch(decoder_.kinds());
+  try {
+    decoder_.add(message, read, batch);
+  } catch (const Refused& refused) {
+    return py::make_tuple(py::none(), words_of(refused));
+  }
+  py::tuple row(decoder_.places());
+  row[0] = str_of(batch.users[0]);
+  row[1] = py::int_(batch.id_hash[0]);
+  row[2] = py::int_(batch.time_us[0]);
+  row[3] = py::int_(batch.published_us[0]);
+  for (std::size_t at = 0; at < batch.fields.size(); ++at) {
+    const EventBatch::Field& field = batch.fields[at];
+    py::object made = py::none();
+    switch (field.kind) {
+      case Kind::kString:
+        if (field.integers[0] != kNullCode) made = str_of(batch.texts[field.integers[0]]);
+        break;
+      case Kind::kFloat:
+        if (!std::isnan(field.doubles[0])) made = py::float_(field.doubles[0]);
+        break;
+      default:
+        if (field.integers[0] != kNullInt) made = py::int_(field.integers[0]);
+    }
+    row[4 + at] = made;
+  }
+  return py::make_tuple(row, py::none());
+}
+
+void define_event_batches(py::module_& module) {
+  py::class_<FileLayout>(module, "FileLayout").def(py::init(&file_layout_of), py::arg("fields"));
+  py::class_<MessageList>(module, "MessageList")
+      .def_static("of_messages", &MessageList::of_messages, py::arg("messages"))
+      .def_static("of_blocks", &MessageList::of_blocks, py::arg("blocks"), py::arg("layout"), py::arg("head"), py::arg("origin"))
+      .def("__len__", &MessageList::size)
+      .def("message", &MessageList::message, py::arg("at"));
+  py::class_<HeldBatch>(module, "EventBatch")
+      .def_static("join", &HeldBatch::join, py::arg("kinds"), py::arg("packed"))
+      .def("__len__", &HeldBatch::size)
+      .def("columns", [](const py::object& self) { return HeldBatch::columns(self); })
+      .def("message", &HeldBatch::message, py::arg("row"))
+      .def("pack", &HeldBatch::pack, py::arg("rows"))
+      .def("pack_by_shard", &HeldBatch::pack_by_shard, py::arg("rows"), py::arg("shards"))
+      .def("pack_by_user", &HeldBatch::pack_by_user, py::arg("rows"))
+      .def("ack_ids", &HeldBatch::ack_ids, py::arg("rows"))
+      .def("has_ack_id", &HeldBatch::has_ack_id);
+  py::class_<DecodingEvents>(module, "EventDecoder")
+      .def(py::init<py::iterable, py::iterable, py::handle, std::string>(), py::arg("places"), py::arg("writers"),
+           py::arg("limits"), py::arg("known"))
+      .def("decode",
+           [](const py::object& self, const py::object& messages, const py::object& values) {
+             return DecodingEvents::decode(self, messages, values);
+           },
+           py::arg("messages"), py::arg("values"))
+      .def("others", &DecodingEvents::others, py::arg("messages"))
+      .def("event", &DecodingEvents::event, py::arg("body"))
+      .def("row", &DecodingEvents::row, py::arg("values"), py::arg("publish_us"));
+}
+
+}  // namespace user_state

@@ -1,0 +1,92 @@
+// Messages, their decoder and batches of events, as Python has them (user_state/state/event_batch.py).
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "events/event_batch.hpp"
+#include "events/event_decoder.hpp"
+#include "events/file_block.hpp"
+
+namespace user_state {
+
+/// Messages of one pull, where they lie: in `bytes` of Python's, which are kept.
+class MessageList {
+ public:
+  /// Takes tuples `(data, attributes, publish_us, ack_id, origin, ...)`.
+  static MessageList of_messages(const pybind11::iterable& messages);
+  /// Takes blocks `(bytes, records)` of a file; ValueError for one that is damaged.
+  static MessageList of_blocks(const pybind11::iterable& blocks, const FileLayout& layout, const pybind11::bytes& head,
+                               const pybind11::str& origin);
+
+  std::size_t size() const { return messages_.size(); }
+  const std::vector<Message>& messages() const { return messages_; }
+  /// (data, attributes, publish_us, ack_id, origin) of one message.
+  pybind11::tuple message(std::size_t at) const;
+
+ private:
+  std::string_view text_of(pybind11::handle text);
+  std::string_view attributes_of(pybind11::handle attributes);
+
+  std::vector<Message> messages_;
+  std::vector<pybind11::object> kept_;
+  std::deque<std::string> made_;
+};
+
+/// An EventBatch with what its views are of.
+class HeldBatch {
+ public:
+  explicit HeldBatch(const std::vector<Kind>& kinds) : batch(kinds) {}
+
+  /// Joins packed batches of plans with such `kinds` (the first letter of each field's); ValueError for other bytes.
+  static std::unique_ptr<HeldBatch> join(std::string_view kinds, const pybind11::iterable& packed);
+
+  std::size_t size() const { return batch.size(); }
+  /// What `Events` is made of; the arrays are views of this batch.
+  static pybind11::tuple columns(const pybind11::object& self);
+  pybind11::tuple message(std::size_t row) const;
+  pybind11::bytes pack(const pybind11::object& rows) const;
+  /// [(shard, packed events of its users)], shards in order of first coming.
+  pybind11::list pack_by_shard(const pybind11::object& rows, std::uint64_t shards) const;
+  /// [(user, packed events)], likewise.
+  pybind11::list pack_by_user(const pybind11::object& rows) const;
+  /// {origin: acknowledgement ids}, of those that have one.
+  pybind11::dict ack_ids(const pybind11::object& rows) const;
+  /// (m,) whether each message has an acknowledgement id.
+  pybind11::array_t<bool> has_ack_id() const;
+
+  EventBatch batch;
+  std::vector<pybind11::object> kept;
+
+ private:
+  std::vector<std::uint32_t> rows_of(const pybind11::object& rows) const;
+};
+
+/// EventDecoder for Python.
+class DecodingEvents {
+ public:
+  DecodingEvents(const pybind11::iterable& places, const pybind11::iterable& writers, pybind11::handle limits,
+                 std::string known);
+
+  /// Returns (batch, [(index, reason, detail)]). Of messages that are not flat, `values` has a list of one value a place,
+  /// or the (reason, detail) why there are none; None for all others.
+  static pybind11::tuple decode(const pybind11::object& self, const pybind11::object& messages,
+                                const pybind11::object& values);
+  /// The indexes of messages whose events are not flat.
+  std::vector<std::size_t> others(const MessageList& messages) const;
+  /// All fields of one flat event by name, or (reason, detail).
+  pybind11::object event(const pybind11::bytes& body) const;
+  /// `(user, id_hash, time_us, published_us, *fields)` of one value a place, or None and [reason, detail].
+  pybind11::tuple row(const pybind11::list& values, const pybind11::object& publish_us) const;
+
+ private:
+  EventDecoder decoder_;
+};
+
+void define_event_batches(pybind11::module_& module);
+
+}  // namespace user_state

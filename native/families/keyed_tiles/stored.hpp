@@ -1,0 +1,57 @@
+// The keyed tiles of one record, as its section has them: what folding and reading have in common.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "families/keyed/stored_keys.hpp"
+#include "families/keyed_tiles/columns.hpp"
+
+namespace user_state {
+
+/// Where a tile's wide counts and sums begin, and how many wide ones there are.
+struct KeyedTile : KeyedGroup<std::int64_t> {
+  std::uint32_t wide_at = 0, sum_at = 0, wides = 0;
+  /// Whether packing would write its counts in another way.
+  bool odd = false;
+};
+
+class StoredKeyedTiles {
+ public:
+  static constexpr std::int64_t kWide = KeyedTileColumns<Stored>::kWide;
+  /// Counts end here, and stay here.
+  static constexpr std::int64_t kLargest = std::int64_t{1} << 48;
+
+  StoredKeyedTiles(const KeyShapes& shapes, std::vector<bool> sums)
+      : keys(shapes), sums_(std::move(sums)), shape_{shapes, sums_} {}
+
+  /// Takes in a section that is not empty, of a record with so many strings; its tiles are appended.
+  void read(Reader in, std::size_t strings, std::vector<KeyedTile>& tiles);
+
+  bool has_sums(int track) const { return sums_[static_cast<std::size_t>(track)]; }
+  const KeyedTileShape& shape() const { return shape_; }
+
+  /// Calls `see(row, count, sum)` with each key of a tile.
+  template <class See>
+  void each(const KeyedTile& tile, See see) const {
+    std::size_t wide = tile.wide_at;
+    bool summed = has_sums(tile.track);
+    for (std::size_t row = 0; row < tile.keys; ++row) {
+      std::int64_t count = columns.counts[tile.at + row];
+      if (count == kWide) count = static_cast<std::int64_t>(columns.wides[wide++]);
+      see(row, count, summed ? columns.sums[tile.sum_at + row] : 0.0);
+    }
+  }
+
+  KeyedTileColumns<Stored> columns;
+  StoredKeys keys;
+
+ private:
+  void take_tiles(std::size_t length, std::vector<KeyedTile>& tiles) const;
+  void take_counts(std::vector<KeyedTile>& tiles) const;
+
+  const std::vector<bool> sums_;
+  const KeyedTileShape shape_;
+};
+
+}  // namespace user_state

@@ -1,0 +1,58 @@
+// Events and questions of users, played in order: what each user's record says before each question.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "events/admission.hpp"
+#include "record/folder.hpp"
+#include "record/histories.hpp"
+#include "record/reader.hpp"
+
+namespace user_state {
+
+/// q questions: whose, when, and how many of the batch's events came before it.
+struct Questions {
+  std::span<const std::int64_t> user, at_us, visible;
+};
+
+/// Folds users' events, from nothing on, as a stream folds them; a record is packed only where it is asked for.
+class Replay {
+ public:
+  /// `folder` is nobody else's meanwhile; `histories` may be none. What is filled has a row a question.
+  Replay(Folder& folder, Admission& admission, const reading::Program& program, reading::Outputs& out,
+         reading::Histories* histories, std::size_t most_bytes)
+      : folder_(folder), admission_(admission), reader_(program), histories_(histories),
+        most_bytes_(most_bytes) {
+    reader_.begin(out, folder);
+  }
+
+  /// Judges all events into `outcome` (m,), and answers all questions, those of a user in order of what came before
+  /// them; histories are appended in that order, which is returned: indices of questions. `refused` (q,) says which
+  /// could not be answered, since the record would get too large.
+  std::vector<std::uint32_t> play(const Events& events, const Admission::Arrived& arrived, const Questions& questions,
+                                  Outcome* outcome, bool* refused);
+
+ private:
+  void play_user(const Events& events, std::span<const std::uint32_t> rows, const Outcome* outcome,
+                 const Questions& questions, std::span<const std::uint32_t> asked, bool* refused);
+  /// Folds what was applied into the user's record; returns whether it has room.
+  bool fold(const Events& events);
+  void answer(std::uint32_t question, std::int64_t at_us, std::string_view record);
+
+  Folder& folder_;
+  Admission& admission_;
+  reading::RecordReader reader_;
+  reading::Histories* histories_;
+  const std::size_t most_bytes_;
+  std::int64_t set_us_ = std::numeric_limits<std::int64_t>::min();
+  /// The user's record, empty if there is none, and what it was before.
+  Buffer record_, before_;
+  /// Applied since the user was asked for last.
+  std::vector<std::uint32_t> applied_;
+};
+
+}  // namespace user_state

@@ -1,1 +1,0 @@
-"""Bytes: records and remembered ids as they are stored."""

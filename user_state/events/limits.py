@@ -1,0 +1,53 @@
+"""What a value has to be to stand in an event; the compiled decoder holds each against it, and has the words.
+
+A user and an event id are text of 1 to MAX_ID_BYTES bytes of UTF-8, other texts have at most MAX_TEXT_BYTES, and what
+names items is not empty. Times are from FIRST_TIME_US up to END_TIME_US. Numbers are finite, whole ones above the least
+of 64 bits, which stands for null.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from user_state.core.plan import Plan
+from user_state.spec.event_schema import EventSchema
+
+MAX_ID_BYTES = 1024
+MAX_TEXT_BYTES = 0xFFFF
+FIRST_TIME_US = 31_536_000_000_000
+"""1971-01-01: tiles start at whole seconds, and second 0 means lifetime."""
+END_TIME_US = 4_102_444_800_000_000
+"""2100-01-01: seconds must fit 32 bits, and anything later is nonsense."""
+
+
+class Limits(NamedTuple):
+    """Lengths in bytes of UTF-8, units in microseconds."""
+
+    id_bytes: int
+    text_bytes: int
+    first_us: int
+    end_us: int
+    time_unit_us: int
+    published_unit_us: int
+
+
+def limits_of(plan: Plan) -> Limits:
+    """Return what values of the plan's events are held against."""
+    return Limits(MAX_ID_BYTES, MAX_TEXT_BYTES, FIRST_TIME_US, END_TIME_US, plan.time_unit_us, plan.published_unit_us)
+
+
+def check_names(plan: Plan, schema: EventSchema) -> list[str]:
+    """Return for each of `plan.fields` what it is held against: text, item, float, int, or millis.
+
+    Timestamps in milliseconds become microseconds, which is what all times are beyond this point.
+    """
+    names = []
+    for field in plan.fields:
+        if schema.fields[field.name].unit == "ms":
+            names.append("millis")
+        else:
+            names.append("item" if field.name in plan.item_fields else _OF_KIND[field.kind])
+    return names
+
+
+_OF_KIND = {"string": "text", "float": "float", "int": "int", "bool": "int"}
