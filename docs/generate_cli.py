@@ -21,8 +21,8 @@ HEAD = """\
 
 Written by `make docs` from what `--help` says. `user-state COMMAND --help` says the same.
 
-What a user can mend (a wrong spec, a missing file, a Redis that cannot be reached) is one message on stderr and exit
-code 2, before anything starts. `user-state demo` exits with 1 if anything differs from brute force.
+A mistake that you can fix (a wrong spec, a missing file, a Redis that cannot be reached) gives one message on stderr
+and exit code 2, before anything starts. `user-state demo` exits with 1 if anything differs from brute force.
 """
 
 

@@ -20,30 +20,30 @@ LAYERS = {
     "user_state/durations.py": (set(), set()),
     "user_state/sizes.py": (set(), set()),
     "user_state/printable.py": (set(), set()),
-    "user_state/core": ({"spec", "durations", "errors", "_native"}, {"numpy", "xxhash", "datasketches"}),
-    "user_state/codec": ({"core", "durations", "errors"}, {"numpy", "fastavro"}),
-    "user_state/state": ({"core", "codec", "errors", "_native"}, {"numpy"}),
-    "user_state/store": ({"core", "codec", "items", "errors"}, {"redis", "numpy"}),
+    "user_state/native.py": ({"errors", "_native"}, set()),
+    "user_state/core": ({"spec", "durations", "errors", "native"}, {"numpy", "xxhash", "datasketches"}),
+    "user_state/state": ({"core", "native", "errors"}, {"numpy"}),
+    "user_state/store": ({"core", "state", "items", "errors"}, {"redis", "numpy"}),
     "user_state/fold_report.py": (set(), {"numpy"}),
-    "user_state/fold_memory.py": ({"core", "codec", "store"}, {"numpy"}),
-    "user_state/fold.py": ({"core", "codec", "state", "store", "fold_memory", "fold_report", "errors"}, {"numpy"}),
-    "user_state/worst_case.py": ({"core", "codec", "events", "durations"}, set()),
+    "user_state/fold_memory.py": ({"core", "state", "store"}, {"numpy"}),
+    "user_state/fold.py": ({"core", "state", "store", "fold_memory", "fold_report", "errors"}, {"numpy"}),
+    "user_state/worst_case.py": ({"core", "events", "state", "native", "durations"}, set()),
     "user_state/learning.py": ({"core", "store", "fold", "errors"}, {"numpy"}),
     "user_state/answers.py": ({"core"}, {"numpy"}),
     "user_state/client.py": (
-        {"answers", "core", "codec", "state", "store", "items", "spec", "printable", "errors"},
+        {"answers", "core", "state", "store", "items", "spec", "printable", "errors"},
         {"numpy"},
     ),
     "user_state/items": ({"core", "spec", "errors"}, {"numpy", "fastavro", "pyarrow", "usearch"}),
     "user_state/ranking": ({"answers", "durations", "errors"}, {"numpy"}),
     "user_state/evaluation": (
         {
-            *("ranking", "items", "core", "codec", "state", "store", "fold", "learning", "answers", "client"),
+            *("ranking", "items", "core", "state", "store", "fold", "learning", "answers", "client"),
             *("events", "spec", "durations", "errors"),
         },
         {"numpy", "matplotlib"},
     ),
-    "user_state/capacity": ({"core", "codec", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
+    "user_state/capacity": ({"core", "state", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
     "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
 }
 ONLY_UNDER = {
@@ -125,15 +125,9 @@ def test_a_third_party_is_imported_in_one_place(package):
     assert [one for one in found if not one.startswith(tuple(f"{place}/" for place in places))] == []
 
 
-def test_one_file_imports_fastavro_for_records():
-    assert {one.split(":")[0] for one in offences(("user_state/codec",), {"fastavro"})} == {
-        "user_state/codec/record.py"
-    }
-
-
-def test_few_files_know_of_the_compiled_code():
+def test_one_file_knows_of_the_compiled_code():
     knowing = {one.split(":")[0] for one in offences(("user_state",), {"user_state._native"})}
-    assert knowing == {"user_state/core/compiled.py", "user_state/state/event_batch.py"}
+    assert knowing == {"user_state/native.py"}
 
 
 def test_only_one_file_spells_redis_keys():

@@ -69,7 +69,9 @@ def test_the_first_lines_and_the_serving_example_print_what_is_said(valkey: Valk
     first = _blocks("python")[0]
     assert "[" in _run([sys.executable, "-c", first.replace("redis://localhost:6379", valkey.url)], tmp_path)
     example = "\n".join(_blocks("python", "In a ranking service"))
-    served = _run([sys.executable, "-c", example.replace("redis://localhost:6379", valkey.url)], tmp_path)
+    patient = example.replace("timeout_s=0.05", "timeout_s=5")  # this machine may have other work
+    assert patient != example
+    served = _run([sys.executable, "-c", patient.replace("redis://localhost:6379", valkey.url)], tmp_path)
     (first, second), lists = (block.splitlines() for block in _blocks("text", "In a ranking service"))
     assert served.startswith(first.rpartition("[")[0])
     assert second.partition(")")[0] in served

@@ -137,7 +137,7 @@ def test_every_command_does_what_the_page_says(operator: Operator) -> None:
     # Redis is flushed; it is looked at, and the subscription sought back in both ways.
     with operator.valkey.client() as client:
         client.flushall()
-    (look,) = blocks("sh", "Since when")
+    (look,) = blocks("sh", "When the loss happened")
     printed = operator.type(look)
     for what in (
         "uptime_in_seconds:",

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.packed import Records, from_events, merge
+from tests.packed import VERSION, Records, from_events, merge
 from tests.random_worlds import ACTIONS, QUICK, World, specs, worlds
-from tests.trying import T0, VERSION, D, H, M, S, event, plan_of, spec_of
+from tests.trying import T0, D, H, M, S, event, plan_of, spec_of
 from user_state.core.admission import Outcome
 from user_state.core.compile import compile_plan
 from user_state.core.compile.learned import item_plan

@@ -21,7 +21,6 @@ from user_state import oracle
 from user_state.core.compile import compile_plan
 from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
-from user_state.state.layouts import NoLayouts
 from user_state.state.records import PackedRecords
 
 GAP = {"aggregate": "longest_gap", "windows": ["10m", "1h", "1d", "lifetime"]}
@@ -185,7 +184,7 @@ def merged(plan: Plan, of_a: list[int], of_b: list[int]) -> FoldedRecord:
             part.arrive([row(plan, event(time_us))])
         parts.append(part)
     record = FoldedRecord(plan)
-    (record.blob,), wrong = PackedRecords(plan, NoLayouts()).merge([parts[0].blob], [parts[1].blob], [VERSION])
+    (record.blob,), wrong = PackedRecords(plan).merge([parts[0].blob], [parts[1].blob], [VERSION])
     assert wrong == {}
     return record
 

@@ -16,6 +16,7 @@ from user_state.core.events import EventRow
 from user_state.core.plan import Plan
 from user_state.costs import Activity, made_up, rows
 from user_state.events.decode import EventDecoder
+from user_state.events.message import Message
 from user_state.oracle import replay
 from user_state.spec import LoadedSpec
 
@@ -31,7 +32,7 @@ class Subject:
     Attributes:
         loaded, plan: the spec.
         next_plan: another spec's, which records may be migrated to.
-        records, seen, bodies, layouts: sound bytes of each sort.
+        records, seen, bodies, batches, layouts: sound bytes of each sort.
         arriving: event rows that have not been folded into any record.
         at_us: a time at which all records may be read.
     """
@@ -42,12 +43,13 @@ class Subject:
     records: list[bytes] = field(default_factory=list)
     seen: list[bytes] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    batches: list[bytes] = field(default_factory=list)
     layouts: list[bytes] = field(default_factory=list)
     arriving: list[EventRow] = field(default_factory=list)
     at_us: int = 0
 
     def of(self, sort: str) -> list[bytes]:
-        """Return the sound bytes of a sort: `records`, `seen`, `bodies` or `layouts`."""
+        """Return the sound bytes of a sort: `records`, `seen`, `bodies`, `batches` or `layouts`."""
         found: list[bytes] = getattr(self, sort)
         return found
 
@@ -101,6 +103,8 @@ def subject_of(world: World) -> Subject:
         if replay(loaded.spec, [arrival]).bins[0] != "ignored":
             row = decoder.row(arrival.event or {}, arrival.published_us)
             of_user[row[0]].append(row)
+    messages = [Message(body, {"from": "fuzz"}, None, "ack", "topic") for body in subject.bodies]
+    subject.batches = [decoder.batch(messages[:most]).batch.pack() for most in (1, len(messages))]
     of_user["busy"] = rows(plan, made_up(plan, BUSY), "busy")
     for user, listed in of_user.items():
         record = FoldedRecord(plan)

@@ -15,11 +15,12 @@ from tests.fuzz.subjects import Subject
 from user_state.core.events import Events
 from user_state.core.layout import Layout
 from user_state.core.plan import Plan
-from user_state.errors import CodecError, EventError
+from user_state.errors import CodecError
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
 from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import Heads, heads_of, with_horizon
+from user_state.state.event_batch import EventBatch
 from user_state.state.features import Finished, Reader
 from user_state.state.histories import HistoryReader
 from user_state.state.records import PackedRecords
@@ -211,14 +212,36 @@ class DecodeBodies:
     def __init__(self, subject: Subject) -> None:
         self._decoder = EventDecoder(subject.plan, subject.loaded.schema)
         self._sound = Message(subject.bodies[0], {}, None, None, "fuzz")
-        self._expected = self._decoder.rows([self._sound])
+        self._expected = self._decoder.batch([self._sound]).batch.pack()
 
     def __call__(self, blob: bytes) -> bool:
         """Decode."""
-        before, found, after = self._decoder.rows([self._sound, self._sound._replace(data=blob), self._sound])
-        if repr([before, after]) != repr(self._expected * 2):
+        batch, refused = self._decoder.batch([self._sound, self._sound._replace(data=blob), self._sound])
+        if len(batch) + len(refused) != 3 or len(refused) > 1:
+            raise Finding("a body came to none or to several, or a sound one was refused beside a damaged one")
+        if any(batch.pack(np.array([row])) != self._expected for row in (0, len(batch) - 1)):
             raise Finding("a sound body says something else beside a damaged one")
-        return not isinstance(found, EventError)
+        return not refused
+
+
+class JoinBatches:
+    """Open a damaged batch of events between two sound ones, as it comes out of the shuffle."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._plan, self._sound = subject.plan, subject.batches[0]
+
+    def __call__(self, blob: bytes) -> bool:
+        """Open, and look at every column and message; messages are opened only by whoever looks."""
+        try:
+            batch = EventBatch.join(self._plan, [self._sound, blob, self._sound])
+            for row in range(len(batch)):
+                batch.message(row)
+        except CodecError:
+            return False
+        if len(batch.events) != len(batch):
+            raise Finding("a batch has other events than it says")
+        EventBatch.join(self._plan, [batch.pack()])
+        return True
 
 
 class ReadLayout:
@@ -262,5 +285,6 @@ VERBS = (
     Named("heads", "records", ReadHeads, 1),
     Named("admit", "seen", Admit, 2),
     Named("decode", "bodies", DecodeBodies, 4),
+    Named("join", "batches", JoinBatches, 2),
     Named("layout", "layouts", ReadLayout, 1),
 )

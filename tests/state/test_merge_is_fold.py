@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.native.batches import Arrived, batches, rows_of
 from tests.packed import Records, from_events, merge
 from tests.random_worlds import EIGHTHS, MOMENTS, QUICK, SEQUENCES, WINDOWED, plain_features
+from tests.state.batches import Arrived, batches, rows_of
 from tests.trying import plan_of
 from user_state.core.events import Events
 from user_state.core.plan import Plan

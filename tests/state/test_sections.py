@@ -1,23 +1,14 @@
 """Sections that no writer writes are refused, and the refusal says which section it is and what is wrong with it."""
 
-import json
 import struct
 from typing import Any
 
 import pytest
 
-<<<<<<<< HEAD:tests/state/test_sections_refused.py
-from tests.fuzz.envelope import sections_of, with_sections
-from tests.trying import T0, VERSION, event, plan_of, record_of
-from user_state import _native
-from user_state.state.envelope import SCHEMA_PATH
-========
 from tests.packed import VERSION, packed
 from tests.state.test_envelope import fields_of, record_with
 from tests.trying import T0, event, plan_of, record_of
->>>>>>>> work-b:tests/state/test_sections.py
 
-NAMES = [field["name"] for field in json.loads(SCHEMA_PATH.read_text())["fields"] if field["type"] == "bytes"]
 SKETCHED: dict[str, Any] = {"windows": ["lifetime"], "error": 0.1}
 SPEC: dict[str, Any] = {
     "features": {
@@ -91,29 +82,16 @@ REFUSED = [
 def read(section: str, taken: bytes) -> tuple[bytes | None, dict[int, str]]:
     """Return the section of a record as it is written anew, and what is wrong with it."""
     plan = plan_of(**SPEC)
-<<<<<<<< HEAD:tests/state/test_sections_refused.py
-    (blob,) = record_of(plan, [event(T0)]).blobs
-    sections = sections_of(blob or b"") or []
-    sections[NAMES.index(section)] = taken
-    [made], wrong = _native.Folding(plan).merge([with_sections(blob or b"", sections)], [None], [VERSION])
-    return made, wrong
-========
     fields = fields_of(record_of(plan, [event(T0)]).blobs[0] or b"")
-    fields["families"][section] = taken
+    fields["sections"][section] = taken
     [made], wrong = packed(plan).merge([record_with(fields)], [None], [VERSION])
-    return (None if made is None else fields_of(made)["families"].get(section, b"")), wrong
->>>>>>>> work-b:tests/state/test_sections.py
+    return (None if made is None else fields_of(made)["sections"].get(section, b"")), wrong
 
 
 @pytest.mark.parametrize(("section", "taken"), SOUND)
 def test_sound_sections_are_written_as_they_were(section: str, taken: bytes) -> None:
     """Which shows that those below are refused for what is said, and for nothing else."""
-<<<<<<<< HEAD:tests/state/test_sections_refused.py
-    made, wrong = read(section, taken)
-    assert (wrong, (sections_of(made or b"") or [])[NAMES.index(section)]) == ([], taken)
-========
     assert read(section, taken) == (taken, {})
->>>>>>>> work-b:tests/state/test_sections.py
 
 
 @pytest.mark.parametrize(("section", "taken", "why"), REFUSED)

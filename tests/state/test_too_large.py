@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.trying import T0, VERSION, H, S, plan_of
+from tests.packed import VERSION
+from tests.trying import T0, H, S, plan_of
 from user_state.core.events import Events
 from user_state.state.records import TOO_LARGE, PackedRecords
 
