@@ -42,8 +42,8 @@ kept, a new one starts empty, one that is gone is dropped when the record is nex
 
 Each family has the columns of its section below. They follow each other without padding; all numbers are little-endian,
 `u`, `i` and `f` being unsigned, signed and floating-point ones of so many bytes. `u0 to u8` is a column of as few bytes
-a number as its largest one needs: 0 if all are zeros, 1, 2, 4 or 8. `u4 + u2` is a number whose lower bytes stand in one
-column and whose upper ones in the next.
+a number as its largest one needs: 0 if all are zeros, 1, 2, 4 or 8. `u4 + u2` is a number whose lower bytes stand in
+one column and whose upper ones in the next.
 
 The **version**, bytes 10 to 17 of a record, is what a compare-and-set compares: the count of writes, 4 bytes
 big-endian, and 4 random bytes. Expiry is `retention` after the user's last event, set with each write (`PXAT`).

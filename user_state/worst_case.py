@@ -30,9 +30,8 @@ from user_state.state.seen import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""
-OUTER_BYTES = 26 + 4 * 9 + 6 + 2 + sum(1 + len(name) + 6 for name in FAMILIES) + 4
-"""The outer record: marker, version and layout, four numbers, the size of the dictionary, names and sizes of the
-families, and the checksum."""
+OUTER_BYTES = 26 + 4 * 9 + 6 + 2 + 4
+"""The outer record: marker, version, layout, four numbers, the size of the dictionary, how many families, checksum."""
 SHARED = "shared by all"
 """The part of what belongs to no feature alone: the outer record, heads of columns, the times of tiles."""
 MOST_ROWS = MOST_BUCKETS = 0xFFFF
@@ -60,7 +59,7 @@ class WorstCase:
 def worst_case(plan: Plan, longest_text: int = MAX_TEXT_BYTES) -> WorstCase:
     """Return the most bytes that a user of this plan can take, if no text has more than `longest_text` bytes."""
     bound = _Bound(plan, longest_text)
-    parts = Counter({SHARED: OUTER_BYTES + bound.shared()})
+    parts = Counter({SHARED: OUTER_BYTES + _names(plan) + bound.shared()})
     for key, size in bound.pieces():
         parts[" + ".join(name for name in plan.declared_by[key] if name) or key] += size
     return WorstCase(sum(parts.values()), SEEN_HEAD_BYTES + BYTES_AN_ID * plan.seen_ids_cap, dict(parts.most_common()))
@@ -213,6 +212,12 @@ class _Bound:
         ids = (self._plan.user_field, self._plan.id_field)
         longest = MAX_ID_BYTES if self._plan.fields[field].name in ids else self._longest_text
         return int(min(rows, self._values(field, filter_))) * (2 + min(longest, self._longest_text))
+
+
+def _names(plan: Plan) -> int:
+    """Return the bytes of the names and sizes of the families that a record may have."""
+    pieces = {**vars(plan.layout), "tiles": plan.layout.tracks}
+    return sum(1 + len(name) + 6 for name in FAMILIES if pieces[name])
 
 
 def _mask_bytes(bits: int) -> int:

@@ -44,6 +44,7 @@ PARTS: dict[str, Any] = {
             "default": -1,
         },
         "visits": {"aggregate": ["session_count", "session_length_mean"], "gap": "30m", "windows": ["1d", "lifetime"]},
+        "pause": {"aggregate": "longest_gap", "windows": ["1d", "lifetime"]},
         "liked": {"aggregate": "last_k", "of": "item_id", "k": 2, "where": {"action": "like"}, "windows": ["1d"]},
         "edges": {
             "aggregate": ["first_k", "last_distinct_k"],
