@@ -5,21 +5,28 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from transforms import tally
+from transforms import counters
 from user_state.durations import format_duration
 from user_state.events.screening import KEEPING_DAYS
 
-BINS = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.EXPIRED, tally.DEAD_LETTER, tally.GIVEN_BACK)
-LOSSES = (tally.RECORDS_LOST, tally.WENT_BACK, tally.IDS_LOST)
+BINS = (
+    counters.APPLIED,
+    counters.DUPLICATE,
+    counters.IGNORED,
+    counters.EXPIRED,
+    counters.DEAD_LETTER,
+    counters.GIVEN_BACK,
+)
+LOSSES = (counters.RECORDS_LOST, counters.WENT_BACK, counters.IDS_LOST)
 """Counters that say that Redis has lost something."""
 
 
-def balanced(counters: Mapping[str, int]) -> bool:
+def balanced(counts: Mapping[str, int]) -> bool:
     """Return whether every message read is in a bin, or was given back."""
-    return counters.get(tally.READ, 0) == sum(counters.get(name, 0) for name in BINS)
+    return counts.get(counters.READ, 0) == sum(counts.get(name, 0) for name in BINS)
 
 
-def accounting_line(counters: Mapping[str, int]) -> str:
+def accounting_line(counts: Mapping[str, int]) -> str:
     """Return the accounting identity in one line.
 
     >>> accounting_line({"read": 3, "applied": 2, "dead_letter": 1, "dead_letter_invalid": 1})
@@ -29,55 +36,55 @@ def accounting_line(counters: Mapping[str, int]) -> str:
     >>> accounting_line({"read": 3, "applied": 2, "expired": 1})
     'read 3 = applied 2 + duplicate 0 + ignored 0 + expired 1 + dead letters 0'
     """
-    applied, duplicate, ignored, expired, dead_letters, given_back = (counters.get(name, 0) for name in BINS)
-    prefix = f"{tally.DEAD_LETTER}_"
-    reasons = ", ".join(f"{n[len(prefix) :]} {v:,}" for n, v in sorted(counters.items()) if n.startswith(prefix))
-    sign = "=" if balanced(counters) else "!="
+    applied, duplicate, ignored, expired, dead_letters, given_back = (counts.get(name, 0) for name in BINS)
+    prefix = f"{counters.DEAD_LETTER}_"
+    reasons = ", ".join(f"{n[len(prefix) :]} {v:,}" for n, v in sorted(counts.items()) if n.startswith(prefix))
+    sign = "=" if balanced(counts) else "!="
     line = (
-        f"read {counters.get(tally.READ, 0):,} {sign} applied {applied:,} + duplicate {duplicate:,}"
+        f"read {counts.get(counters.READ, 0):,} {sign} applied {applied:,} + duplicate {duplicate:,}"
         f" + ignored {ignored:,}{f' + expired {expired:,}' if expired else ''} + dead letters {dead_letters:,}"
     )
     line = f"{line} ({reasons})" if reasons else line
     return f"{line} + given back, to be read again {given_back:,}" if given_back else line
 
 
-def progress_line(elapsed_s: float, counters: Mapping[str, int], rate: float) -> str:
+def progress_line(elapsed_s: float, counts: Mapping[str, int], rate: float) -> str:
     """Return how a run fares, in one line.
 
     >>> progress_line(3.2, {"read": 3, "applied": 3, "writes": 2}, 1.04)
     '     3 s  read 3 = applied 3 + duplicate 0 + ignored 0 + dead letters 0  1/s, 2 writes'
     """
-    writes = counters.get(tally.WRITES, 0)
-    return f"{elapsed_s:6.0f} s  {accounting_line(counters)}  {rate:,.0f}/s, {writes:,} writes"
+    writes = counts.get(counters.WRITES, 0)
+    return f"{elapsed_s:6.0f} s  {accounting_line(counts)}  {rate:,.0f}/s, {writes:,} writes"
 
 
-def closing_lines(counters: Mapping[str, int], retention_us: int) -> str:
+def closing_lines(counts: Mapping[str, int], retention_us: int) -> str:
     """Return what a run came to: the accounting, and below it what to do about expired events, learned and lost data.
 
     Args:
-        counters: of the run.
+        counts: of the run.
         retention_us: the spec's.
     """
-    notes = (expired_line(counters, retention_us), learned_line(counters), loss_line(counters))
-    return "\n".join([accounting_line(counters), *(note for note in notes if note is not None)])
+    notes = (expired_line(counts, retention_us), learned_line(counts), loss_line(counts))
+    return "\n".join([accounting_line(counts), *(note for note in notes if note is not None)])
 
 
-def expired_line(counters: Mapping[str, int], retention_us: int) -> str | None:
+def expired_line(counts: Mapping[str, int], retention_us: int) -> str | None:
     r"""Return what to do about events older than the retention, in one line; None if there were none.
 
-    >>> counters = {"read": 8, "expired": 4, "expired_needing_365d": 3, "expired_needing_3650d": 1}
-    >>> print(expired_line(counters, 90 * 86_400_000_000).replace(": ", ":\n").replace(". ", ".\n"))
+    >>> counts = {"read": 8, "expired": 4, "expired_needing_365d": 3, "expired_needing_3650d": 1}
+    >>> print(expired_line(counts, 90 * 86_400_000_000).replace(": ", ":\n").replace(". ", ".\n"))
     4 of 8 events are older than `retention` (90d) and were not stored:
     their records would expire at once.
     To keep most of them, set `retention` in the spec to at least 365d, to keep all to 3650d, and run them again.
     """
-    expired = counters.get(tally.EXPIRED, 0)
+    expired = counts.get(counters.EXPIRED, 0)
     if not expired:
         return None
-    by_days = sorted((days, counters.get(tally.expired_needing(days), 0)) for days in KEEPING_DAYS)
+    by_days = sorted((days, counts.get(counters.expired_needing(days), 0)) for days in KEEPING_DAYS)
     held = [days for days, number in by_days if number]
     line = (
-        f"{expired:,} of {counters.get(tally.READ, 0):,} events are older than `retention`"
+        f"{expired:,} of {counts.get(counters.READ, 0):,} events are older than `retention`"
         f" ({format_duration(retention_us)}) and were not stored: their records would expire at once."
     )
     if not held:
@@ -92,27 +99,33 @@ def expired_line(counters: Mapping[str, int], retention_us: int) -> str | None:
     )
 
 
-def loss_line(counters: Mapping[str, int]) -> str | None:
+def loss_line(counts: Mapping[str, int]) -> str | None:
     """Return what Redis has lost, in one line; None if nothing.
 
     >>> loss_line({"read": 9, "records_lost": 2, "redis_went_back": 1, "ids_lost": 0})
     'Redis has lost data (records_lost 2, redis_went_back 1): docs/recovery.md says what to do'
     >>> loss_line({"records_lost": 0})
     """
-    lost = ", ".join(f"{name} {counters[name]:,}" for name in LOSSES if counters.get(name))
+    lost = ", ".join(f"{name} {counts[name]:,}" for name in LOSSES if counts.get(name))
     return f"Redis has lost data ({lost}): docs/recovery.md says what to do" if lost else None
 
 
-def learned_line(counters: Mapping[str, int]) -> str | None:
+def learned_line(counts: Mapping[str, int]) -> str | None:
     """Return what the item stage did, in one line; None if it did nothing.
 
     >>> learned_line({"learned_pairs": 60, "item_writes": 9, "item_conflicts": 1})
     'learned 60 pairs in 9 writes of items; 0 known already, 0 refused as too late for their item, 1 conflicts'
     """
-    names = (tally.PAIRS, tally.ITEM_WRITES, tally.PAIRS_AGAIN, tally.PAIRS_REFUSED, tally.ITEM_CONFLICTS)
-    if not any(counters.get(name) for name in names):
+    names = (
+        counters.PAIRS,
+        counters.ITEM_WRITES,
+        counters.PAIRS_AGAIN,
+        counters.PAIRS_REFUSED,
+        counters.ITEM_CONFLICTS,
+    )
+    if not any(counts.get(name) for name in names):
         return None
     return (
         "learned {:,} pairs in {:,} writes of items; {:,} known already, {:,} refused as too late for their item,"
         " {:,} conflicts"
-    ).format(*(counters.get(name, 0) for name in names))
+    ).format(*(counts.get(name, 0) for name in names))

@@ -22,7 +22,6 @@ from beam_pipelines.accounting import accounting_line
 from beam_pipelines.running import run_streaming
 from beam_pipelines.streaming import StreamingSettings
 from user_state import oracle
-from user_state.answers import UserStateBatch
 from user_state.cli.get import show
 from user_state.cli.terminal import Terminal
 from user_state.client import UserStateClient
@@ -31,6 +30,7 @@ from user_state.errors import InputError
 from user_state.events.avro_files import interaction_schema, read_arrivals, write_messages
 from user_state.events.generate import Faults, generate
 from user_state.printable import printable
+from user_state.results import UserStateBatch
 from user_state.spec import LoadedSpec, parse_spec
 from user_state.verify import verify
 

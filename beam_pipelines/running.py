@@ -17,12 +17,12 @@ from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, 
 from beam_pipelines.accounting import closing_lines, progress_line
 from beam_pipelines.beam_patches.versions import put_in_place, uses
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
-from transforms import drain, metrics, tally
+from transforms import counters, drain, metrics
 from transforms.pubsub_pending import acknowledge_pending, give_up_pending
 from user_state.cli.terminal import Terminal
-from user_state.core.compile import compile_plan
-from user_state.core.spec_change import spec_change
 from user_state.errors import InputError, UserStateError
+from user_state.plan.compile import compile_plan
+from user_state.plan.spec_change import spec_change
 from user_state.spec import LoadedSpec
 from user_state.store.credentials import check_travels
 from user_state.store.specs import plans_of
@@ -40,7 +40,7 @@ def run_streaming(
     *,
     stop_when_idle_s: float | None = None,
 ) -> Mapping[str, int]:
-    """Run until the input ends or a drain is requested; print progress and the accounting; return the counters.
+    """Run until the input ends or a drain is requested; print progress and the accounting; return the counts.
 
     Raises:
         UserStateError: the settings cannot be used, or the store refused for good.
@@ -53,7 +53,7 @@ def run_streaming(
     settings = check_settings(spec, settings)
     console = Terminal(stderr=True)
     drain.reset()
-    tally.reset()
+    counters.reset()
     print_spec_changes(console, spec, settings.redis)
     build(pipeline, spec, settings)
     console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.")
@@ -69,9 +69,9 @@ def run_streaming(
     if settings.state == "runner":
         acknowledge_pending()  # a runner within this process has nothing in flight now
         sign_off(spec, settings)
-    counters = committed_counters(result)
-    console.print(closing_lines(counters, spec.spec.retention))
-    return counters
+    counts = committed_counters(result)
+    console.print(closing_lines(counts, spec.spec.retention))
+    return counts
 
 
 def print_spec_changes(console: Terminal, spec: LoadedSpec, redis: str) -> None:
@@ -142,14 +142,14 @@ def _unknown_options(arguments: Sequence[str]) -> list[str]:
 
 
 def committed_counters(result: Any) -> dict[str, int]:
-    """Return the counters of committed bundles by name."""
+    """Return the counts of committed bundles by name."""
     found = result.metrics().query()["counters"]
-    counters: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for counter in found:
         if counter.key.metric.namespace == metrics.NAMESPACE:
             name = counter.key.metric.name
-            counters[name] = counters.get(name, 0) + (counter.committed or 0)
-    return counters
+            counts[name] = counts.get(name, 0) + (counter.committed or 0)
+    return counts
 
 
 @contextmanager
@@ -184,11 +184,11 @@ class Progress:
         self._printed: Mapping[str, int] = {}
 
     def show(self, counts: Mapping[str, int]) -> None:
-        """Print the counters if it is time; call it as often as you like."""
+        """Print the counts if it is time; call it as often as you like."""
         now_s = time.monotonic()
         if now_s - self._printed_s < self._interval_s or counts == self._printed:
             return
-        read = counts.get(tally.READ, 0) - self._printed.get(tally.READ, 0)
+        read = counts.get(counters.READ, 0) - self._printed.get(counters.READ, 0)
         rate = max(0.0, read / (now_s - self._printed_s))
         self._console.print(progress_line(now_s - self._began_s, counts, rate))
         self._printed_s, self._printed = now_s, counts
@@ -204,8 +204,8 @@ def reporting(console: Terminal, stop_when_idle_s: float | None) -> Iterator[Non
         last_change, last_read = time.monotonic(), 0
         while not ended.wait(0.2):
             now = time.monotonic()
-            counts = tally.tally()
-            read = counts[tally.READ]
+            counts = counters.so_far()
+            read = counts[counters.READ]
             if read != last_read:
                 last_change, last_read = now, read
             progress.show(counts)

@@ -34,9 +34,9 @@ from transforms.read_pubsub import ReadFromPubSubSubscription
 from transforms.remote_run import RemoteRun
 from transforms.split_users import SplitUsers
 from transforms.write_dead_letters import WriteDeadLetters
-from user_state.core.compile import compile_plan
 from user_state.errors import InputError, StoreError
 from user_state.events.avro_blocks import BlockReader
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.specs import propose_generation

@@ -14,7 +14,7 @@ import apache_beam as beam
 from apache_beam.coders import BytesCoder
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
-from transforms import tally
+from transforms import counters
 from transforms.acknowledge import acknowledge_messages
 from transforms.remote_run import RemoteRun, join
 from user_state.events.message import Message
@@ -48,7 +48,7 @@ class SpreadFn(beam.DoFn):
 
     def process(self, pull: Sequence[Message]) -> Iterator[tuple[int, bytes]]:
         """Yield (shard, packet)."""
-        tally.count(tally.READ, len(pull))
+        counters.count(counters.READ, len(pull))
         for shard in range(self._shards):
             yield shard, packed(pull[shard :: self._shards])
 
@@ -76,4 +76,4 @@ class DropFn(beam.DoFn):
     def finish_bundle(self) -> None:
         """Acknowledge."""
         acknowledge_messages(self._messages)
-        tally.count(tally.APPLIED, len(self._messages))
+        counters.count(counters.APPLIED, len(self._messages))

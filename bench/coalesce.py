@@ -31,7 +31,7 @@ from beam_pipelines.running import beam_options
 from beam_pipelines.streaming import StreamingSettings, build
 from bench.report import arguments, finish, percentile
 from tests.servers.pubsub import PubSubEmulator, emulator_missing, pubsub_emulator
-from transforms import drain, tally
+from transforms import counters, drain
 from user_state.events.avro_files import SingleObject, interaction_schema
 from user_state.events.generate import generate
 from user_state.spec import LoadedSpec, load_spec
@@ -87,7 +87,7 @@ def publish(pubsub: PubSubEmulator, topic: str, events: list[tuple[float, str]],
 def running(spec: LoadedSpec, settings: StreamingSettings) -> Iterator[None]:
     """Run the pipeline for the length of a `with` block, then drain it."""
     drain.reset()
-    tally.reset()
+    counters.reset()
     pipeline = beam.Pipeline(options=beam_options([]))
     build(pipeline, spec, settings)
     thread = threading.Thread(target=lambda: pipeline.run().wait_until_finish())
@@ -121,8 +121,8 @@ def run(pubsub: PubSubEmulator, spec: LoadedSpec, flush_s: float, seconds: float
                         took.append(time.monotonic() - probes[user])
                 time.sleep(0.02)
             publisher.join()
-        counts = tally.tally()
-    return counts[tally.WRITES] / max(1, counts[tally.APPLIED]), took, len(probes) - len(took)
+        counts = counters.so_far()
+    return counts[counters.WRITES] / max(1, counts[counters.APPLIED]), took, len(probes) - len(took)
 
 
 def main() -> None:

@@ -19,12 +19,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from bench.report import arguments, finish, percentile
-from user_state.core.compile import compile_plan
-from user_state.core.events import Events
-from user_state.core.plan import Plan
-from user_state.items.table import ItemTable
+from user_state.embeddings.table import ItemTable
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
+from user_state.reading.features import Reader
 from user_state.spec import parse_spec
-from user_state.state.features import Reader
+from user_state.state.events import Events
 from user_state.state.records import PackedRecords
 
 ITEMS, DIMENSIONS, LAST = 20_000, 64, 50

@@ -35,17 +35,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from any
 
 
 from bench.report import arguments, finish
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow, Events
-from user_state.core.item_vectors import NoVectors
-from user_state.core.plan import Plan
+from user_state.embeddings.item_vectors import NoVectors
 from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
+from user_state.reading.features import Reader
+from user_state.reading.replay import Questions, Replay
 from user_state.spec import load_spec
-from user_state.state.features import Reader
+from user_state.state.events import EventRow, Events
 from user_state.state.records import PackedRecords
-from user_state.state.replay import Questions, Replay
 
 SPEC = Path(__file__).parent.parent / "examples" / "feed" / "user_state.yaml"
 DAY_US = 86_400_000_000

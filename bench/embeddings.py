@@ -30,12 +30,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from any
 
 
 from bench.report import arguments, finish
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow, Events
-from user_state.core.hashed_vectors import hashed_vectors
-from user_state.core.plan import Plan
+from user_state.embeddings.hashed_vectors import hashed_vectors
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
+from user_state.reading.features import Reader
 from user_state.spec import parse_spec
-from user_state.state.features import Reader
+from user_state.state.events import EventRow, Events
 from user_state.state.records import PackedRecords
 
 DIMENSIONS, HALF_LIVES = 128, ("10m", "1d", "7d")

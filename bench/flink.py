@@ -50,7 +50,6 @@ from bench.report import arguments, finish, percentile
 from tests.servers.flink import PROCESSES, Flink, flink_missing
 from tests.servers.pubsub import PROJECT, PubSubEmulator, emulator_missing, pubsub_emulator
 from tests.servers.redis import Valkey, running_valkey
-from transforms import tally
 from user_state.events.avro_files import SingleObject, interaction_schema, write_messages
 from user_state.events.generate import generate
 from user_state.spec import LoadedSpec, load_spec
@@ -293,8 +292,8 @@ def look(
         time.sleep(POLL_S)
     counters = one.board.counters()
     p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
-    redelivered = counters.get(tally.READ, 0) / feeder.sent - 1
-    writes = counters.get(tally.WRITES, 0) / max(1, counters.get(tally.APPLIED, 0))
+    redelivered = counters.get(counters.READ, 0) / feeder.sent - 1
+    writes = counters.get(counters.WRITES, 0) / max(1, counters.get(counters.APPLIED, 0))
     print(
         f"  freshness at {sent / lasts_s:,.0f} events/s: p50 {p50:.2f} s, p99 {p99:.2f} s, {len(took)} users looked for"
     )

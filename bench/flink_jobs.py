@@ -23,19 +23,19 @@ from bench.feeder import Feeder
 from tests.servers.flink import Flink, cpu_seconds
 from tests.servers.pubsub import PubSubEmulator
 from tests.servers.redis import Valkey
-from transforms import tally
+from transforms import counters
 from transforms.packet import KEYED_PACKETS, USERS_PACKETS
 from transforms.pull import Pull
 from transforms.remote_run import RemoteRun, join
-from user_state.core.compile import compile_plan
 from user_state.events.decode import EventDecoder
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.state.event_batch import batch_size
 from user_state.store.run_board import RunBoard
 
 TIMEOUT_S = 180.0
 POLL_S = 0.02
-DONE = (tally.APPLIED, tally.DUPLICATE, tally.IGNORED, tally.EXPIRED, tally.DEAD_LETTER)
+DONE = (counters.APPLIED, counters.DUPLICATE, counters.IGNORED, counters.EXPIRED, counters.DEAD_LETTER)
 CHECKPOINT_S = 2.0
 """With state `runner`, in place of ten: the emulator goes through all that is not acknowledged at every pull."""
 
@@ -75,7 +75,7 @@ class _SpreadUsersFn(beam.DoFn):
         self._decoder = EventDecoder(compile_plan(self._spec), self._spec.schema)
 
     def process(self, pull: Pull) -> Iterator[tuple[str, bytes]]:
-        tally.count(tally.READ, len(pull))
+        counters.count(counters.READ, len(pull))
         yield from self._decoder.batch(pull).batch.pack_by_user()
 
 
@@ -83,7 +83,7 @@ class _DropUsersFn(DropFn):
     """The same by user; what the runner finalizes, the source acknowledges."""
 
     def process(self, packet: tuple[Any, bytes], cell: Any = beam.DoFn.StateParam(DropFn.CELL)) -> None:  # noqa: B008
-        tally.count(tally.APPLIED, batch_size(packet[1]))
+        counters.count(counters.APPLIED, batch_size(packet[1]))
 
 
 def _build_empty(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings, run: RemoteRun) -> None:
@@ -106,7 +106,7 @@ class Job(NamedTuple):
     def counters(self) -> tuple[int, int]:
         """Return how many messages were read, and how many have ended in a bin."""
         counters = self.board.counters()
-        return counters.get(tally.READ, 0), sum(counters.get(name, 0) for name in DONE)
+        return counters.get(counters.READ, 0), sum(counters.get(name, 0) for name in DONE)
 
 
 @contextmanager

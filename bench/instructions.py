@@ -24,14 +24,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from bench.report import arguments, finish
-from user_state.core.compile import compile_plan
 from user_state.errors import EventError
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
+from user_state.reading.features import Reader
 from user_state.spec import load_spec
-from user_state.state.features import Reader
 from user_state.state.records import PackedRecords
 
 CEILINGS = {"starter": 12_500, "feed": 40_500}

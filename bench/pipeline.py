@@ -46,7 +46,7 @@ from bench.bare import DropFn, SpreadFn, packed, unpacked
 from bench.report import arguments, finish
 from bench.where import where_time_goes
 from tests.servers.pubsub import emulator_missing, pubsub_emulator
-from transforms import drain, tally
+from transforms import counters, drain
 from transforms.acknowledge import acknowledge_messages
 from user_state.events.avro_files import interaction_schema, write_messages
 from user_state.events.generate import generate
@@ -64,7 +64,7 @@ class _KeyByUserFn(beam.DoFn):
     """One element an event, as keyed state needs it; a hash of the body stands for the user."""
 
     def process(self, pull: list[Any]) -> Iterator[tuple[bytes, bytes]]:
-        tally.count(tally.READ, len(pull))
+        counters.count(counters.READ, len(pull))
         for message in pull:
             yield b"u%d" % (xxhash.xxh64_intdigest(message.data) % USERS), packed([message])
 
@@ -78,7 +78,7 @@ class _OpaqueStateFn(beam.DoFn):
         held = cell.read() or bytes(1024)
         cell.write(held[1:] + held[:1])
         acknowledge_messages(unpacked(event[1]))
-        tally.count(tally.APPLIED)
+        counters.count(counters.APPLIED)
 
 
 def add_graph(kind: str, pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings) -> None:
@@ -113,7 +113,7 @@ def read_with_fastavro(file: Path, messages: int) -> Cost:
 def run(kind: str, spec: LoadedSpec, settings: StreamingSettings, messages: int) -> Cost:
     """Run one pipeline over all messages; return what they took from the first pull to the last outcome."""
     drain.reset()
-    tally.reset()
+    counters.reset()
     marks: dict[str, tuple[float, float]] = {}
     ended = threading.Event()
     with redis.Redis.from_url(settings.redis) as client:
@@ -125,8 +125,8 @@ def run(kind: str, spec: LoadedSpec, settings: StreamingSettings, messages: int)
 
         def watch() -> None:
             while not ended.wait(0.005):
-                counts = tally.tally()
-                if counts[tally.READ] and "first" not in marks:
+                counts = counters.so_far()
+                if counts[counters.READ] and "first" not in marks:
                     mark("first")
                 done = sum(counts[name] for name in BINS)
                 if done >= messages and "last" not in marks:

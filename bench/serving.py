@@ -29,11 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from any
 
 from bench.report import arguments, finish, percentile
 from user_state.client import UserStateClient
-from user_state.core.compile import compile_plan
 from user_state.errors import EventError
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec, load_spec
 from user_state.store.keys import record_key
 from user_state.store.redis_store import RedisStateStore

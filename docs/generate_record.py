@@ -21,9 +21,9 @@ SECTIONS = (
     ("The outer record", "native/record/envelope.hpp"),
     ("strings", "native/codec/dictionary.hpp"),
     *((family, f"native/families/{family}/columns.hpp") for family in FAMILIES),
-    ("Remembered ids", "user_state/state/seen.py"),
+    ("Remembered ids", "user_state/state/remembered_ids.py"),
     ("Records of a changed spec", "user_state/state/records.py"),
-    ("What is kept of a definition", "user_state/core/kept.py"),
+    ("What is kept of a definition", "user_state/plan/kept.py"),
 )
 HEAD = """\
 # What stands in Redis

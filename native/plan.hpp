@@ -1,4 +1,4 @@
-// The compiled spec (user_state/core/plan.py), as far as folding obeys it. Names are those of core/pieces.py.
+// The compiled spec (user_state/plan/plan.py), as far as folding obeys it. Names are those of plan/state_definitions.py.
 #pragma once
 
 #include <cstdint>
@@ -125,7 +125,7 @@ struct GapTrack {
   int filter;
 };
 
-/// A time zone's offsets from UTC (user_state/core/local_time.py).
+/// A time zone's offsets from UTC (user_state/plan/local_time.py).
 class LocalTime {
  public:
   LocalTime() = default;

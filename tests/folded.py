@@ -9,12 +9,12 @@ import numpy as np
 
 from tests.packed import VERSION
 from tests.trying import batch
-from user_state.core.admission import Outcome
-from user_state.core.events import EventRow, Events
-from user_state.core.plan import Plan
+from user_state.plan.plan import Plan
+from user_state.reading.features import Reader
 from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of
-from user_state.state.features import Reader
+from user_state.state.events import EventRow, Events
+from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
 
 Event = Mapping[str, Any]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import xxhash
 
-from user_state.core.hashed_vectors import hashed_vectors
+from user_state.embeddings.hashed_vectors import hashed_vectors
 
 LEAST = 2.0**-20
 

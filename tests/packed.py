@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from user_state.core.events import Events
-from user_state.core.histories import Histories
-from user_state.core.item_vectors import ItemVectors
-from user_state.core.layout import Layout
-from user_state.core.plan import Plan
+from user_state.embeddings.item_vectors import ItemVectors
+from user_state.plan.layout import Layout
+from user_state.plan.plan import Plan
+from user_state.reading.features import Finished, Reader
 from user_state.state.envelope import Heads, heads_of
-from user_state.state.features import Finished, Reader
+from user_state.state.events import Events
 from user_state.state.histories import HistoryReader
+from user_state.state.log_rows import Histories
 from user_state.state.records import PackedRecords
 
 VERSION = bytes(range(1, 9))

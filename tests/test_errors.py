@@ -15,7 +15,6 @@ from tests.servers.redis import free_port, running_valkey
 from tests.trying import event, plan_of, spec_of
 from user_state import errors
 from user_state.client import UserStateClient
-from user_state.core.layout import Layout
 from user_state.errors import (
     CodecError,
     EventError,
@@ -32,9 +31,10 @@ from user_state.errors import (
 from user_state.events.avro_blocks import BlockReader
 from user_state.events.avro_files import read_arrivals
 from user_state.events.decode import EventDecoder
+from user_state.plan.layout import Layout
 from user_state.spec import load_spec, parse_spec
 from user_state.state.envelope import with_horizon
-from user_state.state.seen import ids_beside
+from user_state.state.remembered_ids import ids_beside
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer
 from user_state.store.store import Replacement

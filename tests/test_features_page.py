@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from user_state.cli.outputs import output_rows
-from user_state.core.compile import compile_plan
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.spec.aggregations import AGGREGATIONS
 

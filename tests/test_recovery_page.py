@@ -14,9 +14,9 @@ from beam_pipelines.accounting import loss_line
 from tests.servers.pipeline import run_command
 from tests.servers.pubsub import PROJECT, PubSubEmulator
 from tests.servers.redis import Valkey
-from transforms import tally
+from transforms import counters
 from transforms.outcomes import LOST_DATA
-from user_state.core.compile import compile_plan
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.specs import registered_specs
@@ -122,7 +122,7 @@ def operator(pubsub: PubSubEmulator, valkey: Valkey, tmp_path: Path) -> Iterator
 def test_what_is_said_to_be_printed_is_printed() -> None:
     said, counted = (block.strip() for block in blocks("text", "How you notice"))
     assert LOST_DATA.startswith(said)
-    assert counted == loss_line({tally.RECORDS_LOST: 312, tally.WENT_BACK: 2})
+    assert counted == loss_line({counters.RECORDS_LOST: 312, counters.WENT_BACK: 2})
 
 
 @pytest.mark.pubsub

@@ -6,7 +6,7 @@ import pytest
 from tests.packed import features
 from tests.trying import T0, M, S, event, plan_of, record_of, spec_of
 from user_state import oracle
-from user_state.answers import UserState
+from user_state.results import UserState
 from user_state.verify import Difference, _differences
 
 PARTS = {

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from tests.packed import VERSION, Records, from_events, merge
 from tests.random_worlds import ACTIONS, QUICK, World, specs, worlds
 from tests.trying import T0, D, H, M, S, event, plan_of, spec_of
-from user_state.core.admission import Outcome
-from user_state.core.compile import compile_plan
-from user_state.core.compile.learned import item_plan
-from user_state.core.events import Events
-from user_state.core.plan import Plan
-from user_state.core.track_axes import TrackAxes
 from user_state.events.decode import EventDecoder
 from user_state.events.limits import MAX_TEXT_BYTES
+from user_state.plan.compile import compile_plan
+from user_state.plan.compile.learned import item_plan
+from user_state.plan.plan import Plan
+from user_state.plan.track_axes import TrackAxes
 from user_state.spec import load_spec
 from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of
+from user_state.state.events import Events
+from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
 from user_state.worst_case import SHARED, worst_case
 

@@ -15,13 +15,13 @@ import numpy as np
 import yaml
 
 from tests.packed import Records, apply, features, from_events
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow, Events
-from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec, parse_spec
 from user_state.state.event_batch import EventBatch
+from user_state.state.events import EventRow, Events
 
 S = 1_000_000
 M, H, D = 60 * S, 3600 * S, 86_400 * S

@@ -17,8 +17,8 @@ from typing import Any
 
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
-from user_state.core.layout import Layout
-from user_state.state.cell import Cell, decode_cell, encode_cell
+from user_state.plan.layout import Layout
+from user_state.state.runner_state import Cell, decode_cell, encode_cell
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Replaced, Replacement, Stored

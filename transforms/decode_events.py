@@ -16,20 +16,20 @@ import numpy as np
 import numpy.typing as npt
 from apache_beam.pvalue import TaggedOutput
 
-from transforms import tally
+from transforms import counters
 from transforms.acknowledge import acknowledge_ids
 from transforms.hot_users import HotUsers
 from transforms.packet import KEYED_PACKETS, USERS_PACKETS, DeadLetter, pack_dead
 from transforms.pull import FilePull, Pull
 from transforms.remote_run import RemoteRun, bundle_ended, join
-from user_state.core.compile import compile_plan
-from user_state.core.events import Events
-from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
 from user_state.events.screening import Screened, ahead_detail, keeping_days, screen
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
 from user_state.state.event_batch import AckIdsSoFar, EventBatch
+from user_state.state.events import Events
 
 DEAD = "dead"
 DECODED = "decoded"
@@ -80,7 +80,7 @@ class _DecodeFn(beam.DoFn):
         self._counts: Counter[str] = Counter()
 
     def process(self, pull: Pull | FilePull) -> Iterator[Any]:
-        tally.count(tally.READ, len(pull))
+        counters.count(counters.READ, len(pull))
         batch, refused = self._decoder.batch(pull.listed if isinstance(pull, FilePull) else pull)
         dead = [DeadLetter(message, error.reason, error.detail) for message, error in refused]
         packets = self._by_key(batch, dead)
@@ -110,14 +110,14 @@ class _DecodeFn(beam.DoFn):
 
     def _count(self, events: Events, screened: npt.NDArray[np.int8], now_us: int) -> None:
         expired = screened == Screened.EXPIRED
-        self._counts[tally.IGNORED] += int((screened == Screened.IGNORED).sum())
-        self._counts[tally.EXPIRED] += int(expired.sum())
-        if self._counts[tally.EXPIRED]:
-            self._counts.update(map(tally.expired_needing, keeping_days(now_us - events.time_us[expired]).tolist()))
+        self._counts[counters.IGNORED] += int((screened == Screened.IGNORED).sum())
+        self._counts[counters.EXPIRED] += int(expired.sum())
+        if self._counts[counters.EXPIRED]:
+            self._counts.update(map(counters.expired_needing, keeping_days(now_us - events.time_us[expired]).tolist()))
 
     def finish_bundle(self) -> None:
-        self._counts.update({tally.IGNORED: 0, tally.EXPIRED: 0})  # there before they are needed
+        self._counts.update({counters.IGNORED: 0, counters.EXPIRED: 0})  # there before they are needed
         for name, number in self._counts.items():
-            tally.count(name, number)
+            counters.count(name, number)
         acknowledge_ids(self._ended.take())
         bundle_ended()

@@ -15,19 +15,19 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 
 from transforms.acknowledge import acknowledge_ids
+from transforms.backoff import Backoff
+from transforms.bundle_buffer import BundleBuffer
 from transforms.decode_events import DEAD
 from transforms.fold_metrics import FoldMetrics
-from transforms.gathered import Gathered
 from transforms.leases import Leases
 from transforms.outcomes import count_learned, give_back, settled
 from transforms.packet import DeadLetter, pack_dead
-from transforms.patience import Patience
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from transforms.timed_store import TimedStore
-from user_state.core.compile import compile_plan
 from user_state.errors import InputError
 from user_state.fold import Folder
-from user_state.learning import ItemStage, OpenItems
+from user_state.item_stage import ItemStage, OpenItems
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.state.event_batch import EventBatch, all_ack_ids
 from user_state.store.store import StateStore
@@ -103,10 +103,10 @@ class _FoldFn(beam.DoFn):
         join(self._run)
         plan = self._plan = compile_plan(self._spec)
         # A cluster is connected to at once, and may be away just now.
-        self._store = Patience().to_get(self._open_store)
+        self._store = Backoff().to_get(self._open_store)
         self._stage = None
         if (open_items := self._open_items) is not None and plan.learned:
-            self._stage = Patience().to_get(
+            self._stage = Backoff().to_get(
                 lambda: ItemStage(plan, open_items, generation=self._generation, cache_bytes=self._cache_bytes)
             )
         self._folder = Folder(
@@ -121,26 +121,26 @@ class _FoldFn(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._leases.release()  # of a bundle that failed
-        self._gathered = Gathered(self._plan)
+        self._buffer = BundleBuffer(self._plan)
 
     def process(
         self, packet: tuple[int, bytes], owner: Any = _OWNER_STATE, timestamp: Any = _TIME
     ) -> Iterator[TaggedOutput]:
-        self._gathered.add(packet[1], timestamp)
+        self._buffer.add(packet[1], timestamp)
         self._leases.hold(packet[1])
-        if self._gathered.is_full:
+        if self._buffer.is_full:
             dead = self._fold()
             if dead:
                 yield TaggedOutput(DEAD, pack_dead(dead))
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
-        dead = self._fold() if self._gathered else []
+        dead = self._fold() if self._buffer else []
         bundle_ended()
-        yield from self._gathered.at_the_end(dead)
+        yield from self._buffer.at_the_end(dead)
 
     def _fold(self) -> list[DeadLetter]:
-        batch = self._gathered.take()
-        waiting = Patience()
+        batch = self._buffer.take()
+        waiting = Backoff()
         dead: list[DeadLetter] = []
         while len(batch):
             if self._stage is not None:

@@ -1,9 +1,9 @@
 """Events -> records in the runner's keyed state; Redis is a view of them, written at the end of each bundle.
 
 For teams whose Redis is not durable: what is acknowledged is in a checkpoint, and Redis may lose everything. One cell a
-user holds record and remembered ids (`user_state.state.cell`). The answers are those of `FoldIntoRedis`, the price is
-an element, a read unless Beam still holds the cell, and a write to the runner for each user and bundle. Cells are asked
-for as elements come, and read, with timers set, when all of the bundle's are folded.
+user holds record and remembered ids (`user_state.state.runner_state`). The answers are those of `FoldIntoRedis`, the
+price is an element, a read unless Beam still holds the cell, and a write to the runner for each user and bundle. Cells
+are asked for as elements come, and read, with timers set, when all of the bundle's are folded.
 
 One timer a user, which follows the watermark and so the wall time of the source's pulls:
 
@@ -27,17 +27,17 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import TimerSpec, on_timer
 from apache_beam.utils.timestamp import Timestamp
 
-from transforms import tally
+from transforms import counters
+from transforms.backoff import Backoff
+from transforms.bundle_buffer import BundleBuffer
 from transforms.bundle_cells import BundleCells, CellSpec
 from transforms.decode_events import DEAD
 from transforms.fold_metrics import FoldMetrics
-from transforms.gathered import Gathered
 from transforms.outcomes import settled
 from transforms.packet import DeadLetter, pack_dead
-from transforms.patience import Patience
 from transforms.remote_run import RemoteRun, bundle_ended, join
-from user_state.core.compile import compile_plan
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.store import Replacement
@@ -119,9 +119,9 @@ class _FoldFn(beam.DoFn):
         name = self._spec.spec.name
         plan = self._plan = compile_plan(self._spec)
         # A cluster is connected to at once, and may be away just now.
-        self._store = Patience().to_get(lambda: RedisStateStore(self._redis, name, timeout_s=self._timeout_s))
+        self._store = Backoff().to_get(lambda: RedisStateStore(self._redis, name, timeout_s=self._timeout_s))
         registry = self._store.registry
-        self._view = Patience().to_get(
+        self._view = Backoff().to_get(
             lambda: RedisView(self._redis, name, timeout_s=self._timeout_s, registry=registry)
         )
         self._cells = BundleCells(self._store)
@@ -138,7 +138,7 @@ class _FoldFn(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._cells.start_bundle()
-        self._gathered = Gathered(self._plan)
+        self._buffer = BundleBuffer(self._plan)
 
     def process(
         self,
@@ -148,8 +148,8 @@ class _FoldFn(beam.DoFn):
         timestamp: Any = _TIME,
     ) -> Iterator[TaggedOutput]:
         self._cells.hold(packet[0], cell, look)
-        self._gathered.add(packet[1], timestamp)
-        if self._gathered.is_full:
+        self._buffer.add(packet[1], timestamp)
+        if self._buffer.is_full:
             dead = self._fold()
             if dead:
                 yield TaggedOutput(DEAD, pack_dead(dead))
@@ -162,16 +162,16 @@ class _FoldFn(beam.DoFn):
             return
         if held.expire_at_ms <= now_ms:
             self._cells.clear(user)
-            tally.count(tally.USERS_EXPIRED)
+            counters.count(counters.USERS_EXPIRED)
             return
         self._set_timer(user, look, min(now_ms + self._look_after_ms, held.expire_at_ms))
         self._cells.refresh(user)
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
-        dead = self._fold() if self._gathered else []
+        dead = self._fold() if self._buffer else []
         self._write_view()
         bundle_ended()
-        yield from self._gathered.at_the_end(dead)
+        yield from self._buffer.at_the_end(dead)
 
     def _set_timer(self, user: str, look: Any, at_ms: int) -> None:
         at_ms = max(at_ms, _now_ms() + SHORTEST_LOOK_MS)
@@ -183,8 +183,8 @@ class _FoldFn(beam.DoFn):
         for user, look, look_at_ms in self._cells.take_unread():
             if look_at_ms <= now_ms:
                 self._set_timer(user, look, now_ms + self._look_after_ms)
-        batch = self._gathered.take()
-        report = self._folder.fold_events(batch.events, Patience())
+        batch = self._buffer.take()
+        report = self._folder.fold_events(batch.events, Backoff())
         self._write_view()
         self._measures.observe(batch.events, report)
         return settled(batch, report).dead
@@ -192,7 +192,7 @@ class _FoldFn(beam.DoFn):
     def _write_view(self) -> None:
         """Show what was written, waiting for Redis; it holds nothing that could be lost, but readers wait for it."""
         written = self._cells.take_written()
-        Patience().for_store(lambda: self._show(written))
+        Backoff().for_store(lambda: self._show(written))
 
     def _show(self, written: list[Replacement]) -> None:
         """Write records, and say now and then whose they are and how to read them: at once if Redis may have lost it.
@@ -205,7 +205,7 @@ class _FoldFn(beam.DoFn):
         if time.monotonic() - signed_s > SIGN_EVERY_S:
             self._sign()
             signed_s = time.monotonic()
-        tally.count(tally.STALE, self._view.write(written) if written else 0)
+        counters.count(counters.STALE, self._view.write(written) if written else 0)
         if self._view.restarts != restarts:
             self._sign()
         self._signed_s = signed_s

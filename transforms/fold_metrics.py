@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from transforms.metrics import Histogram
-from user_state.core.admission import Outcome
-from user_state.core.events import Events
 from user_state.fold_report import FoldReport
+from user_state.state.events import Events
+from user_state.state.outcome import Outcome
 
 
 class FoldMetrics:

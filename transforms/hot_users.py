@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from user_state.core.events import Bool, Events
+from user_state.state.events import Bool, Events
 
 SECOND_US = 1_000_000
 CLOSELY = 20

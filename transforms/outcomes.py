@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transforms import tally
+from transforms import counters
 from transforms.packet import DeadLetter
-from user_state.core.admission import Outcome
 from user_state.events.message import Message
 from user_state.fold_report import FoldReport
-from user_state.learning import LearnedReport
+from user_state.item_stage import LearnedReport
 from user_state.state.event_batch import AckIds, EventBatch, Rows
+from user_state.state.outcome import Outcome
 
 _LOG = logging.getLogger(__name__)
 SET_ASIDE = {int(Outcome.BAD_RECORD): "bad_record", int(Outcome.OVERSIZED): "oversized"}
@@ -50,16 +50,16 @@ def settled(batch: EventBatch, report: FoldReport) -> Bundle:
     others = np.flatnonzero(~np.isin(report.outcome, (*_STORED, Outcome.CONTENDED)))
     bundle = Bundle(batch.ack_ids(stored), [_letter(batch, int(row), report) for row in others], contended)
     applied = int((report.outcome == Outcome.APPLIED).sum())
-    tally.count(tally.APPLIED, applied)
-    tally.count(tally.DUPLICATE, len(stored) - applied)
-    tally.count(tally.WRITES, report.writes)
-    tally.count(tally.CONFLICTS, report.conflicts)
-    tally.count(tally.BYTES_WRITTEN, report.bytes_written)
-    tally.count(tally.HORIZON_SHORTENED, report.shortened)
-    tally.count(tally.IDS_LOST, report.ids_lost)
-    tally.count(tally.RECORDS_LOST, report.lost)
-    tally.count(tally.WENT_BACK, report.went_back)
-    tally.count(tally.UNAVAILABLE, 0)  # there before it is needed: a counter that begins at 8 has no rate
+    counters.count(counters.APPLIED, applied)
+    counters.count(counters.DUPLICATE, len(stored) - applied)
+    counters.count(counters.WRITES, report.writes)
+    counters.count(counters.CONFLICTS, report.conflicts)
+    counters.count(counters.BYTES_WRITTEN, report.bytes_written)
+    counters.count(counters.HORIZON_SHORTENED, report.shortened)
+    counters.count(counters.IDS_LOST, report.ids_lost)
+    counters.count(counters.RECORDS_LOST, report.lost)
+    counters.count(counters.WENT_BACK, report.went_back)
+    counters.count(counters.UNAVAILABLE, 0)  # there before it is needed: a counter that begins at 8 has no rate
     if report.lost or report.went_back:
         _LOG.warning(LOST_DATA)
     return bundle
@@ -76,15 +76,15 @@ def _letter(batch: EventBatch, row: int, report: FoldReport) -> DeadLetter:
 def give_back(batch: EventBatch, contended: Rows) -> Rows:
     """Let messages of contended users come again later; return the events that cannot, to be folded now."""
     comes_again = batch.has_ack_id[contended]  # when its lease ends
-    tally.count(tally.GIVEN_BACK, int(comes_again.sum()))
+    counters.count(counters.GIVEN_BACK, int(comes_again.sum()))
     return contended[~comes_again]
 
 
 def count_learned(report: LearnedReport) -> None:
     """Count what the item stage did; its derived events are no events that were read, so no bin of theirs."""
-    tally.count(tally.PAIRS, report.applied)
-    tally.count(tally.PAIRS_AGAIN, report.duplicate)
-    tally.count(tally.PAIRS_REFUSED, report.refused)
-    tally.count(tally.ITEM_WRITES, report.writes)
-    tally.count(tally.ITEM_CONFLICTS, report.conflicts)
-    tally.count(tally.BYTES_WRITTEN, report.bytes_written)
+    counters.count(counters.PAIRS, report.applied)
+    counters.count(counters.PAIRS_AGAIN, report.duplicate)
+    counters.count(counters.PAIRS_REFUSED, report.refused)
+    counters.count(counters.ITEM_WRITES, report.writes)
+    counters.count(counters.ITEM_CONFLICTS, report.conflicts)
+    counters.count(counters.BYTES_WRITTEN, report.bytes_written)

@@ -33,7 +33,7 @@ from typing import Any
 
 from transforms.acknowledge import LEASE_TIMEOUT_S, is_transient, set_ack_deadline, subscriber_client
 from transforms.drain import draining
-from transforms.troubles import goes_on, hindered
+from transforms.health import goes_on, hindered
 from user_state.errors import InputError
 
 PULL_MESSAGES = 1000

@@ -22,16 +22,16 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.drain import draining
 from transforms.pull import FilePull, Pull
-from user_state.core.compile import compile_plan
 from user_state.events.avro_blocks import Block, BlockReader
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
 from user_state.events.screening import clock_tolerance_us
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.state.event_batch import MessageList
 
 PULL_MESSAGES = 20_000
-"""As many as a bundle folds at once (`transforms.gathered`): the more events of a user meet, the fewer writes."""
+"""As many as a bundle folds at once (`transforms.bundle_buffer`): the more events of a user meet, the fewer writes."""
 PULL_BYTES = 8 << 20
 LONGEST_DEFER_S = 1.0
 """A paced source looks up this often, so that a drain need not wait for events that are far apart."""

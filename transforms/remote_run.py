@@ -1,6 +1,6 @@
 """A run whose command is another process: workers look in Redis whether to drain, and say there how they fare.
 
-`transforms.drain`, `transforms.tally` and `transforms.troubles` are of one process, enough where source, steps and
+`transforms.drain`, `transforms.counters` and `transforms.health` are of one process, enough where source, steps and
 command share it. On a cluster one thread a worker process joins them through a `RunBoard`, every INTERVAL_S; while the
 run drains, each bundle reports at its end, since the process may be gone a moment later.
 """
@@ -13,9 +13,9 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
+from transforms.counters import so_far
 from transforms.drain import draining, paused, request_drain, request_pause
-from transforms.tally import tally
-from transforms.troubles import trouble
+from transforms.health import trouble
 from user_state.errors import StoreError
 from user_state.store.run_board import RunBoard
 
@@ -75,7 +75,7 @@ class _Member:
     def report(self) -> None:
         """Say what was counted, if there is anything new, or nothing was said for a while."""
         with self._reporting:
-            counted, now_s = dict(tally()), time.monotonic()
+            counted, now_s = dict(so_far()), time.monotonic()
             if counted == self._reported and (not counted or now_s - self._reported_s < AGAIN_S):
                 return
             try:

@@ -7,8 +7,8 @@ from typing import Any
 import apache_beam as beam
 
 from transforms.packet import USERS_PACKETS
-from user_state.core.compile import compile_plan
-from user_state.core.plan import Plan
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
 from user_state.state.event_batch import EventBatch
 

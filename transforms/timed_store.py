@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from transforms.metrics import Histogram
-from user_state.core.layout import Layout
+from user_state.plan.layout import Layout
 from user_state.store.registry import Writer
 from user_state.store.store import Replaced, Replacement, StateStore, Stored
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import apache_beam as beam
 
-from transforms import tally
+from transforms import counters
 from transforms.acknowledge import acknowledge_messages
+from transforms.backoff import Backoff
 from transforms.dead_letter_sinks import Sink, open_sink
+from transforms.health import goes_on, hindered
 from transforms.packet import DeadLetter, unpack_dead
-from transforms.patience import Patience
 from transforms.remote_run import bundle_ended
-from transforms.troubles import goes_on, hindered
 from user_state.errors import StoreUnavailable
 from user_state.printable import printable
 
@@ -64,14 +64,14 @@ class _StoreFn(beam.DoFn):
             return
         self._store_or_give_back([letter for letter in self._letters if letter.message.ack_id is not None])
         self._store_waiting([letter for letter in self._letters if letter.message.ack_id is None])
-        tally.count(tally.DEAD_LETTERS_UNAVAILABLE, 0)  # there before it is needed
+        counters.count(counters.DEAD_LETTERS_UNAVAILABLE, 0)  # there before it is needed
         bundle_ended()
 
     def _store_or_give_back(self, letters: list[DeadLetter]) -> None:
         left, problem = self._store(letters)
-        tally.count(tally.GIVEN_BACK, len(left))
+        counters.count(counters.GIVEN_BACK, len(left))
         if problem is not None:
-            tally.count(tally.DEAD_LETTERS_UNAVAILABLE)
+            counters.count(counters.DEAD_LETTERS_UNAVAILABLE)
             hindered(self._target, problem, TROUBLE_LASTS_S)
             _LOG.warning("%d messages are given back and come again: %s", len(left), problem)
 
@@ -89,7 +89,7 @@ class _StoreFn(beam.DoFn):
             if problem is not None:
                 raise StoreUnavailable(problem)
 
-        Patience(tally.DEAD_LETTERS_UNAVAILABLE).for_store(store)
+        Backoff(counters.DEAD_LETTERS_UNAVAILABLE).for_store(store)
 
     def _store(self, letters: list[DeadLetter]) -> tuple[list[DeadLetter], str | None]:
         """Store, acknowledge and count what can be stored; return the others, and what kept them from it."""
@@ -98,9 +98,9 @@ class _StoreFn(beam.DoFn):
         stored, problem = self._sink(letters)
         done = [letter for letter, is_stored in zip(letters, stored, strict=True) if is_stored]
         acknowledge_messages(letter.message for letter in done)
-        tally.count(tally.DEAD_LETTER, len(done))
+        counters.count(counters.DEAD_LETTER, len(done))
         for reason, held in Counter(letter.reason for letter in done).items():
-            tally.count(f"{tally.DEAD_LETTER}_{reason}", held)
+            counters.count(f"{counters.DEAD_LETTER}_{reason}", held)
         left = [letter for letter, is_stored in zip(letters, stored, strict=True) if not is_stored]
         if problem is None:
             goes_on(self._target)

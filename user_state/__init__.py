@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 from user_state.errors import UserStateError
 
 if TYPE_CHECKING:
-    from user_state.answers import UserState, UserStateBatch
     from user_state.client import UserStateClient
+    from user_state.results import UserState, UserStateBatch
     from user_state.spec import load_spec
 
 __version__ = "0.1.0"
 __all__ = ["UserState", "UserStateBatch", "UserStateClient", "UserStateError", "__version__", "load_spec"]
 _HOME = {
-    "UserState": "user_state.answers",
-    "UserStateBatch": "user_state.answers",
+    "UserState": "user_state.results",
+    "UserStateBatch": "user_state.results",
     "UserStateClient": "user_state.client",
     "load_spec": "user_state.spec",
 }

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.events import F64, I64, U64, Events
-from user_state.core.layout import Layout
-from user_state.core.plan import Plan
+from user_state.plan.layout import Layout
+from user_state.plan.plan import Plan
+from user_state.state.events import F64, I64, U64, Events
 
 COLUMNS: dict[str, str]
 """By section, a line for each of its columns."""

@@ -12,15 +12,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from user_state.answers import UserState, UserStateBatch
-from user_state.core.compile import compile_plan
-from user_state.core.item_vectors import ItemVectors
-from user_state.core.plan import Plan
+from user_state.embeddings.item_vectors import ItemVectors
+from user_state.embeddings.nearest import Nearest
+from user_state.embeddings.provider import VectorProvider
+from user_state.embeddings.scoring import Scores
 from user_state.errors import InputError
-from user_state.items.nearest import Nearest
-from user_state.items.provider import VectorProvider
-from user_state.items.scoring import Scores
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
 from user_state.questions import EPOCH, At, microseconds, names_of, users_of
+from user_state.results import UserState, UserStateBatch
 from user_state.similarity import Similarity
 from user_state.spec import LoadedSpec, load_spec
 from user_state.state_reads import StateReads, values_of

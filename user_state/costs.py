@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow, Events
-from user_state.core.pieces import KeyedDecay, Vectors
-from user_state.core.plan import Plan
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
+from user_state.plan.state_definitions import KeyedDecay, Vectors
 from user_state.spec import LoadedSpec
+from user_state.state.events import EventRow, Events
 from user_state.state.records import PackedRecords
-from user_state.state.seen import BYTES_AN_ID, HEAD_BYTES
+from user_state.state.remembered_ids import BYTES_AN_ID, HEAD_BYTES
 
 KEY_OVERHEAD = 56
 """Bytes Redis spends on a key of some twenty characters, its entry and rounding up, beside the value; measured."""

@@ -20,18 +20,18 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.admission import Outcome
-from user_state.core.events import EventRow, Events
-from user_state.core.histories import Histories
-from user_state.core.plan import Plan
 from user_state.errors import StoreUnavailable
 from user_state.fold_memory import Attempt, FoldMemory
 from user_state.fold_report import FoldReport
+from user_state.plan.plan import Plan
 from user_state.state.admission import Admitted, PackedAdmission
 from user_state.state.envelope import MOST_US, Heads, heads_of, version_of, with_horizon
+from user_state.state.events import EventRow, Events
 from user_state.state.histories import HistoryReader
+from user_state.state.log_rows import Histories
+from user_state.state.outcome import Outcome
 from user_state.state.records import TOO_LARGE, PackedRecords
-from user_state.state.seen import NO_IDS
+from user_state.state.remembered_ids import NO_IDS
 from user_state.store.contention import MOST_TRIES, Contention
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Refused, Replacement, StateStore, Stored

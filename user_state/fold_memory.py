@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.events import Events
 from user_state.state.envelope import heads_of, version_of
+from user_state.state.events import Events
 from user_state.store.recent import RecentBytes
 from user_state.store.store import Answer, Replacement, Stored
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.composed_reading import Embeds
-from user_state.core.composing import seen_items
-from user_state.core.hashed_vectors import hashed_vectors
-from user_state.core.outputs import EmbeddingOutput
-from user_state.core.plan import Plan
+from user_state.embeddings.composed_reading import Embeds
+from user_state.embeddings.composing import seen_items
+from user_state.embeddings.hashed_vectors import hashed_vectors
+from user_state.embeddings.nearest import Nearest, NearestItems
+from user_state.embeddings.provider import VectorProvider
+from user_state.embeddings.scoring import Scores, cosine, score
+from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError, StoreError
-from user_state.items.nearest import Nearest, NearestItems
-from user_state.items.provider import VectorProvider
-from user_state.items.scoring import Scores, cosine, score
-from user_state.items.table import ItemTable
+from user_state.plan.outputs import EmbeddingOutput
+from user_state.plan.plan import Plan
 from user_state.state_reads import StateRead, StateReads
 from user_state.store.learned_table import LearnedVectors
 

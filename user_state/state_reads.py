@@ -10,13 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from user_state.core.histories import Histories
-from user_state.core.item_vectors import ItemVectors
-from user_state.core.layout import Layout
-from user_state.core.plan import Plan
+from user_state.embeddings.item_vectors import ItemVectors
+from user_state.embeddings.provider import VectorProvider
 from user_state.errors import InputError, StoreError
-from user_state.items.provider import VectorProvider
-from user_state.state.features import Finished, Reader
+from user_state.plan.layout import Layout
+from user_state.plan.plan import Plan
+from user_state.reading.features import Finished, Reader
+from user_state.state.log_rows import Histories
 from user_state.state.records import PackedRecords
 from user_state.store.deadline import within
 from user_state.store.keys import record_keys

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from user_state import oracle
-from user_state.answers import UserState, UserStateBatch
 from user_state.client import UserStateClient
 from user_state.errors import StoreError
 from user_state.printable import printable
+from user_state.results import UserState, UserStateBatch
 from user_state.spec import LoadedSpec
 
 RELATIVE = 1e-6

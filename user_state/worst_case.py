@@ -17,16 +17,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from user_state.core.hll import most_coupons
-from user_state.core.kll import MAX_LEVELS, capacity
-from user_state.core.layout import DAYS, TIME_KIND
-from user_state.core.pieces import HllTrack, KeyedDecay, KeyedTrack, LastSeen, Log, SessionTrack
-from user_state.core.plan import Plan
-from user_state.core.tile_kinds import TRACK_COLUMNS
 from user_state.durations import SECOND_US
 from user_state.events.limits import MAX_ID_BYTES, MAX_TEXT_BYTES
 from user_state.native import FAMILIES
-from user_state.state.seen import BYTES_AN_ID
+from user_state.plan.hll import most_coupons
+from user_state.plan.kll import MAX_LEVELS, capacity
+from user_state.plan.layout import DAYS, TIME_KIND
+from user_state.plan.plan import Plan
+from user_state.plan.state_definitions import HllTrack, KeyedDecay, KeyedTrack, LastSeen, Log, SessionTrack
+from user_state.plan.tile_kinds import TRACK_COLUMNS
+from user_state.state.remembered_ids import BYTES_AN_ID
 
 SEEN_HEAD_BYTES = 32
 """More than what stands before the remembered ids."""

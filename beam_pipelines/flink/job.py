@@ -38,7 +38,7 @@ from beam_pipelines.running import (
     print_spec_changes,
 )
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
-from transforms import drain, tally
+from transforms import counters, drain
 from user_state.cli.terminal import Terminal
 from user_state.errors import InputError
 from user_state.spec import LoadedSpec
@@ -57,7 +57,7 @@ def run_on_flink(
     *,
     stop_when_idle_s: float | None = None,
 ) -> Mapping[str, int]:
-    """Run until a drain is requested; print progress and the accounting; return the counters.
+    """Run until a drain is requested; print progress and the accounting; return the counts.
 
     Raises:
         UserStateError: something is missing or cannot be used, or the job failed for good.
@@ -77,7 +77,7 @@ def run_on_flink(
     settings = replace(settings, run=run)
     build(pipeline, spec, settings)
     drain.reset()
-    tally.reset()
+    counters.reset()
     if flink.worker_pool == LOOPBACK:
         put_in_place("hang_ups")
     with draining_on_signals(console):
@@ -96,7 +96,7 @@ def run_on_flink(
             ending = Ending(console, cluster, job, board, keeps_state=keeps_state, folder=flink.savepoint_dir)
         watched = Watch(console, cluster, job, board, stop_when_idle_s, ending)
         try:
-            counters = watched.until_it_ends()
+            counts = watched.until_it_ends()
             if settings.state == "runner":
                 sign_off(spec, settings)
         except KeyboardInterrupt:
@@ -104,13 +104,13 @@ def run_on_flink(
             raise
         finally:
             board.close()
-    console.print(closing_lines(counters, spec.spec.retention))
-    if watched.restarted and not balanced(counters):
+    console.print(closing_lines(counts, spec.spec.retention))
+    if watched.restarted and not balanced(counts):
         console.print(
             "The job was restarted: the figures above lack what a killed worker counted last, and messages that were"
             " read again are counted twice. In Redis each event is counted once.",
         )
-    return counters
+    return counts
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 
 from beam_pipelines.accounting import balanced, loss_line
 from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unknown, Unreachable
-from beam_pipelines.flink.troubles import Troubles
+from beam_pipelines.flink.health import Health
 from beam_pipelines.running import Progress
-from transforms import drain, tally
+from transforms import counters, drain
 from user_state.cli.terminal import Terminal
 from user_state.errors import InputError, SpecSuperseded, StoreError, UserStateError
 from user_state.store.run_board import RunBoard
@@ -148,7 +148,7 @@ class Watch:
         self._cluster = cluster
         self._job = job
         self._board = board
-        self._troubles = Troubles(console, board)
+        self._health = Health(console, board)
         self._stop_when_idle_s = stop_when_idle_s
         self._counts: dict[str, int] = {}
         self._failures_until_ms = 0
@@ -180,14 +180,14 @@ class Watch:
                 state, away = "AWAY", exc
                 self._bear_with(exc, now, now - seen)
             counts = self._counters()
-            if counts.get(tally.READ, 0) != read:
-                changed, read = now, counts.get(tally.READ, 0)
+            if counts.get(counters.READ, 0) != read:
+                changed, read = now, counts.get(counters.READ, 0)
             progress.show(counts)
             self._report_losses()
             if state in ENDED:
                 return self._ended(state)
             self._report_failures()
-            self._troubles.look(None if away is None or now - seen < TOLD_S else f"Flink is away: {away}")
+            self._health.look(None if away is None or now - seen < TOLD_S else f"Flink is away: {away}")
             if self._stop_when_idle_s is not None and now - changed >= self._stop_when_idle_s:
                 drain.request_drain()
             if drain.draining():

@@ -1,4 +1,4 @@
-// Event rows as Python has them, taken apart into columns (user_state/core/events.py, `Events.from_rows`).
+// Event rows as Python has them, taken apart into columns (user_state/state/events.py, `Events.from_rows`).
 #pragma once
 
 #include <pybind11/pybind11.h>

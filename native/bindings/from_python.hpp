@@ -14,10 +14,10 @@
 
 namespace user_state {
 
-/// Takes a Plan over (user_state/core/plan.py).
+/// Takes a Plan over (user_state/plan/plan.py).
 Plan plan_of(pybind11::handle plan);
 
-/// Takes a Layout over (user_state/core/layout.py).
+/// Takes a Layout over (user_state/plan/layout.py).
 Layout layout_of(pybind11::handle layout);
 
 /// What a `bytes` holds; anything else is a TypeError.

@@ -17,7 +17,7 @@ namespace user_state::reading {
 
 namespace {
 
-/// One of the tuples that core/reading_program.py makes of outputs and pieces.
+/// One of the tuples that plan/reading_program.py makes of outputs and pieces.
 class Fields {
  public:
   explicit Fields(py::handle tuple) : tuple_(py::reinterpret_borrow<py::tuple>(tuple)) {}

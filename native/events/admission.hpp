@@ -1,4 +1,4 @@
-// Which events are folded (user_state/core/admission.py), on remembered ids as they are stored (codec/seen.py).
+// Which events are folded (user_state/state/outcome.py), on remembered ids as they are stored (codec/seen.py).
 #pragma once
 
 #include <cstdint>

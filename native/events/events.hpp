@@ -1,4 +1,4 @@
-// A batch of decoded events as columns (user_state/core/events.py), and which of them each filter wants.
+// A batch of decoded events as columns (user_state/state/events.py), and which of them each filter wants.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Where the tiles of many tracks lie (user_state/core/track_axes.py, and time_axis.py for what an axis is).
+// Where the tiles of many tracks lie (user_state/plan/track_axes.py, and time_axis.py for what an axis is).
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What a record of some spec holds (user_state/core/layout.py), and how a record of another spec is read.
+// What a record of some spec holds (user_state/plan/layout.py), and how a record of another spec is read.
 #pragma once
 
 #include <string>

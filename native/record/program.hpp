@@ -1,5 +1,5 @@
 // What is to be read of packed records, settled once: a plan and a choice of its outputs, as reading obeys them. Names
-// are those of core/outputs.py; numbers of columns, arrays, lists and embeddings are those of the outputs chosen.
+// are those of plan/outputs.py; numbers of columns, arrays, lists and embeddings are those of the outputs chosen.
 #pragma once
 
 #include <cstdint>

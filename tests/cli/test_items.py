@@ -12,10 +12,10 @@ import pytest
 
 from tests.servers.redis import Valkey
 from user_state.cli.main import main
-from user_state.core.compile import compile_plan
+from user_state.embeddings.table import checked_table
+from user_state.embeddings.table_file import read_table, write_table
 from user_state.fold import Folder
-from user_state.items.table import checked_table
-from user_state.items.table_file import read_table, write_table
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.store.item_tables import ItemTableStore
 from user_state.store.redis_store import RedisStateStore

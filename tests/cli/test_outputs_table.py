@@ -10,7 +10,7 @@ from rich.console import Console
 from tests.packed import Records, features
 from tests.trying import T0, plan_of
 from user_state.cli.outputs import output_rows, outputs_table
-from user_state.core.compile import compile_plan
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

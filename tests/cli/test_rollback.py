@@ -11,10 +11,10 @@ import pytest
 from tests.trying import event
 from user_state.cli import rollback as command
 from user_state.cli.main import main
-from user_state.core.compile import compile_plan
 from user_state.errors import SpecSuperseded, StoreError
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.store.connection import connect
 from user_state.store.keys import registry_key

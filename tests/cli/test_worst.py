@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from tests.trying import plan_of
 from user_state.cli.main import app
 from user_state.cli.worst import worst_case_json, worst_case_lines
-from user_state.core.compile import compile_plan
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.worst_case import worst_case
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from user_state.answers import UserStateBatch
 from user_state.errors import StoreError
-from user_state.evaluation.asking import Answers, Reads, Watched, ask
+from user_state.evaluation.timed_reads import Answers, Reads, Watched, ask
+from user_state.results import UserStateBatch
 
 
 class StandIn:

@@ -12,8 +12,8 @@ import pytest
 
 from tests.logs import random_log
 from user_state.cli.main import main
+from user_state.embeddings.table_file import read_table
 from user_state.evaluation.log_files import YEAR_2000_US
-from user_state.items.table_file import read_table
 
 ROOT = Path(__file__).parents[2]
 SPEC = """

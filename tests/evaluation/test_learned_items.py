@@ -7,7 +7,7 @@ import pytest
 
 from tests.learned_pairs import Act, item_sums, pairs_of
 from tests.logs import random_log
-from user_state.core.hashed_vectors import hashed_vectors
+from user_state.embeddings.hashed_vectors import hashed_vectors
 from user_state.errors import InputError
 from user_state.evaluation.interactions import Interactions
 from user_state.evaluation.own_spec import own_rows

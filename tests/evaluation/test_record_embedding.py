@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from tests.logs import log_of, random_log
-from user_state.core.compile import compile_plan
-from user_state.core.hashed_vectors import hashed_vectors
-from user_state.core.plan import Plan
 from user_state.durations import SECOND_US
+from user_state.embeddings.hashed_vectors import hashed_vectors
 from user_state.errors import InputError, SpecError
 from user_state.evaluation import replay
 from user_state.evaluation.interactions import Interactions
@@ -22,6 +20,8 @@ from user_state.evaluation.scorers.record_embedding import RecordEmbedding, iden
 from user_state.evaluation.scorers.reference_sketch import ReferenceSketch
 from user_state.evaluation.scoring import measure
 from user_state.evaluation.trials import tgb
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
 from user_state.spec import parse_spec
 from user_state.store.store import Answer, Replaced, Replacement, Stored
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.logs import log_of, random_log
 from user_state.durations import SECOND_US
+from user_state.embeddings.cooccurrence import Fit, fit_vectors
 from user_state.errors import InputError
 from user_state.evaluation.catalogue import SCORERS
 from user_state.evaluation.interactions import F64, Interactions
@@ -25,7 +26,6 @@ from user_state.evaluation.scorers.table_mean import TableMean
 from user_state.evaluation.scorers.transitions import Transitions
 from user_state.evaluation.scoring import Scorer, measure
 from user_state.evaluation.trials import prequential, tgb
-from user_state.items.cooccurrence import Fit, fit_vectors
 
 MINUTE_US = 60 * SECOND_US
 

@@ -8,11 +8,11 @@ import pytest
 from tests.logs import random_log
 from tests.servers.redis import Valkey
 from user_state.client import UserStateClient
-from user_state.core.compile import compile_plan
 from user_state.evaluation.catalogue import Choice
 from user_state.evaluation.own_spec import own_rows, own_spec
 from user_state.evaluation.served import served_scorer
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.store.redis_store import RedisStateStore
 
 

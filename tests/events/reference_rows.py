@@ -11,7 +11,7 @@ from typing import Any
 
 import xxhash
 
-from user_state.core.plan import Plan
+from user_state.plan.plan import Plan
 from user_state.spec.event_schema import EventSchema
 
 FIRST_US, END_US = 31_536_000_000_000, 4_102_444_800_000_000

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from user_state.core.compile import compile_plan
 from user_state.errors import EventError
 from user_state.events.as_written import Writer, Writers
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import Faults, generate
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec, load_spec, parse_spec
 from user_state.spec.event_schema import parse_event_schema
 

@@ -30,12 +30,12 @@ from tests.events.random_schemas import pairs
 from tests.events.test_event_reader import body_of
 from tests.random_worlds import QUICK
 from tests.trying import plan_of, spec_of
+from user_state.embeddings.import_file import import_table
 from user_state.errors import EventError, InputError, SpecError
 from user_state.events.avro_blocks import BlockReader
 from user_state.events.avro_files import read_arrivals
 from user_state.events.decode import SINGLE_OBJECT, EventDecoder
 from user_state.events.event_reader import event_reader
-from user_state.items.import_file import import_table
 from user_state.spec.event_schema import parse_event_schema
 
 LIMIT_S = 60

@@ -22,18 +22,18 @@ from tests.events.test_event_reader import body_of
 from tests.random_worlds import QUICK
 from tests.trying import T0, plan_of, spec_of
 from tests.trying import event as event_of
-from user_state.core.events import NULL_INT
-from user_state.core.pieces import Field
-from user_state.core.plan import Plan
 from user_state.errors import EventError
 from user_state.events.decode import SINGLE_OBJECT, EventDecoder
 from user_state.events.event_reader import nested_reader
 from user_state.events.flat_types import flat_record
 from user_state.events.limits import END_TIME_US, FIRST_TIME_US, MAX_ID_BYTES, MAX_TEXT_BYTES
 from user_state.events.message import Message
+from user_state.plan.plan import Plan
+from user_state.plan.state_definitions import Field
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.resolution import mismatches
 from user_state.state.event_batch import EventBatch
+from user_state.state.events import NULL_INT
 
 IDS = ("u", "u2", "é" * (MAX_ID_BYTES // 2), "x" * 100, "x" * MAX_ID_BYTES)
 BAD_IDS = ("", "x" * (MAX_ID_BYTES + 1), "é" * (MAX_ID_BYTES // 2 + 1))

@@ -11,7 +11,7 @@ import pytest
 
 from user_state.errors import EventError, InputError
 from user_state.events.avro_files import MARKER, SingleObject, interaction_schema
-from user_state.events.damage import damage
+from user_state.events.corruption import damage
 from user_state.events.generate import Faults, generate
 from user_state.events.message import Message
 from user_state.oracle import Arrival, features, replay

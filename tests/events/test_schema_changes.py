@@ -11,12 +11,12 @@ import fastavro
 import pytest
 
 from tests.events.test_event_reader import body_of
-from user_state.core.compile import compile_plan
 from user_state.errors import EventError
 from user_state.events.avro_files import SingleObject
 from user_state.events.decode import EventDecoder
 from user_state.events.event_reader import event_reader
 from user_state.events.flat_types import flat_record
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec, parse_spec
 from user_state.spec.event_schema import parse_event_schema
 from user_state.spec.resolution import mismatches

@@ -1,4 +1,4 @@
-"""The wall clock decides to the microsecond; tests/core/test_against_oracle.py has any stream at any moment."""
+"""The wall clock decides to the microsecond; tests/families/test_against_oracle.py has any stream at any moment."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.trying import T0, D, M, event, plan_of, spec_of
-from user_state.core.events import Events
 from user_state.events.decode import EventDecoder
 from user_state.events.screening import Screened, ahead_detail, screen
+from user_state.state.events import Events
 
 RETENTION = 400 * D
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import fastavro
 
-from tests.flink.torment import VICTIMS, Memory, carry_out, memory_sampled, schedule
+from tests.flink.chaos import VICTIMS, Memory, carry_out, memory_sampled, schedule
 from tests.pipelines.traffic import (
     SPEC_TEXT,
     Expected,

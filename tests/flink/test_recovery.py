@@ -19,7 +19,7 @@ from tests.servers.flink import Flink
 from tests.servers.pipeline import running_pipeline
 from tests.servers.pubsub import PubSubEmulator
 from tests.servers.redis import Valkey
-from user_state.core.compile import compile_plan
+from user_state.plan.compile import compile_plan
 from user_state.store.specs import registered_specs
 
 pytestmark = [pytest.mark.pubsub, pytest.mark.slow]

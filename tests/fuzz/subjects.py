@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.folded import FoldedRecord
 from tests.random_worlds import World, worlds
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow
-from user_state.core.plan import Plan
 from user_state.costs import Activity, made_up, rows
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
 from user_state.oracle import replay
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
+from user_state.state.events import EventRow
 
 BUSY = Activity("busy", sessions_a_day=3, events_a_session=25, days=4)
 BATCH = 7

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tests.fuzz.subjects import Subject
-from user_state.core.events import Events
-from user_state.core.layout import Layout
-from user_state.core.plan import Plan
 from user_state.errors import CodecError
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
+from user_state.plan.layout import Layout
+from user_state.plan.plan import Plan
+from user_state.reading.features import Finished, Reader
 from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import Heads, heads_of, with_horizon
 from user_state.state.event_batch import EventBatch
-from user_state.state.features import Finished, Reader
+from user_state.state.events import Events
 from user_state.state.histories import HistoryReader
 from user_state.state.records import PackedRecords
 

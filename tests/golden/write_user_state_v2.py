@@ -15,11 +15,11 @@ import numpy as np
 
 from tests.packed import Records, apply, features
 from tests.trying import T0, D, H, M, S, event, spec_of
-from user_state.core.compile import compile_plan
-from user_state.core.events import Events
-from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
 from user_state.state.admission import PackedAdmission
+from user_state.state.events import Events
 
 PATH = Path(__file__).parent / "user_state_v2.json"
 PARTS: dict[str, Any] = {

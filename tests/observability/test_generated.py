@@ -12,7 +12,7 @@ import yaml
 from beam_pipelines.observability.alerts import ALERTS
 from beam_pipelines.observability.grafana import dashboard
 from beam_pipelines.observability.prometheus import EXPORTED, rules
-from transforms import tally
+from transforms import counters
 from transforms.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
@@ -81,8 +81,8 @@ def test_panels_do_not_overlap():
 
 
 def _counted() -> set[str]:
-    """Return the names that the code counts under: constants of `tally`, and texts given to metrics."""
-    names = {value for name, value in vars(tally).items() if name.isupper() and isinstance(value, str)}
+    """Return the names that the code counts under: constants of `counters`, and texts given to metrics."""
+    names = {value for name, value in vars(counters).items() if name.isupper() and isinstance(value, str)}
     for folder in ("transforms", "beam_pipelines"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):

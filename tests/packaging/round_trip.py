@@ -12,9 +12,9 @@ from contextlib import closing
 
 import user_state
 from user_state import UserStateClient, load_spec
-from user_state.core.compile import compile_plan
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.store.redis_store import RedisStateStore
 
 spec = load_spec(sys.argv[1])

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from user_state.core.compile import compile_plan
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.state.envelope import version_of
 from user_state.store.redis_store import RedisStateStore

@@ -12,8 +12,8 @@ from tests.pipelines.traffic import SPEC_TEXT
 from tests.servers.pipeline import run_command
 from tests.servers.pubsub import PROJECT, PubSubEmulator
 from tests.servers.redis import Valkey, free_port, running_valkey
-from user_state.core.compile import compile_plan
 from user_state.events.avro_files import interaction_schema, write_events
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.store.specs import force_generation
 from user_state.store.view import RedisView

@@ -8,8 +8,8 @@ from tests.learned_pairs import pairs_of
 from tests.servers.pipeline import running_pipeline
 from tests.servers.redis import Valkey
 from tests.store.test_learning import HALF_LIFE_US, SPEC, acts_by_chance, check, plan_of
-from user_state.core.compile.learned import item_store_name
 from user_state.events.avro_files import interaction_schema, write_events
+from user_state.plan.compile.learned import item_store_name
 from user_state.store.redis_store import RedisStateStore
 
 

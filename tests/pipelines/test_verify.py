@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from user_state.core.compile import compile_plan
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.store.redis_store import RedisStateStore
 

@@ -26,7 +26,7 @@ from user_state.errors import EventError
 from user_state.events.avro_files import SingleObject
 from user_state.spec import LoadedSpec, load_spec
 from user_state.state.envelope import version_of
-from user_state.state.seen import BYTES_AN_ID, FORMAT, ids_beside
+from user_state.state.remembered_ids import BYTES_AN_ID, FORMAT, ids_beside
 from user_state.store.keys import record_key, seen_key
 from user_state.verify import verify
 

@@ -5,7 +5,6 @@ import pytest
 
 from tests.packed import features
 from tests.trying import T0, H, M, S, event, plan_of, record_of
-from user_state.answers import UserStateBatch
 from user_state.errors import InputError
 from user_state.ranking.mixture import (
     NO_CONTEXT,
@@ -13,6 +12,7 @@ from user_state.ranking.mixture import (
     pause_contexts,
     recent_experts,
 )
+from user_state.results import UserStateBatch
 
 RECENT = {"kind": "recent_items", "of": "item_id", "half_life": ["1m", "1h"]}
 OUTPUTS = ["recent_1m", "recent_1h"]

@@ -15,11 +15,11 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.simulation.specs import LEAST_LATENESS_US, digits
-from user_state.core.admission import Outcome
 from user_state.events.screening import Screened
 from user_state.oracle import AppliedEvent
 from user_state.oracle import features as brute_force
-from user_state.state.features import Finished, Reader
+from user_state.reading.features import Finished, Reader
+from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
 from user_state.store.keys import record_key
 from user_state.store.registry import Registry

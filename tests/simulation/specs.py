@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from tests.trying import M, spec_of
-from user_state.core.compile import compile_plan
-from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
 
 MOST_EVENTS = 24

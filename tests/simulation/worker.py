@@ -14,11 +14,11 @@ import xxhash
 
 from tests.simulation.client import ModelClient
 from tests.simulation.specs import Compiled
-from user_state.core.admission import Outcome
-from user_state.core.events import Events
 from user_state.errors import SpecSuperseded, StoreError
 from user_state.events import screening
 from user_state.fold import Folder
+from user_state.state.events import Events
+from user_state.state.outcome import Outcome
 from user_state.store.contention import Contention
 from user_state.store.redis_store import RedisStateStore
 

@@ -20,8 +20,8 @@ from tests.simulation.specs import MOST_EVENTS
 from tests.simulation.steps_of_traffic import HISTORY, USERS
 from tests.simulation.worker import NAME, URL, Fate, Message, Run, Worker
 from tests.trying import T0, S
-from user_state.core.admission import Outcome
 from user_state.events import screening
+from user_state.state.outcome import Outcome
 from user_state.store.keys import registry_key
 from user_state.store.redis_store import Durability
 

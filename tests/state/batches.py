@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from tests.random_worlds import ACTIONS, BEGINNINGS, USERS, event_times
 from tests.trying import H, M, S, event, spec_of
-from user_state.core.events import EventRow
-from user_state.core.plan import Plan
 from user_state.events.decode import EventDecoder
+from user_state.plan.plan import Plan
+from user_state.state.events import EventRow
 
 ITEMS = (None, "a", "b", "c\u0000", "\u6f22", "an item whose id is longer than thirty-two bytes")
 Arrived = tuple[dict[str, Any], int]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from user_state.errors import CodecError
-from user_state.state.cell import Cell, decode_cell, encode_cell
+from user_state.state.runner_state import Cell, decode_cell, encode_cell
 
 TIMES = st.integers(-(2**63), 2**63 - 1)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.core.test_against_oracle import Shelf
-from user_state.core.compile import compile_plan
+from tests.families.test_against_oracle import Shelf
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate
+from user_state.plan.compile import compile_plan
+from user_state.reading.features import Finished, Reader
 from user_state.spec import load_spec
-from user_state.state.features import Finished, Reader
 from user_state.state.records import PackedRecords
 
 END_US, DAY_US = 1_800_000_000_000_000, 86_400_000_000

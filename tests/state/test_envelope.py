@@ -18,15 +18,15 @@ from tests.packed import VERSION, Records, apply, from_events
 from tests.random_worlds import QUICK, World, worlds
 from tests.trying import T0, H, M, S, batch, event, plan_of
 from user_state import _native
-from user_state.core.compile import compile_plan
-from user_state.core.events import Events
-from user_state.core.layout import Layout
-from user_state.core.plan import Plan
 from user_state.errors import CodecError
 from user_state.events.decode import EventDecoder
+from user_state.plan.compile import compile_plan
+from user_state.plan.layout import Layout
+from user_state.plan.plan import Plan
+from user_state.reading.features import Reader
 from user_state.state.envelope import LAYOUT, MARKER, heads_of, version_of, with_horizon
 from user_state.state.envelope import VERSION as AT
-from user_state.state.features import Reader
+from user_state.state.events import Events
 from user_state.state.records import PackedRecords
 
 SCHEMA = fastavro.parse_schema(json.loads((Path(__file__).parents[2] / "avro" / "user_state.avsc").read_text()))

@@ -18,10 +18,10 @@ from numpy.testing import assert_array_equal
 
 from tests.random_worlds import QUICK
 from tests.trying import T0, batch_of, event, plan_of
-from user_state.core.events import Events
 from user_state.errors import CodecError
 from user_state.events.message import Message
 from user_state.state.event_batch import EventBatch, MessageList, all_ack_ids, batch_size
+from user_state.state.events import Events
 
 WHERE = {"item_id": "a", "value": 0.0, "amount": 0, "bought": True, "action": "x"}
 PLAN = plan_of(features={"f": {"aggregate": "count", "windows": ["1h"], "where": WHERE}})

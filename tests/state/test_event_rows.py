@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from tests.trying import plan_of
-from user_state.core.events import EventRow, Events
-from user_state.core.plan import Plan
+from user_state.plan.plan import Plan
+from user_state.state.events import EventRow, Events
 
 COUNT = {"aggregate": "count", "windows": ["1h"]}
 VALUES: dict[str, list[Any]] = {

@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tests.core.test_against_oracle import TABLE, Shelf, rows_of
 from tests.events.test_any_bytes import damaged
+from tests.families.test_against_oracle import TABLE, Shelf, rows_of
 from tests.fuzz.envelope import resealed, sections_of, with_sections
 from tests.random_worlds import QUICK, World, reading_times, worlds
 from tests.trying import event, plan_of, spec_of
-from user_state.core.compile import compile_plan
-from user_state.core.plan import Plan
 from user_state.errors import InputError
 from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
+from user_state.reading.features import Finished, Reader
 from user_state.spec import load_spec
 from user_state.state.envelope import heads_of
-from user_state.state.features import Finished, Reader
 from user_state.state.records import PackedRecords
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

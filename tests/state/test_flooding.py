@@ -10,13 +10,13 @@ import numpy as np
 
 from tests.trying import T0, plan_of, spec_of
 from tests.trying import event as made
-from user_state.core.admission import Outcome
-from user_state.core.events import I64, U64, Events
-from user_state.core.plan import Plan
-from user_state.core.pool import StringPool
 from user_state.events.decode import EventDecoder
+from user_state.plan.plan import Plan
 from user_state.state.admission import PackedAdmission
+from user_state.state.events import I64, U64, Events
+from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
+from user_state.state.string_dictionary import StringPool
 
 SIZE = 20_000
 MOST_TIMES = 10

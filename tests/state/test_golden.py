@@ -9,7 +9,7 @@ import pytest
 from tests.golden.write_user_state_v2 import PARTS, PATH, golden, saying
 from tests.packed import VERSION, Records, apply
 from tests.trying import T0, batch, event, plan_of
-from user_state.core.layout import Layout
+from user_state.plan.layout import Layout
 from user_state.state.envelope import heads_of, version_of
 from user_state.state.records import PackedRecords
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_against_oracle import Shelf, rows_of
+from tests.families.test_against_oracle import Shelf, rows_of
 from tests.packed import Records, apply, packed
 from tests.random_worlds import QUICK, World, worlds
 from tests.trying import T0, M, S, batch, event, plan_of, record_of
 from user_state import oracle
-from user_state.core.compile import compile_plan
+from user_state.plan.compile import compile_plan
 from user_state.state.histories import HistoryReader
 
 FIELDS = ["item_id", "value", "amount", "bought", "event_time"]

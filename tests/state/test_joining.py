@@ -13,8 +13,8 @@ import pytest
 
 from tests.packed import Records, apply, features, merge, migrated
 from tests.trying import T0, D, H, M, S, event, fold_all, plan_of, row, same_record
-from user_state.core.events import Events
-from user_state.core.plan import Plan
+from user_state.plan.plan import Plan
+from user_state.state.events import Events
 
 ENDS = {"aggregate": "approx_quantiles", "quantiles": [0, 1], "error": 0.1}
 """What is exact of a sketch; tests/state/test_kll_union.py holds what lies between to its error."""

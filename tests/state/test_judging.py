@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from tests.random_worlds import QUICK
 from tests.trying import T0, H, M, S, plan_of
-from user_state.core.admission import Outcome
-from user_state.core.events import I64, Events
-from user_state.core.plan import Plan
-from user_state.core.pool import StringPool
+from user_state.plan.plan import Plan
 from user_state.state.admission import Admitted, PackedAdmission
-from user_state.state.seen import BYTES_AN_ID, FORMAT
+from user_state.state.events import I64, Events
+from user_state.state.outcome import Outcome
+from user_state.state.remembered_ids import BYTES_AN_ID, FORMAT
+from user_state.state.string_dictionary import StringPool
 
 APPLIED, DUPLICATE, TOO_LATE = Outcome.APPLIED, Outcome.DUPLICATE, Outcome.TOO_LATE
 PLAN = replace(plan_of(), seen_ids_cap=6)

@@ -21,7 +21,7 @@ from tests.random_worlds import (
     plain_features,
 )
 from tests.trying import H, M, S, batch, event, plan_of
-from user_state.core.plan import Plan
+from user_state.plan.plan import Plan
 
 INEXACT = (*MOMENTS, "geometric_mean", "approx_distinct", "approx_quantiles")
 EXACT = tuple(name for name in WINDOWED if name not in INEXACT)

@@ -5,8 +5,8 @@ import pytest
 
 from tests.packed import Records, apply, features, migrated
 from tests.trying import T0, D, H, M, S, batch, event, plan_of, record_of, value_of
-from user_state.core.layout import Layout
-from user_state.core.spec_change import changes
+from user_state.plan.layout import Layout
+from user_state.plan.spec_change import changes
 from user_state.state.envelope import LAYOUT
 from user_state.state.records import PackedRecords
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.core.test_every_aggregation import feature_of
+from tests.families.test_every_aggregation import feature_of
 from tests.packed import Records, apply, features
 from tests.state.test_migrate import read_by
 from tests.trying import T0, M, batch, event, plan_of, record_of
-from user_state.core.plan import Plan
-from user_state.core.spec_change import spec_change
+from user_state.plan.plan import Plan
+from user_state.plan.spec_change import spec_change
 from user_state.spec.aggregations import AGGREGATIONS
 
 COUNT = {"aggregate": "count", "windows": ["1h", "7d"]}

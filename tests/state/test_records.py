@@ -1,7 +1,7 @@
 """What is wrong with a record is said of that record; records of other layouts are migrated wherever they come up.
 
-That merged and migrated records say the right things is held to brute force in tests/core/test_against_oracle.py and
-tests/upgrades.
+That merged and migrated records say the right things is held to brute force in tests/families/test_against_oracle.py
+and tests/upgrades.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import pytest
 
 from tests.packed import VERSION, Records
 from tests.trying import T0, H, M, S, event, plan_of, spec_of, value_of
-from user_state.core.events import EventRow, Events
-from user_state.core.layout import Layout
-from user_state.core.plan import Plan
 from user_state.errors import CodecError
 from user_state.events.decode import EventDecoder
+from user_state.plan.layout import Layout
+from user_state.plan.plan import Plan
 from user_state.state.envelope import LAYOUT, heads_of, version_of, with_horizon
+from user_state.state.events import EventRow, Events
 from user_state.state.records import PackedRecords
 
 

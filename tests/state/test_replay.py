@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_against_oracle import BINS, TABLE, assert_row_equals_oracle, rows_of
+from tests.families.test_against_oracle import BINS, TABLE, assert_row_equals_oracle, rows_of
 from tests.packed import features, from_events
 from tests.random_worlds import QUICK, World, worlds
 from tests.trying import T0, H, M, S, batch, event, plan_of
 from user_state import oracle
-from user_state.core.admission import Outcome
-from user_state.core.compile import compile_plan
-from user_state.core.events import Events
 from user_state.errors import InputError
-from user_state.events.wanted import wanted
+from user_state.events.relevant import wanted
+from user_state.plan.compile import compile_plan
+from user_state.reading.replay import Questions, Replay, asked_at
+from user_state.state.events import Events
+from user_state.state.outcome import Outcome
 from user_state.state.records import TOO_LARGE
-from user_state.state.replay import Questions, Replay, asked_at
 
 COUNT = {"f": {"aggregate": "count", "windows": ["1h"]}}
 

@@ -10,8 +10,8 @@ import pytest
 from tests.packed import VERSION, from_events
 from tests.state.test_envelope import fields_of, record_with
 from tests.trying import T0, D, S, batch, event, plan_of
-from user_state.core.plan import Plan
-from user_state.state.features import Reader
+from user_state.plan.plan import Plan
+from user_state.reading.features import Reader
 from user_state.state.records import PackedRecords
 
 TILES = plan_of(

@@ -5,7 +5,7 @@ import pytest
 
 from tests.packed import VERSION
 from tests.trying import T0, H, S, plan_of
-from user_state.core.events import Events
+from user_state.state.events import Events
 from user_state.state.records import TOO_LARGE, PackedRecords
 
 MOST = 65_535

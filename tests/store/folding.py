@@ -8,13 +8,13 @@ from typing import Any
 
 from tests.packed import Records, features
 from tests.trying import M, S, event, spec_of
-from user_state.core.admission import Outcome
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow
-from user_state.core.plan import Plan
 from user_state.errors import StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold_report import FoldReport
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
+from user_state.state.events import EventRow
+from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
 from user_state.store.store import Replaced, Replacement, StateStore, Stored
 

@@ -14,10 +14,10 @@ from tests.fuzz.envelope import resealed
 from tests.servers.redis import free_port, running_valkey
 from tests.trying import M, S, event, spec_of
 from user_state import UserStateClient, oracle
-from user_state.core.compile import compile_plan
 from user_state.errors import InputError, StoreDenied, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.store.keys import record_key
 from user_state.store.redis_store import RedisStateStore
 from user_state.verify import verify

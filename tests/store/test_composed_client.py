@@ -13,12 +13,12 @@ import xxhash
 from tests.trying import H, event, row, spec_of
 from user_state import oracle
 from user_state.client import UserStateClient
-from user_state.core.compile import compile_plan
-from user_state.core.hashed_vectors import hashed_vectors
+from user_state.embeddings.hashed_vectors import hashed_vectors
+from user_state.embeddings.table import ItemTable, checked_table
 from user_state.errors import InputError, StoreError
 from user_state.fold import Folder
-from user_state.items.table import ItemTable, checked_table
 from user_state.oracle import AppliedEvent
+from user_state.plan.compile import compile_plan
 from user_state.store.item_tables import ItemTableStore
 from user_state.store.redis_store import RedisStateStore
 from user_state.verify import verify

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.trying import spec_of
-from user_state.core.compile import compile_plan
 from user_state.costs import ACTIVITIES, Activity, added_bytes, cost, made_up, rows
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.store.keys import record_key, seen_key
 from user_state.store.redis_store import RedisStateStore

@@ -8,9 +8,9 @@ from redis.exceptions import ResponseError
 
 from tests.servers.redis import running_valkey
 from tests.trying import event, plan_of, row
-from user_state.core.admission import Outcome
 from user_state.errors import StoreDenied, StoreError, StoreUnavailable
 from user_state.fold import Folder
+from user_state.state.outcome import Outcome
 from user_state.store.connection import translate_response
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.run_board import RunBoard

@@ -9,12 +9,12 @@ import pytest
 from tests.store import folding
 from tests.store.folding import APPLIED, BAD_RECORD, DUPLICATE, NOW, outcomes, views
 from tests.trying import S, event, plan_of, spec_of
-from user_state.core.compile import compile_plan
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.state.envelope import MARKER, version_of
-from user_state.state.seen import HEAD_BYTES
+from user_state.state.remembered_ids import HEAD_BYTES
 from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore
 

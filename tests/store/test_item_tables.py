@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.servers.redis import running_valkey
+from user_state.embeddings.table import ItemTable, checked_table
 from user_state.errors import InputError, StoreError
-from user_state.items.table import ItemTable, checked_table
 from user_state.store.item_tables import CHUNK_ITEMS, ItemTableStore
 from user_state.store.served_table import ServedTable
 

@@ -11,12 +11,12 @@ import pytest
 
 from tests.learned_pairs import Act, item_sums, pairs_of
 from user_state.client import UserStateClient
-from user_state.core.compile import compile_plan
-from user_state.core.compile.learned import item_plan
-from user_state.core.spread import item_of_part
+from user_state.embeddings.spread import item_of_part
 from user_state.errors import InputError
 from user_state.fold import Folder
-from user_state.learning import ItemStage
+from user_state.item_stage import ItemStage
+from user_state.plan.compile import compile_plan
+from user_state.plan.compile.learned import item_plan
 from user_state.spec import parse_spec
 from user_state.store.keys import record_key
 from user_state.store.learned_table import LearnedTable

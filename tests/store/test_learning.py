@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 
 from tests.learned_pairs import Act, item_sums, pairs_of
 from tests.servers.redis import Valkey
-from user_state import learning
-from user_state.core.admission import Outcome
-from user_state.core.compile import compile_plan
-from user_state.core.compile.learned import item_plan
-from user_state.core.plan import Plan
+from user_state import item_stage
 from user_state.errors import SpecSuperseded, StoreUnavailable
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.fold import Folder
-from user_state.learning import ItemStage
+from user_state.item_stage import ItemStage
+from user_state.plan.compile import compile_plan
+from user_state.plan.compile.learned import item_plan
+from user_state.plan.plan import Plan
 from user_state.spec import parse_spec
 from user_state.state.envelope import heads_of
 from user_state.state.histories import SumsReader
+from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.specs import force_generation, propose_generation
@@ -264,7 +264,7 @@ def test_a_table_that_is_spread_anew_starts_anew_and_counts_no_pair_twice(valkey
 
 
 def test_a_burst_of_more_pairs_than_a_part_remembers_is_folded_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "FOLD_AT_MOST", 1_000)
+    monkeypatch.setattr(item_stage, "FOLD_AT_MOST", 1_000)
     acts = [Act(f"e{n}", "u", "tea" if n % 2 else f"i{n % 7}", START_US + n * 1_000_000) for n in range(900)]
     plan, items = plan_of(reach=10, spread=8), MemoryStore()
     pipeline = Pipeline(plan, MemoryStore(), items)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.servers.redis import Valkey, running_valkey
-from user_state.core.admission import Outcome
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow
-from user_state.core.plan import Plan
 from user_state.errors import StoreUnavailable
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
 from user_state.spec import parse_spec
+from user_state.state.events import EventRow
+from user_state.state.outcome import Outcome
 from user_state.store import redis_store
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.store import Replaced, Replacement

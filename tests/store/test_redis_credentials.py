@@ -108,7 +108,7 @@ def test_a_password_in_the_environment_is_in_nothing_that_is_pickled(tmp_path, m
 def test_settings_do_not_show_a_password():
     from beam_pipelines.streaming import StreamingSettings
     from transforms.remote_run import RemoteRun
-    from user_state.evaluation.passage import Way
+    from user_state.evaluation.pipeline_result import Way
 
     url = "redis://app:correct-horse@cache"
     shown = repr((StreamingSettings("in.avro", url, "dead"), RemoteRun(url, "feed", "run"), Way(url)))

@@ -6,10 +6,10 @@ from contextlib import closing
 import pytest
 
 from tests.trying import event, plan_of, spec_of
-from user_state.core.plan import Plan
 from user_state.errors import CodecError, StoreError, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.plan.plan import Plan
 from user_state.store import survey
 from user_state.store.keys import record_key, registry_key
 from user_state.store.redis_store import RedisStateStore

@@ -7,12 +7,12 @@ import pytest
 
 from tests.servers.redis import running_valkey
 from tests.trying import M, S, event, plan_of, spec_of
-from user_state.core.admission import Outcome
-from user_state.core.compile import compile_plan
 from user_state.errors import SpecSuperseded
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.state.envelope import version_of
+from user_state.state.outcome import Outcome
 from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer

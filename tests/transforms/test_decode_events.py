@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from transforms import decode_events, tally
+from transforms import counters, decode_events
 from transforms.decode_events import DEAD, _DecodeFn
 from transforms.packet import unpack_dead
 from user_state.events.avro_files import SingleObject, interaction_schema
@@ -85,7 +85,7 @@ def test_a_publish_time_ahead_of_the_clock_is_refused_whichever_it_is(decode):
 def test_what_is_older_than_the_retention_is_acknowledged_and_counted_and_goes_no_further(decode, monkeypatch):
     acknowledged: list[str | None] = []
     monkeypatch.setattr(decode_events, "acknowledge_ids", lambda ids: acknowledged.extend(ids.get("somewhere", ())))
-    tally.reset()
+    counters.reset()
     edge_us = NOW_US - 90 * DAY_US
     passed, dead = outcome(
         decode,
@@ -101,7 +101,7 @@ def test_what_is_older_than_the_retention_is_acknowledged_and_counted_and_goes_n
     decode.finish_bundle()
 
     assert acknowledged == ["ack-at the edge", "ack-years ago", "ack-years ago and not wanted"]
-    counted = tally.tally()
+    counted = counters.so_far()
     assert (counted["read"], counted["expired"], counted["ignored"]) == (4, 2, 1)
     assert {n: v for n, v in counted.items() if n.startswith("expired_")} == {
         "expired_needing_180d": 1,

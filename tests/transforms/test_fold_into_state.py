@@ -10,10 +10,10 @@ import pytest
 from tests.servers.redis import Valkey, running_valkey
 from tests.trying import batch_of, event, spec_of
 from transforms.fold_into_state import TOLERANCE_MS, _FoldFn
-from user_state.core.compile import compile_plan
 from user_state.errors import StoreUnavailable
-from user_state.state.cell import decode_cell
-from user_state.state.seen import FORMAT as NO_IDS
+from user_state.plan.compile import compile_plan
+from user_state.state.remembered_ids import FORMAT as NO_IDS
+from user_state.state.runner_state import decode_cell
 from user_state.store.keys import record_key, registry_key, writer_key
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.store import Replacement, Stored

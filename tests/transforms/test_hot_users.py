@@ -5,18 +5,18 @@ import time
 import numpy as np
 import xxhash
 
-from transforms import tally
+from transforms import counters
 from transforms.decode_events import DEAD, _DecodeFn
 from transforms.hot_users import CLOSELY, HotUsers
 from transforms.packet import unpack_dead
-from user_state.core.compile import compile_plan
-from user_state.core.events import Events
-from user_state.core.pool import StringPool
 from user_state.events.avro_files import SingleObject, interaction_schema
 from user_state.events.generate import generate
 from user_state.events.message import Message
+from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
 from user_state.state.event_batch import EventBatch
+from user_state.state.events import Events
+from user_state.state.string_dictionary import StringPool
 
 SECOND_US = 1_000_000
 AT_US = time.time_ns() // 1_000_000_000 * SECOND_US
@@ -74,7 +74,7 @@ def test_what_a_bot_sends_beyond_the_bound_is_a_dead_letter_with_its_bytes_and_a
     decode = _DecodeFn(spec, 4, 100, None)
     decode.setup()
     decode.start_bundle()
-    before = tally.tally()[tally.READ]
+    before = counters.so_far()[counters.READ]
 
     outputs = list(decode.process(pull))
 
@@ -87,5 +87,5 @@ def test_what_a_bot_sends_beyond_the_bound_is_a_dead_letter_with_its_bytes_and_a
     assert [letter.message for letter in dead] == pull[100:300]
     assert len(messages) == 200
     assert {one.data for one in messages} == {one.data for one in pull[:100] + pull[300:]}
-    assert tally.tally()[tally.READ] - before == len(pull)
+    assert counters.so_far()[counters.READ] - before == len(pull)
     assert {xxhash.xxh64_intdigest(b"bot") % 4} <= {output[0] for output in outputs if isinstance(output, tuple)}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.servers.redis import Valkey, running_valkey
-from transforms import drain, remote_run, tally
+from transforms import counters, drain, remote_run
+from transforms.health import hindered
 from transforms.remote_run import RemoteRun, join
-from transforms.troubles import hindered
 from user_state.store.run_board import RunBoard
 
 WAIT_S = 20.0
@@ -25,10 +25,10 @@ def redis(tmp_path) -> Iterator[Valkey]:
 def run(redis: Valkey, monkeypatch) -> Iterator[RemoteRun]:
     monkeypatch.setattr(remote_run, "INTERVAL_S", 0.05)
     monkeypatch.setattr(remote_run, "AGAIN_S", 0.5)
-    tally.reset()
+    counters.reset()
     drain.reset()
     yield RemoteRun(redis.url, "feed", f"run-{time.time_ns()}")
-    tally.reset()
+    counters.reset()
     drain.reset()
 
 
@@ -41,7 +41,7 @@ def comes_true(condition: Callable[[], bool]) -> bool:
 
 def test_what_was_counted_is_said_again_though_nothing_is_new_since_redis_may_have_lost_it(redis, run):
     join(run)
-    tally.count(tally.READ, 3)
+    counters.count(counters.READ, 3)
     board = run.board()
     assert comes_true(lambda: board.counters() == {"read": 3})
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.core.test_against_oracle import (
+from tests.families.test_against_oracle import (
     HALF_A_STEP,
     RELATIVE,
     ROUNDING,
@@ -23,11 +23,11 @@ from tests.core.test_against_oracle import (
 from tests.packed import Records, features
 from tests.random_worlds import SHELF
 from user_state import oracle
-from user_state.core.plan import Plan
 from user_state.oracle import AppliedEvent
 from user_state.oracle.features import Expected
+from user_state.plan.plan import Plan
+from user_state.reading.features import Finished
 from user_state.spec import LoadedSpec
-from user_state.state.features import Finished
 
 GRAM = sum(np.outer(vector, vector) for vector in SHELF.values())
 SHELF_TABLE = oracle.ItemTable({item: np.array(vector) for item, vector in SHELF.items()}, GRAM)

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 
 from tests.packed import Records
 from user_state import oracle
-from user_state.core.admission import Outcome
-from user_state.core.compile import compile_plan
-from user_state.core.events import Events
-from user_state.core.plan import Plan
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.events.decode import EventDecoder
-from user_state.events.wanted import wanted
+from user_state.events.relevant import wanted
 from user_state.fold import Folder
 from user_state.oracle import AppliedEvent, Arrival
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
+from user_state.state.events import Events
+from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
 
 BINS = {

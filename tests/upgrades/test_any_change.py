@@ -12,11 +12,11 @@ from tests.trying import D
 from tests.upgrades.compare import differing, read
 from tests.upgrades.history import History, User
 from tests.upgrades.worlds import Upgrade, resized, upgrades
-from user_state.core.needs import Need, needs_of
-from user_state.core.outputs import ListOutput
-from user_state.core.plan import Plan
-from user_state.core.spec_change import Fill, fills
 from user_state.oracle import AppliedEvent
+from user_state.plan.needs import Need, needs_of
+from user_state.plan.outputs import ListOutput
+from user_state.plan.plan import Plan
+from user_state.plan.spec_change import Fill, fills
 
 SIZES = {"windows", "k", "cap", "keys", "default", "quantiles", "with_", "prior"}
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.core.test_every_aggregation import feature_of
+from tests.families.test_every_aggregation import feature_of
 from tests.trying import T0, D, H, M, S, event, spec_of
 from tests.upgrades.compare import differing, read
 from tests.upgrades.history import History
-from user_state.core.spec_change import SpecChange, fills, spec_change
 from user_state.oracle import Arrival
+from user_state.plan.spec_change import SpecChange, fills, spec_change
 from user_state.spec.aggregations import AGGREGATIONS
 from user_state.spec.embedding_kinds import HASH
 

@@ -18,11 +18,11 @@ from typing import Any
 
 from user_state.capacity.demand import Demand
 from user_state.capacity.measured import Constants
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow
 from user_state.costs import Activity, made_up, rows
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
+from user_state.state.events import EventRow
 from user_state.store.connection import connect, translated
 from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore

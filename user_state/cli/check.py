@@ -14,11 +14,11 @@ from rich.table import Table
 from user_state.cli.outputs import output_rows, outputs_table
 from user_state.cli.terminal import Terminal, say_json
 from user_state.cli.worst import worst_case_json, worst_case_lines
-from user_state.core.compile import compile_plan
-from user_state.core.plan import Plan
-from user_state.core.spec_change import SpecChange, spec_change
 from user_state.costs import ACTIVITIES, Activity, Cost, added_bytes, cost
 from user_state.durations import format_duration
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
+from user_state.plan.spec_change import SpecChange, spec_change
 from user_state.spec import LoadedSpec, load_spec
 from user_state.spec.aggregations import AGGREGATIONS
 from user_state.spec.event_schema import EventSchema

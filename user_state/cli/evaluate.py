@@ -13,11 +13,11 @@ from user_state.cli.terminal import Terminal, say, say_json
 from user_state.errors import InputError
 
 if TYPE_CHECKING:
-    from user_state.core.plan import Plan
     from user_state.evaluation.catalogue import Choice
     from user_state.evaluation.interactions import F64
     from user_state.evaluation.results import Outcome
     from user_state.evaluation.trials import Age, Trial
+    from user_state.plan.plan import Plan
     from user_state.spec import LoadedSpec
 
 AGES = "0-10s,60s,5m,15m,1h,6h,24h"
@@ -147,7 +147,7 @@ def evaluate(
 
 
 def _plan(loaded: LoadedSpec | None) -> Plan | None:
-    from user_state.core.compile import compile_plan
+    from user_state.plan.compile import compile_plan
 
     return None if loaded is None else compile_plan(loaded)
 

@@ -12,7 +12,7 @@ from user_state.durations import parse_duration_us
 from user_state.errors import InputError
 
 if TYPE_CHECKING:
-    from user_state.evaluation.passage import Passage
+    from user_state.evaluation.pipeline_result import Passage
     from user_state.evaluation.trials import Trial
 
 SCORER = "sketch"
@@ -40,7 +40,7 @@ def passing(trial: Trial, scorers: list[str] | None, ages: str | None, asked: As
     """
     from user_state.evaluation.catalogue import Choice
     from user_state.evaluation.chart import draw
-    from user_state.evaluation.passage import Way
+    from user_state.evaluation.pipeline_result import Way
     from user_state.evaluation.served import served_scorer
     from user_state.evaluation.through_pipeline import pass_through
     from user_state.evaluation.trials import Age
@@ -88,7 +88,7 @@ def _redis(url: str | None) -> Iterator[str]:
 def _print(passage: Passage) -> None:
     from rich.table import Table
 
-    from user_state.evaluation.passage import MARGIN_S
+    from user_state.evaluation.pipeline_result import MARGIN_S
 
     way, trial = passage.way, passage.trial
     source = "a paced file" if way.topic is None else way.topic

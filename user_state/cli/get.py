@@ -13,12 +13,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from user_state.answers import UserState
 from user_state.cli.terminal import Terminal, say_json
 from user_state.client import EPOCH, UserStateClient
 from user_state.durations import SECOND_US
 from user_state.errors import CodecError, InputError
 from user_state.printable import printable
+from user_state.results import UserState
 
 SHOWN_ENTRIES = 8
 SHOWN_DIMENSIONS = 6

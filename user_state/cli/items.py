@@ -11,7 +11,7 @@ import typer
 from user_state.cli.terminal import Terminal, say
 
 if TYPE_CHECKING:
-    from user_state.items.table import ItemTable
+    from user_state.embeddings.table import ItemTable
     from user_state.spec import LoadedSpec
 
 WIDEST_TABLE = 1000
@@ -64,12 +64,12 @@ def fit(
     """
     import numpy as np
 
+    from user_state.embeddings.cooccurrence import Fit, fit_vectors
+    from user_state.embeddings.table import checked_table
+    from user_state.embeddings.table_file import write_table
     from user_state.errors import InputError
     from user_state.evaluation.log_files import Reading, read_interactions
     from user_state.events.convert import Columns
-    from user_state.items.cooccurrence import Fit, fit_vectors
-    from user_state.items.table import checked_table
-    from user_state.items.table_file import write_table
     from user_state.spec import load_spec
 
     how = Fit(dimensions=dimensions, reach=reach, fade=fade)
@@ -128,7 +128,7 @@ def load(
 
     Example: `user-state items load --spec user_state.yaml --table catalogue --from items.npz --redis redis://localhost:6379`
     """
-    from user_state.items.import_file import import_table
+    from user_state.embeddings.import_file import import_table
 
     loaded = _declared(spec, table)
     grace_s = _seconds(grace)

@@ -13,7 +13,8 @@ from typing import Any
 
 from rich.table import Table
 
-from user_state.core.outputs import (
+from user_state.durations import SECOND_US, format_duration
+from user_state.plan.outputs import (
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
     ComposedOutput,
@@ -32,9 +33,8 @@ from user_state.core.outputs import (
     StackedOutput,
     TableOutput,
 )
-from user_state.core.pieces import Window
-from user_state.core.plan import Plan
-from user_state.durations import SECOND_US, format_duration
+from user_state.plan.plan import Plan
+from user_state.plan.state_definitions import Window
 from user_state.spec.values import LIFETIME
 
 EMPTY, ZEROS, NONE = "empty", "zeros", "NaN"

@@ -15,7 +15,7 @@ from user_state.errors import InputError
 from user_state.spec import load_spec
 
 if TYPE_CHECKING:
-    from user_state.core.plan import Plan
+    from user_state.plan.plan import Plan
     from user_state.store.registry import Registered
 
 EXIT_REFUSED = 1
@@ -36,7 +36,7 @@ def rollback(
 
     Example: `user-state rollback --spec user_state.yaml --redis redis://localhost:6379`
     """
-    from user_state.core.compile import compile_plan
+    from user_state.plan.compile import compile_plan
     from user_state.store.specs import force_generation, registered_specs
 
     plan = compile_plan(load_spec(spec))
@@ -56,7 +56,7 @@ def rollback(
 
 def _show(plan: Plan, registered: Registered, redis: str) -> None:
     """Print who writes, who shall, and what becomes of the records."""
-    from user_state.core.spec_change import spec_change
+    from user_state.plan.spec_change import spec_change
     from user_state.store.survey import stored_layouts
 
     console = Terminal()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from user_state.core.plan import Plan
+from user_state.plan.plan import Plan
 from user_state.sizes import format_size, round_size
 from user_state.worst_case import longest_text_within, worst_case
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from user_state.core.plan import Plan
 from user_state.errors import InputError
 from user_state.evaluation.interactions import Interactions
 from user_state.evaluation.scorers.chance import Chance
@@ -30,6 +29,7 @@ from user_state.evaluation.scorers.table_mean import TableMean
 from user_state.evaluation.scorers.transitions import Transitions
 from user_state.evaluation.scoring import Scorer
 from user_state.evaluation.trials import EDGEBANK_BATCH, Trial, in_batches
+from user_state.plan.plan import Plan
 
 SCORERS: Mapping[str, Callable[..., Scorer]] = {
     "chance": Chance,

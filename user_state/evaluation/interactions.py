@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.events import EventRow
 from user_state.errors import InputError
+from user_state.state.events import EventRow
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]

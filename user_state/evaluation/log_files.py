@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow
 from user_state.durations import SECOND_US
 from user_state.errors import EventError, InputError, shorten
 from user_state.evaluation.interactions import Interactions, in_order
@@ -29,7 +27,9 @@ from user_state.evaluation.own_spec import own_spec
 from user_state.events.avro_blocks import BlockReader, each_message
 from user_state.events.convert import Columns, read_log
 from user_state.events.decode import EventDecoder
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
+from user_state.state.events import EventRow
 
 FORMATS = ("auto", "triples", "table", "avro")
 AVRO_MAGIC = b"Obj\x01"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from user_state.core.layout import Layout
+from user_state.plan.layout import Layout
 from user_state.state.envelope import version_of
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Refused, Replaced, Replacement, Stored

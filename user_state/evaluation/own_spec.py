@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from user_state.core.events import EventRow
-from user_state.core.plan import Plan
 from user_state.evaluation.interactions import Interactions
+from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec, parse_spec
+from user_state.state.events import EventRow
 
 # YAML is a superset of what repr gives for plain dicts, lists, strings and numbers.
 _HEAD = """

@@ -1,6 +1,6 @@
 """A log replayed: what records said of its users before each question, by the code that folds and reads in production.
 
-Questions are answered by `user_state.state.replay`: events are judged, folded, packed and read as a pipeline and a
+Questions are answered by `user_state.reading.replay`: events are judged, folded, packed and read as a pipeline and a
 ranking service do, without a store between.
 """
 
@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from user_state.core.admission import Outcome
-from user_state.core.events import EventRow, Events
-from user_state.core.item_vectors import ItemVectors
-from user_state.core.plan import Plan
+from user_state.embeddings.item_vectors import ItemVectors
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, I64
-from user_state.state.features import Finished
-from user_state.state.replay import Questions, Replay
+from user_state.plan.plan import Plan
+from user_state.reading.features import Finished
+from user_state.reading.replay import Questions, Replay
+from user_state.state.events import EventRow, Events
+from user_state.state.outcome import Outcome
 
 QUESTIONS_AT_ONCE = 20_000
 """What is answered in one go, unless one user has more: bounds memory."""

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from user_state.answers import UserStateBatch
-from user_state.core.hashed_vectors import hashed_vectors
+from user_state.embeddings.hashed_vectors import hashed_vectors
 from user_state.errors import InputError
 from user_state.evaluation.catalogue import Choice
 from user_state.evaluation.interactions import F64
 from user_state.evaluation.scorers.record_counts import MOST_KEPT
+from user_state.results import UserStateBatch
 
 SKETCH_HALF_LIVES = "1m+1h+1d+7d"
 RECENT_HALF_LIVES = "1m+10m+1h+1d"

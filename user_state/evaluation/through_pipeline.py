@@ -22,24 +22,24 @@ from pathlib import Path
 import numpy as np
 
 from user_state.client import UserStateClient
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow
 from user_state.durations import SECOND_US
 from user_state.errors import InputError
-from user_state.evaluation.asking import Answers, Reads, Watched, ask
 from user_state.evaluation.catalogue import Choice
 from user_state.evaluation.interactions import F64, I64
 from user_state.evaluation.own_spec import own_spec_text
-from user_state.evaluation.passage import MARGIN_S, AtAge, Passage, Way
+from user_state.evaluation.pipeline_result import MARGIN_S, AtAge, Passage, Way
 from user_state.evaluation.processes import check_running, drained, maybe_running, running, wait_for_start
 from user_state.evaluation.results import Outcome, Quality
 from user_state.evaluation.scoring import measure
+from user_state.evaluation.segments import Stretches, cut
 from user_state.evaluation.served import ServedScorer, served_scorer
-from user_state.evaluation.stretches import Stretches, cut
+from user_state.evaluation.timed_reads import Answers, Reads, Watched, ask
 from user_state.evaluation.trials import Age, Trial, aged
 from user_state.events.avro_files import interaction_schema, write_events
 from user_state.fold import Folder
+from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec, load_spec
+from user_state.state.events import EventRow
 from user_state.store.credentials import passed_on
 from user_state.store.redis_store import RedisStateStore
 

@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from user_state.core.events import EventRow
-from user_state.core.plan import Plan
 from user_state.errors import EventError
 from user_state.events.event_reader import ReadEvent, nested_reader, write_event
 from user_state.events.limits import limits_of
 from user_state.events.message import Message
 from user_state.events.writers import SINGLE_OBJECT, head_of, places_of, writer_of
+from user_state.plan.plan import Plan
 from user_state.spec.event_schema import EventSchema
 from user_state.spec.problems import listing
 from user_state.state.event_batch import BodyDecoder, EventBatch, MessageList
+from user_state.state.events import EventRow
 
 __all__ = ["SINGLE_OBJECT", "Decoded", "EventDecoder"]
 _HEAD_BYTES = 10

@@ -32,7 +32,7 @@ from user_state.durations import SECOND_US, parse_duration_us
 from user_state.errors import InputError
 from user_state.events.as_written import Writers
 from user_state.events.avro_files import SingleObject, interaction_schema
-from user_state.events.damage import damage
+from user_state.events.corruption import damage
 from user_state.events.message import Message
 
 ORIGIN = "generated"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from user_state.core.plan import Plan
+from user_state.plan.plan import Plan
 from user_state.spec.event_schema import EventSchema
 
 MAX_ID_BYTES = 1024

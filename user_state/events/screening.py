@@ -18,10 +18,10 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.events import Events
-from user_state.core.plan import Plan
 from user_state.durations import SECOND_US, format_duration
-from user_state.events.wanted import wanted
+from user_state.events.relevant import wanted
+from user_state.plan.plan import Plan
+from user_state.state.events import Events
 
 LEAST_CLOCK_TOLERANCE_US = 60 * SECOND_US
 """Clocks of machines differ, whatever a spec says of phones."""

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from user_state.core.plan import Plan
 from user_state.events.flat_types import FlatType, flat_record
 from user_state.events.limits import check_names
+from user_state.plan.plan import Plan
 from user_state.spec.event_schema import EventSchema
 
 SINGLE_OBJECT = b"\xc3\x01"

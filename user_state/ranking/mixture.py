@@ -30,9 +30,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from user_state.answers import UserStateBatch
 from user_state.durations import SECOND_US
 from user_state.errors import InputError
+from user_state.results import UserStateBatch
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]

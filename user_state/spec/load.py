@@ -10,7 +10,7 @@ The order of work, each step going on from whatever the one before could make se
          -> field_checks       event fields that do not exist or do not fit
          -> version_checks     other versions of the events' schema that cannot be read as it
 
-Nothing here decides what a feature means: `user_state.core.compile` does.
+Nothing here decides what a feature means: `user_state.plan.compile` does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The spec as typed settings: what a team declares, validated value by value.
 
 Nothing here reads files or computes features. `load.py` turns YAML into these models and errors into
-messages with line numbers; `user_state.core.compile` compiles them into what the core executes.
+messages with line numbers; `user_state.plan.compile` compiles them into what the core executes.
 Durations are kept in microseconds (`_us`), beside the text they were written as where a name needs it.
 
 Every field's `description` says what it accepts, as the end of a sentence that begins with "expected":

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from user_state.core.time_axis import default_tile_width_s
 from user_state.durations import SECOND_US, format_duration, parse_duration_us
+from user_state.plan.time_axis import default_tile_width_s
 from user_state.spec.problems import KeyPath, Problem, listing
 from user_state.spec.values import LIFETIME
 from user_state.spec.yaml_document import Document

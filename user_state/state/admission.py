@@ -1,6 +1,6 @@
 """Judging events by remembered ids as they are stored: which are folded, and which are late, early or duplicates.
 
-`user_state.core.admission` says what the rules are, `user_state.state.seen` what the bytes.
+`user_state.state.outcome` says what the rules are, `user_state.state.remembered_ids` what the bytes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state import native
-from user_state.core.admission import Times
-from user_state.core.events import I64, Events
-from user_state.core.plan import Plan
+from user_state.plan.plan import Plan
+from user_state.state.events import I64, Events
+from user_state.state.outcome import Times
 
 
 @dataclass(frozen=True)

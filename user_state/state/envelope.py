@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from user_state import native
-from user_state.core.events import I64
+from user_state.state.events import I64
 
-SCHEMA_PATH = Path(__file__).parent.parent / "schemas" / "user_state.avsc"
 """By which any Avro reader reads a record."""
 MARKER = native.MARKER
 """What every record begins with."""

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state import native
-from user_state.core.events import Bool, Events
-from user_state.core.plan import Plan
-from user_state.core.pool import StringPool
 from user_state.errors import CodecError
 from user_state.native import EventDecoder as BodyDecoder
 from user_state.native import FileLayout, MessageList
+from user_state.plan.plan import Plan
+from user_state.state.events import Bool, Events
+from user_state.state.string_dictionary import StringPool
 
 __all__ = [
     "AckIds",

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state import native
-from user_state.core.events import I64
-from user_state.core.histories import Histories, LogRows, VectorSums
-from user_state.core.plan import Plan
-from user_state.core.pool import StringPool
-from user_state.core.reading_program import ReadingProgram, compile_program
-from user_state.core.selection import select_outputs
+from user_state.plan.plan import Plan
+from user_state.plan.reading_program import ReadingProgram, compile_program
+from user_state.plan.selection import select_outputs
+from user_state.state.events import I64
+from user_state.state.log_rows import Histories, LogRows, VectorSums
 from user_state.state.records import PackedRecords
+from user_state.state.string_dictionary import StringPool
 
 
 class HistoryReader:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from user_state.core.layout import Layout
 from user_state.errors import CodecError
+from user_state.plan.layout import Layout
 
 MOST_UNKNOWN = 1_000
 """How many unregistered layouts are remembered: damaged records may name any."""

@@ -6,8 +6,8 @@
 
 What is wrong with a record is said of that record, and costs no other one anything. A record of another layout is
 migrated wherever one comes up: what still has the same definition stays, what is new starts empty, the rest is dropped.
-Definitions are compared by key (`user_state.core.pieces`). Windows are not part of a key: a window that was made longer
-fills as time passes, since what was rolled up or dropped before cannot come back (`user_state.core.kept`).
+Definitions are compared by key (`user_state.plan.state_definitions`). Windows are not part of a key: a window that was
+made longer fills as time passes, since what was rolled up or dropped before cannot come back (`user_state.plan.kept`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import TypeVar
 import numpy as np
 
 from user_state import native
-from user_state.core.events import I64, Events
-from user_state.core.plan import Plan
 from user_state.errors import CodecError
+from user_state.plan.plan import Plan
+from user_state.state.events import I64, Events
 from user_state.state.layouts import LayoutSource, Unregistered
 
 T = TypeVar("T")

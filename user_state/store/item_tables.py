@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from user_state.core.item_vectors import F64
+from user_state.embeddings.item_vectors import F64
+from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError, StoreError, shorten
-from user_state.items.table import ItemTable
 from user_state.store.connection import connect, masked, translated
 from user_state.store.keys import item_chunk_key, item_gram_key, item_lock_key, item_pointer_key, item_version_key
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from user_state.core.item_vectors import F32, F64, Bool
-from user_state.core.layout import Layout
-from user_state.core.learned_vectors import learned_vectors
-from user_state.core.pieces import LearnedItems
-from user_state.core.plan import Plan
-from user_state.core.spread import part_names
+from user_state.embeddings.item_vectors import F32, F64, Bool
+from user_state.embeddings.learned_vectors import learned_vectors
+from user_state.embeddings.spread import part_names
+from user_state.embeddings.table import ItemTable
 from user_state.errors import CodecError
-from user_state.items.table import ItemTable
+from user_state.plan.layout import Layout
+from user_state.plan.plan import Plan
+from user_state.plan.state_definitions import LearnedItems
 from user_state.state.histories import SumsReader
 from user_state.state.records import PackedRecords
 from user_state.store.connection import connect, fetch

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from user_state.core.compile.learned import item_plan
-from user_state.core.outputs import FoldInOutput
-from user_state.core.plan import Plan
+from user_state.embeddings.provider import VectorProvider
 from user_state.errors import InputError
-from user_state.items.provider import VectorProvider
+from user_state.plan.compile.learned import item_plan
+from user_state.plan.outputs import FoldInOutput
+from user_state.plan.plan import Plan
 from user_state.store.learned_table import LearnedTable
 from user_state.store.served_table import ServedTable
 

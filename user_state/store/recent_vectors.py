@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from user_state.core.item_vectors import F32
-from user_state.items.table import ItemTable
+from user_state.embeddings.item_vectors import F32
+from user_state.embeddings.table import ItemTable
 
 ITEM_OVERHEAD = 200
 """Bytes an item costs beside its vector, roughly."""

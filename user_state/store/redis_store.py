@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError, ResponseError
 
-from user_state.core.layout import Layout
 from user_state.errors import CodecError, StoreError, StoreUnavailable
+from user_state.plan.layout import Layout
 from user_state.state.envelope import version_of
-from user_state.state.seen import LostIdsError, ids_beside
+from user_state.state.remembered_ids import LostIdsError, ids_beside
 from user_state.store.beat import Beat
 from user_state.store.connection import broke_off, connect, masked, translate_response, translated
 from user_state.store.keys import probe_keys, record_and_seen_keys

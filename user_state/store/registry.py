@@ -3,7 +3,7 @@
     {name}:registry    current            the definition of the spec that writes, hex
                        generation         when it began to, microseconds UTC: a greater one is newer
                        spec:<definition>  the generation of each that did
-                       layout:<fingerprint>  each layout, as JSON (`user_state.core.layout`)
+                       layout:<fingerprint>  each layout, as JSON (`user_state.plan.layout`)
 
 A spec that was never seen supersedes the current one; one that was is an older spec, and goes on only if somebody says
 so (`user-state rollback`). Whoever writes records names its generation, and is refused once there is a newer one. A
@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from user_state.core.layout import Layout
 from user_state.errors import CodecError, SpecSuperseded, StoreError
+from user_state.plan.layout import Layout
 from user_state.store.connection import masked, translated
 from user_state.store.keys import registry_key
 from user_state.store.script import Script

@@ -14,7 +14,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from user_state.state.envelope import version_of
-from user_state.state.seen import stored_seen
+from user_state.state.remembered_ids import stored_seen
 from user_state.store.keys import record_and_seen_keys, turn_key
 from user_state.store.script import Script
 from user_state.store.store import Replacement

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from user_state.core.item_vectors import F32, F64, Bool, ItemVectors, NoVectors
+from user_state.embeddings.item_vectors import F32, F64, Bool, ItemVectors, NoVectors
+from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError, StoreError, UserStateError, shorten
-from user_state.items.table import ItemTable
 from user_state.store.connection import connect, masked, translated
 from user_state.store.item_tables import (
     CHUNKS_AT_ONCE,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from user_state.core.compile.learned import item_plan
-from user_state.core.plan import Plan
+from user_state.plan.compile.learned import item_plan
+from user_state.plan.plan import Plan
 from user_state.store.connection import connect
 from user_state.store.registry import Registered, Registry, Writer
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from user_state.core.layout import Layout
 from user_state.errors import StoreError
+from user_state.plan.layout import Layout
 from user_state.state.envelope import LAYOUT, MARKER
 from user_state.store.connection import connect, masked, translated
 from user_state.store.keys import record_pattern, registry_key, user_of_record

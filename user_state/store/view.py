@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from redis.exceptions import RedisError
 
 from user_state.state.envelope import version_of
-from user_state.state.seen import stored_seen
+from user_state.state.remembered_ids import stored_seen
 from user_state.store.connection import connect, masked, translate_response, translated
 from user_state.store.keys import record_key, seen_key, writer_key
 from user_state.store.registry import SUPERSEDED, UNREGISTERED, Registry

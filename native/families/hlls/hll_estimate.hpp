@@ -4,7 +4,7 @@
 //   smooth   where `raw` lies between knots of a curve, a cubic through the four nearest
 //   linear   k (H(k) - H(registers that are 0)), H(n) being the n-th harmonic number: linear counting
 //
-// Few values are counted by `linear`, many by `smooth`. The curve is the library's own: core/hll_knots.py gets its knots
+// Few values are counted by `linear`, many by `smooth`. The curve is the library's own: plan/hll_knots.py gets its knots
 // from the library's estimates, so that none of its numbers has to be kept here.
 //
 // Source: DataSketches, `HllArray::getCompositeEstimate`.

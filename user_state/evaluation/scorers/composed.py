@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from user_state.core.compile import compile_plan
+from user_state.embeddings.cooccurrence import Fit, fit_vectors
+from user_state.embeddings.table import ItemTable
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.own_spec import own_rows, own_spec
 from user_state.evaluation.replay import LogReplay, Reading
 from user_state.evaluation.scorers.popularity import Popularity
 from user_state.evaluation.scorers.table_mean import fits_until
 from user_state.evaluation.scoring import Question
-from user_state.items.cooccurrence import Fit, fit_vectors
-from user_state.items.table import ItemTable
+from user_state.plan.compile import compile_plan
 
 TABLE = "catalogue"
 

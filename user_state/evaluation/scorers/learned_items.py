@@ -2,7 +2,7 @@
 
     score(j) = (1 + W_j)^lift  z_j . sum over the user's last items k, the d-th last one, of fade_read^(d-1) z_k
 
-Events go through the fold of users and the item stage before it (user_state/learning.py) one by one; z_j and W_j are
+Events go through the fold of users and the item stage before it (user_state/item_stage.py) one by one; z_j and W_j are
 read from the bytes of items' records, the last items from the bytes of the user's.
 """
 
@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from user_state.core.compile import compile_plan
-from user_state.core.compile.learned import item_plan
-from user_state.core.learned_vectors import learned_vectors
-from user_state.core.spread import item_of_part
 from user_state.durations import parse_duration_us
+from user_state.embeddings.learned_vectors import learned_vectors
+from user_state.embeddings.spread import item_of_part
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.evaluation.own_spec import own_rows, own_spec
 from user_state.fold import Folder
-from user_state.learning import ItemStage
-from user_state.state.features import Reader
+from user_state.item_stage import ItemStage
+from user_state.plan.compile import compile_plan
+from user_state.plan.compile.learned import item_plan
+from user_state.reading.features import Reader
 from user_state.state.histories import SumsReader
 from user_state.state.records import PackedRecords
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from user_state.core.hashed_vectors import hashed_vectors
+from user_state.embeddings.hashed_vectors import hashed_vectors
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.scorers.histories import Histories

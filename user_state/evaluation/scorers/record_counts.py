@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from user_state.core.compile import compile_plan
-from user_state.core.padding import Padded
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, I64, Interactions
 from user_state.evaluation.own_spec import own_rows, own_spec
 from user_state.evaluation.replay import LogReplay, Reading
+from user_state.plan.compile import compile_plan
+from user_state.state.padding import Padded
 
 MOST_KEPT = 64
 

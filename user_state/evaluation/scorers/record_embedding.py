@@ -14,16 +14,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from user_state.core.compile import compile_plan
-from user_state.core.events import EventRow
-from user_state.core.hashed_vectors import hashed_vectors
-from user_state.core.outputs import EmbeddingOutput
-from user_state.core.plan import Plan
+from user_state.embeddings.hashed_vectors import hashed_vectors
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.own_spec import own_rows, own_spec
 from user_state.evaluation.replay import LogReplay, Reading
 from user_state.evaluation.scoring import Question
+from user_state.plan.compile import compile_plan
+from user_state.plan.outputs import EmbeddingOutput
+from user_state.plan.plan import Plan
+from user_state.state.events import EventRow
 
 
 class RecordEmbedding:

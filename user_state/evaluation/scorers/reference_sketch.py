@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from user_state.core.hashed_vectors import hashed_vectors
+from user_state.embeddings.hashed_vectors import hashed_vectors
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.scorers.settings import durations_us

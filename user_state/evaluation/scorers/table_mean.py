@@ -3,7 +3,7 @@
     e_u = sum over half-lives h of sum over i of share_h(i) z_i;   score(j) = z_j . e_u
 
 share_h(i) are the shares of the user's decayed counts (`recent_counts`), so each half-life adds a mean and not a sum.
-The table comes from `user_state.items.cooccurrence`, fitted on what came before and on nothing else, every so many
+The table comes from `user_state.embeddings.cooccurrence`, fitted on what came before and on nothing else, every so many
 interactions; a new table serves all users at once, computed from their counts, so no vector mixes two tables. Until
 the first table there is popularity.
 """
@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from user_state.embeddings.cooccurrence import Fit, fit_vectors
 from user_state.errors import InputError
 from user_state.evaluation.interactions import F64, Interactions
 from user_state.evaluation.scorers.popularity import Popularity
 from user_state.evaluation.scorers.recent_counts import RecentCounts, ReferenceCounts, shares
 from user_state.evaluation.scorers.settings import durations_us
-from user_state.items.cooccurrence import Fit, fit_vectors
 
 
 def fits_until(size: int, every: int) -> list[int]:

@@ -1,0 +1,1 @@
+"""A spec, compiled: which state definitions a record holds, and which outputs are read from them."""

@@ -1,0 +1,120 @@
+"""A batch of decoded events as columns, and which of them each filter wants.
+
+Built from event rows `(user, id_hash, time_us, published_us, *fields)`, the fields being `plan.fields` in order.
+Strings are codes into one pool a batch, so that every later step compares integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from user_state import native
+from user_state.plan.plan import Plan
+from user_state.plan.state_definitions import Filter
+from user_state.state.string_dictionary import NULL_CODE, StringPool
+
+Bool = npt.NDArray[np.bool_]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
+
+EventRow = tuple[Any, ...]
+NULL_INT = np.iinfo(np.int64).min
+"""Stands for null in int and bool columns, as NULL_CODE does in string columns and NaN, which events may not carry, in
+float columns."""
+FIXED_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Events:
+    """m events of n users.
+
+    Attributes:
+        users: the n users' ids.
+        user: (m,) index into `users`.
+        id_hash: (m,) xxh64 of the event id.
+        time_us, published_us: (m,) microseconds UTC.
+        columns: one (m,) array for each of `plan.fields`: int64 codes into `pool`, float64, or int64.
+        pool: the strings that codes stand for.
+    """
+
+    users: list[str]
+    user: I64
+    id_hash: U64
+    time_us: I64
+    published_us: I64
+    columns: tuple[npt.NDArray[Any], ...]
+    pool: StringPool
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @classmethod
+    def from_rows(cls, plan: Plan, rows: Sequence[EventRow]) -> Events:
+        """Turn rows into columns; the rows' values must be of the plan's kinds, None for null.
+
+        Raises:
+            ValueError: they are not.
+        """
+        taken = native.columns_of_rows(plan.kinds, rows)
+        if taken is None:
+            raise ValueError("expected rows of the plan's fields, each of its kind or None, got others")
+        users, user, id_hash, time_us, published_us, columns, code_of = taken
+        return cls(users, user, id_hash, time_us, published_us, columns, StringPool.of_codes(code_of))
+
+    def take(self, chosen: Bool | I64) -> Events:
+        """Return the chosen events, by mask or index; users and pool stay."""
+        return Events(
+            self.users,
+            self.user[chosen],
+            self.id_hash[chosen],
+            self.time_us[chosen],
+            self.published_us[chosen],
+            tuple(column[chosen] for column in self.columns),
+            self.pool,
+        )
+
+    def of_their_users(self) -> tuple[I64, Events]:
+        """Return (which users have events, ascending; the events with a list of users that holds those alone)."""
+        present = np.bincount(self.user, minlength=len(self.users)).nonzero()[0]
+        if len(present) == len(self.users):
+            return present, self
+        number = np.zeros(len(self.users), np.int64)
+        number[present] = np.arange(len(present))
+        return present, replace(self, users=[self.users[user] for user in present.tolist()], user=number[self.user])
+
+    def has(self, plan: Plan, field: int) -> Bool:
+        """Return (m,) whether each event's field is not null."""
+        column = self.columns[field]
+        match plan.fields[field].kind:
+            case "string":
+                present = column != NULL_CODE
+            case "float":
+                present = ~np.isnan(column)
+            case _:
+                present = column != NULL_INT
+        return np.asarray(present, np.bool_)
+
+    def matches(self, plan: Plan) -> list[Bool]:
+        """Return for each of `plan.filters` a mask (m,) of the events it accepts."""
+        return [self._match(plan, accepting) for accepting in plan.filters]
+
+    def _match(self, plan: Plan, accepting: Filter) -> Bool:
+        matched = np.ones(len(self), np.bool_)
+        for field, accepted in accepting.conditions:
+            column = self.columns[field]
+            if plan.fields[field].kind == "string":
+                # One entry more than the pool: a null's code of -1 lands on it and is not accepted.
+                table = np.zeros(len(self.pool) + 1, np.bool_)
+                table[[code for v in accepted if (code := self.pool.find(str(v))) is not None]] = True
+                matched &= table[column]
+            else:
+                # Null is no value, so the number that stands for it cannot be one that a filter asks for.
+                asked = accepted if plan.fields[field].kind == "float" else accepted - {NULL_INT}
+                matched &= np.isin(column, np.array(sorted(asked), column.dtype))
+        return matched

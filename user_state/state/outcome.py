@@ -1,0 +1,41 @@
+"""Which events are folded: lateness, the future, duplicates, and the ids that are remembered to tell.
+
+Ids are remembered, with the second of their event, for as long as their event would not be refused as too late; so
+an event is folded once whatever is redelivered, and one whose id may have been forgotten is never folded. The record
+holds the time from which on its ids are complete, its horizon: the clock less the lateness, or later where the cap
+forgot more. So a longer lateness admits nothing that a shorter one forgot. The rules and their order stand in
+docs/design/layers.md.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Protocol
+
+from user_state.state.events import I64
+
+
+class Outcome(IntEnum):
+    """What became of an event."""
+
+    APPLIED = 0
+    DUPLICATE = 1
+    TOO_LATE = 2
+    FROM_FUTURE = 3
+    BAD_RECORD = 4
+    OVERSIZED = 5
+    CONTENDED = 6
+
+
+class Times(Protocol):
+    """What n users' records say of time."""
+
+    @property
+    def clock_us(self) -> I64:
+        """(n,) greatest publish time among the applied events; 0 for a user without any."""
+        ...
+
+    @property
+    def horizon_us(self) -> I64:
+        """(n,) event times from which on the remembered ids are complete; earlier events are refused."""
+        ...
