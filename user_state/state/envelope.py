@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from user_state import native
 from user_state.state.events import I64
 
-"""By which any Avro reader reads a record."""
 MARKER = native.MARKER
 """What every record begins with."""
 VERSION = slice(10, 18)
