@@ -24,7 +24,7 @@ from setuptools import Command, setup
 
 ROOT = "native"
 BINDINGS = f"{ROOT}/bindings/bindings.cpp"
-FLAGS = ["-O2", "-Wall", "-Wextra", "-ffp-contract=off"]
+FLAGS = ["-O3", "-Wall", "-Wextra", "-ffp-contract=off"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g1", "-O1"]
 COMPILER_PIN = "requirements-compiler.txt"
 

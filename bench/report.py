@@ -7,11 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 
 
-def arguments(description: str) -> argparse.Namespace:
-    """Return `--quick` and `--json`."""
+def arguments(description: str, further: Sequence[tuple[str, str, str]] = ()) -> argparse.Namespace:
+    """Return `--quick`, `--json`, and further options, given as (option, what its value is called, help)."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="less work: under 45 seconds")
     parser.add_argument("--json", action="store_true", help="end with one JSON object of the ratios")
+    for option, value, told in further:
+        parser.add_argument(option, metavar=value, help=told)
     return parser.parse_args()
 
 

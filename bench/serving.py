@@ -4,15 +4,22 @@ The two take turns, call by call, on one connection each, so that noise falls on
 loopback; records after 30 days of made-up traffic, of the starter example and of the 60-feature feed example. Both are
 read as a whole, and their scalars alone.
 
-    python bench/serving.py [--quick] [--json]
+    python bench/serving.py [--quick] [--json] [--feast PYTHON]
+
+With the interpreter of an environment that has `feast[redis]` (ours must not: it wants other versions of what we use),
+Feast takes turns too: the same users in the same server, as many floats as the scalars and arrays of our example, which
+it reads as they were written and finishes nothing. bench/feast_reads.py is its side.
 """
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -37,11 +44,15 @@ BATCHES = (1, 10, 100, 500)
 SCALARS_OF = 100
 """How many users the scalars alone are read of."""
 WARM_UP = 20
+FEAST_EVERY = 5
+"""In which turns Feast takes part: its calls are long."""
 
 
 def main() -> None:
     """Measure and print."""
-    args = arguments(__doc__ or "")
+    args = arguments(
+        __doc__ or "", [("--feast", "PYTHON", "an interpreter that has feast[redis], to measure it beside")]
+    )
     users, events, rounds = (1_000, 30_000, 200) if args.quick else (5_000, 400_000, 2_000)
     results: dict[str, float | str | None] = {}
     for example, prefix in (("starter", ""), ("feed", "feed_")):
@@ -52,14 +63,16 @@ def main() -> None:
             with (
                 redis.Redis(host=server.host, port=server.port) as bare,
                 UserStateClient.from_url(url, spec, timeout_s=5) as client,
+                feast_of(args.feast, server, client, names) as feast,
             ):
-                measure_spec(client, bare, spec, names, rounds, prefix, results)
+                measure_spec(client, bare, feast, spec, names, rounds, prefix, results)
     finish(args, results)
 
 
 def measure_spec(
     client: UserStateClient,
     bare: redis.Redis,
+    feast: Feast | None,
     spec: LoadedSpec,
     names: list[str],
     rounds: int,
@@ -73,14 +86,63 @@ def measure_spec(
     print(f"\n{example} example: {len(names):,} users, {len(shown.names)} scalars, {declared}")
     print(f"{'users':>13} | {'MGET p50':>9} {'p99':>8} | {'get_many p50':>12} {'p99':>8} | ratio p50, p99")
     for size in BATCHES:
-        mget_50, mget_99, ours_50, ours_99 = row = measure(client, bare, spec.spec.name, names, size, rounds)
+        feast_us: list[float] = []
+        row = measure(client, bare, spec.spec.name, names, size, rounds, feast=feast, feast_us=feast_us)
+        mget_50, mget_99, ours_50, ours_99 = row
         show(f"{size}", *row)
+        if feast_us:
+            feast_50 = percentile(feast_us, 0.5) / 1000
+            print(f"{'Feast':>13} | {feast_50:6.3f} ms, {feast_50 / ours_50:.1f} times as long as get_many")
+            results[f"{prefix}feast_p50_ratio_to_ours_{size}"] = feast_50 / ours_50
         results[f"{prefix}p50_ratio_to_mget_{size}"] = ours_50 / mget_50
         results[f"{prefix}p99_ratio_to_mget_{size}"] = ours_99 / mget_99
         results[f"{prefix}p50_ms_{size}"] = ours_50
     row = measure(client, bare, spec.spec.name, names, SCALARS_OF, rounds, client.names)
     show(f"{SCALARS_OF} scalars", *row)
     results[f"{prefix}scalars_p50_ratio_to_mget_{SCALARS_OF}"] = row[2] / row[0]
+
+
+class Feast:
+    """Feast in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def read_us(self, users: Sequence[str]) -> float:
+        """Return how long Feast takes for these users, in microseconds."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(users) + "\n")
+        self._process.stdin.flush()
+        return float(self._line())
+
+    def wait_until_ready(self) -> None:
+        """Wait until it has written what it is going to read."""
+        if self._line() != "ready\n":
+            sys.exit("error: Feast did not start; its own words stand above")
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline() or sys.exit("error: Feast ended; its own words stand above")
+
+
+@contextmanager
+def feast_of(
+    python: str | None, server: ValkeyServer, client: UserStateClient, names: list[str]
+) -> Iterator[Feast | None]:
+    """Run Feast for the length of a `with` block, with as many floats of these users as we have numbers."""
+    if python is None:
+        yield None
+        return
+    numbers = len(client.names) + sum(array.shape[1] for array in client.get_many([]).arrays.values())
+    command = [python, str(Path(__file__).with_name("feast_reads.py")), f"{server.host}:{server.port}", str(numbers)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(names) + "\n")
+        process.stdin.flush()
+        feast = Feast(process)
+        feast.wait_until_ready()
+        yield feast
+        process.stdin.close()
 
 
 def show(what: str, mget_50: float, mget_99: float, ours_50: float, ours_99: float) -> None:
@@ -117,8 +179,10 @@ def measure(
     size: int,
     rounds: int,
     select: Sequence[str] | None = None,
+    feast: Feast | None = None,
+    feast_us: list[float] | None = None,
 ) -> tuple[float, float, float, float]:
-    """Return p50 and p99 in ms of MGET and of get_many for `size` users."""
+    """Return p50 and p99 in ms of MGET and of get_many for `size` users; add what Feast takes to `feast_us`."""
     rng = random.Random(size)
     mget_ms, ours_ms = [], []
     for turn in range(rounds + WARM_UP):
@@ -129,6 +193,9 @@ def measure(
         between = time.perf_counter()
         client.get_many(chosen, select=select)
         ended = time.perf_counter()
+        if feast is not None and feast_us is not None and turn % FEAST_EVERY == 0:
+            took_us = feast.read_us(chosen)
+            feast_us += [took_us] if turn >= WARM_UP else []
         if turn >= WARM_UP:  # the first ones open connections and warm caches
             mget_ms.append((between - began) * 1000)
             ours_ms.append((ended - between) * 1000)

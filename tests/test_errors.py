@@ -45,7 +45,7 @@ TREE = {
     "SpecError": "UserStateError",
     "EventError": "UserStateError",
     "CodecError": "UserStateError",
-    "NotCompiled": "CodecError",
+    "NotCompiled": "UserStateError",
     "InputError": "UserStateError",
     "StoreError": "UserStateError",
     "StoreUnavailable": "StoreError",

@@ -20,6 +20,7 @@ try:
         ReadingProgram,
         columns_of_rows,
         heads,
+        pack_mget,
         replay,
         with_horizon,
     )
@@ -42,6 +43,7 @@ __all__ = [
     "ReadingProgram",
     "columns_of_rows",
     "heads",
+    "pack_mget",
     "replay",
     "with_horizon",
 ]

@@ -13,61 +13,98 @@
 
 namespace user_state::reading {
 
+/// Makes an array without setting it to anything; `width` -1 makes one of one dimension. pybind11's own constructor works
+/// out strides, in memory that it asks for, which costs more than the array; a call makes dozens.
+template <class T>
+T* made_array(pybind11::object& into, pybind11::ssize_t rows, pybind11::ssize_t width = -1) {
+  static PyObject* const type = pybind11::dtype::of<T>().release().ptr();
+  auto& numpy = pybind11::detail::npy_api::get();
+  Py_INCREF(type);  // the array keeps it
+  Py_ssize_t shape[] = {rows, width};
+  into = pybind11::reinterpret_steal<pybind11::object>(numpy.PyArray_NewFromDescr_(
+      numpy.PyArray_Type_, type, width < 0 ? 1 : 2, shape, nullptr, nullptr, 0, nullptr));
+  if (!into) throw pybind11::error_already_set();
+  return reinterpret_cast<T*>(pybind11::detail::array_proxy(into.ptr())->data);
+}
+
+/// What outputs are called: dictionaries of a call's arrays have these for keys.
+struct Names {
+  std::vector<pybind11::object> arrays, embeddings;
+  std::vector<std::vector<pybind11::object>> lists;
+
+  explicit Names(const pybind11::dict& described)
+      : arrays(listed(described["array_names"])), embeddings(listed(described["embedding_names"])) {
+    for (pybind11::handle names : described["list_names"]) lists.push_back(listed(names));
+  }
+
+ private:
+  static std::vector<pybind11::object> listed(pybind11::handle names) {
+    std::vector<pybind11::object> made;
+    for (pybind11::handle name : names) made.push_back(pybind11::reinterpret_borrow<pybind11::object>(name));
+    return made;
+  }
+};
+
 /// The arrays of a call, and where they lie.
 class Arrays {
  public:
-  Arrays(const Program& program, std::size_t records) : rows_(static_cast<pybind11::ssize_t>(records)) {
-    out.values = grid(values_, program.columns);
-    out.status = reinterpret_cast<Status*>(column(status_));
-    out.last_event_us = column(last_event_us_);
-    for (int size : program.array_sizes) out.arrays.push_back(added<float>(arrays_, size));
-    for (int size : program.dimensions) out.embeddings.push_back(added<float>(embeddings_, size));
-    for (const ListShape& shape : program.lists) {
-      pybind11::array_t<std::int64_t> length;
-      out.lengths.push_back(column(length));
-      pybind11::list columns;
+  Arrays(const Program& program, const Names& names, std::size_t records)
+      : rows_(static_cast<pybind11::ssize_t>(records)) {
+    out.values = made_array<float>(values_, rows_, program.columns);
+    out.status = reinterpret_cast<Status*>(made_array<bool>(present_, rows_));
+    out.last_event_us = made_array<std::int64_t>(last_event_us_, rows_);
+    for (std::size_t at = 0; at < names.arrays.size(); ++at) {
+      out.arrays.push_back(put<float>(arrays_, names.arrays[at], program.array_sizes[at]));
+    }
+    for (std::size_t at = 0; at < names.embeddings.size(); ++at) {
+      out.embeddings.push_back(put<float>(embeddings_, names.embeddings[at], program.dimensions[at]));
+    }
+    for (std::size_t at = 0; at < names.lists.size(); ++at) {
+      const ListShape& shape = program.lists[at];
+      pybind11::object length;
+      out.lengths.push_back(made_array<std::int64_t>(length, rows_));
+      pybind11::dict columns;
       std::vector<std::int64_t*>& grids = out.grids.emplace_back();
-      for (Cells cells : shape.columns) {
-        bool real = cells == Cells::kReal;
-        grids.push_back(real ? reinterpret_cast<std::int64_t*>(added<double>(columns, shape.width))
-                             : added<std::int64_t>(columns, shape.width));
+      for (std::size_t column = 0; column < shape.columns.size(); ++column) {
+        pybind11::handle name = names.lists[at][column];
+        bool real = shape.columns[column] == Cells::kReal;
+        grids.push_back(real ? reinterpret_cast<std::int64_t*>(put<double>(columns, name, shape.width))
+                             : put<std::int64_t>(columns, name, shape.width));
       }
-      lists_.append(pybind11::make_tuple(length, columns));
+      lists_.append(pybind11::make_tuple(std::move(length), std::move(columns)));
     }
   }
 
-  pybind11::tuple made() const {
+  std::size_t records() const { return static_cast<std::size_t>(rows_); }
+
+  /// All arrays, once they are filled: (values, whether there was a record that could be read, times of last events,
+  /// arrays by name, lists as (lengths, grids by column), embeddings by name, all strings, how long each of those is).
+  pybind11::tuple made() {
+    static_assert(static_cast<int>(Status::kAbsent) == 0 && static_cast<int>(Status::kRead) == 1);  // a bool's bytes
+    for (std::size_t at = 0; at < records(); ++at) {
+      if (out.status[at] != Status::kRead) out.status[at] = Status::kAbsent;
+    }
     pybind11::bytes lengths(reinterpret_cast<const char*>(out.text_lengths.data()),
-                      out.text_lengths.size() * sizeof(std::uint16_t));
-    return pybind11::make_tuple(values_, status_, last_event_us_, arrays_, lists_, embeddings_, pybind11::bytes(out.texts), lengths);
+                            out.text_lengths.size() * sizeof(std::uint16_t));
+    return pybind11::make_tuple(values_, present_, last_event_us_, arrays_, lists_, embeddings_,
+                                pybind11::bytes(out.texts), lengths);
   }
 
   Outputs out;
 
  private:
   template <class T>
-  T* grid(pybind11::array_t<T>& into, int width) const {
-    into = pybind11::array_t<T>({rows_, static_cast<pybind11::ssize_t>(width)});
-    return into.mutable_data();
-  }
-  template <class T>
-  T* column(pybind11::array_t<T>& into) const {
-    into = pybind11::array_t<T>(rows_);
-    return into.mutable_data();
-  }
-  template <class T>
-  T* added(pybind11::list& to, int width) const {
-    pybind11::array_t<T> made;
-    T* at = grid(made, width);
-    to.append(std::move(made));
+  T* put(pybind11::dict& into, pybind11::handle name, int width) const {
+    pybind11::object made;
+    T* at = made_array<T>(made, rows_, width);
+    into[name] = std::move(made);
     return at;
   }
 
   pybind11::ssize_t rows_;
-  pybind11::array_t<float> values_;
-  pybind11::array_t<std::uint8_t> status_;
-  pybind11::array_t<std::int64_t> last_event_us_;
-  pybind11::list arrays_, lists_, embeddings_;
+  pybind11::object values_, present_, last_event_us_;
+  pybind11::dict arrays_, embeddings_;
+  pybind11::list lists_;
 };
 
 /// Refuses times that nothing can be read at.

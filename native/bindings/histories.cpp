@@ -29,8 +29,9 @@ py::tuple columns_of(const History& history) {
 }
 
 /// Returns what `made_of` does, and what is wrong by record.
-py::tuple histories(const Program& program, Folding& folding, const py::sequence& sequence,
+py::tuple histories(const SharedProgram& shared, Folding& folding, const py::sequence& sequence,
                     const std::vector<std::size_t>& logs) {
+  const Program& program = shared.program();
   Blobs blobs(sequence);
   Folding::Borrowed folder(folding);
   Histories found(program, *folder, logs);
@@ -44,7 +45,8 @@ py::tuple histories(const Program& program, Folding& folding, const py::sequence
 }
 
 /// Returns (((n,) times, (n, half-lives) weights, (n, half-lives, dimensions) sums) of one of the vectors, what is wrong).
-py::tuple sums(const Program& program, Folding& folding, const py::sequence& sequence, std::size_t part) {
+py::tuple sums(const SharedProgram& shared, Folding& folding, const py::sequence& sequence, std::size_t part) {
+  const Program& program = shared.program();
   Blobs blobs(sequence);
   Folding::Borrowed folder(folding);
   StoredSums stored(program, *folder, part);
@@ -81,7 +83,7 @@ py::tuple made_of(const Histories& found) {
   return py::make_tuple(rows, py::bytes(found.texts), lengths);
 }
 
-void define_histories(py::class_<Program>& program) {
+void define_histories(py::class_<SharedProgram, std::shared_ptr<SharedProgram>>& program) {
   program.def("histories", &histories, py::arg("folding"), py::arg("blobs"), py::arg("logs"))
       .def("sums", &sums, py::arg("folding"), py::arg("blobs"), py::arg("part"));
 }

@@ -3,6 +3,9 @@
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
+
+#include "bindings/shared_program.hpp"
 #include "record/histories.hpp"
 
 namespace user_state::reading {
@@ -11,6 +14,6 @@ namespace user_state::reading {
 pybind11::tuple made_of(const Histories& histories);
 
 /// Defines `histories` and `sums` of `ReadingProgram`; user_state/_native.pyi lists them.
-void define_histories(pybind11::class_<Program>& program);
+void define_histories(pybind11::class_<SharedProgram, std::shared_ptr<SharedProgram>>& program);
 
 }  // namespace user_state::reading

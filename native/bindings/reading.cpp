@@ -3,11 +3,13 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
-#include "bindings/arrays.hpp"
+#include <cstring>
+#include <optional>
+
 #include "bindings/calling.hpp"
-#include "bindings/folding.hpp"
 #include "bindings/histories.hpp"
-#include "record/reader.hpp"
+#include "bindings/shared_program.hpp"
+#include "codec/replies.hpp"
 
 namespace py = pybind11;
 
@@ -125,7 +127,7 @@ Program program_of(const py::dict& d) {
 }
 
 /// Returns what `Arrays::made` does, and what is wrong by record.
-py::tuple features(const Program& program, Folding& folding, const py::sequence& sequence,
+py::tuple features(const std::shared_ptr<SharedProgram>& shared, Folding& folding, const py::sequence& sequence,
                    const py::array_t<std::int64_t, py::array::c_style>& at_us) {
   Blobs blobs(sequence);
   if (at_us.ndim() != 1 || at_us.size() != static_cast<py::ssize_t>(blobs.size())) {
@@ -133,26 +135,147 @@ py::tuple features(const Program& program, Folding& folding, const py::sequence&
   }
   const std::int64_t* times_us = at_us.data();
   check_times({times_us, blobs.size()});
-  Arrays arrays(program, blobs.size());
-  Folding::Borrowed folder(folding);
+  Arrays arrays(shared->program(), shared->names, blobs.size());
+  BorrowedReader reader(shared, folding, arrays.out);
   std::vector<Wrong> wrong;
   without_gil([&] {
-    RecordReader reader(program, *folder, arrays.out);
     for (std::size_t at = 0; at < blobs.size(); ++at) {
-      if (at == 0 || times_us[at] != times_us[at - 1]) reader.set_time(times_us[at]);
-      if (auto error = reader.read(at, blobs[at])) wrong.push_back({at, std::move(*error)});
+      if (at == 0 || times_us[at] != times_us[at - 1]) reader->set_time(times_us[at]);
+      if (auto error = reader->read(at, blobs[at])) wrong.push_back({at, std::move(*error)});
     }
   });
   return py::make_tuple(arrays.made(), listed(wrong));
 }
 
+/// Records at one time, row by row, each as soon as it has come: what Redis answers is read while it sends the rest.
+class Reading {
+ public:
+  Reading(std::shared_ptr<SharedProgram> shared, py::object folding, std::size_t records, std::int64_t at_us)
+      : shared_(std::move(shared)),
+        folding_(std::move(folding)),
+        at_us_(at_us),
+        arrays_(shared_->program(), shared_->names, records),
+        replies_(records) {
+    check_times({&at_us_, 1});
+    borrow();
+  }
+
+  /// Takes the first `filled` bytes of a buffer; what is left of them, the begin of a value, moves to its front.
+  std::size_t take(const py::buffer& buffer, std::size_t filled) {
+    py::buffer_info held = buffer.request(true);  // keeps the buffer where it is
+    if (held.itemsize != 1 || filled > static_cast<std::size_t>(held.size)) {
+      throw py::value_error("expected a buffer of bytes, and no more of it filled than there is");
+    }
+    char* bytes = static_cast<char*>(held.ptr);
+    std::size_t left = 0;
+    without_gil([&] {
+      std::size_t taken = replies_.take({bytes, filled}, [&](std::string_view blob) { read(row_++, blob); });
+      left = filled - taken;
+      if (left > 0) std::memmove(bytes, bytes + taken, left);
+    });
+    return left;
+  }
+
+  /// Takes records that others have read.
+  void put(const py::sequence& sequence) {
+    Blobs blobs(sequence);
+    if (blobs.size() > arrays_.records() - replies_.taken()) throw py::value_error("expected no more records");
+    without_gil([&] {
+      for (std::size_t at = 0; at < blobs.size(); ++at) read(row_++, blobs[at]);
+    });
+    replies_.skip(blobs.size());
+  }
+
+  const Replies& replies() const { return replies_; }
+
+  /// Returns what `Arrays::made` does, and what is wrong by record. Records of layouts that were not known are read again,
+  /// so that it may be asked again once they are.
+  py::tuple made() {
+    if (!replies_.done()) throw py::value_error("expected all records before what was made of them");
+    if (!unknown_.empty()) {
+      auto again = std::exchange(unknown_, {});
+      unknown_errors_.clear();
+      borrow();
+      without_gil([&] {
+        for (const auto& [row, blob] : again) read(row, blob);
+      });
+    }
+    std::vector<Wrong> wrong = wrong_;
+    for (const auto& [row, error] : unknown_errors_) wrong.push_back({row, error});
+    return py::make_tuple(arrays_.made(), listed(wrong));
+  }
+
+ private:
+  /// Takes a reader, which knows the layouts that are known now.
+  void borrow() {
+    reader_.reset();
+    reader_.emplace(shared_, folding_.cast<Folding&>(), arrays_.out);
+    (*reader_)->set_time(at_us_);
+  }
+
+  void read(std::size_t row, std::string_view blob) {
+    std::optional<RecordError> error = (*reader_)->read(row, blob);
+    if (!error) return;
+    if (error->kind == RecordError::Kind::kUnknownLayout) {
+      unknown_.emplace_back(row, blob);
+      unknown_errors_.emplace_back(row, std::move(*error));
+    } else {
+      wrong_.push_back({row, std::move(*error)});
+    }
+  }
+
+  std::shared_ptr<SharedProgram> shared_;
+  py::object folding_;
+  std::int64_t at_us_;
+  Arrays arrays_;
+  std::optional<BorrowedReader> reader_;
+  Replies replies_;
+  std::size_t row_ = 0;
+  std::vector<Wrong> wrong_;
+  /// Records whose layout was not known as they came.
+  std::vector<std::pair<std::size_t, std::string>> unknown_;
+  std::vector<std::pair<std::size_t, RecordError>> unknown_errors_;
+};
+
+/// The command MGET as Redis takes it. redis-py's packer takes ten times as long.
+py::bytes pack_mget(const py::sequence& keys) {
+  py::tuple held(keys);
+  constexpr std::size_t kRoom = 64;
+  std::string packed = "*" + std::to_string(held.size() + 1) + "\r\n$4\r\nMGET\r\n";
+  packed.reserve(packed.size() + kRoom * held.size());
+  for (py::handle key : held) {
+    Py_ssize_t size = 0;
+    const char* text = PyUnicode_AsUTF8AndSize(key.ptr(), &size);
+    if (text == nullptr) throw py::error_already_set();
+    packed.append("$").append(std::to_string(size)).append("\r\n");
+    packed.append(text, static_cast<std::size_t>(size)).append("\r\n");
+  }
+  return py::bytes(packed);
+}
+
 }  // namespace
 
 void define_record_reader(py::module_& module) {
-  py::class_<Program> program(module, "ReadingProgram");
-  program.def(py::init(&program_of), py::arg("described"))
-      .def("features", &features, py::arg("folding"), py::arg("blobs"), py::arg("at_us").noconvert());
+  py::class_<SharedProgram, std::shared_ptr<SharedProgram>> program(module, "ReadingProgram");
+  program.def(py::init([](const py::dict& described) {
+                return std::make_shared<SharedProgram>(program_of(described), described);
+              }),
+              py::arg("described"))
+      .def("features", &features, py::arg("folding"), py::arg("blobs"), py::arg("at_us").noconvert())
+      .def("begin",
+           [](std::shared_ptr<SharedProgram> shared, py::object folding, std::size_t records, std::int64_t at_us) {
+             return std::make_unique<Reading>(std::move(shared), std::move(folding), records, at_us);
+           },
+           py::arg("folding"), py::arg("records"), py::arg("at_us"));
   define_histories(program);
+  py::class_<Reading>(module, "Reading")
+      .def("take", &Reading::take, py::arg("buffer"), py::arg("filled"))
+      .def("put", &Reading::put, py::arg("blobs"))
+      .def_property_readonly("taken", [](const Reading& self) { return self.replies().taken(); })
+      .def_property_readonly("foreign", [](const Reading& self) { return self.replies().foreign(); })
+      .def_property_readonly("broken", [](const Reading& self) { return self.replies().broken(); })
+      .def("made", &Reading::made);
+  module.def("pack_mget", &pack_mget, py::arg("keys"));
 }
 
 }  // namespace user_state::reading

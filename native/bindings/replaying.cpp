@@ -11,6 +11,7 @@
 #include "bindings/folding.hpp"
 #include "bindings/from_python.hpp"
 #include "bindings/histories.hpp"
+#include "bindings/shared_program.hpp"
 #include "record/replay.hpp"
 
 namespace py = pybind11;
@@ -22,7 +23,7 @@ namespace {
 /// Returns (outcomes, which questions could not be answered, outputs as `Arrays` makes them, histories, their order).
 ///
 /// `logs` are those whose histories are asked for, at each question; without any, histories are None.
-py::tuple replay(const reading::Program& program, Folding& folding, const py::object& batch, const py::object& user,
+py::tuple replay(const reading::SharedProgram& shared, Folding& folding, const py::object& batch, const py::object& user,
                  const py::object& at_us, const py::object& visible, const std::vector<std::size_t>& logs,
                  std::int64_t seen_ids_cap, std::size_t most_bytes) {
   const Plan& plan = folding.plan();
@@ -43,7 +44,8 @@ py::tuple replay(const reading::Program& program, Folding& folding, const py::ob
     }
   }
   reading::check_times(questions.at_us);
-  reading::Arrays arrays(program, count);
+  const reading::Program& program = shared.program();
+  reading::Arrays arrays(program, shared.names, count);
   Folding::Borrowed folder(folding);
   std::optional<reading::Histories> histories;
   if (!logs.empty()) histories.emplace(program, *folder, logs);

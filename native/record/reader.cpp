@@ -28,9 +28,7 @@ std::size_t take_strings(std::string_view bytes, std::string& texts, std::vector
   return dictionary.strings;
 }
 
-RecordReader::RecordReader(const Program& program, Folder& folder, Outputs& out)
-    : program_(program), out_(out), folder_(folder), strings_(program.whole) {
-  std::ranges::copy(folder.blanks(), blank_.sections.begin());
+RecordReader::RecordReader(const Program& program) : program_(program), strings_(program.whole) {
   for (std::size_t at = 0; at < kFamilies.size(); ++at) {
     const FamilyEntry& family = kFamilies[at];
     bool asked = program.whole || family.is_asked(program), held = family.in_program(program);
@@ -40,6 +38,12 @@ RecordReader::RecordReader(const Program& program, Folder& folder, Outputs& out)
   }
 }
 
+void RecordReader::begin(Outputs& out, Folder& folder) {
+  out_ = &out;
+  folder_ = &folder;
+  std::ranges::copy(folder.blanks(), blank_.sections.begin());
+}
+
 void RecordReader::set_time(std::int64_t at_us) {
   for (const auto& part : parts_) {
     if (part) part->set_time(at_us);
@@ -47,39 +51,40 @@ void RecordReader::set_time(std::int64_t at_us) {
 }
 
 std::optional<RecordError> RecordReader::read(std::size_t at, std::string_view blob) {
-  std::size_t texts = out_.texts.size(), lengths = out_.text_lengths.size();
+  std::size_t texts = out_->texts.size(), lengths = out_->text_lengths.size();
   std::optional<RecordError> wrong;
   if (blob.data() != nullptr) {
     try {
       read_record(at, blob);
-      out_.status[at] = Status::kRead;
+      out_->status[at] = Status::kRead;
       return wrong;
     } catch (RecordError& error) {
       wrong = std::move(error);
-      out_.texts.resize(texts);
-      out_.text_lengths.resize(lengths);
+      has_refused_ = true;
+      out_->texts.resize(texts);
+      out_->text_lengths.resize(lengths);
     }
   }
-  Row row{at, out_, out_.values + at * static_cast<std::size_t>(program_.columns)};
+  Row row{at, *out_, out_->values + at * static_cast<std::size_t>(program_.columns)};
   read_sections(row, blank_, {});
-  out_.last_event_us[at] = 0;
-  out_.status[at] = wrong ? Status::kRefused : Status::kAbsent;
+  out_->last_event_us[at] = 0;
+  out_->status[at] = wrong ? Status::kRefused : Status::kAbsent;
   return wrong;
 }
 
 void RecordReader::read_record(std::size_t at, std::string_view blob) {
-  Envelope envelope = open_migrated(program_, folder_, blob, migrated_);
-  Row row{at, out_, out_.values + at * static_cast<std::size_t>(program_.columns)};
+  Envelope envelope = open_migrated(program_, *folder_, blob, migrated_);
+  Row row{at, *out_, out_->values + at * static_cast<std::size_t>(program_.columns)};
   read_sections(row, envelope, blob);
-  out_.last_event_us[at] = envelope.longs[Envelope::kLastEvent];
+  out_->last_event_us[at] = envelope.longs[Envelope::kLastEvent];
 }
 
 void RecordReader::read_sections(Row& row, const Envelope& envelope, std::string_view blob) {
   std::size_t at = 0;
   try {
     if (strings_) {
-      row.first_code = static_cast<std::int64_t>(out_.text_lengths.size());
-      row.strings = take_strings(envelope.sections[0], out_.texts, out_.text_lengths);
+      row.first_code = static_cast<std::int64_t>(out_->text_lengths.size());
+      row.strings = take_strings(envelope.sections[0], out_->texts, out_->text_lengths);
     }
     for (at = 1; at < kSections; ++at) {
       if (parts_[at]) {

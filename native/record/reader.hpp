@@ -23,9 +23,10 @@ std::size_t take_strings(std::string_view dictionary, std::string& texts, std::v
 
 class RecordReader {
  public:
-  /// `folder` migrates records of other layouts; it and the others have to outlive this.
-  RecordReader(const Program& program, Folder& folder, Outputs& out);
+  explicit RecordReader(const Program& program);
 
+  /// Settles where the records that follow go, and what migrates those of other layouts; both have to outlive their use.
+  void begin(Outputs& out, Folder& folder);
   /// Settles when the records that follow are read.
   void set_time(std::int64_t at_us);
 
@@ -33,20 +34,23 @@ class RecordReader {
   /// wrong with them.
   std::optional<RecordError> read(std::size_t row, std::string_view blob);
 
+  /// Whether it has refused a record: such a one may have made it ask for more room than others ever need.
+  bool has_refused() const { return has_refused_; }
+
  private:
   void read_record(std::size_t row, std::string_view blob);
   void read_sections(Row& row, const Envelope& envelope, std::string_view blob);
 
   const Program& program_;
-  Outputs& out_;
-  Folder& folder_;
+  Outputs* out_ = nullptr;
+  Folder* folder_ = nullptr;
   Envelope blank_;
   Buffer migrated_;
   /// By section; none for those that no output asks for, of which the first is the dictionary.
   std::array<std::unique_ptr<Part>, kSections> parts_;
   /// Whether a section has to be blank, since the layout has no piece of its family.
   std::array<bool, kSections> idle_{};
-  bool strings_;
+  bool strings_, has_refused_ = false;
 };
 
 }  // namespace user_state::reading

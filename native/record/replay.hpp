@@ -25,8 +25,10 @@ class Replay {
   /// `folder` is nobody else's meanwhile; `histories` may be none. What is filled has a row a question.
   Replay(Folder& folder, Admission& admission, const reading::Program& program, reading::Outputs& out,
          reading::Histories* histories, std::size_t most_bytes)
-      : folder_(folder), admission_(admission), reader_(program, folder, out), histories_(histories),
-        most_bytes_(most_bytes) {}
+      : folder_(folder), admission_(admission), reader_(program), histories_(histories),
+        most_bytes_(most_bytes) {
+    reader_.begin(out, folder);
+  }
 
   /// Judges all events into `outcome` (m,), and answers all questions, those of a user in order of what came before
   /// them; histories are appended in that order, which is returned: indices of questions. `refused` (q,) says which

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -65,7 +66,7 @@ def test_a_ratio_over_nothing_is_its_priors_rate_where_nothing_else_is_left():
         "mean": "NaN",
     }
     plan = plan_of(features={"both": {**ratio, **prior, "default": -1}})
-    assert features(plan, Records.empty(plan, 1), T0).values.tolist() == [[0.05]]
+    assert features(plan, Records.empty(plan, 1), T0).values.tolist() == [[float(np.float32(0.05))]]
 
 
 @pytest.mark.parametrize("name", ["starter", "feed", "movielens", "evolution"])

@@ -78,7 +78,7 @@ def test_an_event_on_the_edge_of_the_window_is_in_it_and_one_a_microsecond_befor
 def test_a_tile_keeps_no_more_rows_than_are_asked_for():
     plan = listing("first_k", k=2, window="1d")
     records = record_of(plan, acted(*("a" * 500), step=M, start=T0))
-    rows_of_a_tile = np.bincount(records.logs[0].time_us // (30 * M) - T0 // (30 * M))
+    rows_of_a_tile = np.bincount(records.histories.logs[0].time_us // (30 * M) - T0 // (30 * M))
     assert rows_of_a_tile.max() == 2
 
 

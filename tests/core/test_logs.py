@@ -85,7 +85,7 @@ def test_rows_that_no_output_can_see_any_more_are_dropped():
     skew_us = plan.max_clock_skew_us
     for later_us, left in ((10 * M + skew_us, 2), (10 * M + skew_us + 1, 1)):
         records = record_of(plan, [event(T0, item_id="x"), event(T0 + later_us, item_id="y")])
-        assert len(records.logs[0].user) == left
+        assert len(records.histories.logs[0].user) == left
 
 
 @pytest.mark.parametrize("years", [1, 8, 9, 40])
@@ -94,7 +94,7 @@ def test_rows_years_apart_are_stored_to_the_microsecond(years):
     old_us = T0 + 1
     new_us = old_us + years * 365 * 24 * H + 7
     records = record_of(plan, [event(old_us), event(new_us)])
-    assert records.logs[0].time_us.tolist() == [old_us, new_us]
+    assert records.histories.logs[0].time_us.tolist() == [old_us, new_us]
 
 
 @pytest.mark.parametrize("distinct", [1, 254, 255, 256, 257, 600])
@@ -115,7 +115,7 @@ def test_more_distinct_strings_than_two_bytes_can_number_are_stored(beyond):
     kept = [i for i, sequence in enumerate(sequences.values()) for _ in range(sequence["last"])] + [4] * (1 + beyond)
     made = [event(T0 + n, item_id=f"i{n}", action=f"a{n}", amount=amount) for n, amount in enumerate(kept)]
     records = record_of(plan, made)
-    assert len(records.pool) == 65_535 + beyond
+    assert len(records.histories.pool) == 65_535 + beyond
     read = features(plan, records, T0 + H).sequences
     assert read["s3"].of_user(0)["action"] == [e["action"] for e in reversed(made) if e["amount"] == 3]
     assert read["more"].of_user(0)["item_id"] == [e["item_id"] for e in reversed(made) if e["amount"] == 4]

@@ -48,7 +48,7 @@ def derived(plan: Plan, old: list[Act], new: list[Act]) -> list[tuple[str, str, 
         users, order[before.user], before.id_hash, before.time_us, before.published_us, before.columns, before.pool
     )
     records = apply(plan, Records.empty(plan, len(users)), placed)
-    found = derive_pairs(plan, plan.learned[0], records, arriving)
+    found = derive_pairs(plan, plan.learned[0], records.histories, arriving)
     partner, weight = found.columns
     rows = zip(found.user, partner, weight, found.time_us, found.id_hash, strict=True)
     return sorted((item_of_part(found.users[u]), found.pool[p], float(w), int(t), int(h)) for u, p, w, t, h in rows)
@@ -107,7 +107,7 @@ def test_the_parts_of_an_item_share_the_pairs_that_it_remembers(spread: int, mos
 def test_a_pair_lies_in_the_part_of_its_user(plan: Plan) -> None:
     acts = [Act(f"{user}{n}", user, f"i{n % 3}", at(n / 3)) for user in ("u", "v", "w", "ü") for n in range(6)]
     found = derive_pairs(
-        plan, plan.learned[0], Records.empty(plan, 4), Events.from_rows(plan, [act.row() for act in acts])
+        plan, plan.learned[0], Records.empty(plan, 4).histories, Events.from_rows(plan, [act.row() for act in acts])
     )
     parts_of = {user: xxhash.xxh64_intdigest(user.encode()) % 8 for user in ("u", "v", "w", "ü")}
     met = {name.rpartition("#")[::2] for name in found.users}

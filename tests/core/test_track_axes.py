@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trying import T0, event, plan_of, record_of
+from tests.trying import T0
 from user_state.core.time_axis import TimeAxis
 from user_state.core.track_axes import TrackAxes
 
@@ -34,20 +34,6 @@ def test_many_tracks_and_users_at_once_lie_where_each_lies_alone():
             np.testing.assert_array_equal(start_s[mine], alone[0])
             np.testing.assert_array_equal(kept[mine], alone[1])
     assert 0 < np.count_nonzero(kept) < len(kept)
-
-
-def test_a_track_has_no_finer_tiles_than_its_windows_ask_for_whatever_others_do():
-    plan = plan_of(
-        features={
-            "fine": {"aggregate": "count", "windows": ["10m", "30d"]},
-            "coarse": {"aggregate": "sum", "of": "value", "windows": ["30d"]},
-        }
-    )
-    events = [event(T0 + n * 5_000_000, value=1.0) for n in range(200)]
-    tiles = record_of(plan, events).tiles
-    spans = {track: len(np.unique(tiles.start_s[tiles.track == track])) for track in (0, 1)}
-    assert spans[0] > 60
-    assert spans[1] <= 2
 
 
 AXES_OF_TILES = st.builds(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
 
+import fastavro
 import numpy as np
 import pytest
 from hypothesis import event, given, settings
@@ -117,13 +120,24 @@ def expected(plan: Plan, schema: EventSchema, one: Message) -> Any:
     try:
         read = nested_reader(writer, schema)(body)
     except Exception:
-        return "undecodable"
+        return "either" if has_nan(writer, body) else "undecodable"
     return row_or_reason(plan, schema, read, one.publish_us)
+
+
+def has_nan(writer: EventSchema, body: bytes) -> bool:
+    """Whether a number is none: Python does not keep all its bits, so fastavro cannot tell if it was written so."""
+    try:
+        read: Any = fastavro.schemaless_reader(io.BytesIO(body), writer.parsed, None)
+    except Exception:
+        return False
+    return any(isinstance(value, float) and math.isnan(value) for value in read.values())
 
 
 def agree(plan: Plan, schema: EventSchema, messages: list[Message]) -> list[Any]:
     found = decoded(plan, schema, messages)
-    assert found == [expected(plan, schema, one) for one in messages]
+    for one, mine in zip(messages, found, strict=True):
+        theirs = expected(plan, schema, one)
+        assert mine == theirs or (theirs == "either" and mine in ("invalid", "undecodable")), one
     return found
 
 

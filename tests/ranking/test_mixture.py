@@ -28,7 +28,7 @@ def batch_of(events, users, at_us):
         values=finished.values.astype(np.float32),
         present=np.ones(len(users), np.bool_),
         as_of_us=at_us,
-        last_event_us=records.last_event_us,
+        last_event_us=records.heads.last_event_us,
         arrays={},
         sequences=finished.sequences,
         embeddings={},

@@ -337,7 +337,7 @@ CASES = {
     "tiles of what is no duration": (f"{HEAD}tiles: {{hour: 1m}}\n{VIEWS}", 6, ["tiles.hour", "such as 1d"]),
     # Event fields
     "no such schema": (HEAD.replace("interaction", "interactions") + VIEWS, 2, ["`interaction.avsc`?", "message.avsc"]),
-    "a schema that is a folder": (HEAD.replace("interaction.avsc", ".") + VIEWS, 2, ["events.schema", "no file"]),
+    "a schema that is a folder": (HEAD.replace("interaction.avsc", ".") + VIEWS, 2, ["events.schema", "not a file"]),
     "an unknown user field": (HEAD.replace("user_id", "userid") + VIEWS, 2, ["events.user", "'userid'", "`user_id`?"]),
     "an unknown id field": (HEAD.replace("event_id", "eventid") + VIEWS, 2, ["events.id", "did you mean `event_id`?"]),
     "an unknown time field": (HEAD.replace("event_time", "event_tme") + VIEWS, 2, ["events.time", "`event_time`?"]),

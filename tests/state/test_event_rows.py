@@ -56,7 +56,8 @@ def say(plan: Plan, found: Events, rows: Sequence[EventRow]) -> None:
     for at, (field, column) in enumerate(zip(plan.fields, found.columns, strict=True), 4):
         assert column.dtype == (np.float64 if field.kind == "float" else np.int64)
         values = found.pool.objects[column] if field.kind == "string" else column
-        assert_array_equal(values, [NULLS[field.kind] if row[at] is None else row[at] for row in rows])
+        expected = [NULLS[field.kind] if row[at] is None else row[at] for row in rows]
+        assert_array_equal(values, np.array(expected, values.dtype))
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 150])

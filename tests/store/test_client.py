@@ -10,6 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from tests.fuzz.envelope import resealed
 from tests.servers.redis import free_port, running_valkey
 from tests.trying import M, S, event, spec_of
 from user_state import UserStateClient, oracle
@@ -194,7 +195,7 @@ def test_a_damaged_record_costs_nobody_else_theirs(client, valkey, garbage):
 def test_a_record_of_an_unregistered_layout_is_asked_for_once_in_a_while(client, valkey):
     with valkey.client() as plain:
         blob = plain.get(record_key(PLAN.name, "u3"))
-        plain.set(record_key(PLAN.name, "u3"), blob[:18] + b"unlisted" + blob[26:])
+        plain.set(record_key(PLAN.name, "u3"), resealed(blob[:18] + b"unlisted" + blob[26:]))
         plain.config_resetstat()
         for _ in range(10):
             found = client.get_many(["u1", "u3"], NOW)

@@ -1,19 +1,19 @@
 """What must not hold a ranking service up: a trickling server, a fork, many users, a node of a cluster that is gone."""
 
 import itertools
-import socket
+import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import numpy as np
 import pytest
 import redis
 
 from tests.servers.redis import Valkey, running_valkey
+from tests.servers.trickling import self_signed, trickling
 from tests.store.test_client import DECODER, NOW, PLAN, SPEC, fill
 from tests.trying import event
 from user_state import UserStateClient
@@ -24,47 +24,9 @@ from user_state.store.look_up import MOST_KEYS
 from user_state.store.redis_store import RedisStateStore
 
 
-@contextmanager
-def trickling(server: Valkey, pause_s: float) -> Iterator[str]:
-    """Stand before a server and pass the answers of MGET on byte by byte; yields the URL of what stands there."""
-    over = threading.Event()
-    serving: list[threading.Thread] = []
-
-    def serve(asking: socket.socket) -> None:
-        with closing(asking), closing(socket.create_connection(("127.0.0.1", server.port))) as answering:
-            asking.settimeout(20)
-            while not over.is_set() and (asked := asking.recv(65_536)):
-                answering.sendall(asked)
-                answer = answering.recv(65_536)
-                size = 1 if b"MGET" in asked else len(answer)
-                for begin in range(0, len(answer), size):
-                    try:
-                        asking.sendall(answer[begin : begin + size])
-                    except OSError:
-                        return
-                    if size == 1 and over.wait(pause_s):
-                        return
-
-    def accept(listening: socket.socket) -> None:
-        while not over.is_set():
-            try:
-                asking = listening.accept()[0]
-            except OSError:
-                return
-            serving.append(threading.Thread(target=serve, args=(asking,), daemon=True))
-            serving[-1].start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=accept, args=(listening,), daemon=True).start()
-        yield f"redis://127.0.0.1:{listening.getsockname()[1]}"
-        over.set()
-    for thread in serving:  # each ends when the client has closed its side
-        thread.join(20)
-
-
 def test_a_server_that_trickles_is_unavailable_within_the_timeout_of_the_call(valkey):
     fill(valkey.url)
-    with trickling(valkey, 0.05) as url, UserStateClient.from_url(url, SPEC, timeout_s=0.5) as client:
+    with trickling(valkey, pause_s=0.05) as server, UserStateClient.from_url(server.url, SPEC, timeout_s=0.5) as client:
         began_s = time.monotonic()
         with pytest.raises(StoreUnavailable):
             client.get("u1")
@@ -73,8 +35,31 @@ def test_a_server_that_trickles_is_unavailable_within_the_timeout_of_the_call(va
 
 def test_a_server_that_is_slow_but_in_time_is_read(valkey):
     fill(valkey.url)
-    with trickling(valkey, 0.0001) as url, UserStateClient.from_url(url, SPEC, timeout_s=10) as client:
+    with (
+        trickling(valkey, pause_s=0.0001) as server,
+        UserStateClient.from_url(server.url, SPEC, timeout_s=10) as client,
+    ):
         assert client.get("u1").present
+
+
+def test_a_cluster_over_tls_that_trickles_is_unavailable_within_the_timeout_of_the_call(cluster, tmp_path):
+    fill(cluster.url)
+    certificate = self_signed(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with trickling(cluster, slow=b"\r\nGET\r\n", tls=tls) as server, cluster.client() as plain:
+        plain.config_set("cluster-announce-port", server.port)  # whom its clients shall ask
+        try:
+            url = f"rediss-cluster://127.0.0.1:{server.port}?ssl_ca_certs={certificate}"
+            with UserStateClient.from_url(url, SPEC, timeout_s=1) as client:
+                assert client.get("u1", NOW).present
+                server.pause_s = 0.05
+                began_s = time.monotonic()
+                with pytest.raises(StoreUnavailable):
+                    client.get("u1")
+                assert 0.9 < time.monotonic() - began_s < 2.5
+        finally:
+            plain.config_set("cluster-announce-port", 0)
 
 
 FORKING = """
@@ -86,7 +71,6 @@ users = [f"u{n}" for n in range(7)]
 def read():
     while True:
         client.get_many(users, NOW).sequences["recent"]["item_id"]
-client.get_many(users, NOW)  # imports what Python imports late, under a lock of its own
 for _ in range(3):
     threading.Thread(target=read, daemon=True).start()
 for _ in range(40):

@@ -48,8 +48,8 @@ class StringPool:
         Decoded records are read much oftener than written, and reading needs nothing more; most of it does not need
         the strings themselves, so that the `size` strings are made by `texts` when they are asked for.
         """
-        pool = cls()
-        pool._code_of, pool._later, pool._size = None, texts, size
+        pool = cls.__new__(cls)
+        pool._code_of, pool._texts, pool._objects, pool._later, pool._size = None, [], None, texts, size
         return pool
 
     def __len__(self) -> int:

@@ -102,6 +102,9 @@ def compile_program(plan: Plan, *, whole: bool) -> ReadingProgram:
         "array_sizes": sizes,
         "dimensions": [one.dimensions for one in embeddings],
         "lists": [(shape.width, [kind for _, kind in shape.columns]) for shape in lists],
+        "array_names": [array.name for array in arrays],
+        "embedding_names": [one.name for one in embeddings],
+        "list_names": [[name for name, _ in shape.columns] for shape in lists],
         "windows": [_window(window) for window in numbers.windows],
         "numbers": numbers.rows,
     }

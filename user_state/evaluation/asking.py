@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from user_state.answers import UserStateBatch
 from user_state.client import UserStateClient
+from user_state.errors import StoreError
 from user_state.evaluation.interactions import F64, I64, Bool
 from user_state.evaluation.scoring import mean_rank
 from user_state.evaluation.served import ServedScorer
@@ -92,6 +93,9 @@ def ask(
         watched: which events' way is timed.
         clock_us: Unix time -> event time.
         each_second: called about once a second with the share that is done; raises to give up.
+
+    Raises:
+        StoreUnavailable, StoreError: records cannot be read, be it a single one.
     """
     count = len(reads.due_s)
     rank, late_s = np.full(count, np.nan), np.full(count, np.nan)
@@ -105,7 +109,7 @@ def ask(
         now_s = time.time()
         end = min(int(np.searchsorted(reads.due_s, now_s, side="right")), done + AT_ONCE)
         if end > done:
-            batch = client.get_many(reads.user[done:end], clock_us(now_s))
+            batch = _read(client, reads.user[done:end], clock_us(now_s))
             late_s[done:end] = time.time() - reads.due_s[done:end]
             rank[done:end], behind[done:end] = _judged(scorer, reads, batch, slice(done, end))
             done = end
@@ -123,6 +127,15 @@ def ask(
     return Answers(rank, behind, late_s, readable_s)
 
 
+def _read(client: UserStateClient, users: Sequence[str], at_us: int) -> UserStateBatch:
+    """Return users' states. One that could not be read would count as a state without events, and be judged as such."""
+    batch = client.get_many(users, at_us)
+    if batch.errors:
+        reason = next(iter(batch.errors.values()))
+        raise StoreError(f"cannot read the records of {len(batch.errors)} of {len(users)} users: {reason}")
+    return batch
+
+
 def _judged(scorer: ServedScorer, reads: Reads, batch: UserStateBatch, part: slice) -> tuple[F64, Bool]:
     scores = scorer.scores(batch)
     ranks = np.array([mean_rank(row, item) for row, item in zip(scores, reads.item[part].tolist(), strict=True)])
@@ -135,7 +148,7 @@ def _look(client: UserStateClient, watched: Watched, pending: deque[int], readab
     if not pending:
         return
     chosen = [pending.popleft() for _ in range(min(AT_ONCE, len(pending)))]
-    batch = client.get_many([watched.user[index] for index in chosen], at_us)
+    batch = _read(client, [watched.user[index] for index in chosen], at_us)
     now_s = time.time()
     seen = batch.last_event_us >= watched.time_us[chosen]
     for index, is_seen in zip(chosen, seen.tolist(), strict=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,17 +23,46 @@ from user_state.core.histories import Histories
 from user_state.core.item_vectors import ItemVectors
 from user_state.core.padding import Padded
 from user_state.core.plan import Plan
-from user_state.core.reading_program import TEXT, ReadingProgram, compile_program
+from user_state.core.reading_program import TEXT, ListShape, compile_program
 from user_state.core.selection import composed_part, select_outputs
 from user_state.state.histories import HistoryReader, native_program, pool_of
 from user_state.state.records import PackedRecords
 
 F32 = npt.NDArray[np.float32]
-READ = 1
-"""What the compiled reader says of a record that it has read."""
 
 
-@dataclass(frozen=True)
+class ComingRecords(Protocol):
+    """Takes records out of what Redis answers to MGET, a piece at a time."""
+
+    @property
+    def taken(self) -> int:
+        """How many there were up to now."""
+        ...
+
+    @property
+    def foreign(self) -> bool:
+        """Whether what comes next is no array of values, but an error, say, and is not taken."""
+        ...
+
+    @property
+    def broken(self) -> bool:
+        """Whether an array has come that is none."""
+        ...
+
+    def take(self, buffer: bytearray, filled: int) -> int:
+        """Take the first `filled` bytes; return how many are left, which move to the front of the buffer."""
+        ...
+
+    def put(self, blobs: Sequence[bytes | None]) -> None:
+        """Take records that were read by other means."""
+        ...
+
+    def made(self) -> tuple[tuple[Any, ...], list[tuple[int, int, str | bytes]]]:
+        """Return what was made of them, and what is wrong by record."""
+        ...
+
+
+@dataclass(slots=True)
 class Finished:
     """The outputs of n records, in the types that rankers take.
 
@@ -82,6 +111,7 @@ class Reader:
         self._composed = composed_part(self._plan)
         self._program = compile_program(self._plan, whole=select is None)
         self._native = native_program(plan, self._program)
+        self._lists = tuple(_List.of(shape) for shape in self._program.lists)
         composed = () if self._composed is None else self._composed.composed
         self._logs = tuple({output.history.log: None for output in composed})
         self._histories = HistoryReader(plan, records, self._logs) if self._logs else None
@@ -147,6 +177,28 @@ class Reader:
         filled, errors = self._records.reading(lambda: self._native.features(self._records.native, blobs, times_us))
         return self.finished(filled, times_us, errors, histories, item_vectors)
 
+    @property
+    def reads_as_they_come(self) -> bool:
+        """Whether `begin` can be used: nothing is composed of the records."""
+        return self._composed is None
+
+    def begin(self, records: int, at_us: int) -> ComingRecords:
+        """Return what takes n records from Redis's answer while that comes, in order; see `reads_as_they_come`.
+
+        Args:
+            records: n.
+            at_us: when, microseconds UTC.
+
+        Raises:
+            ValueError: the time is 2^61 us or more from 1970.
+        """
+        return self._native.begin(self._records.native, records, at_us)
+
+    def finish(self, coming: ComingRecords) -> Finished:
+        """Return the outputs of records that have all come; raises as `features`."""
+        filled, errors = self._records.reading(coming.made)
+        return self._put_together(filled, errors, None)
+
     def finished(
         self,
         filled: tuple[Any, ...],
@@ -162,42 +214,49 @@ class Reader:
                 raise ValueError("expected histories and item vectors, got none: some outputs are composed of them")
             errors = {**errors, **histories.errors}
             composed = read_composed(self._composed, histories, times_us, item_vectors)
-        return _finished(self._plan, self._program, filled, errors, composed)
+        return self._put_together(filled, errors, composed)
+
+    def _put_together(self, filled: tuple[Any, ...], errors: dict[int, str], composed: Composed | None) -> Finished:
+        """Return what was filled, with what was composed beside it."""
+        values, present, last_event_us, arrays, lists, embeddings, joined, sizes = filled
+        pool = pool_of(joined, sizes)
+        sequences = {
+            one.name: Padded.made(length, grids, one.strings, pool, one.single)
+            for one, (length, grids) in zip(self._lists, lists, strict=True)
+        }
+        if errors:
+            present[list(errors)] = False
+        if composed is not None:
+            # In the plan's order, without what was asked for only because something else is made of it.
+            with np.errstate(over="ignore"):  # beyond single precision lies infinity, which is no reason to warn
+                arrays = arrays | {name: array.astype(np.float32) for name, array in composed.arrays.items()}
+            embeddings = embeddings | composed.embeddings
+            arrays = {output.name: arrays[output.name] for output in self._plan.arrays}
+            embeddings = {output.name: embeddings[output.name] for output in self._plan.embeddings}
+        missing = {} if composed is None else composed.missing_items
+        return Finished(
+            names=self._program.scalars,
+            values=values,
+            present=present,
+            last_event_us=last_event_us,
+            arrays=arrays,
+            sequences=sequences,
+            embeddings=embeddings,
+            item_versions={} if composed is None else composed.item_versions,
+            missing_items={name: counts for name, counts in missing.items() if name in embeddings},
+            errors=errors,
+        )
 
 
-def _finished(
-    plan: Plan, program: ReadingProgram, filled: tuple[Any, ...], errors: dict[int, str], composed: Composed | None
-) -> Finished:
-    """Return what was filled, with what was composed beside it."""
-    values, status, last_event_us, filled_arrays, lists, filled_embeddings, joined, lengths = filled
-    pool = pool_of(joined, lengths)
-    arrays = {name: array for (name, _), array in zip(program.arrays, filled_arrays, strict=True)}
-    embeddings = {name: array for (name, _), array in zip(program.embeddings, filled_embeddings, strict=True)}
-    sequences = {}
-    for shape, (length, grids) in zip(program.lists, lists, strict=True):
-        named = {name: grid for (name, _), grid in zip(shape.columns, grids, strict=True)}
+@dataclass(frozen=True)
+class _List:
+    """A list's name, which of its columns are strings, and whether it has one column alone."""
+
+    name: str
+    strings: frozenset[str]
+    single: bool
+
+    @classmethod
+    def of(cls, shape: ListShape) -> _List:
         strings = frozenset(name for name, kind in shape.columns if kind == TEXT)
-        sequences[shape.name] = Padded(length, named, strings, pool, shape.single)
-    present = status == READ
-    if errors:
-        present[list(errors)] = False
-    if composed is not None:
-        # In the plan's order, without what was asked for only because something else is made of it.
-        with np.errstate(over="ignore"):  # beyond single precision lies infinity, which is no reason to warn
-            arrays = arrays | {name: array.astype(np.float32) for name, array in composed.arrays.items()}
-        embeddings = embeddings | composed.embeddings
-        arrays = {output.name: arrays[output.name] for output in plan.arrays}
-        embeddings = {output.name: embeddings[output.name] for output in plan.embeddings}
-    missing = {} if composed is None else composed.missing_items
-    return Finished(
-        names=program.scalars,
-        values=values,
-        present=present,
-        last_event_us=last_event_us,
-        arrays=arrays,
-        sequences=sequences,
-        embeddings=embeddings,
-        item_versions={} if composed is None else composed.item_versions,
-        missing_items={name: counts for name, counts in missing.items() if name in embeddings},
-        errors=errors,
-    )
+        return cls(shape.name, strings, shape.single)

@@ -94,14 +94,17 @@ def _rows_of(begins: I64, time_us: I64, tie: I64, columns: tuple[npt.NDArray[Any
 
 
 def pool_of(joined: bytes, lengths: bytes) -> StringPool:
-    """Return the pool of several records' dictionaries, given their strings one after the other."""
-    sizes = np.frombuffer(lengths, np.uint16)
-    return StringPool.of_records(len(sizes), partial(_texts, joined, sizes))
+    """Return the pool of several records' dictionaries, given their strings one after the other.
+
+    Args:
+        joined: UTF-8.
+        lengths: of each string in bytes, two bytes a length.
+    """
+    return StringPool.of_records(len(lengths) // 2, partial(_texts, joined, lengths))
 
 
-def _texts(joined: bytes, lengths: npt.NDArray[np.uint16]) -> list[str]:
-    """Return UTF-8 strings that lie one after the other."""
-    listed = lengths.tolist()
+def _texts(joined: bytes, lengths: bytes) -> list[str]:
+    listed = np.frombuffer(lengths, np.uint16).tolist()
     ends = accumulate(listed)
     if joined.isascii():
         text = joined.decode("ascii")

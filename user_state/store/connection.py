@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 import redis
@@ -69,7 +69,7 @@ _OF_PIPELINE = re.compile(r"^Command # \d+ \(.*?\) of pipeline caused error: ", 
 def connect(url: str, timeout_s: float) -> Any:
     """Return a client for `url`; it waits no longer than `timeout_s` for a connection and for each piece of an answer.
 
-    `deadline.within` limits whole calls, but not those to a cluster over TLS: redis-py chooses its connections itself.
+    `deadline.within` limits whole calls.
 
     Raises:
         InputError: the URL has a scheme or form that is not understood.
@@ -89,31 +89,47 @@ def connect(url: str, timeout_s: float) -> Any:
     bare = parsed.without_credentials  # what redis-py is not told, its errors cannot quote
     try:
         if parsed.is_cluster:
+            # Of a URL with TLS redis-py would have a cluster use its own connections, whatever it is told: our kind
+            # brings TLS by itself.
+            plain = bare.replace(f"{parsed.scheme}://", "redis://", 1)
             with translated(url):
-                return RedisCluster.from_url(bare.replace("-cluster", "", 1), **options)
+                return RedisCluster.from_url(plain, **options)
         return redis.Redis.from_url(bare, retry=Retry(NoBackoff(), 0), **options)
     except ValueError as exc:
         raise InputError(f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r}: {exc}") from exc
 
 
-@contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Turn what redis raises into our errors.
+class translated:  # noqa: N801 - reads as the statement that it is part of
+    """Turns what redis raises into our errors.
 
     Raises:
         StoreDenied: it refused the password, or a right that the user lacks.
         StoreUnavailable: the server cannot be reached, is loading, full or read-only.
         StoreError: it refused a command.
     """
-    try:
-        yield
-    except ResponseError as exc:
-        raise translate_response(_where(url), exc) from exc
-    except (RedisError, RedisClusterException, OSError) as exc:
-        denied = next((one for one in _chain(exc) if _is_denied(one)), None)
-        if denied is not None:  # a cluster's client says no more than that it found no node
-            raise _denied(_where(url), denied) from exc
-        raise StoreUnavailable(f"{_where(url)} is not available: {_said(exc)}") from exc
+
+    __slots__ = ("_url",)
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(value, ResponseError):
+            raise translate_response(_where(self._url), value) from value
+        if isinstance(value, RedisError | RedisClusterException | OSError):
+            raise _unavailable(_where(self._url), value) from value
+
+
+def _unavailable(where: str, exc: Exception) -> StoreError:
+    denied = next((one for one in _chain(exc) if _is_denied(one)), None)
+    if denied is not None:  # a cluster's client says no more than that it found no node
+        return _denied(where, denied)
+    return StoreUnavailable(f"{where} is not available: {_said(exc)}")
 
 
 def _where(url: str) -> str:

@@ -17,6 +17,8 @@ Braces inside a user id would move the tag, so they are percent-escaped, and so 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def record_key(name: str, user: str) -> str:
     """Return the key of a user's record.
@@ -25,6 +27,18 @@ def record_key(name: str, user: str) -> str:
     ('feed:{u1}:state', 'feed:{a%7Bb%7D}:state')
     """
     return f"{name}:{{{_escape(user)}}}:state"
+
+
+def record_keys(name: str, users: Sequence[str]) -> list[str]:
+    """Return the keys of many users' records.
+
+    >>> record_keys("feed", ["u1", "a{b}"]) == [record_key("feed", "u1"), record_key("feed", "a{b}")]
+    True
+    """
+    joined = "".join(users)
+    if "{" in joined or "}" in joined or "%" in joined:
+        return [record_key(name, user) for user in users]
+    return [f"{name}:{{{user}}}:state" for user in users]
 
 
 def seen_key(name: str, user: str) -> str:

@@ -1,125 +1,111 @@
 """Reading many keys within one limit of time: what a ranking service waits for.
 
-Keys are asked for in pieces of bounded size, so that no answer blocks the server for long. On a cluster every node is
-asked at once, in one pipeline of GETs each: an MGET would be a command a slot. A node that does not answer costs only
-its own keys. Of redis-py this takes the connections, which know of TLS, passwords and timeouts, and not the commands,
-whose layers cost more than the reading.
+Keys are asked for in pieces of bounded size, so that no answer blocks the server for long. Of redis-py this takes the
+connections, which know of TLS, passwords and timeouts, and not the commands, whose layers cost more than the reading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
-from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
 
+from user_state import native
 from user_state.errors import StoreError
 from user_state.store.connection import translated
-from user_state.store.deadline import within
+from user_state.store.deadline import RECEIVE_BYTES, within
+from user_state.store.look_up_cluster import Value, look_up_cluster
+from user_state.store.server import Server
 
 MOST_KEYS = 1_000
 """How many keys one command asks for."""
-Value = bytes | None
+CLOSED = "Connection closed by server."
+"""As redis-py says it."""
 
 
-def look_up(client: Any, url: str, keys: Sequence[bytes], timeout_s: float) -> list[Value | StoreError]:
+class Taking(Protocol):
+    """Takes values out of answers while those come; `state.features.ComingRecords` says more."""
+
+    @property
+    def taken(self) -> int: ...  # noqa: D102
+    @property
+    def foreign(self) -> bool: ...  # noqa: D102
+    @property
+    def broken(self) -> bool: ...  # noqa: D102
+    def take(self, buffer: bytearray, filled: int) -> int: ...  # noqa: D102
+    def put(self, blobs: Sequence[Value]) -> None: ...  # noqa: D102
+
+
+def look_up(server: Server, keys: Sequence[str]) -> list[Value | StoreError]:
     """Return the values of keys, None where there is none; on a cluster an error where a node did not answer.
-
-    Args:
-        client: what `connect` opened.
-        url: what it was opened for.
-        keys: which.
-        timeout_s: how long it may take in all.
 
     Raises:
         StoreUnavailable, StoreError: as `translated`: the server, or every node that was asked, did not answer.
     """
     found: list[Value | StoreError] = []
-    with within(timeout_s):
+    with within(server.timeout_s):
         for begin in range(0, len(keys), MOST_KEYS):
             some = keys[begin : begin + MOST_KEYS]
-            found += _of_cluster(client, url, some) if hasattr(client, "nodes_manager") else _of_one(client, url, some)
+            found += look_up_cluster(server.client, server.url, some) if server.is_cluster else _values(server, some)
     return found
 
 
-def _of_one(client: Any, url: str, keys: Sequence[bytes]) -> list[Value]:
-    with translated(url):
-        pool = client.connection_pool
-        connection = pool.get_connection()
+def look_up_into(server: Server, keys: Sequence[str], into: Taking) -> None:
+    """Have the values of keys taken while the server sends them; of a single server. Raises as `look_up`."""
+    with within(server.timeout_s), translated(server.url):
+        for begin in range(0, len(keys), MOST_KEYS):
+            some = keys[begin : begin + MOST_KEYS]
+            server.converse(partial(_take, _pack(some), len(some), into))
+
+
+def _pack(keys: Sequence[str]) -> list[bytes]:
+    return [native.pack_mget(keys)]
+
+
+def _values(server: Server, keys: Sequence[str]) -> list[Value]:
+    packed = _pack(keys)
+
+    def ask(connection: Any) -> list[Value]:
+        connection.send_packed_command(packed, check_health=False)
+        values: list[Value] = connection.read_response()
+        return values
+
+    with translated(server.url):
+        return server.converse(ask)
+
+
+def _take(packed: list[bytes], values: int, into: Taking, connection: Any) -> None:
+    """Send a command, and have so many values taken.
+
+    Raises:
+        ConnectionError: nothing came, since the connection is closed.
+        RedisError, OSError: something else went wrong.
+    """
+    connection.send_packed_command(packed, check_health=False)
+    stream, buffer, filled = connection.stream, connection.received, 0
+    has_begun = False
+    wanted = into.taken + values
+    while into.taken < wanted:
+        if filled == len(buffer):
+            buffer.extend(bytes(max(RECEIVE_BYTES, len(buffer))))
         try:
-            connection.send_packed_command(connection.pack_command("MGET", *keys))
-            values: list[Value] = connection.read_response()
-        finally:
-            pool.release(connection)
-    return values
+            received = stream.recv_into(memoryview(buffer)[filled:] if filled else buffer)
+        except ConnectionError as exc:
+            raise _closed(has_begun) from exc
+        if received == 0:
+            raise _closed(has_begun)
+        has_begun = True
+        filled = into.take(buffer, filled + received)
+        if into.foreign:  # an error, or what a server tells unasked: redis-py knows what it is
+            stream.put_back(bytes(buffer[:filled]))
+            into.put(connection.read_response())
+            return
+        if into.broken:
+            raise InvalidResponse("expected an array of values")
 
 
-def _of_cluster(client: Any, url: str, keys: Sequence[bytes]) -> list[Value | StoreError]:
-    of_node: dict[Any, list[int]] = {}
-    with translated(url):
-        for place, key in enumerate(keys):
-            node = client.nodes_manager.get_node_from_slot(client.keyslot(key))
-            of_node.setdefault(node, []).append(place)
-    found: list[Value | StoreError] = [None] * len(keys)
-    asked: list[tuple[Any, Any, list[int]]] = []
-    failed: StoreError | None = None
-    for node, places in of_node.items():
-        try:
-            with translated(url):
-                asked.append((*_ask(client, node, [keys[place] for place in places]), places))
-        except StoreError as exc:
-            failed = _fail(found, places, exc)
-    moved: list[int] = []
-    for pool, connection, places in asked:
-        try:
-            with translated(url):
-                _take(pool, connection, places, found, moved)
-        except StoreError as exc:
-            failed = _fail(found, places, exc)
-    for place in moved:
-        try:
-            with translated(url):
-                found[place] = client.get(keys[place])
-        except StoreError as exc:
-            failed = _fail(found, [place], exc)
-    if failed is not None and all(isinstance(value, StoreError) for value in found):
-        raise failed
-    return found
-
-
-def _ask(client: Any, node: Any, keys: Sequence[bytes]) -> tuple[Any, Any]:
-    """Send a node all GETs at once; return its pool and the connection that the answers come by."""
-    pool = client.get_redis_connection(node).connection_pool
-    connection = pool.get_connection()
-    try:
-        connection.send_packed_command(connection.pack_commands([("GET", key) for key in keys]))
-    except BaseException:
-        pool.release(connection)
-        raise
-    return pool, connection
-
-
-def _take(pool: Any, connection: Any, places: Sequence[int], found: list[Value | StoreError], moved: list[int]) -> None:
-    """Read the answers; keys that another node has by now are added to `moved`."""
-    refused: ResponseError | None = None
-    try:
-        for place in places:
-            try:
-                found[place] = connection.read_response()
-            except (MovedError, AskError, ClusterDownError):
-                moved.append(place)
-            except ResponseError as exc:
-                refused = exc
-    except RedisError:
-        connection.disconnect()
-        raise
-    finally:
-        pool.release(connection)
-    if refused is not None:
-        raise refused
-
-
-def _fail(found: list[Value | StoreError], places: Sequence[int], exc: StoreError) -> StoreError:
-    for place in places:
-        found[place] = exc
-    return exc
+def _closed(has_begun: bool) -> Exception:
+    return OSError(CLOSED) if has_begun else RedisConnectionError(CLOSED)

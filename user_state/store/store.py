@@ -15,7 +15,7 @@ class Stored(NamedTuple):
 
     Attributes:
         record: None where there is nothing.
-        seen: the remembered ids (`user_state.codec.seen`), None where there are none.
+        seen: the remembered ids (`user_state.state.seen`), None where there are none.
         lost: a record without its ids, or ids without their record: the store has lost the other.
         elsewhere: they come from where the store does not keep them, so it wants them even if no event is new.
         refused: why the store cannot give this user's bytes, None where it can.
@@ -35,7 +35,7 @@ class Replacement(NamedTuple):
         user: whose.
         expected: the version that was read; empty for a user without a record.
         record: the new record; None to find out only whether the version is still the expected one.
-        seen: the new remembered ids (`user_state.codec.seen`).
+        seen: the new remembered ids (`user_state.state.seen`).
         expire_at_ms: when the server shall forget both, milliseconds UTC.
         turn_ms: for how long nobody else may write the user, should this be refused; 0 asks for no such turn.
     """

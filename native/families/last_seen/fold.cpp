@@ -10,9 +10,11 @@ namespace user_state {
 
 namespace {
 
-bool by_value(const Seen& a, const Seen& b) { return a.value < b.value; }
-
-bool by_age(const Seen& a, const Seen& b) { return a.second != b.second ? a.second < b.second : a.value < b.value; }
+// Objects, and no functions: so they are taken into the loops that compare by them.
+constexpr auto by_value = [](const Seen& a, const Seen& b) { return a.value < b.value; };
+constexpr auto by_age = [](const Seen& a, const Seen& b) {
+  return a.second != b.second ? a.second < b.second : a.value < b.value;
+};
 
 /// Puts settled rows in among settled ones; those that were there already are moved at most once. `added` is used up.
 void unite(std::vector<Seen>& rows, std::vector<Seen>& added) {

@@ -30,11 +30,12 @@ void StoredLastSeen::read(Reader in) {
   for (std::size_t track = 0; track < rows.size(); ++track) {
     rows[track].resize(columns.sizes[track]);
     for (Seen& row : rows[track]) {
-      row.second = newest_s - static_cast<std::int64_t>(columns.ages_s[at++]);
+      row = {0, newest_s - static_cast<std::int64_t>(columns.ages_s[at++])};
       need(row.second >= 0, "a row was last seen before 1970");
-      row.value = of_days_[track] ? 0 : columns.values[valued++];
     }
-    need(of_days_[track] || is_settled(rows[track]), "values are not ascending");
+    if (of_days_[track]) continue;
+    for (Seen& row : rows[track]) row.value = columns.values[valued++];
+    need(is_settled(rows[track]), "values are not ascending");
   }
 }
 
