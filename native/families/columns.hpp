@@ -140,12 +140,12 @@ std::size_t total(const Numbers& numbers) {
   return sum;
 }
 
-/// Those that are to be written are not counted.
-inline std::size_t total(const NarrowNumbers&) { return 0; }
-
 /// How many of the numbers of a column are this one.
 inline std::size_t marked(const Packed<std::uint8_t>& numbers, std::uint8_t mark) {
-  return static_cast<std::size_t>(std::ranges::count(numbers.bytes(0, numbers.size()), static_cast<char>(mark)));
+  std::string_view bytes = numbers.bytes(0, numbers.size());
+  std::size_t found = 0;
+  for (std::size_t at = 0; (at = bytes.find(static_cast<char>(mark), at)) != std::string_view::npos; ++at) ++found;
+  return found;
 }
 
 /// The bits that are set in a mask of bytes.

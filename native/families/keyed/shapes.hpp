@@ -8,8 +8,6 @@
 #include <vector>
 
 
-#include "codec/narrow.hpp"
-
 namespace user_state {
 
 constexpr std::size_t kMostKeyColumns = 3;
@@ -46,21 +44,6 @@ class KeyShapes {
   /// Whether keys of a track are one string each.
   bool one_text(int track) const { return parts_of(track) == 1 && holds(track, 0, true); }
 
-  /// How many parts of strings, or of others, the keys of groups have, given the track of each and its keys.
-  std::size_t parts(const NarrowView& tracks, const NarrowView& keys, bool text) const {
-    std::size_t sum = 0;
-    for (std::size_t at = 0; at < tracks.size(); ++at) {
-      need(tracks[at] < shapes_.size(), "a track that there is not");
-      Shape shape = shapes_[tracks[at]];
-      for (std::size_t column = 0; column < shape.parts; ++column) {
-        if ((shape.texts >> column & 1) == text) sum += keys[at];
-      }
-    }
-    return sum;
-  }
-  /// Those that are to be written are not counted.
-  std::size_t parts(const NarrowNumbers&, const NarrowNumbers&, bool) const { return 0; }
-
  private:
   /// How many parts keys have, and a bit for each of them that is a string.
   struct Shape {
@@ -70,6 +53,18 @@ class KeyShapes {
   std::vector<Shape> shapes_;
   std::array<std::array<bool, kMostKeyColumns>, 2> any_{};
   std::size_t height_ = 0;
+};
+
+/// What sections with keys are cut by where nothing is to be counted, since they are written or described.
+struct KeyedShape {
+  template <class Columns>
+  void count(const Columns&) const {}
+  std::size_t texts() const { return 0; }
+  std::size_t numbers() const { return 0; }
+  std::size_t keys() const { return 0; }
+  std::size_t rests() const { return 0; }
+  std::size_t summed() const { return 0; }
+  std::size_t summed_rests() const { return 0; }
 };
 
 }  // namespace user_state

@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <numeric>
 #include <ranges>
 #include <span>
 #include <vector>
 
+#include "codec/narrow.hpp"
 #include "families/keyed/keyed_rows.hpp"
 
 namespace user_state {
@@ -32,13 +34,28 @@ class StoredKeys {
  public:
   explicit StoredKeys(const KeyShapes& shapes) : columns_(shapes) {}
 
-  /// Finds the keys of all groups, which are made stored ones, in columns of as many numbers, and refuses those that
-  /// packing would not make; the record's dictionary has so many `strings`.
+  /// Groups of a section are added one after the other, and are stored ones from then on.
+  void begin() { sizes_ = {}; }
+  template <class Group>
+  void add(Group& group) {
+    group.stored = true;
+    for (std::size_t column = 0; column < columns_.parts_of(group.track); ++column) {
+      std::size_t& size = sizes_[columns_.holds(group.track, column, true)][column];
+      group.places[column] = static_cast<std::uint32_t>(size);
+      size += group.keys;
+    }
+  }
+  /// How many parts of strings, or of others, the keys of all groups have.
+  std::size_t parts(bool text) const { return std::accumulate(sizes_[text].begin(), sizes_[text].end(), std::size_t{0}); }
+
+  /// Finds the keys of all groups in columns of as many numbers, and refuses those that packing would not make; the
+  /// record's dictionary has so many `strings`.
   template <class Group>
   void read(const NarrowView& texts, const NarrowView& others, std::vector<Group>& groups, std::size_t strings) {
     texts_ = texts, others_ = others;
     strings_ = strings;
-    place(groups, true), place(groups, false);
+    need(std::max(texts.size(), others.size()) <= std::numeric_limits<std::uint32_t>::max());
+    if (columns_.height() > 1) place(groups);
     for (Group& group : groups) check(group);
   }
 
@@ -149,17 +166,13 @@ class StoredKeys {
  private:
   static std::int64_t code_of(std::uint64_t part) { return static_cast<std::int64_t>(part); }
 
-  /// Says where the parts of groups' keys are, of strings or of others.
+  /// All first parts stand before all second ones, and those before all third ones.
   template <class Group>
-  void place(std::vector<Group>& groups, bool text) const {
-    std::size_t size = 0;
-    for (std::size_t column = 0; column < columns_.height(); ++column) {
-      for (Group& group : groups) {
-        if (!columns_.holds(group.track, column, text)) continue;
-        group.stored = true;
-        group.places[column] = static_cast<std::uint32_t>(size);
-        size += group.keys;
-        need(size <= std::numeric_limits<std::uint32_t>::max());
+  void place(std::vector<Group>& groups) const {
+    for (Group& group : groups) {
+      for (std::size_t column = 1; column < columns_.parts_of(group.track); ++column) {
+        const auto& sizes = sizes_[columns_.holds(group.track, column, true)];
+        group.places[column] += static_cast<std::uint32_t>(std::accumulate(sizes.begin(), sizes.begin() + column, std::size_t{0}));
       }
     }
   }
@@ -222,6 +235,8 @@ class StoredKeys {
   }
 
   const KeyShapes& columns_;
+  /// By whether they are strings, and by column: how many parts the groups have that were added.
+  std::array<std::array<std::size_t, kMostKeyColumns>, 2> sizes_{};
   NarrowView texts_, others_;
   /// How many strings the record's dictionary has.
   std::uint64_t strings_ = 0;

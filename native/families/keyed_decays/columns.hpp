@@ -21,20 +21,22 @@ struct KeyedDecayColumns {
   typename As::template Column<std::int64_t> times_us;
   typename As::template Column<double> weights, rest_weights;
 
-  template <class Archive>
-  void list(Archive& of, const KeyShapes& shapes) {
+  /// `shape` is a KeyedShape, or something like it that counts what decays have.
+  template <class Archive, class Shape>
+  void list(Archive& of, const Shape& shape) {
     of.number(begun, "how many decays have an event");
     of.widths(widths, "bytes of a number: decays, keys, rests, strings, others");
     of.narrow(tracks, widths[kTracks], {begun, "decay with an event"}, "which one; they ascend");
     of.narrow(keys, widths[kKeys], {begun, "decay with an event"}, "how many keys it has");
     of.narrow(rests, widths[kRests], {begun, "decay with an event"}, "1 if something belongs to no key any more");
-    of.narrow(texts, widths[kTexts], {shapes.parts(tracks, keys, true), "key and field of strings"},
+    shape.count(*this);
+    of.narrow(texts, widths[kTexts], {shape.texts(), "key and field of strings"},
               "its number in the dictionary; all first fields, then all second and all third ones");
-    of.narrow(numbers, widths[kNumbers], {shapes.parts(tracks, keys, false), "key and other field"},
+    of.narrow(numbers, widths[kNumbers], {shape.numbers(), "key and other field"},
               "an int, zigzag, or a bool as 0 or 1; in the same order");
     of.column(times_us, {begun, "decay with an event"}, "time of the newest one, microseconds");
-    of.column(weights, {total(keys), "key"}, "decayed count, as of that time");
-    of.column(rest_weights, {total(rests), "decay with a rest"}, "its decayed count");
+    of.column(weights, {shape.keys(), "key"}, "decayed count, as of that time");
+    of.column(rest_weights, {shape.rests(), "decay with a rest"}, "its decayed count");
   }
 };
 

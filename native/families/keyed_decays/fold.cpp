@@ -85,7 +85,7 @@ class KeyedDecays : public Family {
     auto put_numbers = [&](Writer& to) { held_.keys.put_others(to, numbers, fresh_.parts); };
     columns.texts = WrittenBy(put_texts), columns.numbers = WrittenBy(put_numbers);
     columns.weights = fresh_.weights;
-    write_columns(out, columns, static_cast<const KeyShapes&>(keys_));
+    write_columns(out, columns, KeyedShape());
   }
 
  private:

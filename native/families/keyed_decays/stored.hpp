@@ -13,7 +13,7 @@ class StoredKeyedDecays {
  public:
   using Group = KeyedGroup<double>;
 
-  explicit StoredKeyedDecays(const KeyShapes& shapes) : keys(shapes), shapes_(shapes) {}
+  explicit StoredKeyedDecays(const KeyShapes& shapes) : keys(shapes), times_us(shapes.tracks()) {}
 
   /// Takes in a section, of a record with so many strings; there is a group for every decay that has an event.
   void read(Reader in, std::size_t strings);
@@ -27,7 +27,7 @@ class StoredKeyedDecays {
   std::vector<std::int64_t> times_us;
 
  private:
-  const KeyShapes& shapes_;
+  class Counting;
 };
 
 }  // namespace user_state

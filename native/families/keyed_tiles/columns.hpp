@@ -3,34 +3,12 @@
 #pragma once
 
 #include <array>
-#include <vector>
 
 #include "families/columns.hpp"
 #include "families/keyed/shapes.hpp"
 #include "families/keyed/written.hpp"
 
 namespace user_state {
-
-struct KeyedTileShape {
-  const KeyShapes& keys;
-  /// Of each track, whether it keeps sums.
-  const std::vector<bool>& sums;
-
-  /// How many keys tiles with sums have, and how many of those have a rest; of tiles that were counted already.
-  std::size_t summed(const NarrowView& tracks, const NarrowView& keys_of) const {
-    std::size_t found = 0;
-    for (std::size_t at = 0; at < tracks.size(); ++at) found += sums[tracks[at]] ? keys_of[at] : 0;
-    return found;
-  }
-  std::size_t summed_rests(const NarrowView& tracks, const NarrowView& rests) const {
-    std::size_t found = 0;
-    for (std::size_t at = 0; at < tracks.size(); ++at) found += sums[tracks[at]] && rests[at] > 0;
-    return found;
-  }
-  /// Those that are to be written are not counted.
-  std::size_t summed(const NarrowNumbers&, const NarrowNumbers&) const { return 0; }
-  std::size_t summed_rests(const NarrowNumbers&, const NarrowNumbers&) const { return 0; }
-};
 
 template <class As>
 struct KeyedTileColumns {
@@ -48,8 +26,9 @@ struct KeyedTileColumns {
   typename As::template Bulk<double> sums;
   typename As::template Column<double> rest_sums;
 
-  template <class Archive>
-  void list(Archive& of, const KeyedTileShape& shape) {
+  /// `shape` is a KeyedShape, or something like it that counts what tiles have.
+  template <class Archive, class Shape>
+  void list(Archive& of, const Shape& shape) {
     of.number(tiles, "how many tiles, by start and then track");
     of.number(lifetime, "how many of them are lifetime tiles: the first ones");
     of.number(first_s, "start of the next, seconds");
@@ -58,14 +37,15 @@ struct KeyedTileColumns {
     of.narrow(tracks, widths[kTracks], {tiles, "tile"}, "its track");
     of.narrow(keys, widths[kKeys], {tiles, "tile"}, "how many keys it has");
     of.narrow(rests, widths[kRests], {tiles, "tile"}, "count of what belongs to no key any more");
-    of.narrow(texts, widths[kTexts], {shape.keys.parts(tracks, keys, true), "key and field of strings"},
+    shape.count(*this);
+    of.narrow(texts, widths[kTexts], {shape.texts(), "key and field of strings"},
               "its number in the dictionary; all first fields, then all second and all third ones");
-    of.narrow(numbers, widths[kNumbers], {shape.keys.parts(tracks, keys, false), "key and other field"},
+    of.narrow(numbers, widths[kNumbers], {shape.numbers(), "key and other field"},
               "an int, zigzag, or a bool as 0 or 1; in the same order");
-    of.column(counts, {total(keys), "key"}, "its count; 255: see the next wide one");
+    of.column(counts, {shape.keys(), "key"}, "its count; 255: see the next wide one");
     of.narrow(wides, widths[kWides], {marked(counts, kWide), "count of 255 or more"}, "the count");
-    of.column(sums, {shape.summed(tracks, keys), "key of a track with sums"}, "its sum");
-    of.column(rest_sums, {shape.summed_rests(tracks, rests), "rest of a track with sums"}, "its sum");
+    of.column(sums, {shape.summed(), "key of a track with sums"}, "its sum");
+    of.column(rest_sums, {shape.summed_rests(), "rest of a track with sums"}, "its sum");
   }
 };
 

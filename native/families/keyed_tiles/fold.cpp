@@ -74,7 +74,7 @@ class KeyedTiles : public Family {
     auto put_sums = [this](Writer& to) { this->put_sums(to); };
     columns.texts = WrittenBy(put_texts), columns.numbers = WrittenBy(put_numbers);
     columns.counts = WrittenBy(put_counts), columns.wides = WrittenBy(put_wides), columns.sums = WrittenBy(put_sums);
-    write_columns(out, columns, held_.shape());
+    write_columns(out, columns, KeyedShape());
   }
 
  private:

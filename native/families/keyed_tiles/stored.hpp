@@ -23,13 +23,12 @@ class StoredKeyedTiles {
   static constexpr std::int64_t kLargest = std::int64_t{1} << 48;
 
   StoredKeyedTiles(const KeyShapes& shapes, std::vector<bool> sums)
-      : keys(shapes), sums_(std::move(sums)), shape_{shapes, sums_} {}
+      : keys(shapes), tracks_(shapes.tracks()), sums_(std::move(sums)) {}
 
   /// Takes in a section that is not empty, of a record with so many strings; its tiles are appended.
   void read(Reader in, std::size_t strings, std::vector<KeyedTile>& tiles);
 
   bool has_sums(int track) const { return sums_[static_cast<std::size_t>(track)]; }
-  const KeyedTileShape& shape() const { return shape_; }
 
   /// Calls `see(row, count, sum)` with each key of a tile.
   template <class See>
@@ -47,11 +46,12 @@ class StoredKeyedTiles {
   StoredKeys keys;
 
  private:
-  void take_tiles(std::size_t length, std::vector<KeyedTile>& tiles) const;
+  class Counting;
+
   void take_counts(std::vector<KeyedTile>& tiles) const;
 
+  const std::size_t tracks_;
   const std::vector<bool> sums_;
-  const KeyedTileShape shape_;
 };
 
 }  // namespace user_state
