@@ -313,7 +313,7 @@ std::unique_ptr<HeldBatch> HeldBatch::join(std::string_view kinds, const py::ite
     py::gil_scoped_release unlocked;
     try {
       for (std::string_view one : views) made->batch.append(one);
-    } catch (const Declined&) {
+    } catch (const Corrupt&) {
       damaged = true;
     }
   }

@@ -31,7 +31,7 @@ std::uint64_t hash_of(PyObject* value) {
   std::uint64_t number = PyLong_AsUnsignedLongLong(value);
   if (PyErr_Occurred() != nullptr) {
     PyErr_Clear();
-    throw Declined{};
+    throw Corrupt{};
   }
   return number;
 }
@@ -118,7 +118,7 @@ py::object columns_of_rows(std::string_view kinds, const py::object& rows) {
       Py_ssize_t at = kFixed;
       for (const Column& column : columns) column.put(row, PyTuple_GET_ITEM(values, at++), pool);
     }
-  } catch (const Declined&) {
+  } catch (const Corrupt&) {
     return py::none();
   }
   py::tuple fields(columns.size());

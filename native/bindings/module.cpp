@@ -16,7 +16,7 @@ PYBIND11_MODULE(_native, module) {
   py::register_exception_translator([](std::exception_ptr thrown) {
     try {
       if (thrown) std::rethrow_exception(thrown);
-    } catch (const user_state::Declined&) {
+    } catch (const user_state::Corrupt&) {
       py::set_error(PyExc_NotImplementedError, "expected a plan, or arguments, that this was made for");
     }
   });

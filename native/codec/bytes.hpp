@@ -22,7 +22,6 @@ struct Corrupt {
   /// The byte at which that was found; none if it is not known.
   const char* at = nullptr;
 };
-using Declined = Corrupt;
 
 /// Times and counts that a record holds stay below this, so that two can be added.
 constexpr std::int64_t kTooLarge = std::int64_t{1} << 62;

@@ -70,7 +70,7 @@ class EventBatch {
   /// Appends the bytes of the chosen events, in the order given.
   void pack(std::span<const std::uint32_t> rows, Buffer& out) const;
 
-  /// Appends the events of a packed batch of the same fields, whose bytes have to outlive this; throws Declined for
+  /// Appends the events of a packed batch of the same fields, whose bytes have to outlive this; throws Corrupt for
   /// bytes that are none, and this is of no use then.
   void append(std::string_view packed);
 

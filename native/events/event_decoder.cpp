@@ -22,7 +22,7 @@ Kind kind_of(EventDecoder::Check check) {
     case EventDecoder::Check::kFloat: return Kind::kFloat;
     case EventDecoder::Check::kInt:
     case EventDecoder::Check::kMillis: return Kind::kInt;
-    default: throw Declined{};
+    default: throw Corrupt{};
   }
 }
 
@@ -186,7 +186,7 @@ EventDecoder::Cell EventDecoder::checked(std::size_t place, const AvroValue& val
       if (number == kLeast) invalid(place, " above " + std::to_string(kLeast), "just that");
       return {number, 0, {}};
     }
-    default: throw Declined{};
+    default: throw Corrupt{};
   }
 }
 

@@ -15,14 +15,14 @@ namespace user_state {
 
 /// Holds one family of one record at a time; record after record, so that its memory is asked for once.
 ///
-///     read      takes a section in, forgetting what was there; what the section's codec would not pack is Declined
+///     read      takes a section in, forgetting what was there; what `write` would not write is Corrupt
 ///     fold      joins it with what arrived, as of the arrivals' clock: also what that clock alone changes
 ///     absorb    joins it with what another record of the family holds, as of the later of both clocks
 ///     use       tells the strings it still has
-///     write     packs it, byte for byte as the section's codec does
+///     write     packs it, by the columns that the family lists (columns.hpp)
 ///
-/// The Python family's `lift`, `join` and the section's `unpack`, `pack` say what each has to come to; tests hold both
-/// against each other. Floating-point sums may differ in their last bits, where they add up in another order.
+/// What a record says is a function of the set of its events: any order, any batches, any split and merge come to the
+/// same, but for the last bits of floating-point sums.
 class Family {
  public:
   /// The place of a piece that `absorb` leaves out.

@@ -51,7 +51,7 @@ struct Row {
   }
 };
 
-/// Reads one family's section. Bytes that packing would not write are declined (bytes.hpp).
+/// Reads one family's section. Bytes that packing would not write are Corrupt (bytes.hpp).
 class Part {
  public:
   virtual ~Part() = default;

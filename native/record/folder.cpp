@@ -107,7 +107,7 @@ void Folder::make(Envelope envelope, std::string_view version, Buffer& out, Chan
       changed_[at] ? families_[at]->write(packed, strings_) : packed.bytes(blanks_[at + 1]);
       ends_.push_back(packed.size());
     }
-  } catch (const Declined&) {
+  } catch (const Corrupt&) {
     // All bytes were read by now: what does not hold any more is that numbers, or how many there are, have room.
     throw RecordError{RecordError::Kind::kTooLarge, "the record would hold more than its bytes can count"};
   }

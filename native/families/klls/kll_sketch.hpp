@@ -48,7 +48,7 @@ class KllUnion {
   }
   /// Sees the least and the greatest number that a sketch saw.
   void see_ends(double least, double greatest);
-  /// Compacts until everything fits. Declined if more was seen than there is.
+  /// Compacts until everything fits. Corrupt if more was seen than there is.
   void finish();
 
   /// Of what was united, which was something: all levels, their numbers ascending; there is a number in the last one.

@@ -190,7 +190,7 @@ class Tiles : public Part {
       case kFirstSeen: return age_s(0);
       case kGapMean: return (value(1, cell) - value(0, cell)) / std::max(n - 1, 1.0) / static_cast<double>(kSecondUs);
     }
-    throw Declined{};
+    throw Corrupt{};
   }
 
   const Program& program_;
