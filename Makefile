@@ -105,10 +105,11 @@ $(VENV)/run.stamp: $(PINS)
 	@$(PIP_INSTALL) --no-build-isolation -e .
 	@touch $@ $(VENV)/native.stamp
 
-# The compiled code again, after its sources changed.
+# The compiled code again, after its sources changed; not where what installed the project has just compiled it.
 $(VENV)/native.stamp: $(VENV)/run.stamp $(NATIVE)
-	@$(FETCH_COMPILER)
-	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@built=$$(ls -t user_state/_native*.so 2>/dev/null | head -1); \
+	if [ -z "$$built" ] || [ -n "$$(find native setup.py -newer "$$built" -print -quit)" ]; then \
+		$(FETCH_COMPILER) && $(BIN)/python setup.py --quiet build_ext --inplace; fi
 	@touch $@
 
 # What tests, lint and types need beyond that.
