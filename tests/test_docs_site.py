@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [*ROOT.glob("*.md"), *DOCS.glob("**/*.md"), *(ROOT / "deploy").glob("**/*.md"), *ROOT.glob("examples/*/*.md")]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+FILE_OF_OURS = re.compile(r"\b(?:native|user_state|transforms|beam_pipelines|bench|tests|avro)/[\w./-]*\w(?![\w*/])")
 
 
 def hooks() -> ModuleType:
@@ -93,6 +94,17 @@ def test_every_link_leads_to_a_file_and_every_anchor_to_a_heading():
     found = [(path, anchor) for page in PAGES for path, anchor in links(page)]
     assert len(found) > 100
     assert len([anchor for _, anchor in found if anchor]) > 20
+
+
+def test_every_file_of_ours_that_a_page_names_is_there():
+    named = {
+        (page, name)
+        for page in PAGES
+        if page.name != "CHANGELOG.md"
+        for name in FILE_OF_OURS.findall(page.read_text("utf-8"))
+    }
+    assert [f"{page.relative_to(ROOT)}: {name}" for page, name in sorted(named) if not (ROOT / name).exists()] == []
+    assert len(named) > 150
 
 
 def test_links_out_of_the_folder_lead_to_pages_and_copies_of_the_site():
