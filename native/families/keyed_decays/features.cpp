@@ -1,5 +1,5 @@
 // Recent items by decayed count, the heaviest first; counts are compared in single precision, and equal ones are listed
-// by key ascending (families/keyed_tiles/features.cpp). keyed_decays/fold.cpp says what C, T and H are.
+// by key ascending (families/keyed_tiles/features.cpp). families/keyed_decays/fold.cpp says what C, T and H are.
 //
 //     count   C 2^-((at - T)/H)
 //     share   C / N               N is the C of all keys and the rest; the reading time cancels

@@ -8,7 +8,7 @@
 //     mean      sum / n
 //     entropy   -sum of p ln p   p is a key's share; in nats; the rest of keys no longer kept counts as one further key
 //
-// Counts and sums are those of the events kept for the key: keyed/keyed_rows.hpp says what may be missing.
+// Counts and sums are those of the events kept for the key: families/keyed/keyed_rows.hpp says what may be missing.
 #include <cmath>
 
 #include "codec/keyed_hash.hpp"

@@ -2,9 +2,9 @@
 // events make of them.
 //
 // Tiles lie on the time axis of their track (families/axes.hpp). Tiles of one place are joined by adding up equal keys.
-// A tile holds a bounded number of keys: keyed/keyed_rows.hpp says how it is cut, what bound holds then, and when order
-// does not matter. Rolling up joins tiles and so may cut; tiles that never held more keys than their track may are
-// exact.
+// A tile holds a bounded number of keys: families/keyed/keyed_rows.hpp says how it is cut, what bound holds then, and
+// when order does not matter. Rolling up joins tiles and so may cut; tiles that never held more keys than their track
+// may are exact.
 #include <algorithm>
 #include <limits>
 
