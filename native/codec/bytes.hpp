@@ -127,7 +127,7 @@ class Reader {
     }
   }
 
-  /// Appends the next narrow column: whole numbers of `width` bytes, 0 for a column of zeros (codec/narrow.py).
+  /// Appends the next narrow column: whole numbers of `width` bytes, 0 for a column of zeros (codec/narrow.hpp).
   template <class U>
   void narrow(std::uint8_t width, std::size_t size, std::vector<U>& out) {
     switch (width) {
@@ -273,7 +273,7 @@ class Writer {
   Buffer& out_;
 };
 
-/// Signed numbers as unsigned ones that are small where those are near 0 (codec/narrow.py).
+/// Signed numbers as unsigned ones that are small where those are near 0.
 inline std::uint64_t folded(std::int64_t number) {
   return (static_cast<std::uint64_t>(number) << 1) ^ static_cast<std::uint64_t>(number >> 63);
 }

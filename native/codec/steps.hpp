@@ -1,6 +1,22 @@
-// Real numbers as whole multiples of a step, rounded by lot: user_state/codec/steps.py says why, and how.
+// Real numbers as whole multiples of a step, a row of them sharing one: block floating point.
 //
+//     number = step * m, m being i2 or i4, step = largest of the row / kLimit of the width
+//
+// A row that is folded again and again is rounded again and again. Rounded to the nearest, it would drift: what is
+// added is always rounded the same way, and what is less than half a step is lost for good. So a number between two
+// multiples goes to the upper one with a probability of how near it lies, which errs by 0 on average. The lot is drawn
+// from the row's seed, so that the same numbers give the same bytes. Errors of different folds are independent: after F
+// folds that still carry weight a number is off by less than sqrt(F)/2 steps in two of three cases.
+//
+//     bytes   a step, of the row's largest    off after 1,000 folds, of the largest
+//     4       4.7e-10                         7e-9
+//     2       3.1e-5                          5e-4
+//
+// What was decoded and is encoded unchanged keeps its bytes: within kSnap steps of a multiple, it is that multiple.
 // Loops are plain, so that the compiler computes several numbers at a time.
+//
+// Source of unbiased rounding: Forsythe, "Reprint of a note on rounding-off errors", SIAM Review 1959; Croci et al.,
+// "Stochastic rounding: implementation, error analysis and applications", Royal Society Open Science 2022.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,10 @@
-// One record's strings by number: its dictionary (user_state/codec/strings.py), and what events bring along.
+// One record's strings by number: its dictionary, and what events bring along.
+//
+// A dictionary holds every string that the record's other sections name, once, in order of text:
+//
+//     u4 n | u2 length in bytes x n | UTF-8 x n
+//
+// One of no strings has no bytes. Sections name a string by its number, from 1 on; 0 is null.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Which events are folded (user_state/state/outcome.py), on remembered ids as they are stored (codec/seen.py).
+// Which events are folded, on remembered ids as they are stored: user_state/state/outcome.py says by which rules, and
+// user_state/state/remembered_ids.py what the bytes are.
 #pragma once
 
 #include <cstdint>

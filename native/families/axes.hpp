@@ -1,4 +1,5 @@
-// Where the tiles of many tracks lie (user_state/plan/track_axes.py, and time_axis.py for what an axis is).
+// Where the tiles of many tracks lie: user_state/plan/time_axis.py says what a time axis is and when tiles are rolled
+// up, user_state/plan/track_axes.py which tracks share one.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,14 @@
-// What families have in common whose numbers decay: sums as of a time, that of the newest event (forward decay). Brought
-// to a later time, sums add up, so late events, batches and merges are exact.
+// What families have in common whose numbers decay (forward decay). For each half-life H a family keeps
 //
-// Source: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay: A Practical Time Decay Model for Streaming Systems", ICDE
-// 2009, section IV.
+//     S = sum over events of x_i 2^-((T - t_i)/H)
+//
+// as of a reference time T, that of the newest matching event; times are in microseconds. x_i is what an event adds: 1,
+// a number, or a vector. Moving T forward multiplies every S of one H by one factor, so two states are joined by
+// bringing both to the later T and adding. So neither order nor batches matter, but for how sums round; late events are
+// exact; and nothing is written because time passed.
+//
+// Source: Cormode, Shkapenyuk, Srivastava, Xu, "Forward Decay: A Practical Time Decay Model for Streaming Systems",
+// ICDE 2009, section IV.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// What every family of state can do with one user's record (user_state/core/families.py has them for many at once).
+// What every family of state can do with one user's record.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ namespace user_state {
 ///     write     packs it, by the columns that the family lists (columns.hpp)
 ///
 /// What a record says is a function of the set of its events: any order, any batches, any split and merge come to the
-/// same, but for the last bits of floating-point sums.
+/// same, but for the last bits of floating-point sums. The fold.cpp of each family says why, and where it holds within a
+/// bound only; its features.cpp has the formulas of what is read.
 class Family {
  public:
   /// The place of a piece that `absorb` leaves out.

@@ -60,7 +60,7 @@ class Part {
   virtual void read(Reader in, const Row& row) = 0;
 };
 
-/// How long ago a time was. A record may hold any; what is beyond whole numbers wraps around, as numpy's do.
+/// How long ago a time was. A record may hold any; what is beyond whole numbers wraps around.
 inline std::int64_t age_us(std::int64_t at_us, std::int64_t time_us) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(at_us) - static_cast<std::uint64_t>(time_us));
 }
@@ -108,7 +108,7 @@ std::vector<std::int64_t> starts_s(const std::vector<Output>& outputs, std::int6
   return starts;
 }
 
-// In the order of codec/sections.py; each is in the file of its name.
+// In the order of families/registry.hpp; each is in the features.cpp of its family's folder.
 std::unique_ptr<Part> make_tiles(const Program& program);
 std::unique_ptr<Part> make_logs(const Program& program);
 std::unique_ptr<Part> make_decays(const Program& program);

@@ -1,4 +1,5 @@
-// Adding up doubles in the order in which numpy's `add.reduceat` does, so that both come to the same bits.
+// Adding up doubles pairwise, which loses less than adding one after the other: the error grows with the logarithm of
+// how many there are. The order is fixed, so that the same numbers come to the same bits on every machine.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +8,7 @@ namespace user_state {
 
 namespace sums {
 
-/// Sums `number(begin)` to `number(begin + size - 1)` pairwise, as numpy does: eight running sums a block of up to 128.
+/// Sums `number(begin)` to `number(begin + size - 1)` pairwise: eight running sums a block of up to 128.
 template <class Number>
 double pairwise(std::size_t begin, std::size_t size, Number number) {
   if (size < 8) {

@@ -146,7 +146,7 @@ def test_thousands_of_folds_through_half_precision_do_not_drift():
             folds = min(n, D / M / np.log(2) / 2)
             stated = 0.5 / 32767 * np.sqrt(folds) * np.abs(expected).max()
             errors = (vector(plan, records, "taste_1d") - expected) / stated
-            # Within the standard deviation that steps.py states, and without bias: 64 components' mean is an eighth.
+            # Within the standard deviation that steps.hpp states, and without bias: 64 components' mean is an eighth.
             assert np.sqrt((errors**2).mean()) < 1.3, n
             assert abs(errors.mean()) < 4 / 8, n
             worst = max(worst, np.abs(errors).max())

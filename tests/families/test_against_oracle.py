@@ -260,7 +260,7 @@ def applied_rows(plan: Plan, world: World, user: str) -> tuple[list[AppliedEvent
     """Return one user's applied events and their rows, in order of arrival."""
     applied = oracle.replay(world.spec.spec, world.arrivals).applied.get(user, [])
     if (plan.sessions or plan.gaps) and applied:
-        # Sessions hold in any order in which admission would have let the events in: see user_state/core/sessions.py.
+        # Sessions hold in any order in which admission would have let the events in: native/families/sessions/fold.cpp.
         horizon_us = clock_of(applied) - world.spec.spec.allowed_lateness
         applied = [e for e in applied if e.time_us >= horizon_us]
     decoder = EventDecoder(plan, world.spec.schema)

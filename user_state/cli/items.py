@@ -1,4 +1,4 @@
-"""`user-state items`: tables of item vectors. The work is `user_state.items` and `user_state.store.item_tables`."""
+"""`user-state items`: tables of item vectors. `user_state.embeddings` and `store.item_tables` do the work."""
 
 from __future__ import annotations
 

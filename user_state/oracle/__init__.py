@@ -1,6 +1,6 @@
 """Brute force: what every event's fate and every feature's value must be, worked out the obvious way.
 
-This is the independent reference the pipeline is checked against. It shares nothing with `user_state.core`, `codec`,
+This is the independent reference the pipeline is checked against. It shares nothing with `native/`, `user_state.state`,
 `store` or `fold` but the spec, keeps every event as the dict it arrived as, and loops over lists. It is meant to be
 read and believed, not to be fast, and must not borrow a formula or a constant from the code it checks.
 

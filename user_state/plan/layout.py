@@ -34,7 +34,7 @@ VALUES, DAYS = LAST_SEEN_KINDS = ("values", "days")
 
 @dataclass(frozen=True)
 class TrackLayout:
-    """A track of the tiles; `kind` says which numbers it keeps (user_state/core/tile_values.py)."""
+    """A track of the tiles; `kind` says which numbers it keeps (native/families/tiles/tile_values.hpp)."""
 
     key: str
     kind: str
@@ -79,7 +79,7 @@ class VectorsLayout:
 
 @dataclass(frozen=True)
 class LastSeenLayout:
-    """A track of values or days last seen; `kind` says which (user_state/core/last_seen.py)."""
+    """A track of values or days last seen; `kind` says which (native/families/last_seen/fold.cpp)."""
 
     key: str
     kind: str

@@ -1,6 +1,6 @@
 """Outputs, as settings: what is read from pieces of state, under which name, and what it is over nothing.
 
-One type for each way of reading; `user_state.plan.compile` makes them, `user_state.core.reading` reads them. Pieces
+One type for each way of reading; `user_state.plan.compile` makes them, `user_state.reading.features` reads them. Pieces
 are indices into the plan's tuples.
 """
 

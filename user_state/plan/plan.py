@@ -1,4 +1,4 @@
-"""A spec compiled into what the core executes: filters and pieces of state (pieces.py), and outputs read from them.
+"""A spec compiled into what the core executes: filters and pieces of state (state_definitions.py), and outputs.
 
 Outputs (outputs.py) that can share a piece of state do: three aggregations of one filter and field over five windows
 are one track.

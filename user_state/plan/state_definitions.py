@@ -16,7 +16,7 @@ Embeddings over a table of item vectors have no piece of their own: they are com
 
 A piece is identified by its `key`, the text of its definition, so that a changed spec recognises what it still has.
 Filters and fields are indices into the plan's. `user_state.plan.compile` makes these, the families of
-`user_state.core.families` obey them.
+`native/families/registry.hpp` obey them.
 """
 
 from __future__ import annotations

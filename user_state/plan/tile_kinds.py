@@ -19,4 +19,4 @@ TRACK_OF = {
 }
 """Which kind of track each aggregation is read from."""
 TRACK_COLUMNS = {"count": 0, "sum": 1, "min": 1, "max": 1, "variance": 2, "moments": 4, "times": 2, "log_sum": 1}
-"""How many numbers beside the count a tile of each kind holds; `user_state.core.tile_values` says which."""
+"""How many numbers beside the count a tile of each kind holds; `native/families/tiles/tile_values.hpp` says which."""

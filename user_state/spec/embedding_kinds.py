@@ -1,8 +1,9 @@
 """The kinds an embedding can be of: which keys each needs or takes beside `kind:` and `of:`.
 
 The model's rules, the names of outputs and the documentation's completeness are read from this table, so that a kind is
-declared in one place. Beyond it, a kind is a compiler in `user_state/plan/compile/`, a reader by type of output in
-`user_state/core/reading.py`, and a brute force in `user_state/oracle/`.
+declared in one place. Beyond it, a kind is a compiler in `user_state/plan/compile/`, what reads it
+(`native/families/vectors/features.cpp`, or `user_state/embeddings/` of item tables), and a brute force in
+`user_state/oracle/`.
 """
 
 from __future__ import annotations

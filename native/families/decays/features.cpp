@@ -1,4 +1,4 @@
-// Numbers read from decays.
+// Numbers read from decays. At a time `at` a number is S 2^-((at - T)/H); fold.cpp says what S, T and H are.
 #include "families/decaying.hpp"
 #include "families/decays/stored.hpp"
 #include "families/part.hpp"

@@ -2,7 +2,8 @@
 //
 //     S = sum over events of x_i 2^-((T - t_i)/H), as of a time T, that of the newest matching event
 //
-// x_i is 1 for a count and the field's value for a sum.
+// x_i is 1 for a count and the field's value for a sum. How two are joined, why order does not matter, and the source:
+// families/decaying.hpp.
 #include <algorithm>
 
 #include "families/decaying.hpp"

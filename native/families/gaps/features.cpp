@@ -1,5 +1,6 @@
-// The longest time between one event and the next in each window. A track is gone through once, from its newest event back:
-// what a window begins after is all that it covers.
+// The longest time between one event and the next in each window, in seconds; both events lie in the window, so a
+// single one has no gap. A track is gone through once, from its newest event back: what a window begins after is all
+// that it covers.
 #include <algorithm>
 
 #include "families/gaps/stored.hpp"

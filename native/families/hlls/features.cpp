@@ -1,4 +1,6 @@
-// Approximate distinct counts of windows: how many coupons their tiles have, or what registers are estimated to stand for.
+// Approximate distinct counts of windows. The tiles of a window are united. While all of them hold coupons, the count
+// is how many different coupons there are: exact, but for values that share one. Otherwise it is what the registers are
+// estimated to stand for (hll_estimate.hpp).
 #include <algorithm>
 
 #include "families/hlls/hll_estimate.hpp"
@@ -118,7 +120,7 @@ class Hlls : public Part {
     }
   }
 
-  /// A spec has fewer windows than this many bits can count (binding.cpp sees to it).
+  /// A spec has fewer windows than this many bits can count.
   static constexpr unsigned kWindowBits = 16;
 
   const Program& program_;

@@ -32,7 +32,7 @@ inline CallKey of_call(const Key& stored, const KeyedPart& part, const Row& row)
 }
 
 /// Whole numbers that order as real ones do in single precision, NaN first: what lists are ordered by must not depend on
-/// how a sum was rounded (core/ordering.py, `ordinals_of`).
+/// how a sum was rounded.
 inline std::int64_t ordinal(double number) {
   if (std::isnan(number)) return -(std::int64_t{1} << 31);
   auto bits = std::bit_cast<std::int32_t>(static_cast<float>(number) + 0.0f);

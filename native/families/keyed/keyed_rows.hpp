@@ -1,5 +1,23 @@
-// Numbers by key, in groups that hold a bounded number of keys each: user_state/core/keyed_rows.py says what they are,
-// codec/keys.py how sections hold keys.
+// Numbers by key, in groups that hold a bounded number of keys each: what keyed tiles and keyed decays are made of.
+//
+// A row is (group, key) -> weight, and a sum if an output needs one. A group is what is bounded: a tile of a track, or
+// a decayed track. A key has up to three parts: strings, integers or bools.
+//
+// A group that would hold more than K keys is **cut** by the mergeable Misra-Gries rule: the (K+1)-th largest weight is
+// taken from every key's, and keys of which nothing is left are dropped. What was taken goes to the group's **rest**, a
+// row of its own, so that a group's total stays exact. A cut by s takes s from K+1 keys at least, so the rest grows by
+// (K+1) s at least: a key's weight is never too large, and too small by at most
+//
+//     rest / (K+1)  <=  total / (K+1)
+//
+// however many cuts and joins there were. A key's sum shrinks in the proportion of its weight. Two groups are joined by
+// adding up equal keys and both rests, and cutting. A group that never had more than K keys is exact, and a function of
+// the set of events; of others that bound holds in any order, but what is kept may depend on it.
+//
+// How sections hold keys: stored_keys.hpp.
+//
+// Source: Agarwal, Cormode, Huang, Phillips, Wei, Yi, "Mergeable Summaries", PODS 2012, section 3.1; Misra, Gries,
+// "Finding repeated elements", 1982.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,7 @@
-// Keys of groups as they lie in a section (user_state/codec/keys.py): all first parts that are strings, then all second
-// and all third ones, by number; and so for parts that are no strings.
+// Keys of groups as they lie in a section: all first parts that are strings, then all second and all third ones, by
+// their number in the record's dictionary; and so for parts that are no strings, folded (0, -1, 1, -2 as 0, 1, 2, 3).
+// Each of these is a narrow column. Keys of one group ascend, part by part, as these numbers. A rest has no key, and is
+// no row here.
 //
 // An event changes few groups of the many that a record may have. The keys of the others are looked through where they
 // are, each column in loops of its own width, and copied from there. Taken apart into numbers of eight bytes, all keys
@@ -48,7 +50,7 @@ class StoredKeys {
   /// How many parts of strings, or of others, the keys of all groups have.
   std::size_t parts(bool text) const { return std::accumulate(sizes_[text].begin(), sizes_[text].end(), std::size_t{0}); }
 
-  /// Finds the keys of all groups in columns of as many numbers, and refuses those that packing would not make; the
+  /// Finds the keys of all groups in columns of as many numbers, and refuses those that no writer makes; the
   /// record's dictionary has so many `strings`.
   template <class Group>
   void read(const NarrowView& texts, const NarrowView& others, std::vector<Group>& groups, std::size_t strings) {

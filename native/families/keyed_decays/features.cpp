@@ -1,4 +1,10 @@
-// Recent items by decayed count: user_state/core/tables.py says what they are, codec/keyed_decays.py has the bytes.
+// Recent items by decayed count, the heaviest first; counts are compared in single precision, and equal ones are listed
+// by key ascending (families/keyed_tiles/features.cpp). families/keyed_decays/fold.cpp says what C, T and H are.
+//
+//     count   C 2^-((at - T)/H)
+//     share   C / N               N is the C of all keys and the rest; the reading time cancels
+//
+// Counts that stand beside shares are, read at a time before T, as of T.
 #include "families/decaying.hpp"
 #include "families/keyed/keyed.hpp"
 #include "families/keyed_decays/stored.hpp"

@@ -1,4 +1,11 @@
-// Keyed decays: what events make of them.
+// Keyed decays: counts by key that decay, at one half-life a track. What events make of them.
+//
+//     C(key) = sum over events of the key of w 2^-((T - t)/H), as of a time T, that of the track's newest event
+//
+// w is 1, or the event's weight, which is above 0. How two are joined, why order does not matter, and the source:
+// families/decaying.hpp. A later T scales all keys of a track alike, so the cut to a bounded number of keys and its
+// bound (families/keyed/keyed_rows.hpp) carry over, the total being the track's decayed count. A key whose count has
+// come to less than kForgotten is dropped: that is near where doubles end, about 963 half-lives after a single event.
 #include <algorithm>
 #include <cmath>
 #include <limits>

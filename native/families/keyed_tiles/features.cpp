@@ -1,4 +1,14 @@
-// Tables of keys and their entropy: user_state/core/tables.py says what they are, codec/keyed_tiles.py has the bytes.
+// Tables of the heaviest keys of a window, and the entropy of its keys.
+//
+// Keys are listed by weight, the heaviest first, equal ones by key ascending: numbers by size, false before true, texts
+// by code point, keys of several parts part by part. Weights are counts; or sums or means, which are compared in single
+// precision, so that the order does not depend on how a sum was rounded.
+//
+//     share     n / N            n is a key's count, N that of all events of the window that have a key
+//     mean      sum / n
+//     entropy   -sum of p ln p   p is a key's share; in nats; the rest of keys no longer kept counts as one further key
+//
+// Counts and sums are those of the events kept for the key: families/keyed/keyed_rows.hpp says what may be missing.
 #include <cmath>
 
 #include "codec/keyed_hash.hpp"

@@ -1,4 +1,10 @@
-// Keyed tiles: what events make of them.
+// Keyed tiles: how many events each key had in each tile of a track, and the sum of a field if an output needs it. What
+// events make of them.
+//
+// Tiles lie on the time axis of their track (families/axes.hpp). Tiles of one place are joined by adding up equal keys.
+// A tile holds a bounded number of keys: families/keyed/keyed_rows.hpp says how it is cut, what bound holds then, and
+// when order does not matter. Rolling up joins tiles and so may cut; tiles that never held more keys than their track
+// may are exact.
 #include <algorithm>
 #include <limits>
 

@@ -12,7 +12,7 @@ namespace user_state {
 /// Where a tile's wide counts and sums begin, and how many wide ones there are.
 struct KeyedTile : KeyedGroup<std::int64_t> {
   std::uint32_t wide_at = 0, sum_at = 0, wides = 0;
-  /// Whether packing would write its counts in another way.
+  /// Whether its counts would be written in another way than they are.
   bool odd = false;
 };
 

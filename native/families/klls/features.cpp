@@ -1,6 +1,10 @@
-// Approximate quantiles of windows: all numbers of the tiles side by side, each with how many it stands for. The q-quantile
-// is the least number that at least a share q of the values do not exceed; 0 and 1 are the least and the greatest value,
-// exactly.
+// Approximate quantiles of windows: all numbers of the tiles side by side, each with how many it stands for. The
+// q-quantile is the least number that at least a share q of the values do not exceed; 0 and 1 are the least and the
+// greatest value, exactly.
+//
+// While all tiles of a window hold values, every quantile is exact. Otherwise the rank of each sketch is off by at most
+// its error (kll_sketch.hpp) times what it has seen, in 99 of 100 cases, so the whole by no more than that share of the
+// whole.
 #include <algorithm>
 #include <cmath>
 

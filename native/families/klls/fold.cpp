@@ -1,7 +1,8 @@
 // Approximate quantiles: tiles of values, and of a KLL sketch once there are more than k. What events make of them.
 //
-// Whether a tile holds values or a sketch depends on how many there are, hence on the set of its events alone; what a
-// sketch has kept of them depends on the batches that they came in, within its error.
+// Tiles of one place are joined by putting their values together, or by uniting their sketches (kll_sketch.hpp, with
+// the source). Whether a tile holds values or a sketch depends on how many there are, hence on the set of its events
+// alone; what a sketch has kept of them depends on the batches that they came in, within its error.
 #include <algorithm>
 #include <ranges>
 

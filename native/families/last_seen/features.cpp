@@ -1,4 +1,9 @@
-// Numbers of distinct values and of days, read from when they were last seen.
+// Numbers read from when values, or days, were last seen.
+//
+//     distinct   how many values were last seen at or after the window's start; `cap` at most, which says "at least"
+//     days       the same of local days with an event
+//     streak     how many such days in the window follow one another, up to the local day of the reading or the day
+//                before; later days have no part in it
 #include "families/last_seen/stored.hpp"
 #include "families/part.hpp"
 

@@ -1,5 +1,15 @@
-// Last seen: for each distinct value of a field, or each local day with an event, the last second it was seen. A value
-// lies in a window if it was last seen in it, so one set of rows answers for all windows. What events make of them.
+// Last seen: for each distinct value of a field, or each local day with an event, the last second it was seen. What
+// events make of them.
+//
+//     values   the values of a field: 64 bits each, xxh64 of a string, the bits of a number
+//     days     the local days with an event; the day follows from the second, so it is not kept beside it
+//
+// A value lies in a window if and only if it was last seen at or after the window's start, so one set of rows answers
+// for all windows. Two sets are joined by uniting them, each value with the later of its seconds.
+//
+// A track keeps at most `cap` rows, the newest by (second, value). What is among the newest of a whole is among the
+// newest of each part that has it, so rows are a function of the set of events: neither order nor batches matter. A
+// window that has more than `cap` values counts `cap`: at least so many.
 #include <algorithm>
 #include <bit>
 

@@ -1,4 +1,5 @@
-// Lists and numbers read from logs.
+// Lists and numbers read from logs: the rows from a window's start on, or of the last so many microseconds; the newest
+// first or, of logs of first events, the oldest first. A number is the field of the first row of that list.
 #include <algorithm>
 #include <bit>
 

@@ -1,5 +1,15 @@
 // Logs: some of the events that pass a filter, with some of their fields, by (time, tie); the tie is the upper half of
 // the event id's hash. What events make of them.
+//
+// Two logs are joined by putting their rows side by side, in order, and keeping
+//
+//     last      the last K
+//     distinct  of rows with equal values the last, and of those the last K
+//     first     the first K of every tile of the log's time axis (families/axes.hpp)
+//
+// None of which depends on the order in which a set of events was seen: what is dropped has K others that go before it
+// in any larger set too. A window begins at the edge of a tile, so its first K are among those of its tiles, and its
+// last K, or last K distinct, are the last K of all that lie inside.
 #include <algorithm>
 #include <bit>
 #include <limits>

@@ -1,5 +1,5 @@
-// Shares of hours and weekdays. Time multiplies all sums of a half-life by one number, so it does not matter when they are
-// read.
+// Shares of hours and weekdays: S_b / sum of all S_b, or zeros where there is nothing. Time multiplies all sums of a
+// half-life by one number, so it does not matter when they are read.
 #include "families/part.hpp"
 #include "families/profiles/stored.hpp"
 

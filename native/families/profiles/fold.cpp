@@ -2,7 +2,8 @@
 //
 //     S_b = sum over the events of bin b of 2^-((T - t_i)/H), as of a time T, that of the newest matching event
 //
-// The bin is that of the event's local time, fixed when it is folded.
+// The bin is that of the event's local time, fixed when it is folded. How two are joined, why order does not matter,
+// and the source: families/decaying.hpp.
 #include <algorithm>
 
 #include "families/decaying.hpp"

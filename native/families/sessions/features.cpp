@@ -1,4 +1,8 @@
-// Numbers read from sessions.
+// Numbers read from sessions. A window covers the sessions that end in it; `lifetime` adds the totals of those dropped.
+//
+//     count            how many
+//     length, events   the mean of their lengths (last event less first, in seconds), and of how many events they have
+//     current          length, or events, of the newest session, if it ended no more than the gap before the reading
 #include "families/part.hpp"
 #include "families/sessions/stored.hpp"
 

@@ -1,4 +1,16 @@
-// Sessions: events that pass a filter, no more than a gap apart. What events make of them.
+// Sessions: events that pass a filter, each no more than a gap after the one before, as (first, last, how many). What
+// events make of them.
+//
+// Two sessions are one where no more than the gap lies between the end of the one and the start of the other, so states
+// are joined by the union of intervals: sort by start, carry the greatest end so far along, and begin a new session
+// where the next start lies more than a gap after it. An event is a session of its own until it is joined, and a late
+// one may join two. The union depends on the set of intervals only, so neither order nor batches matter.
+//
+// A session is kept apart while a window may still count it (its end lies in the longest window of any reading) or an
+// event that is not too late may still join it (its end is no more than `allowed_lateness` and the gap before the
+// clock). After that it is dropped or, for `lifetime`, added to its track's totals. So records that are merged must not
+// be apart by more than the lateness where a session crosses: of a chain of events from a session already dropped to a
+// newer one, which another record brings, the older part is missing.
 #include <algorithm>
 
 #include "families/family.hpp"

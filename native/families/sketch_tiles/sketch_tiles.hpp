@@ -1,5 +1,5 @@
-// Tiles that hold a few items or a sketch each, on the time axes of their tracks: what events make of them. What items and
-// sketches are is said by hlls/fold.cpp and klls/fold.cpp.
+// Tiles that hold a few items or a sketch each, on the time axes of their tracks: what events make of them. What items
+// and sketches are is said by families/hlls/fold.cpp and families/klls/fold.cpp.
 #pragma once
 
 #include <deque>

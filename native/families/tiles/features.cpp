@@ -1,5 +1,16 @@
-// Numbers read from tiles. A tile counts in the shortest window that it lies in, and windows add up from the shortest
-// to the longest.
+// Numbers read from tiles. A tile belongs to every window that begins at or before it, so it counts in the shortest of
+// those, and windows add up from the shortest to the longest, by the formulas of tile_values.hpp. Of n events:
+//
+//     mean            sum / n
+//     geometric_mean  exp(sum of logarithms / n)
+//     variance        M2 / n                       of the events themselves, not an estimate for a larger population; 0
+//                                                  where it is no more than rounding makes of equal values
+//     stddev          sqrt(variance)
+//     skew            sqrt(n) M3 / M2^1.5          0 where all values are equal
+//     kurtosis        n M4 / M2^2 - 3              excess over the normal distribution's; 0 where all values are equal
+//     recency         at - last                    seconds; 0 for an event after `at`
+//     first_seen      at - first                   seconds; 0 for an event after `at`
+//     gap_mean        (last - first) / (n - 1)     seconds between events; no value for a single one
 #include <array>
 #include <cmath>
 #include <limits>

@@ -1,4 +1,20 @@
-// What tiles hold and how it adds up: user_state/core/tile_values.py.
+// The numbers a tile holds beside its count n, by kind of track, and how those of several tiles become one's.
+//
+//     kind       numbers            joined by
+//     count
+//     sum        sum                adding
+//     log_sum    sum of logarithms  adding
+//     min, max   min / max          taking the smaller / larger
+//     times      first, last        taking the earlier / later; event times in microseconds, exact in a double
+//     variance   sum, M2            M2 = sum of (M2_i + n_i d_i^2)
+//     moments    sum, M2, M3, M4    M3 = sum of (M3_i + 3 d_i M2_i + n_i d_i^3)
+//                                   M4 = sum of (M4_i + 4 d_i M3_i + 6 d_i^2 M2_i + n_i d_i^4)
+//
+// M_p are central moments times n, n_i a part's count, d_i its mean less the mean of the whole. Working with
+// differences of means keeps the digits that sums of squares lose; any number of parts is joined in one step.
+//
+// Source: Pebay, "Formulas for Robust, One-Pass Parallel Computation of Covariances and Arbitrary-Order Statistical
+// Moments", SAND2008-6212, 2008; the pairwise form, Chan, Golub, LeVeque, "Updating Formulae", 1979, for M2.
 #pragma once
 
 #include <algorithm>

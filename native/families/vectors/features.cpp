@@ -1,5 +1,10 @@
-// Embeddings read from the decayed sums of one half-life: means, which the reading time does not matter for, sums, and
-// the direction of either.
+// Embeddings read from the decayed sums of one half-life; fold.cpp says what S, W, T and H are.
+//
+//     mean       S / W                           the reading time cancels
+//     sum        S 2^-((at - T)/H)               read at a time before T, it is as if at T
+//     direction  S / |S|                         of either; zeros where |S| is no more than rounding
+//
+// All are zeros for a user without a matching event.
 #include "families/decaying.hpp"
 #include "families/part.hpp"
 #include "families/vectors/stored.hpp"

@@ -2,8 +2,10 @@
 //
 //     S = sum over events of w_i 2^-((T - t_i)/H) v_i        W = sum of |w_i| 2^-((T - t_i)/H)
 //
-// as of a time T, that of the newest matching event. W takes the weights' magnitudes, so that a negative weight pushes away
-// and can never make W zero. The vector of a text is made of the bits of its hashes (xxh64): each is a component's sign.
+// as of a time T, that of the newest matching event. W takes the weights' magnitudes, so that a negative weight pushes
+// away and can never make W zero. The vector of a text is made of the bits of its hashes (xxh64): each is a component's
+// sign. How two are joined, why order does not matter, and the source: families/decaying.hpp. Sums are stored in steps,
+// which round without bias (codec/steps.hpp).
 #include <algorithm>
 #include <bit>
 #include <cmath>
