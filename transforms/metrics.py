@@ -104,7 +104,7 @@ METRICS = (
         "counter",
         "messages",
         "WriteDeadLetters",
-        "Bin: stored as a dead letter with its bytes and a reason.",
+        "Bin: stored with its bytes and a reason.",
     ),
     Metric(
         "dead_letter_*",

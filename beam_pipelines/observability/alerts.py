@@ -160,7 +160,7 @@ ALERTS = (
         "ticket",
         "15m",
         "user_state:horizon_shortened:rate > 0",
-        "Users send more events than remembered ids are allowed; their late events are refused earlier than the spec says.",
+        "Users exceed the cap of remembered ids; their late events are refused earlier than the spec says.",
     ),
     Alert(
         "RememberedIdsLost",
