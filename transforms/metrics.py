@@ -1,6 +1,6 @@
-"""The one list of what the pipeline measures. Counting, dashboard, alerts and docs/metrics.md all come from it.
+"""The list of all metrics. The counting code, the dashboard, the alerts and docs/metrics.md use it.
 
-Three kinds, all of them Beam metrics in the namespace `user_state`, touched once a bundle and never once an event:
+Three kinds, all of them Beam metrics in the namespace `user_state`, updated once a bundle and never once an event:
 
     counter    only grows
     gauge      the latest value
@@ -8,10 +8,9 @@ Three kinds, all of them Beam metrics in the namespace `user_state`, touched onc
                larger include the smaller, as in Prometheus), NAME_count and NAME_sum; and Beam's distribution NAME of
                the largest value of each bundle
 
-Few edges, since each is a time series a step, and monitoring is paid by these.
+Few edges, since each is a time series for each step, and monitoring is billed by time series.
 
-Why counters: Flink's Prometheus reporter says 0 for Beam's distributions, which are no numbers to it, and a mean or a
-maximum tells no quantile anyway.
+Why counters: Flink's Prometheus reporter exports Beam's distributions as 0, and a mean or maximum gives no quantile.
 """
 
 from __future__ import annotations
@@ -68,45 +67,51 @@ class Metric:
 
 METRICS = (
     Metric("read", "counter", "messages", "DecodeEvents", "Messages taken from the input."),
-    Metric("applied", "counter", "messages", "FoldIntoRedis", "Bin: folded into a record, and stored."),
+    Metric("applied", "counter", "messages", "FoldIntoRedis", "Bin: folded into a record and stored."),
     Metric(
         "duplicate",
         "counter",
         "messages",
         "FoldIntoRedis",
-        "Bin: the event's id was known already: sent twice, or delivered again.",
+        "Bin: the event id was known: published twice, or redelivered.",
     ),
     Metric(
         "redelivered",
         "counter",
         "messages",
         "Read",
-        "Messages pulled that Pub/Sub says it has delivered before; it says so only where the subscription has a"
-        " dead-letter policy, else this stays 0. On Dataflow the service drops redeliveries itself.",
+        "Pulled messages that Pub/Sub marks as redelivered; only for subscriptions with a dead-letter policy, otherwise"
+        " always 0. On Dataflow the service drops redeliveries itself.",
     ),
-    Metric("ignored", "counter", "messages", "DecodeEvents", "Bin: valid, but no feature wants it."),
+    Metric("ignored", "counter", "messages", "DecodeEvents", "Bin: valid, but no output uses it."),
     Metric(
         "expired",
         "counter",
         "messages",
         "DecodeEvents",
-        "Bin: older than `retention`, so that its record would have expired as it was written; not stored.",
+        "Bin: older than `retention`; not stored, since its record would expire immediately.",
     ),
     Metric(
         "expired_needing_*",
         "counter",
         "messages",
         "DecodeEvents",
-        "Expired events, by the shortest of these values of `retention` that would have kept them.",
+        "Expired events, by the shortest `retention` of this list that would keep them.",
         members=tuple(f"{days}d" for days in KEEPING_DAYS),
     ),
-    Metric("dead_letter", "counter", "messages", "WriteDeadLetters", "Bin: stored aside with its bytes and a reason."),
+    Metric(
+        "dead_letter",
+        "counter",
+        "messages",
+        "WriteDeadLetters",
+        "Bin: stored with its bytes and a reason.",
+    ),
     Metric(
         "dead_letter_*",
         "counter",
         "messages",
         "WriteDeadLetters",
-        "Dead letters of one reason.",
+        "Dead letters with one reason.",
         members=("undecodable", "invalid", "too_late", "from_future", "bad_record", "oversized", "hot_user"),
     ),
     Metric(
@@ -114,14 +119,14 @@ METRICS = (
         "counter",
         "messages",
         "WriteDeadLetters",
-        "Messages left unacknowledged, since the dead letters could not be stored; they come again and are read again.",
+        "Messages left unacknowledged because dead letters could not be stored; they are redelivered.",
     ),
     Metric(
         "dead_letters_unavailable",
         "counter",
         "tries",
         "WriteDeadLetters",
-        "Tries that could not store dead letters: the topic is gone or away, the disk is full.",
+        "Failed attempts to store dead letters: the topic is missing or unavailable, or the disk is full.",
     ),
     Metric("writes", "counter", "records", "FoldIntoRedis", "Records replaced in Redis."),
     Metric("bytes_written", "counter", "bytes", "FoldIntoRedis", "Bytes of records and remembered ids written."),
@@ -130,71 +135,71 @@ METRICS = (
         "counter",
         "records",
         "FoldIntoRedis",
-        "Replacements refused because somebody else was faster; folded again.",
+        "Replacements refused because another writer was faster; folded again.",
     ),
     Metric(
         "horizon_shortened",
         "counter",
         "users",
         "FoldIntoRedis",
-        "Times the cap on remembered ids shortened a user's horizon.",
+        "Times that the cap on remembered ids shortened a user's horizon.",
     ),
     Metric(
         "ids_lost",
         "counter",
         "users",
         "FoldIntoRedis",
-        "Records whose remembered ids Redis had lost: no event up to the user's last is folded any more.",
+        "Records whose remembered ids are lost in Redis: events up to the user's last event are not folded any more.",
     ),
     Metric(
         "records_lost",
         "counter",
         "users",
         "FoldIntoRedis",
-        "Records that Redis held in an older version than this worker had written, or no longer: docs/recovery.md.",
+        "Records missing in Redis, or older there than this worker had written: docs/recovery.md.",
     ),
     Metric(
         "redis_went_back",
         "counter",
         "times",
         "FoldIntoRedis",
-        "Times Redis no longer had what it had confirmed to a worker: it was restarted, flushed or failed over.",
+        "Times that Redis no longer had data it had confirmed to a worker: restarted, flushed or failed over.",
     ),
     Metric(
         "stale_views",
         "counter",
         "records",
         "FoldIntoState",
-        "With --state runner: writes that Redis refused, as it shows more; a job that was restored catches up.",
+        "With --state runner: writes refused because Redis has a newer record; a restored job catches up.",
     ),
     Metric(
         "users_expired",
         "counter",
         "users",
         "FoldIntoState",
-        "With --state runner: users forgotten when their retention was over.",
+        "With --state runner: users dropped at the end of their retention.",
     ),
     Metric(
         "store_unavailable",
         "counter",
         "tries",
         "FoldIntoRedis",
-        "Tries that found Redis away, slow, full or read-only; the bundle waits.",
+        "Attempts that found Redis unavailable, slow, full or read-only; the bundle waits.",
     ),
-    Metric("learned_pairs", "counter", "pairs", "FoldIntoRedis", "Derived events folded into records of items."),
+    Metric("learned_pairs", "counter", "pairs", "FoldIntoRedis", "Pairs folded into records of items."),
     Metric(
         "learned_pairs_again",
         "counter",
         "pairs",
         "FoldIntoRedis",
-        "Derived events that were known already: after a conflict, or a crash between the two folds.",
+        "Pairs that were known already: after a conflict, or a crash between the two folds.",
     ),
     Metric(
         "learned_pairs_refused",
         "counter",
         "pairs",
         "FoldIntoRedis",
-        "Derived events too late for their item: a part of the stream lags far behind, or the item is very busy.",
+        "Pairs too late for their item: a part of the stream lags far behind, or the item is very busy.",
     ),
     Metric("item_writes", "counter", "records", "FoldIntoRedis", "Records of items replaced in Redis."),
     Metric(
@@ -217,7 +222,7 @@ METRICS = (
         "histogram",
         "ms",
         "FoldIntoRedis",
-        "From the event time of an applied event until readers see it: what phones and networks take included.",
+        "From the event time of an applied event until readers see it, including delays of devices and networks.",
         LATENCY_MS,
     ),
     Metric("rows_per_fold", "histogram", "events", "FoldIntoRedis", "Events folded together: the bundle's size.", ROWS),
@@ -226,7 +231,7 @@ METRICS = (
         "histogram",
         "bytes",
         "FoldIntoRedis",
-        "The largest record with its remembered ids of each fold.",
+        "The largest record of each fold, with its remembered ids.",
         BYTES,
     ),
     Metric(
@@ -234,7 +239,7 @@ METRICS = (
         "histogram",
         "ms",
         "FoldIntoRedis",
-        "One pipelined read of the records that a fold needs and the worker does not hold.",
+        "One pipelined read of the records that a fold needs and the worker has not cached.",
         CALL_MS,
     ),
     Metric(
@@ -250,15 +255,15 @@ METRICS = (
         "gauge",
         "ms",
         "Read",
-        "Age of the oldest message of a reader's latest pull, 0 when it found none: the backlog in time.",
+        "Age of the oldest message in a reader's latest pull, 0 for an empty pull: the backlog as a time.",
     ),
-    Metric("pulled_ahead", "gauge", "messages", "Read", "Messages that wait in a worker for a reader to take them."),
+    Metric("pulled_ahead", "gauge", "messages", "Read", "Messages that wait in a worker for a reader."),
     Metric(
         "unacknowledged",
         "counter",
         "messages",
         "any",
-        "Acknowledgements that failed after several tries: these messages come again, and are known by their ids.",
+        "Acknowledgements that failed after retries: the messages are redelivered and recognised by their ids.",
     ),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}

@@ -64,6 +64,7 @@ def test_every_metric_of_the_list_is_recorded_once_and_nothing_else():
 def test_every_alert_has_its_section_in_the_runbook_and_the_runbook_no_other():
     sections = re.findall(r"^### (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
     assert sections == [alert.name for alert in ALERTS]
+    assert len(set(sections)) == len(sections)
 
 
 def test_panels_do_not_overlap():
