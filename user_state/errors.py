@@ -1,20 +1,20 @@
-"""Every error this package raises, in one tree.
+"""All errors of this package, as one tree.
 
     UserStateError                 something the caller can act on; the CLI prints it and exits with 2
-    +-- SpecError                  the spec file is wrong: says file, line, value and what is accepted
-    +-- EventError                 bytes or fields that are no valid event (`reason`, `detail`)
-    +-- CodecError                 bytes that are no valid record, seen-ids or layout
+    +-- SpecError                  the spec file is invalid: names file, line, value and what is accepted
+    +-- EventError                 invalid bytes or fields of an event (`reason`, `detail`)
+    +-- CodecError                 invalid bytes of a record, of remembered ids or of a layout
     +-- InputError                 an input, output or option that cannot be used
     +-- NotCompiled                the compiled core was not built for this Python; an ImportError too
-    +-- StoreError                 Redis said no, for good: no such mode, a key of another type, ...
-        +-- StoreUnavailable       Redis cannot be reached or is not ready; trying again may help
-        |   +-- StoreDenied        Redis refuses the password, or a right; it helps once somebody has mended that
-        +-- SpecSuperseded         a newer spec writes these records; this run has to stop
+    +-- StoreError                 Redis refuses, and a retry does not help: a key of another type, ...
+        +-- StoreUnavailable       Redis cannot be reached or is not ready; a retry can help
+        |   +-- StoreDenied        Redis refuses the password, or a right; a retry helps after that is fixed
+        +-- SpecSuperseded         a newer spec writes these records; this run must stop
 
-A command that has not begun its work reports any of them at once. A pipeline at work waits while the store is
-unavailable, and so while it is denied to it: somebody may have changed a password, and not yet told the pipeline.
+A command that has not started its work reports any of them immediately. A running pipeline waits while the store is
+unavailable or denied: a password may have been changed in Redis, and not yet for the pipeline.
 
-Third-party errors become one of these once, at the edge that calls the third party, `from exc`.
+Third-party errors are converted to one of these once, where the third party is called, `from exc`.
 Messages are lower case without a full stop: what was expected, what came, where, and the likely cause.
 """
 
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 
 class UserStateError(Exception):
-    """Base of every error raised on purpose."""
+    """Base of all errors of this package."""
 
 
 class SpecError(UserStateError):
@@ -30,7 +30,7 @@ class SpecError(UserStateError):
 
 
 class EventError(UserStateError):
-    """Bytes or fields that are no valid event.
+    """Invalid bytes or fields of an event.
 
     Attributes:
         reason: the dead-letter reason, `undecodable` or `invalid`.
@@ -44,7 +44,7 @@ class EventError(UserStateError):
 
 
 class CodecError(UserStateError):
-    """Stored bytes that are no valid record, seen-ids or layout."""
+    """Invalid stored bytes of a record, of remembered ids or of a layout."""
 
 
 class InputError(UserStateError):
@@ -56,19 +56,19 @@ class NotCompiled(UserStateError, ImportError):
 
 
 class StoreError(UserStateError):
-    """Redis refused, and trying again will not help."""
+    """Redis refuses, and a retry does not help."""
 
 
 class StoreUnavailable(StoreError):
-    """Redis cannot be reached, is loading, full or read-only: trying again may help."""
+    """Redis cannot be reached, is loading, full or read-only: a retry can help."""
 
 
 class SpecSuperseded(StoreError):
-    """A newer spec of the same name writes these records; whoever writes by an older one has to stop."""
+    """A newer spec of the same name writes these records; writers with an older one must stop."""
 
 
 class StoreDenied(StoreUnavailable):
-    """Redis refuses user, password or a right: trying again helps once somebody has mended that."""
+    """Redis refuses the user, the password or a right: a retry helps after that is fixed."""
 
 
 def shorten(value: object, limit: int = 80) -> str:

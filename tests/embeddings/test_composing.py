@@ -200,7 +200,7 @@ def test_interests_tell_apart_what_a_mean_would_mix() -> None:
         ({"kind": "fold_in", "vectors": "hash"}, "kind fold_in needs a table of `vectors:`, got hash"),
         ({"vectors": "hash"}, "needs `dimensions:`"),
         ({"vectors": "hash", "dimensions": 4}, "without a table of `vectors:` takes no `last:`"),
-        ({"most": 3}, "takes no `most:`; it goes with interests"),
+        ({"most": 3}, "takes no `most:`; it is for interests"),
     ],
 )
 def test_specs_that_make_no_sense_are_refused(changed: dict[str, object], message: str) -> None:

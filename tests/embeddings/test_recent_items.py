@@ -140,7 +140,7 @@ def test_an_items_id_that_is_not_utf_8_cannot_be_decoded():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"dimensions": 4}, "kind recent_items takes no `dimensions:`; it goes with decayed_mean, decayed_sum"),
+        ({"dimensions": 4}, "kind recent_items takes no `dimensions:`; it is for decayed_mean, decayed_sum"),
         ({"k": 65}, "expected `k:` of at most `keys:`, 64, got 65"),
         ({"weights": {"view": -1.0}}, "expected weights above 0 for kind recent_items, got -1"),
         ({"half_life": None}, "half_life"),

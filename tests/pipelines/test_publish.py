@@ -138,7 +138,7 @@ def test_a_topic_that_does_not_exist_is_named(pubsub, tmp_path):
         (b"{}\n" * 100, "expected an Avro file, got "),
         ("no records", "expected events, got none"),
         ("cut", "damaged or cut short"),
-        ("other events", "got Other: record Other is written, which cannot be read as record user_state.Interaction"),
+        ("other events", "got Other: record Other cannot be read as record user_state.Interaction"),
     ],
 )
 def test_a_file_that_cannot_be_published_says_why(pubsub, channel, tmp_path, content, problem):

@@ -233,7 +233,7 @@ def test_a_file_that_cannot_be_read_as_the_schema_is_refused_in_one_line(
     write_events(path, [], {**traffic.spec.schema.original, "fields": fields})
     expected = (
         f"error: expected events that can be read as shop.Interaction in {path}, got shop.Interaction: "
-        "field item_id: not written, and without a default; give it one\n"
+        "field item_id: missing in the writer's schema, and without a default; add one\n"
     )
     common = ("--spec", traffic.spec_path, "--redis", valkey.url)
     for command in (

@@ -112,15 +112,15 @@ def test_the_bundled_schema_is_found_by_name(tmp_path: Path) -> None:
 
 
 def test_a_bundled_schema_is_not_found_by_a_path(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="neither beside the spec nor bundled"):
+    with pytest.raises(SpecError, match="neither in the folder of the spec nor in the package"):
         load_event_schema("../schemas/interaction.avsc", tmp_path)
 
 
 @pytest.mark.parametrize(
     ("content", "fragment"),
     [
-        (b"", "events.avsc:1: expected an Avro schema, got no JSON"),
-        (b'{\n"type": record}', "events.avsc:2: expected an Avro schema, got no JSON"),
+        (b"", "events.avsc:1: expected an Avro schema in JSON, got invalid JSON"),
+        (b'{\n"type": record}', "events.avsc:2: expected an Avro schema in JSON, got invalid JSON"),
         (b"\xff\xfe", "as JSON in UTF-8"),
         (b"[" * 100_000, "as JSON in UTF-8"),
         (b'"string"', "type record, got 'string'"),
@@ -144,13 +144,13 @@ def test_a_field_twice_is_a_spec_error() -> None:
     twice = record("string", "int")
     twice["fields"][1]["name"] = "f0"
     for schema in (twice, record({**twice, "name": "Inner"})):
-        with pytest.raises(SpecError, match=f"each field of {'R' if schema is twice else 'Inner'} once, got f0 twice"):
+        with pytest.raises(SpecError, match=f"field names in {'R' if schema is twice else 'Inner'}, got f0 twice"):
             parse_event_schema(schema)
 
 
 @pytest.mark.parametrize("name", ["", ".", "a\0b", "x" * 5000, "/"])
 def test_a_name_that_is_no_file_is_a_spec_error(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SpecError, match="expected the file of an Avro schema"):
+    with pytest.raises(SpecError, match="expected an Avro schema file"):
         load_event_schema(name, tmp_path)
 
 

@@ -14,7 +14,7 @@ RATIO = "aggregate: ratio, windows: 1h, denominator: {aggregate: count}, numerat
 SEQUENCE = f"{HEAD}sequences: {{recent: {{fields: [item_id], last: 5, "
 MEANT = {
     "a cross": ("aggregate: cross, by: [action, surface], windows: 7d", "did you mean `count_by` with two fields"),
-    "an average": ("aggregate: avg, of: value, windows: 7d", "'avg'; did you mean `mean`?; there are count, sum"),
+    "an average": ("aggregate: avg, of: value, windows: 7d", "'avg'; did you mean `mean`?; choose one of count, sum"),
     "a sketch by its name": ("aggregate: hll, of: item_id, windows: 7d", "did you mean `approx_distinct`?"),
     "percentiles": ("aggregate: percentiles, of: value, windows: 7d", "did you mean `approx_quantiles` with"),
     "sessions": ("aggregate: sessions, gap: 30m, windows: 7d", "did you mean `session_count`, `session_length_mean`"),
@@ -53,7 +53,7 @@ MEANT = {
     ),
     "a default of a profile": (
         "aggregate: hour_of_day, half_life: 7d, default: 0",
-        "takes no `default:`; over nothing",
+        "takes no `default:`; without events",
     ),
     "a field beside itself": (
         "aggregate: last_k, of: item_id, with: item_id, k: 3, windows: 7d",
@@ -61,12 +61,12 @@ MEANT = {
     ),
     "more listed than are kept by default": (
         "aggregate: count_by, by: creator, k: 100, windows: 7d",
-        "views.k: expected `k:` of at most `keys:`, 64 unless set, got 100",
+        "views.k: expected `k:` of at most `keys:`, 64 by default, got 100",
     ),
     "a part of a ratio by name": (f"{RATIO} likes", "numerator: expected an aggregation such as {aggregate: count}"),
     "a distinct count in a ratio": (
         f"{RATIO} {{aggregate: distinct, of: item_id}}",
-        "'distinct'; there are count, sum",
+        "'distinct'; choose one of count, sum",
     ),
     "a prior without weight": (
         f"{RATIO} {{aggregate: count}}, prior: {{rate: 0.1, strength: 2}}",

@@ -17,7 +17,11 @@ CASES = {
     "a control character": (f"{HEAD}timezone: \x01\n", 6, ["not YAML", "U+0001"]),
     "an escape beyond Unicode": (f'{HEAD}timezone: "\\UFFFFFFFF"\n', 6, ["not YAML"]),
     "an alias of nothing": (f"{HEAD}features: *views\n", 6, ["not YAML", "undefined alias"]),
-    "an alias inside itself": (f"{HEAD}features: &f {{views: *f}}\n", 6, ["an alias stands inside what it names"]),
+    "an alias inside itself": (
+        f"{HEAD}features: &f {{views: *f}}\n",
+        6,
+        ["an alias refers to a value that contains it"],
+    ),
     "too deep": ("[" * 5000, 1, ["nested too deeply"]),
     "a tag": (f"{HEAD}timezone: !!python/name:os.system\n", 6, ["timezone", "without a tag", "os.system"]),
     "a tag that does not fit": (f"{HEAD}seen_ids_cap: !!int many\n", 6, ["seen_ids_cap", "int", "'many'"]),
@@ -26,7 +30,7 @@ CASES = {
     "two features of one name": (
         f"{HEAD}features:\n  a: {{aggregate: count, windows: 1h}}\n  a: {{aggregate: count, windows: 1h}}\n",
         8,
-        ["features: 'a' stands here a second time; first on line 7"],
+        ["features: 'a' is a duplicate key, first used on line 7"],
     ),
     "a misspelt section": (f"{HEAD}feature: {{}}\n", 6, ["unknown key", "did you mean `features`?", "sequences"]),
     "a misspelt key": (feature("agregate: count, windows: 1h"), 7, ["features.views.agregate", "`aggregate`?"]),
@@ -52,7 +56,11 @@ CASES = {
     "a window that is no duration": (feature("aggregate: count, windows: [1h, 5 min]"), 7, ["windows[1]", "'5 min'"]),
     "a misspelt lifetime": (feature("aggregate: count, windows: lifetme"), 7, ["did you mean `lifetime`?"]),
     "a window twice": (feature("aggregate: count, windows: [1h, 1h]"), 7, ["at most once", "'1h' twice"]),
-    "a window of one length spelt two ways": (feature("aggregate: count, windows: [1h, 60m]"), 7, ["60m beside 1h"]),
+    "a window of one length spelt two ways": (
+        feature("aggregate: count, windows: [1h, 60m]"),
+        7,
+        ["60m, which equals 1h"],
+    ),
     "no value": (feature("aggregate: count, windows: "), 7, ["windows: expected a duration", "got nothing"]),
     "no value for an optional key": (f"{HEAD}sequences: {{a: {{fields: [value], last: 5, within: }}}}", 6, ["nothing"]),
     "a duration that is a number": (HEAD.replace("90d", "90") + VIEWS, 5, ["retention: expected a duration", "got 90"]),
@@ -86,7 +94,7 @@ CASES = {
     "more listed than kept": (
         feature("aggregate: top_k, by: creator, k: 65, windows: 1h"),
         7,
-        ["expected `k:` of at most `keys:`, 64 unless set, got 65"],
+        ["expected `k:` of at most `keys:`, 64 by default, got 65"],
     ),
     "a measure of nothing": (
         feature("aggregate: top_k, by: creator, k: 5, measure: sum, windows: 1h"),
@@ -115,7 +123,7 @@ CASES = {
     "edges for a sum": (
         feature("aggregate: sum, of: value, windows: 1h, edges: [1]"),
         7,
-        ["aggregate sum takes no `edges:`; it goes with histogram"],
+        ["aggregate sum takes no `edges:`; it is for histogram"],
     ),
     "a histogram without edges": (feature("aggregate: histogram, of: value, windows: 1h"), 7, ["needs `edges:`"]),
     "edges that descend": (
@@ -166,12 +174,12 @@ CASES = {
             " where: {action: view}, windows: 1h"
         ),
         7,
-        ["no `action` passes `where:` and numerator's"],
+        ["no `action` matches both `where:` and numerator's"],
     ),
     "a field beside a sum": (
         feature("aggregate: sum, of: value, with: item_id, windows: 1h"),
         7,
-        ["takes no `with:`; it goes with last_k"],
+        ["takes no `with:`; it is for last_k"],
     ),
     "an unknown field beside": (
         feature("aggregate: last_k, of: value, k: 3, with: [item], windows: 1h"),
@@ -187,7 +195,7 @@ CASES = {
     "distinct over a half-life": (
         feature("aggregate: distinct, of: item_id, windows: 1h, half_life: 1h"),
         7,
-        ["distinct takes no `half_life:`; it goes with decayed_count"],
+        ["distinct takes no `half_life:`; it is for decayed_count"],
     ),
     "distinct of an unknown field": (
         feature("aggregate: distinct, of: itm_id, windows: 1h"),
@@ -208,7 +216,7 @@ CASES = {
     "a cap for a count": (
         feature("aggregate: count, windows: 1h, cap: 5"),
         7,
-        ["aggregate count takes no `cap:`; it goes with distinct"],
+        ["aggregate count takes no `cap:`; it is for distinct"],
     ),
     "a misspelt distinct": (feature("aggregate: distnct, of: item_id, windows: 1h"), 7, ["did you mean `distinct`?"]),
     "active days of a field": (
@@ -228,7 +236,7 @@ CASES = {
         f"{HEAD}features:\n  a: {{aggregate: distinct, of: item_id, windows: 1h}}\n"
         "sequences:\n  a_distinct_1h: {fields: [value], last: 5}\n",
         9,
-        ["'a_distinct_1h' is also one of features.a on line 7"],
+        ["'a_distinct_1h' is also an output of features.a on line 7"],
     ),
     "sessions without a gap": (
         feature("aggregate: session_count, windows: 1h"),
@@ -238,7 +246,7 @@ CASES = {
     "a gap without sessions": (
         feature("aggregate: count, windows: 1h, gap: 30m"),
         7,
-        ["count takes no `gap:`; it goes with session_count, session_length_mean"],
+        ["count takes no `gap:`; it is for session_count, session_length_mean"],
     ),
     "a gap that is no duration": (
         feature("aggregate: session_count, windows: 1h, gap: 30"),
@@ -279,7 +287,7 @@ CASES = {
     "an error without a sketch": (
         feature("aggregate: count, windows: 1h, error: 0.02"),
         7,
-        ["count takes no `error:`; it goes with approx_distinct, approx_quantiles"],
+        ["count takes no `error:`; it is for approx_distinct, approx_quantiles"],
     ),
     "quantiles without shares": (
         feature("aggregate: approx_quantiles, of: value, windows: 1h"),
@@ -309,7 +317,7 @@ CASES = {
     "quantiles of a count": (
         feature("aggregate: count, windows: 1h, quantiles: 0.5"),
         7,
-        ["count takes no `quantiles:`; it goes with approx_quantiles"],
+        ["count takes no `quantiles:`; it is for approx_quantiles"],
     ),
     "skew beyond lateness": (HEAD.replace("5m", "2d") + VIEWS, 4, ["max_clock_skew", "`allowed_lateness`, 1d, got 2d"]),
     "lateness beyond retention": (HEAD.replace("1d", "91d") + VIEWS, 3, ["at most `retention`, 90d, got 91d"]),
@@ -322,7 +330,7 @@ CASES = {
     "outputs of one name": (
         f"{HEAD}{VIEWS}sequences:\n  views_count_1h: {{fields: [value], last: 5}}\n",
         8,
-        ["'views_count_1h' is also one of features.views on line 6"],
+        ["'views_count_1h' is also an output of features.views on line 6"],
     ),
     # Tiles
     "a window too short for tiles": (feature("aggregate: count, windows: 47s"), 7, ["48s", "`tiles:`", "47s"]),

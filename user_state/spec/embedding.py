@@ -91,7 +91,7 @@ class Embedding(Settings):
                 raise misfit(key, f"kind {self.kind}{over} {said} `{key}:`")
         for key in sorted(self.model_fields_set - set(kind.usable) - {"kind", "of"}):
             users = [name for name, other in EMBEDDING_KINDS.items() if key in other.usable]
-            raise misfit(key, f"kind {self.kind} takes no `{key}:`; it goes with {', '.join(users)}")
+            raise misfit(key, f"kind {self.kind} takes no `{key}:`; it is for {', '.join(users)}")
         if self.k is not None and self.k > self.kept_keys:
             raise misfit("k", f"expected `k:` of at most `keys:`, {self.kept_keys}, got {self.k}")
         least = min((self.weights or {"": 1.0}).values())

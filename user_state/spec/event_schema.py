@@ -108,7 +108,9 @@ def load_event_schema(name: str, beside: Path) -> EventSchema:
     except OSError as exc:
         raise SpecError(f"{path}: cannot be read: {exc.strerror}") from exc
     except json.JSONDecodeError as exc:
-        raise SpecError(f"{path}:{exc.lineno}: expected an Avro schema, got no JSON: {exc.msg.lower()}") from exc
+        raise SpecError(
+            f"{path}:{exc.lineno}: expected an Avro schema in JSON, got invalid JSON: {exc.msg.lower()}"
+        ) from exc
     except (ValueError, RecursionError) as exc:
         raise SpecError(f"{path}: expected an Avro schema as JSON in UTF-8: {shorten(str(exc))}") from exc
     try:
@@ -144,7 +146,7 @@ def parse_event_schema(original: Any) -> EventSchema:
         met = Counter(part["name"] for part in record.get("fields", ()))
         twice = next((name for name, times in met.items() if times > 1), None)
         if twice is not None:  # fastavro does not mind
-            raise SpecError(f"expected each field of {record['name']} once, got {twice} twice")
+            raise SpecError(f"expected different field names in {record['name']}, got {twice} twice")
     fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
     return EventSchema(whole["name"], parsed, original, whole, fingerprint, fields)
 
@@ -159,12 +161,12 @@ def _find(name: str, beside: Path) -> Path:
         if found is not None:
             return found
         if candidates[0].exists():
-            raise SpecError(f"expected the file of an Avro schema, got {shorten(name)}, which is not a file")
+            raise SpecError(f"expected an Avro schema file, got {shorten(name)}, which is not a file")
     except OSError as exc:
-        raise SpecError(f"expected the file of an Avro schema, got {shorten(name)}: {exc.strerror}") from exc
+        raise SpecError(f"expected an Avro schema file, got {shorten(name)}: {exc.strerror}") from exc
     there = sorted({path.name for folder in (beside, BUNDLED) for path in folder.glob("*.avsc")})
-    text = f"expected the file of an Avro schema, got {shorten(name)}, which is neither beside the spec nor bundled"
-    raise SpecError(f"{text}{did_you_mean(name, there)}; schemas there: {listing(there)}")
+    text = f"expected an Avro schema file, got {shorten(name)}: neither in the folder of the spec nor in the package"
+    raise SpecError(f"{text}{did_you_mean(name, there)}; available schemas: {listing(there)}")
 
 
 def _field(name: str, declared: Any, named: Mapping[str, Any]) -> EventField:

@@ -92,7 +92,7 @@ class _FieldChecks:
         for field_path, name in self.document.items(path):
             taken = [measure for measure in MEASURES.values() if measure]
             if name in taken:
-                text = f"expected a key field that is not named as a table's number is ({listing(taken)}), got {name}"
+                text = f"expected a key field with another name than the table's number ({listing(taken)}), got {name}"
                 yield self.document.problem(field_path, text)
             else:
                 yield from self.field(field_path, KEY_FIELD, "a key")
@@ -101,7 +101,7 @@ class _FieldChecks:
         if "of" in embedding:
             yield from self.field((*path, "of"), ("string",), "an embedding")
             if embedding.get("kind") == "recent_items" and embedding["of"] in ("count", "share"):
-                text = f"expected a field that is not named as a number beside it is, got {embedding['of']}"
+                text = f"expected a field with another name than the columns count and share, got {embedding['of']}"
                 yield self.document.problem((*path, "of"), text)
         yield from self.where((*path, "where"))
         weights = self.document.mapping("embeddings", str(path[1]), "weights")
@@ -113,7 +113,7 @@ class _FieldChecks:
             default = Embedding.model_fields["weight_field"].default
             field = self.schema.fields.get(default)
             if field is None or field.kind != "string":
-                text = f"expected `weight_field:` beside it, since {self.schema.name} has no text field `{default}`"
+                text = f"expected `weight_field:` too, since {self.schema.name} has no text field `{default}`"
                 yield self.document.problem((*path, "weights"), text)
         else:
             return
@@ -172,7 +172,7 @@ class _FieldChecks:
     def unknown(self, path: KeyPath, name: Any = None) -> Iterator[Problem]:
         name = self.document.find(path) if name is None else name
         if isinstance(name, str):
-            there = f"{did_you_mean(name, self.schema.fields)}; fields there: {listing(self.schema.fields)}"
+            there = f"{did_you_mean(name, self.schema.fields)}; available fields: {listing(self.schema.fields)}"
             text = f"expected a field of {self.schema.name}, got {shorten(name)}{there}"
             yield self.document.problem(path, text)
 

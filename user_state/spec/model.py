@@ -191,9 +191,11 @@ class Feature(Settings):
                     raise ValueError(f"aggregate {name} needs `{key}:`, {keys[key].description}{instead}")
         for key in sorted(given - usable - {"aggregate", "where", "default"}):
             users = [name for name, other in AGGREGATIONS.items() if key in other.usable]
-            raise misfit(key, f"{taking}`{key}:`; it goes with {', '.join(users)}")
+            raise misfit(key, f"{taking}`{key}:`; it is for {', '.join(users)}")
         if "default" in given and not any(aggregation.defaults for _, aggregation in chosen):
-            raise misfit("default", f"{taking}`default:`; over nothing, tables and lists are empty and arrays zeros")
+            raise misfit(
+                "default", f"{taking}`default:`; without events, tables and lists are empty and arrays are zeros"
+            )
         if self.of in self.with_:
             raise misfit("with", f"expected fields beside `of`, got {self.of}, which `of` names")
         for side in ("numerator", "denominator"):
@@ -201,7 +203,7 @@ class Feature(Settings):
             for field in self.where.keys() & (part.where.keys() if part else set()):
                 if not any(value in part.where[field] for value in self.where[field]):
                     raise ValueError(
-                        f"expected filters that go together, but no `{field}` passes `where:` and {side}'s"
+                        f"expected filters that overlap, but no `{field}` matches both `where:` and {side}'s"
                     )
         self._keys_fit()
         return self
@@ -213,13 +215,15 @@ class Feature(Settings):
             PydanticCustomError: says what would fit.
         """
         if self.by and self.k is not None and self.k > self.kept_keys:
-            unless = " unless set" if self.keys is None else ""
+            unless = " by default" if self.keys is None else ""
             raise misfit("k", f"expected `k:` of at most `keys:`, {self.kept_keys}{unless}, got {self.k}")
         if self.measure in ("sum", "mean") and self.of is None:
             raise misfit("measure", f"measure {self.measure} needs `of:`, {Feature.model_fields['of'].description}")
         by_count = "top_k" in self.aggregate and self.measure in (None, "count")
         if by_count and self.of is not None and not any(AGGREGATIONS[a].of for a in self.aggregate if a != "top_k"):
-            raise misfit("of", "aggregate top_k by count takes no `of:`; `measure: sum` or `mean` goes by a field")
+            raise misfit(
+                "of", "aggregate top_k by count takes no `of:`; to rank by a field, add `measure: sum` or `mean`"
+            )
 
     @property
     def kept_keys(self) -> int:

@@ -118,7 +118,7 @@ def _explain(kind: str, path: KeyPath, said: Any, document: Document) -> tuple[K
         choices = _QUOTED.findall(str(said))
         if "aggregate" in path:
             meant = aggregation_meant(document.at(path), choices)
-            return path, f"expected an aggregation, got {got}{meant}; there are {', '.join(choices)}"
+            return path, f"expected an aggregation, got {got}{meant}; choose one of {', '.join(choices)}"
         return path, f"expected {_accepted(path)}, got {got}{did_you_mean(document.at(path), choices)}"
     quote = isinstance(document.at(path), bool) and "number" not in _accepted(path)
     return path, f"expected {_accepted(path)}, got {got}{QUOTE * quote}{_meant(kind, path, document.at(path))}"

@@ -20,7 +20,7 @@ def output_problems(document: Document) -> Iterator[Problem]:
     for path, output in _outputs(document):
         owner = first.setdefault(output, path)
         if owner != path:
-            text = f"expected outputs with different names, but {shorten(output)} is also one of {spell(owner)}"
+            text = f"expected unique names of outputs, but {shorten(output)} is also an output of {spell(owner)}"
             yield document.problem(path, f"{text} on line {document.line(owner)}")
 
 

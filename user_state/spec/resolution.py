@@ -42,7 +42,7 @@ _UNIT_OF_TIME = {
     "timestamp-micros": "microseconds",
     "timestamp-nanos": "nanoseconds",
 }
-_OFTEN_NULL = "null, which the reader does not take"
+_OFTEN_NULL = "null, which the reader does not accept"
 
 
 class Mismatch(NamedTuple):
@@ -164,7 +164,7 @@ class _Walk:
         elif isinstance(reader, list):
             fitting = next((branch for branch in reader if matches(writer, branch, named)), None)
             if fitting is None:
-                yield Mismatch(at, f"{in_words(writer)} is written, which cannot be read as {in_words(reader)}")
+                yield Mismatch(at, f"{in_words(writer)} cannot be read as {in_words(reader)}")
             else:
                 yield from self.types(writer, fitting, at)
         elif not matches(writer, reader, named):
@@ -174,9 +174,7 @@ class _Walk:
         elif writer["type"] == "enum":
             lacking = [symbol for symbol in writer["symbols"] if symbol not in reader["symbols"]]
             if lacking and "default" not in reader:
-                yield Mismatch(
-                    at, f"its enum has no {listing(lacking)}, which may be written, and no default for what it lacks"
-                )
+                yield Mismatch(at, f"its enum lacks the writer's symbols {listing(lacking)} and has no default")
         elif writer["type"] == "array":
             yield from self.types(writer["items"], reader["items"], f"{at}[]")
         elif writer["type"] == "map":
@@ -206,23 +204,23 @@ class _Walk:
                 yield from self.default(field, idle, where)
                 continue
             if source in claimed:
-                yield Mismatch(where, f"{source} is an alias of it and of {claimed[source]} too")
+                yield Mismatch(where, f"{source} is an alias of both this field and {claimed[source]}")
             claimed[source] = name
             also = [alias for alias in field.get("aliases", ()) if alias in written and alias not in sources]
             if at and set(also) - {source}:
-                yield Mismatch(where, f"written as {source} and as {listing(sorted(set(also) - {source}))} too")
+                yield Mismatch(where, f"written both as {source} and as {listing(sorted(set(also) - {source}))}")
             yield from self.types(written[source]["type"], field["type"], where)
 
     def default(self, field: Mapping[str, Any], idle: list[str], where: str) -> Iterator[Mismatch]:
         """Yield what is wrong with the default of a field that is not written; `idle` fields are, but nobody reads."""
         if "default" not in field:
-            hint = f", or an alias if it was renamed: nobody reads {listing(idle)}" if idle else ""
-            yield Mismatch(where, f"not written, and without a default; give it one{hint}")
+            hint = f", or an alias if it was renamed from one of: {listing(idle)}" if idle else ""
+            yield Mismatch(where, f"missing in the writer's schema, and without a default; add one{hint}")
             return
         try:
             default_value(field["type"], field["default"], self._named.reader)
         except ValueError as exc:
-            yield Mismatch(where, f"not written, and its default cannot be used: {exc}")
+            yield Mismatch(where, f"missing in the writer's schema, and its default cannot be used: {exc}")
 
 
 def _same_name(writer: Mapping[str, Any], reader: Mapping[str, Any]) -> bool:
@@ -234,7 +232,7 @@ def _same_name(writer: Mapping[str, Any], reader: Mapping[str, Any]) -> bool:
 
 
 def _unlike(writer: Mapping[str, Any], reader: Mapping[str, Any]) -> str:
-    said = f"{in_words(writer)} is written, which cannot be read as {in_words(reader)}"
+    said = f"{in_words(writer)} cannot be read as {in_words(reader)}"
     if writer["type"] != reader["type"] or writer["type"] not in ("record", "enum", "fixed"):
         return said
     if not _same_name(writer, reader):
@@ -245,7 +243,7 @@ def _unlike(writer: Mapping[str, Any], reader: Mapping[str, Any]) -> str:
 def _units(writer: Mapping[str, Any], reader: Mapping[str, Any], at: str) -> Iterator[Mismatch]:
     wrote, reads = (_UNIT_OF_TIME.get(_logical(declared)) for declared in (writer, reader))
     if wrote is not None and reads is not None and wrote != reads:
-        yield Mismatch(at, f"{wrote} are written, which would be read as {reads}; Avro does not convert logical types")
+        yield Mismatch(at, f"{wrote} would be read as {reads}; Avro does not convert logical types")
 
 
 def _logical(declared: Mapping[str, Any]) -> str:

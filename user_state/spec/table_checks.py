@@ -23,7 +23,7 @@ def table_problems(document: Document) -> Iterator[Problem]:
     for name, embedding in document.entries("embeddings"):
         wanted = embedding.get("vectors", HASH)
         if isinstance(wanted, str) and wanted != HASH and wanted not in tables:
-            there = f"tables there: {listing(tables)}" if tables else "there is none, declare it there"
+            there = f"available tables: {listing(tables)}" if tables else "there is none yet, declare it there"
             got = f"{shorten(wanted)}{did_you_mean(wanted, tables)}; {there}"
             path = ("embeddings", name, "vectors")
             yield document.problem(path, f"expected {HASH} or a table under `items:`, got {got}")

@@ -43,8 +43,8 @@ def load_versions(document: Document, schema: EventSchema, beside: Path) -> tupl
                 document.problem(
                     path,
                     f"expected another schema than {twin}, got {name} with the same fingerprint"
-                    f" {version.fingerprint.hex()}; aliases, defaults, docs and logical types are no part of it:"
-                    f" leave it out, what it wrote is read as {twin}",
+                    f" {version.fingerprint.hex()}; aliases, defaults, docs and logical types do not change it:"
+                    f" leave it out, its events are read as {twin}",
                 )
             )
         known.setdefault(version.fingerprint, version)

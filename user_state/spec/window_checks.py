@@ -63,7 +63,7 @@ def _spelt_two_ways(document: Document, windows: list[tuple[KeyPath, str]]) -> I
     for path, window in windows:
         earlier_path, earlier = first.setdefault(_duration_us(window), (path, window))
         if window != earlier:
-            text = f"expected one spelling of the same window, got {window} beside {earlier}"
+            text = f"expected each window once, got {window}, which equals {earlier}"
             yield document.problem(path, f"{text} on line {document.line(earlier_path)}")
 
 
@@ -78,7 +78,7 @@ def _tiles(document: Document, windows: list[tuple[KeyPath, str]]) -> Iterator[P
         if window_us is None or width_us is None:
             continue
         if window not in declared:
-            accepted = f"expected a window that a feature has ({listing(declared) or 'there is none'})"
+            accepted = f"expected a window of a feature ({listing(declared) or 'none'})"
             yield document.problem(path, f"{accepted}, got {window}")
         elif window_us % width_us:
             yield document.problem(path, f"expected a width that divides {window}, got {width}")
@@ -104,5 +104,5 @@ def _indivisible(document: Document, widths_us: dict[str, tuple[int, KeyPath]]) 
             # Default widths divide one another, so at least one of the two was set.
             path = coarser_path if coarser_path[0] == "tiles" else finer_path
             tiles = f"{format_duration(finer_us)} ({finer}) and {format_duration(coarser_us)} ({coarser})"
-            yield document.problem(path, f"expected tile widths of which each divides the next, got {tiles}")
+            yield document.problem(path, f"expected tile widths that each divide the next, got {tiles}")
             return

@@ -182,7 +182,7 @@ class _Builder:
     def enter(self, node: yaml.Node) -> None:
         self.nodes += 1
         if any(node is outer for outer in self.open):
-            raise NotYamlError(Problem(_line(node), "not a spec: an alias stands inside what it names"))
+            raise NotYamlError(Problem(_line(node), "not a spec: an alias refers to a value that contains it"))
         if self.nodes > MAX_NODES:
             raise NotYamlError(Problem(_line(node), f"not a spec: more than {MAX_NODES} values"))
         self.open.append(node)
@@ -202,9 +202,7 @@ class _Builder:
                 self.refuse(key_node, path, f"{text}{QUOTE}")
             elif key_node.value in own:
                 first = _line(own[key_node.value][0])
-                self.refuse(
-                    key_node, path, f"{shorten(key_node.value)} stands here a second time; first on line {first}"
-                )
+                self.refuse(key_node, path, f"{shorten(key_node.value)} is a duplicate key, first used on line {first}")
             else:
                 own[key_node.value] = (key_node, value_node)
         pairs = [(key, *nodes) for key, nodes in own.items()]
@@ -236,7 +234,9 @@ class _Builder:
             value = self.loader.construct_object(node)
         except (ValueError, LookupError, ArithmeticError):
             self.refuse_value(
-                node, path, f"expected what the tag says, {node.tag.removeprefix(_TAG)}, got {shorten(node.value)}"
+                node,
+                path,
+                f"expected a value of the type in its tag, {node.tag.removeprefix(_TAG)}, got {shorten(node.value)}",
             )
             return None
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
