@@ -54,6 +54,6 @@ def test_a_class_path_without_beam_is_said(tmp_path: Path):
     skip_without_flink()
     with pytest.raises(InputError, match="job server did not start with --jars nothing"):
         make_jar(SPEC, SETTINGS, FlinkSettings(parallelism=1), "nothing", tmp_path / "job.jar")
-    with pytest.raises(InputError, match="expected --parallelism"):
+    with pytest.raises(InputError, match="needs --parallelism"):
         make_jar(SPEC, SETTINGS, FlinkSettings(), "nothing", tmp_path / "job.jar")
     assert list(tmp_path.iterdir()) == []

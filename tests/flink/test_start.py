@@ -129,7 +129,7 @@ def test_a_cluster_without_a_place_for_savepoints_is_said(rest: tuple[str, type[
     address, handler = rest
     handler.answers = {"/overview": _overview(4, 4), "/jobmanager/config": b'[{"key": "a", "value": "b"}]'}
 
-    with pytest.raises(InputError, match=r"--savepoint_dir, or set state\.savepoints\.dir"):
+    with pytest.raises(InputError, match=r"--savepoint_dir, or state\.savepoints\.dir"):
         check_cluster(FlinkCluster(address), FlinkSettings(rest=address), "runner")
     where = FlinkSettings(rest=address, savepoint_dir="file:///savepoints", parallelism=5)
     with pytest.raises(InputError, match="--parallelism"):  # the next thing that is wrong
