@@ -26,9 +26,9 @@ try:
     )
 except ImportError as exc:
     raise NotCompiled(
-        "expected the compiled part of user-state (user_state._native), got none that this Python can load: build it"
-        " with `make`, or with `python setup.py build_ext --inplace` where the sources are, or install a wheel;"
-        f" building needs a C++20 compiler, or the Python package ziglang ({exc})"
+        "the compiled part of user-state cannot be loaded: build it with `make`, or with"
+        " `python setup.py build_ext --inplace` in a checkout, or install a wheel. Building needs a C++20 compiler,"
+        f" or the Python package ziglang ({exc})"
     ) from exc
 
 __all__ = [
