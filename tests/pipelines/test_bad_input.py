@@ -75,7 +75,7 @@ def test_with_nothing_wrong_the_same_command_runs(good: dict[str, str | Path]):
         ),
         pytest.param(
             lambda text: text.replace("  engagements:", "  views:"),
-            [":17:", "'views'", "second time", "line 13"],
+            [":17:", "'views'", "duplicate key", "line 13"],
             id="one name twice",
         ),
     ],

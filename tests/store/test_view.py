@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from tests.fuzz.envelope import resealed
 from tests.servers.redis import running_valkey
 from tests.trying import M, S, event, plan_of, spec_of
 from user_state.errors import SpecSuperseded
@@ -131,9 +132,8 @@ def test_a_record_that_a_fold_in_redis_has_written_gives_way_to_one_of_more_even
     assert view.write([Replacement("u", b"", stored.record, stored.seen, LATER_MS)]) == 0
     assert view.write([written(2)]) == 1
     assert view.write([written(4)]) == 0
-    view.write(
-        [Replacement("u", b"", stored.record[:10] + view_version(9) + stored.record[18:], stored.seen, LATER_MS)]
-    )
+    later = resealed(stored.record[:10] + view_version(9) + stored.record[18:])
+    view.write([Replacement("u", b"", later, stored.seen, LATER_MS)])
     report = folder.fold(rows)
     assert (report.outcome == Outcome.DUPLICATE).all()
 
