@@ -31,6 +31,20 @@ class Act(NamedTuple):
         return self.user, xxhash.xxh64_intdigest(self.id.encode()), self.time_us, self.time_us, self.item
 
 
+def spec_text(learned: str) -> str:
+    """Return a spec whose one table of items is learned as `learned` says."""
+    return f"""
+name: feed
+events: {{schema: interaction.avsc, user: user_id, id: event_id, time: event_time}}
+allowed_lateness: 1d
+max_clock_skew: 5m
+retention: 90d
+features: {{all: {{aggregate: count, windows: lifetime}}}}
+items:
+  together: {learned}
+"""
+
+
 def pairs_of(acts: Iterable[Act], half_life_us: int, reach: int = 10**9) -> list[tuple[str, str, float, int]]:
     """Return (item, partner, weight, time) of all pairs of these events, each event counted once."""
     of_user: dict[str, dict[str, Act]] = {}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xxhash
 
+from tests.learned_pairs import spec_text
 from tests.packed import from_events, packed
 from user_state.embeddings.hashed_vectors import hashed_vectors
 from user_state.embeddings.learned_vectors import learned_vectors
@@ -20,16 +21,7 @@ from user_state.spec import parse_spec
 from user_state.state.events import Events
 from user_state.state.histories import SumsReader
 
-SPEC = """
-name: feed
-events: {schema: interaction.avsc, user: user_id, id: event_id, time: event_time}
-allowed_lateness: 1d
-max_clock_skew: 5m
-retention: 90d
-features: {all: {aggregate: count, windows: lifetime}}
-items:
-  together: {dimensions: 16, learned: {of: item_id, forget: 1h}}
-"""
+SPEC = spec_text("{dimensions: 16, learned: {of: item_id, forget: 1h}}")
 START_US, HOUR_US = 10**15, 3_600_000_000
 ITEMS, PARTS = 4, 5
 Pair = tuple[int, int, int, str, float]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xxhash
 
-from tests.learned_pairs import Act, pairs_of
+from tests.learned_pairs import Act, pairs_of, spec_text
 from tests.packed import Records, apply
 from user_state.embeddings.pairs import derive_pairs
 from user_state.embeddings.spread import item_of_part
@@ -19,16 +19,7 @@ from user_state.plan.plan import Plan
 from user_state.spec import parse_spec
 from user_state.state.events import Events
 
-SPEC = """
-name: feed
-events: {schema: interaction.avsc, user: user_id, id: event_id, time: event_time}
-allowed_lateness: 1d
-max_clock_skew: 5m
-retention: 90d
-features: {all: {aggregate: count, windows: lifetime}}
-items:
-  together: {dimensions: 8, learned: {of: item_id, half_life: 1m}}
-"""
+SPEC = spec_text("{dimensions: 8, learned: {of: item_id, half_life: 1m}}")
 START_US, MINUTE_US = 10**15, 60_000_000
 
 

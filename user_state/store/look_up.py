@@ -27,7 +27,7 @@ CLOSED = "Connection closed by server."
 
 
 class Taking(Protocol):
-    """Takes values out of answers while those come; `state.features.ComingRecords` says more."""
+    """Takes values out of answers while those come; `user_state.reading.features.ComingRecords` says more."""
 
     @property
     def taken(self) -> int: ...  # noqa: D102
