@@ -11,7 +11,6 @@ try:
     from user_state._native import (
         FAMILIES,
         MARKER,
-        Admission,
         EventBatch,
         EventDecoder,
         FileLayout,
@@ -22,7 +21,6 @@ try:
         heads,
         pack_mget,
         replay,
-        with_horizon,
     )
 except ImportError as exc:
     raise NotCompiled(
@@ -34,7 +32,6 @@ except ImportError as exc:
 __all__ = [
     "FAMILIES",
     "MARKER",
-    "Admission",
     "EventBatch",
     "EventDecoder",
     "FileLayout",
@@ -45,5 +42,4 @@ __all__ = [
     "heads",
     "pack_mget",
     "replay",
-    "with_horizon",
 ]
