@@ -5,6 +5,7 @@
 #include "bindings/event_rows.hpp"
 #include "bindings/folding.hpp"
 #include "bindings/reading.hpp"
+#include "bindings/relevance.hpp"
 #include "bindings/replaying.hpp"
 #include "bindings/sketches.hpp"
 
@@ -22,6 +23,7 @@ PYBIND11_MODULE(_native, module) {
   user_state::define_folding(module);
   user_state::define_event_batches(module);
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
+  user_state::define_relevance(module);
   user_state::define_sketches(module);
   user_state::reading::define_record_reader(module);
   user_state::define_replay(module);
