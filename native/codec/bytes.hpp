@@ -195,6 +195,8 @@ class Reader {
 class Buffer {
  public:
   void clear() { size_ = 0; }
+  /// Takes back what was written after so many bytes.
+  void cut(std::size_t size) { size_ = std::min(size_, size); }
   std::size_t size() const { return size_; }
   const char* data() const { return held_.get(); }
   std::string_view view() const { return {held_.get(), size_}; }
