@@ -34,7 +34,8 @@ def verify(
     they state. A record of a user without events is a difference too.
 
     Brute force is `user_state.oracle`: plain loops over lists, sharing no code with the pipeline. It judges lateness by
-    the files' publish times and in the files' order. Exits with 1 if anything differs.
+    the files' publish times and in the order of `run`: all files as one stream in order of time. Exits with 1 if
+    anything differs.
 
     Whether an event was older than `retention`, or ahead of the clock, depends on when `run` read it. Where that
     decides what is applied, the record of the user has to be right for one such moment.
@@ -53,12 +54,12 @@ def verify(
     at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
     schema = loaded.schema.original
     versions = [version.original for version in loaded.schema.versions]
-    arrivals: list[oracle.Arrival] = []
-    written_us: list[int] = []
-    for path in paths:
-        arrivals += read_arrivals(path, loaded.spec, schema, versions)
-        written_us += [Path(path).stat().st_mtime_ns // 1000] * (len(arrivals) - len(written_us))
     now_us = time.time_ns() // 1000
+    files = [list(read_arrivals(path, loaded.spec, schema, versions)) for path in paths]
+    rows = oracle.in_order_of_time(loaded.spec, files, now_us)
+    arrivals = [row.arrival for row in rows]
+    written = [Path(path).stat().st_mtime_ns // 1000 for path in paths]
+    written_us = [written[row.file] for row in rows]
     replayed = oracle.replay(loaded.spec, arrivals, now_us=now_us)
     possible = oracle.possible(loaded.spec, arrivals, replayed.bins, written_us, now_us)
     with UserStateClient.from_url(redis, loaded, timeout_s=10) as client:
