@@ -98,6 +98,15 @@ class Reader {
     return taken;
   }
 
+  /// Goes on behind these bytes if they are the next ones; returns whether they are.
+  bool skip(std::string_view expected) {
+    if (expected.size() > left() || *at_ != expected.front() || std::memcmp(at_, expected.data(), expected.size()) != 0) {
+      return false;
+    }
+    at_ += expected.size();
+    return true;
+  }
+
   template <class T>
   T take() {
     T value;
