@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,14 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from user_state.cli.terminal import Terminal, say_json
-from user_state.client import EPOCH, UserStateClient
+from user_state.client import UserStateClient
 from user_state.durations import SECOND_US
-from user_state.errors import CodecError, InputError
+from user_state.errors import CodecError
 from user_state.printable import printable
 from user_state.results import UserState
+from user_state.times import format_time, parse_time_us
 
 SHOWN_ENTRIES = 8
 SHOWN_DIMENSIONS = 6
+SIX_DIGITS = 1e6
+"""Below it six digits of a fraction are shown; above it they would not even show the whole part."""
+LONGEST_WHOLE = 1e15
 
 
 def get(
@@ -47,33 +50,6 @@ def get(
             show(console, state)
     for user, reason in batch.errors.items():
         raise CodecError(f"cannot read the record of {printable(user)}: {reason}")
-
-
-def parse_time_us(text: str) -> int:
-    """Return an RFC 3339 time in microseconds UTC.
-
-    Raises:
-        InputError: it is none, or has no time zone.
-
-    >>> parse_time_us("1970-01-02T00:00:00Z")
-    86400000000
-    """
-    try:
-        time = datetime.datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise InputError(f"expected a time such as 2026-01-31T12:00:00Z, got {text!r}") from exc
-    if time.tzinfo is None:
-        raise InputError(f"expected a time with a time zone such as {text}Z, got {text!r}")
-    return (time - EPOCH) // datetime.timedelta(microseconds=1)
-
-
-def format_time(time_us: int) -> str:
-    """Return microseconds UTC as RFC 3339.
-
-    >>> format_time(86400000000)
-    '1970-01-02T00:00:00Z'
-    """
-    return (EPOCH + datetime.timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
 
 
 def as_jsonable(state: UserState) -> dict[str, Any]:
@@ -111,7 +87,7 @@ def show(console: Terminal, state: UserState) -> None:
         seen = "record cannot be read: documented defaults"
     user = Text(printable(state.user), "bold")
     console.print(Text.assemble("\n", user, f"  as of {format_time(state.as_of_us)}, {seen}"))
-    console.print(_features_by_window(state), soft_wrap=False)
+    console.print_table(_features_by_window(state))
     for name, numbers in state.arrays.items():
         parts = ", ".join(_number(number) for number in numbers.tolist())
         console.print(f"  {name}: [{parts}]")
@@ -141,7 +117,7 @@ def _features_by_window(state: UserState) -> Table:
     for name, value in state.features.items():
         feature, window = name.rsplit("_", 1)
         rows.setdefault(feature, {})[window] = value
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")
     for window in windows:
         table.add_column(window, justify="right")
@@ -153,7 +129,11 @@ def _features_by_window(state: UserState) -> Table:
 def _number(value: float | None) -> str:
     if value is None:
         return ""
-    return "-" if math.isnan(value) else f"{value:,.6g}"
+    if math.isnan(value):
+        return "-"
+    if value.is_integer() and abs(value) < LONGEST_WHOLE:
+        return f"{value:,.0f}"
+    return f"{value:,.6g}" if abs(value) < SIX_DIGITS else f"{_shortest(value):,}"
 
 
 def _entry(field: str, entry: Any) -> str:

@@ -144,9 +144,9 @@ def list_(*, spec: Annotated[Path, _SPEC], redis: Annotated[str, _REDIS]) -> Non
     """
     from rich.table import Table
 
-    from user_state.cli.get import format_time
     from user_state.spec import load_spec
     from user_state.store.item_tables import ItemTableStore
+    from user_state.times import format_time
 
     loaded = load_spec(spec)
     shown = Table(box=None, pad_edge=False, padding=(0, 2))

@@ -31,6 +31,7 @@ PIPELINE_COMMANDS = {
     "demo": "Run everything once: traffic, pipeline, Redis, look-ups, and a comparison with brute force.",
     "run": "Run the streaming pipeline: events in, Redis records out.",
     "publish": "Publish an Avro file to a Pub/Sub topic.",
+    "dead-letters": "Show what was refused and why; publish it again after a fix.",
 }
 _ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}
 

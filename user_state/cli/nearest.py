@@ -27,10 +27,10 @@ def nearest(
 
     Example: `user-state nearest --spec user_state.yaml --redis redis://localhost:6379 --embedding taste_1h --unseen u1`
     """
-    from user_state.cli.get import parse_time_us
     from user_state.cli.terminal import say, say_json
     from user_state.client import UserStateClient
     from user_state.printable import printable
+    from user_state.times import parse_time_us
 
     at_us = None if at is None else parse_time_us(at)
     with UserStateClient.from_url(redis, spec, timeout_s=5) as client:
