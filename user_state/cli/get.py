@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,8 @@ from user_state.durations import SECOND_US
 from user_state.errors import CodecError
 from user_state.printable import printable
 from user_state.results import UserState
+from user_state.spec import LoadedSpec, load_spec
+from user_state.spec.aggregations import AGGREGATIONS, MEASURES
 from user_state.times import format_time, parse_time_us
 
 SHOWN_ENTRIES = 8
@@ -39,15 +42,16 @@ def get(
     Example: `user-state get --spec user_state.yaml --redis redis://localhost:6379 u1 u2 --json`
     """
     at_us = None if at is None else parse_time_us(at)
-    with UserStateClient.from_url(redis, spec, timeout_s=5) as client:
+    loaded = load_spec(spec)
+    with UserStateClient.from_url(redis, loaded, timeout_s=5) as client:
         batch = client.get_many(users, at_us)
     states = [batch[index] for index in range(len(batch))]
     if as_json:
         say_json({state.user: as_jsonable(state) for state in states}, indent=2)
     else:
-        console = Terminal()
+        console, times = Terminal(), time_columns(loaded)
         for state in states:
-            show(console, state)
+            show(console, state, times)
     for user, reason in batch.errors.items():
         raise CodecError(f"cannot read the record of {printable(user)}: {reason}")
 
@@ -80,8 +84,30 @@ def _shortest(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def show(console: Terminal, state: UserState) -> None:
-    """Print a state for people, on a `Terminal`: counts by window, last values, the beginnings of embeddings."""
+def time_columns(spec: LoadedSpec) -> frozenset[tuple[str, str]]:
+    """Return (output, column) of every list that holds times, by the schema's types; a plain list's column is ""."""
+    times = {name for name, field in spec.schema.fields.items() if field.unit is not None}
+    found = {(name, field) for name, sequence in spec.spec.sequences.items() for field in sequence.fields}
+    for name, feature in spec.spec.features.items():
+        for aggregate in feature.aggregate:
+            measure = MEASURES.get(aggregate, "count")
+            for over in getattr(feature, AGGREGATIONS[aggregate].over):
+                output = f"{name}_{aggregate}_{over}"
+                columns = {*feature.by, *feature.with_, *([] if feature.of is None else [feature.of])} - {measure}
+                found |= {(output, column) for column in columns}
+                if feature.of in times:
+                    found.add((output, ""))
+    return frozenset((output, column) for output, column in found if column in times or not column)
+
+
+def show(console: Terminal, state: UserState, times: Collection[tuple[str, str]] = ()) -> None:
+    """Print a state for people, on a `Terminal`: counts by window, last values, the beginnings of embeddings.
+
+    Args:
+        console: where to print.
+        state: what.
+        times: (output, column) of what is shown as times, as `time_columns` has it.
+    """
     seen = f"last event {format_time(state.last_event_us)}" if state.present else "no record: documented defaults"
     if state.error is not None:
         seen = "record cannot be read: documented defaults"
@@ -92,10 +118,11 @@ def show(console: Terminal, state: UserState) -> None:
         parts = ", ".join(_number(number) for number in numbers.tolist())
         console.print(f"  {name}: [{parts}]")
     for name, values in state.sequences.items():
-        columns = values if isinstance(values, dict) else {name: values}
+        columns = values if isinstance(values, dict) else {"": values}
         for field, entries in columns.items():
-            label = name if field == name else f"{name}.{field}"
-            shown = ", ".join(_entry(field, entry) for entry in entries[:SHOWN_ENTRIES])
+            label = f"{name}.{field}" if field else name
+            is_time = (name, field) in times
+            shown = ", ".join(_entry(entry, is_time=is_time) for entry in entries[:SHOWN_ENTRIES])
             rest = f", ... ({len(entries)})" if len(entries) > SHOWN_ENTRIES else ""
             console.print(f"  {label}: {shown or '-'}{rest}")
     for name, vector in state.embeddings.items():
@@ -136,10 +163,10 @@ def _number(value: float | None) -> str:
     return f"{value:,.6g}" if abs(value) < SIX_DIGITS else f"{_shortest(value):,}"
 
 
-def _entry(field: str, entry: Any) -> str:
+def _entry(entry: Any, *, is_time: bool) -> str:
     if entry is None:
         return "null"
-    if isinstance(entry, int) and field.endswith("time"):
+    if is_time and isinstance(entry, int):
         return format_time(entry // SECOND_US * SECOND_US)
     if isinstance(entry, float):
         return _number(entry)

@@ -11,6 +11,7 @@ what is not printable reaches a terminal, whoever forgot what. To make something
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,10 +72,19 @@ class Terminal(Console):
 
 def _of_columns(table: Table, columns: Sequence[Column]) -> Table:
     """Return the table with these of its columns alone, none of them wrapped."""
-    part = Table(box=table.box, pad_edge=table.pad_edge, padding=table.padding)
+    part = Table(box=table.box, pad_edge=table.pad_edge, padding=table.padding, show_header=table.show_header)
     part.columns = [replace(column, _index=index, no_wrap=True) for index, column in enumerate(columns)]
     part.rows = table.rows
     return part
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with null in place of every number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(held) for key, held in value.items()}
+    return [_finite(held) for held in value] if isinstance(value, list | tuple) else value
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -83,8 +93,11 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def say_json(value: Any, *, indent: int | None = None) -> None:
-    """Print a value as JSON; in its strings, what is not printable is escaped as JSON has it."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    """Print a value as JSON; in its strings, what is not printable is escaped as JSON has it.
+
+    JSON has no NaN and no Infinity: numbers that are not finite become null.
+    """
+    text = json.dumps(_finite(value), ensure_ascii=False, indent=indent, allow_nan=False)
     if not text.isascii() or "\x7f" in text:
         text = "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
         text = text.replace("\x7f", "\\u007f")
