@@ -27,13 +27,11 @@ from user_state.events.avro_files import write_events, write_messages
 from user_state.events.decode import EventDecoder
 from user_state.events.event_files import event_file
 from user_state.events.message import Message
-from user_state.events.row_files import RowFile
+from user_state.events.row_files import SEGMENT_BYTES, SEGMENT_ROWS, RowFile
 from user_state.events.segments import Segment, Why, open_local
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 
-SEGMENT_ROWS = 5_000
-SEGMENT_BYTES = 8 << 20
 _READ_BYTES = 1 << 20
 
 
@@ -136,7 +134,7 @@ class _Reading:
             at: Why(error.reason, f"row {first + at + 1}: {error.detail}")
             for at, (_, error) in zip(decoded.refused_at, decoded.refused, strict=True)
         } | dict(segment.refused)
-        clocks_us = iter(decoded.batch.events.published_us.tolist())
+        clocks_us = iter(decoded.batch.published_us.tolist())
         refused = set(decoded.refused_at)
         for at, message in enumerate(messages):
             clock_us = None if at in refused else next(clocks_us)

@@ -82,7 +82,7 @@ def _first_us(file: EventFile, decoder: EventDecoder, latest_us: int | None) -> 
     segment = next(file.segments(0, _FIRST_MESSAGES, _FIRST_BYTES), None)
     if segment is None:
         return 0
-    published_us = decoder.batch(segment.messages).batch.events.published_us
+    published_us = decoder.batch(segment.messages).batch.published_us
     if latest_us is not None:
         published_us = published_us[published_us <= latest_us]
     return int(published_us.min()) if len(published_us) else 0

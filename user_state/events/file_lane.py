@@ -90,7 +90,7 @@ class Judge:
     def read(self, segment: Segment, place: int) -> Read:
         """Return what the messages of a segment say of time."""
         decoded = self._decoder.batch(segment.messages)
-        events = decoded.batch.events
+        events = decoded.batch
         is_event = np.ones(len(segment.messages), np.bool_)
         is_event[list(decoded.refused_at)] = False
         of_event = is_event.copy()

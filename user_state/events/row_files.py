@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from user_state.errors import InputError, shorten
+from user_state.errors import EventError, InputError, shorten
+from user_state.events.avro_blocks import each_message
+from user_state.events.avro_files import Schema, SingleObject, read_arrivals
 from user_state.events.event_reader import write_event
 from user_state.events.message import Message
 from user_state.events.publish_times import EXPECTED, publish_time_us
@@ -21,10 +23,13 @@ from user_state.events.row_values import RowConverter
 from user_state.events.segments import OpenFile, Segment, Why, open_local, opened
 from user_state.events.table_rows import Row, TableRows, csv_rows, json_rows, parquet_rows
 from user_state.events.writers import head_of
+from user_state.oracle import Arrival
 from user_state.spec import LoadedSpec
 from user_state.state.event_batch import MessageList
 
 PUBLISH_COLUMN = "publish_time"
+SEGMENT_ROWS = 5_000
+SEGMENT_BYTES = 8 << 20
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 JSON_LINES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
@@ -149,6 +154,29 @@ class RowFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def arrivals_of(
+    path: str, spec: LoadedSpec, schema: Schema | None = None, versions: Iterable[Schema] = ()
+) -> Iterator[Arrival]:
+    """Yield what the oracle judges, of a file of any kind; as `read_arrivals`."""
+    if not is_row_file(path):
+        yield from read_arrivals(path, spec.spec, schema, versions)
+        return
+    bodies = SingleObject(spec.schema.original)
+    file = RowFile(path, spec)
+    try:
+        for segment in file.segments(0, SEGMENT_ROWS, SEGMENT_BYTES):
+            for at, message in enumerate(each_message(segment.messages)):
+                if at in segment.refused:
+                    yield Arrival(None, None, segment.refused[at].reason)
+                    continue
+                try:
+                    yield Arrival(bodies.decode(message.data), message.publish_us)
+                except EventError as exc:
+                    yield Arrival(None, message.publish_us, exc.reason)
+    finally:
+        file.close()
 
 
 def _as_json(values: Mapping[str, Any] | None) -> bytes:
