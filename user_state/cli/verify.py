@@ -45,7 +45,7 @@ def verify(
     """
     from user_state import oracle
     from user_state.cli.progress import progress, with_progress
-    from user_state.events.avro_files import read_arrivals
+    from user_state.events.row_files import arrivals_of
     from user_state.store.survey import stored_users
     from user_state.verify import verify as compare
 
@@ -57,9 +57,7 @@ def verify(
     schema = loaded.schema.original
     versions = [version.original for version in loaded.schema.versions]
     now_us = time.time_ns() // 1000
-    files = [
-        list(with_progress(read_arrivals(path, loaded.spec, schema, versions), f"reading {path}")) for path in paths
-    ]
+    files = [list(with_progress(arrivals_of(path, loaded, schema, versions), f"reading {path}")) for path in paths]
     rows = oracle.in_order_of_time(loaded.spec, files, now_us)
     arrivals = [row.arrival for row in rows]
     written = [Path(path).stat().st_mtime_ns // 1000 for path in paths]

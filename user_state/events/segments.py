@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from user_state.errors import InputError
 from user_state.events.message import Message
@@ -62,8 +63,13 @@ class EventFile(Protocol):
 
 
 def open_local(path: str) -> BinaryIO:
-    """Open a file of this machine."""
-    return Path(path).open("rb")
+    """Open a file of this machine; one whose name ends in `.gz` is decompressed as it is read."""
+    return decompressed(path, Path(path).open("rb"))
+
+
+def decompressed(path: str, file: BinaryIO) -> BinaryIO:
+    """Return what a file holds, by its name."""
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.lower().endswith(".gz") else file
 
 
 def opened(path: str, open_file: OpenFile) -> BinaryIO:
