@@ -69,7 +69,7 @@ void Histories::put(History& history, std::int64_t first_code) const {
 }
 
 StoredSums::StoredSums(const Program& program, Folder& folder, std::size_t part)
-    : program_(program), folder_(folder), part_(part), stored_(shapes_of(program.vector_parts)) {
+    : program_(program), folder_(folder), part_(part), stored_(vector_shapes(program.vector_parts)) {
   (void)program.vector_parts.at(part);
 }
 
