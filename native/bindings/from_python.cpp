@@ -1,5 +1,7 @@
 #include "bindings/from_python.hpp"
 
+#include "bindings/event_batches.hpp"
+
 #include <limits>
 
 namespace user_state {
@@ -220,7 +222,41 @@ Layout layout_of(py::handle layout) {
   return taken;
 }
 
+namespace {
+
+/// How values of a kind are held.
+int storage_of(Kind kind) { return kind == Kind::kString ? 0 : kind == Kind::kFloat ? 1 : 2; }
+
+Columns columns_of(const Plan& plan, const EventBatch& batch) {
+  Columns taken = batch.columns();
+  bool fits = taken.fields.size() == plan.fields.size();
+  for (std::size_t field = 0; fits && field < plan.fields.size(); ++field) {
+    fits = storage_of(taken.fields[field].kind) == storage_of(plan.fields[field]);
+    taken.fields[field].kind = plan.fields[field];
+  }
+  if (!fits) throw py::value_error("expected events with the fields of the plan");
+  return taken;
+}
+
+}  // namespace
+
+void check_arrivals(const Columns& columns) {
+  std::size_t rows = columns.user.size();
+  if (columns.id_hash.size() != rows) throw py::value_error("expected an id for each event");
+  for (auto times_us : {columns.time_us, columns.published_us}) {
+    if (times_us.size() != rows) throw py::value_error("expected two times for each event");
+    for (std::int64_t time_us : times_us) {
+      if (time_us >= 0 && time_us < kTooLarge) continue;
+      throw py::value_error("expected times from 0 to 2^62 us, got " + std::to_string(time_us));
+    }
+  }
+}
+
 EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
+  if (py::isinstance<HeldBatch>(events)) {
+    columns = columns_of(plan, events.cast<const HeldBatch&>().batch);
+    return;
+  }
   columns.users = py::len(events.attr("users"));
   columns.user = column_of<std::int64_t>(events.attr("user"), kept_);
   columns.id_hash = column_of<std::uint64_t>(events.attr("id_hash"), kept_);

@@ -77,7 +77,7 @@ class EventDecoder:
             values = self._values(held, read)
         batch, refused = self._native.decode(held, values)
         return Decoded(
-            EventBatch(batch),
+            batch,
             [(Message(*held.message(at)), EventError(reason, detail)) for at, reason, detail in refused],
         )
 
