@@ -62,7 +62,8 @@ def run(
         typer.Option(
             "--publish_time_attribute",
             "--publish-time-attribute",
-            help="Attribute that holds the publish time, for history replayed through Pub/Sub.",
+            help="Attribute that holds the publish time, for history replayed through Pub/Sub: RFC 3339, or a number of"
+            " seconds, milliseconds, microseconds or nanoseconds since 1970.",
         ),
     ] = None,
     replay_speed: Annotated[

@@ -20,7 +20,7 @@ from transforms import counters
 from transforms.acknowledge import acknowledge_ids
 from transforms.hot_users import HotUsers
 from transforms.packet import KEYED_PACKETS, USERS_PACKETS, DeadLetter, pack_dead
-from transforms.pull import FilePull, Pull
+from transforms.pull import FilePull, Pull, decoded_of
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
@@ -80,9 +80,10 @@ class _DecodeFn(beam.DoFn):
         self._counts: Counter[str] = Counter()
 
     def process(self, pull: Pull | FilePull) -> Iterator[Any]:
-        counters.count(counters.READ, len(pull))
-        batch, refused = self._decoder.batch(pull.listed if isinstance(pull, FilePull) else pull)
+        counters.count(counters.READ, len(pull) + len(pull.refused))
+        batch, refused, _ = decoded_of(pull) or self._decoder.batch(pull.listed if isinstance(pull, FilePull) else pull)
         dead = [DeadLetter(message, error.reason, error.detail) for message, error in refused]
+        dead += [DeadLetter(message, *why) for message, why in pull.refused]
         packets = self._by_key(batch, dead)
         if dead:
             yield TaggedOutput(DEAD, pack_dead(dead))

@@ -300,6 +300,25 @@ MessageList MessageList::of_blocks(const py::iterable& blocks, const FileLayout&
   return made;
 }
 
+MessageList MessageList::chosen(const py::sequence& lists, const Indices& which, const Indices& rows) {
+  MessageList made;
+  std::vector<const std::vector<Message>*> held;
+  for (py::handle one : lists) {
+    held.push_back(&one.cast<const MessageList&>().messages_);
+    made.kept_.push_back(py::reinterpret_borrow<py::object>(one));
+  }
+  if (which.size() != rows.size()) throw py::value_error("expected as many rows as lists that they are of");
+  made.messages_.reserve(static_cast<std::size_t>(rows.size()));
+  // A negative index becomes one that no list has.
+  auto in = [](std::int64_t index) { return static_cast<std::size_t>(index); };
+  for (py::ssize_t at = 0; at < rows.size(); ++at) {
+    std::size_t list = in(which.data()[at]), row = in(rows.data()[at]);
+    if (list >= held.size() || row >= held[list]->size()) throw py::index_error("no such message");
+    made.messages_.push_back((*held[list])[row]);
+  }
+  return made;
+}
+
 py::tuple MessageList::message(std::size_t at) const {
   if (at >= messages_.size()) throw py::index_error("no such message");
   return tuple_of(messages_[at]);
@@ -555,6 +574,7 @@ void define_event_batches(py::module_& module) {
   py::class_<MessageList>(module, "MessageList")
       .def_static("of_messages", &MessageList::of_messages, py::arg("messages"))
       .def_static("of_blocks", &MessageList::of_blocks, py::arg("blocks"), py::arg("layout"), py::arg("head"), py::arg("origin"))
+      .def_static("chosen", &MessageList::chosen, py::arg("lists"), py::arg("which"), py::arg("rows"))
       .def("__len__", &MessageList::size)
       .def("message", &MessageList::message, py::arg("at"));
   py::class_<HeldBatch>(module, "EventBatch")

@@ -35,7 +35,8 @@ def verify(
     they state. A record of a user without events is a difference too.
 
     Brute force is `user_state.oracle`: plain loops over lists, sharing no code with the pipeline. It judges lateness by
-    the files' publish times and in the files' order. Exits with 1 if anything differs, or if nothing was compared.
+    the files' publish times and in the order of `run`: all files as one stream in order of time. Exits with 1 if
+    anything differs, or if nothing was compared.
 
     Whether an event was older than `retention`, or ahead of the clock, depends on when `run` read it. Where that
     decides what is applied, the record of the user has to be right for one such moment.
@@ -55,12 +56,14 @@ def verify(
     at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
     schema = loaded.schema.original
     versions = [version.original for version in loaded.schema.versions]
-    arrivals: list[oracle.Arrival] = []
-    written_us: list[int] = []
-    for path in paths:
-        arrivals += with_progress(read_arrivals(path, loaded.spec, schema, versions), f"reading {path}")
-        written_us += [Path(path).stat().st_mtime_ns // 1000] * (len(arrivals) - len(written_us))
     now_us = time.time_ns() // 1000
+    files = [
+        list(with_progress(read_arrivals(path, loaded.spec, schema, versions), f"reading {path}")) for path in paths
+    ]
+    rows = oracle.in_order_of_time(loaded.spec, files, now_us)
+    arrivals = [row.arrival for row in rows]
+    written = [Path(path).stat().st_mtime_ns // 1000 for path in paths]
+    written_us = [written[row.file] for row in rows]
     judged = with_progress(arrivals, "judging events", len(arrivals))
     replayed = oracle.replay(loaded.spec, judged, now_us=now_us)
     possible = oracle.possible(loaded.spec, arrivals, replayed.bins, written_us, now_us)

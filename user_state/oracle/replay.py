@@ -116,6 +116,16 @@ def times_of(spec: Spec, arrival: Arrival) -> tuple[int, int]:
     return time_us, _published_us(spec, arrival, time_us)
 
 
+def clocks_of(spec: Spec, arrival: Arrival) -> tuple[int, int] | None:
+    """Return (event time, publish time) of an arrival that is a valid event, None of any other."""
+    event = arrival.event
+    if event is None or arrival.reason is not None:
+        return None
+    if not _is_valid(spec, event, _used_fields(spec), arrival.published_us is None):
+        return None
+    return times_of(spec, arrival)
+
+
 def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str], needs_published: bool) -> bool:
     for name in (spec.events.user, spec.events.id):
         text = event.get(name)
