@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from user_state.spec.values import Scalar
+from user_state.spec.filters import AllOf, AnyOf, Compares, Condition, Contains, Exists, Not, OneOf, Scalar
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 MICROSECOND = datetime.timedelta(microseconds=1)
+_COMPARES = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,36 @@ def microseconds(time: int | datetime.datetime) -> int:
     return (time - EPOCH) // MICROSECOND
 
 
-def matches(event: Mapping[str, Any], where: Mapping[str, list[Scalar]]) -> bool:
-    """Return whether every field that the filter names has one of its values."""
-    for field, accepted in where.items():
-        value = event.get(field)
-        # Python holds True == 1, a spec does not
-        if value is None or not any(value == a and isinstance(value, bool) == isinstance(a, bool) for a in accepted):
-            return False
-    return True
+def matches(event: Mapping[str, Any], where: Condition) -> bool:
+    """Return whether an event meets a filter, or any condition of one."""
+    match where:
+        case AllOf(conditions):
+            return all(matches(event, condition) for condition in conditions)
+        case AnyOf(conditions):
+            return any(matches(event, condition) for condition in conditions)
+        case Not(condition):
+            return not matches(event, condition)
+        case Exists(field):
+            return event.get(field) is not None
+        case OneOf(field, values):
+            return _is_one_of(event.get(field), values)
+        case Contains(field, values):
+            return any(_is_one_of(value, values) for value in event.get(field) or ())
+        case Compares(field, how, number):
+            value = plain(event.get(field))
+            return value is not None and bool(_COMPARES[how](value, number))
+
+
+def _is_one_of(value: Any, accepted: Sequence[Scalar]) -> bool:
+    # Python holds True == 1, a spec does not
+    return value is not None and any(
+        plain(value) == one and isinstance(value, bool) == isinstance(one, bool) for one in accepted
+    )
+
+
+def has(event: Mapping[str, Any], field: str | None) -> bool:
+    """Return whether an event has a part in what is made of a field: the field is not null, or there is none."""
+    return field is None or event.get(field) is not None
 
 
 def plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import xxhash
 
-from user_state.oracle.events import AppliedEvent, Arrival, matches, microseconds
+from user_state.oracle.events import AppliedEvent, Arrival, has, matches, microseconds
 from user_state.oracle.features import AGGREGATES
 from user_state.oracle.kinds import EMBEDDINGS
 from user_state.spec.model import Spec
@@ -146,15 +146,15 @@ def _used_fields(spec: Spec) -> list[str]:
     """Return the event fields that any output reads, besides user, id and time."""
     names: list[str] = []
     for feature in spec.features.values():
-        names += feature.where
+        names += feature.where.fields
         names += [feature.of] if feature.of is not None else []
         names += feature.with_
         for part in (feature.numerator, feature.denominator):
             if part is not None:
-                names += [*part.where, *([part.of] if part.of is not None else [])]
+                names += [*part.where.fields, *([part.of] if part.of is not None else [])]
         names += feature.by
     for sequence in spec.sequences.values():
-        names += [*sequence.where, *sequence.fields]
+        names += [*sequence.where.fields, *sequence.fields]
     for embedding in spec.embeddings.values():
         names += EMBEDDINGS[embedding.kind].fields(embedding)
     return sorted(set(names))
@@ -162,7 +162,7 @@ def _used_fields(spec: Spec) -> list[str]:
 
 def _is_wanted(spec: Spec, event: Mapping[str, Any]) -> bool:
     for feature in spec.features.values():
-        if matches(event, feature.where):
+        if matches(event, feature.where) and has(event, feature.of):
             for aggregate in feature.aggregate:
                 known = AGGREGATES[aggregate]
                 if known.takes is not None:
