@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from user_state.spec.filters import AllOf, AnyOf, Compares, Condition, Contains, Exists, Not, OneOf, Scalar
@@ -20,14 +20,22 @@ class Arrival:
     """One message as it arrived.
 
     Attributes:
-        event: the decoded event, times as integer microseconds or datetimes; None if there is none.
+        event: the decoded event, times as integers in the unit of their field, or datetimes; None if there is none.
         published_us: the message's publish time in microseconds UTC; None if the input knows none.
         reason: why there is no event, `undecodable` if not said; set beside an event, it overrules it.
+        unit_us: how many microseconds a field's unit has, for the fields that say when an event happened or was
+            published, where it is not one.
     """
 
     event: Mapping[str, Any] | None
     published_us: int | None = None
     reason: str | None = None
+    unit_us: Mapping[str, int] = field(default_factory=dict)
+
+    def time_us(self, name: str) -> int:
+        """Return the time in a field, which is not null, in microseconds UTC."""
+        assert self.event is not None  # noqa: S101  # whoever asks has an event
+        return microseconds(self.event[name]) * self.unit_us.get(name, 1)
 
 
 @dataclass(frozen=True)
@@ -58,14 +66,14 @@ def matches(event: Mapping[str, Any], where: Condition) -> bool:
             return any(matches(event, condition) for condition in conditions)
         case Not(condition):
             return not matches(event, condition)
-        case Exists(field):
-            return event.get(field) is not None
-        case OneOf(field, values):
-            return _is_one_of(event.get(field), values)
-        case Contains(field, values):
-            return any(_is_one_of(value, values) for value in event.get(field) or ())
-        case Compares(field, how, number):
-            value = plain(event.get(field))
+        case Exists(name):
+            return event.get(name) is not None
+        case OneOf(name, values):
+            return _is_one_of(event.get(name), values)
+        case Contains(name, values):
+            return any(_is_one_of(value, values) for value in event.get(name) or ())
+        case Compares(name, how, number):
+            value = plain(event.get(name))
             return value is not None and bool(_COMPARES[how](value, number))
 
 
@@ -76,9 +84,9 @@ def _is_one_of(value: Any, accepted: Sequence[Scalar]) -> bool:
     )
 
 
-def has(event: Mapping[str, Any], field: str | None) -> bool:
+def has(event: Mapping[str, Any], name: str | None) -> bool:
     """Return whether an event has a part in what is made of a field: the field is not null, or there is none."""
-    return field is None or event.get(field) is not None
+    return name is None or event.get(name) is not None
 
 
 def plain(value: Any) -> Any:

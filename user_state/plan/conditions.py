@@ -16,8 +16,6 @@ from typing import Literal
 from user_state.spec import filters
 from user_state.spec.filters import Scalar
 
-_LEAST, _MOST = -(2**63), 2**63 - 1
-
 
 @dataclass(frozen=True)
 class OneOf:
@@ -102,15 +100,10 @@ def compare(field: int, kind: str, how: filters.How, number: int | float) -> Con
 
     >>> compare(0, "int", ">", 2.5), compare(0, "int", "<=", 2.5)
     (Compares(field=0, word='>=', number=3), Compares(field=0, word='<=', number=2))
-    >>> compare(0, "int", "<", 1e30), compare(0, "int", ">", 1e30)
-    (Exists(field=0, word='exists'), OneOf(field=0, accepted=frozenset()))
     """
     if kind != "int":
         return Compares(field, how, float(number))
     if number != math.floor(number):
         # No whole number lies between this one and the next.
         how, number = (">=", math.ceil(number)) if how in (">", ">=") else ("<=", math.floor(number))
-    whole = math.floor(number)
-    if _LEAST <= whole <= _MOST:
-        return Compares(field, how, whole)
-    return Exists(field) if (whole > _MOST) == (how in ("<", "<=")) else OneOf(field, frozenset())
+    return Compares(field, how, math.floor(number))

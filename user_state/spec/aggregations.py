@@ -25,8 +25,8 @@ class Aggregation:
 
     Attributes:
         over: the key whose entries it has an output for.
-        of: the kinds of field that `of:` may name; none if it takes no `of:`. Events in which that field is null have no
-            part in the aggregation, whichever it is.
+        of: the kinds of field that `of:` may name; none if it takes no `of:`. Events in which that field is null have
+            no part in the aggregation, whichever it is.
         of_needed: whether `of:` must be there, if it takes one.
         needs: keys that must be there.
         takes: keys that may be there.
@@ -91,9 +91,7 @@ AGGREGATIONS: dict[str, Aggregation] = {
     ),
     "approx_distinct": Aggregation(of=ANY_FIELD, takes=("error",)),
     "approx_quantiles": Aggregation(of=NUMBER, needs=("quantiles",), takes=("error",)),
-    **dict.fromkeys(
-        ("count_by", "share_by"), replace(OF_EVENTS, needs=("by",), takes=("k", "keys"), defaults=False)
-    ),
+    **dict.fromkeys(("count_by", "share_by"), replace(OF_EVENTS, needs=("by",), takes=("k", "keys"), defaults=False)),
     **dict.fromkeys(("sum_by", "mean_by"), Aggregation(of=NUMBER, needs=("by",), takes=("k", "keys"), defaults=False)),
     "top_k": Aggregation(of=NUMBER, of_needed=False, needs=("by", "k"), takes=("keys", "measure"), defaults=False),
     "entropy_by": replace(OF_EVENTS, needs=("by",), takes=("keys",)),

@@ -215,7 +215,7 @@ class _FieldChecks:
             yield self.document.problem(path, f"{accepted}, got {self.document.got(path)}{hint}")
         elif field.symbols is not None:
             yield from self.symbol(path, field, value)
-        elif is_number:
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             yield from self.too_large(path, field, value)
 
     def edges(self, path: KeyPath, field: EventField) -> Iterator[Problem]:

@@ -10,8 +10,8 @@
     any: [{...}, {...}]                  at least one of these filters
     all: [{...}, {...}]                  each of them, as the entries of a filter
 
-A filter accepts an event if all of its entries do. An entry accepts an event or does not, there is no third answer: null
-has no value and lies within no bounds, so `not` of that accepts it.
+A filter accepts an event if all of its entries do. An entry accepts an event or does not, there is no third answer:
+null has no value and lies within no bounds, so `not` of that accepts it.
 
 Nothing here knows a schema: `field_checks` holds fields and values against theirs.
 """
@@ -166,7 +166,7 @@ def _validated(written: Any) -> AllOf:
 Where = Annotated[AllOf, PlainValidator(_validated)]
 """A filter as a field of a model."""
 WHERE = (
-    'event fields, each with the value, the list of values or the bounds it must have, such as {action: [view, like],'
+    "event fields, each with the value, the list of values or the bounds it must have, such as {action: [view, like],"
     ' value: {">=": 5}}'
 )
 A_TEST = "a value, a list of values, or a mapping with " + ", ".join(TESTS)
@@ -203,10 +203,12 @@ class _Reader:
 
     def several(self, word: str, written: Any, at: KeyPath, level: int) -> Condition:
         if not isinstance(written, list):
-            self.refuse(at, f"expected a list of filters, such as [{{action: view}}, {{action: like}}], after `{word}:`")
+            self.refuse(
+                at, f"expected a list of filters, such as [{{action: view}}, {{action: like}}], after `{word}:`"
+            )
             return EVERY
-        parts = tuple(self.whole(part, (*at, index), level + 1) for index, part in enumerate(written))
-        parts = tuple(part.conditions[0] if len(part.conditions) == 1 else part for part in parts)
+        wholes = [self.whole(part, (*at, index), level + 1) for index, part in enumerate(written)]
+        parts = tuple(whole.conditions[0] if len(whole.conditions) == 1 else whole for whole in wholes)
         if word == "all":
             return AllOf(parts)
         if any(part == EVERY for part in parts) and not self.errors:

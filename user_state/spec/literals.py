@@ -1,7 +1,7 @@
 """Numbers of a spec as the event fields that they are compared with have them.
 
-A literal means the field's own type: 0.1 beside an Avro `float` is the float nearest to 0.1, as an app has sent it, and not
-the double nearest to it, which no float equals. A whole number beside a `long` is exact; 1e3 is 1000 there.
+A literal means the field's own type: 0.1 beside an Avro `float` is the float nearest to 0.1, as an app has sent it, and
+not the double nearest to it, which no float equals. A whole number beside a `long` is exact; 1e3 is 1000 there.
 """
 
 from __future__ import annotations
@@ -100,4 +100,5 @@ def _with(model: _Declared, **changes: object) -> _Declared:
     """Return a model with what is changed of it; what is not does not count as set."""
     # By text, since 1000 and 1000.0 are equal and not the same.
     changed = {name: value for name, value in changes.items() if repr(getattr(model, name)) != repr(value)}
-    return model.model_copy(update=changed) if changed else model
+    copied: _Declared = model.model_copy(update=changed) if changed else model
+    return copied

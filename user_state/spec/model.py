@@ -194,7 +194,7 @@ class Feature(Settings):
         for name, aggregation in chosen:
             for key in aggregation.needed:
                 if key not in given:
-                    instead = "; it takes no `of:`" if key == "by" and "of" in given - usable else ""
+                    instead = "; `of:` names no key" if key == "by" and "of" in given else ""
                     raise ValueError(f"aggregate {name} needs `{key}:`, {keys[key].description}{instead}")
         for key in sorted(given - usable - {"aggregate", "where", "default"}):
             users = [name for name, other in AGGREGATIONS.items() if key in other.usable]

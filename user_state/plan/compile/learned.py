@@ -87,7 +87,9 @@ def item_plan(plan: Plan, learned: LearnedItems) -> Plan:
     builder = Builder(LoadedSpec(spec, parse_event_schema(PAIR_SCHEMA), None))
     partner, weight = builder.field("partner"), builder.field("weight")
     key = f"learned from pairs weighed 2^-(t/{learned.half_life_us}), {learned.dimensions} by {learned.forget_us}"
-    vectors = Vectors(key, builder.filter(EVERY), partner, learned.dimensions, (learned.forget_us,), None, None, 4, weight)
+    vectors = Vectors(
+        key, builder.filter(EVERY), partner, learned.dimensions, (learned.forget_us,), None, None, 4, weight
+    )
     builder.keep(builder.vectors, vectors)
     return replace(
         builder.plan(),

@@ -74,9 +74,7 @@ def _number(
     return ScalarOutput(output, aggregate, track, window, empty if default is None else default)
 
 
-def _track(
-    builder: Builder, kind: str, where: int, of: int | None, window: Window, between: Between | None
-) -> int:
+def _track(builder: Builder, kind: str, where: int, of: int | None, window: Window, between: Between | None) -> int:
     key = f"{kind} tiles {builder.filter_text(where)} of {builder.field_name(of)}"
     if between is not None:
         key += f" from {_edge_text(between[0])} to {_edge_text(between[1])}"
