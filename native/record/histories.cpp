@@ -13,7 +13,7 @@ constexpr std::size_t kDictionary = 0, kLogs = 2, kVectors = 4;
 }  // namespace
 
 Histories::Histories(const Program& program, Folder& folder, const std::vector<std::size_t>& chosen)
-    : program_(program), folder_(folder), cells_(program.logs) {
+    : program_(program), folder_(folder), cells_(program) {
   for (std::size_t log : chosen) {
     History& history = logs.emplace_back(History{log, program.logs.at(log), {0}, {}, {}, {}});
     history.columns.resize(history.kinds.size());

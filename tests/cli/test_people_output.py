@@ -40,7 +40,7 @@ def test_in_any_width_every_number_is_whole_and_lines_fit(monkeypatch, columns):
     text = "\n".join(lines)
     assert "…" not in text
     for value in features.values():
-        assert f"{float(np.float32(value)):,}" in text
+        assert f"{float(str(np.float32(value))):,}" in text
     for window in windows:
         assert window in text
     assert max(map(len, lines[2:])) <= int(columns)

@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("user_state.cli.convert:convert", "Turn a delimited file of interactions into an Avro file of events."),
     "evaluate": ("user_state.cli.evaluate:evaluate", "Measure next-item prediction, and compare it with baselines."),
     "plan": ("user_state.cli.plan:plan", "Estimate what a spec needs at a scale, and what that costs."),
-    "items": ("user_state.cli.items:items", "Make tables of item vectors, and put them where readers find them."),
+    "items": ("user_state.cli.items:items", "Tables of item vectors: fit one, load it, list them, switch back."),
 }
 _ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -119,7 +119,9 @@ def main() -> None:
     """Run the command line; never shows a stack trace for what a user can mend."""
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
-        sys.stdout.write(f"user-state {version()}\n")
+        from user_state.cli.terminal import say
+
+        say(f"user-state {version()}")
         return
     try:
         # Options of the group are none but --version and --help: a command comes first.
