@@ -38,7 +38,7 @@ LAYERS = {
     "user_state/results.py": ({"state"}, {"numpy"}),
     "user_state/questions.py": ({"errors", "id_text"}, set()),
     "user_state/state_reads.py": ({"plan", "state", "embeddings", "reading", "store", "errors"}, set()),
-    "user_state/similarity.py": ({"state_reads", "plan", "embeddings", "store", "errors"}, {"numpy"}),
+    "user_state/similarity.py": ({"state_reads", "plan", "embeddings", "store", "errors", "printable"}, {"numpy"}),
     "user_state/client.py": (
         {"results", "questions", "state_reads", "similarity", "plan", "embeddings", "store", "spec", "errors"},
         set(),
