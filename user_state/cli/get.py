@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +39,7 @@ def get(
     at_us = None if at is None else parse_time_us(at)
     with UserStateClient.from_url(redis, spec, timeout_s=5) as client:
         batch = client.get_many(users, at_us)
+        batch = replace(batch, errors=batch.errors | client.not_records(batch))
     states = [batch[index] for index in range(len(batch))]
     if as_json:
         say_json({state.user: as_jsonable(state) for state in states}, indent=2)
