@@ -10,6 +10,7 @@ import pytest
 from transforms import counters, decode_events
 from transforms.decode_events import DEAD, _DecodeFn
 from transforms.packet import unpack_dead
+from transforms.pull import Pull
 from user_state.events.avro_files import SingleObject, interaction_schema
 from user_state.events.message import Message
 from user_state.spec import parse_spec
@@ -49,7 +50,7 @@ def message(
 
 def outcome(decode: _DecodeFn, pull: list[Message]) -> tuple[list[str], dict[str, tuple[str, str]]]:
     """Return the ack ids of what goes on, and (reason, detail) of the dead letters by theirs."""
-    outputs = list(decode.process(pull))
+    outputs = list(decode.process(Pull(pull)))
     batch = EventBatch.join(decode._plan, [output[1] for output in outputs if isinstance(output, tuple)])
     letters = [one for output in outputs if getattr(output, "tag", None) == DEAD for one in unpack_dead(output.value)]
     passed = [str(batch.message(at)[3]) for at in range(len(batch))]
