@@ -163,7 +163,7 @@ def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], e
         return RELATIVE * abs(expected)
     if aggregate == "geometric_mean":
         return RELATIVE * abs(expected) + 5e-324
-    of = None if aggregate == "decayed_count" else feature.of
+    of = feature.of if aggregate in ("sum", "mean", "variance", "stddev", "decayed_sum") else None
     amounts = [1.0 if of is None else abs(float(e.event[of] or 0)) for e in applied]
     match aggregate:
         case "sum" | "mean":

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from user_state.cli.get import format_time, parse_time_us
 from user_state.cli.terminal import say
 from user_state.client import UserStateClient
 from user_state.errors import InputError
 from user_state.spec import load_spec
+from user_state.times import format_time, parse_time_us
 
 EXIT_DIFFERENT = 1
 SHOWN = 20

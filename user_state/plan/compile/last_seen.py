@@ -23,7 +23,7 @@ def distinct_values(builder: Builder, name: str, aggregate: str, feature: Featur
 
 def local_days(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
     """Add a count of active days, or of those in a row, over each of the feature's windows."""
-    where, zone = builder.filter(feature.where), builder.local_time().zone
+    where, zone = builder.filter(feature.where, feature.of), builder.local_time().zone
     key = f"days {builder.filter_text(where)} in {zone}"
     _add(builder, LastSeen(key, DAYS, where, None, 0, MAX_DAYS), name, aggregate, feature)
 
