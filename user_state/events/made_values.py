@@ -14,11 +14,14 @@ import datetime
 import math
 import random
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from pydantic import BaseModel
 
 from user_state.spec import LoadedSpec
 from user_state.spec.avro_types import NamedTypes, looked_up
+from user_state.spec.filters import AllOf, Compares, Contains, OneOf
 
 NULL_SHARE = 0.1
 ASKED_SHARE = 0.7
@@ -35,39 +38,32 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 def asked_values(spec: LoadedSpec) -> dict[str, list[Any]]:
     """Return the values that the spec's filters and weights name, by field."""
     found: dict[str, dict[Any, None]] = {}
-    waiting: list[Any] = [spec.spec.model_dump()]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, Mapping):
-            for path, asked in _filters(part.get("where")):
-                found.setdefault(path, {}).update(dict.fromkeys(_leaves(asked)))
-            if isinstance(part.get("weights"), Mapping) and "weight_field" in part:
-                found.setdefault(part["weight_field"], {}).update(dict.fromkeys(part["weights"]))
-            waiting += part.values()
-        elif isinstance(part, list | tuple):
-            waiting += part
-    return {path: list(values) for path, values in found.items()}
+    for part in _parts(spec.spec):
+        where = getattr(part, "where", None)
+        if isinstance(where, AllOf):
+            for leaf in where.leaves():
+                asked = leaf.values if isinstance(leaf, OneOf | Contains) else ()
+                found.setdefault(leaf.field, {}).update(dict.fromkeys(asked))
+                if isinstance(leaf, Compares):
+                    found[leaf.field][leaf.number] = None
+        weights = getattr(part, "weights", None)
+        if isinstance(weights, Mapping):
+            found.setdefault(getattr(part, "weight_field", ""), {}).update(dict.fromkeys(weights))
+    return {path: list(values) for path, values in found.items() if values}
 
 
-def _filters(where: Any) -> Iterable[tuple[str, Any]]:
-    """Yield (field, what is asked of it) of a filter, through whatever joins several."""
-    if isinstance(where, list | tuple):
-        for one in where:
-            yield from _filters(one)
-    elif isinstance(where, Mapping):
-        for name, asked in where.items():
-            yield name, asked
-            yield from _filters(asked)
-
-
-def _leaves(asked: Any) -> Iterable[Any]:
-    if isinstance(asked, Mapping):
-        asked = list(asked.values())
-    if isinstance(asked, list | tuple | set | frozenset):
-        for one in asked:
-            yield from _leaves(one)
-    elif isinstance(asked, str | bool | int | float):
-        yield asked
+def _parts(part: Any) -> Iterator[BaseModel]:
+    """Yield a spec and all that it is made of."""
+    if isinstance(part, BaseModel):
+        yield part
+        for name in type(part).model_fields:
+            yield from _parts(getattr(part, name))
+    elif isinstance(part, Mapping):
+        for one in part.values():
+            yield from _parts(one)
+    elif isinstance(part, list | tuple):
+        for one in part:
+            yield from _parts(one)
 
 
 class ValueMaker:
