@@ -212,6 +212,10 @@ Plan plan_of(py::handle plan) {
 Layout layout_of(py::handle layout) {
   Layout taken;
   taken.fingerprint = get<std::string>(layout, "fingerprint");
+  for (py::handle kept : layout.attr("kept")) {
+    auto skew_us = get<std::int64_t>(kept, "skew_us");
+    taken.skew_us = std::min(taken.skew_us.value_or(skew_us), skew_us);
+  }
   auto each = [&layout](const char* family, auto& into, auto make) {
     for (py::handle piece : layout.attr(family)) into.push_back(make(piece, get<std::string>(piece, "key")));
   };
