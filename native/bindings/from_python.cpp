@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "bindings/event_batches.hpp"
+
 namespace user_state {
 
 namespace py = pybind11;
@@ -210,6 +212,10 @@ Plan plan_of(py::handle plan) {
 Layout layout_of(py::handle layout) {
   Layout taken;
   taken.fingerprint = get<std::string>(layout, "fingerprint");
+  for (py::handle kept : layout.attr("kept")) {
+    auto skew_us = get<std::int64_t>(kept, "skew_us");
+    taken.skew_us = std::min(taken.skew_us.value_or(skew_us), skew_us);
+  }
   auto each = [&layout](const char* family, auto& into, auto make) {
     for (py::handle piece : layout.attr(family)) into.push_back(make(piece, get<std::string>(piece, "key")));
   };
@@ -254,7 +260,41 @@ Layout layout_of(py::handle layout) {
   return taken;
 }
 
+namespace {
+
+/// How values of a kind are held.
+int storage_of(Kind kind) { return kind == Kind::kString ? 0 : kind == Kind::kFloat ? 1 : 2; }
+
+Columns columns_of(const Plan& plan, const EventBatch& batch) {
+  Columns taken = batch.columns();
+  bool fits = taken.fields.size() == plan.fields.size();
+  for (std::size_t field = 0; fits && field < plan.fields.size(); ++field) {
+    fits = storage_of(taken.fields[field].kind) == storage_of(plan.fields[field]);
+    taken.fields[field].kind = plan.fields[field];
+  }
+  if (!fits) throw py::value_error("expected events with the fields of the plan");
+  return taken;
+}
+
+}  // namespace
+
+void check_arrivals(const Columns& columns) {
+  std::size_t rows = columns.user.size();
+  if (columns.id_hash.size() != rows) throw py::value_error("expected an id for each event");
+  for (auto times_us : {columns.time_us, columns.published_us}) {
+    if (times_us.size() != rows) throw py::value_error("expected two times for each event");
+    for (std::int64_t time_us : times_us) {
+      if (time_us >= 0 && time_us < kTooLarge) continue;
+      throw py::value_error("expected times from 0 to 2^62 us, got " + std::to_string(time_us));
+    }
+  }
+}
+
 EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
+  if (py::isinstance<HeldBatch>(events)) {
+    columns = columns_of(plan, events.cast<const HeldBatch&>().batch);
+    return;
+  }
   columns.users = py::len(events.attr("users"));
   columns.user = column_of<std::int64_t>(events.attr("user"), kept_);
   columns.id_hash = column_of<std::uint64_t>(events.attr("id_hash"), kept_);

@@ -57,7 +57,7 @@ class Events {
   std::span<const std::uint32_t> rows_of(std::size_t user) const { return by_user_.rows_of(user); }
 
   std::int64_t time_us(std::uint32_t row) const { return columns_.time_us[row]; }
-  std::int64_t second(std::uint32_t row) const { return floor_div(columns_.time_us[row], 1'000'000); }
+  std::int64_t second(std::uint32_t row) const { return floor_div(columns_.time_us[row], kSecondUs); }
   std::int64_t published_us(std::uint32_t row) const { return columns_.published_us[row]; }
   std::uint64_t id_hash(std::uint32_t row) const { return columns_.id_hash[row]; }
 

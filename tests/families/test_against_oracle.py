@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.judging import judged
 from tests.packed import VERSION, Records, apply, features, from_events, merge, packed
 from tests.random_worlds import QUICK, SEEN, SHELF, World, reading_moments, reading_times, worlds
 from tests.trying import T0, S, event, plan_of, record_of, same_record, spec_of
@@ -35,7 +36,6 @@ from user_state.reading.features import Finished
 from user_state.spec import LoadedSpec
 from user_state.spec.embedding_kinds import HASH
 from user_state.spec.model import Feature
-from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of
 from user_state.state.events import EventRow, Events
 from user_state.state.outcome import Outcome
@@ -83,7 +83,7 @@ class Shelf:
         events = Events.from_rows(self.plan, [rows[i] for i in chosen])
         held = [self.stored.get(user, (None, None)) for user in events.users]
         blobs, seen = [blob for blob, _ in held], [ids for _, ids in held]
-        verdict = PackedAdmission(self.plan).admit(heads_of(blobs)[0], seen, events)
+        verdict = judged(self.plan, heads_of(blobs)[0], seen, events)
         applied = events.take(verdict.outcome == Outcome.APPLIED)
         folded, broken = packed(self.plan).fold(blobs, applied, verdict.horizon_us, [VERSION] * len(blobs))
         assert not broken

@@ -209,7 +209,7 @@ def _print(trial: Trial, outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         figures = [f"{value:.4f}" for quality in outcome.parts.values() for value in (quality.mrr, quality.recall)]
         table.add_row(outcome.scorer, *figures, f"{outcome.seconds:.0f}")
-    console.print(table, soft_wrap=False)
+    console.print_table(table)
     if outcomes[0].by_age:
         by_age = Table(box=None, pad_edge=False, padding=(0, 2))
         by_age.add_column(f"{trial.counted} MRR by age of the state", no_wrap=True)
@@ -218,4 +218,4 @@ def _print(trial: Trial, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             by_age.add_row(outcome.scorer, *(f"{quality.mrr:.4f}" for _, quality in outcome.by_age))
         console.print("")
-        console.print(by_age, soft_wrap=False)
+        console.print_table(by_age)

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from user_state.embeddings.table import ItemTable
     from user_state.spec import LoadedSpec
 
-WIDEST_TABLE = 1000
-
 items = typer.Typer(name="items", help="Tables of item vectors.", no_args_is_help=True)
 
 
@@ -144,9 +142,9 @@ def list_(*, spec: Annotated[Path, _SPEC], redis: Annotated[str, _REDIS]) -> Non
     """
     from rich.table import Table
 
-    from user_state.cli.get import format_time
     from user_state.spec import load_spec
     from user_state.store.item_tables import ItemTableStore
+    from user_state.times import format_time
 
     loaded = load_spec(spec)
     shown = Table(box=None, pad_edge=False, padding=(0, 2))
@@ -166,13 +164,9 @@ def list_(*, spec: Annotated[Path, _SPEC], redis: Annotated[str, _REDIS]) -> Non
                 state += f"; chunk {missing[0]} missing, load it again" if missing else ""
                 at = format_time(held.loaded_at_us // 1_000_000 * 1_000_000)
                 shown.add_row(table, held.version, f"{held.items:,}", str(held.dimensions), at, state)
-    console = Terminal()
-    # Wider than the terminal rather than cut: versions are there to be copied.
-    widest = console.options.update(max_width=WIDEST_TABLE)
-    console.width = max(console.width, console.measure(shown, options=widest).maximum)
     if not loaded.spec.items:
         say(f"{spec} has no `items:`")
-    console.print(shown, soft_wrap=False)
+    Terminal().print_table(shown)
 
 
 @items.command()

@@ -116,6 +116,16 @@ def times_of(spec: Spec, arrival: Arrival) -> tuple[int, int]:
     return time_us, _published_us(spec, arrival, time_us)
 
 
+def clocks_of(spec: Spec, arrival: Arrival) -> tuple[int, int] | None:
+    """Return (event time, publish time) of an arrival that is a valid event, None of any other."""
+    event = arrival.event
+    if event is None or arrival.reason is not None:
+        return None
+    if not _is_valid(spec, arrival, _used_fields(spec)):
+        return None
+    return times_of(spec, arrival)
+
+
 def _is_valid(spec: Spec, arrival: Arrival, used: Sequence[str]) -> bool:
     event = arrival.event or {}
     for name in (spec.events.user, spec.events.id):

@@ -47,6 +47,18 @@ class LoadedSpec:
     schema: EventSchema
     path: Path | None
 
+    def __repr__(self) -> str:
+        """Return what there is, in a line."""
+        spec = self.spec
+        counts = {
+            "features": len(spec.features),
+            "sequences": len(spec.sequences),
+            "embeddings": len(spec.embeddings),
+        }
+        listed = "".join(f", {number} {kind}" for kind, number in counts.items() if number)
+        where = "" if self.path is None else f", from {self.path}"
+        return f"LoadedSpec({spec.name!r}{listed}, of {self.schema.name}{where})"
+
 
 def load_spec(path: str | Path) -> LoadedSpec:
     """Read the spec file at `path`.

@@ -66,6 +66,12 @@ class Events:
         users, user, id_hash, time_us, published_us, columns, code_of = taken
         return cls(users, user, id_hash, time_us, published_us, columns, StringPool.of_codes(code_of))
 
+    @classmethod
+    def of_batch(cls, batch: native.EventBatch) -> Events:
+        """Return a batch's columns; the arrays are views of it."""
+        users, user, id_hash, time_us, published_us, columns, code_of = batch.columns()
+        return cls(users, user, id_hash, time_us, published_us, columns, StringPool.of_codes(code_of))
+
     def take(self, chosen: Bool | I64) -> Events:
         """Return the chosen events, by mask or index; users and pool stay."""
         return Events(
