@@ -19,7 +19,7 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -139,6 +139,23 @@ def publish_file(
     finally:
         publisher.close()
     return Published(len(files), publisher.accepted, publisher.accepted_bytes, publisher.empty)
+
+
+def publish_messages(messages: Iterable[tuple[bytes, dict[str, str]]], topic: str) -> Published:
+    """Publish bodies with their attributes, those that belong to Pub/Sub left out; return what was published.
+
+    Raises:
+        InputError: the topic cannot be published to.
+    """
+    publisher = _Publisher(parse_topic(topic), None, lambda _: None)
+    try:
+        for data, attributes in messages:
+            theirs = {name: value for name, value in attributes.items() if not name.startswith(PUBSUBS_OWN)}
+            publisher.add(_Outgoing(data, theirs))
+        publisher.flush()
+    finally:
+        publisher.close()
+    return Published(0, publisher.accepted, publisher.accepted_bytes, publisher.empty)
 
 
 def _files(path: str) -> list[Path]:

@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <numeric>
 #include <optional>
 
 #include "bindings/from_python.hpp"
@@ -19,6 +20,11 @@ namespace {
 constexpr const char* kDamaged = "expected a packed batch of events of this plan, got other or damaged bytes";
 /// Names of files may have bytes that are no UTF-8, which Python keeps as lone surrogates.
 constexpr const char* kLenient = "surrogatepass";
+
+[[noreturn]] void refuse_damaged() {
+  py::set_error(py::module_::import("user_state.errors").attr("CodecError"), kDamaged);
+  throw py::error_already_set();
+}
 
 struct AtIndex {
   std::size_t index;
@@ -60,7 +66,7 @@ py::tuple tuple_of(const Message& message) {
       BodyCursor in(message.attributes);
       take_map(in, [&](std::string_view name, std::string_view value) { attributes[str_of(name)] = str_of(value); });
     } catch (const Unreadable&) {
-      throw py::value_error(kDamaged);
+      refuse_damaged();
     }
   }
   py::object publish_us = py::none(), ack_id = py::none();
@@ -294,13 +300,33 @@ MessageList MessageList::of_blocks(const py::iterable& blocks, const FileLayout&
   return made;
 }
 
+MessageList MessageList::chosen(const py::sequence& lists, const Indices& which, const Indices& rows) {
+  MessageList made;
+  std::vector<const std::vector<Message>*> held;
+  for (py::handle one : lists) {
+    held.push_back(&one.cast<const MessageList&>().messages_);
+    made.kept_.push_back(py::reinterpret_borrow<py::object>(one));
+  }
+  if (which.size() != rows.size()) throw py::value_error("expected as many rows as lists that they are of");
+  made.messages_.reserve(static_cast<std::size_t>(rows.size()));
+  // A negative index becomes one that no list has.
+  auto in = [](std::int64_t index) { return static_cast<std::size_t>(index); };
+  for (py::ssize_t at = 0; at < rows.size(); ++at) {
+    std::size_t list = in(which.data()[at]), row = in(rows.data()[at]);
+    if (list >= held.size() || row >= held[list]->size()) throw py::index_error("no such message");
+    made.messages_.push_back((*held[list])[row]);
+  }
+  return made;
+}
+
 py::tuple MessageList::message(std::size_t at) const {
   if (at >= messages_.size()) throw py::index_error("no such message");
   return tuple_of(messages_[at]);
 }
 
-std::unique_ptr<HeldBatch> HeldBatch::join(std::string_view kinds, const py::iterable& packed) {
+std::unique_ptr<HeldBatch> HeldBatch::join(py::handle plan, const py::iterable& packed) {
   std::vector<Kind> taken;
+  auto kinds = plan.attr("kinds").cast<std::string>();
   for (char kind : kinds) taken.push_back(kind == 's' ? Kind::kString : kind == 'f' ? Kind::kFloat : Kind::kInt);
   auto made = std::make_unique<HeldBatch>(taken);
   std::vector<std::string_view> views;
@@ -317,7 +343,7 @@ std::unique_ptr<HeldBatch> HeldBatch::join(std::string_view kinds, const py::ite
       damaged = true;
     }
   }
-  if (damaged) throw py::value_error(kDamaged);
+  if (damaged) refuse_damaged();
   return made;
 }
 
@@ -340,6 +366,13 @@ py::tuple HeldBatch::columns(const py::object& self) {
                         view_of(batch.time_us, self), view_of(batch.published_us, self), columns, code_of);
 }
 
+py::list HeldBatch::users() const { return strs_of(batch.users.texts()); }
+
+py::object HeldBatch::user_of(std::size_t row) const {
+  if (row >= size()) throw py::index_error("no such event");
+  return str_of(batch.users[batch.user[row]]);
+}
+
 py::tuple HeldBatch::message(std::size_t row) const {
   if (row >= size()) throw py::index_error("no such event");
   return tuple_of(batch.messages[row]);
@@ -348,6 +381,11 @@ py::tuple HeldBatch::message(std::size_t row) const {
 std::vector<std::uint32_t> HeldBatch::rows_of(const py::object& rows) const {
   std::vector<py::object> held;
   std::vector<std::uint32_t> taken;
+  if (rows.is_none()) {
+    taken.resize(size());
+    std::iota(taken.begin(), taken.end(), 0u);
+    return taken;
+  }
   for (std::int64_t row : column_of<std::int64_t>(rows, held)) {
     if (static_cast<std::uint64_t>(row) >= size()) throw py::index_error("no such event");
     taken.push_back(static_cast<std::uint32_t>(row));
@@ -536,16 +574,22 @@ void define_event_batches(py::module_& module) {
   py::class_<MessageList>(module, "MessageList")
       .def_static("of_messages", &MessageList::of_messages, py::arg("messages"))
       .def_static("of_blocks", &MessageList::of_blocks, py::arg("blocks"), py::arg("layout"), py::arg("head"), py::arg("origin"))
+      .def_static("chosen", &MessageList::chosen, py::arg("lists"), py::arg("which"), py::arg("rows"))
       .def("__len__", &MessageList::size)
       .def("message", &MessageList::message, py::arg("at"));
   py::class_<HeldBatch>(module, "EventBatch")
-      .def_static("join", &HeldBatch::join, py::arg("kinds"), py::arg("packed"))
+      .def_static("join", &HeldBatch::join, py::arg("plan"), py::arg("packed"))
       .def("__len__", &HeldBatch::size)
+      .def_property_readonly("users", &HeldBatch::users)
+      .def_property_readonly("user", [](const py::object& self) { return view_of(self.cast<const HeldBatch&>().batch.user, self); })
+      .def_property_readonly("time_us", [](const py::object& self) { return view_of(self.cast<const HeldBatch&>().batch.time_us, self); })
+      .def_property_readonly("published_us", [](const py::object& self) { return view_of(self.cast<const HeldBatch&>().batch.published_us, self); })
+      .def("user_of", &HeldBatch::user_of, py::arg("row"))
       .def("columns", [](const py::object& self) { return HeldBatch::columns(self); })
       .def("message", &HeldBatch::message, py::arg("row"))
-      .def("pack", &HeldBatch::pack, py::arg("rows"))
+      .def("pack", &HeldBatch::pack, py::arg("rows") = py::none())
       .def("pack_by_shard", &HeldBatch::pack_by_shard, py::arg("rows"), py::arg("shards"))
-      .def("pack_by_user", &HeldBatch::pack_by_user, py::arg("rows"))
+      .def("pack_by_user", &HeldBatch::pack_by_user, py::arg("rows") = py::none())
       .def("ack_ids", &HeldBatch::ack_ids, py::arg("rows"))
       .def("has_ack_id", &HeldBatch::has_ack_id);
   py::class_<DecodingEvents>(module, "EventDecoder")

@@ -17,11 +17,16 @@ namespace user_state {
 /// Messages of one pull, where they lie: in `bytes` of Python's, which are kept.
 class MessageList {
  public:
+  using Indices = pybind11::array_t<std::int64_t, pybind11::array::c_style | pybind11::array::forcecast>;
+
   /// Takes tuples `(data, attributes, publish_us, ack_id, origin, ...)`.
   static MessageList of_messages(const pybind11::iterable& messages);
   /// Takes blocks `(bytes, records)` of a file; ValueError for one that is damaged.
   static MessageList of_blocks(const pybind11::iterable& blocks, const FileLayout& layout, const pybind11::bytes& head,
                                const pybind11::str& origin);
+  /// Takes messages of other lists, in any order: message `rows[i]` of `lists[which[i]]`; IndexError for one that is not
+  /// there, ValueError if there are not as many of either.
+  static MessageList chosen(const pybind11::sequence& lists, const Indices& which, const Indices& rows);
 
   std::size_t size() const { return messages_.size(); }
   const std::vector<Message>& messages() const { return messages_; }
@@ -42,17 +47,21 @@ class HeldBatch {
  public:
   explicit HeldBatch(const std::vector<Kind>& kinds) : batch(kinds) {}
 
-  /// Joins packed batches of plans with such `kinds` (the first letter of each field's); ValueError for other bytes.
-  static std::unique_ptr<HeldBatch> join(std::string_view kinds, const pybind11::iterable& packed);
+  /// Joins packed batches of a plan's events; CodecError for other bytes.
+  static std::unique_ptr<HeldBatch> join(pybind11::handle plan, const pybind11::iterable& packed);
 
   std::size_t size() const { return batch.size(); }
   /// What `Events` is made of; the arrays are views of this batch.
   static pybind11::tuple columns(const pybind11::object& self);
+  /// The users' ids, and that of one event's user.
+  pybind11::list users() const;
+  pybind11::object user_of(std::size_t row) const;
   pybind11::tuple message(std::size_t row) const;
+  /// Of all events where `rows` is None.
   pybind11::bytes pack(const pybind11::object& rows) const;
   /// [(shard, packed events of its users)], shards in order of first coming.
   pybind11::list pack_by_shard(const pybind11::object& rows, std::uint64_t shards) const;
-  /// [(user, packed events)], likewise.
+  /// [(user, packed events)], likewise; of all events where `rows` is None.
   pybind11::list pack_by_user(const pybind11::object& rows) const;
   /// {origin: acknowledgement ids}, of those that have one.
   pybind11::dict ack_ids(const pybind11::object& rows) const;

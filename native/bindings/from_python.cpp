@@ -1,6 +1,10 @@
 #include "bindings/from_python.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
+
+#include "bindings/event_batches.hpp"
 
 namespace user_state {
 
@@ -37,21 +41,56 @@ Kind kind_of(py::handle field) {
   return kind == "int" ? Kind::kInt : Kind::kBool;
 }
 
-Filter filter_of(py::handle accepting, const std::vector<Kind>& fields) {
-  Filter filter;
-  for (py::handle pair : accepting.attr("conditions")) {
-    py::tuple condition = pair.cast<py::tuple>();
-    Condition taken{condition[0].cast<int>(), {}, {}, {}};
-    for (py::handle value : condition[1]) {
-      switch (fields[taken.field]) {
+Condition condition_of(py::handle condition, const std::vector<Kind>& fields) {
+  using Is = Condition::Is;
+  constexpr std::pair<std::string_view, Is> kWords[] = {
+      {"", Is::kOneOf},     {"contains", Is::kContains}, {"exists", Is::kExists}, {"<", Is::kLess},  {"<=", Is::kAtMost},
+      {">", Is::kMore},     {">=", Is::kAtLeast},        {"not", Is::kNot},       {"any", Is::kAny}, {"all", Is::kAll}};
+  std::string word = py::hasattr(condition, "word") ? get<std::string>(condition, "word") : "";
+  auto found = std::ranges::find(kWords, word, &std::pair<std::string_view, Is>::first);
+  if (found == std::end(kWords)) throw py::value_error("unknown condition: " + word);
+  Condition taken{found->second};
+  if (taken.is == Is::kNot) {
+    taken.parts.push_back(condition_of(condition.attr("part"), fields));
+  } else if (taken.is == Is::kAny || taken.is == Is::kAll) {
+    for (py::handle part : condition.attr("parts")) taken.parts.push_back(condition_of(part, fields));
+  } else {
+    taken.field = get<int>(condition, "field");
+    auto add = [&](py::handle value) {
+      switch (fields.at(taken.field)) {
         case Kind::kString: taken.texts.push_back(py::str(value)); break;
         case Kind::kFloat: taken.doubles.push_back(value.cast<double>()); break;
         default: taken.integers.push_back(value.cast<std::int64_t>());
       }
+    };
+    if (py::hasattr(condition, "number")) add(condition.attr("number"));
+    if (py::hasattr(condition, "accepted")) {
+      for (py::handle value : condition.attr("accepted")) add(value);
     }
-    filter.conditions.push_back(std::move(taken));
   }
+  return taken;
+}
+
+Filter filter_of(py::handle accepting, const std::vector<Kind>& fields) {
+  Filter filter;
+  for (py::handle one : accepting.attr("conditions")) filter.conditions.push_back(condition_of(one, fields));
   return filter;
+}
+
+/// Edges between whole numbers are whole, or infinite.
+Track track_of(py::handle track, const std::vector<Kind>& fields) {
+  Track taken{get<std::string>(track, "kind"), get<int>(track, "filter"), optional<int>(track.attr("of"))};
+  if (track.attr("between").is_none()) return taken;
+  py::tuple between = track.attr("between");
+  bool bounded = !std::isinf(between[1].cast<double>());
+  if (fields.at(*taken.of) == Kind::kFloat) {
+    taken.doubles = {between[0].cast<double>(), bounded ? std::optional(between[1].cast<double>()) : std::nullopt};
+  } else {
+    bool begins = !std::isinf(between[0].cast<double>());
+    taken.integers = {begins ? between[0].cast<std::int64_t>() : std::numeric_limits<std::int64_t>::min(),
+                      bounded ? std::optional(between[1].cast<std::int64_t>()) : std::nullopt};
+  }
+  return taken;
 }
 
 Weights weights_of(py::handle piece) {
@@ -128,10 +167,7 @@ Plan plan_of(py::handle plan) {
   taken.layout = get<std::string>(plan.attr("layout"), "fingerprint");
   for (py::handle field : plan.attr("fields")) taken.fields.push_back(kind_of(field));
   for (py::handle accepting : plan.attr("filters")) taken.filters.push_back(filter_of(accepting, taken.fields));
-  for (py::handle track : plan.attr("tracks")) {
-    auto between = optional<std::pair<double, double>>(track.attr("between"));
-    taken.tracks.push_back({get<std::string>(track, "kind"), get<int>(track, "filter"), optional<int>(track.attr("of")), between});
-  }
+  for (py::handle track : plan.attr("tracks")) taken.tracks.push_back(track_of(track, taken.fields));
   py::tuple log_layouts = plan.attr("layout").attr("logs");
   for (py::handle log : plan.attr("logs")) taken.logs.push_back(log_of(log, log_layouts[taken.logs.size()]));
   for (py::handle decay : plan.attr("decays")) {
@@ -224,7 +260,41 @@ Layout layout_of(py::handle layout) {
   return taken;
 }
 
+namespace {
+
+/// How values of a kind are held.
+int storage_of(Kind kind) { return kind == Kind::kString ? 0 : kind == Kind::kFloat ? 1 : 2; }
+
+Columns columns_of(const Plan& plan, const EventBatch& batch) {
+  Columns taken = batch.columns();
+  bool fits = taken.fields.size() == plan.fields.size();
+  for (std::size_t field = 0; fits && field < plan.fields.size(); ++field) {
+    fits = storage_of(taken.fields[field].kind) == storage_of(plan.fields[field]);
+    taken.fields[field].kind = plan.fields[field];
+  }
+  if (!fits) throw py::value_error("expected events with the fields of the plan");
+  return taken;
+}
+
+}  // namespace
+
+void check_arrivals(const Columns& columns) {
+  std::size_t rows = columns.user.size();
+  if (columns.id_hash.size() != rows) throw py::value_error("expected an id for each event");
+  for (auto times_us : {columns.time_us, columns.published_us}) {
+    if (times_us.size() != rows) throw py::value_error("expected two times for each event");
+    for (std::int64_t time_us : times_us) {
+      if (time_us >= 0 && time_us < kTooLarge) continue;
+      throw py::value_error("expected times from 0 to 2^62 us, got " + std::to_string(time_us));
+    }
+  }
+}
+
 EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
+  if (py::isinstance<HeldBatch>(events)) {
+    columns = columns_of(plan, events.cast<const HeldBatch&>().batch);
+    return;
+  }
   columns.users = py::len(events.attr("users"));
   columns.user = column_of<std::int64_t>(events.attr("user"), kept_);
   columns.id_hash = column_of<std::uint64_t>(events.attr("id_hash"), kept_);

@@ -13,7 +13,7 @@ constexpr std::size_t kDictionary = 0, kLogs = 2, kVectors = 4;
 }  // namespace
 
 Histories::Histories(const Program& program, Folder& folder, const std::vector<std::size_t>& chosen)
-    : program_(program), folder_(folder), cells_(program.logs) {
+    : program_(program), folder_(folder), cells_(program) {
   for (std::size_t log : chosen) {
     History& history = logs.emplace_back(History{log, program.logs.at(log), {0}, {}, {}, {}});
     history.columns.resize(history.kinds.size());
@@ -69,7 +69,7 @@ void Histories::put(History& history, std::int64_t first_code) const {
 }
 
 StoredSums::StoredSums(const Program& program, Folder& folder, std::size_t part)
-    : program_(program), folder_(folder), part_(part), stored_(shapes_of(program.vector_parts)) {
+    : program_(program), folder_(folder), part_(part), stored_(vector_shapes(program.vector_parts)) {
   (void)program.vector_parts.at(part);
 }
 

@@ -33,7 +33,7 @@ from user_state.plan.state_definitions import Field
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.resolution import mismatches
 from user_state.state.event_batch import EventBatch
-from user_state.state.events import NULL_INT
+from user_state.state.events import NULL_INT, Events
 
 IDS = ("u", "u2", "é" * (MAX_ID_BYTES // 2), "x" * 100, "x" * MAX_ID_BYTES)
 BAD_IDS = ("", "x" * (MAX_ID_BYTES + 1), "é" * (MAX_ID_BYTES // 2 + 1))
@@ -82,7 +82,8 @@ def message(body: bytes, publish_us: int | None = None) -> Message:
 
 def rows_of(plan: Plan, batch: EventBatch) -> list[Any]:
     """The events of a batch as rows, with texts in place of their numbers, and None for null."""
-    events, texts = batch.events, [*batch.events.pool.texts, None]
+    events = Events.of_batch(batch)
+    texts = [*events.pool.texts, None]
     columns: list[list[Any]] = [
         [events.users[user] for user in events.user.tolist()],
         events.id_hash.tolist(),

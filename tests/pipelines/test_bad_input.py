@@ -95,7 +95,7 @@ def test_a_spec_that_is_not_there_is_refused(good: dict[str, str | Path], valkey
 
 
 def test_input_that_is_not_there_is_refused(good: dict[str, str | Path], valkey: Valkey, tmp_path: Path):
-    _assert_refused(good, valkey, ["expected an Avro file", "nowhere.avro"], input=tmp_path / "nowhere.avro")
+    _assert_refused(good, valkey, ["no file matches", "nowhere.avro"], input=tmp_path / "nowhere.avro")
 
 
 def test_input_that_is_not_avro_is_refused(good: dict[str, str | Path], valkey: Valkey, tmp_path: Path):

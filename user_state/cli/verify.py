@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import glob
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from user_state.cli.get import format_time, parse_time_us
 from user_state.cli.terminal import say
 from user_state.client import UserStateClient
 from user_state.errors import InputError
 from user_state.spec import load_spec
+from user_state.times import format_time, parse_time_us
 
 EXIT_DIFFERENT = 1
 SHOWN = 20
+REACHABLE_S = 10.0
 
 
 def verify(
     *,
     spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
     events: Annotated[
-        str, typer.Option(help="Every event file that was ever ingested: an Avro file or a glob.", show_default=False)
+        str, typer.Option(help="Every event file that was ever ingested: a path or a pattern.", show_default=False)
     ],
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
     at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
@@ -34,7 +36,8 @@ def verify(
     they state. A record of a user without events is a difference too.
 
     Brute force is `user_state.oracle`: plain loops over lists, sharing no code with the pipeline. It judges lateness by
-    the files' publish times and in the files' order. Exits with 1 if anything differs.
+    the files' publish times and in the order of `run`: all files as one stream in order of time. Exits with 1 if
+    anything differs, or if nothing was compared.
 
     Whether an event was older than `retention`, or ahead of the clock, depends on when `run` read it. Where that
     decides what is applied, the record of the user has to be right for one such moment.
@@ -42,28 +45,33 @@ def verify(
     Example: `user-state verify --spec user_state.yaml --events 'traffic/*.avro' --redis redis://localhost:6379`
     """
     from user_state import oracle
-    from user_state.events.avro_files import read_arrivals
+    from user_state.cli.progress import progress, with_progress
+    from user_state.events.row_files import arrivals_of
+    from user_state.store.connection import check_reachable
     from user_state.store.survey import stored_users
     from user_state.verify import verify as compare
 
     loaded = load_spec(spec)
+    check_reachable(redis, REACHABLE_S)  # told now, and not after all events have been judged
     paths = sorted(glob.glob(events, recursive=True))
     if not paths:
-        raise InputError(f"expected an Avro file or a glob of them, got {events}, which matches no file")
+        raise InputError(f"expected a file of events or a pattern of them, got {events}, which matches no file")
     at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
     schema = loaded.schema.original
     versions = [version.original for version in loaded.schema.versions]
-    arrivals: list[oracle.Arrival] = []
-    written_us: list[int] = []
-    for path in paths:
-        arrivals += read_arrivals(path, loaded.spec, schema, versions)
-        written_us += [Path(path).stat().st_mtime_ns // 1000] * (len(arrivals) - len(written_us))
     now_us = time.time_ns() // 1000
-    replayed = oracle.replay(loaded.spec, arrivals, now_us=now_us)
+    files = [list(with_progress(arrivals_of(path, loaded, schema, versions), f"reading {path}")) for path in paths]
+    rows = oracle.in_order_of_time(loaded.spec, files, now_us)
+    arrivals = [row.arrival for row in rows]
+    written = [Path(path).stat().st_mtime_ns // 1000 for path in paths]
+    written_us = [written[row.file] for row in rows]
+    judged = with_progress(arrivals, "judging events", len(arrivals))
+    replayed = oracle.replay(loaded.spec, judged, now_us=now_us)
     possible = oracle.possible(loaded.spec, arrivals, replayed.bins, written_us, now_us)
     with UserStateClient.from_url(redis, loaded, timeout_s=10) as client:
         stored = stored_users(redis, loaded.spec.name)
-        verified = compare(client, loaded, replayed.applied, at_us, stored, possible)
+        with progress("comparing users", len(replayed.applied.keys() | possible.keys())) as advance:
+            verified = compare(client, loaded, replayed.applied, at_us, stored, possible, advance)
     say(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))
     if possible:
         say(
@@ -74,7 +82,33 @@ def verify(
         say(str(difference))
     if len(verified.differences) > SHOWN:
         say(f"... and {len(verified.differences) - SHOWN:,} more")
+    if not verified.values:
+        say(nothing_compared(replayed.counts, verified.users))
+        raise typer.Exit(EXIT_DIFFERENT)
     outcome = "all equal" if not verified.differences else f"{len(verified.differences):,} differ"
     say(f"{verified.values:,} values of {verified.users:,} users at {format_time(at_us)}: {outcome}")
     if verified.differences:
         raise typer.Exit(EXIT_DIFFERENT)
+
+
+def nothing_compared(counts: Mapping[str, int], users: int) -> str:
+    """Return why no value was compared, and what to look at.
+
+    >>> nothing_compared({"applied": 0, "duplicate": 0, "ignored": 0, "dead_letter/invalid": 9, "expired": 1}, 0)
+    'nothing was compared: no event is applied, of 10 most are dead_letter/invalid (9); `user-state run` says why'
+    >>> nothing_compared({"applied": 5, "ignored": 2}, 3)
+    "nothing was compared: no record of the 3 users with applied events could be read; is it the run's --redis?"
+    """
+    events = sum(counts.values())
+    if not events:
+        return "nothing was compared: the files hold no event"
+    if users:
+        return (
+            f"nothing was compared: no record of the {users:,} users with applied events could be read; is it the"
+            " run's --redis?"
+        )
+    commonest, number = max(counts.items(), key=lambda item: item[1])
+    return (
+        f"nothing was compared: no event is applied, of {events:,} most are {commonest} ({number:,}); `user-state run`"
+        " says why"
+    )

@@ -13,6 +13,9 @@ A message body is Avro's single-object encoding:
 or, from senders that leave the first ten bytes out, the event alone. The fingerprint may be that of another version of
 the schema; the event is then what fastavro resolves it to.
 
+Logical types are left out as events are read: a UUID is text, a date a number, as in a record. A time in milliseconds
+becomes microseconds, the unit of every time from there on.
+
 The reading side must not use the pipeline's decoder: it is half of what the pipeline is checked against. It is
 fastavro with the one rule that an event must encode back into the very bytes it came from, which tells a whole event
 from bytes that fastavro makes something of (trailing bytes, negative lengths, union branch -1).
@@ -70,6 +73,7 @@ class SingleObject:
         self.schema = schema
         # fastavro spells the fingerprint as little-endian hex already
         self.header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+        self._read_as = parse_event_schema(schema).parsed
         others = [SingleObject(version) for version in versions]
         self._others = {other.header: _Resolving(other.schema, schema) for other in others}
 
@@ -81,10 +85,10 @@ class SingleObject:
         return buffer.getvalue()
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        """Return the event in `data`; timestamps become datetimes.
+        """Return the event in `data`, its times in the units of their fields.
 
         Raises:
-            EventError: `undecodable`, or `invalid` if only a timestamp lies beyond what a datetime can hold.
+            EventError: `undecodable`.
         """
         header = data[: len(self.header)] if data.startswith(MARKER) else b""
         body = data[len(header) :]
@@ -93,10 +97,10 @@ class SingleObject:
         if header not in (self.header, b""):
             raise EventError("undecodable", f"expected a body that begins with {self.header.hex()}, got {header.hex()}")
         try:
-            event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self.schema, None)
-            again = self.encode(_with_names(body, self.schema))[len(self.header) :]
-        except OverflowError as exc:
-            raise EventError("invalid", "expected timestamps in the years 1 to 9999") from exc
+            event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self._read_as, None)
+            buffer = io.BytesIO()
+            fastavro.schemaless_writer(buffer, self._read_as, _with_names(body, self._read_as))
+            again = buffer.getvalue()
         except Exception as exc:  # fastavro promises no type of error for bytes that are no event
             raise EventError("undecodable", f"expected one event, got {len(body)} bytes that are none: {exc}") from exc
         if again != body:
@@ -105,10 +109,9 @@ class SingleObject:
 
 
 class _Resolving:
-    """Events of the schema `writer` as events of `reader`; times come out as integers."""
+    """Events of the schema `writer` as events of `reader`."""
 
     def __init__(self, writer: Schema, reader: Schema) -> None:
-        self._original = writer
         self._writer = parse_event_schema(writer).parsed
         self._reader = _without_idle_aliases(parse_event_schema(reader).parsed, self._writer)
 
@@ -129,9 +132,9 @@ class _Resolving:
         return event
 
     def resolve(self, written: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the event `written` is for the reader; raises as `read`."""
+        """Return what the event `written`, read without logical types, is for the reader; raises as `read`."""
         body = io.BytesIO()
-        fastavro.schemaless_writer(body, self._original, written)
+        fastavro.schemaless_writer(body, self._writer, written)
         return self.read(body.getvalue())
 
 
@@ -200,9 +203,9 @@ def read_arrivals(
                 return
             body_schema = interaction_schema() if schema is None else schema
             _check_fields(path, spec, body_schema)
-            bodies = SingleObject(body_schema, versions)
+            bodies, unit_us = SingleObject(body_schema, versions), _units_us(spec, body_schema)
             for envelope in fastavro.reader(file):
-                yield _arrival(envelope, bodies)
+                yield _arrival(envelope, bodies, unit_us)
     except OSError as exc:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
     except (ValueError, EOFError, OverflowError) as exc:
@@ -229,15 +232,31 @@ def _plain_arrivals(
 ) -> Iterator[Arrival]:
     _check_fields(path, spec, written if schema is None else schema)
     if schema is None or SingleObject(written).header == SingleObject(schema).header:
-        yield from (Arrival(event) for event in fastavro.reader(file))
+        unit_us = _units_us(spec, written if schema is None else schema)
+        yield from (Arrival(event, unit_us=unit_us) for event in _records(file, written))
         return
     check_resolves(str(path), parse_event_schema(written), parse_event_schema(schema))
-    resolving = _Resolving(written, schema)
-    for event in fastavro.reader(file, return_record_name=True):
+    resolving, unit_us = _Resolving(written, schema), _units_us(spec, schema)
+    for event in _records(file, written, with_names=True):
         try:
-            yield Arrival(resolving.resolve(event))
+            yield Arrival(resolving.resolve(event), unit_us=unit_us)
         except EventError as exc:
             yield Arrival(None, None, exc.reason)
+
+
+def _records(file: IO[bytes], written: Schema, *, with_names: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield the file's records without logical types, as `SingleObject` reads a body."""
+    read_as = parse_event_schema(written).parsed
+    for block in fastavro.block_reader(file):
+        for _ in range(block.num_records):
+            yield fastavro.schemaless_reader(block.bytes_, read_as, None, return_record_name=with_names)
+
+
+def _units_us(spec: Spec, schema: Schema) -> dict[str, int]:
+    """Return how many microseconds the unit of each field has that says when an event happened or was published."""
+    fields = parse_event_schema(schema).fields
+    named = [name for name in (spec.events.time, spec.events.published) if name is not None]
+    return {name: 1000 for name in named if fields[name].unit == "ms"}
 
 
 def _with_names(body: bytes, schema: Schema) -> dict[str, Any]:
@@ -246,11 +265,11 @@ def _with_names(body: bytes, schema: Schema) -> dict[str, Any]:
     return event
 
 
-def _arrival(envelope: Mapping[str, Any], bodies: SingleObject) -> Arrival:
+def _arrival(envelope: Mapping[str, Any], bodies: SingleObject, unit_us: Mapping[str, int]) -> Arrival:
     published = envelope["publish_time"]
     published_us = None if published is None else microseconds(published)
     try:
-        return Arrival(bodies.decode(envelope["data"]), published_us)
+        return Arrival(bodies.decode(envelope["data"]), published_us, unit_us=unit_us)
     except EventError as exc:
         return Arrival(None, published_us, exc.reason)
 

@@ -37,10 +37,12 @@ class Decoded(NamedTuple):
     Attributes:
         batch: the events, in order of arrival.
         refused: the other messages, and what is wrong with each: `undecodable`, `invalid`.
+        refused_at: which messages those are, ascending.
     """
 
     batch: EventBatch
     refused: list[tuple[Message, EventError]]
+    refused_at: Sequence[int] = ()
 
 
 class EventDecoder:
@@ -77,8 +79,9 @@ class EventDecoder:
             values = self._values(held, read)
         batch, refused = self._native.decode(held, values)
         return Decoded(
-            EventBatch(batch),
+            batch,
             [(Message(*held.message(at)), EventError(reason, detail)) for at, reason, detail in refused],
+            [at for at, *_ in refused],
         )
 
     def _values(self, messages: MessageList, read: Mapping[int, Mapping[str, Any]]) -> list[Any] | None:

@@ -99,6 +99,20 @@ def connect(url: str, timeout_s: float) -> Any:
         raise InputError(f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r}: {exc}") from exc
 
 
+def check_reachable(url: str, timeout_s: float) -> None:
+    """Find out whether a server answers at `url`, and takes the user and the password.
+
+    Raises:
+        InputError, StoreUnavailable, StoreDenied, StoreError: it does not; as `connect` and `translated` say.
+    """
+    client = connect(url, timeout_s)
+    try:
+        with translated(url):
+            client.ping()
+    finally:
+        client.close()
+
+
 class translated:  # noqa: N801 - reads as the statement that it is part of
     """Turns what redis raises into our errors.
 

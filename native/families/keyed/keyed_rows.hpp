@@ -40,6 +40,14 @@ namespace user_state {
 /// Of strings codes, of other columns folded numbers; 0 in columns that a track's keys do not have, and in rests.
 using Key = std::array<std::uint64_t, kMostKeyColumns>;
 
+/// The fields that the keys of each track consist of.
+template <class Track>
+std::vector<std::vector<int>> fields_of(const std::vector<Track>& tracks) {
+  std::vector<std::vector<int>> by;
+  for (const Track& track : tracks) by.push_back(track.by);
+  return by;
+}
+
 /// Rows are of a group: of a tile of a track, or of a decayed track, for which the start is 0.
 struct GroupName {
   std::int64_t start_s;
@@ -109,8 +117,8 @@ class KeyColumns : public KeyShapes {
   /// `by` has the fields of each track's keys.
   KeyColumns(const Plan& plan, std::vector<std::vector<int>> by);
 
-  /// Sets an event's key, unless one of its fields is null: returns whether it has one.
-  bool lift(std::size_t track, const Events& events, std::uint32_t row, Strings& strings, Key& key) const;
+  /// The key of an event that the track takes.
+  Key lift(std::size_t track, const Events& events, std::uint32_t row, Strings& strings) const;
 
   /// Whether a key's numbers are written before those of another key of its track.
   bool before(int track, const Key& a, const Key& b, const Strings& strings) const;

@@ -20,18 +20,12 @@ namespace {
 /// Below this a key, or a rest, is dropped.
 constexpr double kForgotten = 1e-290;
 
-std::vector<std::vector<int>> fields_of(const Plan& plan) {
-  std::vector<std::vector<int>> by;
-  for (const KeyedDecay& decay : plan.keyed_decays) by.push_back(decay.by);
-  return by;
-}
-
 class KeyedDecays : public Family {
  public:
   using Row = KeyedRow<double>;
   using Group = KeyedGroup<double>;
 
-  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan)), held_(keys_), fresh_(keys_) {
+  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan.keyed_decays)), held_(keys_), fresh_(keys_) {
     for (const KeyedDecay& decay : plan.keyed_decays) most_keys_.push_back(decay.most_keys);
     factors_.resize(keys_.tracks());
   }
@@ -105,10 +99,9 @@ class KeyedDecays : public Family {
     times_us_of_arrived_.clear();
     std::size_t begin = rows_.arrived.size();
     for (std::uint32_t row : arrivals.rows) {
-      if (!events.matches(decay.filter, row)) continue;
+      if (!takes(decay, events, row)) continue;
       double weight = events.weight(decay.weights, row);
-      Key key;
-      if (!(weight > 0) || !keys_.lift(track, events, row, strings, key)) continue;
+      Key key = keys_.lift(track, events, row, strings);
       // A reference time of 0 stands for none.
       need(events.time_us(row) > 0);
       newest_us = std::max(newest_us, events.time_us(row));

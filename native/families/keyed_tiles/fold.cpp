@@ -15,12 +15,6 @@ namespace user_state {
 
 namespace {
 
-std::vector<std::vector<int>> fields_of(const Plan& plan) {
-  std::vector<std::vector<int>> by;
-  for (const KeyedTrack& track : plan.keyed_tracks) by.push_back(track.by);
-  return by;
-}
-
 std::vector<bool> sums_of(const Plan& plan) {
   std::vector<bool> sums;
   for (const KeyedTrack& track : plan.keyed_tracks) sums.push_back(track.of.has_value());
@@ -33,7 +27,7 @@ class KeyedTiles : public Family {
   using Tile = KeyedTile;
 
   explicit KeyedTiles(const Plan& plan)
-      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan)), held_(keys_, sums_of(plan)), fresh_(keys_) {
+      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan.keyed_tracks)), held_(keys_, sums_of(plan)), fresh_(keys_) {
     for (const KeyedTrack& track : plan.keyed_tracks) most_keys_.push_back(track.most_keys);
   }
 
@@ -93,9 +87,8 @@ class KeyedTiles : public Family {
     for (std::size_t index = 0; index < plan_.keyed_tracks.size(); ++index) {
       const KeyedTrack& track = plan_.keyed_tracks[index];
       for (std::uint32_t row : arrivals.rows) {
-        if (!events.matches(track.filter, row) || (track.of && !events.has(*track.of, row))) continue;
-        Key key;
-        if (!keys_.lift(index, events, row, strings, key)) continue;
+        if (!takes(track, events, row)) continue;
+        Key key = keys_.lift(index, events, row, strings);
         double number = track.of ? events.number(*track.of, row) : 0.0;
         changing_.arrived.push_back({{events.second(row), static_cast<int>(index)}, false, key, 1, number});
       }
