@@ -95,14 +95,16 @@ clean: ## remove the environment and what tools left behind; data/ stays
 	rm -rf $(VENV) build dist user_state/_native*.so *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
-# What the demo needs: the first part of the pins.
+# What the demo needs: the first part of the pins. Compiling takes nothing of them but two, and begins while the others come.
 $(VENV)/run.stamp: $(PINS)
 	@echo "making $(VENV) with $(PYTHON), and compiling: a minute or two"
 	@$(PYTHON) -m venv $(VENV)
 	@sed '/^# To develop/,$$d' requirements.txt > $(VENV)/run.txt
-	@$(PIP_INSTALL) -r $(VENV)/run.txt
+	@grep -E '^(setuptools|pybind11)==' $(VENV)/run.txt > $(VENV)/build.txt
+	@$(PIP_INSTALL) -r $(VENV)/build.txt
 	@$(FETCH_COMPILER)
-	@$(PIP_INSTALL) --no-build-isolation -e .
+	@$(PIP_INSTALL) --no-build-isolation -e . & compiling=$$!; \
+	$(PIP_INSTALL) -r $(VENV)/run.txt; installed=$$?; wait $$compiling && exit $$installed
 	@touch $@ $(VENV)/native.stamp
 
 # The compiled code again, after its sources changed; not where what installed the project has just compiled it.

@@ -19,7 +19,8 @@ def run(
         str,
         typer.Option(
             "--input",
-            help="pubsub://projects/P/subscriptions/S, or an Avro file or glob (of events, or of dead letters).",
+            help="pubsub://projects/P/subscriptions/S, or files of events or dead letters: a path or a pattern, Avro,"
+            " Parquet, CSV or JSON lines (.jsonl), also gs:// and s3://.",
             show_default=False,
         ),
     ],
@@ -66,7 +67,8 @@ def run(
             "--publish_time_attribute",
             "--publish-time-attribute",
             help="Attribute that holds the publish time, for history replayed through Pub/Sub: RFC 3339, or a number of"
-            " seconds, milliseconds, microseconds or nanoseconds since 1970.",
+            " seconds, milliseconds, microseconds or nanoseconds since 1970. For Parquet, CSV and JSON lines, the"
+            " column; default there: publish_time.",
         ),
     ] = None,
     replay_speed: Annotated[
@@ -83,7 +85,7 @@ def run(
         typer.Option(
             "--replay_start",
             "--replay-start",
-            help="With --replay_speed: Unix time at which a file's first event is due; default: when it is read.",
+            help="With --replay_speed: Unix time at which the first event of all is due; default: when it is read.",
         ),
     ] = None,
     stop_when_idle: Annotated[

@@ -55,7 +55,7 @@ class StreamingSettings:
     """How the streaming pipeline runs; what it computes is the spec's.
 
     Attributes:
-        input: `pubsub://projects/P/subscriptions/S`, or a path or glob of Avro files.
+        input: `pubsub://projects/P/subscriptions/S`, or a path or pattern of files of events.
         redis: the URL of the Redis that holds the records.
         dead_letters: a folder, or `pubsub://projects/P/topics/T`.
         durability: what a batch waits for before its messages are acknowledged.
@@ -63,7 +63,8 @@ class StreamingSettings:
         shards: keys that users are spread over.
         source_shards: readers of a subscription.
         ack_deadline_s: lease on messages in flight; 0 leaves the subscription's own.
-        publish_time_attribute: attribute that holds the publish time where history is replayed through Pub/Sub.
+        publish_time_attribute: attribute that holds the publish time where history is replayed through Pub/Sub; of
+            Parquet, CSV and JSON lines the column.
         replay_speed: for files: how much faster than it happened; None is as fast as possible.
         replay_start_s: with `replay_speed`: Unix time at which a file's first message is due; None is when it is read.
         cache_mb: how much of what was last read or written each worker keeps.
@@ -109,7 +110,7 @@ def remote_run(spec: LoadedSpec, settings: StreamingSettings) -> RemoteRun | Non
     return None if settings.run is None else RemoteRun(settings.redis, spec.spec.name, settings.run)
 
 
-def input_files(pattern: str, spec: LoadedSpec) -> list[HistoryFile]:
+def input_files(pattern: str, spec: LoadedSpec, publish_column: str | None = None) -> list[HistoryFile]:
     """Return the files of a path or pattern in order of time, each looked into.
 
     Raises:
@@ -119,7 +120,12 @@ def input_files(pattern: str, spec: LoadedSpec) -> list[HistoryFile]:
     tolerance_us = clock_tolerance_us(compile_plan(spec))
     with ThreadPoolExecutor(LOOKED_INTO_AT_ONCE) as pool:
         return history_files(
-            paths, spec, open_path, _now_us() + tolerance_us, lambda look, paths: list(pool.map(look, paths))
+            paths,
+            spec,
+            open_path,
+            latest_us=_now_us() + tolerance_us,
+            publish_column=publish_column,
+            each=pool.map,
         )
 
 
@@ -137,7 +143,7 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> StreamingSe
     if settings.input.startswith(PUBSUB):
         check_subscription(settings.input)
     else:
-        input_files(settings.input, spec)
+        input_files(settings.input, spec, settings.publish_time_attribute)
     if settings.flush_interval_s and 0 < settings.ack_deadline_s <= 2 * settings.flush_interval_s:
         raise InputError(
             f"expected --ack_deadline of more than twice --flush_interval, got {settings.ack_deadline_s} s and"
@@ -222,10 +228,11 @@ def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
             finalized=settings.state == "runner",
         )
     return ReadFiles(
-        input_files(settings.input, spec),
+        input_files(settings.input, spec, settings.publish_time_attribute),
         spec,
         replay_speed=settings.replay_speed,
         replay_start_s=settings.replay_start_s,
+        publish_column=settings.publish_time_attribute,
     )
 
 

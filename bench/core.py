@@ -194,7 +194,7 @@ def replay_rate(
         stored: dict[str, bytes | None] = {}
         for row in chosen:
             blobs = [stored.get(row[0])]
-            reader.features(blobs, row[3], reader.histories(blobs), vectors)
+            reader.features(blobs, row[3], reader.histories(blobs, row[3]), vectors)
             (stored[row[0]],), _ = packed.fold(blobs, Events.from_rows(plan, [row]), np.zeros(1, np.int64), [VERSION])
 
     loop_us = timed(loop, seconds) / len(events)

@@ -8,12 +8,12 @@ read.
 from __future__ import annotations
 
 import glob
-import gzip
 import io
 from importlib import import_module
 from typing import Any, BinaryIO, cast
 
 from user_state.errors import InputError
+from user_state.events.segments import decompressed, open_local
 
 CLIENTS = {
     "gs": ("gcp", "google.cloud.storage"),
@@ -74,21 +74,16 @@ def _cause(exc: Any) -> str:
 
 def open_path(path: str) -> BinaryIO:
     """Open a file to be read; raises OSError."""
-    opened: BinaryIO
-    if "://" in path:
-        from apache_beam.io.filesystem import CompressionTypes
-        from apache_beam.io.filesystems import FileSystems
+    if "://" not in path:
+        return open_local(path)
+    from apache_beam.io.filesystem import CompressionTypes
+    from apache_beam.io.filesystems import FileSystems
 
-        check_scheme(path)
-        try:
-            remote: Any = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-        except OSError:
-            raise
-        except Exception as exc:  # as above
-            raise OSError(_cause(exc)) from exc
-        opened = cast(BinaryIO, io.BufferedReader(remote, _READ_AHEAD))
-    else:
-        opened = open(path, "rb")  # noqa: SIM115 - whoever opens it closes it
-    if path.endswith(".gz"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=opened))
-    return opened
+    check_scheme(path)
+    try:
+        remote: Any = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    except OSError:
+        raise
+    except Exception as exc:  # as above
+        raise OSError(_cause(exc)) from exc
+    return decompressed(path, cast(BinaryIO, io.BufferedReader(remote, _READ_AHEAD)))

@@ -51,6 +51,7 @@ class ReadFiles(beam.PTransform):
         spec: how events are read.
         replay_speed: 60 lets an hour of publish times take a minute; None is as fast as possible.
         replay_start_s: Unix time at which the first message is due; None is when it is read.
+        publish_column: the column with the publish times of Parquet, CSV and JSON lines.
         max_messages: a pull ends with the segment in which it gets so many, or PULL_BYTES.
     """
 
@@ -61,11 +62,12 @@ class ReadFiles(beam.PTransform):
         *,
         replay_speed: float | None = None,
         replay_start_s: float | None = None,
+        publish_column: str | None = None,
         max_messages: int = PULL_MESSAGES,
     ) -> None:
         super().__init__()
         self._files = json.dumps(files)
-        self._read = _ReadFn(spec, replay_speed, replay_start_s, max_messages)
+        self._read = _ReadFn(spec, replay_speed, replay_start_s, publish_column, max_messages)
 
     def expand(self, pbegin: Any) -> Any:
         """Give the files a reader."""
@@ -149,8 +151,14 @@ _WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_
 
 class _ReadFn(beam.DoFn):
     def __init__(
-        self, spec: LoadedSpec, replay_speed: float | None, replay_start_s: float | None, max_messages: int
+        self,
+        spec: LoadedSpec,
+        replay_speed: float | None,
+        replay_start_s: float | None,
+        publish_column: str | None,
+        max_messages: int,
     ) -> None:
+        self._publish_column = publish_column
         self._spec = spec
         self._speed = replay_speed
         self._start_us = None if replay_start_s is None else round(replay_start_s * 1e6)
@@ -170,7 +178,7 @@ class _ReadFn(beam.DoFn):
             self._files = [HistoryFile(*one) for one in json.loads(named)]
             self._merged = MergedFiles(
                 self._files,
-                lambda path: event_file(path, self._spec, open_path),
+                lambda path: event_file(path, self._spec, open_path, self._publish_column),
                 self._decoder,
                 lateness_us=self._plan.allowed_lateness_us,
                 tolerance_us=clock_tolerance_us(self._plan),

@@ -40,6 +40,11 @@ class StateRead:
     histories: Histories | None
     vectors: dict[str, ItemVectors]
 
+    @property
+    def errors(self) -> dict[str, str]:
+        """Why records could not be read, by user."""
+        return {self.users[index]: reason for index, reason in self.finished.errors.items()}
+
 
 class StateReads:
     """Reads the records of one plan. Threads may share it.
@@ -104,7 +109,7 @@ class StateReads:
     def _read_fetched(self, users: tuple[str, ...], keys: Sequence[str], at_us: int, reader: Reader) -> StateRead:
         answers, values = self._fetch(keys, reader)
         blobs = [None if isinstance(answer, StoreError) else answer for answer in answers]
-        histories = reader.histories(blobs)
+        histories = reader.histories(blobs, at_us)
         vectors = {}
         if histories is not None:
             asked = reader.items_of(histories)

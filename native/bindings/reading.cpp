@@ -61,6 +61,7 @@ Program program_of(const py::dict& d) {
   Program p;
   p.layout = d["layout"].cast<std::string>();
   p.whole = d["whole"].cast<bool>();
+  p.time_unit_us = d["time_unit_us"].cast<std::int64_t>();
   p.columns = d["columns"].cast<int>();
   p.array_sizes = d["array_sizes"].cast<std::vector<int>>();
   p.dimensions = d["dimensions"].cast<std::vector<int>>();

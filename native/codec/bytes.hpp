@@ -293,6 +293,8 @@ inline std::int64_t unfolded(std::uint64_t number) {
   return static_cast<std::int64_t>(number >> 1) ^ -static_cast<std::int64_t>(number & 1);
 }
 
+inline constexpr std::int64_t kSecondUs = 1'000'000;
+
 /// Division that rounds down, as Python's does.
 inline std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b != 0 && (a ^ b) < 0); }
 

@@ -6,7 +6,7 @@ namespace user_state {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kBatchFormat = 1;
 constexpr std::uint64_t kHasPublishTime = 1, kHasAckId = 2;
 
 /// Numbers in order of first use, from 0, of those of a table that the chosen rows name.
@@ -103,7 +103,7 @@ void EventBatch::pack(std::span<const std::uint32_t> rows, Buffer& to) const {
     }
   }
   for (std::uint32_t row : rows) of_origins.push_back(static_cast<std::uint64_t>(origins.code_of(messages[row].origin)));
-  out.put(kFormat);
+  out.put(kBatchFormat);
   out.put(static_cast<std::uint8_t>(fields.size()));
   for (std::size_t count : {rows.size(), of_users.codes().size(), of_texts.codes().size(), origins.size()}) {
     out.put(static_cast<std::uint32_t>(count));
@@ -141,7 +141,7 @@ void EventBatch::pack(std::span<const std::uint32_t> rows, Buffer& to) const {
 
 void EventBatch::append(std::string_view packed) {
   Reader in(packed);
-  need(in.take<std::uint8_t>() == kFormat && in.take<std::uint8_t>() == fields.size());
+  need(in.take<std::uint8_t>() == kBatchFormat && in.take<std::uint8_t>() == fields.size());
   std::size_t counts[4];
   for (std::size_t& count : counts) count = in.take<std::uint32_t>();
   const auto [m, u, t, o] = counts;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codec/crc32c.hpp"
+#include "codec/time_text.hpp"
 
 namespace user_state {
 
@@ -162,6 +163,16 @@ void put_record_again(Buffer& to, const Envelope& envelope) {
   put_head(out, envelope);
   out.bytes(envelope.body);
   out.put(crc32c(to.view().substr(begin)));
+}
+
+void refuse_earlier(const Envelope& envelope, std::int64_t skew_us, std::int64_t at_us) {
+  std::int64_t first_us = envelope.longs[Envelope::kClock] - skew_us;
+  if (at_us >= first_us) return;
+  throw RecordError{RecordError::Kind::kTooEarly,
+                    "expected a reading time from " + time_text(first_us) +
+                        " on (the user's clock less max_clock_skew), got " + time_text(at_us) +
+                        ": the record has later events, and not all that older windows need; for the past, replay"
+                        " history (docs/client.md)"};
 }
 
 void refuse_unknown(const Envelope& envelope) {

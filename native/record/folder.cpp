@@ -5,7 +5,8 @@
 namespace user_state {
 
 OtherLayout::OtherLayout(const FoldRules& rules, const Layout& layout)
-    : plan(plan_of_layout(rules.plan, rules.layout, layout)) {
+    : plan(plan_of_layout(rules.plan, rules.layout, layout)),
+      skew_us(std::min(rules.plan.max_clock_skew_us, layout.skew_us.value_or(rules.plan.max_clock_skew_us))) {
   for (const FamilyEntry& family : kFamilies) becomes.push_back(family.moved(layout, rules.layout));
 }
 
@@ -85,6 +86,10 @@ Envelope Folder::ready(Envelope envelope, std::string_view& blob, Buffer& migrat
   refuse_unknown(envelope);
   envelope.fill(blanks_);
   return envelope;
+}
+
+std::int64_t Folder::skew_us(std::string_view layout) {
+  return layout == rules_.plan.layout ? rules_.plan.max_clock_skew_us : other(layout).layout->skew_us;
 }
 
 template <class Change>

@@ -27,6 +27,8 @@ struct OtherLayout {
 
   /// What reads such records.
   Plan plan;
+  /// How far before the user's clock they can be read by the plan that records are folded by.
+  std::int64_t skew_us;
   /// By family: where its pieces are in the plan that records are folded by, -1 for those that are gone.
   std::vector<std::vector<int>> becomes;
 };
@@ -61,6 +63,10 @@ class Folder {
   void merge(std::string_view a, std::string_view b, std::string_view version, Buffer& out);
   /// Takes over what the plan still has: the record of the same events, version and times in the plan's layout.
   void migrate(std::string_view blob, Buffer& out);
+
+  /// How far before its clock a record of this layout can be read, microseconds: `max_clock_skew`, or that of the spec
+  /// which made the record, if it is shorter. Throws RecordError if the layout is not known.
+  std::int64_t skew_us(std::string_view layout);
 
   /// The sections of a record that holds nothing, the first being the dictionary.
   const std::vector<std::string>& blanks() const { return blanks_; }

@@ -96,6 +96,8 @@ struct Program {
   // The pieces of state that a record of the layout has.
   std::vector<Held> tracks;
   std::vector<std::vector<LogKind>> logs;
+  /// Microseconds of the event field that says when events happened.
+  std::int64_t time_unit_us;
   std::vector<std::vector<std::int64_t>> decay_half_lives_us;
   std::vector<VectorPart> vector_parts;
   std::vector<bool> last_seen_days;

@@ -7,7 +7,8 @@
 namespace user_state {
 
 std::vector<std::uint32_t> Replay::play(const Events& events, const Admission::Arrived& arrived,
-                                        const Questions& questions, Outcome* outcome, bool* refused) {
+                                        const Questions& questions, Outcome* outcome,
+                                        const Refuse& refuse) {
   std::size_t count = questions.user.size();
   std::vector<std::uint32_t> order(count);
   std::iota(order.begin(), order.end(), 0u);
@@ -20,13 +21,13 @@ std::vector<std::uint32_t> Replay::play(const Events& events, const Admission::A
     admission_.judge({0, 0}, std::nullopt, arrived, rows, outcome);
     std::size_t begin = next;
     while (next < count && questions.user[order[next]] == static_cast<std::int64_t>(user)) ++next;
-    if (next > begin) play_user(events, rows, outcome, questions, std::span(order).subspan(begin, next - begin), refused);
+    if (next > begin) play_user(events, rows, outcome, questions, std::span(order).subspan(begin, next - begin), refuse);
   }
   return order;
 }
 
 void Replay::play_user(const Events& events, std::span<const std::uint32_t> rows, const Outcome* outcome,
-                       const Questions& questions, std::span<const std::uint32_t> asked, bool* refused) {
+                       const Questions& questions, std::span<const std::uint32_t> asked, const Refuse& refuse) {
   record_.clear();
   bool has_room = true;
   auto row = rows.begin();
@@ -36,9 +37,10 @@ void Replay::play_user(const Events& events, std::span<const std::uint32_t> rows
       if (outcome[*row] == Outcome::kApplied) applied_.push_back(*row);
     }
     if (has_room && !applied_.empty()) has_room = fold(events);
-    refused[question] = !has_room;
+    if (!has_room) refuse(question, {RecordError::Kind::kTooLarge, "the record would get larger than `max_record`"});
     bool there = has_room && record_.size() > 0;
-    answer(question, questions.at_us[question], there ? record_.view() : std::string_view());
+    auto wrong = answer(question, questions.at_us[question], there ? record_.view() : std::string_view());
+    if (wrong) refuse(question, std::move(*wrong));
   }
 }
 
@@ -56,10 +58,10 @@ bool Replay::fold(const Events& events) {
   return record_.size() <= most_bytes_;
 }
 
-void Replay::answer(std::uint32_t question, std::int64_t at_us, std::string_view record) {
+std::optional<RecordError> Replay::answer(std::uint32_t question, std::int64_t at_us, std::string_view record) {
   if (at_us != set_us_) reader_.set_time(set_us_ = at_us);
-  reader_.read(question, record);
-  if (histories_ != nullptr) histories_->read(record);
+  if (histories_ != nullptr) histories_->read(record, at_us);
+  return reader_.read(question, record);
 }
 
 }  // namespace user_state

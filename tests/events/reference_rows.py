@@ -36,8 +36,6 @@ def row_or_reason(plan: Plan, schema: EventSchema, event: Mapping[str, Any], pub
     row = [user, xxhash.xxh64_intdigest(event_id.encode()), time * plan.time_unit_us, publish_us]
     for field in plan.fields:
         value = event[field.name]
-        if value is not None and schema.fields[field.name].unit == "ms":
-            value *= 1000
         if not _stands(value, is_item=field.name in plan.item_fields):
             return "invalid"
         row.append(value)

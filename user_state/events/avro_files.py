@@ -74,7 +74,6 @@ class SingleObject:
         # fastavro spells the fingerprint as little-endian hex already
         self.header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
         self._read_as = parse_event_schema(schema).parsed
-        self._millis = _millis_fields(schema)
         others = [SingleObject(version) for version in versions]
         self._others = {other.header: _Resolving(other.schema, schema) for other in others}
 
@@ -86,7 +85,7 @@ class SingleObject:
         return buffer.getvalue()
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        """Return the event in `data`, its times in microseconds.
+        """Return the event in `data`, its times in the units of their fields.
 
         Raises:
             EventError: `undecodable`.
@@ -106,14 +105,13 @@ class SingleObject:
             raise EventError("undecodable", f"expected one event, got {len(body)} bytes that are none: {exc}") from exc
         if again != body:
             raise EventError("undecodable", f"expected one event of {len(again)} bytes, got other {len(body)} bytes")
-        return _in_microseconds(event, self._millis)
+        return event
 
 
 class _Resolving:
     """Events of the schema `writer` as events of `reader`."""
 
     def __init__(self, writer: Schema, reader: Schema) -> None:
-        self._millis = _millis_fields(reader)
         self._writer = parse_event_schema(writer).parsed
         self._reader = _without_idle_aliases(parse_event_schema(reader).parsed, self._writer)
 
@@ -131,7 +129,7 @@ class _Resolving:
             raise EventError("undecodable", f"expected one event, got {len(body)} bytes that are none: {exc}") from exc
         if again.getvalue() != body:
             raise EventError("undecodable", f"expected one event, got {len(body)} bytes that no writer writes")
-        return _in_microseconds(event, self._millis)
+        return event
 
     def resolve(self, written: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the event `written`, read without logical types, is for the reader; raises as `read`."""
@@ -205,9 +203,9 @@ def read_arrivals(
                 return
             body_schema = interaction_schema() if schema is None else schema
             _check_fields(path, spec, body_schema)
-            bodies = SingleObject(body_schema, versions)
+            bodies, unit_us = SingleObject(body_schema, versions), _units_us(spec, body_schema)
             for envelope in fastavro.reader(file):
-                yield _arrival(envelope, bodies)
+                yield _arrival(envelope, bodies, unit_us)
     except OSError as exc:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
     except (ValueError, EOFError, OverflowError) as exc:
@@ -234,14 +232,14 @@ def _plain_arrivals(
 ) -> Iterator[Arrival]:
     _check_fields(path, spec, written if schema is None else schema)
     if schema is None or SingleObject(written).header == SingleObject(schema).header:
-        millis = _millis_fields(written if schema is None else schema)
-        yield from (Arrival(_in_microseconds(event, millis)) for event in _records(file, written))
+        unit_us = _units_us(spec, written if schema is None else schema)
+        yield from (Arrival(event, unit_us=unit_us) for event in _records(file, written))
         return
     check_resolves(str(path), parse_event_schema(written), parse_event_schema(schema))
-    resolving = _Resolving(written, schema)
+    resolving, unit_us = _Resolving(written, schema), _units_us(spec, schema)
     for event in _records(file, written, with_names=True):
         try:
-            yield Arrival(resolving.resolve(event))
+            yield Arrival(resolving.resolve(event), unit_us=unit_us)
         except EventError as exc:
             yield Arrival(None, None, exc.reason)
 
@@ -254,17 +252,11 @@ def _records(file: IO[bytes], written: Schema, *, with_names: bool = False) -> I
             yield fastavro.schemaless_reader(block.bytes_, read_as, None, return_record_name=with_names)
 
 
-def _millis_fields(schema: Schema) -> list[str]:
-    """Return the names of the fields that hold times in milliseconds."""
-    return [name for name, field in parse_event_schema(schema).fields.items() if field.unit == "ms"]
-
-
-def _in_microseconds(event: dict[str, Any], millis: Iterable[str]) -> dict[str, Any]:
-    """Return the event with its times in milliseconds made microseconds, in place."""
-    for name in millis:
-        if event[name] is not None:
-            event[name] *= 1000
-    return event
+def _units_us(spec: Spec, schema: Schema) -> dict[str, int]:
+    """Return how many microseconds the unit of each field has that says when an event happened or was published."""
+    fields = parse_event_schema(schema).fields
+    named = [name for name in (spec.events.time, spec.events.published) if name is not None]
+    return {name: 1000 for name in named if fields[name].unit == "ms"}
 
 
 def _with_names(body: bytes, schema: Schema) -> dict[str, Any]:
@@ -273,11 +265,11 @@ def _with_names(body: bytes, schema: Schema) -> dict[str, Any]:
     return event
 
 
-def _arrival(envelope: Mapping[str, Any], bodies: SingleObject) -> Arrival:
+def _arrival(envelope: Mapping[str, Any], bodies: SingleObject, unit_us: Mapping[str, int]) -> Arrival:
     published = envelope["publish_time"]
     published_us = None if published is None else microseconds(published)
     try:
-        return Arrival(bodies.decode(envelope["data"]), published_us)
+        return Arrival(bodies.decode(envelope["data"]), published_us, unit_us=unit_us)
     except EventError as exc:
         return Arrival(None, published_us, exc.reason)
 

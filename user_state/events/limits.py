@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from user_state.plan.plan import Plan
-from user_state.spec.event_schema import EventSchema
 
 MAX_ID_BYTES = 1024
 MAX_TEXT_BYTES = 0xFFFF
@@ -36,18 +35,12 @@ def limits_of(plan: Plan) -> Limits:
     return Limits(MAX_ID_BYTES, MAX_TEXT_BYTES, FIRST_TIME_US, END_TIME_US, plan.time_unit_us, plan.published_unit_us)
 
 
-def check_names(plan: Plan, schema: EventSchema) -> list[str]:
-    """Return for each of `plan.fields` what it is held against: text, item, float, int, or millis.
+def check_names(plan: Plan) -> list[str]:
+    """Return for each of `plan.fields` what it is held against: text, item, float, or int.
 
-    Timestamps in milliseconds become microseconds, which is what all times are beyond this point.
+    A time that is a value stays in the unit of its field: only what `events.time` and `published` name is converted.
     """
-    names = []
-    for field in plan.fields:
-        if schema.fields[field.name].unit == "ms":
-            names.append("millis")
-        else:
-            names.append("item" if field.name in plan.item_fields else _OF_KIND[field.kind])
-    return names
+    return ["item" if field.name in plan.item_fields else _OF_KIND[field.kind] for field in plan.fields]
 
 
 _OF_KIND = {"string": "text", "float": "float", "int": "int", "bool": "int"}

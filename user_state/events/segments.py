@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from user_state.errors import InputError
 from user_state.events.message import Message
@@ -62,8 +63,25 @@ class EventFile(Protocol):
 
 
 def open_local(path: str) -> BinaryIO:
-    """Open a file of this machine."""
-    return Path(path).open("rb")
+    """Open a file of this machine; one whose name ends in `.gz` is decompressed as it is read."""
+    return decompressed(path, Path(path).open("rb"))
+
+
+def decompressed(path: str, file: BinaryIO) -> BinaryIO:
+    """Return what a file holds, by its name."""
+    return cast(BinaryIO, _Gzip(file)) if path.lower().endswith(".gz") else file
+
+
+class _Gzip(gzip.GzipFile):
+    """Closes the file that it reads, too."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(fileobj=file)
+        self._file = file
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
 
 
 def opened(path: str, open_file: OpenFile) -> BinaryIO:

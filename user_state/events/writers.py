@@ -61,7 +61,7 @@ def places_of(plan: Plan, schema: EventSchema) -> list[Place]:
         Place(plan.id_field, "id"),
         Place(plan.time_field, "time"),
         Place(plan.published_field or "", "published"),
-        *(Place(field.name, check) for field, check in zip(plan.fields, check_names(plan, schema), strict=True)),
+        *(Place(field.name, check) for field, check in zip(plan.fields, check_names(plan), strict=True)),
     ]
 
 

@@ -213,6 +213,7 @@ def _pieces(plan: Plan) -> dict[str, Any]:
     counted = {output.track for output in plan.scalars if isinstance(output, o.ApproxDistinctOutput)}
     return {
         "tracks": [track.kind for track in layout.tracks],
+        "time_unit_us": plan.time_unit_us,
         "logs": [([LOG_KINDS[kind] for kind in log.kinds],) for log in layout.logs],
         "decays": [list(decay.half_lives_us) for decay in plan.decays],
         "vector_parts": [(v.dimensions, v.component_bytes, list(v.half_lives_us)) for v in plan.vectors],

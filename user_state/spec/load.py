@@ -9,6 +9,7 @@ The order of work, each step going on from whatever the one before could make se
          -> table_checks       tables of item vectors that are not declared
          -> field_checks       event fields that do not exist or do not fit
          -> version_checks     other versions of the events' schema that cannot be read as it
+         -> literals           numbers as the types of their fields have them
 
 Nothing here decides what a feature means: `user_state.plan.compile` does.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from user_state.errors import SpecError
 from user_state.spec.event_schema import EventSchema, load_event_schema
 from user_state.spec.field_checks import field_problems
+from user_state.spec.literals import typed
 from user_state.spec.model import Spec
 from user_state.spec.model_problems import model_problems
 from user_state.spec.output_checks import output_problems
@@ -114,7 +116,7 @@ def _load(text: str, *, beside: Path, name: str, path: Path | None) -> LoadedSpe
             problems += found
     if problems or schema is None:
         raise SpecError(describe(problems, name))
-    return LoadedSpec(Spec.model_validate(document.value), schema, path)
+    return LoadedSpec(typed(Spec.model_validate(document.value), schema), schema, path)
 
 
 def _similar(path: Path) -> str:

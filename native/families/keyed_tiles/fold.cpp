@@ -15,12 +15,6 @@ namespace user_state {
 
 namespace {
 
-std::vector<std::vector<int>> fields_of(const Plan& plan) {
-  std::vector<std::vector<int>> by;
-  for (const KeyedTrack& track : plan.keyed_tracks) by.push_back(track.by);
-  return by;
-}
-
 std::vector<bool> sums_of(const Plan& plan) {
   std::vector<bool> sums;
   for (const KeyedTrack& track : plan.keyed_tracks) sums.push_back(track.of.has_value());
@@ -33,7 +27,7 @@ class KeyedTiles : public Family {
   using Tile = KeyedTile;
 
   explicit KeyedTiles(const Plan& plan)
-      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan)), held_(keys_, sums_of(plan)), fresh_(keys_) {
+      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan.keyed_tracks)), held_(keys_, sums_of(plan)), fresh_(keys_) {
     for (const KeyedTrack& track : plan.keyed_tracks) most_keys_.push_back(track.most_keys);
   }
 

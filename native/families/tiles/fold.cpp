@@ -189,7 +189,7 @@ class Tiles : public Family {
         if (start_s == TrackAxes::kDropped) continue;
         Tile tile{start_s, static_cast<int>(index), 1, {}};
         if (track.of && columns_of(held) > 0) tile.values[0] = number;
-        if (held == Held::kTimes) tile.values[1] = number;
+        if (held == Held::kTimes) tile.values[0] = tile.values[1] = static_cast<double>(events.time_us(row));
         if (held == Held::kLogSum) tile.values[0] = log_of(number);
         bool joins = adds_exactly(held) && !arrived_.empty() && arrived_.back().same_place(tile);
         joins ? add_exactly(arrived_.back(), tile, held) : arrived_.push_back(tile);

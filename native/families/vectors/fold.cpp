@@ -25,7 +25,7 @@ constexpr int kBits = 64;
 
 class VectorSums : public Family {
  public:
-  explicit VectorSums(const Plan& plan) : plan_(plan), held_(shapes_of(plan.vectors)) {}
+  explicit VectorSums(const Plan& plan) : plan_(plan), held_(vector_shapes(plan.vectors)) {}
 
   void read(Reader in, const Strings&) override { held_.read(in); }
 
