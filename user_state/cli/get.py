@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,7 @@ def get(
     loaded = load_spec(spec)
     with UserStateClient.from_url(redis, loaded, timeout_s=5) as client:
         batch = client.get_many(users, at_us)
+        batch = replace(batch, errors=batch.errors | client.not_records(batch))
     states = [batch[index] for index in range(len(batch))]
     if as_json:
         say_json({state.user: as_jsonable(state) for state in states}, indent=2)
