@@ -16,7 +16,7 @@ import pytest
 
 from tests.trying import T0, event, plan_of, spec_of
 from user_state.events.decode import EventDecoder
-from user_state.events.framing import looks_like
+from user_state.events.looks_like import looks_like
 from user_state.events.message import Message
 
 SCHEMA = spec_of().schema
@@ -51,12 +51,12 @@ CHANGE = {"before": None, "after": event(T0, "someone"), "op": "c"}
 @pytest.mark.parametrize(
     ("body", "seen"),
     [
-        (b"\0\0\0\0\7" + BARE, "Confluent's wire format, schema id 7"),
-        (b"\0\1\0\0\7" + BARE, "Confluent's wire format, schema id 16777223"),
+        (b"\0\0\0\0\7" + BARE, "Confluent's wire format with schema id 7"),
+        (b"\0\1\0\0\7" + BARE, "Confluent's wire format with schema id 16777223"),
         (b"\1" + bytes(range(16)) + BARE, "Confluent's wire format with a GUID"),
         (bytes(7) + b"\3" + BARE, "an event behind 8 bytes, as Pulsar's schema version"),
         (SINGLE[:2] + SINGLE[2:10][::-1] + BARE, "the fingerprint's bytes reversed"),
-        (container(), "an Avro file"),
+        (container(), "a whole Avro file"),
         (gzip.compress(BARE), "gzip"),
         (gzip.compress(SINGLE), "gzip"),
         (zlib.compress(SINGLE), "zlib"),
@@ -68,8 +68,7 @@ CHANGE = {"before": None, "after": event(T0, "someone"), "op": "c"}
         (base64.b64encode(JSON), "base64 of JSON"),
         (JSON, "JSON: publish it as Avro"),
         (b"\xef\xbb\xbf\n " + JSON, "JSON: publish"),
-        (JSON[:-4], "JSON, but is none"),
-        (b"[" + JSON + b"]", "JSON, a list of 1"),
+        (b"[" + JSON + b"]", "JSON: publish it as Avro, one event a message"),
         (json.dumps({"schema": {"type": "struct"}, "payload": {}}).encode(), "Kafka Connect's JSON"),
         (json.dumps(CHANGE).encode(), "a change event (CDC) in JSON"),
         (json.dumps({"payload": CHANGE}).encode(), "a change event (CDC) in JSON"),
@@ -89,7 +88,7 @@ def test_a_body_in_another_framing_is_named(body: bytes, seen: str) -> None:
 
 
 def test_an_empty_body_is_called_so() -> None:
-    assert told(b"").endswith("; the body is empty")
+    assert told(b"").endswith("; looks like an empty body")
 
 
 def test_what_is_cut_or_damaged_is_named_nothing_else() -> None:

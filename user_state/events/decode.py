@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from user_state.errors import EventError
 from user_state.events.event_reader import ReadEvent, nested_reader, write_event
-from user_state.events.framing import looks_like
 from user_state.events.limits import limits_of
+from user_state.events.looks_like import looks_like
 from user_state.events.message import Message
 from user_state.events.writers import SINGLE_OBJECT, head_of, places_of, writer_of
 from user_state.plan.plan import Plan
@@ -90,7 +90,8 @@ class EventDecoder:
         """Return a refused message and why, with what its body looks like."""
         if reason == "undecodable" and message.event is None:
             seen = looks_like(message.data, self._is_event, self._fingerprints)
-            detail = detail if seen is None else f"{detail}; {seen}"
+            if seen is not None and seen.kind != "single object":  # of which the detail says that nobody knows it
+                detail = f"{detail}; looks like {seen.words}{': ' if seen.advice else ''}{seen.advice}"
         return message, EventError(reason, detail)
 
     def _is_event(self, body: bytes) -> bool:
