@@ -163,7 +163,11 @@ def _validated(written: Any) -> AllOf:
     return made
 
 
-Where = Annotated[AllOf, PlainValidator(_validated), PlainSerializer(lambda where: _plain(where))]
+Where = Annotated[
+    AllOf,
+    PlainValidator(_validated),
+    PlainSerializer(lambda where: _plain(where)),  # noqa: PLW0108  # it is defined below
+]
 """A filter as a field of a model."""
 WHERE = (
     "event fields, each with the value, the list of values or the bounds it must have, such as {action: [view, like],"
