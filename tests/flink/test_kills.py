@@ -1,7 +1,7 @@
 """Everything the pipeline stands on is killed -9 while events stream: nothing is lost, nothing counted twice.
 
-Each once, in random order. The seed is fixed, so that a failure can be tried again; `make soak` does the same for twenty
-minutes with any seed.
+Each once, in random order. The seed is fixed, so that a failure can be tried again; `make soak` does the same for
+twenty minutes with any seed.
 """
 
 from pathlib import Path
