@@ -43,7 +43,6 @@ class OfPandas(datetime.datetime):
         ([], ()),
         (range(2), ("0", "1")),
     ],
-    ids=repr,
 )
 def test_users_of_any_type_that_ids_have_are_their_texts(users: Any, texts: tuple[str, ...]) -> None:
     """An id given as a number and as its text named two entities (loixlab/gstore-node#179, feast-dev/feast#4110)."""
@@ -69,7 +68,6 @@ def test_users_of_any_type_that_ids_have_are_their_texts(users: Any, texts: tupl
         ([b"7"], "as texts, got the bytes b'7'; decode them"),
         ([bytearray(b"7")], "as texts, got the bytes b'7'"),
     ],
-    ids=repr,
 )
 def test_what_is_no_user_is_refused_by_name(users: Any, message: str) -> None:
     """Arguments of a wrong type came through, or failed far from where they were given (boto/boto#3659)."""
@@ -132,7 +130,6 @@ def test_a_time_that_an_event_may_have_is_taken_in_microseconds_and_refused_in_a
         (Decimal(NOW_S), "got Decimal"),
         ([NOW_S], "whole microseconds"),
     ],
-    ids=repr,
 )
 def test_what_is_no_reading_time_is_refused_with_what_it_probably_is(at: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -170,6 +170,18 @@ class UserStateClient:
             errors=read.errors,
         )
 
+    def not_records(self, batch: UserStateBatch) -> dict[str, str]:
+        """Return why users without a record have none, where Redis holds something of another type under their keys.
+
+        Redis tells `get_many` of such a key as of one that is not there, and asking takes another round trip: for tools
+        and for looking into it, not for every call.
+
+        Raises:
+            StoreUnavailable, StoreError: as `get_many`.
+        """
+        absent = [user for user, there in zip(batch.users, batch.present.tolist(), strict=True) if not there]
+        return self._reads.not_records(tuple(user for user in dict.fromkeys(absent) if user not in batch.errors))
+
     def item_tables(self) -> dict[str, TableState]:
         """Return what is held of each table of item vectors, and why a newer version is not in use."""
         return {name: held.state for name, held in self._providers.items() if isinstance(held, ServedTable)}

@@ -18,6 +18,7 @@ from user_state.plan.plan import Plan
 from user_state.reading.features import Finished, Reader
 from user_state.state.log_rows import Histories
 from user_state.state.records import PackedRecords
+from user_state.store.connection import other_types
 from user_state.store.deadline import within
 from user_state.store.keys import record_keys
 from user_state.store.look_up import look_up, look_up_into
@@ -87,6 +88,21 @@ class StateReads:
             raise InputError(f"expected user ids that are text, got one that UTF-8 cannot hold: {exc.reason}") from exc
         self.unreadable += len(read.finished.errors)
         return read
+
+    def not_records(self, users: tuple[str, ...]) -> dict[str, str]:
+        """Return why some of these users have no record that could be read: their keys hold values of other types.
+
+        Raises:
+            StoreUnavailable, StoreError: as `translated`.
+        """
+        keys = record_keys(self._plan.name, users)
+        with within(self._server.timeout_s):
+            types = other_types(self._server.client, self._server.url, keys)
+        return {
+            user: f"expected a record, a string, got another application's {types[key]} under its key (WRONGTYPE)"
+            for user, key in zip(users, keys, strict=True)
+            if key in types
+        }
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered, or None."""

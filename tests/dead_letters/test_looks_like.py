@@ -28,7 +28,7 @@ def container() -> bytes:
         (json.dumps(EVENT).encode(), "JSON"),
         (b' [{"a": 1}]\n', "JSON"),
         (b'{"a": 1', None),
-        (gzip.compress(b"{}"), "gzip"),
+        (gzip.compress(b"{}", mtime=0), "gzip"),
         (container(), "a whole Avro file"),
         (AVRO, f"Avro of a schema with the fingerprint {AVRO[2:10].hex()}"),
         (base64.b64encode(AVRO), f"base64 of Avro of a schema with the fingerprint {AVRO[2:10].hex()}"),

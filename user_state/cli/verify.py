@@ -18,6 +18,7 @@ from user_state.times import format_time, parse_time_us
 
 EXIT_DIFFERENT = 1
 SHOWN = 20
+REACHABLE_S = 10.0
 
 
 def verify(
@@ -46,10 +47,12 @@ def verify(
     from user_state import oracle
     from user_state.cli.progress import progress, with_progress
     from user_state.events.row_files import arrivals_of
+    from user_state.store.connection import check_reachable
     from user_state.store.survey import stored_users
     from user_state.verify import verify as compare
 
     loaded = load_spec(spec)
+    check_reachable(redis, REACHABLE_S)  # told now, and not after all events have been judged
     paths = sorted(glob.glob(events, recursive=True))
     if not paths:
         raise InputError(f"expected a file of events or a pattern of them, got {events}, which matches no file")
