@@ -8,4 +8,4 @@
 #include "bindings/histories.cpp"
 #include "bindings/module.cpp"
 #include "bindings/replaying.cpp"
-#include "bindings/sketches.cpp"
+#include "bindings/trials.cpp"

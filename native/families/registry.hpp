@@ -133,7 +133,7 @@ inline constexpr std::array kFamilies{
         [](const Plan& p) { return !p.hlls.empty(); },
         make_hlls,
         [](const Layout& from, const Layout& to) { return moved(from.hlls, to.hlls); },
-        [](const reading::Program& p) { return !p.hlls.empty(); },
+        [](const reading::Program& p) { return !p.hll_lg_ks.empty(); },
         [](const reading::Program& p) { return !p.distinct.empty(); },
         reading::make_hlls,
         describe_hlls,
