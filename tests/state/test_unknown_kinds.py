@@ -25,7 +25,7 @@ PLAN = plan_of(features={"f": {"aggregate": ["count", "sum"], "of": "value", "wi
 def test_a_layout_with_a_kind_of_a_newer_release_is_refused_by_name(layout):
     folding = Folding(PLAN)
     folding.add_layout(PLAN.layout)
-    with pytest.raises(ValueError, match='a kind that this release knows, got "(median|decimal)"'):
+    with pytest.raises(ValueError, match=r'a kind that this release knows, got "(median|decimal)"'):
         folding.add_layout(layout)
 
 
