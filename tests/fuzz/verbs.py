@@ -261,7 +261,7 @@ class DecodeBodies:
 
     def __call__(self, blob: bytes) -> bool:
         """Decode."""
-        batch, refused = self._decoder.batch([self._sound, self._sound._replace(data=blob), self._sound])
+        batch, refused, _ = self._decoder.batch([self._sound, self._sound._replace(data=blob), self._sound])
         if len(batch) + len(refused) != 3 or len(refused) > 1:
             raise Finding("a body came to none or to several, or a sound one was refused beside a damaged one")
         if any(batch.pack(np.array([row])) != self._expected for row in (0, len(batch) - 1)):
