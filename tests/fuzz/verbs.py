@@ -68,7 +68,8 @@ class _Writing:
             if 0 not in wrong:
                 raise Finding("a damaged record came to nothing, and nobody says why")
             return False
-        if self._reader is not None and (errors := self._reader.features([made[0]], self._at_us).errors):
+        at_us = max(self._at_us, int(heads_of([made[0]])[0].clock_us[0]))  # a record is not read before its clock
+        if self._reader is not None and (errors := self._reader.features([made[0]], at_us).errors):
             raise Finding(f"a record that was just written cannot be read: {errors[0]}")
         return True
 
@@ -261,7 +262,7 @@ class DecodeBodies:
 
     def __call__(self, blob: bytes) -> bool:
         """Decode."""
-        batch, refused = self._decoder.batch([self._sound, self._sound._replace(data=blob), self._sound])
+        batch, refused, _ = self._decoder.batch([self._sound, self._sound._replace(data=blob), self._sound])
         if len(batch) + len(refused) != 3 or len(refused) > 1:
             raise Finding("a body came to none or to several, or a sound one was refused beside a damaged one")
         if any(batch.pack(np.array([row])) != self._expected for row in (0, len(batch) - 1)):
