@@ -23,7 +23,7 @@ LAYERS = {
     "user_state/times.py": ({"errors"}, set()),
     "user_state/id_text.py": ({"errors"}, set()),
     "user_state/native.py": ({"errors", "_native"}, set()),
-    "user_state/plan": ({"spec", "durations", "errors"}, {"numpy", "datasketches"}),
+    "user_state/plan": ({"spec", "durations", "errors"}, {"numpy"}),
     "user_state/state": ({"plan", "native", "errors"}, {"numpy"}),
     "user_state/embeddings": (
         {"plan", "state", "spec", "errors"},
@@ -67,7 +67,6 @@ ONLY_UNDER = {
     "google": ("transforms", "beam_pipelines"),
     "yaml": ("user_state/spec", "user_state/capacity", "beam_pipelines/observability"),
     "typer": ("user_state/cli", "beam_pipelines"),
-    "datasketches": "user_state/plan",
     "matplotlib": "user_state/evaluation",
 }
 STANDARD = sys.stdlib_module_names
@@ -179,7 +178,6 @@ def test_the_core_has_no_clock_chance_environment_logging_or_files():
 def test_importing_the_package_is_cheap():
     heavy = [
         "numpy",
-        "datasketches",
         "redis",
         "fastavro",
         "apache_beam",

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from user_state.plan.layout import Layout
 from user_state.plan.plan import Plan
+from user_state.plan.track_axes import TrackAxes
 from user_state.state.events import F64, I64, U64, Events
 
 COLUMNS: dict[str, str]
@@ -132,6 +133,7 @@ def pack_mget(keys: Sequence[str]) -> bytes: ...
 def columns_of_rows(
     kinds: str, rows: Sequence[tuple[Any, ...]]
 ) -> tuple[list[str], I64, U64, I64, I64, tuple[npt.NDArray[Any], ...], dict[str, int]] | None: ...
+def place_tiles(axes: TrackAxes, track: I64, start_s: I64, clock_us: int) -> I64: ...
 def unite_klls(
     k: int, sketches: Sequence[tuple[Sequence[int], float, float, F64]], numbers: F64
 ) -> tuple[tuple[int, ...], float, float, F64]: ...

@@ -157,6 +157,23 @@ void put_record(Buffer& to, const Envelope& envelope) {
   out.put(crc32c(to.view().substr(begin)));
 }
 
+std::size_t size_of_record(const Envelope& envelope) {
+  auto long_size = [](std::int64_t value) {
+    std::size_t size = 1;
+    for (std::uint64_t left = static_cast<std::uint64_t>(value) << 1; left > 0x7F; left >>= 7) ++size;
+    return size;
+  };
+  auto bytes_size = [&](std::string_view bytes) { return long_size(static_cast<std::int64_t>(bytes.size())) + bytes.size(); };
+  std::size_t size = kMarker.size() + 2 * kNameBytes + bytes_size(envelope.sections[0]), families = 0;
+  for (std::int64_t value : envelope.longs) size += long_size(value);
+  for (std::size_t at = 1; at < kSections; ++at) {
+    if (envelope.sections[at].empty()) continue;
+    size += bytes_size(name_of_section(at)) + bytes_size(envelope.sections[at]);
+    ++families;
+  }
+  return size + long_size(static_cast<std::int64_t>(families)) + (families > 0) + kChecksumBytes;
+}
+
 void put_record_again(Buffer& to, const Envelope& envelope) {
   std::size_t begin = to.size();
   Writer out(to);

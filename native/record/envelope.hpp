@@ -54,6 +54,9 @@ Envelope open_record(std::string_view blob);
 /// Puts a record together, without sections that are empty or without data.
 void put_record(Buffer& out, const Envelope& envelope);
 
+/// How many bytes `put_record` puts.
+std::size_t size_of_record(const Envelope& envelope);
+
 /// Puts a record together that has the body of another.
 void put_record_again(Buffer& out, const Envelope& envelope);
 

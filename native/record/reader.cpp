@@ -75,6 +75,15 @@ std::optional<RecordError> RecordReader::read(std::size_t at, std::string_view b
   return wrong;
 }
 
+void RecordReader::read(std::size_t at, const OpenRecord& record) {
+  Envelope envelope = record.envelope;
+  envelope.fill(folder_->blanks());
+  Row row{at, *out_, out_->values + at * static_cast<std::size_t>(program_.columns)};
+  read_sections(row, envelope, record.bytes.view());
+  out_->last_event_us[at] = envelope.longs[Envelope::kLastEvent];
+  out_->status[at] = Status::kRead;
+}
+
 void RecordReader::read_record(std::size_t at, std::string_view blob) {
   Envelope envelope = open_migrated(program_, *folder_, blob, migrated_, at_us_);
   Row row{at, *out_, out_->values + at * static_cast<std::size_t>(program_.columns)};

@@ -35,6 +35,9 @@ class RecordReader {
   /// wrong with them.
   std::optional<RecordError> read(std::size_t row, std::string_view blob);
 
+  /// As `read`, of a record that was folded here and holds something.
+  void read(std::size_t row, const OpenRecord& record);
+
   /// Whether it has refused a record: such a one may have made it ask for more room than others ever need.
   bool has_refused() const { return has_refused_; }
 

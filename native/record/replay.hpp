@@ -21,7 +21,8 @@ struct Questions {
   std::span<const std::int64_t> user, at_us, visible;
 };
 
-/// Folds users' events, from nothing on, as a stream folds them; a record is packed only where it is asked for.
+/// Folds users' events, from nothing on, as a stream folds them; sections are packed only where a record is asked for, and
+/// whole records never.
 class Replay {
  public:
   using Refuse = std::function<void(std::uint32_t question, RecordError error)>;
@@ -45,7 +46,7 @@ class Replay {
                  const Questions& questions, std::span<const std::uint32_t> asked, const Refuse& refuse);
   /// Folds what was applied into the user's record; returns whether it has room.
   bool fold(const Events& events);
-  std::optional<RecordError> answer(std::uint32_t question, std::int64_t at_us, std::string_view record);
+  std::optional<RecordError> answer(std::uint32_t question, std::int64_t at_us, bool there);
 
   Folder& folder_;
   Admission& admission_;
@@ -53,8 +54,9 @@ class Replay {
   reading::Histories* histories_;
   const std::size_t most_bytes_;
   std::int64_t set_us_ = std::numeric_limits<std::int64_t>::min();
-  /// The user's record, empty if there is none, and what it was before.
-  Buffer record_, before_;
+  /// The user's record, what it was before, and whether there is one.
+  OpenRecord record_, before_;
+  bool has_record_ = false;
   /// Applied since the user was asked for last.
   std::vector<std::uint32_t> applied_;
 };

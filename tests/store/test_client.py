@@ -231,11 +231,14 @@ def test_a_record_of_another_registered_layout_is_read(valkey):
     """A service that reads with a newer spec than the pipeline writes by."""
     fill(valkey.url)
     newer = spec_of(
-        features={"f": {"aggregate": ["count"], "windows": ["1h"]}, "new": {"aggregate": "recency", "windows": ["1h"]}}
+        features={
+            "f": {"aggregate": ["count"], "of": "value", "windows": ["1h"]},
+            "new": {"aggregate": "recency", "windows": ["1h"]},
+        }
     )
     with UserStateClient.from_url(valkey.url, newer) as client:
         state = client.get("u1", NOW)
-    assert state.features["f_count_1h"] == 3
+    assert state.features["f_count_1h"] == 2  # the third has no value
     assert math.isnan(state.features["new_recency_1h"])
 
 
@@ -308,7 +311,7 @@ def test_a_client_recovers_when_the_server_does(own_valkey):
 
 
 def test_events_of_the_same_second_after_at_are_counted_too(client):
-    assert client.get("u0", NOW - S).features["f_count_lifetime"] == 9
+    assert client.get("u0", NOW - S).features["f_count_lifetime"] == 6  # of nine, three have no value
 
 
 @pytest.mark.parametrize("at", [NOW - M, NOW - M - 1])
@@ -318,7 +321,7 @@ def test_a_time_before_the_clock_less_the_skew_is_an_error_of_that_user_alone(cl
     refused = at < NOW - M
     assert list(found.errors) == ["u0"] * refused
     assert found.present.tolist() == [not refused, True, False]
-    assert found.values[0, 0] == (0 if refused else 3)
+    assert found.values[0, 0] == (0 if refused else 2)
     assert (found.last_event_us[0], found[0].error) == ((0, found.errors["u0"]) if refused else (NOW, None))
     scores = client.score(["u0", "u1"], ["i1"], embedding="taste_1h", at=at)
     assert (np.isnan(scores.values[0, 0]), list(scores.errors)) == (refused, ["u0"] * refused)

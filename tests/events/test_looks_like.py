@@ -8,8 +8,8 @@ import json
 import fastavro
 import pytest
 
-from user_state.dead_letters.looks_like import looks_like
 from user_state.events.avro_files import SingleObject, interaction_schema
+from user_state.events.looks_like import looks_like
 
 EVENT = {"event_id": "e", "user_id": "u", "item_id": "i", "action": "view", "event_time": 1_700_000_000_000_000}
 AVRO = SingleObject(interaction_schema()).encode(EVENT)
