@@ -163,8 +163,7 @@ def _asked(plan: Plan, index: int) -> list[Any]:
 def _value(name: str, kind: str, asked: Sequence[Any], number: int, rng: random.Random) -> Any:
     if asked:
         # The first one asked for leads, as views lead in any feed.
-        value = asked[0] if rng.random() < 0.7 else rng.choice(asked)
-        return float(value) if kind == "float" else value
+        return asked[0] if rng.random() < 0.7 else rng.choice(asked)
     match kind:
         case "string":
             return f"{name}_{int(_ITEMS * rng.random() ** 3)}"
