@@ -30,8 +30,6 @@ ROOT = Path("native")
 UNITS = "build/units"
 BINDINGS = "bindings"
 FLAGS = ["-O3", "-Wall", "-Wextra", "-ffp-contract=off"]
-# pybind11's templates are most of what there is to compile, and no loop over events is among them.
-FLAGS_OF_BINDINGS = ["-O1"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g1", "-O1"]
 COMPILER_PIN = "requirements-compiler.txt"
 
@@ -60,17 +58,10 @@ def units(sources: list[str], *, apart: bool) -> list[str]:
 
 
 class BuildUnits(build_ext):
-    """Compile units in place of the sources, with flags of their own where they have any."""
+    """Compile units in place of the sources."""
 
     def build_extension(self, ext: Extension) -> None:
         """Build an extension."""
-        compile_one = self.compiler._compile
-
-        def compile_unit(made: str, unit: str, kind: str, args: list[str], flags: list[str], macros: list[str]) -> None:
-            own = FLAGS_OF_BINDINGS if Path(unit).stem == BINDINGS else []
-            compile_one(made, unit, kind, args, [*flags, *own], macros)
-
-        self.compiler._compile = compile_unit
         ext.sources = units(ext.sources, apart=os.environ.get("COMPILE_APART") == "1")
         super().build_extension(ext)
 

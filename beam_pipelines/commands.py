@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
+REACHABLE_S = 5.0
+"""How long Redis may take to answer before anything starts; one that refuses connections is told at once."""
+
 
 def run(
     context: typer.Context,
@@ -16,7 +19,8 @@ def run(
         str,
         typer.Option(
             "--input",
-            help="pubsub://projects/P/subscriptions/S, or an Avro file or glob (of events, or of dead letters).",
+            help="pubsub://projects/P/subscriptions/S, or files of events or dead letters: a path or a pattern, Avro,"
+            " Parquet, CSV or JSON lines (.jsonl), also gs:// and s3://.",
             show_default=False,
         ),
     ],
@@ -63,7 +67,8 @@ def run(
             "--publish_time_attribute",
             "--publish-time-attribute",
             help="Attribute that holds the publish time, for history replayed through Pub/Sub: RFC 3339, or a number of"
-            " seconds, milliseconds, microseconds or nanoseconds since 1970.",
+            " seconds, milliseconds, microseconds or nanoseconds since 1970. For Parquet, CSV and JSON lines, the"
+            " column; default there: publish_time.",
         ),
     ] = None,
     replay_speed: Annotated[
@@ -80,7 +85,7 @@ def run(
         typer.Option(
             "--replay_start",
             "--replay-start",
-            help="With --replay_speed: Unix time at which a file's first event is due; default: when it is read.",
+            help="With --replay_speed: Unix time at which the first event of all is due; default: when it is read.",
         ),
     ] = None,
     stop_when_idle: Annotated[
@@ -223,14 +228,19 @@ def run(
     Example: `user-state run --spec user_state.yaml --input pubsub://projects/p/subscriptions/s
     --redis redis://localhost:6379`; the same with `--runner flink` runs on the cluster of `make flink-up`.
     """
-    from beam_pipelines.dead_letter_limit import end, parse_share
-    from beam_pipelines.streaming import StreamingSettings
     from user_state.cli.terminal import Terminal
     from user_state.errors import InputError
     from user_state.spec import load_spec
+    from user_state.store.connection import check_reachable
 
     if replay_start is not None and replay_speed is None:
         raise InputError("--replay_start needs --replay_speed")
+    loaded = load_spec(spec)
+    check_reachable(redis, REACHABLE_S)
+    # Beam takes seconds to import: what can be told before it is told at once.
+    from beam_pipelines.dead_letter_limit import end, parse_share
+    from beam_pipelines.streaming import StreamingSettings
+
     limit = parse_share(max_dead_letters)
     began_s = time.time()
     settings = StreamingSettings(
@@ -255,7 +265,6 @@ def run(
         from beam_pipelines.flink.job import run_on_flink
         from beam_pipelines.flink.options import FlinkSettings
 
-        loaded = load_spec(spec)
         counts = run_on_flink(
             loaded,
             settings,
@@ -283,13 +292,12 @@ def run(
             raise InputError(
                 "expected no --stop_when_idle, --savepoint_path or --savepoint_dir on Dataflow: drain the job"
             )
-        run_on_dataflow(load_spec(spec), settings, context.args)
+        run_on_dataflow(loaded, settings, context.args)
         return
     from beam_pipelines.running import run_streaming
 
     if savepoint_path or savepoint_dir:
         raise InputError(f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}")
-    loaded = load_spec(spec)
     arguments = [f"--runner={runner}", *context.args]
     counted = run_streaming(loaded, settings, arguments, stop_when_idle_s=stop_when_idle, limit=limit)
     end(Terminal(stderr=True), counted, limit, loaded, dead_letters, began_s)

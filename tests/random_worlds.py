@@ -240,7 +240,7 @@ def keyed_features(draw: st.DrawFn, among: Sequence[str] = (*KEYED, "decayed_cou
         made["measure"] = draw(st.sampled_from(["count", "sum", "mean"]))
     if set(aggregates) & NUMERIC or made.get("measure") in ("sum", "mean"):
         made["of"] = draw(st.sampled_from(["value", "amount"]))
-    elif aggregates != ["top_k"] and draw(st.integers(0, 3)) == 0:
+    elif "top_k" not in aggregates and draw(st.integers(0, 3)) == 0:
         made["of"] = draw(st.sampled_from(["value", "bought"]))
     listing = {"count_by", "share_by", "decayed_count_by"} & set(aggregates)
     if "top_k" in aggregates or (listing and draw(st.booleans())):

@@ -21,8 +21,9 @@ LAYERS = {
     "user_state/sizes.py": (set(), set()),
     "user_state/printable.py": (set(), set()),
     "user_state/times.py": ({"errors"}, set()),
+    "user_state/id_text.py": ({"errors"}, set()),
     "user_state/native.py": ({"errors", "_native"}, set()),
-    "user_state/plan": ({"spec", "durations", "errors"}, {"numpy", "datasketches"}),
+    "user_state/plan": ({"spec", "durations", "errors"}, {"numpy"}),
     "user_state/state": ({"plan", "native", "errors"}, {"numpy"}),
     "user_state/embeddings": (
         {"plan", "state", "spec", "errors"},
@@ -36,9 +37,9 @@ LAYERS = {
     "user_state/worst_case.py": ({"plan", "events", "state", "native", "durations"}, set()),
     "user_state/item_stage.py": ({"plan", "state", "embeddings", "store", "fold", "errors"}, {"numpy"}),
     "user_state/results.py": ({"state", "errors", "times"}, {"numpy"}),
-    "user_state/questions.py": ({"errors"}, set()),
+    "user_state/questions.py": ({"errors", "id_text"}, set()),
     "user_state/state_reads.py": ({"plan", "state", "embeddings", "reading", "store", "errors"}, set()),
-    "user_state/similarity.py": ({"state_reads", "plan", "embeddings", "store", "errors"}, {"numpy"}),
+    "user_state/similarity.py": ({"state_reads", "plan", "embeddings", "store", "errors", "printable"}, {"numpy"}),
     "user_state/client.py": (
         {"results", "questions", "state_reads", "similarity", "plan", "embeddings", "store", "spec", "errors"},
         set(),
@@ -66,7 +67,6 @@ ONLY_UNDER = {
     "google": ("transforms", "beam_pipelines"),
     "yaml": ("user_state/spec", "user_state/capacity", "beam_pipelines/observability"),
     "typer": ("user_state/cli", "beam_pipelines"),
-    "datasketches": "user_state/plan",
     "matplotlib": "user_state/evaluation",
 }
 STANDARD = sys.stdlib_module_names
@@ -178,7 +178,6 @@ def test_the_core_has_no_clock_chance_environment_logging_or_files():
 def test_importing_the_package_is_cheap():
     heavy = [
         "numpy",
-        "datasketches",
         "redis",
         "fastavro",
         "apache_beam",

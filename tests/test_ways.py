@@ -19,6 +19,7 @@ import pytest
 from tests.servers.redis import Valkey
 from transforms.decode_events import _DecodeFn
 from transforms.fold_into_redis import _FoldFn
+from transforms.pull import Pull
 from user_state.client import UserStateClient
 from user_state.events.avro_files import SingleObject, interaction_schema
 from user_state.events.message import Message
@@ -67,7 +68,7 @@ def fold(spec: LoadedSpec, valkey: Valkey) -> Iterator[Callable[[Message], None]
 
     def bundle(sent: Message) -> None:
         decoding.start_bundle()
-        packets = list(decoding.process([sent]))
+        packets = list(decoding.process(Pull([sent])))
         decoding.finish_bundle()
         folding.start_bundle()
         for packet in packets:

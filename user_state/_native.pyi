@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from user_state.plan.layout import Layout
 from user_state.plan.plan import Plan
+from user_state.plan.track_axes import TrackAxes
 from user_state.state.events import F64, I64, U64, Events
 
 COLUMNS: dict[str, str]
@@ -56,7 +57,7 @@ class ReadingProgram:
     ) -> tuple[tuple[Any, ...], list[tuple[int, int, str | bytes]]]: ...
     def begin(self, folding: Folding, records: int, at_us: int) -> Reading: ...
     def histories(
-        self, folding: Folding, blobs: Sequence[bytes | None], logs: Sequence[int]
+        self, folding: Folding, blobs: Sequence[bytes | None], logs: Sequence[int], at_us: I64 | None = None
     ) -> tuple[tuple[Any, ...], list[tuple[int, int, str | bytes]]]: ...
     def sums(
         self, folding: Folding, blobs: Sequence[bytes | None], part: int
@@ -83,7 +84,7 @@ def replay(
     logs: Sequence[int],
     seen_ids_cap: int,
     most_bytes: int,
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_], tuple[Any, ...], tuple[Any, ...] | None, I64]: ...
+) -> tuple[npt.NDArray[np.int8], list[tuple[int, int, str]], tuple[Any, ...], tuple[Any, ...] | None, I64]: ...
 
 class FileLayout:
     def __init__(self, fields: Sequence[tuple[str, Any]]) -> None: ...
@@ -132,6 +133,7 @@ def pack_mget(keys: Sequence[str]) -> bytes: ...
 def columns_of_rows(
     kinds: str, rows: Sequence[tuple[Any, ...]]
 ) -> tuple[list[str], I64, U64, I64, I64, tuple[npt.NDArray[Any], ...], dict[str, int]] | None: ...
+def place_tiles(axes: TrackAxes, track: I64, start_s: I64, clock_us: int) -> I64: ...
 def unite_klls(
     k: int, sketches: Sequence[tuple[Sequence[int], float, float, F64]], numbers: F64
 ) -> tuple[tuple[int, ...], float, float, F64]: ...

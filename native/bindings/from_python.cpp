@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "bindings/event_batches.hpp"
 
@@ -38,7 +39,9 @@ Kind kind_of(py::handle field) {
   auto kind = get<std::string>(field, "kind");
   if (kind == "string") return Kind::kString;
   if (kind == "float") return Kind::kFloat;
-  return kind == "int" ? Kind::kInt : Kind::kBool;
+  if (kind == "int") return Kind::kInt;
+  if (kind == "bool") return Kind::kBool;
+  throw std::invalid_argument("expected a field of a kind that this release knows, got \"" + kind + "\"");
 }
 
 Condition condition_of(py::handle condition, const std::vector<Kind>& fields) {
@@ -128,6 +131,15 @@ std::optional<Window> window_of(const py::object& window) {
   return Window{optional<std::int64_t>(window.attr("reach_s")), get<std::int64_t>(window, "width_s")};
 }
 
+}  // namespace
+
+std::string_view bytes_of(py::handle blob) {
+  char* begin = nullptr;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(blob.ptr(), &begin, &size) != 0) throw py::error_already_set();
+  return {begin, static_cast<std::size_t>(size)};
+}
+
 TrackAxes axes_of(py::handle axes) {
   std::vector<TrackAxes::Axis> taken;
   std::int64_t skew_s = 0;
@@ -140,15 +152,6 @@ TrackAxes axes_of(py::handle axes) {
     taken.push_back({std::move(levels), get<bool>(axis, "lifetime")});
   }
   return {std::move(taken), indices(axes.attr("axis_of")), skew_s};
-}
-
-}  // namespace
-
-std::string_view bytes_of(py::handle blob) {
-  char* begin = nullptr;
-  Py_ssize_t size = 0;
-  if (PyBytes_AsStringAndSize(blob.ptr(), &begin, &size) != 0) throw py::error_already_set();
-  return {begin, static_cast<std::size_t>(size)};
 }
 
 Plan plan_of(py::handle plan) {
@@ -212,6 +215,10 @@ Plan plan_of(py::handle plan) {
 Layout layout_of(py::handle layout) {
   Layout taken;
   taken.fingerprint = get<std::string>(layout, "fingerprint");
+  for (py::handle kept : layout.attr("kept")) {
+    auto skew_us = get<std::int64_t>(kept, "skew_us");
+    taken.skew_us = std::min(taken.skew_us.value_or(skew_us), skew_us);
+  }
   auto each = [&layout](const char* family, auto& into, auto make) {
     for (py::handle piece : layout.attr(family)) into.push_back(make(piece, get<std::string>(piece, "key")));
   };

@@ -39,9 +39,11 @@ void put_narrow(Writer& out, const std::vector<std::uint64_t>& column) {
   out.narrow(width, column, [](std::uint64_t number) { return number; });
 }
 
-std::vector<std::uint64_t> take_narrow(Reader& in, std::size_t size) {
+/// Takes `size` numbers, of a batch of so many events.
+std::vector<std::uint64_t> take_narrow(Reader& in, std::size_t size, std::size_t events) {
   std::vector<std::uint64_t> column;
-  in.narrow(in.take<std::uint8_t>(), size, column);
+  // A table has more strings than there are events only if those differ, so that not all of them are empty.
+  in.narrow(in.take<std::uint8_t>(), size, events, column);
   return column;
 }
 
@@ -59,22 +61,23 @@ void put_table(Writer& out, const Rows& rows, PartsOf parts_of) {
   for (auto row : rows) parts_of(row, [&](std::string_view part) { out.bytes(part); });
 }
 
-std::vector<std::string_view> take_table(Reader& in, std::size_t size) {
+std::vector<std::string_view> take_table(Reader& in, std::size_t size, std::size_t events) {
+  std::vector<std::uint64_t> lengths = take_narrow(in, size, events);
   std::vector<std::string_view> strings;
   strings.reserve(size);
-  for (std::uint64_t length : take_narrow(in, size)) strings.push_back(in.bytes(length));
+  for (std::uint64_t length : lengths) strings.push_back(in.bytes(length));
   return strings;
 }
 
-std::vector<std::string_view> take_texts(Reader& in, std::size_t size) {
-  std::vector<std::string_view> texts = take_table(in, size);
+std::vector<std::string_view> take_texts(Reader& in, std::size_t size, std::size_t events) {
+  std::vector<std::string_view> texts = take_table(in, size, events);
   for (std::string_view text : texts) need(is_utf8(text));
   return texts;
 }
 
-/// Takes `size` numbers that are less than `end` each.
-std::vector<std::uint64_t> take_numbers(Reader& in, std::size_t size, std::uint64_t end) {
-  std::vector<std::uint64_t> numbers = take_narrow(in, size);
+/// Takes a number an event, all less than `end`.
+std::vector<std::uint64_t> take_numbers(Reader& in, std::size_t events, std::uint64_t end) {
+  std::vector<std::uint64_t> numbers = take_narrow(in, events, events);
   for (std::uint64_t number : numbers) need(number < end);
   return numbers;
 }
@@ -161,10 +164,10 @@ void EventBatch::append(std::string_view packed) {
     }
   }
   std::vector<std::int64_t> becomes;
-  for (std::string_view text : take_texts(in, u)) becomes.push_back(users.code_of(text));
+  for (std::string_view text : take_texts(in, u, m)) becomes.push_back(users.code_of(text));
   for (std::uint64_t number : of_users) user.push_back(becomes[number]);
   becomes.assign(1, kNullCode);
-  for (std::string_view text : take_texts(in, t)) becomes.push_back(texts.code_of(text));
+  for (std::string_view text : take_texts(in, t, m)) becomes.push_back(texts.code_of(text));
   auto next_coded = coded.begin();
   for (Field& field : fields) {
     if (field.kind != Kind::kString) continue;
@@ -173,8 +176,8 @@ void EventBatch::append(std::string_view packed) {
   }
   std::vector<std::uint64_t> told = take_numbers(in, m, kHasPublishTime + kHasAckId + 1);
   std::vector<std::uint64_t> of_origins = take_numbers(in, m, o);
-  std::vector<std::string_view> origins = take_table(in, o), bodies = take_table(in, m), attributes = take_table(in, m),
-                                ack_ids = take_table(in, m);
+  std::vector<std::string_view> origins = take_table(in, o, m), bodies = take_table(in, m, m),
+                                attributes = take_table(in, m, m), ack_ids = take_table(in, m, m);
   in.end();
   std::size_t begin = messages.size();
   for (std::size_t at = 0; at < m; ++at) {

@@ -99,6 +99,17 @@ struct Arrivals {
   std::int64_t clock_us;
   /// The user's horizon from now on: no event before it is ever folded again.
   std::int64_t horizon_us;
+
+  /// Whether any of them passes the filter of any of these pieces of a plan.
+  template <class Pieces>
+  bool any_wanted(const Pieces& pieces) const {
+    for (const auto& piece : pieces) {
+      for (std::uint32_t row : rows) {
+        if (events.matches(piece.filter, row)) return true;
+      }
+    }
+    return false;
+  }
 };
 
 }  // namespace user_state

@@ -20,24 +20,35 @@ Histories::Histories(const Program& program, Folder& folder, const std::vector<s
   }
 }
 
-std::optional<RecordError> Histories::read(std::string_view blob) {
+std::optional<RecordError> Histories::read(std::string_view blob, std::optional<std::int64_t> at_us) {
   std::optional<RecordError> wrong;
   if (blob.data() != nullptr) {
     std::size_t size = texts.size(), strings = text_lengths.size();
     try {
-      take(blob);
+      Envelope envelope = open_migrated(program_, folder_, blob, migrated_, at_us);
+      take(envelope, blob);
     } catch (RecordError& error) {
       wrong = std::move(error);
       texts.resize(size);
       text_lengths.resize(strings);
     }
   }
-  for (History& history : logs) history.begins.push_back(static_cast<std::int64_t>(history.time_us.size()));
+  end();
   return wrong;
 }
 
-void Histories::take(std::string_view blob) {
-  Envelope envelope = open_migrated(program_, folder_, blob, migrated_);
+void Histories::read(const OpenRecord& record) {
+  Envelope envelope = record.envelope;
+  envelope.fill(folder_.blanks());
+  take(envelope, record.bytes.view());
+  end();
+}
+
+void Histories::end() {
+  for (History& history : logs) history.begins.push_back(static_cast<std::int64_t>(history.time_us.size()));
+}
+
+void Histories::take(const Envelope& envelope, std::string_view blob) {
   if (logs.empty()) return;
   auto first_code = static_cast<std::int64_t>(text_lengths.size());
   std::size_t at = kDictionary;

@@ -71,10 +71,11 @@ def test_text_is_data_and_shown_as_it_is(text):
 
 
 def test_times_are_shown_by_the_type_of_their_field_and_not_by_its_name():
-    times = {("recent", "created")}
-    state = state_of(sequences={"recent": {"created": [T0], "watch_time": [T0]}, "last": [T0]})
+    times = {("recent", "created"): 1, ("recent", "shown"): 1000}
+    state = state_of(sequences={"recent": {"created": [T0], "shown": [T0 // 1000], "watch_time": [T0]}, "last": [T0]})
     found = shown(state, times)
     assert "recent.created: 2022-01-08T00:00:00Z" in found
+    assert "recent.shown: 2022-01-08T00:00:00Z" in found
     assert f"recent.watch_time: {T0}" in found
     assert f"last: {T0}" in found
 
@@ -83,10 +84,17 @@ def test_the_schema_says_which_columns_are_times():
     spec = spec_of(
         features={
             "seen": {"aggregate": "last_k", "of": "published_at", "with": "item_id", "k": 3, "windows": "1d"},
+            "often": {"aggregate": "top_k", "by": "seen_at", "k": 3, "windows": "1d"},
         },
         sequences={"recent": {"fields": ["event_time", "item_id"], "last": 3}},
     )
-    assert time_columns(spec) == {("recent", "event_time"), ("seen_last_k_1d", ""), ("seen_last_k_1d", "published_at")}
+    assert time_columns(spec) == {
+        ("recent", "event_time"): 1,
+        ("seen_last_k_1d", ""): 1,
+        ("seen_last_k_1d", "published_at"): 1,
+        ("often_top_k_1d", ""): 1000,
+        ("often_top_k_1d", "seen_at"): 1000,
+    }
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

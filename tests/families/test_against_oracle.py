@@ -128,7 +128,7 @@ def assert_row_equals_oracle(
         np.testing.assert_allclose(
             found.arrays[name][user], numbers, rtol=RELATIVE + HALF_A_STEP, atol=TINY, err_msg=f"{name} at {at_us}"
         )
-    magnitude = sum(abs(float(number or 0)) for e in applied for number in (e.event["value"], e.event["amount"]))
+    magnitude = sum(abs(float(e.event.get(field) or 0)) for e in applied for field in ("value", "amount"))
     assert_same_lists(found, user, expected.sequences, ROUNDING * magnitude)
     for name, vector in expected.embeddings.items():
         # Where negative weights push against positive ones, what is left may be small: compare with a unit vector's.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,7 @@ def get(
     loaded = load_spec(spec)
     with UserStateClient.from_url(redis, loaded, timeout_s=5) as client:
         batch = client.get_many(users, at_us)
+        batch = replace(batch, errors=batch.errors | client.not_records(batch))
     states = [batch[index] for index in range(len(batch))]
     if as_json:
         say_json({state.user: as_jsonable(state) for state in states}, indent=2)
@@ -84,29 +86,34 @@ def _shortest(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def time_columns(spec: LoadedSpec) -> frozenset[tuple[str, str]]:
-    """Return (output, column) of every list that holds times, by the schema's types; a plain list's column is ""."""
-    times = {name for name, field in spec.schema.fields.items() if field.unit is not None}
-    found = {(name, field) for name, sequence in spec.spec.sequences.items() for field in sequence.fields}
+def time_columns(spec: LoadedSpec) -> dict[tuple[str, str], int]:
+    """Return (output, column) of every list that holds times, by the schema's types, and the microseconds of its unit.
+
+    The column of a plain list is "".
+    """
+    units_us = {"us": 1, "ms": 1000}
+    times = {name: units_us[field.unit] for name, field in spec.schema.fields.items() if field.unit in units_us}
+    found = {(name, field): field for name, sequence in spec.spec.sequences.items() for field in sequence.fields}
     for name, feature in spec.spec.features.items():
         for aggregate in feature.aggregate:
             measure = MEASURES.get(aggregate, "count")
             for over in getattr(feature, AGGREGATIONS[aggregate].over):
                 output = f"{name}_{aggregate}_{over}"
                 columns = {*feature.by, *feature.with_, *([] if feature.of is None else [feature.of])} - {measure}
-                found |= {(output, column) for column in columns}
-                if feature.of in times:
-                    found.add((output, ""))
-    return frozenset((output, column) for output, column in found if column in times or not column)
+                found |= {(output, column): column for column in columns}
+                listed = [feature.of] if not feature.by else feature.by
+                if len(listed) == 1 and listed[0] is not None:
+                    found[output, ""] = listed[0]
+    return {column: times[field] for column, field in found.items() if field in times}
 
 
-def show(console: Terminal, state: UserState, times: Collection[tuple[str, str]] = ()) -> None:
+def show(console: Terminal, state: UserState, times: Mapping[tuple[str, str], int] | None = None) -> None:
     """Print a state for people, on a `Terminal`: counts by window, last values, the beginnings of embeddings.
 
     Args:
         console: where to print.
         state: what.
-        times: (output, column) of what is shown as times, as `time_columns` has it.
+        times: what is shown as times, as `time_columns` has it.
     """
     seen = f"last event {format_time(state.last_event_us)}" if state.present else "no record: documented defaults"
     if state.error is not None:
@@ -121,8 +128,8 @@ def show(console: Terminal, state: UserState, times: Collection[tuple[str, str]]
         columns = values if isinstance(values, dict) else {"": values}
         for field, entries in columns.items():
             label = f"{name}.{field}" if field else name
-            is_time = (name, field) in times
-            shown = ", ".join(_entry(entry, is_time=is_time) for entry in entries[:SHOWN_ENTRIES])
+            unit_us = (times or {}).get((name, field))
+            shown = ", ".join(_entry(entry, unit_us) for entry in entries[:SHOWN_ENTRIES])
             rest = f", ... ({len(entries)})" if len(entries) > SHOWN_ENTRIES else ""
             console.print(f"  {label}: {shown or '-'}{rest}")
     for name, vector in state.embeddings.items():
@@ -163,11 +170,12 @@ def _number(value: float | None) -> str:
     return f"{value:,.6g}" if abs(value) < SIX_DIGITS else f"{_shortest(value):,}"
 
 
-def _entry(entry: Any, *, is_time: bool) -> str:
+def _entry(entry: Any, unit_us: int | None) -> str:
+    """Return a value of a list; of a time, the microseconds of its unit are given."""
     if entry is None:
         return "null"
-    if is_time and isinstance(entry, int):
-        return format_time(entry // SECOND_US * SECOND_US)
+    if unit_us is not None and isinstance(entry, int):
+        return format_time(entry * unit_us // SECOND_US * SECOND_US)
     if isinstance(entry, float):
         return _number(entry)
     return printable(str(entry))

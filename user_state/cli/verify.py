@@ -18,13 +18,14 @@ from user_state.times import format_time, parse_time_us
 
 EXIT_DIFFERENT = 1
 SHOWN = 20
+REACHABLE_S = 10.0
 
 
 def verify(
     *,
     spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
     events: Annotated[
-        str, typer.Option(help="Every event file that was ever ingested: an Avro file or a glob.", show_default=False)
+        str, typer.Option(help="Every event file that was ever ingested: a path or a pattern.", show_default=False)
     ],
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
     at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
@@ -46,13 +47,15 @@ def verify(
     from user_state import oracle
     from user_state.cli.progress import progress, with_progress
     from user_state.events.row_files import arrivals_of
+    from user_state.store.connection import check_reachable
     from user_state.store.survey import stored_users
     from user_state.verify import verify as compare
 
     loaded = load_spec(spec)
+    check_reachable(redis, REACHABLE_S)  # told now, and not after all events have been judged
     paths = sorted(glob.glob(events, recursive=True))
     if not paths:
-        raise InputError(f"expected an Avro file or a glob of them, got {events}, which matches no file")
+        raise InputError(f"expected a file of events or a pattern of them, got {events}, which matches no file")
     at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
     schema = loaded.schema.original
     versions = [version.original for version in loaded.schema.versions]

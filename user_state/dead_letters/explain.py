@@ -10,9 +10,9 @@ from typing import Any
 
 from user_state.dead_letters.hints import hints, is_of_spec, times_of
 from user_state.dead_letters.letters import Letter
-from user_state.dead_letters.looks_like import looks_like
 from user_state.dead_letters.summary import OTHER, OfReason
 from user_state.durations import SECOND_US
+from user_state.events.looks_like import looks_like
 from user_state.printable import printable
 from user_state.spec import LoadedSpec
 from user_state.times import format_time

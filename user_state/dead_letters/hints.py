@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from user_state.dead_letters.letters import Letter
-from user_state.dead_letters.looks_like import looks_like
 from user_state.durations import SECOND_US, format_duration
 from user_state.errors import EventError, InputError
 from user_state.events.avro_files import SingleObject
 from user_state.events.decode import SINGLE_OBJECT, EventDecoder
+from user_state.events.looks_like import looks_like
 from user_state.events.screening import DAY_US, clock_tolerance_us, roughly
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec

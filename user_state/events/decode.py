@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from user_state.errors import EventError
 from user_state.events.event_reader import ReadEvent, nested_reader, write_event
 from user_state.events.limits import limits_of
+from user_state.events.looks_like import looks_like
 from user_state.events.message import Message
 from user_state.events.writers import SINGLE_OBJECT, head_of, places_of, writer_of
 from user_state.plan.plan import Plan
@@ -58,6 +59,7 @@ class EventDecoder:
         self._schema = schema
         self._head = head_of(schema)
         known = {one.fingerprint: one for one in (*schema.versions, schema)}
+        self._fingerprints = frozenset(known)
         places = places_of(plan, schema)
         self._names = [place.name for place in places]
         writers = [writer_of(one, schema, places) for one in sorted(known.values(), key=lambda one: one is not schema)]
@@ -80,9 +82,24 @@ class EventDecoder:
         batch, refused = self._native.decode(held, values)
         return Decoded(
             batch,
-            [(Message(*held.message(at)), EventError(reason, detail)) for at, reason, detail in refused],
+            [self._refused(Message(*held.message(at)), reason, detail) for at, reason, detail in refused],
             [at for at, *_ in refused],
         )
+
+    def _refused(self, message: Message, reason: str, detail: str) -> tuple[Message, EventError]:
+        """Return a refused message and why, with what its body looks like."""
+        if reason == "undecodable" and message.event is None:
+            seen = looks_like(message.data, self._is_event, self._fingerprints)
+            if seen is not None and seen.kind != "single object":  # of which the detail says that nobody knows it
+                detail = f"{detail}; looks like {seen.words}{': ' if seen.advice else ''}{seen.advice}"
+        return message, EventError(reason, detail)
+
+    def _is_event(self, body: bytes) -> bool:
+        try:
+            self.decode(body)
+        except EventError:
+            return False
+        return True
 
     def _values(self, messages: MessageList, read: Mapping[int, Mapping[str, Any]]) -> list[Any] | None:
         """Return for each message the values that the compiled code cannot read itself, or why there are none."""

@@ -69,7 +69,19 @@ def open_local(path: str) -> BinaryIO:
 
 def decompressed(path: str, file: BinaryIO) -> BinaryIO:
     """Return what a file holds, by its name."""
-    return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.lower().endswith(".gz") else file
+    return cast(BinaryIO, _Gzip(file)) if path.lower().endswith(".gz") else file
+
+
+class _Gzip(gzip.GzipFile):
+    """Closes the file that it reads, too."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(fileobj=file)
+        self._file = file
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
 
 
 def opened(path: str, open_file: OpenFile) -> BinaryIO:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import PlainValidator, ValidationError
+from pydantic import PlainSerializer, PlainValidator, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from user_state.spec.hints import operator_meant
@@ -163,7 +163,11 @@ def _validated(written: Any) -> AllOf:
     return made
 
 
-Where = Annotated[AllOf, PlainValidator(_validated)]
+Where = Annotated[
+    AllOf,
+    PlainValidator(_validated),
+    PlainSerializer(lambda where: _plain(where)),  # noqa: PLW0108  # it is defined below
+]
 """A filter as a field of a model."""
 WHERE = (
     "event fields, each with the value, the list of values or the bounds it must have, such as {action: [view, like],"

@@ -20,7 +20,8 @@ _Declared = TypeVar("_Declared", bound=Any)
 def fits(field: EventField, number: int | float) -> bool:
     """Return whether the field's type has such a number, or one that is nearest to it."""
     if field.kind == "int":
-        return not isinstance(number, float) or not number.is_integer() or -(2.0**63) <= number < 2.0**63
+        bits = 31 if field.avro_type == "int" else 63
+        return -(2.0**bits) <= number < 2.0**bits
     if field.kind != "float":
         return True
     try:

@@ -118,12 +118,21 @@ class RedisStateStore:
             )
 
     def _check_fsync(self) -> None:
+        try:
+            self._redis.execute_command("WAITAOF", 0, 0, 1)
+        except ResponseError as exc:
+            if "unknown command" not in str(exc).lower():
+                raise
+            version = self._redis.info("server").get("redis_version", "of an unknown version")
+            raise StoreError(
+                f"{self._where} is Redis {version}, which has no WAITAOF: --durability fsync needs Redis 7.2 or newer,"
+                " or Valkey; use one of these, or --durability none"
+            ) from exc
         if not self._redis.info("persistence").get("aof_enabled"):
             raise StoreError(
                 f"{self._where} keeps no append-only file, which --durability fsync needs:"
                 " set `appendonly yes`, or use --durability none"
             )
-        self._redis.execute_command("WAITAOF", 0, 0, 1)
 
     def claim(self, writer: Writer) -> None:
         """See `StateStore.claim`."""

@@ -117,7 +117,9 @@ class KeyedTiles : public Family {
   template <class Placed>
   void place(std::vector<Placed>& all) const {
     std::size_t kept = 0;
-    for (const Placed& one : all) {
+    // Tiles are many, and most of them stay.
+    while (kept < all.size() && axes_.stays_on(axes_.axis_of(all[kept].track), all[kept].start_s)) ++kept;
+    for (const Placed& one : std::span(all).subspan(kept)) {
       std::int64_t start_s = axes_.place(one.track, one.start_s);
       if (start_s == TrackAxes::kDropped) continue;
       if (&all[kept] != &one) all[kept] = one;

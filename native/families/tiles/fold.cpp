@@ -31,6 +31,10 @@ class Tiles : public Family {
     }
   }
 
+  bool stays(const Arrivals& arrivals, std::int64_t since_us) const override {
+    return !arrivals.any_wanted(plan_.tracks) && axes_.same_places(since_us, arrivals.clock_us);
+  }
+
   void read(Reader in, const Strings&) override {
     stored_.read(in);
     tiles_.clear();
@@ -109,10 +113,9 @@ class Tiles : public Family {
   void find_displaced(std::size_t bucket) {
     std::int64_t start_s = stored_.start_s(bucket);
     for (std::size_t axis = 0; axis < tracks_of_axis_.size(); ++axis) {
-      std::int64_t placed_s = axes_.place_on(axis, start_s);
-      if (placed_s == start_s || !stored_.has_any(bucket, tracks_of_axis_[axis])) continue;
+      if (axes_.stays_on(axis, start_s) || !stored_.has_any(bucket, tracks_of_axis_[axis])) continue;
       changes_[bucket] = 1;
-      change(placed_s);
+      change(axes_.place_on(axis, start_s));
     }
   }
 

@@ -108,12 +108,20 @@ class Builder:
         return self.fields.index(field)
 
     def field_name(self, field: int | None) -> str | None:
-        """Return the name of a field, None for no field."""
-        return None if field is None else self.fields[field].name
+        """Return what keys of state call a field, None for no field: its name, with the unit of a time.
+
+        So state goes on from values of the same unit alone, if a schema says another one from now on.
+        """
+        if field is None:
+            return None
+        name = self.fields[field].name
+        unit = self.schema.fields[name].unit
+        return name if unit in (None, "us") else f"{name} in {unit}"
 
     def filter(self, where: filters.AllOf, of: str | None = None) -> int:
         """Return the index of a filter; with `of`, of one that leaves out events in which that field is null."""
-        if of is not None and self.schema.fields[of].nullable:
+        # Whether or not it may be null: a schema that lets it be null later goes on from what there is.
+        if of is not None:
             where = filters.both(where, filters.AllOf((filters.Exists(of),)))
         text = where.text()
         if text not in self._filter_texts:
@@ -209,17 +217,18 @@ class Builder:
             declared_by={key: tuple(names) for key, names in self._declared_by.items()},
         )
 
-    def _kind_in_logs(self, field: int) -> str:
-        # Every row of a log has its event's time already.
-        return TIME_KIND if self.fields[field].name == self.spec.events.time else self.fields[field].kind
+    def _logged(self, field: int) -> tuple[str, str]:
+        """Return what a log calls a field, and its kind there."""
+        name = self.fields[field].name
+        # Every row of a log has its event's time already, from which it follows in the field's unit.
+        if name == self.spec.events.time and self.schema.fields[name].unit in ("us", "ms"):
+            return name, TIME_KIND
+        return self.field_name(field) or name, self.fields[field].kind
 
     def _layout(self) -> Layout:
         return Layout(
             tracks=tuple(TrackLayout(track.key, track.kind) for track in self.tracks.values()),
-            logs=tuple(
-                LogLayout(log.key, tuple((self.fields[f].name, self._kind_in_logs(f)) for f in log.fields))
-                for log in self.logs.values()
-            ),
+            logs=tuple(LogLayout(log.key, tuple(map(self._logged, log.fields))) for log in self.logs.values()),
             decays=tuple(DecayLayout(decay.key, len(decay.half_lives_us)) for decay in self.decays.values()),
             vectors=tuple(
                 VectorsLayout(v.key, len(v.half_lives_us), v.dimensions, v.component_bytes)

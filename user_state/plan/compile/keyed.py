@@ -44,7 +44,7 @@ def _track(builder: Builder, feature: Feature, of_name: str | None, window: Wind
     where = builder.filter(feature.where, feature.of if of_name is None else None)
     by = tuple(builder.field(field) for field in feature.by)
     of = None if of_name is None else builder.field(of_name)
-    key = f"keyed tiles {builder.filter_text(where)} by {_key_text(builder, by)} of {of_name}"
+    key = f"keyed tiles {builder.filter_text(where)} by {_key_text(builder, by)} of {builder.field_name(of)}"
     old = builder.keyed_tracks.get(key)
     windows = with_window(old.windows if old else (), window)
     # How many keys are kept is no part of the key: a changed number goes on from the tiles there are.
@@ -54,4 +54,4 @@ def _track(builder: Builder, feature: Feature, of_name: str | None, window: Wind
 
 def _key_text(builder: Builder, by: tuple[int, ...]) -> str:
     """Return the key's fields with their kinds, since a field of another kind makes other keys."""
-    return ", ".join(f"{builder.fields[field].name} ({builder.fields[field].kind})" for field in by)
+    return ", ".join(f"{builder.field_name(field)} ({builder.fields[field].kind})" for field in by)

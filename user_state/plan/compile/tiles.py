@@ -75,7 +75,9 @@ def _number(
 
 
 def _track(builder: Builder, kind: str, where: int, of: int | None, window: Window, between: Between | None) -> int:
-    key = f"{kind} tiles {builder.filter_text(where)} of {builder.field_name(of)}"
+    # Times of events are in microseconds, whatever the unit of their field.
+    name = builder.spec.events.time if kind == "times" else builder.field_name(of)
+    key = f"{kind} tiles {builder.filter_text(where)} of {name}"
     if between is not None:
         key += f" from {_edge_text(between[0])} to {_edge_text(between[1])}"
         is_whole = of is not None and builder.fields[of].kind == "int"

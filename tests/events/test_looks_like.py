@@ -8,8 +8,8 @@ import json
 import fastavro
 import pytest
 
-from user_state.dead_letters.looks_like import looks_like
 from user_state.events.avro_files import SingleObject, interaction_schema
+from user_state.events.looks_like import looks_like
 
 EVENT = {"event_id": "e", "user_id": "u", "item_id": "i", "action": "view", "event_time": 1_700_000_000_000_000}
 AVRO = SingleObject(interaction_schema()).encode(EVENT)
@@ -28,7 +28,7 @@ def container() -> bytes:
         (json.dumps(EVENT).encode(), "JSON"),
         (b' [{"a": 1}]\n', "JSON"),
         (b'{"a": 1', None),
-        (gzip.compress(b"{}"), "gzip"),
+        (gzip.compress(b"{}", mtime=0), "gzip"),
         (container(), "a whole Avro file"),
         (AVRO, f"Avro of a schema with the fingerprint {AVRO[2:10].hex()}"),
         (base64.b64encode(AVRO), f"base64 of Avro of a schema with the fingerprint {AVRO[2:10].hex()}"),
