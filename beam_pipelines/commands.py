@@ -236,8 +236,14 @@ def run(
     if replay_start is not None and replay_speed is None:
         raise InputError("--replay_start needs --replay_speed")
     loaded = load_spec(spec)
-    check_reachable(redis, REACHABLE_S)
-    # Beam takes seconds to import: what can be told before it is told at once.
+    on_flink, on_dataflow = (runner.lower() in (name, f"{name}runner") for name in ("flink", "dataflow"))
+    if not on_flink and not on_dataflow:
+        if savepoint_path or savepoint_dir:
+            raise InputError(
+                f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}"
+            )
+        # Beam takes seconds to import: what can be told before it is told at once.
+        check_reachable(redis, REACHABLE_S)
     from beam_pipelines.dead_letter_limit import end, parse_share
     from beam_pipelines.streaming import StreamingSettings
 
@@ -261,7 +267,7 @@ def run(
         view_refresh_s=view_refresh,
         allow_eviction=allow_eviction,
     )
-    if runner.lower() in ("flink", "flinkrunner"):
+    if on_flink:
         from beam_pipelines.flink.job import run_on_flink
         from beam_pipelines.flink.options import FlinkSettings
 
@@ -285,7 +291,7 @@ def run(
         )
         end(Terminal(stderr=True), counts, limit, loaded, dead_letters, began_s)
         return
-    if runner.lower() in ("dataflow", "dataflowrunner"):
+    if on_dataflow:
         from beam_pipelines.dataflow.job import run_on_dataflow
 
         if stop_when_idle is not None or savepoint_path or savepoint_dir:
@@ -296,8 +302,6 @@ def run(
         return
     from beam_pipelines.running import run_streaming
 
-    if savepoint_path or savepoint_dir:
-        raise InputError(f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}")
     arguments = [f"--runner={runner}", *context.args]
     counted = run_streaming(loaded, settings, arguments, stop_when_idle_s=stop_when_idle, limit=limit)
     end(Terminal(stderr=True), counted, limit, loaded, dead_letters, began_s)
