@@ -27,7 +27,10 @@ APPLIED, DUPLICATE, TOO_LATE, BAD_RECORD, OVERSIZED, CONTENDED = (
     Outcome.OVERSIZED,
     Outcome.CONTENDED,
 )
-COUNTS = {"f": {"aggregate": ["count", "sum"], "of": "value", "windows": ["1h", "lifetime"]}}
+COUNTS = {
+    "f": {"aggregate": "count", "windows": ["1h", "lifetime"]},
+    "g": {"aggregate": "sum", "of": "value", "windows": ["1h", "lifetime"]},
+}
 SPEC = spec_of(features=COUNTS)
 PLAN = compile_plan(SPEC)
 NOW = time.time_ns() // 1000 // M * M

@@ -20,7 +20,10 @@ from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore
 
 SPEC = spec_of(
-    features={"f": {"aggregate": ["count", "sum"], "of": "value", "windows": ["1h", "lifetime"]}},
+    features={
+        "f": {"aggregate": "count", "windows": ["1h", "lifetime"]},
+        "g": {"aggregate": "sum", "of": "value", "windows": ["1h", "lifetime"]},
+    },
     sequences={"s": {"fields": ["item_id"], "last": 5}},
 )
 PLAN = compile_plan(SPEC)
