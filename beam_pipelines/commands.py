@@ -242,6 +242,7 @@ def run(
             raise InputError(
                 f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}"
             )
+    if runner.lower().startswith("direct"):
         # Beam takes seconds to import: what can be told before it is told at once.
         check_reachable(redis, REACHABLE_S)
     from beam_pipelines.dead_letter_limit import end, parse_share
