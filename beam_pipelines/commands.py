@@ -237,11 +237,8 @@ def run(
         raise InputError("--replay_start needs --replay_speed")
     loaded = load_spec(spec)
     on_flink, on_dataflow = (runner.lower() in (name, f"{name}runner") for name in ("flink", "dataflow"))
-    if not on_flink and not on_dataflow:
-        if savepoint_path or savepoint_dir:
-            raise InputError(
-                f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}"
-            )
+    if not on_flink and not on_dataflow and (savepoint_path or savepoint_dir):
+        raise InputError(f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}")
     if runner.lower().startswith("direct"):
         # Beam takes seconds to import: what can be told before it is told at once.
         check_reachable(redis, REACHABLE_S)
