@@ -201,7 +201,7 @@ def replay_rate(
         stored: dict[str, bytes | None] = {}
         for row in chosen:
             blobs = [stored.get(row[0])]
-            reader.features(blobs, row[3], reader.histories(blobs), vectors)
+            reader.features(blobs, row[3], reader.histories(blobs, row[3]), vectors)
             (stored[row[0]],), _ = packed.fold(blobs, Events.from_rows(plan, [row]), np.zeros(1, np.int64), [VERSION])
 
     # All users at once, event by event of each: what a call costs is shared by as many as there are.
@@ -211,7 +211,7 @@ def replay_rate(
         stored: dict[str, bytes | None] = {}
         for wave, at_us in waves:
             blobs = [stored.get(user) for user in wave.users]
-            reader.features(blobs, at_us, reader.histories(blobs), vectors)
+            reader.features(blobs, at_us, reader.histories(blobs, at_us), vectors)
             none = np.zeros(len(blobs), np.int64)
             folded, _ = packed.fold(blobs, wave, none, [VERSION] * len(blobs))
             stored.update(zip(wave.users, folded, strict=True))
