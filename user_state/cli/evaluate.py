@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from user_state.cli.log_options import ItemColumn, LogFormat, TimeColumn, TimeUnit, UserColumn, ValueColumn
 from user_state.cli.progress import progress, with_progress
 from user_state.cli.terminal import Terminal, say, say_json
 from user_state.errors import InputError
@@ -37,25 +38,12 @@ def evaluate(
         typer.Option(help=f"Also test states of these ages, such as {AGES}: a lag, or 0-10s for a refresh every 10 s."),
     ] = None,
     first: Annotated[int | None, typer.Option(min=1, help="Use only this many interactions, the earliest.")] = None,
-    log_format: Annotated[
-        str, typer.Option("--format", help="auto, avro, table (names in the first line), triples (user item seconds).")
-    ] = "auto",
-    user_column: Annotated[
-        str | None, typer.Option(help="Of a table: the column of the user; default: the spec's, or user_id.")
-    ] = None,
-    item_column: Annotated[
-        str | None,
-        typer.Option(help="The column or field of the item; default: that of the spec's embeddings, or item_id."),
-    ] = None,
-    time_column: Annotated[
-        str | None,
-        typer.Option(help="Of a table: the column of the time since 1970; default: the spec's, or timestamp."),
-    ] = None,
-    time_unit: Annotated[
-        str | None,
-        typer.Option(help="Of a table: what the time counts: s, ms or us; default: as the spec's schema says, or s."),
-    ] = None,
-    value_column: Annotated[str | None, typer.Option(help="The column or event field of a number.")] = None,
+    log_format: LogFormat = "auto",
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    time_column: TimeColumn = None,
+    time_unit: TimeUnit = None,
+    value_column: ValueColumn = None,
     min_value: Annotated[
         float | None, typer.Option(help="Leave out interactions with a smaller value; their items stay candidates.")
     ] = None,
