@@ -7,21 +7,21 @@ messages but times and what kind of bytes they are.
 from __future__ import annotations
 
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from user_state.dead_letters.letters import Letter
 from user_state.durations import SECOND_US, format_duration
-from user_state.errors import EventError, InputError
+from user_state.errors import EventError
 from user_state.events.avro_files import SingleObject
 from user_state.events.decode import SINGLE_OBJECT, EventDecoder
 from user_state.events.looks_like import looks_like
+from user_state.events.publish_times import publish_time_us
 from user_state.events.screening import DAY_US, clock_tolerance_us, roughly
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.spec.model import Events
-from user_state.times import parse_time_us
 
 HISTORY_US = 2 * DAY_US
 """Whoever publishes events this long after they happened, beyond what the spec allows, replays history."""
@@ -158,23 +158,15 @@ def _from_future(spec: LoadedSpec, letters: Sequence[Letter], times: Sequence[Ti
 def time_attribute(letters: Sequence[Letter], times: Sequence[Times]) -> str | None:
     """Return the attribute that holds times about those of the events, None if none does."""
     first_us, last_us = min(one.event_us for one in times), max(one.event_us for one in times)
-    names = Counter(name for letter in letters for name, value in letter.attributes.items() if _is_time(value))
-    for name, number in names.most_common():
-        held = [time for letter in letters if (time := _is_time(letter.attributes.get(name, ""))) is not None]
-        if number == len(letters) and first_us - DAY_US <= statistics.median(held) <= last_us + DAY_US:
+    held: dict[str, list[int]] = defaultdict(list)
+    for letter in letters:
+        for name, value in letter.attributes.items():
+            if (time_us := publish_time_us(value)) is not None:
+                held[name].append(time_us)
+    for name, times_us in held.items():
+        if len(times_us) == len(letters) and first_us - DAY_US <= statistics.median(times_us) <= last_us + DAY_US:
             return name
     return None
-
-
-def _is_time(text: str) -> int | None:
-    """Return the time that a text looks like, microseconds UTC; None if it looks like none."""
-    if not text.isascii() or not text.isdigit():
-        try:
-            return parse_time_us(text)
-        except InputError:
-            return None
-    number = int(text[:20])
-    return next((number * unit for unit in UNITS if YEAR_2000_US <= number * unit < YEAR_2100_US), None)
 
 
 def in_words(duration_us: int) -> str:
