@@ -1,7 +1,7 @@
 """Files of rows (Parquet, CSV, JSON lines, or Avro) -> one Avro file of a spec's events, in order of time.
 
 Every row is held to the spec as the pipeline will: what it would refuse goes to a file of its own, a JSON object a
-    line:
+line:
 
     file, row     where it stands, the first row being 1
     reason        undecodable, or invalid

@@ -1,7 +1,7 @@
 """One of several files that are read together: its rows, its clock, and which of its rows a wrong clock has written.
 
 A lane has a few segments of its file in memory: one to take rows of, and those around it, by which its rows are judged.
-    What a file's clock is: `merged_files.py`. Nothing here asks the time of the day: it is an argument.
+What a file's clock is: `merged_files.py`. Nothing here asks the time of the day: it is an argument.
 """
 
 from __future__ import annotations

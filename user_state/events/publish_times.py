@@ -5,7 +5,7 @@
     RFC 3339, with its zone      2025-11-24T16:00:00Z, 2025-11-24 17:00:00.5+01:00
 
 A number says its unit itself: from 1971 up to 2100 no number of one unit is one of another. Anything else is no publish
-    time.
+time.
 """
 
 from __future__ import annotations
