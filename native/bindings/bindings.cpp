@@ -1,6 +1,7 @@
 // All that knows Python but reading.cpp, as one translation unit: pybind11's headers and templates take the compiler seven seconds each
 // time, which is most of what compiling used to cost. setup.py compiles a file that stands here only as part of this one.
 #include "bindings/admitting.cpp"
+#include "bindings/avro_programs.cpp"
 #include "bindings/event_batches.cpp"
 #include "bindings/event_rows.cpp"
 #include "bindings/folding.cpp"

@@ -24,6 +24,8 @@ struct Columns {
     /// Of a float field doubles, of others integers, those of strings being codes.
     const std::int64_t* integers = nullptr;
     const double* doubles = nullptr;
+    /// Of a field that is a list, m + 1 places: an event's values are those from its own to the next.
+    const std::int64_t* offsets = nullptr;
   };
 
   std::size_t users = 0;
