@@ -91,8 +91,8 @@ def print_spec_changes(console: Terminal, spec: LoadedSpec, redis: str) -> None:
             continue
         layout, which = found.registered.get(fingerprint), f"{number:,} of {total}"
         if layout is None:
-            told = f"{which} cannot be read: their layout {fingerprint.hex()} is not registered; see docs/recovery.md"
-            console.print(told)
+            line = f"{which} cannot be read: their layout {fingerprint.hex()} is not registered; see docs/recovery.md"
+            console.print(line)
             continue
         console.print(f"the spec has changed since {which} were written (layout {fingerprint.hex()}):")
         for line in spec_change(plan, layout, found.registered.values()).lines():

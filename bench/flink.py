@@ -50,6 +50,7 @@ from bench.report import arguments, finish, percentile
 from tests.servers.flink import PROCESSES, Flink, flink_missing
 from tests.servers.pubsub import PROJECT, PubSubEmulator, emulator_missing, pubsub_emulator
 from tests.servers.redis import Valkey, running_valkey
+from transforms import counters
 from user_state.events.avro_files import SingleObject, interaction_schema, write_messages
 from user_state.events.generate import generate
 from user_state.spec import LoadedSpec, load_spec
@@ -290,10 +291,10 @@ def look(
     until = time.monotonic() + 10
     while one.counters()[1] < feeder.sent and time.monotonic() < until:
         time.sleep(POLL_S)
-    counters = one.board.counters()
+    so_far = one.board.counters()
     p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
-    redelivered = counters.get(counters.READ, 0) / feeder.sent - 1
-    writes = counters.get(counters.WRITES, 0) / max(1, counters.get(counters.APPLIED, 0))
+    redelivered = so_far.get(counters.READ, 0) / feeder.sent - 1
+    writes = so_far.get(counters.WRITES, 0) / max(1, so_far.get(counters.APPLIED, 0))
     print(
         f"  freshness at {sent / lasts_s:,.0f} events/s: p50 {p50:.2f} s, p99 {p99:.2f} s, {len(took)} users looked for"
     )

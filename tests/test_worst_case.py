@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.judging import judged
 from tests.packed import VERSION, Records, from_events, merge
 from tests.random_worlds import ACTIONS, QUICK, World, specs, worlds
 from tests.trying import T0, D, H, M, S, event, plan_of, spec_of
@@ -22,7 +23,6 @@ from user_state.plan.compile.learned import item_plan
 from user_state.plan.plan import Plan
 from user_state.plan.track_axes import TrackAxes
 from user_state.spec import load_spec
-from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of
 from user_state.state.events import Events
 from user_state.state.outcome import Outcome
@@ -41,10 +41,9 @@ class User:
         self.record: bytes | None = None
         self.seen: bytes | None = None
         self._packed = PackedRecords(plan)
-        self._admission = PackedAdmission(plan)
 
     def fold(self, events: Events) -> None:
-        verdict = self._admission.admit(heads_of([self.record])[0], [self.seen], events)
+        verdict = judged(self.plan, heads_of([self.record])[0], [self.seen], events)
         applied = events.take(verdict.outcome == Outcome.APPLIED)
         if len(applied):
             (record,), broken = self._packed.fold([self.record], applied, verdict.horizon_us, [VERSION])

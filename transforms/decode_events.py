@@ -90,7 +90,7 @@ class _DecodeFn(beam.DoFn):
 
     def _by_key(self, batch: EventBatch, dead: list[DeadLetter]) -> Sequence[tuple[int | str, bytes]]:
         """Return (key, packet) of each key that has events; those from the future or of hot users go to `dead`."""
-        events = batch.events
+        events = Events.of_batch(batch)
         now_us = time.time_ns() // 1000
         screened = screen(self._plan, events, now_us)
         self._count(events, screened, now_us)

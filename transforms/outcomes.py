@@ -68,14 +68,13 @@ def settled(batch: EventBatch, report: FoldReport) -> Bundle:
 def _letter(batch: EventBatch, row: int, report: FoldReport) -> DeadLetter:
     message, outcome = Message(*batch.message(row)), int(report.outcome[row])
     if outcome in SET_ASIDE:
-        user = batch.events.users[int(batch.events.user[row])]
-        return DeadLetter(message, SET_ASIDE[outcome], report.set_aside[user])
+        return DeadLetter(message, SET_ASIDE[outcome], report.set_aside[batch.user_of(row)])
     return DeadLetter(message, *DETAIL[Outcome(outcome)])
 
 
 def give_back(batch: EventBatch, contended: Rows) -> Rows:
     """Let messages of contended users come again later; return the events that cannot, to be folded now."""
-    comes_again = batch.has_ack_id[contended]  # when its lease ends
+    comes_again = batch.has_ack_id()[contended]  # when its lease ends
     counters.count(counters.GIVEN_BACK, int(comes_again.sum()))
     return contended[~comes_again]
 

@@ -220,7 +220,7 @@ class _ReadFn(beam.DoFn):
         One ahead of the wall clock tells nothing: its event is refused, and nobody waits for it.
         """
         latest_us = time.time_ns() // 1000 + self._tolerance_us
-        published_us = self._decoder.batch(messages).batch.events.published_us
+        published_us = self._decoder.batch(messages).batch.published_us
         return next(iter(published_us[published_us <= latest_us].tolist()), 0)
 
     def _close(self, path: str) -> None:

@@ -11,18 +11,17 @@ try:
     from user_state._native import (
         FAMILIES,
         MARKER,
-        Admission,
         EventBatch,
         EventDecoder,
         FileLayout,
         Folding,
         MessageList,
         ReadingProgram,
+        Relevance,
         columns_of_rows,
         heads,
         pack_mget,
         replay,
-        with_horizon,
     )
 except ImportError as exc:
     raise NotCompiled(
@@ -34,16 +33,15 @@ except ImportError as exc:
 __all__ = [
     "FAMILIES",
     "MARKER",
-    "Admission",
     "EventBatch",
     "EventDecoder",
     "FileLayout",
     "Folding",
     "MessageList",
     "ReadingProgram",
+    "Relevance",
     "columns_of_rows",
     "heads",
     "pack_mget",
     "replay",
-    "with_horizon",
 ]

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from user_state.embeddings.composed_reading import Embeds
 from user_state.embeddings.composing import seen_items
 from user_state.embeddings.hashed_vectors import hashed_vectors
 from user_state.embeddings.nearest import Nearest, NearestItems
@@ -15,7 +14,7 @@ from user_state.embeddings.provider import VectorProvider
 from user_state.embeddings.scoring import Scores, cosine, score
 from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError, StoreError
-from user_state.plan.outputs import EmbeddingOutput
+from user_state.plan.outputs import AnyEmbedding, EmbeddingOutput
 from user_state.plan.plan import Plan
 from user_state.state_reads import StateRead, StateReads
 from user_state.store.learned_table import LearnedVectors
@@ -83,14 +82,16 @@ class Similarity:
         order = np.argsort(-cosines, kind="stable")[:k].tolist()
         return [(others[index], float(cosines[index])) for index in order if np.isfinite(cosines[index])]
 
-    def _embedding(self, name: str) -> Embeds:
+    def _embedding(self, name: str) -> AnyEmbedding:
         for output in self._plan.embeddings:
             if output.name == name:
                 return output
         known = ", ".join(output.name for output in self._plan.embeddings) or "it has none"
         raise InputError(f"expected an embedding of the spec ({known}), got {name!r}")
 
-    def _vectors(self, users: tuple[str, ...], output: Embeds, at_us: int) -> tuple[npt.NDArray[np.float32], StateRead]:
+    def _vectors(
+        self, users: tuple[str, ...], output: AnyEmbedding, at_us: int
+    ) -> tuple[npt.NDArray[np.float32], StateRead]:
         """Return one embedding of users, and what it was read from."""
         read = self._reads.read(users, at_us, (output.name,))
         return read.finished.embeddings[output.name], read

@@ -102,13 +102,13 @@ class StateReads:
         return StateRead(users, at_us, reader.finish(coming), None, {})
 
     def _read_fetched(self, users: tuple[str, ...], keys: Sequence[str], at_us: int, reader: Reader) -> StateRead:
-        answers, told = self._fetch(keys, reader)
+        answers, values = self._fetch(keys, reader)
         blobs = [None if isinstance(answer, StoreError) else answer for answer in answers]
         histories = reader.histories(blobs)
         vectors = {}
         if histories is not None:
             asked = reader.items_of(histories)
-            vectors = {table: self._providers[table].vectors(asked[table], told[table]) for table in asked}
+            vectors = {table: self._providers[table].vectors(asked[table], values[table]) for table in asked}
         finished = reader.features(blobs, at_us, histories, vectors)
         for index, answer in enumerate(answers):
             if isinstance(answer, StoreError):
@@ -124,8 +124,8 @@ class StateReads:
         wanted = [key for keys_of_table in pointers.values() for key in keys_of_table]
         answers = look_up(self._server, [*keys, *wanted])
         rest = iter(values_of(answers[len(keys) :]))
-        told = {table: [next(rest) for _ in keys_of_table] for table, keys_of_table in pointers.items()}
-        return answers[: len(keys)], told
+        values = {table: [next(rest) for _ in keys_of_table] for table, keys_of_table in pointers.items()}
+        return answers[: len(keys)], values
 
 
 def values_of(answers: Sequence[bytes | StoreError | None]) -> list[bytes | None]:

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <optional>
 
 #include "bindings/avro_programs.hpp"
@@ -21,6 +22,11 @@ namespace {
 constexpr const char* kDamaged = "expected a packed batch of events of this plan, got other or damaged bytes";
 /// Names of files may have bytes that are no UTF-8, which Python keeps as lone surrogates.
 constexpr const char* kLenient = "surrogatepass";
+
+[[noreturn]] void refuse_damaged() {
+  py::set_error(py::module_::import("user_state.errors").attr("CodecError"), kDamaged);
+  throw py::error_already_set();
+}
 
 struct AtIndex {
   std::size_t index;
@@ -47,7 +53,7 @@ py::tuple tuple_of(const Message& message) {
       BodyCursor in(message.attributes);
       take_map(in, [&](std::string_view name, std::string_view value) { attributes[str_of(name)] = str_of(value); });
     } catch (const Unreadable&) {
-      throw py::value_error(kDamaged);
+      refuse_damaged();
     }
   }
   py::object publish_us = py::none(), ack_id = py::none();
@@ -60,7 +66,8 @@ EventDecoder::Check check_of(const std::string& name) {
   using Check = EventDecoder::Check;
   constexpr std::pair<std::string_view, Check> kNames[] = {
       {"user", Check::kUser}, {"id", Check::kId},     {"time", Check::kTime}, {"published", Check::kPublished},
-      {"text", Check::kText}, {"item", Check::kItem}, {"float", Check::kFloat}, {"int", Check::kInt}};
+      {"text", Check::kText}, {"item", Check::kItem}, {"float", Check::kFloat}, {"int", Check::kInt},
+      {"moment", Check::kMoment}};
   for (const auto& [known, check] : kNames) {
     if (name == known) return check;
   }
@@ -236,8 +243,9 @@ py::tuple MessageList::message(std::size_t at) const {
   return tuple_of(messages_[at]);
 }
 
-std::unique_ptr<HeldBatch> HeldBatch::join(std::string_view kinds, const py::iterable& packed) {
+std::unique_ptr<HeldBatch> HeldBatch::join(py::handle plan, const py::iterable& packed) {
   std::vector<EventBatch::Shape> taken;
+  auto kinds = plan.attr("kinds").cast<std::string>();
   for (char kind : kinds) taken.push_back(shape_of(kind));
   auto made = std::make_unique<HeldBatch>(taken);
   std::vector<std::string_view> views;
@@ -254,7 +262,7 @@ std::unique_ptr<HeldBatch> HeldBatch::join(std::string_view kinds, const py::ite
       damaged = true;
     }
   }
-  if (damaged) throw py::value_error(kDamaged);
+  if (damaged) refuse_damaged();
   return made;
 }
 
@@ -275,6 +283,13 @@ py::tuple HeldBatch::columns(const py::object& self) {
                         view_of(batch.time_us, self), view_of(batch.published_us, self), columns, code_of);
 }
 
+py::list HeldBatch::users() const { return strs_of(batch.users.texts()); }
+
+py::object HeldBatch::user_of(std::size_t row) const {
+  if (row >= size()) throw py::index_error("no such event");
+  return str_of(batch.users[batch.user[row]]);
+}
+
 py::tuple HeldBatch::message(std::size_t row) const {
   if (row >= size()) throw py::index_error("no such event");
   return tuple_of(batch.messages[row]);
@@ -283,6 +298,11 @@ py::tuple HeldBatch::message(std::size_t row) const {
 std::vector<std::uint32_t> HeldBatch::rows_of(const py::object& rows) const {
   std::vector<py::object> held;
   std::vector<std::uint32_t> taken;
+  if (rows.is_none()) {
+    taken.resize(size());
+    std::iota(taken.begin(), taken.end(), 0u);
+    return taken;
+  }
   for (std::int64_t row : column_of<std::int64_t>(rows, held)) {
     if (static_cast<std::uint64_t>(row) >= size()) throw py::index_error("no such event");
     taken.push_back(static_cast<std::uint32_t>(row));
@@ -455,13 +475,18 @@ void define_event_batches(py::module_& module) {
       .def("__len__", &MessageList::size)
       .def("message", &MessageList::message, py::arg("at"));
   py::class_<HeldBatch>(module, "EventBatch")
-      .def_static("join", &HeldBatch::join, py::arg("kinds"), py::arg("packed"))
+      .def_static("join", &HeldBatch::join, py::arg("plan"), py::arg("packed"))
       .def("__len__", &HeldBatch::size)
+      .def_property_readonly("users", &HeldBatch::users)
+      .def_property_readonly("user", [](const py::object& self) { return view_of(self.cast<const HeldBatch&>().batch.user, self); })
+      .def_property_readonly("time_us", [](const py::object& self) { return view_of(self.cast<const HeldBatch&>().batch.time_us, self); })
+      .def_property_readonly("published_us", [](const py::object& self) { return view_of(self.cast<const HeldBatch&>().batch.published_us, self); })
+      .def("user_of", &HeldBatch::user_of, py::arg("row"))
       .def("columns", [](const py::object& self) { return HeldBatch::columns(self); })
       .def("message", &HeldBatch::message, py::arg("row"))
-      .def("pack", &HeldBatch::pack, py::arg("rows"))
+      .def("pack", &HeldBatch::pack, py::arg("rows") = py::none())
       .def("pack_by_shard", &HeldBatch::pack_by_shard, py::arg("rows"), py::arg("shards"))
-      .def("pack_by_user", &HeldBatch::pack_by_user, py::arg("rows"))
+      .def("pack_by_user", &HeldBatch::pack_by_user, py::arg("rows") = py::none())
       .def("ack_ids", &HeldBatch::ack_ids, py::arg("rows"))
       .def("has_ack_id", &HeldBatch::has_ack_id);
   py::class_<DecodingEvents>(module, "EventDecoder")

@@ -43,17 +43,21 @@ class HeldBatch {
  public:
   explicit HeldBatch(const std::vector<EventBatch::Shape>& shapes) : batch(shapes) {}
 
-  /// Joins packed batches of plans with such `kinds` (a letter a field, see Plan.kinds); ValueError for other bytes.
-  static std::unique_ptr<HeldBatch> join(std::string_view kinds, const pybind11::iterable& packed);
+  /// Joins packed batches of a plan's events; CodecError for other bytes.
+  static std::unique_ptr<HeldBatch> join(pybind11::handle plan, const pybind11::iterable& packed);
 
   std::size_t size() const { return batch.size(); }
   /// What `Events` is made of; the arrays are views of this batch.
   static pybind11::tuple columns(const pybind11::object& self);
+  /// The users' ids, and that of one event's user.
+  pybind11::list users() const;
+  pybind11::object user_of(std::size_t row) const;
   pybind11::tuple message(std::size_t row) const;
+  /// Of all events where `rows` is None.
   pybind11::bytes pack(const pybind11::object& rows) const;
   /// [(shard, packed events of its users)], shards in order of first coming.
   pybind11::list pack_by_shard(const pybind11::object& rows, std::uint64_t shards) const;
-  /// [(user, packed events)], likewise.
+  /// [(user, packed events)], likewise; of all events where `rows` is None.
   pybind11::list pack_by_user(const pybind11::object& rows) const;
   /// {origin: acknowledgement ids}, of those that have one.
   pybind11::dict ack_ids(const pybind11::object& rows) const;

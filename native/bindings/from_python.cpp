@@ -1,5 +1,8 @@
 #include "bindings/from_python.hpp"
 
+#include "bindings/event_batches.hpp"
+
+#include <algorithm>
 #include <limits>
 
 namespace user_state {
@@ -31,7 +34,7 @@ std::vector<std::int64_t> numbers(const py::object& listed) {
 }
 
 Kind kind_of(py::handle field) {
-  auto kind = get<std::string>(field, "kind");
+  auto kind = get<std::string>(field, "value_kind");
   if (kind == "string") return Kind::kString;
   if (kind == "float") return Kind::kFloat;
   return kind == "int" ? Kind::kInt : Kind::kBool;
@@ -126,7 +129,10 @@ Plan plan_of(py::handle plan) {
   taken.keyed_axes = axes_of(plan.attr("keyed_axes"));
   taken.gap_axes = axes_of(plan.attr("gap_axes"));
   taken.layout = get<std::string>(plan.attr("layout"), "fingerprint");
-  for (py::handle field : plan.attr("fields")) taken.fields.push_back(kind_of(field));
+  for (py::handle field : plan.attr("fields")) {
+    taken.fields.push_back(kind_of(field));
+    taken.is_list.push_back(get<bool>(field, "is_list"));
+  }
   for (py::handle accepting : plan.attr("filters")) taken.filters.push_back(filter_of(accepting, taken.fields));
   for (py::handle track : plan.attr("tracks")) {
     auto between = optional<std::pair<double, double>>(track.attr("between"));
@@ -220,7 +226,50 @@ Layout layout_of(py::handle layout) {
   return taken;
 }
 
+namespace {
+
+/// How values of a kind are held.
+int storage_of(Kind kind) { return kind == Kind::kString ? 0 : kind == Kind::kFloat ? 1 : 2; }
+
+Columns columns_of(const Plan& plan, const EventBatch& batch) {
+  Columns taken = batch.columns();
+  bool fits = taken.fields.size() == plan.fields.size();
+  for (std::size_t field = 0; fits && field < plan.fields.size(); ++field) {
+    fits = storage_of(taken.fields[field].kind) == storage_of(plan.fields[field]) &&
+           (taken.fields[field].offsets != nullptr) == plan.is_list[field];
+    taken.fields[field].kind = plan.fields[field];
+  }
+  if (!fits) throw py::value_error("expected events with the fields of the plan");
+  return taken;
+}
+
+/// Where the values of each of so many events lie in a column of lists.
+const std::int64_t* offsets_of(const py::object& ends, std::size_t events, std::size_t values, std::vector<py::object>& kept) {
+  auto taken = column_of<std::int64_t>(ends, kept);
+  bool fits = taken.size() == events + 1 && taken.front() == 0 && taken.back() <= static_cast<std::int64_t>(values);
+  if (!fits || !std::ranges::is_sorted(taken)) throw py::value_error("expected lists that lie one behind the other");
+  return taken.data();
+}
+
+}  // namespace
+
+void check_arrivals(const Columns& columns) {
+  std::size_t rows = columns.user.size();
+  if (columns.id_hash.size() != rows) throw py::value_error("expected an id for each event");
+  for (auto times_us : {columns.time_us, columns.published_us}) {
+    if (times_us.size() != rows) throw py::value_error("expected two times for each event");
+    for (std::int64_t time_us : times_us) {
+      if (time_us >= 0 && time_us < kTooLarge) continue;
+      throw py::value_error("expected times from 0 to 2^62 us, got " + std::to_string(time_us));
+    }
+  }
+}
+
 EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
+  if (py::isinstance<HeldBatch>(events)) {
+    columns = columns_of(plan, events.cast<const HeldBatch&>().batch);
+    return;
+  }
   columns.users = py::len(events.attr("users"));
   columns.user = column_of<std::int64_t>(events.attr("user"), kept_);
   columns.id_hash = column_of<std::uint64_t>(events.attr("id_hash"), kept_);
@@ -230,10 +279,15 @@ EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
   if (fields.size() != plan.fields.size()) throw py::value_error("expected events with the fields of the plan");
   for (std::size_t field = 0; field < plan.fields.size(); ++field) {
     Columns::Field taken{plan.fields[field]};
+    py::object values = fields[field];
+    if (plan.is_list[field]) {
+      taken.offsets = offsets_of(values.attr("ends"), columns.user.size(), py::len(values.attr("values")), kept_);
+      values = values.attr("values");
+    }
     if (taken.kind == Kind::kFloat) {
-      taken.doubles = column_of<double>(fields[field], kept_).data();
+      taken.doubles = column_of<double>(values, kept_).data();
     } else {
-      taken.integers = column_of<std::int64_t>(fields[field], kept_).data();
+      taken.integers = column_of<std::int64_t>(values, kept_).data();
     }
     columns.fields.push_back(taken);
   }

@@ -33,7 +33,8 @@ std::span<const T> column_of(pybind11::handle array, std::vector<pybind11::objec
   return {taken.data(), static_cast<std::size_t>(taken.size())};
 }
 
-/// The columns of Python's `Events` as they lie in memory, which have to outlive what looks at them.
+/// The columns of an `EventBatch` of this module, or of Python's `Events`, as they lie in memory. Either has to outlive
+/// this, and this what looks at them.
 struct EventsOfPython {
   EventsOfPython(const Plan& plan, pybind11::handle events);
 
@@ -42,5 +43,9 @@ struct EventsOfPython {
  private:
   std::vector<pybind11::object> kept_;
 };
+
+/// Refuses events that cannot be judged: other than one time of each kind and one id an event, or times that no record
+/// holds.
+void check_arrivals(const Columns& columns);
 
 }  // namespace user_state

@@ -5,7 +5,6 @@
 
 #include <optional>
 
-#include "bindings/admitting.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/calling.hpp"
 #include "bindings/folding.hpp"
@@ -29,8 +28,7 @@ py::tuple replay(const reading::SharedProgram& shared, Folding& folding, const p
   const Plan& plan = folding.plan();
   EventsOfPython taken(plan, batch);
   const Columns& columns = taken.columns;
-  check_times(columns.time_us, columns.user.size());
-  check_times(columns.published_us, columns.user.size());
+  check_arrivals(columns);
   std::vector<py::object> kept;
   Questions questions{column_of<std::int64_t>(user, kept), column_of<std::int64_t>(at_us, kept),
                       column_of<std::int64_t>(visible, kept)};

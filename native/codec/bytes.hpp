@@ -98,6 +98,15 @@ class Reader {
     return taken;
   }
 
+  /// Goes on behind these bytes if they are the next ones; returns whether they are.
+  bool skip(std::string_view expected) {
+    if (expected.size() > left() || *at_ != expected.front() || std::memcmp(at_, expected.data(), expected.size()) != 0) {
+      return false;
+    }
+    at_ += expected.size();
+    return true;
+  }
+
   template <class T>
   T take() {
     T value;
@@ -186,6 +195,8 @@ class Reader {
 class Buffer {
  public:
   void clear() { size_ = 0; }
+  /// Takes back what was written after so many bytes.
+  void cut(std::size_t size) { size_ = std::min(size_, size); }
   std::size_t size() const { return size_; }
   const char* data() const { return held_.get(); }
   std::string_view view() const { return {held_.get(), size_}; }

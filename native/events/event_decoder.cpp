@@ -22,7 +22,8 @@ Kind kind_of(EventDecoder::Check check) {
     case EventDecoder::Check::kText:
     case EventDecoder::Check::kItem: return Kind::kString;
     case EventDecoder::Check::kFloat: return Kind::kFloat;
-    case EventDecoder::Check::kInt: return Kind::kInt;
+    case EventDecoder::Check::kInt:
+    case EventDecoder::Check::kMoment: return Kind::kInt;
     default: throw Corrupt{};
   }
 }
@@ -99,8 +100,11 @@ const EventDecoder::Writer& EventDecoder::writer_of(std::string_view head, std::
 }
 
 Refused EventDecoder::undecodable(const Writer& writer, std::size_t bytes, const Unreadable& unreadable) {
+  constexpr std::size_t kMostSaid = 100;
+  std::string field = unreadable.field;
+  if (field.size() > kMostSaid) field.replace(kMostSaid, std::string::npos, "...");
   return {"undecodable", "cannot decode " + std::to_string(bytes) + " bytes as Avro " + writer.name + ": field " +
-                             unreadable.field + ", at byte " + std::to_string(unreadable.at) + ": " + unreadable.why};
+                             field + ", at byte " + std::to_string(unreadable.at) + ": " + unreadable.why};
 }
 
 Refused EventDecoder::left_over(const Writer& writer, std::size_t bytes, std::size_t left) {
@@ -165,6 +169,9 @@ void EventDecoder::invalid(std::size_t place, std::string_view expected, const s
 }
 
 std::string_view EventDecoder::identifier(std::size_t place, const AvroValue& value, std::string& made) const {
+  if (value.is == AvroValue::Is::kText && !value.text.empty() && value.text.size() <= limits_.id_bytes) [[likely]] {
+    return value.text;
+  }
   std::optional<std::string_view> text = text_of(value, made);
   if (!text || text->empty() || text->size() > limits_.id_bytes) {
     std::string got = text && value.is != AvroValue::Is::kText ? std::to_string(text->size()) + " of them in hexadecimal" : in_words(value);
@@ -243,6 +250,7 @@ EventDecoder::Cell EventDecoder::checked(std::size_t place, const AvroValue& val
       if (value.is != Is::kInteger && value.is != Is::kBoolean) invalid(place, " to be a whole number", in_words(value));
       if (value.integer == kLeast) invalid(place, " above " + std::to_string(kLeast), "just that");
       return {value.integer, 0, {}};
+    case Check::kMoment: return {time_of(place, value, limits_.time_unit_ns), 0, {}};
     default: throw Corrupt{};
   }
 }

@@ -35,7 +35,7 @@ FileLayout::FileLayout(AvroProgram taken, std::vector<Role> of_fields)
   need(record.kind == AvroNode::Kind::kRecord && (roles.empty() || roles.size() == record.children.size()));
   for (const AvroNode& node : program.nodes) {
     for (std::uint32_t place : node.places) need(place < kPlaces);
-    need(node.beneath.empty());
+    for (std::uint32_t place : node.beneath) need(place < kPlaces);
   }
 }
 

@@ -43,15 +43,34 @@ bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= kLongestName && std::ranges::all_of(name, plain);
 }
 
-/// Finds a family's section, which is most often the next one after another; 0 if there is no such family.
-std::size_t section_of(std::string_view name, std::size_t after) {
+/// A family's name as it stands in a record: its length, an Avro long of one byte, before it.
+struct PackedName {
+  std::array<char, kLongestName> bytes{};
+  std::size_t size = 0;
+
+  std::string_view view() const { return {bytes.data(), size}; }
+};
+
+constexpr std::array<PackedName, kFamilies.size()> kPackedNames = [] {
+  std::array<PackedName, kFamilies.size()> packed{};
+  for (std::size_t at = 0; at < packed.size(); ++at) {
+    std::string_view name = kFamilies[at].name;
+    packed[at].bytes[0] = static_cast<char>(name.size() << 1);
+    for (std::size_t place = 0; place < name.size(); ++place) packed[at].bytes[place + 1] = name[place];
+    packed[at].size = name.size() + 1;
+  }
+  return packed;
+}();
+
+/// Takes the name of a family and returns its section; 0 if this release knows no such family, whose `name` that is.
+/// Most often it is the next one `after` another.
+std::size_t take_name(Reader& in, std::size_t after, std::string_view& name) {
   for (std::size_t at = after + 1; at < kSections; ++at) {
-    if (kFamilies[at - 1].name == name) return at;
+    if (in.skip(kPackedNames[at - 1].view())) return at;
   }
-  for (std::size_t at = 1; at <= after; ++at) {
-    if (kFamilies[at - 1].name == name) return at;
-  }
-  return 0;
+  name = take_bytes(in);
+  auto found = std::ranges::find(kFamilies, name, &FamilyEntry::name);
+  return found == kFamilies.end() ? 0 : static_cast<std::size_t>(found - kFamilies.begin()) + 1;
 }
 
 void take_sections(Reader& in, Envelope& envelope) {
@@ -59,8 +78,9 @@ void take_sections(Reader& in, Envelope& envelope) {
   std::int64_t families = take_long(in);
   std::size_t before = 0;
   for (std::int64_t at = 0; at < families; ++at) {
-    std::string_view name = take_bytes(in), section = take_bytes(in);
-    std::size_t found = section_of(name, before);
+    std::string_view name;
+    std::size_t found = take_name(in, before, name);
+    std::string_view section = take_bytes(in);
     if (found == 0) {
       need(is_name(name), "a family whose name is none");
       if (envelope.unknown.empty()) envelope.unknown = name;

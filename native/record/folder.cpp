@@ -74,9 +74,7 @@ Folder::Other& Folder::other(std::string_view fingerprint) {
   return other_.emplace(fingerprint, std::move(other)).first->second;
 }
 
-Envelope Folder::open(std::string_view& blob, Buffer& migrated) {
-  if (blob.data() == nullptr) return blank();
-  Envelope envelope = open_record(blob);
+Envelope Folder::ready(Envelope envelope, std::string_view& blob, Buffer& migrated) {
   if (envelope.layout != rules_.plan.layout) {
     migrated.clear();
     migrate(envelope, blob, migrated);
@@ -122,9 +120,9 @@ void Folder::make(Envelope envelope, std::string_view version, Buffer& out, Chan
   put_record(out, envelope);
 }
 
-void Folder::fold(std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
+void Folder::fold(Envelope envelope, std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
                   std::int64_t horizon_us, std::string_view version, Buffer& out) {
-  Envelope envelope = open(blob, migrated_);
+  envelope = ready(envelope, blob, migrated_);
   read_strings(envelope, blob, [this](std::string_view strings) { strings_.read(strings); });
   read(families_, envelope, blob, strings_);
   auto& longs = envelope.longs;
@@ -143,7 +141,7 @@ void Folder::fold(std::string_view blob, const Events& events, std::span<const s
 
 void Folder::merge(std::string_view a, std::string_view b, std::string_view version, Buffer& out) {
   if (second_.empty()) second_ = made_for(rules_.plan);
-  Envelope envelope = open(a, migrated_), other = open(b, migrated_second_);
+  Envelope envelope = ready(opened(a), a, migrated_), other = ready(opened(b), b, migrated_second_);
   read_strings(envelope, a, [this](std::string_view strings) { strings_.read(strings); });
   read(families_, envelope, a, strings_);
   read_strings(other, b, [this](std::string_view strings) { strings_.read_second(strings); });

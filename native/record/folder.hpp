@@ -16,6 +16,9 @@ namespace user_state {
 struct FoldRules {
   Plan plan;
   Layout layout;
+  /// How many event ids are remembered of a user, and how large a record may become.
+  std::int64_t seen_ids_cap;
+  std::size_t most_bytes;
 };
 
 /// A layout that records of another spec have.
@@ -44,9 +47,16 @@ class Folder {
   /// Begins with a batch, which has to outlive the folding of its events.
   void begin(const Events& events) { strings_.begin(events); }
 
+  /// Opens a record, of whatever layout.
+  Envelope opened(std::string_view blob) const { return blob.data() == nullptr ? blank() : open_record(blob); }
   /// Folds events in; the horizon is that of the record, unless the record has a later one.
   void fold(std::string_view blob, const Events& events, std::span<const std::uint32_t> rows, std::int64_t horizon_us,
-            std::string_view version, Buffer& out);
+            std::string_view version, Buffer& out) {
+    fold(opened(blob), blob, events, rows, horizon_us, version, out);
+  }
+  /// The same of a record that is open.
+  void fold(Envelope envelope, std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
+            std::int64_t horizon_us, std::string_view version, Buffer& out);
   /// Joins the records of disjoint sets of events, as of the later of both clocks.
   void merge(std::string_view a, std::string_view b, std::string_view version, Buffer& out);
   /// Takes over what the plan still has: the record of the same events, version and times in the plan's layout.
@@ -67,8 +77,9 @@ class Folder {
   static Families made_for(const Plan& plan);
   static std::vector<std::string> blanks_of(const Families& families);
   static void read(const Families& families, const Envelope& envelope, std::string_view blob, const Strings& strings);
-  /// Opens a record, migrated if need be: `blob` becomes the bytes that the sections are in, which may be in `migrated`.
-  Envelope open(std::string_view& blob, Buffer& migrated);
+  /// Readies a record that is open, migrated if need be: `blob` becomes the bytes that the sections are in, which may be
+  /// in `migrated`.
+  Envelope ready(Envelope envelope, std::string_view& blob, Buffer& migrated);
   Envelope blank() const;
   Other& other(std::string_view fingerprint);
   void migrate(Envelope envelope, std::string_view blob, Buffer& out);

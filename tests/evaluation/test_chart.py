@@ -44,7 +44,7 @@ def test_the_drawing_has_a_line_a_scorer_and_chart(tmp_path: Path) -> None:
 def test_without_ages_there_is_one_chart_and_points_stand_where_the_figures_are(tmp_path: Path) -> None:
     made = outcomes(aged=False)
     first, _ = curves(drawn(tmp_path / "x.svg", made, "recall"))
-    recalls = [stretch.quality.recall for stretch in made[0].stretches]
+    recalls = [segment.quality.recall for segment in made[0].segments]
     assert np.corrcoef([y for _, y in first], recalls)[0, 1] == pytest.approx(-1)
 
 

@@ -45,20 +45,20 @@ def test_parts_are_those_of_the_trial_and_the_last_one_counts() -> None:
     assert outcome.counted == outcome.parts["test"]
 
 
-def test_stretches_cover_the_stream_once() -> None:
+def test_segments_cover_the_stream_once() -> None:
     outcome = outcomes()[0]
-    stretches = outcome.stretches
-    assert len(stretches) == STRETCHES
-    assert stretches[-1].until == 1.0
-    assert sum(stretch.quality.tested for stretch in stretches) == len(outcome.ranks)
-    mean = np.average([s.quality.mrr for s in stretches], weights=[s.quality.tested for s in stretches])
+    segments = outcome.segments
+    assert len(segments) == STRETCHES
+    assert segments[-1].until == 1.0
+    assert sum(segment.quality.tested for segment in segments) == len(outcome.ranks)
+    mean = np.average([s.quality.mrr for s in segments], weights=[s.quality.tested for s in segments])
     assert mean == pytest.approx(np.mean(1 / outcome.ranks))
 
 
-def test_a_stream_shorter_than_its_stretches_has_fewer() -> None:
+def test_a_stream_shorter_than_its_segments_has_fewer() -> None:
     trial = prequential(random_log(1, events=3))
     outcome = Outcome("x", trial, np.ones(len(trial.tested)), 0.0)
-    assert len(outcome.stretches) == len(trial.tested) < STRETCHES
+    assert len(outcome.segments) == len(trial.tested) < STRETCHES
 
 
 def test_the_report_is_json_and_says_how_it_was_measured() -> None:

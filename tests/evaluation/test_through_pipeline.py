@@ -18,7 +18,7 @@ from tests.logs import random_log
 from tests.servers.pubsub import PubSubEmulator
 from user_state.evaluation.log_files import YEAR_2000_US
 
-EVALUATE = ("evaluate", "--protocol", "tgb", "--through-pipeline", "--speed-up", "30", "--stretch", "30s")
+EVALUATE = ("evaluate", "--protocol", "tgb", "--through-pipeline", "--speed-up", "30", "--segment", "30s")
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_pubsub_through_the_pipeline(log_file: Path, pubsub: PubSubEmulator) -> 
         (("--scorer", "popularity"), "expected a scorer of records (sketch, recent) to go through the pipeline"),
         (("--scorer", "sketch", "--scorer", "sketch"), "expected one scorer to go through the pipeline, got 2"),
         (("--scorer", "recent"), "expected recent:popular=false,records=true"),
-        (("--stretch", "soon"), "expected a stretch such as 20m, got 'soon'"),
+        (("--segment", "soon"), "expected a segment such as 20m, got 'soon'"),
         (("--topic", "pubsub://projects/p/topics/t"), "expected a topic and a subscription, or neither"),
         (("--protocol", "prequential"), "expected --protocol tgb to go through the pipeline, got prequential"),
     ],

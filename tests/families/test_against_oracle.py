@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.judging import judged
 from tests.packed import VERSION, Records, apply, features, from_events, merge, packed
 from tests.random_worlds import QUICK, SEEN, SHELF, World, reading_moments, reading_times, worlds
 from tests.trying import T0, S, event, plan_of, record_of, same_record, spec_of
@@ -25,7 +26,6 @@ from user_state import oracle
 from user_state.durations import parse_duration_us
 from user_state.embeddings.table import ItemTable
 from user_state.events.decode import EventDecoder
-from user_state.events.relevant import wanted
 from user_state.events.screening import Screened, clock_tolerance_us, screen
 from user_state.oracle import AppliedEvent
 from user_state.oracle.embeddings import EmbeddingQuestion
@@ -36,10 +36,10 @@ from user_state.reading.features import Finished
 from user_state.spec import LoadedSpec
 from user_state.spec.embedding_kinds import HASH
 from user_state.spec.model import Feature
-from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of
 from user_state.state.events import EventRow, Events
 from user_state.state.outcome import Outcome
+from user_state.state.relevant import relevant
 
 RELATIVE = 1e-6
 TABLE = ItemTable(list(SHELF), np.array(list(SHELF.values()), np.float32))
@@ -75,7 +75,7 @@ class Shelf:
         read = Events.from_rows(self.plan, list(rows))
         if now_us is None:
             bins = np.full(len(rows), "ignored", object)
-            chosen = np.flatnonzero(wanted(self.plan, read))
+            chosen = np.flatnonzero(relevant(self.plan, read))
         else:
             screened = screen(self.plan, read, now_us)
             bins = np.array([REFUSED.get(Screened(found), "") for found in screened.tolist()], object)
@@ -83,7 +83,7 @@ class Shelf:
         events = Events.from_rows(self.plan, [rows[i] for i in chosen])
         held = [self.stored.get(user, (None, None)) for user in events.users]
         blobs, seen = [blob for blob, _ in held], [ids for _, ids in held]
-        verdict = PackedAdmission(self.plan).admit(heads_of(blobs)[0], seen, events)
+        verdict = judged(self.plan, heads_of(blobs)[0], seen, events)
         applied = events.take(verdict.outcome == Outcome.APPLIED)
         folded, broken = packed(self.plan).fold(blobs, applied, verdict.horizon_us, [VERSION] * len(blobs))
         assert not broken

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from tests.judging import judged
 from tests.packed import Records, apply, features
 from tests.trying import T0, D, H, M, S, event, spec_of
 from user_state.events.decode import EventDecoder
 from user_state.plan.compile import compile_plan
 from user_state.plan.plan import Plan
-from user_state.state.admission import PackedAdmission
 from user_state.state.events import Events
 
 PATH = Path(__file__).parent / "user_state_v2.json"
@@ -91,7 +91,7 @@ def fold(plan: Plan, decoder: EventDecoder) -> tuple[list[str], Records, list[by
     """Return (users, records, remembered ids) of the events; the old one was published when it happened."""
     events = Events.from_rows(plan, [decoder.row(e, None) for e in SOME])
     nobody = Records.empty(plan, len(events.users))
-    seen = PackedAdmission(plan).admit(nobody.heads, nobody.blobs, events).seen
+    seen = judged(plan, nobody.heads, nobody.blobs, events).seen
     return events.users, apply(plan, nobody, events), seen
 
 

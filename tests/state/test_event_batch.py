@@ -87,10 +87,10 @@ def test_a_batch_that_was_packed_in_parts_and_joined_is_the_same(rng: random.Ran
 
     joined = EventBatch.join(PLAN, packets)
 
-    same(joined.events, whole.events.take(order))
+    same(Events.of_batch(joined), Events.of_batch(whole).take(order))
     assert messages_of(joined) == [messages[at] for at in order]
     assert EventBatch.join(PLAN, [joined.pack()]).pack() == joined.pack()
-    assert joined.has_ack_id.tolist() == [messages[at].ack_id is not None for at in order]
+    assert joined.has_ack_id().tolist() == [messages[at].ack_id is not None for at in order]
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 40), st.sampled_from([1, 3, 8]))
@@ -138,7 +138,7 @@ def test_any_bytes_are_a_batch_or_the_one_error(rng: random.Random) -> None:
                     damaged[at : at + 4] = struct.pack("<I", rng.choice((0, 1, 2**31, 2**32 - 1)))
         try:
             batch = EventBatch.join(PLAN, [bytes(packed), bytes(damaged)])
-            assert len(batch.events) == len(batch)
+            assert len(Events.of_batch(batch)) == len(batch)
             for row in range(len(batch)):
                 with suppress(CodecError):  # of a message's attributes it is found out when they are opened
                     batch.message(row)

@@ -34,13 +34,13 @@ def served(valkey, **settings):
     return ServedTable(valkey.url, "feed", "catalogue", 3, **settings)
 
 
-def told(valkey, reader: ServedTable) -> list[bytes | None]:
+def values(valkey, reader: ServedTable) -> list[bytes | None]:
     with valkey.client() as client:
         return [client.get(key) for key in reader.keys(time.monotonic())]
 
 
 def read(valkey, reader: ServedTable, ids: list[str]):
-    return reader.vectors(ids, told(valkey, reader))
+    return reader.vectors(ids, values(valkey, reader))
 
 
 def await_version(valkey, reader: ServedTable, version: str) -> None:

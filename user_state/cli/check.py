@@ -177,8 +177,8 @@ def _print_versions(console: Terminal, schema: EventSchema) -> None:
     console.print("\nevent schemas accepted, by fingerprint:")
     for accepted in (schema, *schema.versions):
         differs = ", ".join(_differs(accepted, schema)) or "no difference"
-        told = "the schema that all events are read as" if accepted is schema else differs
-        line = f"  {accepted.fingerprint.hex()}  {accepted.file}: {told}"
+        note = "the schema that all events are read as" if accepted is schema else differs
+        line = f"  {accepted.fingerprint.hex()}  {accepted.file}: {note}"
         console.print(line)
 
 

@@ -58,7 +58,7 @@ def evaluate(
     speed_up: Annotated[
         float, typer.Option(min=1e-3, help="Through the pipeline: how many times faster than real time.")
     ] = 10,
-    stretch: Annotated[
+    segment: Annotated[
         str,
         typer.Option(
             help="Through the pipeline: length of the segments into which the test part is cut; they run in parallel."
@@ -101,7 +101,7 @@ def evaluate(
 
     **--through-pipeline**: the test part's events are published as they happened, only faster, a real `user-state run`
     folds them into Redis, and states are read from there when they are asked for: fresh, and at each of the ages. The
-    part is cut into stretches that are played side by side, each with users of its own. Beside every figure stands the
+    part is cut into segments that are played side by side, each with users of its own. Beside every figure stands the
     ideal, the same with a state of no delay, and how long events took to become readable.
 
     Examples:
@@ -132,7 +132,7 @@ def evaluate(
     if last is not None:
         trial = trial.last(last)
     if through_pipeline:
-        passing(trial, scorer, ages, Asked(speed_up, stretch, redis, topic, subscription, plot, json, spec is not None))
+        passing(trial, scorer, ages, Asked(speed_up, segment, redis, topic, subscription, plot, json, spec is not None))
         return
     plan = _plan(loaded)
     for choice in choices:

@@ -15,14 +15,15 @@ from rich.table import Table
 
 from user_state.durations import SECOND_US, format_duration
 from user_state.plan.outputs import (
+    AnyArray,
+    AnyComposed,
+    AnyEmbedding,
     ApproxDistinctOutput,
     ApproxQuantilesOutput,
-    ComposedOutput,
     DecayedOutput,
     DecayedTableOutput,
     EmbeddingOutput,
     EntropyOutput,
-    FoldInOutput,
     InterestsOutput,
     InterestWeightsOutput,
     LastSeenOutput,
@@ -30,7 +31,6 @@ from user_state.plan.outputs import (
     ProfileOutput,
     RatioOutput,
     SequenceOutput,
-    StackedOutput,
     TableOutput,
 )
 from user_state.plan.plan import Plan
@@ -118,9 +118,7 @@ def _empty_ratio(output: RatioOutput) -> float:
     return ratio if math.isfinite(ratio) else output.empty
 
 
-def _array(
-    plan: Plan, output: StackedOutput | ProfileOutput | ApproxQuantilesOutput | InterestWeightsOutput
-) -> OutputRow:
+def _array(plan: Plan, output: AnyArray) -> OutputRow:
     if isinstance(output, InterestWeightsOutput):
         kind = f"float32 x {output.of.most}"
         return OutputRow(output.name, kind, _half_life(output.of.half_life_us), "-", _composed_of(output.of), ZEROS)
@@ -165,7 +163,7 @@ def _sequence(output: SequenceOutput) -> OutputRow:
     return OutputRow(output.name, f"last {output.last} of {fields}", over, "-", "0", EMPTY)
 
 
-def _embedding(plan: Plan, output: EmbeddingOutput | ComposedOutput | FoldInOutput | InterestsOutput) -> OutputRow:
+def _embedding(plan: Plan, output: AnyEmbedding) -> OutputRow:
     if not isinstance(output, EmbeddingOutput):
         most = f"{output.most} x " if isinstance(output, InterestsOutput) else ""
         kind = f"float32 x {most}{output.dimensions}"
@@ -176,7 +174,7 @@ def _embedding(plan: Plan, output: EmbeddingOutput | ComposedOutput | FoldInOutp
     return OutputRow(output.name, f"float32 x {output.dimensions}", over, "-", bound, ZEROS)
 
 
-def _composed_of(output: ComposedOutput | FoldInOutput | InterestsOutput) -> str:
+def _composed_of(output: AnyComposed) -> str:
     return f"0; of the last {output.history.last:,} events, items of {output.table}"
 
 

@@ -15,8 +15,7 @@ from user_state.embeddings.fold_in import Ridge, fold_in
 from user_state.embeddings.interests import Interests, find_interests
 from user_state.embeddings.item_vectors import F32, ItemVectors
 from user_state.plan.outputs import (
-    ComposedOutput,
-    EmbeddingOutput,
+    AnyComposed,
     FoldInOutput,
     History,
     InterestsOutput,
@@ -25,9 +24,6 @@ from user_state.plan.outputs import (
 from user_state.plan.plan import Plan
 from user_state.state.events import F64, I64
 from user_state.state.log_rows import Histories
-
-OverTable = ComposedOutput | FoldInOutput | InterestsOutput
-Embeds = EmbeddingOutput | OverTable
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ def read_composed(
     )
 
 
-def check_vectors(output: OverTable, held: Mapping[str, ItemVectors]) -> None:
+def check_vectors(output: AnyComposed, held: Mapping[str, ItemVectors]) -> None:
     """Make sure that the vectors which an output is composed of are given.
 
     Raises:

@@ -3,7 +3,7 @@
 A reader of records asks each table's provider twice a call, and never mixes two versions of a table in one answer:
 
     keys(now_s)           which Redis keys to read in the same round trip as the records, to learn of a new version
-    vectors(ids, told)    the vectors of these items, all of one version; `told` is what those keys held
+    vectors(ids, values)  the vectors of these items, all of one version; `values` is what those keys held
 
 Tables that somebody loads (`store/served_table.py`) and tables that the pipeline learns are providers both. A provider
 may make one further round trip inside `vectors`, for items that it does not hold.
@@ -29,10 +29,10 @@ class VectorProvider(Protocol):
         ...
 
     def keys(self, now_s: float) -> list[str]:
-        """Return the Redis keys whose values `vectors` wants to be told; `now_s` is a monotonic clock."""
+        """Return the Redis keys whose values `vectors` takes; `now_s` is a monotonic clock."""
         ...
 
-    def vectors(self, ids: Sequence[str], told: Sequence[bytes | None]) -> ItemVectors:
+    def vectors(self, ids: Sequence[str], values: Sequence[bytes | None]) -> ItemVectors:
         """Return vectors of one version that hold at least these items, as far as the table has them.
 
         Raises:
@@ -58,7 +58,7 @@ class FixedVectors:
         """Return none."""
         return []
 
-    def vectors(self, ids: Sequence[str], told: Sequence[bytes | None]) -> ItemVectors:
+    def vectors(self, ids: Sequence[str], values: Sequence[bytes | None]) -> ItemVectors:
         """Return the vectors."""
         return self._vectors
 

@@ -63,8 +63,8 @@ def draw(path: Path, outcomes: Sequence[Outcome], measure: str) -> None:
 
 def _over_the_stream(axes: Any, outcomes: Sequence[Outcome], measure: str, name: str) -> None:
     for outcome in outcomes:
-        shares = [stretch.until for stretch in outcome.stretches]
-        _line(axes, shares, [getattr(stretch.quality, measure) for stretch in outcome.stretches], outcome.scorer)
+        shares = [segment.until for segment in outcome.segments]
+        _line(axes, shares, [getattr(segment.quality, measure) for segment in outcome.segments], outcome.scorer)
     axes.set_xticks([share / 4 for share in range(5)], [f"{share * 25} %" for share in range(5)])
     _finish(axes, f"{name} over the stream", "share of the tested interactions", name)
 

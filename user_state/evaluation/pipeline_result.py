@@ -26,14 +26,14 @@ class Way:
         redis: URL of the Redis; it must hold nothing under the name that is used.
         topic, subscription: pubsub:// names of what events are published to and read from; None plays a paced file.
         speed: how much faster than it happened.
-        stretch_us: length of a stretch, microseconds.
+        segment_us: length of a segment, microseconds.
     """
 
     redis: str = field(repr=False)  # it may have a password
     topic: str | None = None
     subscription: str | None = None
     speed: float = 10.0
-    stretch_us: int = 1_200 * SECOND_US
+    segment_us: int = 1_200 * SECOND_US
 
     def check(self) -> None:
         """Raise InputError if the settings do not fit together."""
@@ -41,8 +41,8 @@ class Way:
             raise InputError("expected a topic and a subscription, or neither to play a file, got one of them")
         if not 0 < self.speed < float("inf"):
             raise InputError(f"expected a speed-up above 0, got {self.speed!r}")
-        if self.stretch_us <= 0:
-            raise InputError("expected a stretch longer than 0")
+        if self.segment_us <= 0:
+            raise InputError("expected a segment longer than 0")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class AtAge:
 
 
 @dataclass
-class Passage:
+class PipelineResult:
     """What a run through the pipeline came to.
 
     Attributes:
@@ -89,7 +89,7 @@ class Passage:
         by_age: figures at each age.
         outcomes: the ideal and the real, for the chart.
         readable_s: (m,) wall seconds from when an event was due until it could be read; NaN where it never could.
-        played, stretches, seconds: how many events and stretches, and how long it took.
+        played, segments, seconds: how many events and segments, and how long it took.
         accounting: what `user-state run` said last.
     """
 
@@ -100,7 +100,7 @@ class Passage:
     outcomes: list[Outcome] = field(default_factory=list)
     readable_s: F64 = field(default_factory=lambda: np.zeros(0))
     played: int = 0
-    stretches: int = 0
+    segments: int = 0
     seconds: float = 0.0
     accounting: str = ""
 
@@ -124,8 +124,8 @@ class Passage:
             "source": "file" if self.way.topic is None else "pubsub",
             "speed_up": self.way.speed,
             "read_before_event_s": MARGIN_S * self.way.speed,
-            "stretches": self.stretches,
-            "stretch_s": self.way.stretch_us / SECOND_US,
+            "segments": self.segments,
+            "segment_s": self.way.segment_us / SECOND_US,
             "events_played": self.played,
             "seconds": round(self.seconds, 1),
             "readable_after_wall_s": {name: round(value, 3) for name, value in delays.items()},

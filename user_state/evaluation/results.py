@@ -55,8 +55,8 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Figures over a stretch of the stream: `until` is the share of the tested interactions up to its end."""
+class Segment:
+    """Figures over a segment of the stream: `until` is the share of the tested interactions up to its end."""
 
     until: float
     quality: Quality
@@ -91,11 +91,11 @@ class Outcome:
         return self.parts[self.trial.counted]
 
     @property
-    def stretches(self) -> list[Stretch]:
+    def segments(self) -> list[Segment]:
         """Figures over the stream, from its beginning to its end."""
         cut = np.array_split(self.ranks, min(STRETCHES, len(self.ranks)))
         ends = np.cumsum([len(part) for part in cut]) / len(self.ranks)
-        return [Stretch(end, Quality.of(part)) for end, part in zip(ends.tolist(), cut, strict=True)]
+        return [Segment(end, Quality.of(part)) for end, part in zip(ends.tolist(), cut, strict=True)]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the ranks."""
@@ -103,7 +103,7 @@ class Outcome:
             "scorer": self.scorer,
             "seconds": round(self.seconds, 2),
             "parts": {name: quality.to_json() for name, quality in self.parts.items()},
-            "stream": [{"until": round(s.until, PLACES), **s.quality.to_json()} for s in self.stretches],
+            "stream": [{"until": round(s.until, PLACES), **s.quality.to_json()} for s in self.segments],
             "ages": [{"age": age.text, "mean_age_s": age.mean_s, **quality.to_json()} for age, quality in self.by_age],
         }
 

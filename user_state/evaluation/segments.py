@@ -1,13 +1,13 @@
-"""The tested part of a trial, cut into stretches of time that are played side by side.
+"""The tested part of a trial, cut into segments of time that are played side by side.
 
 Played as it happened, a month of a small log would take a month, and sped up a thousandfold a pipeline's tenth of a
-second would be a hundred seconds of event time. So the tested part is cut into stretches of, say, twenty minutes, and
-all of them are played at once, each with users of its own: user `u` of stretch 7 is `7.u`. That changes nothing, since
+second would be a hundred seconds of event time. So the tested part is cut into segments of, say, twenty minutes, and
+all of them are played at once, each with users of its own: user `u` of segment 7 is `7.u`. That changes nothing, since
 what a user's record holds depends on that user's events alone, and decay on differences of time alone. What a user did
-before a stretch is there when it begins; each stretch begins `lead` before its first question, so that a state of an
+before a segment is there when it begins; each segment begins `lead` before its first question, so that a state of an
 hour's age has been an hour in the pipeline's hands.
 
-    time      ... history ....|-- lead --|---- stretch: asked ----|
+    time      ... history ....|-- lead --|---- segment: asked ----|
     here           warm       |        played, in order           |
 """
 
@@ -25,15 +25,15 @@ from user_state.evaluation.trials import Age, Trial
 
 
 @dataclass(frozen=True)
-class Stretches:
-    """What is played and asked; times are moved so that all stretches begin at one time.
+class Segments:
+    """What is played and asked; times are moved so that all segments begin at one time.
 
     Attributes:
         begin_us, end_us: between which everything is played.
-        users: names of the users, each with the number of the stretch.
+        users: names of the users, each with the number of the segment.
         played, played_user: (m,) positions in the log, in order of the moved time, and whose they are (into `users`).
         played_us: (m,) the moved times, ascending.
-        warm, warm_user: (w,) positions in the log that come before their stretch, users together, each in order.
+        warm, warm_user: (w,) positions in the log that come before their segment, users together, each in order.
         warm_us: (w,) the moved times.
         asked: (q,) indices of the trial's questions, in order of the moved time.
         asked_user, asked_us: (q,) whose they are, and the moved time.
@@ -89,44 +89,44 @@ class Stretches:
             begin = end
 
 
-def cut(trial: Trial, stretch_us: int, lead_us: int) -> Stretches:
-    """Cut a trial's tested part into stretches of `stretch_us`, each with `lead_us` played before it.
+def cut(trial: Trial, segment_us: int, lead_us: int) -> Segments:
+    """Cut a trial's tested part into segments of `segment_us`, each with `lead_us` played before it.
 
     Raises:
-        InputError: a stretch of no length.
+        InputError: a segment of no length.
     """
-    if stretch_us <= 0:
-        raise InputError(f"expected a stretch longer than 0, got {stretch_us} us")
+    if segment_us <= 0:
+        raise InputError(f"expected a segment longer than 0, got {segment_us} us")
     log = trial.log
     asked_us = log.time_us[trial.tested]
     first_us = int(asked_us[0])
-    number = (asked_us - first_us) // stretch_us
-    last_begin_us = first_us + int(number[-1]) * stretch_us
+    number = (asked_us - first_us) // segment_us
+    last_begin_us = first_us + int(number[-1]) * segment_us
     positions = _positions_of_users(log.user)
     users: list[str] = []
     parts: dict[str, list[I64]] = defaultdict(list)
-    for stretch in np.unique(number).tolist():
-        begin_us = first_us + stretch * stretch_us
+    for segment in np.unique(number).tolist():
+        begin_us = first_us + segment * segment_us
         moved_us = last_begin_us - begin_us
-        questions = np.flatnonzero(number == stretch)
+        questions = np.flatnonzero(number == segment)
         for user in np.unique(log.user[trial.tested[questions]]).tolist():
             mine = positions[user]
             times = log.time_us[mine]
-            start, end = np.searchsorted(times, (begin_us - lead_us, begin_us + stretch_us)).tolist()
+            start, end = np.searchsorted(times, (begin_us - lead_us, begin_us + segment_us)).tolist()
             theirs = questions[log.user[trial.tested[questions]] == user]
             for name, chosen in (("warm", mine[:start]), ("played", mine[start:end]), ("asked", theirs)):
                 of = trial.tested[chosen] if name == "asked" else chosen
                 parts[name].append(chosen)
                 parts[f"{name}_user"].append(np.full(len(chosen), len(users)))
                 parts[f"{name}_us"].append(log.time_us[of] + moved_us)
-            users.append(f"{stretch}.{log.users[user]}")
+            users.append(f"{segment}.{log.users[user]}")
     columns = {name: np.concatenate(listed).astype(np.int64) for name, listed in parts.items()}
     for name in ("played", "asked"):
         # Equal times keep the log's order within a user, which is all that matters.
         order = np.argsort(columns[f"{name}_us"], kind="stable")
         for column in (name, f"{name}_user", f"{name}_us"):
             columns[column] = columns[column][order]
-    return Stretches(last_begin_us - lead_us, last_begin_us + stretch_us, users, **columns)
+    return Segments(last_begin_us - lead_us, last_begin_us + segment_us, users, **columns)
 
 
 def _positions_of_users(user: I64) -> dict[int, I64]:

@@ -5,7 +5,7 @@
 
 `user-state run` and `user-state publish` are processes of their own, found as any user finds them; nothing here imports
 them. What happened before the test is folded into Redis beforehand, by the fold that the pipeline runs. See
-`stretches` for how a month is played in minutes without speeding it up beyond what a state's age allows.
+`segments` for how a month is played in minutes without speeding it up beyond what a state's age allows.
 
 Every figure stands beside the ideal: the same scorer of the same records, asked the same, with a state of no delay.
 """
@@ -27,11 +27,11 @@ from user_state.errors import InputError
 from user_state.evaluation.catalogue import Choice
 from user_state.evaluation.interactions import F64, I64
 from user_state.evaluation.own_spec import own_spec_text
-from user_state.evaluation.pipeline_result import MARGIN_S, AtAge, Passage, Way
+from user_state.evaluation.pipeline_result import MARGIN_S, AtAge, PipelineResult, Way
 from user_state.evaluation.processes import check_running, drained, maybe_running, running, wait_for_start
 from user_state.evaluation.results import Outcome, Quality
 from user_state.evaluation.scoring import measure
-from user_state.evaluation.segments import Stretches, cut
+from user_state.evaluation.segments import Segments, cut
 from user_state.evaluation.served import ServedScorer, served_scorer
 from user_state.evaluation.timed_reads import Answers, Reads, Watched, ask
 from user_state.evaluation.trials import Age, Trial, aged
@@ -55,9 +55,9 @@ FILE_AHEAD_S = 20.0
 """The same for a file, from before the pipeline is started, since it is told beforehand."""
 
 
-def pass_through(
-    choice: Choice, trial: Trial, ages: list[Age], way: Way, told: Callable[[str], None] = lambda _: None
-) -> Passage:
+def evaluate_through(
+    choice: Choice, trial: Trial, ages: list[Age], way: Way, report: Callable[[str], None] = lambda _: None
+) -> PipelineResult:
     """Run a trial's questions against a pipeline at work, at FRESH and at each age.
 
     Args:
@@ -65,7 +65,7 @@ def pass_through(
         trial: all of its questions are asked.
         ages: lags and refreshes beside FRESH.
         way: how events get into Redis.
-        told: gets a line now and then on what is going on.
+        report: gets a line now and then on what is going on.
 
     Raises:
         InputError: settings that do not fit, or a process that ended before its time; the message has its last words.
@@ -75,7 +75,7 @@ def pass_through(
     scorer = served_scorer(choice, trial.log.items)
     ages = [FRESH, *ages]
     lead_us = max(age.lag_us + age.refreshed_us for age in ages) + round(MARGIN_S * way.speed * SECOND_US)
-    stretches = cut(trial, way.stretch_us, lead_us)
+    segments = cut(trial, way.segment_us, lead_us)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="user-state-evaluate-") as name:
         folder = Path(name)
@@ -86,21 +86,21 @@ def pass_through(
         )
         spec = load_spec(spec_file)
         events = folder / "events.avro"
-        _write_events(events, trial, stretches)
-        told(f"folding {len(stretches.warm):,} earlier events of {len(stretches.users):,} users into Redis")
-        warm_up(spec, way.redis, trial, stretches)
-        answers, due_order, accounting = _played(spec_file, spec, scorer, trial, stretches, ages, way, events, told)
-    told("asking the same with a state of no delay")
-    passage = Passage(choice.text, trial, way, played=len(stretches.played), accounting=accounting)
-    passage.readable_s = answers.readable_s
-    passage.stretches = len({user.partition(".")[0] for user in stretches.users})
-    _compare(passage, choice, answers, due_order, stretches, ages)
-    passage.seconds = time.monotonic() - began
-    return passage
+        _write_events(events, trial, segments)
+        report(f"folding {len(segments.warm):,} earlier events of {len(segments.users):,} users into Redis")
+        warm_up(spec, way.redis, trial, segments)
+        answers, due_order, accounting = _played(spec_file, spec, scorer, trial, segments, ages, way, events, report)
+    report("asking the same with a state of no delay")
+    result = PipelineResult(choice.text, trial, way, played=len(segments.played), accounting=accounting)
+    result.readable_s = answers.readable_s
+    result.segments = len({user.partition(".")[0] for user in segments.users})
+    _compare(result, choice, answers, due_order, segments, ages)
+    result.seconds = time.monotonic() - began
+    return result
 
 
-def warm_up(spec: LoadedSpec, redis: str, trial: Trial, stretches: Stretches) -> None:
-    """Fold what users did before their stretch, as the pipeline would have.
+def warm_up(spec: LoadedSpec, redis: str, trial: Trial, segments: Segments) -> None:
+    """Fold what users did before their segment, as the pipeline would have.
 
     Raises:
         StoreUnavailable, StoreError: as the store.
@@ -111,13 +111,13 @@ def warm_up(spec: LoadedSpec, redis: str, trial: Trial, stretches: Stretches) ->
         folder = Folder(plan, store, cache_bytes=0)
         folder.start()
         items = trial.log.items
-        codes = trial.log.item[stretches.warm].tolist()
-        users, times = stretches.warm_user.tolist(), stretches.warm_us.tolist()
+        codes = trial.log.item[segments.warm].tolist()
+        users, times = segments.warm_user.tolist(), segments.warm_us.tolist()
         rows: list[EventRow] = [
-            (stretches.users[user], _id_hash(f"{user}-{at}"), time_us, time_us, items[code])
-            for user, at, time_us, code in zip(users, stretches.warm.tolist(), times, codes, strict=True)
+            (segments.users[user], _id_hash(f"{user}-{at}"), time_us, time_us, items[code])
+            for user, at, time_us, code in zip(users, segments.warm.tolist(), times, codes, strict=True)
         ]
-        for part in stretches.warm_users(WARM_ROWS):
+        for part in segments.warm_users(WARM_ROWS):
             folder.fold(rows[part])
     finally:
         store.close()
@@ -128,11 +128,11 @@ def _played(
     spec: LoadedSpec,
     scorer: ServedScorer,
     trial: Trial,
-    stretches: Stretches,
+    segments: Segments,
     ages: list[Age],
     way: Way,
     events: Path,
-    told: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> tuple[Answers, I64, str]:
     """Play and ask; return the answers, the order of reads that they are in, and the pipeline's accounting."""
     folder = events.parent
@@ -152,18 +152,18 @@ def _played(
             publishing = ["publish", "--spec", str(spec_file), "--from", str(events), "--to", way.topic]
             publishing += ["--replay_speed", f"{way.speed}", "--replay_start", f"{first_s}"]
             publishing += ["--publish_time_attribute", TIME_ATTRIBUTE]
-        first_us = int(stretches.played_us[0])
+        first_us = int(segments.played_us[0])
 
         def due(time_us: I64) -> F64:
             seconds: F64 = first_s + (time_us - first_us) / SECOND_US / way.speed
             return seconds
 
         margin_us = round(MARGIN_S * way.speed * SECOND_US)
-        reads, order = _reads(trial, stretches, ages, margin_us, due)
-        watched = _watched(stretches, due)
+        reads, order = _reads(trial, segments, ages, margin_us, due)
+        watched = _watched(segments, due)
         minutes = (float(reads.due_s[-1]) - time.time()) / 60
-        told(
-            f"playing {len(stretches.played):,} events {way.speed:g} times as fast as they happened: {minutes:.0f} min"
+        report(
+            f"playing {len(segments.played):,} events {way.speed:g} times as fast as they happened: {minutes:.0f} min"
         )
         with maybe_running(publishing, folder / "publish.log") as publisher:
 
@@ -185,34 +185,34 @@ def _played(
 
 
 def _reads(
-    trial: Trial, stretches: Stretches, ages: list[Age], margin_us: int, due: Callable[[I64], F64]
+    trial: Trial, segments: Segments, ages: list[Age], margin_us: int, due: Callable[[I64], F64]
 ) -> tuple[Reads, I64]:
     """Return all reads in order of time, and their order: read r is number `order[r]` of ages after questions."""
-    latest = stretches.asked_us - margin_us
-    moments = [np.minimum(stretches.moments(trial, age), latest) for age in ages]
-    newest = np.concatenate([stretches.newest_before(moment) for moment in moments])
+    latest = segments.asked_us - margin_us
+    moments = [np.minimum(segments.moments(trial, age), latest) for age in ages]
+    newest = np.concatenate([segments.newest_before(moment) for moment in moments])
     due_s = due(np.concatenate(moments))
     order = np.argsort(due_s, kind="stable")
-    user = np.tile(stretches.asked_user, len(ages))[order]
-    item = np.tile(trial.log.item[trial.tested[stretches.asked]], len(ages))[order]
-    at_us = np.tile(stretches.asked_us, len(ages))[order]
-    names = [stretches.users[u] for u in user.tolist()]
+    user = np.tile(segments.asked_user, len(ages))[order]
+    item = np.tile(trial.log.item[trial.tested[segments.asked]], len(ages))[order]
+    at_us = np.tile(segments.asked_us, len(ages))[order]
+    names = [segments.users[u] for u in user.tolist()]
     return Reads(due_s[order], names, item, at_us, newest[order]), order
 
 
-def _watched(stretches: Stretches, due: Callable[[I64], F64]) -> Watched:
+def _watched(segments: Segments, due: Callable[[I64], F64]) -> Watched:
     """Return which events' way is timed: all, or evenly chosen ones."""
-    count = len(stretches.played)
+    count = len(segments.played)
     chosen = np.unique(np.linspace(0, count - 1, min(count, WATCHED_AT_MOST)).astype(np.int64))
-    users = [stretches.users[user] for user in stretches.played_user[chosen].tolist()]
-    return Watched(due(stretches.played_us[chosen]), users, stretches.played_us[chosen])
+    users = [segments.users[user] for user in segments.played_user[chosen].tolist()]
+    return Watched(due(segments.played_us[chosen]), users, segments.played_us[chosen])
 
 
 def _compare(
-    passage: Passage, choice: Choice, answers: Answers, order: I64, stretches: Stretches, ages: list[Age]
+    result: PipelineResult, choice: Choice, answers: Answers, order: I64, segments: Segments, ages: list[Age]
 ) -> None:
     """Put what was read beside the ideal, age by age."""
-    trial = passage.trial
+    trial = result.trial
     questions = len(trial.tested)
     rank, behind = np.empty(len(order)), np.empty(len(order), np.bool_)
     rank[order], behind[order] = answers.rank, answers.behind
@@ -220,9 +220,9 @@ def _compare(
     for at, age in enumerate(ages):
         part = slice(at * questions, (at + 1) * questions)
         asked = np.empty(questions)
-        asked[stretches.asked] = rank[part]
+        asked[segments.asked] = rank[part]
         lacking = np.empty(questions, np.bool_)
-        lacking[stretches.asked] = behind[part]
+        lacking[segments.asked] = behind[part]
         best = measure(f"{choice.text}, {age.text} old", choice.make(trial.log), aged(trial, age))
         counted = np.isfinite(asked)
         if not counted.any():
@@ -237,29 +237,29 @@ def _compare(
             float(lacking[counted].mean()),
             int(questions - counted.sum()),
         )
-        passage.by_age.append(compared)
+        result.by_age.append(compared)
         for outcome, ranks, quality in ((ideal, best, compared.ideal), (real, asked, compared.real)):
             outcome.by_age.append((age, quality))
             if age is FRESH:
                 outcome.ranks = np.where(counted, ranks, best)
-    passage.outcomes = [ideal, real]
+    result.outcomes = [ideal, real]
 
 
-def _write_events(path: Path, trial: Trial, stretches: Stretches) -> None:
+def _write_events(path: Path, trial: Trial, segments: Segments) -> None:
     items = trial.log.items
-    codes = trial.log.item[stretches.played].tolist()
-    users, times = stretches.played_user.tolist(), stretches.played_us.tolist()
+    codes = trial.log.item[segments.played].tolist()
+    users, times = segments.played_user.tolist(), segments.played_us.tolist()
     events = (
         {
             "event_id": f"{user}-{at}",
-            "user_id": stretches.users[user],
+            "user_id": segments.users[user],
             "item_id": items[code],
             "action": "view",
             "event_time": time_us,
             "value": None,
             "category": None,
         }
-        for user, at, time_us, code in zip(users, stretches.played.tolist(), times, codes, strict=True)
+        for user, at, time_us, code in zip(users, segments.played.tolist(), times, codes, strict=True)
     )
     write_events(path, events, interaction_schema(), "null", BLOCK_BYTES)
 

@@ -1,7 +1,8 @@
 """Avro files as a source reads them: block by block, from any block on, as messages.
 
 A file holds events or messages (`avro/message.avsc`: generated traffic, dead letters). fastavro finds the blocks,
-checks their sync markers and decompresses them; compiled code takes them apart (`native/events/file_block.hpp`). Events keep their bytes, so that a dead letter can be published again.
+checks their sync markers and decompresses them; compiled code takes them apart (`native/events/file_block.hpp`). Events
+keep their bytes, so that a dead letter can be published again.
 
 Events of another schema than the spec's are resolved to it, if the file's own schema can be, whether or not the spec
 names it among the versions. If it does not, nobody could read the bytes once they are out of their file, so they
@@ -10,7 +11,6 @@ become those of the event as it was resolved.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,6 +72,7 @@ class BlockReader:
             if not self._of_messages:
                 check_resolves(path, writer, schema)
                 check_written_anew(path, writer, schema)
+            self._layout = _layout(path, writer.parsed, of_messages=self._of_messages)
         except InputError:
             self._file.close()
             raise
@@ -83,7 +84,6 @@ class BlockReader:
         self.first_offset = self._file.tell()
         if not self._of_messages and not schema.knows(writer):
             self._resolve = event_reader(writer, schema)
-        self._layout = _layout(path, writer.parsed, of_messages=self._of_messages)
 
     def blocks(self, offset: int) -> Iterator[Block]:
         """Yield the blocks from `offset` on, which must be `first_offset` or a block's `next_offset`.
@@ -166,6 +166,8 @@ def _layout(path: str, written: Any, *, of_messages: bool) -> FileLayout:
 
 def _plain(declared: Any) -> Any:
     """Return a type without what does not change what is written."""
+    if isinstance(declared, list):
+        return [_plain(branch) for branch in declared]
     if isinstance(declared, dict):
         kept = {key: declared[key] for key in ("type", "values") if key in declared}
         return kept["type"] if len(kept) == 1 else kept

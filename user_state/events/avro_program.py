@@ -1,8 +1,8 @@
 """How records of one Avro schema are read as those of another: decided once, as a program that the core obeys.
 
 A program is nodes, one for each way in which a type is read (`native/events/avro_program.hpp`). By the rules of
-`user_state.spec.resolution` it says which fields are kept, promoted, read over or filled in, which symbol becomes which,
-which branch of a union is read as what. A node is told which places want its value:
+`user_state.spec.resolution` it says which fields are kept, promoted, read over or filled in, which symbol becomes
+which, which branch of a union is read as what. A node is told which places want its value:
 
     a path        `device.os`; in a map the rest of the path is one key, `attributes.country`, unless the map's values
                   have fields themselves; through an array to each item
@@ -22,14 +22,15 @@ from typing import Any, NamedTuple
 from user_state.events.default_bytes import default_bytes
 from user_state.spec.avro_types import in_words, logical_type, looked_up
 from user_state.spec.paths import key_in_map
-from user_state.spec.resolution import NamedPair, field_sources, matches
+from user_state.spec.resolution import NamedPair, field_sources, matches, read_as
 
 
 class Node(NamedTuple):
     """How values of one type are read.
 
     Attributes:
-        kind: `null`, `boolean`, `int`, `long`, `float`, `double`, `string`, `bytes`, `enum`, `fixed`, `uuid`, `decimal`,
+        kind: `null`, `boolean`, `int`, `long`, `float`, `double`, `string`, `bytes`, `enum`, `fixed`, `uuid`,
+        `decimal`,
             `fixed decimal`; `real of int`, `real of long`, `bytes of string` where it is promoted; `union`, `record`,
             `array`, `map`; `constant` for what stands for a field that was not written; `refused`.
         appends: whether it lies in an array.
@@ -111,8 +112,8 @@ class _Compiling:
             branches = [self.node(branch, reader, named, wanted, field, in_array=in_array) for branch in writer]
             return self._add(_asked(Node("union", children=tuple(branches)), wanted, in_array))
         if isinstance(reader, list):
-            reader = next((branch for branch in reader if matches(writer, branch, named)), reader)
-            reader = looked_up(reader, named.reader)
+            branch = read_as(writer, reader, named)
+            reader = reader if branch is None else looked_up(branch, named.reader)
         if isinstance(reader, list) or not matches(writer, reader, named):
             why = f"{in_words(writer)} in {field}, which is read as {in_words(reader)}"
             return self._add(_asked(Node("refused", why=why), wanted, in_array))
@@ -142,21 +143,19 @@ class _Compiling:
         if not wanted:
             self._shared[key] = number
         sources = field_sources(writer, reader)
-        read_as = {source: name for name, source in sources.items() if source is not None}
+        read_names = {source: name for name, source in sources.items() if source is not None}
         types = {field["name"]: field["type"] for field in reader["fields"]}
         children: list[int] = []
         for field in writer["fields"]:
-            name = read_as.get(field["name"])
+            name = read_names.get(field["name"])
             if name is None:
                 pair, declared, within = self._as_written, field["type"], list[_Wanted]()
                 if named.writer is named.reader:
                     pair = named
             else:
                 pair, declared, within = named, types[name], _within(name, wanted)
-            children.append(
-                self.node(field["type"], declared, pair, within, name or field["name"], in_array=in_array)
-            )
-        names: list[str | None] = [read_as.get(field["name"]) for field in writer["fields"]]
+            children.append(self.node(field["type"], declared, pair, within, name or field["name"], in_array=in_array))
+        names: list[str | None] = [read_names.get(field["name"]) for field in writer["fields"]]
         constants: list[int] = []
         for field in reader["fields"]:
             if sources[field["name"]] is None:

@@ -6,8 +6,8 @@ confused where the schema's first field is a string: C3 01 would be a negative l
 The fingerprint says which of the schema's versions the event was written with. An event alone does not say, so it is
 taken for one of the schema itself.
 
-An event must be bytes that a writer writes for it, so that what was damaged on its way is found out. Compiled code reads
-them (`native/events/event_decoder.hpp`), whatever the schema.
+An event must be bytes that a writer writes for it, so that what was damaged on its way is found out. Compiled code
+reads them (`native/events/event_decoder.hpp`), whatever the schema.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class EventDecoder:
     def _decoded(self, held: MessageList, unwritten: Mapping[int, EventError]) -> Decoded:
         batch, refused = self._native.decode(held)
         errors = [(at, unwritten.get(at) or EventError(reason, detail)) for at, reason, detail in refused]
-        return Decoded(EventBatch(batch), [(Message(*held.message(at)), error) for at, error in errors])
+        return Decoded(batch, [(Message(*held.message(at)), error) for at, error in errors])
 
     def _written(self, at: int, message: Message, unwritten: dict[int, EventError]) -> Message:
         """Return a message of an event that nobody has written yet with the event's bytes."""

@@ -30,7 +30,7 @@ def _written(declared: Any, default: Any, named: NamedTypes) -> bytes:
     if isinstance(declared, list):
         at = next(index for index, branch in enumerate(declared) if _fits(branch, default, named))
         return _long(at) + _written(declared[at], default, named)
-    value = default_value(declared, default, named) if declared["type"] not in ("array", "map", "record") else None
+    value: Any = default_value(declared, default, named) if declared["type"] not in ("array", "map", "record") else None
     match declared["type"]:
         case "null":
             return b""

@@ -1,8 +1,8 @@
 """What a value has to be to stand in an event; the compiled decoder holds each against it, and has the words.
 
-The text of a user and of an event id (`user_state/id_text.py`) has 1 to MAX_ID_BYTES bytes of UTF-8, other texts have at
-most MAX_TEXT_BYTES, and what names items is not empty. Times are from FIRST_TIME_US up to END_TIME_US. Numbers are finite, whole ones above the least
-of 64 bits, which stands for null.
+The text of a user and of an event id (`user_state/id_text.py`) has 1 to MAX_ID_BYTES bytes of UTF-8, other texts have
+at most MAX_TEXT_BYTES, and what names items is not empty. Times are from FIRST_TIME_US up to END_TIME_US. Numbers are
+finite, whole ones above the least of 64 bits, which stands for null.
 """
 
 from __future__ import annotations
@@ -36,11 +36,16 @@ def limits_of(plan: Plan) -> Limits:
 
 
 def check_names(plan: Plan) -> list[str]:
-    """Return for each of `plan.fields` what it is held against: text, item, float or int."""
-    return [
-        "item" if field.name in plan.item_fields and field.value_kind == "string" else _OF_KIND[field.value_kind]
-        for field in plan.fields
-    ]
+    """Return for each of `plan.fields` what it is held against: text, item, float, int, or moment: the event's time."""
+    names = []
+    for field in plan.fields:
+        if field.name == plan.time_field:
+            names.append("moment")
+        elif field.name in plan.item_fields and field.value_kind == "string":
+            names.append("item")
+        else:
+            names.append(_OF_KIND[field.value_kind])
+    return names
 
 
 _OF_KIND = {"string": "text", "float": "float", "int": "int", "bool": "int"}

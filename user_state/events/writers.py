@@ -57,10 +57,7 @@ def places_of(plan: Plan) -> list[Place]:
         Place(plan.id_field, "id"),
         Place(plan.time_field, "time"),
         Place(plan.published_field or "", "published"),
-        *(
-            Place(field.name, check, field.is_list)
-            for field, check in zip(plan.fields, check_names(plan), strict=True)
-        ),
+        *(Place(field.name, check, field.is_list) for field, check in zip(plan.fields, check_names(plan), strict=True)),
     ]
 
 

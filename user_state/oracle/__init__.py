@@ -23,7 +23,8 @@ from user_state.oracle.embeddings import item_vector
 from user_state.oracle.events import AppliedEvent, Arrival, microseconds
 from user_state.oracle.features import Expected, features
 from user_state.oracle.possible import Possible, possible
-from user_state.oracle.replay import Replay, replay
+from user_state.oracle.replay import Replay, id_of, replay, used_fields
+from user_state.oracle.view import View
 
 __all__ = [
     "AppliedEvent",
@@ -32,9 +33,12 @@ __all__ = [
     "ItemTable",
     "Possible",
     "Replay",
+    "View",
     "features",
+    "id_of",
     "item_vector",
     "microseconds",
     "possible",
     "replay",
+    "used_fields",
 ]

@@ -14,7 +14,9 @@ import xxhash
 from user_state.oracle.events import AppliedEvent, Arrival, matches, microseconds
 from user_state.oracle.features import AGGREGATES
 from user_state.oracle.kinds import EMBEDDINGS
-from user_state.spec.model import Spec
+from user_state.oracle.view import PUBLISHED, TextOrNumber
+from user_state.spec.aggregations import AGGREGATIONS
+from user_state.spec.model import Part, Spec
 
 FIRST_TIME_US = 31_536_000 * 1_000_000
 """1971-01-01T00:00:00Z, the first event time accepted."""
@@ -24,8 +26,8 @@ MAX_ID_BYTES = 1024
 MAX_TEXT_BYTES = 65_535
 LEAST_TOLERANCE_US = 60_000_000
 """How far a publish time may be ahead of the wall clock, however small the spec's skew: clocks of machines differ."""
-LEAST_INT = -(2**63)
-"""No value of an integer field that is used: records hold it for null."""
+LEAST_INT, MOST_INT = -(2**63), 2**63 - 1
+"""An integer or a time in microseconds lies between them; the least itself is none, since records hold it for null."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def replay(spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None
     clock_us: dict[str, int] = {}
     # user -> event id -> event time, for every id ever applied; whether it is still remembered is asked when it matters
     times_us: dict[str, dict[str, int]] = {}
-    used = _used_fields(spec)
+    used = used_fields(spec)
     bins = []
     for arrival in arrivals:
         event = arrival.event
@@ -82,7 +84,7 @@ def replay(spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None
         if time_us < published_us - spec.allowed_lateness:
             bins.append("dead_letter/too_late")
             continue
-        user, event_id = event[spec.events.user], event[spec.events.id]
+        user, event_id = id_of(event[spec.events.user]), id_of(event[spec.events.id])
         seen = times_us.setdefault(user, {})
         horizon_us = clock_us.get(user, published_us) - spec.allowed_lateness
         if time_us < horizon_us:
@@ -119,11 +121,13 @@ def times_of(spec: Spec, arrival: Arrival) -> tuple[int, int]:
 def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str], needs_published: bool) -> bool:
     for name in (spec.events.user, spec.events.id):
         text = event.get(name)
-        if not isinstance(text, str) or not 1 <= len(text.encode()) <= MAX_ID_BYTES:
+        if isinstance(text, bool) or not isinstance(text, str | int):
+            return False
+        if not 1 <= len(id_of(text).encode()) <= MAX_ID_BYTES:
             return False
     times = [event.get(spec.events.time)]
-    if needs_published and spec.events.published is not None and event.get(spec.events.published) is not None:
-        times.append(event[spec.events.published])
+    if needs_published and _published(spec, event) is not None:
+        times.append(_published(spec, event))
     for time in times:
         if isinstance(time, bool) or not isinstance(time, int | datetime.datetime):
             return False
@@ -131,18 +135,48 @@ def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str], needs_p
             return False
     if any(event.get(embedding.of) == "" for embedding in spec.embeddings.values()):
         return False
+    if any(not _is_number(event.get(name)) for name in _number_fields(spec)):
+        return False
     for name in used:
         value = event.get(name)
-        if isinstance(value, float) and not math.isfinite(value):
-            return False
-        if isinstance(value, str) and len(value.encode()) > MAX_TEXT_BYTES:
-            return False
-        if isinstance(value, int) and value == LEAST_INT:
+        if not all(map(_is_plain, value if isinstance(value, list) else [value])):
             return False
     return True
 
 
-def _used_fields(spec: Spec) -> list[str]:
+def _is_plain(value: Any) -> bool:
+    """Return whether a record may hold a value."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, str):
+        return len(value.encode()) <= MAX_TEXT_BYTES
+    if isinstance(value, int):
+        return LEAST_INT < value <= MOST_INT
+    return value is None or isinstance(value, datetime.datetime)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or not isinstance(value, str) or isinstance(value, TextOrNumber)
+
+
+def _number_fields(spec: Spec) -> list[str]:
+    """Return the event fields that numbers are asked of."""
+    parts: list[Part] = []
+    named = []
+    for feature in spec.features.values():
+        parts += [part for part in (feature.numerator, feature.denominator) if part is not None]
+        asking = [known for known in map(AGGREGATIONS.get, feature.aggregate) if known is not None]
+        if feature.of is not None and any(known.of and "string" not in known.of for known in asking):
+            named.append(feature.of)
+    return named + [part.of for part in parts if part.of is not None]
+
+
+def id_of(value: Any) -> str:
+    """Return the text of a user, an event id or an item."""
+    return str(value)
+
+
+def used_fields(spec: Spec) -> list[str]:
     """Return the event fields that any output reads, besides user, id and time."""
     names: list[str] = []
     for feature in spec.features.values():
@@ -180,11 +214,15 @@ def _published_us(spec: Spec, arrival: Arrival, time_us: int) -> int:
     """Return the message's publish time, else the event's `published` field, else the event time."""
     if arrival.published_us is not None:
         return arrival.published_us
-    if spec.events.published is not None and arrival.event is not None:
-        published = arrival.event.get(spec.events.published)
-        if published is not None:
-            return microseconds(published)
-    return time_us
+    published = None if arrival.event is None else _published(spec, arrival.event)
+    return time_us if published is None else microseconds(published)
+
+
+def _published(spec: Spec, event: Mapping[str, Any]) -> Any:
+    """Return what the event says of when it was published, None if it does not."""
+    if spec.events.published is None:
+        return None
+    return event[PUBLISHED] if PUBLISHED in event else event.get(spec.events.published)
 
 
 def _xxh64(text: str) -> int:

@@ -266,3 +266,25 @@ class InterestWeightsOutput:
     name: str
     aggregate: str
     of: InterestsOutput
+
+
+AnyScalar = (
+    ScalarOutput
+    | DecayedOutput
+    | RatioOutput
+    | LoggedOutput
+    | LastSeenOutput
+    | SessionOutput
+    | GapOutput
+    | ApproxDistinctOutput
+    | EntropyOutput
+)
+"""A number a user."""
+AnyArray = StackedOutput | ProfileOutput | ApproxQuantilesOutput | InterestWeightsOutput
+"""Numbers a user, as many for each."""
+AnyList = ListOutput | TableOutput | DecayedTableOutput
+"""A list a user, from a window or a half-life."""
+AnyComposed = ComposedOutput | FoldInOutput | InterestsOutput
+"""A vector or several a user, of a table's vectors."""
+AnyEmbedding = EmbeddingOutput | AnyComposed
+"""A vector or several a user."""

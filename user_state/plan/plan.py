@@ -15,25 +15,15 @@ from user_state.plan.layout import Layout
 from user_state.plan.lazily import cached_property
 from user_state.plan.local_time import LocalTime
 from user_state.plan.outputs import (
-    ApproxDistinctOutput,
-    ApproxQuantilesOutput,
-    ComposedOutput,
-    DecayedOutput,
-    DecayedTableOutput,
-    EmbeddingOutput,
+    AnyArray,
+    AnyComposed,
+    AnyEmbedding,
+    AnyList,
+    AnyScalar,
     EntropyOutput,
-    FoldInOutput,
-    GapOutput,
-    InterestsOutput,
-    InterestWeightsOutput,
-    LastSeenOutput,
-    ListOutput,
-    LoggedOutput,
-    ProfileOutput,
     RatioOutput,
     ScalarOutput,
     SequenceOutput,
-    SessionOutput,
     StackedOutput,
     TableOutput,
 )
@@ -98,22 +88,11 @@ class Plan:
     keyed_tracks: tuple[KeyedTrack, ...]
     keyed_decays: tuple[KeyedDecay, ...]
     gaps: tuple[GapTrack, ...]
-    scalars: tuple[
-        ScalarOutput
-        | DecayedOutput
-        | RatioOutput
-        | LoggedOutput
-        | LastSeenOutput
-        | SessionOutput
-        | GapOutput
-        | ApproxDistinctOutput
-        | EntropyOutput,
-        ...,
-    ]
-    arrays: tuple[StackedOutput | ProfileOutput | ApproxQuantilesOutput | InterestWeightsOutput, ...]
-    lists: tuple[ListOutput | TableOutput | DecayedTableOutput, ...]
+    scalars: tuple[AnyScalar, ...]
+    arrays: tuple[AnyArray, ...]
+    lists: tuple[AnyList, ...]
     sequences: tuple[SequenceOutput, ...]
-    embeddings: tuple[EmbeddingOutput | ComposedOutput | FoldInOutput | InterestsOutput, ...]
+    embeddings: tuple[AnyEmbedding, ...]
     learned: tuple[LearnedItems, ...]
     item_fields: frozenset[str]
     """Names of event fields that name what embeddings are of: null or a name, never empty."""
@@ -142,7 +121,7 @@ class Plan:
         return "".join(field.kind[0].upper() if field.is_list else field.kind[0] for field in self.fields)
 
     @cached_property
-    def all_lists(self) -> tuple[ListOutput | TableOutput | DecayedTableOutput | SequenceOutput, ...]:
+    def all_lists(self) -> tuple[AnyList | SequenceOutput, ...]:
         """Every output that is a list for each user."""
         return (*self.lists, *self.sequences)
 
@@ -180,9 +159,9 @@ class Plan:
         return TrackAxes([axis_of(track.windows, self.axis.skew_s) for track in tracks])
 
     @cached_property
-    def composed(self) -> tuple[ComposedOutput | FoldInOutput | InterestsOutput, ...]:
+    def composed(self) -> tuple[AnyComposed, ...]:
         """Every embedding that is composed of a table's vectors when it is read."""
-        return tuple(o for o in self.embeddings if isinstance(o, ComposedOutput | FoldInOutput | InterestsOutput))
+        return tuple(o for o in self.embeddings if isinstance(o, AnyComposed))
 
     @cached_property
     def item_tables(self) -> dict[str, int]:

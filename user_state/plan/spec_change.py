@@ -76,13 +76,13 @@ class SpecChange:
 
     def lines(self) -> Iterator[str]:
         """Yield what is said of it, a line each."""
-        told = (
+        sections = (
             ("keeps", self.keeps),
             ("keeps a part of", self.partly),
             ("starts empty", self.starts),
             ("null in what is there", self.widens),
         )
-        for heading, listed in told:
+        for heading, listed in sections:
             if listed:
                 yield f"{heading}: {', '.join(listed)}"
         for output in self.fills:

@@ -31,7 +31,8 @@ from user_state.spec.values import Scalar
 @dataclass(frozen=True)
 class Field:
     """A value of events that the plan reads: `name` is a field's, or a path; `kind` is string, float, int or bool, or
-    strings and so on where an event has a list of them."""
+    strings and so on where an event has a list of them.
+    """
 
     name: str
     kind: str

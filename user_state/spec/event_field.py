@@ -7,7 +7,7 @@
     boolean                                       bool      no    0 or 1
     several numeric types in a union              the widest
     text and whole numbers in a union             string    yes   yes: an event with a text is invalid there
-    text and other numbers in a union             float     no    yes: as above
+    text and other numbers, or booleans           other     no    yes: as above
     an array of any of these                      strings, ints, floats, bools
     records, maps, arrays beside other values     other     no    no
 
@@ -25,7 +25,7 @@ from user_state.spec.paths import Reached, paths_of, reached
 
 UNITS = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "ns": 1, "d": 86_400_000_000_000}
 """Of times that are numbers, in nanoseconds."""
-_UNIT_OF_TIME = {
+UNIT_OF_TIME = {
     "timestamp-micros": "us",
     "timestamp-millis": "ms",
     "timestamp-nanos": "ns",
@@ -48,8 +48,8 @@ class EventField:
 
     Attributes:
         name: its name or path.
-        kind: `string`, `float`, `int`, `bool`; `strings` and so on for an array of them; `other` for what no feature can
-            use.
+        kind: `string`, `float`, `int`, `bool`; `strings` and so on for an array of them; `other` for what most features
+            cannot use.
         nullable: whether it may be null, or not there.
         unit: of a time that is a number, a key of UNITS; None for anything else.
         avro_type: its type in Avro's words, without null, for messages.
@@ -116,17 +116,15 @@ def _field(path: str, at_end: list[Reached]) -> EventField:
     if True in lists:
         avro_type = f"array of {avro_type}"
     kinds = {_kind(declared) for declared in types} - {"other"}
-    whole = not kinds & {"float"}
     numbers = kinds - {"string"}
     number = "float" if "float" in kinds else "int" if "int" in kinds else "bool" if numbers else None
-    kind = "other" if not kinds else "string" if "string" in kinds and whole and "bool" not in kinds else number
-    kind = kind or "string"
+    kind = ("string" if numbers <= {"int"} else "other") if "string" in kinds else number or "other"
     if len(lists) > 1:
         kind, number = "other", None
     if lists == {True} and kind != "other":
         return EventField(path, f"{kind}s", nullable, None, avro_type)
     symbols = tuple(types[0]["symbols"]) if len(types) == 1 and types[0]["type"] == "enum" else None
-    units = {_UNIT_OF_TIME.get(logical_type(declared) or "") for declared in types}
+    units = {UNIT_OF_TIME.get(logical_type(declared) or "") for declared in types}
     unit = units.pop() if len(units) == 1 else None
     is_id = kind != "other" and bool({"string", "int"} & kinds)
     return EventField(path, kind, nullable, unit, avro_type, symbols, number, is_id)

@@ -19,12 +19,13 @@ import fastavro.schema
 
 from user_state.errors import SpecError, shorten
 from user_state.spec.avro_types import logical_type, named_types
-from user_state.spec.event_field import EventField, EventFields
+from user_state.spec.event_field import EventFields
 from user_state.spec.problems import did_you_mean, listing
 from user_state.spec.schema_bounds import check_bounds
 
 BUNDLED = Path(__file__).parent.parent / "schemas"
 """The folder of the schemas that come with this package."""
+
 
 @dataclass(frozen=True)
 class EventSchema:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from user_state.errors import shorten
-from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, EDGE_FIELD, KEY_FIELD, MEASURES, NUMBER
+from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, KEY_FIELD, MEASURES, NUMBER
 from user_state.spec.embedding import Embedding
-from user_state.spec.event_schema import EventField, EventSchema
+from user_state.spec.event_field import EventField
+from user_state.spec.event_schema import EventSchema
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
 from user_state.spec.yaml_document import QUOTE, Document
 
@@ -61,22 +62,47 @@ class _FieldChecks:
             if isinstance(table.get("learned"), dict):
                 path = ("items", name, "learned")
                 if "of" in table["learned"]:
-                    yield from self.field((*path, "of"), ("string",), "learned item vectors")
+                    yield from self.identifier((*path, "of"), "learned item vectors")
                 yield from self.where((*path, "where"))
 
     def events(self) -> Iterator[Problem]:
         events = self.document.mapping("events")
         for part in ("user", "id"):
             if part in events:
-                yield from self.field(("events", part), ("string",), f"`{part}`")
+                yield from self.identifier(("events", part), f"`{part}`")
         for part in ("time", "published"):
-            path: KeyPath = ("events", part)
-            field = self.known(path)
-            if field is not None and field.unit is None:
-                accepted = "expected a field of Avro type long with logicalType timestamp-micros or timestamp-millis"
-                yield self.document.problem(path, f"{accepted}, got `{field.name}`, {_type_of(field)}")
-            elif field is None and part in events:
-                yield from self.unknown(path)
+            if part in events:
+                yield from self.time(("events", part), f"{part}_unit")
+
+    def time(self, path: KeyPath, unit_key: str) -> Iterator[Problem]:
+        """Yield a problem unless the field at `path` is a time, or a number whose unit the spec states."""
+        field = self.known(path)
+        stated = self.document.mapping("events").get(unit_key)
+        if field is None:
+            yield from self.unknown(path)
+        elif field.kind == "string" and field.number is None and field.avro_type == "string":
+            if stated is not None:
+                text = f"expected no `{unit_key}:`, since `{field.name}` is text, which is read as ISO 8601"
+                yield self.document.problem(("events", unit_key), text)
+        elif field.kind != "int":
+            accepted = "expected a timestamp, a date, a long, or a string in ISO 8601"
+            yield self.document.problem(path, f"{accepted}, got `{field.name}`, {_type_of(field)}")
+        elif field.unit is None and stated is None:
+            accepted = f"expected `{unit_key}:` (s, ms, us or ns) beside `{path[-1]}`"
+            yield self.document.problem(path, f"{accepted}, since `{field.name}` is {field.avro_type} and no timestamp")
+        elif field.unit is not None and stated not in (None, field.unit):
+            text = f"expected no `{unit_key}:`, or {field.unit}, which the schema says of `{field.name}`"
+            yield self.document.problem(("events", unit_key), f"{text}, got {stated}")
+
+    def identifier(self, path: KeyPath, purpose: str) -> Iterator[Problem]:
+        """Yield a problem unless the field at `path` can name somebody or something."""
+        field = self.known(path)
+        if field is None:
+            yield from self.unknown(path)
+        elif not field.is_id:
+            types = "string, enum, uuid, int, long, bytes or fixed"
+            accepted = f"expected a field of a type that ids have ({types}) for {purpose}"
+            yield self.document.problem(path, f"{accepted}, got `{field.name}`, {_type_of(field)}{_way_out(field)}")
 
     def aggregated(self, path: KeyPath, aggregates: list[Any]) -> Iterator[Problem]:
         choosy = [a for a in aggregates if isinstance(a, str) and a in AGGREGATIONS and AGGREGATIONS[a].of]
@@ -89,7 +115,14 @@ class _FieldChecks:
 
     def keyed(self, path: KeyPath) -> Iterator[Problem]:
         """Yield a problem for each field that cannot be a key: of another type, or named as a table's number is."""
+        lists: list[str] = []
         for field_path, name in self.document.items(path):
+            known = self.known(field_path)
+            if known is not None and known.is_list:
+                lists.append(known.name)
+                if len(lists) > 1:
+                    text = f"expected one array at most among the key fields, got {listing(lists)}"
+                    yield self.document.problem(field_path, text)
             taken = [measure for measure in MEASURES.values() if measure]
             if name in taken:
                 text = f"expected a key field with another name than the table's number ({listing(taken)}), got {name}"
@@ -99,7 +132,7 @@ class _FieldChecks:
 
     def embedding(self, path: KeyPath, embedding: dict[str, Any]) -> Iterator[Problem]:
         if "of" in embedding:
-            yield from self.field((*path, "of"), ("string",), "an embedding")
+            yield from self.identifier((*path, "of"), "an embedding")
             if embedding.get("kind") == "recent_items" and embedding["of"] in ("count", "share"):
                 text = f"expected a field with another name than the columns count and share, got {embedding['of']}"
                 yield self.document.problem((*path, "of"), text)
@@ -162,7 +195,7 @@ class _FieldChecks:
         field = self.known(path)
         if field is None:
             yield from self.unknown(path)
-        elif field.kind not in kinds:
+        elif not _fits(field, kinds):
             yield self.document.problem(path, _unusable(field, kinds, purpose))
 
     def known(self, path: KeyPath) -> EventField | None:
@@ -177,17 +210,32 @@ class _FieldChecks:
             yield self.document.problem(path, text)
 
 
+def _fits(field: EventField, kinds: tuple[str, ...]) -> bool:
+    """Return whether a field is of one of `kinds`; of one that may be text too, numbers are taken where asked for."""
+    return field.kind in kinds or ("string" not in kinds and field.number in kinds)
+
+
 def _unusable(field: EventField, kinds: tuple[str, ...], purpose: str) -> str:
-    words = "a numeric" if kinds == NUMBER else "a string or enum" if kinds == ("string",) else "a plain"
+    words = "a numeric or boolean" if kinds == NUMBER else "a string or enum" if kinds == ("string",) else "a plain"
     more = " (string, enum, int, long, float, double or boolean)" if kinds == ANY_FIELD else ""
     more = " (string, enum, int, long or boolean)" if kinds == KEY_FIELD else more
-    hint = ""
-    if kinds == EDGE_FIELD:
-        words, hint = (
-            "a numeric or boolean",
-            f"; `{purpose}_k` lists values of any type" if field.kind == "string" else "",
-        )
+    hint = _way_out(field)
+    if purpose in ("last", "first") and field.kind == "string":
+        hint = f"; `{purpose}_k` lists values of any type"
     return f"expected {words} field{more} for {purpose}, got `{field.name}`, {_type_of(field)}{hint}"
+
+
+def _way_out(field: EventField) -> str:
+    """Return what else can be done with a field of a type that does not fit."""
+    if field.is_list:
+        return "; each value of an array counts in `by:` of count_by, top_k and the other tables, and in no other place"
+    if field.kind != "other":
+        return ""
+    if field.avro_type.startswith("record"):
+        return f"; name a field in it, such as `{field.name}.x`"
+    if field.avro_type.startswith("map"):
+        return f"; name one of its keys, such as `{field.name}.x`"
+    return ""
 
 
 def _type_of(field: EventField) -> str:

@@ -53,7 +53,7 @@ def _reached(declared: Any, parts: Parts, named: NamedTypes, arrays: int) -> Ite
         yield from _reached(declared["items"], parts, named, arrays + 1)
     elif kind == "null":
         # A null among an array's items is left out, so that it makes nothing nullable.
-        yield from () if arrays else (Reached(None, 0),)
+        yield from () if arrays else (None if parts else Reached(None, 0),)
     elif not parts:
         yield Reached(declared, arrays)
     elif kind == "record":

@@ -58,7 +58,7 @@ class LearnedTable:
         """Return none: there is no pointer to look at."""
         return []
 
-    def vectors(self, ids: Sequence[str], told: Sequence[bytes | None]) -> LearnedVectors:
+    def vectors(self, ids: Sequence[str], values: Sequence[bytes | None]) -> LearnedVectors:
         """See `VectorProvider.vectors`."""
         return LearnedVectors(self._recent.holding(ids))
 

@@ -124,10 +124,10 @@ class ServedTable:
         self._look_at_s = now_s + self._refresh_s
         return [self._pointer]
 
-    def vectors(self, ids: Sequence[str], told: Sequence[bytes | None]) -> ItemVectors:
+    def vectors(self, ids: Sequence[str], values: Sequence[bytes | None]) -> ItemVectors:
         """See `VectorProvider.vectors`."""
-        if told and told[0] is not None:
-            self._follow(told[0].decode(errors="replace"))
+        if values and values[0] is not None:
+            self._follow(values[0].decode(errors="replace"))
         for attempt in range(3):
             held = self._held
             if held is None:
@@ -184,7 +184,7 @@ class ServedTable:
             except _Gone as exc:
                 if self._pinned is not None:
                     raise InputError(str(exc)) from exc
-                # It may have been replaced, and have expired, since we were told of it.
+                # It may have been replaced, and have expired, since we learned of it.
                 newer = self._source.pointer()
                 if newer == version or newer is None:
                     raise

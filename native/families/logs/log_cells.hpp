@@ -39,7 +39,9 @@ class LogCells {
       see([times_us = times_us(log)](std::size_t row) { return times_us[row]; }, std::false_type{});
     } else if (kind(log, column) == LogKind::kText) {
       std::size_t first = stored_.first_text(log, static_cast<std::size_t>(std::ranges::count_if(before, is_text)));
-      see([this, first](std::size_t row) { return stored_.text(first + row); }, std::true_type{});
+      stored_.see_texts([&](auto texts) {
+        see([texts, first](std::size_t row) { return texts(first + row); }, std::true_type{});
+      });
     } else {
       std::size_t first = stored_.first_number(log, static_cast<std::size_t>(std::ranges::count_if(before, is_number)));
       see([this, first](std::size_t row) { return stored_.number(first + row); }, std::false_type{});

@@ -33,27 +33,11 @@ from user_state.plan.layout import (
 )
 from user_state.plan.local_time import LocalTime
 from user_state.plan.outputs import (
-    ApproxDistinctOutput,
-    ApproxQuantilesOutput,
-    ComposedOutput,
-    DecayedOutput,
-    DecayedTableOutput,
-    EmbeddingOutput,
-    EntropyOutput,
-    FoldInOutput,
-    GapOutput,
-    InterestsOutput,
-    InterestWeightsOutput,
-    LastSeenOutput,
-    ListOutput,
-    LoggedOutput,
-    ProfileOutput,
-    RatioOutput,
-    ScalarOutput,
+    AnyArray,
+    AnyEmbedding,
+    AnyList,
+    AnyScalar,
     SequenceOutput,
-    SessionOutput,
-    StackedOutput,
-    TableOutput,
 )
 from user_state.plan.plan import Plan
 from user_state.plan.state_definitions import (
@@ -110,21 +94,11 @@ class Builder:
         self.declaring = ""
         """The feature, sequence or embedding that is being compiled."""
         self._declared_by: dict[str, dict[str, None]] = {}
-        self.scalars: list[
-            ScalarOutput
-            | DecayedOutput
-            | RatioOutput
-            | LoggedOutput
-            | LastSeenOutput
-            | SessionOutput
-            | ApproxDistinctOutput
-            | EntropyOutput
-            | GapOutput
-        ] = []
-        self.arrays: list[StackedOutput | ProfileOutput | ApproxQuantilesOutput | InterestWeightsOutput] = []
-        self.lists: list[ListOutput | TableOutput | DecayedTableOutput] = []
+        self.scalars: list[AnyScalar] = []
+        self.arrays: list[AnyArray] = []
+        self.lists: list[AnyList] = []
         self.sequences: list[SequenceOutput] = []
-        self.embeddings: list[EmbeddingOutput | ComposedOutput | FoldInOutput | InterestsOutput] = []
+        self.embeddings: list[AnyEmbedding] = []
         self.learned: list[LearnedItems] = []
 
     def field(self, name: str) -> int:
@@ -140,7 +114,8 @@ class Builder:
         return self._field(name, "string")
 
     def _field(self, name: str, kind: str) -> int:
-        field = Field(name, kind)
+        # The event's time is microseconds beyond the decoder, however it is written.
+        field = Field(name, "int" if name == self.spec.events.time else kind)
         if field not in self.fields:
             self.fields.append(field)
         return self.fields.index(field)

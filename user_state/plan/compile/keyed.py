@@ -42,7 +42,7 @@ def decayed_table(builder: Builder, name: str, aggregate: str, feature: Feature)
 
 def _track(builder: Builder, feature: Feature, of_name: str | None, window: Window) -> int:
     where, by = builder.filter(feature.where), tuple(builder.field(field) for field in feature.by)
-    of = None if of_name is None else builder.field(of_name)
+    of = None if of_name is None else builder.number_field(of_name)
     key = f"keyed tiles {builder.filter_text(where)} by {_key_text(builder, by)} of {of_name}"
     old = builder.keyed_tracks.get(key)
     windows = with_window(old.windows if old else (), window)

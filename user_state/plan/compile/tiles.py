@@ -74,7 +74,7 @@ def _number(
     kind = TRACK_OF[aggregate]
     if between is None:
         of_name = {"count": None, "times": builder.spec.events.time}.get(kind, of_name)
-    of = None if of_name is None else builder.field(of_name)
+    of = None if of_name is None else builder.number_field(of_name)
     # Nothing counts and sums to 0; everything else has no value over nothing.
     empty = 0.0 if aggregate in ("count", "sum") else NAN
     track = _track(builder, kind, builder.filter(where), of, window, between)
