@@ -179,7 +179,7 @@ def _add_list(plan: Plan, rows: dict[str, list[Row]], at: int, output: Any) -> L
         return {"string": TEXT, "float": REAL}.get(kind, WHOLE)
 
     def shape(width: int, fields: Any, *beside: tuple[str, int], single: bool | None = None) -> ListShape:
-        columns = (*((field.name, kind_of(field.kind)) for field in fields), *beside)
+        columns = (*((field.name, kind_of(field.value_kind)) for field in fields), *beside)
         return ListShape(output.name, width, columns, len(columns) == 1 if single is None else single)
 
     match output:

@@ -241,7 +241,7 @@ class Builder:
         yield from (kept_of_tiles(track, skew_us) for track in self.gaps.values())
 
     def _kinds(self, fields: tuple[int, ...]) -> tuple[str, ...]:
-        return tuple(self.fields[field].kind for field in fields)
+        return tuple(self.fields[field].value_kind for field in fields)
 
 
 def windows_of(spec: Spec) -> dict[str, Window]:

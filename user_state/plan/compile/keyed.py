@@ -53,4 +53,4 @@ def _track(builder: Builder, feature: Feature, of_name: str | None, window: Wind
 
 def _key_text(builder: Builder, by: tuple[int, ...]) -> str:
     """Return the key's fields with their kinds, since a field of another kind makes other keys."""
-    return ", ".join(f"{builder.fields[field].name} ({builder.fields[field].kind})" for field in by)
+    return ", ".join(f"{builder.fields[field].name} ({builder.fields[field].value_kind})" for field in by)
