@@ -1,8 +1,8 @@
-"""How fast bodies become columns: flat and nested Avro, beside what fastavro alone takes to make dicts of the same bytes.
+"""How fast bodies become columns: flat and nested Avro, beside fastavro alone, which makes dicts of them.
 
     python -m bench.decoding [--quick] [--json]
 
-Prints events a second of one thread; of several runs the fastest counts, since others only add what else the machine does.
+Prints events a second of one thread; the fastest of several runs counts.
 """
 
 from __future__ import annotations

@@ -132,6 +132,23 @@ py::object value_in(const EventBatch& batch, const EventBatch::Field& field, std
   return integer == kNullInt ? py::object(py::none()) : py::int_(integer);
 }
 
+/// Takes values that Python has read, one a place, which have to outlive this.
+void take_values(const EventDecoder& decoder, const py::list& values, AvroValues& taken) {
+  if (values.size() != decoder.places()) throw py::value_error("expected one value a place");
+  taken.clear();
+  for (std::size_t place = 0; place < decoder.places(); ++place) {
+    py::object value = values[place];
+    if (!PyList_Check(value.ptr())) {
+      taken.at[place] = value_of(value);
+      continue;
+    }
+    taken.at[place].is = AvroValue::Is::kList;
+    for (py::handle item : value) {
+      if (!item.is_none()) taken.lists[place].push_back(value_of(item));
+    }
+  }
+}
+
 py::tuple words_of(const Refused& refused) { return py::make_tuple(refused.reason, str_of(refused.detail)); }
 
 /// The rows of each group, in order of their first coming.
@@ -376,18 +393,34 @@ py::array_t<bool> HeldBatch::has_ack_id() const {
 DecodingEvents::DecodingEvents(const py::iterable& places, const py::iterable& writers, py::handle limits, std::string known)
     : decoder_(decoder_of(places, writers, limits, std::move(known))) {}
 
-py::tuple DecodingEvents::decode(const py::object& self, const py::object& messages) {
+py::tuple DecodingEvents::decode(const py::object& self, const py::object& messages, const py::object& values) {
   const EventDecoder& decoder = self.cast<const DecodingEvents&>().decoder_;
   const auto& listed = messages.cast<const MessageList&>().messages();
   auto made = std::make_unique<HeldBatch>(decoder.shapes());
   made->kept = {self, messages};
   std::vector<AtIndex> refused;
-  {
+  EventDecoder::Scratch scratch(decoder.places());
+  if (values.is_none()) {
     py::gil_scoped_release unlocked;
-    EventDecoder::Scratch scratch(decoder.places());
     for (std::size_t at = 0; at < listed.size(); ++at) {
       try {
         decoder.decode(listed[at], made->batch, scratch);
+      } catch (const Refused& words) {
+        refused.push_back({at, words});
+      }
+    }
+  } else {
+    auto given = values.cast<py::list>();
+    if (given.size() != listed.size()) throw py::value_error("expected as many values as messages");
+    made->kept.push_back(given);
+    for (std::size_t at = 0; at < listed.size(); ++at) {
+      try {
+        if (py::isinstance<py::list>(given[at])) {
+          take_values(decoder, given[at], scratch.values);
+          decoder.add(listed[at], scratch.values, made->batch, scratch.made);
+        } else {
+          decoder.decode(listed[at], made->batch, scratch);
+        }
       } catch (const Refused& words) {
         refused.push_back({at, words});
       }
@@ -418,19 +451,8 @@ py::object DecodingEvents::event(const py::bytes& data) const {
 py::tuple DecodingEvents::row(const py::list& values, const py::object& publish_us) const {
   Message message;
   if (!publish_us.is_none()) message.publish_us = publish_us.cast<std::int64_t>();
-  if (values.size() != decoder_.places()) throw py::value_error("expected one value a place");
   EventDecoder::Scratch scratch(decoder_.places());
-  for (std::size_t place = 0; place < decoder_.places(); ++place) {
-    py::object value = values[place];
-    if (!PyList_Check(value.ptr())) {
-      scratch.values.at[place] = value_of(value);
-      continue;
-    }
-    scratch.values.at[place].is = AvroValue::Is::kList;
-    for (py::handle item : value) {
-      if (!item.is_none()) scratch.values.lists[place].push_back(value_of(item));
-    }
-  }
+  take_values(decoder_, values, scratch.values);
   return row_made([&](EventBatch& batch) { decoder_.add(message, scratch.values, batch, scratch.made); });
 }
 
@@ -493,8 +515,10 @@ void define_event_batches(py::module_& module) {
       .def(py::init<py::iterable, py::iterable, py::handle, std::string>(), py::arg("places"), py::arg("writers"),
            py::arg("limits"), py::arg("known"))
       .def("decode",
-           [](const py::object& self, const py::object& messages) { return DecodingEvents::decode(self, messages); },
-           py::arg("messages"))
+           [](const py::object& self, const py::object& messages, const py::object& values) {
+             return DecodingEvents::decode(self, messages, values);
+           },
+           py::arg("messages"), py::arg("values"))
       .def("event", &DecodingEvents::event, py::arg("body"))
       .def("row", &DecodingEvents::row, py::arg("values"), py::arg("publish_us"))
       .def("row_of_body", &DecodingEvents::row_of_body, py::arg("body"), py::arg("publish_us"));

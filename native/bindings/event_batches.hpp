@@ -77,8 +77,10 @@ class DecodingEvents {
   DecodingEvents(const pybind11::iterable& places, const pybind11::iterable& writers, pybind11::handle limits,
                  std::string known);
 
-  /// Returns (batch, [(index, reason, detail)]).
-  static pybind11::tuple decode(const pybind11::object& self, const pybind11::object& messages);
+  /// Returns (batch, [(index, reason, detail)]). Of messages whose events somebody else has read, `values` has a list of
+  /// one value a place; None for all others.
+  static pybind11::tuple decode(const pybind11::object& self, const pybind11::object& messages,
+                                const pybind11::object& values);
   /// All fields of one event by name, or (reason, detail).
   pybind11::object event(const pybind11::bytes& body) const;
   /// `(user, id_hash, time_us, published_us, *fields)` of one value a place, or None and [reason, detail].

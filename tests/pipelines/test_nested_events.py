@@ -66,7 +66,7 @@ def user_state(*arguments: str) -> str:
     command = [sys.executable, "-m", "user_state.cli.main", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -65,23 +65,21 @@ class EventDecoder:
     def batch(self, messages: Sequence[Message] | MessageList) -> Decoded:
         """Return the events of messages, and which are none."""
         if isinstance(messages, MessageList):
-            return self._decoded(messages, {})
-        unwritten: dict[int, EventError] = {}
-        bodies = [one if one.event is None else self._written(at, one, unwritten) for at, one in enumerate(messages)]
-        return self._decoded(MessageList.of_messages(bodies), unwritten)
+            held, values = messages, None
+        else:
+            held = MessageList.of_messages(messages)
+            read = [None if one.event is None else self._values_of(one.event) for one in messages]
+            values = read if any(one is not None for one in read) else None
+        batch, refused = self._native.decode(held, values)
+        return Decoded(
+            batch,
+            [(Message(*held.message(at)), EventError(reason, detail)) for at, reason, detail in refused],
+        )
 
-    def _decoded(self, held: MessageList, unwritten: Mapping[int, EventError]) -> Decoded:
-        batch, refused = self._native.decode(held)
-        errors = [(at, unwritten.get(at) or EventError(reason, detail)) for at, reason, detail in refused]
-        return Decoded(batch, [(Message(*held.message(at)), error) for at, error in errors])
-
-    def _written(self, at: int, message: Message, unwritten: dict[int, EventError]) -> Message:
-        """Return a message of an event that nobody has written yet with the event's bytes."""
-        try:
-            return message._replace(data=self.encode(message.event or {}))
-        except EventError as exc:
-            unwritten[at] = exc
-            return message
+    def _values_of(self, event: Mapping[str, Any]) -> list[Any]:
+        if self._is_flat:
+            return [event.get(place.name) for place in self._places]
+        raise TypeError("expected a body: an event of nested or logical types has to be written to be read")
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """Return the event that `data` holds, as the schema has it, whichever version it was written with.
@@ -112,7 +110,7 @@ class EventDecoder:
             EventError: `invalid`: a field is missing, empty, too long, out of range or not finite.
         """
         if self._is_flat:
-            row, wrong = self._native.row([event.get(place.name) for place in self._places], publish_us)
+            row, wrong = self._native.row(self._values_of(event), publish_us)
         else:
             row, wrong = self._native.row_of_body(self.encode(event), publish_us)
         if row is None:
