@@ -19,7 +19,7 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from user_state.events.avro_blocks import MESSAGE_NAME
 from user_state.events.avro_program import program_of
 from user_state.events.decode import SINGLE_OBJECT
 from user_state.events.event_reader import event_reader, write_event
-from user_state.oracle.view import PUBLISHED, View
+from user_state.oracle.view import View
 from user_state.spec import LoadedSpec
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.version_checks import check_resolves, check_written_anew
@@ -143,6 +143,23 @@ def publish_file(
     return Published(len(files), publisher.accepted, publisher.accepted_bytes, publisher.empty)
 
 
+def publish_messages(messages: Iterable[tuple[bytes, dict[str, str]]], topic: str) -> Published:
+    """Publish bodies with their attributes, those that belong to Pub/Sub left out; return what was published.
+
+    Raises:
+        InputError: the topic cannot be published to.
+    """
+    publisher = _Publisher(parse_topic(topic), None, lambda _: None)
+    try:
+        for data, attributes in messages:
+            theirs = {name: value for name, value in attributes.items() if not name.startswith(PUBSUBS_OWN)}
+            publisher.add(_Outgoing(data, theirs))
+        publisher.flush()
+    finally:
+        publisher.close()
+    return Published(0, publisher.accepted, publisher.accepted_bytes, publisher.empty)
+
+
 def _files(path: str) -> list[Path]:
     names = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
     files = [Path(name) for name in names if Path(name).is_file()]
@@ -228,10 +245,10 @@ def _stamp(file: Path, spec: LoadedSpec) -> Callable[[dict[str, Any]], int]:
     view = View(spec.spec, spec.schema.whole, ())
 
     def stamp(event: dict[str, Any]) -> int:
-        seen = view.of(event)
-        for value in (seen.get(PUBLISHED), seen[roles.time]):
-            if isinstance(value, int):
-                return value
+        times = view.arrival(event).times
+        for name in (roles.published, roles.time):
+            if name is not None and isinstance(times[name], int):
+                return int(times[name])
         raise InputError(f"expected every event in {file} to have a time, got none in {roles.time!r}")
 
     return stamp

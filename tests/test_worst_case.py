@@ -16,6 +16,7 @@ from tests.judging import judged
 from tests.packed import VERSION, Records, from_events, merge
 from tests.random_worlds import ACTIONS, QUICK, World, specs, worlds
 from tests.trying import T0, D, H, M, S, event, plan_of, spec_of
+from user_state._native import place_tiles
 from user_state.events.decode import EventDecoder
 from user_state.events.limits import MAX_TEXT_BYTES
 from user_state.plan.compile import compile_plan
@@ -108,8 +109,8 @@ def starts_of(axes: TrackAxes, lifetime_s: int) -> list[list[int]]:
     second = NOW // S + 60 - np.arange(lifetime_s)
     found = []
     for track in range(len(axes.axis_of)):
-        user, of = np.zeros_like(second), np.full_like(second, track)
-        start_s, kept = axes.place(user, second, of, np.array([NOW]))
+        start_s = place_tiles(axes, np.full_like(second, track), second, NOW)
+        kept = start_s >= 0
         # The earliest second of each tile: a start may lie before what its window reaches, 0 before everything.
         earliest = {int(start): int(at) for start, at in zip(start_s[kept], second[kept], strict=True)}
         found.append(sorted(earliest.values()))

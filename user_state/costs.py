@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from user_state.plan.compile import compile_plan
+from user_state.plan.conditions import asked_of
 from user_state.plan.plan import Plan
 from user_state.plan.state_definitions import Field, KeyedDecay, Vectors
 from user_state.spec import LoadedSpec
@@ -151,7 +152,7 @@ def _seen_bytes(plan: Plan, events: Sequence[Mapping[str, Any]]) -> int:
 def _asked(plan: Plan, index: int) -> list[Any]:
     """Return the values that some filter or weight asks of a field: events that nobody wants cost nothing."""
     conditions = [condition for accepting in plan.filters for condition in accepting.conditions]
-    asked = [value for f, values in conditions if f == index for value in sorted(values, key=repr)]
+    asked = [value for condition in conditions for value in asked_of(condition, index)]
     weighing: list[Vectors | KeyedDecay] = [*plan.vectors, *plan.keyed_decays]
     asked += [key for w in weighing if w.weight_field == index and w.weights for key in w.weights]
     return sorted(set(asked), key=asked.index)

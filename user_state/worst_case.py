@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from user_state.durations import SECOND_US
 from user_state.events.limits import MAX_ID_BYTES, MAX_TEXT_BYTES
 from user_state.native import FAMILIES
+from user_state.plan.conditions import OneOf
 from user_state.plan.hll import most_coupons
 from user_state.plan.kll import MAX_LEVELS, capacity
 from user_state.plan.layout import DAYS, TIME_KIND
@@ -194,7 +195,8 @@ class _Bound:
 
     def _accepted(self, field: int, filter_: int) -> frozenset[object] | None:
         """Return the values that a filter lets pass, None for any."""
-        return next((values for f, values in self._plan.filters[filter_].conditions if f == field), None)
+        conditions = self._plan.filters[filter_].conditions
+        return next((c.accepted for c in conditions if isinstance(c, OneOf) and c.field == field), None)
 
     def _values(self, field: int, filter_: int) -> float:
         """Return how many different values of a field, nulls left out, can pass a filter."""

@@ -66,8 +66,7 @@ EventDecoder::Check check_of(const std::string& name) {
   using Check = EventDecoder::Check;
   constexpr std::pair<std::string_view, Check> kNames[] = {
       {"user", Check::kUser}, {"id", Check::kId},     {"time", Check::kTime}, {"published", Check::kPublished},
-      {"text", Check::kText}, {"item", Check::kItem}, {"float", Check::kFloat}, {"int", Check::kInt},
-      {"moment", Check::kMoment}};
+      {"text", Check::kText}, {"item", Check::kItem}, {"float", Check::kFloat}, {"int", Check::kInt}};
   for (const auto& [known, check] : kNames) {
     if (name == known) return check;
   }
@@ -251,6 +250,25 @@ MessageList MessageList::of_blocks(const py::iterable& blocks, const FileLayout&
       }
     }
     if (why) throw py::value_error(*why);
+  }
+  return made;
+}
+
+MessageList MessageList::chosen(const py::sequence& lists, const Indices& which, const Indices& rows) {
+  MessageList made;
+  std::vector<const std::vector<Message>*> held;
+  for (py::handle one : lists) {
+    held.push_back(&one.cast<const MessageList&>().messages_);
+    made.kept_.push_back(py::reinterpret_borrow<py::object>(one));
+  }
+  if (which.size() != rows.size()) throw py::value_error("expected as many rows as lists that they are of");
+  made.messages_.reserve(static_cast<std::size_t>(rows.size()));
+  // A negative index becomes one that no list has.
+  auto in = [](std::int64_t index) { return static_cast<std::size_t>(index); };
+  for (py::ssize_t at = 0; at < rows.size(); ++at) {
+    std::size_t list = in(which.data()[at]), row = in(rows.data()[at]);
+    if (list >= held.size() || row >= held[list]->size()) throw py::index_error("no such message");
+    made.messages_.push_back((*held[list])[row]);
   }
   return made;
 }
@@ -494,6 +512,7 @@ void define_event_batches(py::module_& module) {
   py::class_<MessageList>(module, "MessageList")
       .def_static("of_messages", &MessageList::of_messages, py::arg("messages"))
       .def_static("of_blocks", &MessageList::of_blocks, py::arg("blocks"), py::arg("layout"), py::arg("head"), py::arg("origin"))
+      .def_static("chosen", &MessageList::chosen, py::arg("lists"), py::arg("which"), py::arg("rows"))
       .def("__len__", &MessageList::size)
       .def("message", &MessageList::message, py::arg("at"));
   py::class_<HeldBatch>(module, "EventBatch")

@@ -18,11 +18,16 @@ namespace user_state {
 /// Messages of one pull, where they lie: in `bytes` of Python's, which are kept.
 class MessageList {
  public:
+  using Indices = pybind11::array_t<std::int64_t, pybind11::array::c_style | pybind11::array::forcecast>;
+
   /// Takes tuples `(data, attributes, publish_us, ack_id, origin, ...)`.
   static MessageList of_messages(const pybind11::iterable& messages);
   /// Takes blocks `(bytes, records)` of a file; ValueError for one that is damaged.
   static MessageList of_blocks(const pybind11::iterable& blocks, const FileLayout& layout, const pybind11::bytes& head,
                                const pybind11::str& origin);
+  /// Takes messages of other lists, in any order: message `rows[i]` of `lists[which[i]]`; IndexError for one that is not
+  /// there, ValueError if there are not as many of either.
+  static MessageList chosen(const pybind11::sequence& lists, const Indices& which, const Indices& rows);
 
   std::size_t size() const { return messages_.size(); }
   const std::vector<Message>& messages() const { return messages_; }

@@ -17,6 +17,9 @@ namespace user_state {
 /// Takes a Plan over (user_state/plan/plan.py).
 Plan plan_of(pybind11::handle plan);
 
+/// Takes TrackAxes over (user_state/plan/track_axes.py).
+TrackAxes axes_of(pybind11::handle axes);
+
 /// Takes a Layout over (user_state/plan/layout.py).
 Layout layout_of(pybind11::handle layout);
 

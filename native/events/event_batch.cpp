@@ -6,7 +6,7 @@ namespace user_state {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 2, kList = 16;
+constexpr std::uint8_t kBatchFormat = 2, kList = 16;
 constexpr std::uint64_t kHasPublishTime = 1, kHasAckId = 2;
 /// Values of all lists of a column.
 constexpr std::size_t kMostListed = 0xFFFFFFFF;
@@ -41,9 +41,11 @@ void put_narrow(Writer& out, const std::vector<std::uint64_t>& column) {
   out.narrow(width, column, [](std::uint64_t number) { return number; });
 }
 
-std::vector<std::uint64_t> take_narrow(Reader& in, std::size_t size) {
+/// Takes `size` numbers, of a batch of so many events.
+std::vector<std::uint64_t> take_narrow(Reader& in, std::size_t size, std::size_t events) {
   std::vector<std::uint64_t> column;
-  in.narrow(in.take<std::uint8_t>(), size, column);
+  // A table has more strings than there are events only if those differ, so that not all of them are empty.
+  in.narrow(in.take<std::uint8_t>(), size, events, column);
   return column;
 }
 
@@ -61,22 +63,23 @@ void put_table(Writer& out, const Rows& rows, PartsOf parts_of) {
   for (auto row : rows) parts_of(row, [&](std::string_view part) { out.bytes(part); });
 }
 
-std::vector<std::string_view> take_table(Reader& in, std::size_t size) {
+std::vector<std::string_view> take_table(Reader& in, std::size_t size, std::size_t events) {
+  std::vector<std::uint64_t> lengths = take_narrow(in, size, events);
   std::vector<std::string_view> strings;
   strings.reserve(size);
-  for (std::uint64_t length : take_narrow(in, size)) strings.push_back(in.bytes(length));
+  for (std::uint64_t length : lengths) strings.push_back(in.bytes(length));
   return strings;
 }
 
-std::vector<std::string_view> take_texts(Reader& in, std::size_t size) {
-  std::vector<std::string_view> texts = take_table(in, size);
+std::vector<std::string_view> take_texts(Reader& in, std::size_t size, std::size_t events) {
+  std::vector<std::string_view> texts = take_table(in, size, events);
   for (std::string_view text : texts) need(is_utf8(text));
   return texts;
 }
 
-/// Takes `size` numbers that are less than `end` each.
-std::vector<std::uint64_t> take_numbers(Reader& in, std::size_t size, std::uint64_t end) {
-  std::vector<std::uint64_t> numbers = take_narrow(in, size);
+/// Takes `size` numbers, of a batch of so many events, all less than `end`.
+std::vector<std::uint64_t> take_numbers(Reader& in, std::size_t size, std::size_t events, std::uint64_t end) {
+  std::vector<std::uint64_t> numbers = take_narrow(in, size, events);
   for (std::uint64_t number : numbers) need(number < end);
   return numbers;
 }
@@ -136,7 +139,7 @@ void EventBatch::pack(std::span<const std::uint32_t> rows, Buffer& to) const {
     }
   }
   for (std::uint32_t row : rows) of_origins.push_back(static_cast<std::uint64_t>(origins.code_of(messages[row].origin)));
-  out.put(kFormat);
+  out.put(kBatchFormat);
   out.put(static_cast<std::uint8_t>(fields.size()));
   for (std::size_t count : {rows.size(), of_users.codes().size(), of_texts.codes().size(), origins.size()}) {
     out.put(static_cast<std::uint32_t>(count));
@@ -177,7 +180,7 @@ void EventBatch::pack(std::span<const std::uint32_t> rows, Buffer& to) const {
 
 void EventBatch::append(std::string_view packed) {
   Reader in(packed);
-  need(in.take<std::uint8_t>() == kFormat && in.take<std::uint8_t>() == fields.size());
+  need(in.take<std::uint8_t>() == kBatchFormat && in.take<std::uint8_t>() == fields.size());
   std::size_t counts[4];
   for (std::size_t& count : counts) count = in.take<std::uint32_t>();
   const auto [m, u, t, o] = counts;
@@ -187,7 +190,7 @@ void EventBatch::append(std::string_view packed) {
   in.column<std::int64_t>(m, time_us);
   in.column<std::int64_t>(m, published_us);
   need(u <= m && o <= m);
-  std::vector<std::uint64_t> of_users = take_numbers(in, m, u);
+  std::vector<std::uint64_t> of_users = take_numbers(in, m, m, u);
   std::vector<std::vector<std::uint64_t>> coded;
   std::size_t named = 0;
   for (Field& field : fields) {
@@ -195,7 +198,7 @@ void EventBatch::append(std::string_view packed) {
     if (field.shape.is_list) {
       values = 0;
       auto before = static_cast<std::int64_t>(field.size());
-      for (std::uint64_t length : take_narrow(in, m)) {
+      for (std::uint64_t length : take_narrow(in, m, m)) {
         need(length <= kMostListed - values);
         values += length;
         field.ends.push_back(before + static_cast<std::int64_t>(values));
@@ -203,27 +206,27 @@ void EventBatch::append(std::string_view packed) {
     }
     if (field.shape.kind == Kind::kString) named += values;
     switch (field.shape.kind) {
-      case Kind::kString: coded.push_back(take_numbers(in, values, t + 1)); break;
+      case Kind::kString: coded.push_back(take_numbers(in, values, m, t + 1)); break;
       case Kind::kFloat: in.column<double>(values, field.doubles); break;
       default: in.column<std::int64_t>(values, field.integers);
     }
   }
   need(t <= named);
   std::vector<std::int64_t> becomes;
-  for (std::string_view text : take_texts(in, u)) becomes.push_back(users.code_of(text));
+  for (std::string_view text : take_texts(in, u, m)) becomes.push_back(users.code_of(text));
   for (std::uint64_t number : of_users) user.push_back(becomes[number]);
   becomes.assign(1, kNullCode);
-  for (std::string_view text : take_texts(in, t)) becomes.push_back(texts.code_of(text));
+  for (std::string_view text : take_texts(in, t, m)) becomes.push_back(texts.code_of(text));
   auto next_coded = coded.begin();
   for (Field& field : fields) {
     if (field.shape.kind != Kind::kString) continue;
     for (std::uint64_t number : *next_coded) field.integers.push_back(becomes[number]);
     ++next_coded;
   }
-  std::vector<std::uint64_t> told = take_numbers(in, m, kHasPublishTime + kHasAckId + 1);
-  std::vector<std::uint64_t> of_origins = take_numbers(in, m, o);
-  std::vector<std::string_view> origins = take_table(in, o), bodies = take_table(in, m), attributes = take_table(in, m),
-                                ack_ids = take_table(in, m);
+  std::vector<std::uint64_t> told = take_numbers(in, m, m, kHasPublishTime + kHasAckId + 1);
+  std::vector<std::uint64_t> of_origins = take_numbers(in, m, m, o);
+  std::vector<std::string_view> origins = take_table(in, o, m), bodies = take_table(in, m, m),
+                                attributes = take_table(in, m, m), ack_ids = take_table(in, m, m);
   in.end();
   std::size_t begin = messages.size();
   for (std::size_t at = 0; at < m; ++at) {

@@ -22,8 +22,7 @@ Kind kind_of(EventDecoder::Check check) {
     case EventDecoder::Check::kText:
     case EventDecoder::Check::kItem: return Kind::kString;
     case EventDecoder::Check::kFloat: return Kind::kFloat;
-    case EventDecoder::Check::kInt:
-    case EventDecoder::Check::kMoment: return Kind::kInt;
+    case EventDecoder::Check::kInt: return Kind::kInt;
     default: throw Corrupt{};
   }
 }
@@ -250,7 +249,6 @@ EventDecoder::Cell EventDecoder::checked(std::size_t place, const AvroValue& val
       if (value.is != Is::kInteger && value.is != Is::kBoolean) invalid(place, " to be a whole number", in_words(value));
       if (value.integer == kLeast) invalid(place, " above " + std::to_string(kLeast), "just that");
       return {value.integer, 0, {}};
-    case Check::kMoment: return {time_of(place, value, limits_.time_unit_ns), 0, {}};
     default: throw Corrupt{};
   }
 }

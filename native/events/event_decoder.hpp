@@ -27,8 +27,7 @@ struct Refused {
 /// Decodes events of one plan, of every schema that they may have been written with.
 class EventDecoder {
  public:
-  enum class Check : std::uint8_t { kUser, kId, kTime, kPublished, kText, kItem, kFloat, kInt, kMoment };
-  /// kMoment is the event time again, as one of the plan's fields.
+  enum class Check : std::uint8_t { kUser, kId, kTime, kPublished, kText, kItem, kFloat, kInt };
   /// A column of the batch: the user, the event id, the event time, the publish time, then the fields of the plan.
   struct Place {
     /// The event's field; for people.

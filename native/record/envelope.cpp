@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codec/crc32c.hpp"
+#include "codec/time_text.hpp"
 
 namespace user_state {
 
@@ -156,12 +157,39 @@ void put_record(Buffer& to, const Envelope& envelope) {
   out.put(crc32c(to.view().substr(begin)));
 }
 
+std::size_t size_of_record(const Envelope& envelope) {
+  auto long_size = [](std::int64_t value) {
+    std::size_t size = 1;
+    for (std::uint64_t left = static_cast<std::uint64_t>(value) << 1; left > 0x7F; left >>= 7) ++size;
+    return size;
+  };
+  auto bytes_size = [&](std::string_view bytes) { return long_size(static_cast<std::int64_t>(bytes.size())) + bytes.size(); };
+  std::size_t size = kMarker.size() + 2 * kNameBytes + bytes_size(envelope.sections[0]), families = 0;
+  for (std::int64_t value : envelope.longs) size += long_size(value);
+  for (std::size_t at = 1; at < kSections; ++at) {
+    if (envelope.sections[at].empty()) continue;
+    size += bytes_size(name_of_section(at)) + bytes_size(envelope.sections[at]);
+    ++families;
+  }
+  return size + long_size(static_cast<std::int64_t>(families)) + (families > 0) + kChecksumBytes;
+}
+
 void put_record_again(Buffer& to, const Envelope& envelope) {
   std::size_t begin = to.size();
   Writer out(to);
   put_head(out, envelope);
   out.bytes(envelope.body);
   out.put(crc32c(to.view().substr(begin)));
+}
+
+void refuse_earlier(const Envelope& envelope, std::int64_t skew_us, std::int64_t at_us) {
+  std::int64_t first_us = envelope.longs[Envelope::kClock] - skew_us;
+  if (at_us >= first_us) return;
+  throw RecordError{RecordError::Kind::kTooEarly,
+                    "expected a reading time from " + time_text(first_us) +
+                        " on (the user's clock less max_clock_skew), got " + time_text(at_us) +
+                        ": the record has later events, and not all that older windows need; for the past, replay"
+                        " history (docs/client.md)"};
 }
 
 void refuse_unknown(const Envelope& envelope) {

@@ -12,7 +12,7 @@ from typing import Any
 
 import xxhash
 
-from user_state.oracle.view import PUBLISHED, TextOrNumber, View
+from user_state.oracle.view import TextOrNumber, View
 from user_state.plan.plan import Plan
 from user_state.spec.event_schema import EventSchema
 
@@ -23,9 +23,10 @@ LEAST = -(2**63)
 
 def row_or_reason(plan: Plan, schema: EventSchema, event: Mapping[str, Any], publish_us: int | None) -> Any:
     """The row that an event of `schema` is in a plan, or `invalid`; what lies at a path is the oracle's to say."""
-    seen = _view(plan, schema).of(event)
+    arrival = _view(plan, schema).arrival(event)
+    seen: Any = arrival.event
     user, event_id = (str(seen[name]) for name in (plan.user_field, plan.id_field))
-    time_us, published_us = seen[plan.time_field], seen.get(PUBLISHED)
+    time_us, published_us = (arrival.time(name or "") for name in (plan.time_field, plan.published_field))
     if not (1 <= len(user.encode()) <= 1024 and 1 <= len(event_id.encode()) <= 1024):
         return "invalid"
     if not FIRST_US <= time_us < END_US:

@@ -169,14 +169,14 @@ def test_a_value_of_a_logical_type_is_read_as_the_number_or_text_that_it_stands_
     events = [{"event_id": "a", "user_id": "u", "event_time": T0 // 1000, "value": v} for v in (written, None)]
     with (tmp_path / "events.avro").open("wb") as file:
         fastavro.writer(file, schema, events)
-    found = [arrival.event for arrival in read_arrivals(tmp_path / "events.avro", SPEC, read_as)]
+    arrivals = list(read_arrivals(tmp_path / "events.avro", SPEC, read_as))
+    assert [arrival.time_us("event_time") for arrival in arrivals] == [T0 // 1000 * 1000] * 2
+    found = [arrival.event for arrival in arrivals]
     body = SingleObject(schema).encode(events[0])
     found.append(SingleObject(later, [schema]).decode(body) if read_as is later else SingleObject(schema).decode(body))
-    # Only the event's time is made microseconds, and that where the spec is at hand.
-    times = (T0 // 1000 * 1000, T0 // 1000 * 1000, T0 // 1000)
-    assert [(event["event_time"], event["value"]) for event in found if event is not None] == list(
-        zip(times, (written, None, written), strict=True)
-    )
+    assert [(event["event_time"], event["value"]) for event in found if event is not None] == [
+        (T0 // 1000, value) for value in (written, None, written)
+    ]
 
 
 def test_what_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def assert_row_equals_oracle(
         np.testing.assert_allclose(
             found.arrays[name][user], numbers, rtol=RELATIVE + HALF_A_STEP, atol=TINY, err_msg=f"{name} at {at_us}"
         )
-    magnitude = sum(abs(float(number or 0)) for e in applied for number in (e.event["value"], e.event["amount"]))
+    magnitude = sum(abs(float(e.event.get(field) or 0)) for e in applied for field in ("value", "amount"))
     assert_same_lists(found, user, expected.sequences, ROUNDING * magnitude)
     for name, vector in expected.embeddings.items():
         # Where negative weights push against positive ones, what is left may be small: compare with a unit vector's.
@@ -163,7 +163,7 @@ def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], e
         return RELATIVE * abs(expected)
     if aggregate == "geometric_mean":
         return RELATIVE * abs(expected) + 5e-324
-    of = None if aggregate == "decayed_count" else feature.of
+    of = feature.of if aggregate in ("sum", "mean", "variance", "stddev", "decayed_sum") else None
     amounts = [1.0 if of is None else abs(float(e.event[of] or 0)) for e in applied]
     match aggregate:
         case "sum" | "mean":

@@ -59,7 +59,7 @@ sequences:
   recent: {{fields: [user, id, at, action, stars, price, paid], last: 5}}
 """
     loaded = parse_spec(text, beside=kinds_folder)
-    assert loaded.spec.features["bought"].where["paid"] == [True]
+    assert loaded.spec.features["bought"].where.one_of("paid") == (True,)
     assert loaded.schema.fields["at"].unit == "ms"
 
 

@@ -168,6 +168,16 @@ def test_counts_that_lie_cost_no_memory() -> None:
     tracemalloc.stop()
 
 
+def test_texts_of_no_bytes_are_no_more_than_there_are_events() -> None:
+    """A length of 0 takes no byte, so a count of them that lies would cost memory that no byte stands for."""
+    packed = batch_of(PLAN, [event(action=None, item_id=None)] * 3).pack()
+    at = 2 + 2 * 4
+    assert packed[at : at + 4] == struct.pack("<I", 0)
+    assert len(EventBatch.join(PLAN, [packed[:at] + struct.pack("<I", 3) + packed[at + 4 :]])) == 3
+    with pytest.raises(CodecError):
+        EventBatch.join(PLAN, [packed[:at] + struct.pack("<I", 4) + packed[at + 4 :]])
+
+
 def test_the_bytes_are_as_documented() -> None:
     """Two events of one user, taken apart by hand."""
     messages = [Message(b"body", {"a": "b"}, T0, "ack", "s"), Message(b"", {}, None, None, "s")]

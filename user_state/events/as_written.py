@@ -1,41 +1,35 @@
-"""Made-up events as apps with other schemas would have written them.
+"""Made-up events as apps with other versions of the schema would have written them.
 
 What `generate` makes up has the fields of `interaction.avsc`. Another schema gets those that it has too:
 
-    the spec's user, id, time and published    from interaction's, at whatever path, as the type there has them
-                                               (`scalars_written.py`)
+    the spec's user, id, time and published    from interaction's, whatever the fields are called
     a field of the same name, or the same by   from interaction's, as the type that the schema asks for: a number
-    an alias, in the spec's schema as well     rounded, a text that is no symbol as the first one
-    what else the spec uses                    something of its type that interaction has; in arrays up to three
-    any other field                            null, or its default, or nothing: 0, "", no items
+    an alias, in the spec's schema as well     rounded; but what the spec's filters and weights ask for in its place
+    any other field                            made up by its type (`made_values.py`)
 
-Nothing here reads events. Values are as fastavro writes them, without logical types.
+Nothing here reads events. Values are as fastavro writes them, times integers. The same event is written the same each
+time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import random
+from collections.abc import Mapping
 from typing import Any
 
 import xxhash
 
 from user_state.events.decode import SINGLE_OBJECT
 from user_state.events.event_reader import write_event
-from user_state.events.scalars_written import id_written, nothing_of, takes, time_written, written
-from user_state.oracle import used_fields
+from user_state.events.made_values import ASKED_SHARE, ValueMaker, asked_values, id_as, time_as
 from user_state.spec import LoadedSpec
-from user_state.spec.avro_types import default_value, looked_up, named_types
+from user_state.spec.avro_types import NamedTypes, looked_up, named_types
 from user_state.spec.event_schema import EventSchema
-from user_state.spec.paths import key_in_map
 
 _ROLES = {"user": "user_id", "id": "event_id", "time": "event_time", "published": "published_at"}
 """What the spec calls a field, and what it is called in interaction.avsc."""
-_FILLERS = ("category", "value", "item_id", "event_time")
-"""Of interaction.avsc, what a field that the spec uses, and interaction has not, is made of: the first that fits."""
-_MOST_LISTED = 3
-
-Interaction = Mapping[str, Any]
+_BITS = {"int": 31, "long": 63}
+_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 
 class Writer:
@@ -45,131 +39,61 @@ class Writer:
         self.schema = schema
         self.header = SINGLE_OBJECT + schema.fingerprint
         self._named = named_types(schema.whole)
+        self._sources = _sources(schema, spec)
+        self._asked = asked_values(spec)
+        self._maker = ValueMaker(self._named, self._asked)
+        self._unmet = {path for path, asked in self._asked.items() if not self._has_one_of(path, asked)}
         events = spec.spec.events
-        self._units = {events.time: events.time_unit, events.published: events.published_unit}
-        self._roles = {getattr(events, role): source for role, source in _ROLES.items() if getattr(events, role)}
-        self._used = {*used_fields(spec.spec), *self._roles}
-        self._alike = [{field["name"], *field.get("aliases", ())} for field in spec.schema.parsed["fields"]]
+        self._roles = {getattr(events, role): role for role in _ROLES if getattr(events, role) is not None}
+        units = {"time": getattr(events, "time_unit", None), "published": getattr(events, "published_unit", None)}
+        self._unit_ns = {role: _NANOSECONDS.get(unit or "") for role, unit in units.items()}
 
-    def event(self, interaction: Interaction) -> dict[str, Any]:
+    def event(self, interaction: Mapping[str, Any]) -> dict[str, Any]:
         """Return the event that an app would have written with this schema."""
+        rng = random.Random(f"{self.schema.fingerprint.hex()} {interaction['event_id']}")
+        return self._record(self.schema.whole, "", interaction, rng)
+
+    def _record(
+        self, declared: Mapping[str, Any], above: str, interaction: Mapping[str, Any], rng: random.Random
+    ) -> dict[str, Any]:
         return {
-            field["name"]: self._field(field, self._names(field), interaction) for field in self.schema.whole["fields"]
+            field["name"]: self._value(field["type"], f"{above}{field['name']}", interaction, rng)
+            for field in declared["fields"]
         }
 
-    def body(self, interaction: Interaction) -> bytes:
+    def _value(self, declared: Any, path: str, interaction: Mapping[str, Any], rng: random.Random) -> Any:
+        role = next((self._roles[name] for name in self._names(path) if name in self._roles), None)
+        if role in ("user", "id"):
+            return id_as(declared, interaction[_ROLES[role]], self._named)
+        if role is not None:
+            return time_as(declared, interaction[_ROLES[role]], self._unit_ns[role], self._named)
+        if any(name.startswith(f"{path}.") for name in self._roles):
+            inside = _records_of(declared, self._named)
+            if inside:
+                return self._record(inside[0], f"{path}.", interaction, rng)
+        known = [source for source in self._sources.get(path, ()) if source in interaction]
+        made = next((interaction[source] for source in known if interaction[source] is not None), None)
+        if made is not None and (path not in self._unmet or rng.random() >= ASKED_SHARE):
+            written = _written(declared, made, self._named)
+            if written is not None:
+                return written
+        if known and made is None and _may_be_null(declared, self._named):
+            return None
+        return self._maker.value(declared, path, rng)
+
+    def _has_one_of(self, path: str, asked: list[Any]) -> bool:
+        """Return whether the made-up app has one of these values, so that its own do."""
+        from user_state.events.generate import ACTIONS, CATEGORIES, SURFACES
+
+        words = {"action": ACTIONS, "category": CATEGORIES, "surface": SURFACES}
+        return any(value in words.get(source, ()) for source in self._sources.get(path, ()) for value in asked)
+
+    def _names(self, path: str) -> list[str]:
+        return [path, *self._sources.get(path, ())]
+
+    def body(self, interaction: Mapping[str, Any]) -> bytes:
         """Return that event in single-object encoding."""
         return self.header + write_event(self.schema, self.event(interaction))
-
-    def _names(self, field: Mapping[str, Any]) -> list[str]:
-        """Return what a field of the event may be called in the spec's schema, best first."""
-        names = [field["name"], *field.get("aliases", ())]
-        others: set[str] = set().union(*(group for group in self._alike if group & set(names)))
-        return names + sorted(others - set(names))
-
-    def _field(self, field: Mapping[str, Any], paths: list[str], interaction: Interaction) -> Any:
-        source, value = self._source(paths, interaction)
-        if not self._is_wanted(paths, interaction) or (source is not None and value is None):
-            return self._unknown(field)
-        return self._value(field["type"], paths, interaction)
-
-    def _is_wanted(self, paths: Iterable[str], interaction: Interaction) -> bool:
-        """Return whether anything is to stand at one of these paths, or in what lies there."""
-        return any(
-            path.rpartition(".")[2] in interaction
-            or any(used == path or used.startswith(f"{path}.") for used in self._used)
-            for path in paths
-        )
-
-    def _value(self, declared: Any, paths: list[str], interaction: Interaction) -> Any:
-        declared = looked_up(declared, self._named)
-        if isinstance(declared, list):
-            return self._branch([looked_up(branch, self._named) for branch in declared], paths, interaction)
-        match declared["type"]:
-            case "record":
-                return {
-                    field["name"]: self._field(
-                        field,
-                        [f"{path}.{name}" for path in paths for name in (field["name"], *field.get("aliases", ()))],
-                        interaction,
-                    )
-                    for field in declared["fields"]
-                }
-            case "array":
-                count = 1 + xxhash.xxh64_intdigest(interaction["event_id"].encode(), 1) % _MOST_LISTED
-                return [self._value(declared["items"], paths, _another(interaction, n)) for n in range(count)]
-            case "map":
-                return {
-                    key: self._value(declared["values"], [f"{paths[0]}.{key}"], interaction)
-                    for key in self._keys(declared, paths)
-                }
-        return self._scalar(declared, paths, interaction)
-
-    def _keys(self, declared: Mapping[str, Any], paths: list[str]) -> list[str]:
-        inside = sorted(
-            used.removeprefix(f"{path}.") for path in paths for used in self._used if used.startswith(f"{path}.")
-        )
-        keys = (key_in_map(tuple(rest.split(".")), declared["values"], self._named)[0] for rest in inside)
-        return list(dict.fromkeys(keys))
-
-    def _branch(self, branches: list[Any], paths: list[str], interaction: Interaction) -> Any:
-        """Return a value of the first branch that can have something of what is to stand there."""
-        holding = [branch for branch in branches if branch["type"] in ("record", "map", "array")]
-        goes_on = any(used.startswith(f"{path}.") for path in paths for used in self._used)
-        if goes_on and holding:
-            return self._value(holding[0], paths, interaction)
-        source, value = self._source(paths, interaction)
-        if value is None and {"type": "null"} in branches and source is not None:
-            return None
-        scalars = [branch for branch in branches if branch["type"] != "null" and branch not in holding]
-        fitting = [branch for branch in scalars if value is not None and self._fits(branch, source, value)]
-        if fitting or not any(path in self._used for path in paths):
-            return self._scalar(fitting[0], paths, interaction) if fitting else nothing_of(branches, self._named)
-        return self._value((scalars or holding or branches)[0], paths, interaction)
-
-    def _fits(self, branch: Mapping[str, Any], source: str | None, value: Any) -> bool:
-        return takes(branch, value) or source in ("user_id", "event_id", "item_id")
-
-    def _source(self, paths: list[str], interaction: Interaction) -> tuple[str | None, Any]:
-        """Return which field of the interaction stands at a path, and its value."""
-        names = [*(self._roles[path] for path in paths if path in self._roles), *(p.rpartition(".")[2] for p in paths)]
-        source = next((name for name in names if name in interaction), None)
-        return source, None if source is None else interaction[source]
-
-    def _scalar(self, declared: Mapping[str, Any], paths: list[str], interaction: Interaction) -> Any:
-        source, value = self._source(paths, interaction)
-        role = next((path for path in paths if path in self._roles), None)
-        if role in self._units and isinstance(value, int):
-            return time_written(declared, value, self._units[role])
-        if value is not None and source in ("user_id", "event_id", "item_id"):
-            return id_written(declared, value)
-        if source in ("event_time", "published_at") and isinstance(value, int):
-            return time_written(declared, value, None)
-        if value is not None and takes(declared, value):
-            return written(declared, value)
-        if not any(path in self._used for path in paths):
-            return nothing_of(declared, self._named)
-        fillers = [interaction.get(name) for name in _FILLERS]
-        filler = next((one for one in fillers if one is not None and takes(declared, one)), None)
-        return nothing_of(declared, self._named) if filler is None else written(declared, filler)
-
-    def _unknown(self, field: Mapping[str, Any]) -> Any:
-        if "default" in field:
-            with suppress(ValueError):  # a default that does not fit harms nobody who writes the field
-                return default_value(field["type"], field["default"], self._named)
-        return nothing_of(field["type"], self._named)
-
-
-def _another(interaction: Interaction, number: int) -> Interaction:
-    """Return the interaction with another text and number in it, for the next item of an array."""
-    if number == 0:
-        return interaction
-    value = interaction.get("value")
-    return {
-        **interaction,
-        "category": interaction.get("action" if number == 1 else "surface"),
-        "value": number if value is None else value + number,
-    }
 
 
 class Writers:
@@ -182,3 +106,58 @@ class Writers:
     def of(self, interaction: Mapping[str, Any]) -> Writer:
         """Return the writer of an event."""
         return self._writers[xxhash.xxh64_intdigest(interaction["event_id"].encode()) % len(self._writers)]
+
+
+def _sources(schema: EventSchema, spec: LoadedSpec) -> dict[str, list[str]]:
+    """Return for each field of `schema` the names that interaction.avsc may have for it, best first."""
+    roles = {getattr(spec.spec.events, role): source for role, source in _ROLES.items()}
+    alike = [{field["name"], *field.get("aliases", ())} for field in spec.schema.parsed["fields"]]
+    sources = {}
+    for field in schema.parsed["fields"]:
+        names = [field["name"], *field.get("aliases", ())]
+        others: set[str] = set().union(*(group for group in alike if group & set(names)))
+        names += sorted(others - set(names))
+        sources[field["name"]] = [*(roles[name] for name in names if name in roles), *names]
+    return sources
+
+
+def _written(declared: Any, value: Any, named: NamedTypes) -> Any:
+    """Return `value` as the type `declared` has it, None where the type can have nothing of it."""
+    declared = looked_up(declared, named)
+    if isinstance(declared, list):
+        fitting = [branch for branch in declared if _takes(looked_up(branch, named), value)]
+        return _written(fitting[0], value, named) if fitting else None
+    if not _takes(declared, value):
+        return None
+    kind = declared["type"]
+    if kind == "enum":
+        return value if value in declared["symbols"] else None
+    if kind in _BITS and isinstance(value, str):
+        return id_as(declared, value, named)
+    if kind in _BITS:
+        bound = 1 << _BITS[kind]
+        return max(-bound, min(round(value), bound - 1))
+    if kind in ("float", "double"):
+        return float(value)
+    return value.encode() if kind == "bytes" else value
+
+
+def _takes(declared: Any, value: Any) -> bool:
+    if "logicalType" in declared:
+        return False
+    if isinstance(value, str):
+        # Ids such as i12 have a number.
+        return declared["type"] in ("string", "bytes", "enum") or (
+            declared["type"] in _BITS and value[1:].isdigit() and value[:1].isalpha()
+        )
+    return declared["type"] in ("int", "long", "float", "double")
+
+
+def _may_be_null(declared: Any, named: NamedTypes) -> bool:
+    return isinstance(declared, list) and {"type": "null"} in [looked_up(branch, named) for branch in declared]
+
+
+def _records_of(declared: Any, named: NamedTypes) -> list[Mapping[str, Any]]:
+    branches = declared if isinstance(declared, list) else [declared]
+    found = [looked_up(branch, named) for branch in branches]
+    return [branch for branch in found if isinstance(branch, Mapping) and branch["type"] == "record"]

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import fastavro
 
 from user_state.errors import InputError
+from user_state.events.avro_codecs import check_codec
 from user_state.events.avro_program import program_of
 from user_state.events.event_reader import ReadEvent, event_reader, write_event
 from user_state.events.message import Message
+from user_state.events.segments import OpenFile, Segment, open_local
 from user_state.events.writers import head_of
 from user_state.spec.avro_types import in_words
 from user_state.spec.event_schema import EventSchema, parse_event_schema
@@ -53,20 +54,23 @@ class BlockReader:
     Args:
         path: the file.
         schema: what events are read as; a file of events may have any that resolves to it.
+        open_file: opens it.
 
     Raises:
-        InputError: there is no such file, it is no Avro file, or its events do not resolve to `schema`.
+        InputError: there is no such file, it is no Avro file, its codec cannot be read, or its events do not resolve to
+            `schema`.
     """
 
-    def __init__(self, path: str, schema: EventSchema) -> None:
+    def __init__(self, path: str, schema: EventSchema, open_file: OpenFile = open_local) -> None:
         self._path = path
         self._schema = schema
         try:
-            self._file: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - open as long as the reader is
+            self._file: BinaryIO = open_file(path)
         except OSError as exc:
-            raise InputError(f"expected an Avro file, got {path}: {exc.strerror}") from exc
+            raise InputError(f"expected an Avro file, got {path}: {exc.strerror or exc}") from exc
         try:
             head = fastavro.block_reader(self._file)
+            check_codec(path, head.codec)
             self._of_messages = head.writer_schema.get("name") == MESSAGE_NAME
             writer: EventSchema = parse_event_schema(json.loads(head.metadata["avro.schema"]))
             if not self._of_messages:
@@ -102,6 +106,24 @@ class BlockReader:
                 yield Block(block.bytes_.read(), block.num_records, block.offset + block.size)
         except Exception as exc:  # fastavro raises whatever Python raises where it stumbles
             raise self._damaged(self._file.tell(), exc) from exc
+
+    def segments(self, place: int, most_messages: int, most_bytes: int) -> Iterator[Segment]:
+        """Yield segments of whole blocks; as `EventFile`, a place being the offset of a block.
+
+        Raises:
+            InputError: the file is damaged; says where.
+        """
+        taken: list[Block] = []
+        records = size = 0
+        for block in self.blocks(place or self.first_offset):
+            taken.append(block)
+            records += block.records
+            size += len(block.data)
+            if records and (records >= most_messages or size >= most_bytes):
+                yield Segment(self.messages(taken), size, block.next_offset)
+                taken, records, size = [], 0, 0
+        if records:
+            yield Segment(self.messages(taken), size, taken[-1].next_offset)
 
     def messages(self, blocks: Sequence[Block]) -> MessageList | list[Message]:
         """Return the messages of blocks, in order.

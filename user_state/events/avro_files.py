@@ -89,7 +89,7 @@ class SingleObject:
         return buffer.getvalue()
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        """Return the event in `data`, read without logical types.
+        """Return the event in `data`, its times in the units of their fields.
 
         Raises:
             EventError: `undecodable`.
@@ -250,13 +250,13 @@ def _plain_arrivals(
 ) -> Iterator[Arrival]:
     view = _view(path, spec, written if schema is None else schema)
     if schema is None or SingleObject(written).header == SingleObject(schema).header:
-        yield from (Arrival(view.of(event)) for _, event in _records(file, written))
+        yield from (view.arrival(event) for _, event in _records(file, written))
         return
     check_resolves(str(path), parse_event_schema(written), parse_event_schema(schema))
     resolving = _Resolving(written, schema)
     for body, _ in _records(file, written):
         try:
-            yield Arrival(view.of(resolving.read(body)))
+            yield view.arrival(resolving.read(body))
         except EventError as exc:
             yield Arrival(None, None, exc.reason)
 
@@ -296,7 +296,7 @@ def _arrival(envelope: Mapping[str, Any], bodies: SingleObject, view: View) -> A
     published = envelope["publish_time"]
     published_us = None if published is None else microseconds(published)
     try:
-        return Arrival(view.of(bodies.decode(envelope["data"])), published_us)
+        return view.arrival(bodies.decode(envelope["data"]), published_us)
     except EventError as exc:
         return Arrival(None, published_us, exc.reason)
 

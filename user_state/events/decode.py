@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from user_state.errors import EventError
 from user_state.events.event_reader import write_event
 from user_state.events.limits import limits_of
+from user_state.events.looks_like import looks_like
 from user_state.events.message import Message
 from user_state.events.writers import SINGLE_OBJECT, head_of, places_of, writer_of
 from user_state.plan.plan import Plan
@@ -35,10 +36,12 @@ class Decoded(NamedTuple):
     Attributes:
         batch: the events, in order of arrival.
         refused: the other messages, and what is wrong with each: `undecodable`, `invalid`.
+        refused_at: which messages those are, ascending.
     """
 
     batch: EventBatch
     refused: list[tuple[Message, EventError]]
+    refused_at: Sequence[int] = ()
 
 
 class EventDecoder:
@@ -54,6 +57,7 @@ class EventDecoder:
         self._schema = schema
         self._head = head_of(schema)
         known = {one.fingerprint: one for one in (*schema.versions, schema)}
+        self._fingerprints = frozenset(known)
         self._places = places_of(plan)
         writers = [
             writer_of(one, schema, self._places) for one in sorted(known.values(), key=lambda one: one is not schema)
@@ -73,8 +77,24 @@ class EventDecoder:
         batch, refused = self._native.decode(held, values)
         return Decoded(
             batch,
-            [(Message(*held.message(at)), EventError(reason, detail)) for at, reason, detail in refused],
+            [self._refused(Message(*held.message(at)), reason, detail) for at, reason, detail in refused],
+            [at for at, *_ in refused],
         )
+
+    def _refused(self, message: Message, reason: str, detail: str) -> tuple[Message, EventError]:
+        """Return a refused message and why, with what its body looks like."""
+        if reason == "undecodable" and message.event is None:
+            seen = looks_like(message.data, self._is_event, self._fingerprints)
+            if seen is not None and seen.kind != "single object":  # of which the detail says that nobody knows it
+                detail = f"{detail}; looks like {seen.words}{': ' if seen.advice else ''}{seen.advice}"
+        return message, EventError(reason, detail)
+
+    def _is_event(self, body: bytes) -> bool:
+        try:
+            self.decode(body)
+        except EventError:
+            return False
+        return True
 
     def _values_of(self, event: Mapping[str, Any]) -> list[Any]:
         if self._is_flat:

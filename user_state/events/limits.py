@@ -36,16 +36,14 @@ def limits_of(plan: Plan) -> Limits:
 
 
 def check_names(plan: Plan) -> list[str]:
-    """Return for each of `plan.fields` what it is held against: text, item, float, int, or moment: the event's time."""
-    names = []
-    for field in plan.fields:
-        if field.name == plan.time_field:
-            names.append("moment")
-        elif field.name in plan.item_fields and field.value_kind == "string":
-            names.append("item")
-        else:
-            names.append(_OF_KIND[field.value_kind])
-    return names
+    """Return for each of `plan.fields` what it is held against: text, item, float, or int.
+
+    A time that is a value stays in the unit of its field: only what `events.time` and `published` name is converted.
+    """
+    return [
+        "item" if field.name in plan.item_fields and field.value_kind == "string" else _OF_KIND[field.value_kind]
+        for field in plan.fields
+    ]
 
 
 _OF_KIND = {"string": "text", "float": "float", "int": "int", "bool": "int"}

@@ -11,10 +11,10 @@ from typing import Any
 
 import xxhash
 
-from user_state.oracle.events import AppliedEvent, Arrival, matches, microseconds
+from user_state.oracle.events import AppliedEvent, Arrival, has, matches
 from user_state.oracle.features import AGGREGATES
 from user_state.oracle.kinds import EMBEDDINGS
-from user_state.oracle.view import PUBLISHED, TextOrNumber
+from user_state.oracle.view import TextOrNumber
 from user_state.spec.aggregations import AGGREGATIONS
 from user_state.spec.model import Part, Spec
 
@@ -65,7 +65,7 @@ def replay(spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None
         if event is None or arrival.reason is not None:
             bins.append(f"dead_letter/{arrival.reason or 'undecodable'}")
             continue
-        if not _is_valid(spec, event, used, arrival.published_us is None):
+        if not _is_valid(spec, arrival, used):
             bins.append("dead_letter/invalid")
             continue
         if not _is_wanted(spec, event):
@@ -114,24 +114,37 @@ def is_ahead(spec: Spec, published_us: int, now_us: int) -> bool:
 
 def times_of(spec: Spec, arrival: Arrival) -> tuple[int, int]:
     """Return (event time, publish time) of a valid event, microseconds UTC."""
-    time_us = microseconds((arrival.event or {})[spec.events.time])
+    time_us = arrival.time_us(spec.events.time)
     return time_us, _published_us(spec, arrival, time_us)
 
 
-def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str], needs_published: bool) -> bool:
+def clocks_of(spec: Spec, arrival: Arrival) -> tuple[int, int] | None:
+    """Return (event time, publish time) of an arrival that is a valid event, None of any other."""
+    event = arrival.event
+    if event is None or arrival.reason is not None:
+        return None
+    if not _is_valid(spec, arrival, used_fields(spec)):
+        return None
+    return times_of(spec, arrival)
+
+
+def _is_valid(spec: Spec, arrival: Arrival, used: Sequence[str]) -> bool:
+    event = arrival.event or {}
     for name in (spec.events.user, spec.events.id):
         text = event.get(name)
         if isinstance(text, bool) or not isinstance(text, str | int):
             return False
         if not 1 <= len(id_of(text).encode()) <= MAX_ID_BYTES:
             return False
-    times = [event.get(spec.events.time)]
-    if needs_published and _published(spec, event) is not None:
-        times.append(_published(spec, event))
-    for time in times:
+    times = [spec.events.time]
+    published = spec.events.published
+    if arrival.published_us is None and published is not None and event.get(published) is not None:
+        times.append(published)
+    for name in times:
+        time = arrival.time(name)
         if isinstance(time, bool) or not isinstance(time, int | datetime.datetime):
             return False
-        if not FIRST_TIME_US <= microseconds(time) < END_TIME_US:
+        if not FIRST_TIME_US <= arrival.time_us(name) < END_TIME_US:
             return False
     if any(event.get(embedding.of) == "" for embedding in spec.embeddings.values()):
         return False
@@ -180,15 +193,15 @@ def used_fields(spec: Spec) -> list[str]:
     """Return the event fields that any output reads, besides user, id and time."""
     names: list[str] = []
     for feature in spec.features.values():
-        names += feature.where
+        names += feature.where.fields
         names += [feature.of] if feature.of is not None else []
         names += feature.with_
         for part in (feature.numerator, feature.denominator):
             if part is not None:
-                names += [*part.where, *([part.of] if part.of is not None else [])]
+                names += [*part.where.fields, *([part.of] if part.of is not None else [])]
         names += feature.by
     for sequence in spec.sequences.values():
-        names += [*sequence.where, *sequence.fields]
+        names += [*sequence.where.fields, *sequence.fields]
     for embedding in spec.embeddings.values():
         names += EMBEDDINGS[embedding.kind].fields(embedding)
     return sorted(set(names))
@@ -196,7 +209,7 @@ def used_fields(spec: Spec) -> list[str]:
 
 def _is_wanted(spec: Spec, event: Mapping[str, Any]) -> bool:
     for feature in spec.features.values():
-        if matches(event, feature.where):
+        if matches(event, feature.where) and has(event, feature.of):
             for aggregate in feature.aggregate:
                 known = AGGREGATES[aggregate]
                 if known.takes is not None:
@@ -214,15 +227,10 @@ def _published_us(spec: Spec, arrival: Arrival, time_us: int) -> int:
     """Return the message's publish time, else the event's `published` field, else the event time."""
     if arrival.published_us is not None:
         return arrival.published_us
-    published = None if arrival.event is None else _published(spec, arrival.event)
-    return time_us if published is None else microseconds(published)
-
-
-def _published(spec: Spec, event: Mapping[str, Any]) -> Any:
-    """Return what the event says of when it was published, None if it does not."""
-    if spec.events.published is None:
-        return None
-    return event[PUBLISHED] if PUBLISHED in event else event.get(spec.events.published)
+    published = spec.events.published
+    if published is not None and (arrival.event or {}).get(published) is not None:
+        return arrival.time_us(published)
+    return time_us
 
 
 def _xxh64(text: str) -> int:

@@ -4,7 +4,7 @@
     texts        enums as they are, bytes and fixed as hexadecimal digits, a fixed UUID as 36 characters
     numbers      decimals as the nearest double
     lists        of the values in arrays without nulls; None for an empty one
-    the time     in microseconds; every other time as it is
+    times        as they are; of the fields that say when it happened and was published, also in microseconds
 
 `user_state/spec/event_field.py` has the table of kinds. Values of types that the spec cannot use stay what they are,
 for `replay` to refuse.
@@ -19,12 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any
 
-from user_state.oracle.events import microseconds
+from user_state.oracle.events import Arrival, microseconds
 from user_state.spec.avro_types import NamedTypes, logical_type, looked_up, named_types
 from user_state.spec.model import Spec
 
-PUBLISHED = ""
-"""Under this name stands the time of the `published` field, in microseconds."""
 NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _LOGICAL_NANOSECONDS = {"millis": 10**6, "micros": 10**3, "nanos": 1}
 _ISO = re.compile(
@@ -50,7 +48,7 @@ class View:
         self._spec = spec
         self._schema = schema
         self._named = named_types(schema)
-        roles = (spec.events.user, spec.events.id, spec.events.time)
+        roles = (spec.events.user, spec.events.id, spec.events.time, spec.events.published or spec.events.time)
         self._paths = sorted({*used, *roles})
         ends = {path: list(_ends(schema, path.split("."), self._named)) for path in self._paths}
         self._lists = {path for path, found in ends.items() if any(is_list for _, is_list in found)}
@@ -58,15 +56,15 @@ class View:
             path for path, found in ends.items() if {"text", "whole"} <= {_sort(declared) for declared, _ in found}
         }
 
-    def of(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values at the paths of the spec, the time of its `published` field, and all others as they are."""
+    def arrival(self, event: Mapping[str, Any], published_us: int | None = None) -> Arrival:
+        """Return the event as it arrived, with the values at the paths of the spec, and all others as they are."""
         events = self._spec.events
         seen = dict(event)
         seen |= {path: self._at(path, event) for path in self._paths}
-        seen[events.time] = self._time(events.time, event, events.time_unit)
+        times = {events.time: self._time(events.time, event, events.time_unit)}
         if events.published is not None:
-            seen[PUBLISHED] = self._time(events.published, event, events.published_unit)
-        return seen
+            times[events.published] = self._time(events.published, event, events.published_unit)
+        return Arrival(seen, published_us, times=times)
 
     def _at(self, path: str, event: Mapping[str, Any]) -> Any:
         found = [_plain(value, declared) for value, declared in self._found(path, event)]

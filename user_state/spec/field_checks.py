@@ -7,6 +7,7 @@ one mistake does not hide another.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +16,14 @@ from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, KEY_FIELD, MEA
 from user_state.spec.embedding import Embedding
 from user_state.spec.event_field import EventField
 from user_state.spec.event_schema import EventSchema
+from user_state.spec.filters import Compares, Contains, Exists, read_filter
+from user_state.spec.hints import operator_in_text
+from user_state.spec.literals import fits, number_as
 from user_state.spec.problems import KeyPath, Problem, did_you_mean, listing
 from user_state.spec.yaml_document import QUOTE, Document
 
+_SEXAGESIMAL = re.compile(r"[0-9]+(:[0-9]+)+(\.[0-9]*)?")
+"""Minutes and seconds, which some readers of YAML take for one number."""
 _IN_WORDS = {"string": "text", "float": "a number", "int": "a whole number", "bool": "true or false"}
 
 
@@ -41,6 +47,9 @@ class _FieldChecks:
                 yield from self.aggregated((*path, "of"), [a for _, a in self.document.items((*path, "aggregate"))])
             if "by" in feature:
                 yield from self.keyed((*path, "by"))
+            of = self.known((*path, "of"))
+            if "edges" in feature and of is not None and of.kind in NUMBER:
+                yield from self.edges((*path, "edges"), of)
             yield from self.where((*path, "where"))
             if "with" in feature:
                 for field_path, _ in self.document.items((*path, "with")):
@@ -155,35 +164,110 @@ class _FieldChecks:
                 yield from self.symbol((*path, "weights", value), field, value)
 
     def where(self, path: KeyPath) -> Iterator[Problem]:
-        for name in self.document.mapping(*map(str, path)):
-            field = self.schema.fields.get(name)
+        found, _ = read_filter(self.document.mapping(*map(str, path)))
+        for condition in found.leaves():
+            at: KeyPath = (*path, *condition.at)
+            field = self.schema.fields.get(condition.field)
             if field is None:
-                yield from self.unknown((*path, name), name)
+                yield from self.unknown(at, condition.field)
+            elif isinstance(condition, Exists):
+                if not condition.wanted and not (field.nullable or field.is_list):
+                    text = f"expected a field that may be null, got `{field.name}`, which the schema never lets be null"
+                    yield self.document.problem(at, text)
+            elif isinstance(condition, Contains):
+                yield from self.contains(at, field)
             elif field.kind not in ANY_FIELD:
-                yield self.document.problem((*path, name), _unusable(field, ANY_FIELD, "a filter"))
+                yield self.document.problem(at, _unusable(field, ANY_FIELD, "a filter"))
+            elif isinstance(condition, Compares):
+                yield from self.bound(at, field, condition)
             else:
-                for value_path, value in self.document.items((*path, name)):
+                listed = isinstance(self.document.at(at), list)
+                for value_path, value in self.document.items(at):
                     yield from self.value(value_path, field, value)
+                    if not condition.literal and field.kind == "string" and field.symbols is None:
+                        yield from self.meant_as_text(value_path, value, listed)
+
+    def contains(self, path: KeyPath, field: EventField) -> Iterator[Problem]:
+        """Yield a problem if the field has no lists, or none of such values."""
+        if field.is_list:
+            for value_path, value in self.document.items(path):
+                yield from self.value(value_path, field, value)
+        elif field.avro_type.startswith("array"):
+            yield self.document.problem(path, _unusable(field, ANY_FIELD, "a filter"))
+        else:
+            text = f"expected a field with lists for `contains`, got `{field.name}`, {_type_of(field)}"
+            yield self.document.problem(path, f"{text}; write the values that it may have without `contains:`")
+
+    def bound(self, path: KeyPath, field: EventField, condition: Compares) -> Iterator[Problem]:
+        """Yield a problem if a field has no order, or its type no such number."""
+        if field.kind not in ("float", "int"):
+            hint = "; texts have no order here: list the values" if field.kind == "string" else ""
+            text = f"expected a numeric field for `{condition.how}`, got `{field.name}`, {_type_of(field)}{hint}"
+            yield self.document.problem(path, text)
+        else:
+            yield from self.too_large(path, field, condition.number)
+
+    def meant_as_text(self, path: KeyPath, value: Any, listed: bool) -> Iterator[Problem]:
+        """Yield a problem if a text looks like a condition, since filters compare whole texts."""
+        if not isinstance(value, str):
+            return
+        meant = operator_in_text(value)
+        several = [] if listed else [part.strip() for part in re.split(r"[,|]", value)]
+        if meant is not None:
+            text = f"expected the text that the field must have, got {shorten(value)}, which looks like a condition"
+            yield self.document.problem(path, f"{text}; write `{meant}`, or `{{is: {value!r}}}` to mean that very text")
+        elif len(several) > 1 and all(several):
+            text = f"expected one text, got {shorten(value)}, which looks like a list"
+            listed_as = f"[{', '.join(several)}]"
+            yield self.document.problem(
+                path, f"{text}; write `{listed_as}`, or `{{is: {value!r}}}` to mean that very text"
+            )
+
+    def too_large(self, path: KeyPath, field: EventField, value: int | float) -> Iterator[Problem]:
+        """Yield a problem if the field's type has no such number."""
+        if not fits(field, value):
+            text = f"expected a number that field `{field.name}` can have, {_type_of(field)}"
+            yield self.document.problem(path, f"{text}, got {self.document.got(path)}")
 
     def value(self, path: KeyPath, field: EventField, value: Any) -> Iterator[Problem]:
         """Yield a problem if the scalar `value` is not of the field's type."""
         if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and not math.isfinite(value)):
             return
-        fits = {
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        fitting = {
             "string": isinstance(value, str),
-            "float": isinstance(value, int | float) and not isinstance(value, bool),
-            "int": isinstance(value, int) and not isinstance(value, bool),
+            "float": is_number,
+            "int": is_number and float(value).is_integer(),
             "bool": isinstance(value, bool),
-        }[field.kind]
-        if not fits:
-            hint = QUOTE if field.kind == "string" else ""
+        }[field.value_kind]
+        if not fitting:
+            hint = QUOTE if field.value_kind == "string" else ""
             if isinstance(value, str):
                 hint = "; write it without quotes" if _is_number(value) and field.kind != "bool" else ""
-                hint = "; a filter lists the values that it accepts" if value[:1] in "<>=!" else hint
-            accepted = f"expected {_IN_WORDS[field.kind]} for field `{field.name}`, {_type_of(field)}"
+                meant = operator_in_text(value)
+                hint = hint if meant is None else f"; write `{meant}`"
+                hint = f"; {value} is no number of YAML 1.2" if _SEXAGESIMAL.fullmatch(value) else hint
+            accepted = f"expected {_IN_WORDS[field.value_kind]} for field `{field.name}`, {_type_of(field)}"
             yield self.document.problem(path, f"{accepted}, got {self.document.got(path)}{hint}")
         elif field.symbols is not None:
             yield from self.symbol(path, field, value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield from self.too_large(path, field, value)
+
+    def edges(self, path: KeyPath, field: EventField) -> Iterator[Problem]:
+        """Yield a problem for each edge that the field's type does not have, or cannot tell from the one before."""
+        before = None
+        for edge_path, edge in self.document.items(path):
+            if isinstance(edge, bool) or not isinstance(edge, int | float) or not math.isfinite(edge):
+                return
+            if not fits(field, edge):
+                yield from self.too_large(edge_path, field, edge)
+                return
+            typed = number_as(field, edge)
+            if before is not None and not before < typed:
+                text = f"expected edges that differ as numbers of field `{field.name}`, {_type_of(field)}"
+                yield self.document.problem(edge_path, f"{text}; got {self.document.got(edge_path)}, which does not")
+            before = typed
 
     def symbol(self, path: KeyPath, field: EventField, value: Any) -> Iterator[Problem]:
         if field.symbols is not None and value not in field.symbols:
@@ -228,7 +312,7 @@ def _unusable(field: EventField, kinds: tuple[str, ...], purpose: str) -> str:
 def _way_out(field: EventField) -> str:
     """Return what else can be done with a field of a type that does not fit."""
     if field.is_list:
-        return "; each value of an array counts in `by:` of count_by, top_k and the other tables, and in no other place"
+        return "; arrays are for `by:` of count_by, top_k and the other tables, and `where: {x: {contains: y}}`"
     if field.kind != "other":
         return ""
     if field.avro_type.startswith("record"):

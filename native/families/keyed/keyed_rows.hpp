@@ -41,6 +41,14 @@ namespace user_state {
 /// Of strings codes, of other columns folded numbers; 0 in columns that a track's keys do not have, and in rests.
 using Key = std::array<std::uint64_t, kMostKeyColumns>;
 
+/// The fields that the keys of each track consist of.
+template <class Track>
+std::vector<std::vector<int>> fields_of(const std::vector<Track>& tracks) {
+  std::vector<std::vector<int>> by;
+  for (const Track& track : tracks) by.push_back(track.by);
+  return by;
+}
+
 /// Rows are of a group: of a tile of a track, or of a decayed track, for which the start is 0.
 struct GroupName {
   std::int64_t start_s;

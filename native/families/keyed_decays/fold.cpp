@@ -20,18 +20,12 @@ namespace {
 /// Below this a key, or a rest, is dropped.
 constexpr double kForgotten = 1e-290;
 
-std::vector<std::vector<int>> fields_of(const Plan& plan) {
-  std::vector<std::vector<int>> by;
-  for (const KeyedDecay& decay : plan.keyed_decays) by.push_back(decay.by);
-  return by;
-}
-
 class KeyedDecays : public Family {
  public:
   using Row = KeyedRow<double>;
   using Group = KeyedGroup<double>;
 
-  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan)), held_(keys_), fresh_(keys_) {
+  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan.keyed_decays)), held_(keys_), fresh_(keys_) {
     for (const KeyedDecay& decay : plan.keyed_decays) most_keys_.push_back(decay.most_keys);
     factors_.resize(keys_.tracks());
   }

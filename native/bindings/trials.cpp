@@ -1,4 +1,4 @@
-#include "bindings/sketches.hpp"
+#include "bindings/trials.hpp"
 
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "bindings/from_python.hpp"
 #include "families/klls/kll_sketch.hpp"
 
 namespace user_state {
@@ -64,9 +65,30 @@ py::tuple unite_klls(int k, const std::vector<std::tuple<std::vector<std::size_t
   return py::make_tuple(py::tuple(py::cast(sizes)), united.least(), united.greatest(), column_of_numbers(all));
 }
 
+/// Where tiles of tracks lie, given seconds that they begin at or hold, as of one user's clock: starts in seconds, or
+/// TrackAxes::kDropped.
+py::array_t<std::int64_t> place_tiles(const py::object& axes_of_tracks, const Array<std::int64_t>& track,
+                                      const Array<std::int64_t>& start_s, std::int64_t clock_us) {
+  TrackAxes axes = axes_of(axes_of_tracks);
+  std::span<const std::int64_t> tracks = numbers_in(track), starts_s = numbers_in(start_s);
+  expect(tracks.size() == starts_s.size(), "expected a track for each start");
+  axes.set_clock(clock_us);
+  std::vector<std::int64_t> placed;
+  for (std::size_t at = 0; at < tracks.size(); ++at) {
+    auto axis = axes.axis_of(static_cast<int>(tracks[at]));
+    placed.push_back(axes.place_on(axis, starts_s[at]));
+    bool stays = placed.back() == starts_s[at] && starts_s[at] != TrackAxes::kDropped;
+    if (stays != axes.stays_on(axis, starts_s[at])) {
+      throw std::logic_error("expected what is placed where it was to stay, and nothing else");
+    }
+  }
+  return column_of_numbers(placed);
+}
+
 }  // namespace
 
-void define_sketches(py::module_& module) {
+void define_trials(py::module_& module) {
+  module.def("place_tiles", &place_tiles, py::arg("axes"), py::arg("track"), py::arg("start_s"), py::arg("clock_us"));
   module.def("unite_klls", &unite_klls, py::arg("k"), py::arg("sketches"), py::arg("numbers"));
 }
 
