@@ -7,8 +7,8 @@ apply     from record bytes and an event row to record bytes again (decode, fold
 state     a stateful DoFn on the FnApiRunner that reads and writes as many bytes, one key, many elements: what an
           element of the simplest stateful pipeline costs, and of that what its state does
 features  finishing 1, 100 and 10,000 records
-replay    features before each event, beside folding each event and finishing the record after it, with nothing of
-          Python between but one call each
+replay    features before each event, beside folding each event and finishing the record after it, with
+          nothing of Python between but one call each
 history   one event for a user with 100, 1,000, 10,000 and 100,000 past events: it must not cost more
 
 Times are processor time, all threads together, which a busy machine changes little.
@@ -201,7 +201,7 @@ def replay_rate(
         stored: dict[str, bytes | None] = {}
         for row in chosen:
             blobs = [stored.get(row[0])]
-            reader.features(blobs, row[3], reader.histories(blobs, row[3]), vectors)
+            reader.features(blobs, row[3], reader.histories(blobs), vectors)
             (stored[row[0]],), _ = packed.fold(blobs, Events.from_rows(plan, [row]), np.zeros(1, np.int64), [VERSION])
 
     # All users at once, event by event of each: what a call costs is shared by as many as there are.

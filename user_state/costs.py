@@ -155,7 +155,9 @@ def _asked(plan: Plan, index: int) -> list[Any]:
     asked = [value for condition in conditions for value in asked_of(condition, index)]
     weighing: list[Vectors | KeyedDecay] = [*plan.vectors, *plan.keyed_decays]
     asked += [key for w in weighing if w.weight_field == index and w.weights for key in w.weights]
-    return sorted(set(asked), key=asked.index)
+    distinct = sorted(set(asked), key=asked.index)
+    # A number may be written otherwise than its field has it.
+    return [float(value) for value in distinct] if plan.fields[index].kind == "float" else distinct
 
 
 def _key(field: Field) -> str:

@@ -1,7 +1,7 @@
-"""The knots of native/families/hlls/hll_knots.cpp, from the library's own estimates; as a module, it writes that file.
+"""The knots of native/families/hlls/hll_knots.cpp, from the library's own estimates; run as a module, it writes them.
 
-The library's estimate of many values is a smooth function of the raw one, a cubic through the nearest four of 257 knots
-whose y lie 5/128 of the number of registers apart (native/families/hlls/hll_estimate.hpp). Each knot is the raw
+The library's estimate of many values is a smooth function of the raw one, a cubic through the nearest four of 257
+knots whose y lie 5/128 of the number of registers apart (native/families/hlls/hll_estimate.hpp). Each knot is the raw
 estimate at which the library says that y. It is found by halving, to the last bits of a number.
 
     python -m tests.families.hll_knots
@@ -55,8 +55,8 @@ def source() -> str:
     for lg_k in LG_KS:
         knots = [repr(knot) for knot in knots_of(lg_k)]
         lines = [", ".join(knots[at : at + A_LINE]) for at in range(0, KNOTS, A_LINE)]
-        rows = "".join(f"        {line},\n" for line in lines)
-        tables.append(f"    // 2^{lg_k} registers\n    {{{{\n{rows}    }}}},\n")
+        numbers = "".join(f"        {line},\n" for line in lines)
+        tables.append(f"    // 2^{lg_k} registers\n    {{{{\n{numbers}    }}}},\n")
     return (
         "// Written by tests/families/hll_knots.py, which says where the numbers are from.\n"
         '#include "families/hlls/hll_knots.hpp"\n\n#include <stdexcept>\n\nnamespace user_state::reading {\n\n'

@@ -61,14 +61,18 @@ class _Writing:
         self._reader, self._at_us = _reader(plan, records), subject.at_us
         self._sound = subject.records[0]
 
-    def _judge(self, made: list[bytes | None], wrong: dict[int, str]) -> bool:
+    def _judge(self, made: list[bytes | None], wrong: dict[int, str], before: bytes | None = None) -> bool:
         if 1 in wrong or made[1] is None:
             raise Finding("a sound record was refused beside a damaged one")
         if made[0] is None:
             if 0 not in wrong:
                 raise Finding("a damaged record came to nothing, and nobody says why")
             return False
-        if self._reader is not None and (errors := self._reader.features([made[0]], self._at_us).errors):
+        at_us = max(self._at_us, int(heads_of([made[0]])[0].clock_us[0]))  # a record is not read before its clock
+        if self._reader is not None and (errors := self._reader.features([made[0]], at_us).errors):
+            # A section that no event changes is copied unread, so what could not be read before cannot be read after.
+            if before is not None and self._reader.features([before], at_us).errors:
+                return False
             raise Finding(f"a record that was just written cannot be read: {errors[0]}")
         return True
 
@@ -85,7 +89,7 @@ class FoldRecords(_Writing):
     def __call__(self, blob: bytes) -> bool:
         """Fold."""
         made, wrong = self._records.fold([blob, self._sound], self._events, np.zeros(2, np.int64), [VERSION] * 2)
-        if not self._judge(made, wrong):
+        if not self._judge(made, wrong, blob):
             return False
         again, wrong = self._records.fold([made[0]], self._once_more, np.zeros(1, np.int64), [VERSION])
         # Each time as large as the bytes can count, until they cannot.
@@ -261,7 +265,7 @@ class DecodeBodies:
 
     def __call__(self, blob: bytes) -> bool:
         """Decode."""
-        batch, refused = self._decoder.batch([self._sound, self._sound._replace(data=blob), self._sound])
+        batch, refused, _ = self._decoder.batch([self._sound, self._sound._replace(data=blob), self._sound])
         if len(batch) + len(refused) != 3 or len(refused) > 1:
             raise Finding("a body came to none or to several, or a sound one was refused beside a damaged one")
         if any(batch.pack(np.array([row])) != self._expected for row in (0, len(batch) - 1)):

@@ -38,9 +38,7 @@ def test_a_number_is_read_as_yaml_1_2_has_it(written: str, expected: float) -> N
     assert (type(value), value) == (type(expected), expected)
 
 
-@pytest.mark.parametrize(
-    "written", ["1:30", "12:30:45", "1:30.5", "1e", "e3", "1.2.3", "-", "+", ".", "0o8", "0x", "1-2"]
-)
+@pytest.mark.parametrize("written", ["1:30", "12:30:45", "1:30.5", "1e", "e3", "1.2.3", "+", ".", "0o8", "0x", "1-2"])
 def test_what_is_no_number_there_is_text(written: str) -> None:
     assert read_yaml(f"a: {written}").value["a"] == written
 
