@@ -164,6 +164,8 @@ struct Plan {
   std::int64_t allowed_lateness_us, max_clock_skew_us, skew_s;
   LocalTime local_time;
   std::vector<Kind> fields;
+  /// Of each field, whether an event has a list of such values.
+  std::vector<bool> is_list;
   std::vector<Filter> filters;
   std::vector<Track> tracks;
   std::vector<Log> logs;

@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,7 @@ class MessageList {
 /// An EventBatch with what its views are of.
 class HeldBatch {
  public:
-  explicit HeldBatch(const std::vector<Kind>& kinds) : batch(kinds) {}
+  explicit HeldBatch(const std::vector<EventBatch::Shape>& shapes) : batch(shapes) {}
 
   /// Joins packed batches of a plan's events; CodecError for other bytes.
   static std::unique_ptr<HeldBatch> join(pybind11::handle plan, const pybind11::iterable& packed);
@@ -81,18 +82,20 @@ class DecodingEvents {
   DecodingEvents(const pybind11::iterable& places, const pybind11::iterable& writers, pybind11::handle limits,
                  std::string known);
 
-  /// Returns (batch, [(index, reason, detail)]). Of messages that are not flat, `values` has a list of one value a place,
-  /// or the (reason, detail) why there are none; None for all others.
+  /// Returns (batch, [(index, reason, detail)]). Of messages whose events somebody else has read, `values` has a list of
+  /// one value a place; None for all others.
   static pybind11::tuple decode(const pybind11::object& self, const pybind11::object& messages,
                                 const pybind11::object& values);
-  /// The indexes of messages whose events are not flat.
-  std::vector<std::size_t> others(const MessageList& messages) const;
-  /// All fields of one flat event by name, or (reason, detail).
+  /// All fields of one event by name, or (reason, detail).
   pybind11::object event(const pybind11::bytes& body) const;
   /// `(user, id_hash, time_us, published_us, *fields)` of one value a place, or None and [reason, detail].
   pybind11::tuple row(const pybind11::list& values, const pybind11::object& publish_us) const;
+  /// The same of a body.
+  pybind11::tuple row_of_body(const pybind11::bytes& body, const pybind11::object& publish_us) const;
 
  private:
+  pybind11::tuple row_made(const std::function<void(EventBatch&)>& add) const;
+
   EventDecoder decoder_;
 };
 

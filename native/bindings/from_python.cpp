@@ -36,7 +36,7 @@ std::vector<std::int64_t> numbers(const py::object& listed) {
 }
 
 Kind kind_of(py::handle field) {
-  auto kind = get<std::string>(field, "kind");
+  auto kind = get<std::string>(field, "value_kind");
   if (kind == "string") return Kind::kString;
   if (kind == "float") return Kind::kFloat;
   if (kind == "int") return Kind::kInt;
@@ -168,7 +168,10 @@ Plan plan_of(py::handle plan) {
   taken.keyed_axes = axes_of(plan.attr("keyed_axes"));
   taken.gap_axes = axes_of(plan.attr("gap_axes"));
   taken.layout = get<std::string>(plan.attr("layout"), "fingerprint");
-  for (py::handle field : plan.attr("fields")) taken.fields.push_back(kind_of(field));
+  for (py::handle field : plan.attr("fields")) {
+    taken.fields.push_back(kind_of(field));
+    taken.is_list.push_back(get<bool>(field, "is_list"));
+  }
   for (py::handle accepting : plan.attr("filters")) taken.filters.push_back(filter_of(accepting, taken.fields));
   for (py::handle track : plan.attr("tracks")) taken.tracks.push_back(track_of(track, taken.fields));
   py::tuple log_layouts = plan.attr("layout").attr("logs");
@@ -272,11 +275,20 @@ Columns columns_of(const Plan& plan, const EventBatch& batch) {
   Columns taken = batch.columns();
   bool fits = taken.fields.size() == plan.fields.size();
   for (std::size_t field = 0; fits && field < plan.fields.size(); ++field) {
-    fits = storage_of(taken.fields[field].kind) == storage_of(plan.fields[field]);
+    fits = storage_of(taken.fields[field].kind) == storage_of(plan.fields[field]) &&
+           (taken.fields[field].offsets != nullptr) == plan.is_list[field];
     taken.fields[field].kind = plan.fields[field];
   }
   if (!fits) throw py::value_error("expected events with the fields of the plan");
   return taken;
+}
+
+/// Where the values of each of so many events lie in a column of lists.
+const std::int64_t* offsets_of(const py::object& ends, std::size_t events, std::size_t values, std::vector<py::object>& kept) {
+  auto taken = column_of<std::int64_t>(ends, kept);
+  bool fits = taken.size() == events + 1 && taken.front() == 0 && taken.back() <= static_cast<std::int64_t>(values);
+  if (!fits || !std::ranges::is_sorted(taken)) throw py::value_error("expected lists that lie one behind the other");
+  return taken.data();
 }
 
 }  // namespace
@@ -307,10 +319,15 @@ EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
   if (fields.size() != plan.fields.size()) throw py::value_error("expected events with the fields of the plan");
   for (std::size_t field = 0; field < plan.fields.size(); ++field) {
     Columns::Field taken{plan.fields[field]};
+    py::object values = fields[field];
+    if (plan.is_list[field]) {
+      taken.offsets = offsets_of(values.attr("ends"), columns.user.size(), py::len(values.attr("values")), kept_);
+      values = values.attr("values");
+    }
     if (taken.kind == Kind::kFloat) {
-      taken.doubles = column_of<double>(fields[field], kept_).data();
+      taken.doubles = column_of<double>(values, kept_).data();
     } else {
-      taken.integers = column_of<std::int64_t>(fields[field], kept_).data();
+      taken.integers = column_of<std::int64_t>(values, kept_).data();
     }
     columns.fields.push_back(taken);
   }

@@ -27,9 +27,9 @@ struct Columns {
     /// Of a field that is a list, m + 1 places: an event's values are those from its own to the next.
     const std::int64_t* offsets = nullptr;
 
-    /// Whether an event's value is not null; a list never is.
+    /// Whether an event's value is not null; of a list, whether it has one.
     bool has(std::size_t row) const {
-      if (offsets != nullptr) return true;
+      if (offsets != nullptr) return offsets[row] < offsets[row + 1];
       switch (kind) {
         case Kind::kString: return integers[row] != kNullCode;
         case Kind::kFloat: return !std::isnan(doubles[row]);
@@ -63,9 +63,15 @@ class Events {
 
   /// Whether a filter of the plan accepts the event.
   bool matches(int filter, std::uint32_t row) const { return matched_[filter * size() + row]; }
-  /// Whether a field is not null.
+  /// Whether a field is not null; of a list, whether it has a value.
   bool has(int field, std::uint32_t row) const { return columns_.fields[field].has(row); }
   Kind kind(int field) const { return columns_.fields[field].kind; }
+  bool is_list(int field) const { return columns_.fields[field].offsets != nullptr; }
+  /// The values of a field that is a list, of a kind that is no float.
+  std::span<const std::int64_t> integers(int field, std::uint32_t row) const {
+    const Columns::Field& column = columns_.fields[field];
+    return {column.integers + column.offsets[row], column.integers + column.offsets[row + 1]};
+  }
   /// A field's value: of a string its code in the batch, see `text`.
   std::int64_t integer(int field, std::uint32_t row) const { return columns_.fields[field].integers[row]; }
   /// A float field's value.

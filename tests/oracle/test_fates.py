@@ -153,7 +153,8 @@ def test_counts_add_up_to_what_arrived() -> None:
     [
         {"user_id": ""},
         {"user_id": None},
-        {"user_id": 7},
+        {"user_id": 7.0},
+        {"user_id": True},
         {"user_id": "x" * 1025},
         {"user_id": "é" * 513},
         {"event_id": ""},

@@ -390,7 +390,7 @@ CASES = {
     "quantiles of text": (
         feature("aggregate: approx_quantiles, of: creator, windows: 1h, quantiles: [0.5]"),
         7,
-        ["views.of", "numeric field for approx_quantiles", "string"],
+        ["views.of", "numeric or boolean field for approx_quantiles", "string"],
     ),
     "a percentile": (
         feature("aggregate: approx_quantiles, of: value, windows: 1h, quantiles: [0.5, 95]"),
@@ -463,13 +463,17 @@ CASES = {
         8,
         ["embeddings.e.weight_field", "`action`?"],
     ),
-    "a sum of text": (feature("aggregate: sum, of: creator, windows: 1h"), 7, ["numeric field for sum", "string"]),
+    "a sum of text": (
+        feature("aggregate: sum, of: creator, windows: 1h"),
+        7,
+        ["numeric or boolean field for sum", "string"],
+    ),
     "a user that is a number": (HEAD.replace("user_id", "value") + VIEWS, 2, ["`user`", "`value`", "double"]),
-    "a time that is text": (HEAD.replace("event_time", "action") + VIEWS, 2, ["timestamp-micros", "string"]),
+    "a time that is no time": (HEAD.replace("event_time", "value") + VIEWS, 2, ["a timestamp, a date", "double"]),
     "an embedding of a number": (
         f"{HEAD}embeddings:\n  e: {{kind: decayed_mean, of: value, dimensions: 4, half_life: 1h}}",
         7,
-        ["embeddings.e.of", "string or enum", "double"],
+        ["embeddings.e.of", "a type that ids have (string, enum, uuid, int, long", "double"],
     ),
     "an unknown kind of embedding": (
         f"{HEAD}embeddings:\n  e: {{kind: decayed_men, of: item_id, dimensions: 4, half_life: 1h}}",

@@ -108,7 +108,7 @@ def _of_units(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
     fitting: Counter[int] = Counter()
     for letter in letters:
         try:
-            value = bodies.decode(letter.data)[name]
+            value = bodies.decode(letter.data).get(name)
         except EventError:
             continue
         if not isinstance(value, int) or YEAR_2000_US <= value < YEAR_2100_US:

@@ -25,7 +25,8 @@ from user_state.oracle.events import AppliedEvent, Arrival, microseconds
 from user_state.oracle.features import Expected, features
 from user_state.oracle.files import FileRow, in_order_of_time
 from user_state.oracle.possible import Possible, possible
-from user_state.oracle.replay import Replay, replay
+from user_state.oracle.replay import Replay, id_of, replay, used_fields
+from user_state.oracle.view import View
 
 __all__ = [
     "AppliedEvent",
@@ -35,10 +36,13 @@ __all__ = [
     "ItemTable",
     "Possible",
     "Replay",
+    "View",
     "features",
+    "id_of",
     "in_order_of_time",
     "item_vector",
     "microseconds",
     "possible",
     "replay",
+    "used_fields",
 ]

@@ -25,17 +25,22 @@ class Arrival:
         reason: why there is no event, `undecodable` if not said; set beside an event, it overrules it.
         unit_us: how many microseconds a field's unit has, for the fields that say when an event happened or was
             published, where it is not one.
+        times: what those fields say in microseconds, where it is worked out already.
     """
 
     event: Mapping[str, Any] | None
     published_us: int | None = None
     reason: str | None = None
     unit_us: Mapping[str, int] = field(default_factory=dict)
+    times: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def time(self, name: str) -> Any:
+        """Return what a field that says a time has: a time, null, or what is none."""
+        return self.times[name] if name in self.times else (self.event or {}).get(name)
 
     def time_us(self, name: str) -> int:
         """Return the time in a field, which is not null, in microseconds UTC."""
-        assert self.event is not None  # noqa: S101  # whoever asks has an event
-        return microseconds(self.event[name]) * self.unit_us.get(name, 1)
+        return microseconds(self.time(name)) * (1 if name in self.times else self.unit_us.get(name, 1))
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def _add_list(plan: Plan, rows: dict[str, list[Row]], at: int, output: Any) -> L
         return {"string": TEXT, "float": REAL}.get(kind, WHOLE)
 
     def shape(width: int, fields: Any, *beside: tuple[str, int], single: bool | None = None) -> ListShape:
-        columns = (*((field.name, kind_of(field.kind)) for field in fields), *beside)
+        columns = (*((field.name, kind_of(field.value_kind)) for field in fields), *beside)
         return ListShape(output.name, width, columns, len(columns) == 1 if single is None else single)
 
     match output:
@@ -210,7 +210,7 @@ def _pieces(plan: Plan) -> dict[str, Any]:
     half_lives_us = [decay.half_life_us for decay in plan.keyed_decays]
     return {
         "tracks": [track.kind for track in layout.tracks],
-        "time_unit_us": plan.time_unit_us,
+        "time_unit_us": max(plan.time_unit_ns // 1000, 1),
         "logs": [([LOG_KINDS[kind] for kind in log.kinds],) for log in layout.logs],
         "decays": [list(decay.half_lives_us) for decay in plan.decays],
         "vector_parts": [(v.dimensions, v.component_bytes, list(v.half_lives_us)) for v in plan.vectors],

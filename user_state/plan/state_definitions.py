@@ -30,10 +30,22 @@ from user_state.plan.conditions import Condition
 
 @dataclass(frozen=True)
 class Field:
-    """An event field the plan reads; `kind` is string, float, int or bool."""
+    """A value of events that the plan reads: `name` is a field's, or a path; `kind` is string, float, int or bool, or
+    strings and so on where an event has a list of them.
+    """
 
     name: str
     kind: str
+
+    @property
+    def is_list(self) -> bool:
+        """Return whether an event has any number of values."""
+        return self.kind.endswith("s")
+
+    @property
+    def value_kind(self) -> str:
+        """Return the kind of one value."""
+        return self.kind.removesuffix("s")
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-NUMBER = ("float", "int")
+NUMBER = ("float", "int", "bool")
+"""Booleans count as 0 and 1."""
 ANY_FIELD = ("string", "float", "int", "bool")
-KEY_FIELD = ("string", "int", "bool")
+KEY_FIELD = ("string", "int", "bool", "strings", "ints", "bools")
+"""Of an array each value is a key."""
 EDGE_FIELD = ("float", "int", "bool")
 MOST_KEY_FIELDS = 3
 DEFAULT_K, DEFAULT_KEYS = 10, 64

@@ -10,7 +10,8 @@ import dataclasses
 import struct
 from typing import Any, TypeVar
 
-from user_state.spec.event_schema import EventField, EventSchema
+from user_state.spec.event_field import EventField
+from user_state.spec.event_schema import EventSchema
 from user_state.spec.filters import AllOf, Compares, Condition, Contains, Leaf, OneOf, Scalar
 from user_state.spec.model import Feature, Spec
 
@@ -19,10 +20,10 @@ _Declared = TypeVar("_Declared", bound=Any)
 
 def fits(field: EventField, number: int | float) -> bool:
     """Return whether the field's type has such a number, or one that is nearest to it."""
-    if field.kind == "int":
-        bits = 31 if field.avro_type == "int" else 63
+    if field.value_kind == "int":
+        bits = 31 if _type_of(field) == "int" else 63
         return -(2.0**bits) <= number < 2.0**bits
-    if field.kind != "float":
+    if field.value_kind != "float":
         return True
     try:
         number_as(field, number)
@@ -46,14 +47,19 @@ def number_as(field: EventField, number: int | float) -> int | float:
     Raises:
         OverflowError: the type has none that is near.
     """
-    if field.kind == "float":
+    if field.value_kind == "float":
         made: float = float(number)
-        if field.avro_type == "float":
+        if _type_of(field) == "float":
             (made,) = struct.unpack("<f", struct.pack("<f", made))
         return number if made == number else made
-    if field.kind == "int" and isinstance(number, float) and number.is_integer():
+    if field.value_kind == "int" and isinstance(number, float) and number.is_integer():
         return int(number)
     return number
+
+
+def _type_of(field: EventField) -> str:
+    """Return the Avro type of one value."""
+    return field.avro_type.removeprefix("array of ")
 
 
 def typed(spec: Spec, schema: EventSchema) -> Spec:

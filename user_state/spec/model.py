@@ -83,7 +83,13 @@ class Events(Settings):
     user: str = Field(description="the event field that identifies the user")
     id: str = Field(description="the event field that identifies the event")
     time: str = Field(description="the event field that says when it happened")
+    time_unit: Literal["s", "ms", "us", "ns"] | None = Field(
+        default=None, description="s, ms, us or ns, the unit of a `time` that the schema says nothing of"
+    )
     published: str | None = Field(default=None, description="the event field that says when it was received")
+    published_unit: Literal["s", "ms", "us", "ns"] | None = Field(
+        default=None, description="s, ms, us or ns, the unit of a `published` that the schema says nothing of"
+    )
     versions: Annotated[
         list[str],
         BeforeValidator(as_list),

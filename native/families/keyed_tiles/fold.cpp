@@ -88,9 +88,10 @@ class KeyedTiles : public Family {
       const KeyedTrack& track = plan_.keyed_tracks[index];
       for (std::uint32_t row : arrivals.rows) {
         if (!takes(track, events, row)) continue;
-        Key key = keys_.lift(index, events, row, strings);
         double number = track.of ? events.number(*track.of, row) : 0.0;
-        changing_.arrived.push_back({{events.second(row), static_cast<int>(index)}, false, key, 1, number});
+        keys_.each_key(index, events, row, strings, [&](const Key& key) {
+          changing_.arrived.push_back({{events.second(row), static_cast<int>(index)}, false, key, 1, number});
+        });
       }
     }
   }

@@ -60,6 +60,7 @@ from user_state.plan.state_definitions import (
 )
 from user_state.plan.time_axis import TimeAxis, default_tile_width_s
 from user_state.spec import LoadedSpec, filters
+from user_state.spec.event_field import UNITS, EventField
 from user_state.spec.model import Spec
 from user_state.spec.time_zones import utc_offsets
 from user_state.spec.values import LIFETIME
@@ -101,8 +102,19 @@ class Builder:
         self.learned: list[LearnedItems] = []
 
     def field(self, name: str) -> int:
-        """Return the index of an event field."""
-        field = Field(name, self.schema.fields[name].kind)
+        """Return the index of an event field, as it is."""
+        return self._field(name, self.schema.fields[name].kind)
+
+    def number_field(self, name: str) -> int:
+        """Return the index of an event field that numbers are asked of."""
+        return self._field(name, self.schema.fields[name].number or "")
+
+    def id_field(self, name: str) -> int:
+        """Return the index of the text of an event field that names somebody or something."""
+        return self._field(name, "string")
+
+    def _field(self, name: str, kind: str) -> int:
+        field = Field(name, kind)
         if field not in self.fields:
             self.fields.append(field)
         return self.fields.index(field)
@@ -182,9 +194,9 @@ class Builder:
             user_field=spec.events.user,
             id_field=spec.events.id,
             time_field=spec.events.time,
-            time_unit_us=_unit_us(schema.fields[spec.events.time].unit),
+            time_unit_ns=unit_ns(schema.fields[spec.events.time], spec.events.time_unit),
             published_field=published,
-            published_unit_us=_unit_us(schema.fields[published].unit) if published else 1,
+            published_unit_ns=unit_ns(schema.fields[published], spec.events.published_unit) if published else 0,
             allowed_lateness_us=spec.allowed_lateness,
             max_clock_skew_us=spec.max_clock_skew,
             retention_us=spec.retention,
@@ -264,7 +276,7 @@ class Builder:
         yield from (kept_of_tiles(track, skew_us) for track in self.gaps.values())
 
     def _kinds(self, fields: tuple[int, ...]) -> tuple[str, ...]:
-        return tuple(self.fields[field].kind for field in fields)
+        return tuple(self.fields[field].value_kind for field in fields)
 
 
 def windows_of(spec: Spec) -> dict[str, Window]:
@@ -300,5 +312,8 @@ def longer(horizon: Window | None, window: Window) -> Window | None:
     return Window(window.text, reach_s, 1)
 
 
-def _unit_us(unit: str | None) -> int:
-    return 1000 if unit == "ms" else 1
+def unit_ns(field: EventField, stated: str | None) -> int:
+    """Return how many nanoseconds a unit of a time has, 0 for a text, as the schema or else the spec says."""
+    if field.kind == "string":
+        return 0
+    return UNITS[field.unit or stated or "us"]

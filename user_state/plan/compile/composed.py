@@ -54,7 +54,7 @@ def _dimensions(builder: Builder, declared: Embedding) -> int:
 
 def _history(builder: Builder, declared: Embedding) -> History:
     """Return the log of the last events that count, with what they weigh."""
-    of = builder.field(declared.of)
+    of = builder.id_field(declared.of)
     where = declared.where
     fields: tuple[int, ...] = (of,)
     if declared.weights is not None:

@@ -13,7 +13,7 @@ def decayed_number(builder: Builder, name: str, aggregate: str, feature: Feature
     """Add a decayed count or sum for each of the feature's half-lives."""
     summed = feature.of if aggregate == "decayed_sum" else None
     where = builder.filter(feature.where, None if summed else feature.of)
-    of = None if summed is None else builder.field(summed)
+    of = None if summed is None else builder.number_field(summed)
     half_lives_us = tuple(parse_duration_us(text) for text in feature.half_life)
     key = f"decay {builder.filter_text(where)} of {builder.field_name(of)} by {list(half_lives_us)}"
     index = builder.keep(builder.decays, Decay(key, where, of, half_lives_us))

@@ -45,7 +45,7 @@ def learned_items(builder: Builder, table: str, items: Items) -> None:
     """Add a learned table: a log of the events it pairs."""
     declared = items.learned
     assert declared is not None  # the caller asks  # noqa: S101
-    of = builder.field(declared.of)
+    of = builder.id_field(declared.of)
     where = builder.filter(declared.where)
     log, columns = kept_log(builder, "last", where, of, (of,), ROOM * declared.reach, None)
     forget_us = parse_duration_us(LONGEST_DURATION) if declared.forget is None else declared.forget

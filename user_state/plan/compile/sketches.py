@@ -31,7 +31,7 @@ def approximate_count(builder: Builder, name: str, aggregate: str, feature: Feat
 def approximate_quantiles(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
     """Add an array of quantiles over each of the feature's windows."""
     assert feature.of is not None  # the model demands it  # noqa: S101
-    where, of = builder.filter(feature.where), builder.field(feature.of)
+    where, of = builder.filter(feature.where), builder.number_field(feature.of)
     k = k_for(RANK_ERROR if feature.error is None else feature.error)
     key = f"quantiles {builder.filter_text(where)} of {builder.field_name(of)} by k {k}"
     empty = NAN if feature.default is None else feature.default

@@ -67,7 +67,7 @@ def _number(
     having = None
     if between is None and kind in ("count", "times"):
         having, of_name = of_name, {"count": None, "times": builder.spec.events.time}[kind]
-    of = None if of_name is None else builder.field(of_name)
+    of = None if of_name is None else builder.number_field(of_name)
     # Nothing counts and sums to 0; everything else has no value over nothing.
     empty = 0.0 if aggregate in ("count", "sum") else NAN
     track = _track(builder, kind, builder.filter(where, having), of, window, between)

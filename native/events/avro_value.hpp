@@ -1,4 +1,4 @@
-// Values of flat Avro records, cut out of bytes as strictly as a writer writes them, with words for what is wrong.
+// Avro's primitive values, cut out of bytes as strictly as a writer writes them, with words for what is wrong.
 //
 //   string, bytes   zigzag varint length, bytes       int, long   zigzag varint, shortest form
 //   double          8 bytes little-endian             float       4 bytes little-endian
@@ -6,55 +6,24 @@
 //   union           zigzag varint branch, value       fixed       its bytes
 //   null            nothing
 //
-// A record written with another schema than it is read with is resolved in the same pass: what each field becomes is
-// decided once, in Python (user_state/events/flat_types.py).
+// What values are made of others is `avro_program.hpp`'s.
 //
-// Source: Apache Avro 1.12 specification, "Binary encoding", "Schema Resolution".
+// Source: Apache Avro 1.12 specification, "Binary encoding".
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "codec/bytes.hpp"
 
 namespace user_state {
 
-/// How one value is read (user_state/events/flat_types.py).
-struct FlatType {
-  enum class Kind : std::uint8_t {
-    kNull,
-    kBoolean,
-    kLong,
-    kFloat,
-    kDouble,
-    kString,
-    kBytes,
-    kFloatOfLong,
-    kBytesOfString,
-    kEnum,
-    kFixed,
-    kUnion,
-    kRefused
-  };
-  struct Symbol {
-    bool known;
-    std::string text;
-  };
-
-  Kind kind;
-  std::size_t size = 0;
-  std::vector<Symbol> symbols;
-  std::vector<FlatType> branches;
-  /// Of kRefused: what is written, and what the reader's schema takes.
-  std::string why;
-};
-
 /// A value where it lies: text and bytes are not copied.
 struct AvroValue {
-  /// kOther stands for a Python object that is none of these.
-  enum class Is : std::uint8_t { kNull, kBoolean, kInteger, kReal, kText, kBytes, kOther };
+  /// kUuid has 16 bytes; kDecimal has the unscaled number as big-endian bytes, and its scale in `integer`. kList stands
+  /// for the values of an array, which lie elsewhere; kOther for what is none of these.
+  enum class Is : std::uint8_t { kNull, kBoolean, kInteger, kReal, kText, kBytes, kUuid, kDecimal, kList, kOther };
 
   static AvroValue of_integer(std::int64_t integer, Is is = Is::kInteger) { return {is, integer, 0, {}}; }
   static AvroValue of_real(double real) { return {Is::kReal, 0, real, {}}; }
@@ -66,9 +35,19 @@ struct AvroValue {
   std::string_view text;
 };
 
-/// Thrown for bytes that are no value. `why` is for people, and has nothing of the bytes' content in it.
+/// Thrown for bytes that are no value. The words are for people, and have nothing of the bytes' content in them.
 struct Unreadable {
   std::string why;
+  /// Which field, such as `device.os`, `tags[]` or `attributes{}`, and at which byte it begins; empty if none is known.
+  std::string field = {};
+  std::size_t at = 0;
+
+  /// Says that it lies in the field, or part, `outer`, which begins at a byte.
+  void lies_in(std::string_view outer, std::size_t begin) {
+    if (field.empty()) at = begin;
+    bool is_part = field.starts_with('[') || field.starts_with('{');
+    field = std::string(outer) + (field.empty() || is_part ? "" : ".") + field;
+  }
 };
 
 /// Reads the bytes of one or more records front to back.
@@ -99,19 +78,31 @@ class BodyCursor {
     if (at_ != end_ && (*at_ & 0x80) == 0) [[likely]] return unfolded(static_cast<std::uint8_t>(*at_++));
     return longer_avro_long();
   }
+  /// An Avro int, which has at most 32 bits.
+  std::int64_t avro_int() {
+    std::int64_t number = avro_long();
+    if (number != static_cast<std::int32_t>(number)) [[unlikely]] throw_beyond_int();
+    return number;
+  }
+  bool avro_boolean() {
+    std::uint8_t byte = this->byte();
+    if (byte > 1) [[unlikely]] throw_no_boolean();
+    return byte != 0;
+  }
   /// The bytes of an Avro string or bytes.
   std::string_view avro_bytes();
+  /// The bytes of an Avro string, which are UTF-8.
+  std::string_view avro_text();
 
  private:
   [[noreturn]] void throw_cut(std::uint64_t size) const;
+  [[noreturn]] static void throw_beyond_int();
+  [[noreturn]] static void throw_no_boolean();
   std::int64_t longer_avro_long();
 
   const char* begin_;
   const char* at_;
   const char* end_;
 };
-
-/// Takes one value; throws Unreadable for bytes that are none.
-AvroValue take_flat_value(const FlatType& type, BodyCursor& in);
 
 }  // namespace user_state
