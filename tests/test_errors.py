@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.servers.redis import free_port, running_valkey
+from tests.servers.ports import free_port
+from tests.servers.redis import running_valkey
 from tests.trying import event, plan_of, spec_of
 from user_state import errors
 from user_state.client import UserStateClient

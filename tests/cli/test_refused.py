@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 from user_state.errors import StoreUnavailable
 from user_state.events.avro_files import interaction_schema, write_events
 from user_state.store.connection import check_reachable

@@ -15,7 +15,8 @@ from rich.console import Console
 from beam_pipelines.flink import watching
 from beam_pipelines.flink.cluster import FlinkCluster, Unknown, Unreachable
 from beam_pipelines.flink.watching import Ending, Watch
-from tests.servers.redis import Valkey, free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import Valkey
 from transforms import drain
 from user_state.errors import UserStateError
 from user_state.store.run_board import RunBoard

@@ -10,8 +10,9 @@ import pytest
 
 from tests.pipelines.traffic import SPEC_TEXT
 from tests.servers.pipeline import run_command
+from tests.servers.ports import free_port
 from tests.servers.pubsub import PROJECT, PubSubEmulator
-from tests.servers.redis import Valkey, free_port, running_valkey
+from tests.servers.redis import Valkey, running_valkey
 from user_state.events.avro_files import interaction_schema, write_events
 from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec

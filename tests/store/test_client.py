@@ -15,7 +15,8 @@ import pytest
 
 from tests.fuzz.envelope import resealed
 from tests.servers.pipeline import run_command
-from tests.servers.redis import free_port, running_valkey
+from tests.servers.ports import free_port
+from tests.servers.redis import running_valkey
 from tests.trying import M, S, event, spec_of, text_of
 from user_state import UserStateClient, oracle
 from user_state.cli.get import format_time

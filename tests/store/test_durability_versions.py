@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 import redis
 
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 from user_state.errors import StoreError
 from user_state.store.redis_store import RedisStateStore
 

@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.servers.redis import free_port, running_valkey
+from tests.servers.ports import free_port
+from tests.servers.redis import running_valkey
 from tests.trying import plan_of
 from user_state.errors import CodecError, InputError, StoreDenied, StoreError, StoreUnavailable
 from user_state.store import redis_store

@@ -15,7 +15,8 @@ import pytest
 import redis
 
 from tests.servers.pipeline import run_command
-from tests.servers.redis import free_port, running_valkey
+from tests.servers.ports import free_port
+from tests.servers.redis import running_valkey
 from tests.trying import event, spec_of, text_of
 from user_state import UserStateClient
 from user_state.errors import StoreUnavailable
