@@ -15,7 +15,7 @@ from typing import Any
 
 from user_state.errors import EventError, InputError, shorten
 from user_state.events.avro_blocks import each_message
-from user_state.events.avro_files import Schema, SingleObject, read_arrivals
+from user_state.events.avro_files import Schema, SingleObject, read_arrivals, view_of
 from user_state.events.event_reader import write_event
 from user_state.events.message import Message
 from user_state.events.publish_times import EXPECTED, publish_time_us
@@ -164,6 +164,7 @@ def arrivals_of(
         yield from read_arrivals(path, spec.spec, schema, versions)
         return
     bodies = SingleObject(spec.schema.original)
+    view = view_of(path, spec.spec, spec.schema.original)
     file = RowFile(path, spec)
     try:
         for segment in file.segments(0, SEGMENT_ROWS, SEGMENT_BYTES):
@@ -172,7 +173,7 @@ def arrivals_of(
                     yield Arrival(None, None, segment.refused[at].reason)
                     continue
                 try:
-                    yield Arrival(bodies.decode(message.data), message.publish_us)
+                    yield view.arrival(bodies.decode(message.data), message.publish_us)
                 except EventError as exc:
                     yield Arrival(None, message.publish_us, exc.reason)
     finally:
