@@ -26,7 +26,9 @@ def group() -> None:
 @items.command()
 def fit(
     *,
-    events: Annotated[Path, typer.Option("--input", help="The log: Avro events, a delimited file, or triples.")],
+    events: Annotated[
+        str, typer.Option("--input", help="The log: files of events (a path or pattern), a delimited file, or triples.")
+    ],
     output: Annotated[Path, typer.Option(help="The table to write, .npz.", show_default=False)],
     dimensions: Annotated[int, typer.Option(min=1, help="Length of a vector.")] = 64,
     reach: Annotated[
@@ -36,7 +38,7 @@ def fit(
     fade: Annotated[
         float, typer.Option(help="Factor on a pair's weight for each further step between its items.")
     ] = 0.9,
-    spec: Annotated[Path | None, typer.Option(help="The spec of Avro events; default: interaction.avsc.")] = None,
+    spec: Annotated[Path | None, typer.Option(help="The spec of the events; default: interaction.avsc.")] = None,
     log_format: LogFormat = "auto",
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
@@ -68,6 +70,7 @@ def fit(
     from user_state.errors import InputError
     from user_state.evaluation.log_files import Reading, read_interactions
     from user_state.evaluation.spec_columns import columns_of
+    from user_state.events.row_files import JSON_LINES, PARQUET
     from user_state.spec import load_spec
 
     how = Fit(dimensions=dimensions, reach=reach, fade=fade)
@@ -88,8 +91,9 @@ def fit(
         value=value_column,
         table=load_into,
     )
-    # With --load the spec says where the table belongs, and not that the log holds its events.
-    of_events = loaded if load_into is None or events.suffix == ".avro" else None
+    # With --load the spec says where the table belongs, and not that a delimited file holds its events.
+    are_events = log_format in ("events", "avro") or events.lower().endswith((".avro", *PARQUET, *JSON_LINES))
+    of_events = loaded if load_into is None or are_events else None
     with progress(f"reading {events}") as advance:
         log = read_interactions(events, Reading(log_format, columns, min_value, of_events), advance)
     with progress("fitting", steps_of(log.user, log.item, len(log.items), how)) as advance:

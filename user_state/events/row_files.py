@@ -157,15 +157,22 @@ class RowFile:
 
 
 def arrivals_of(
-    path: str, spec: LoadedSpec, schema: Schema | None = None, versions: Iterable[Schema] = ()
+    path: str,
+    spec: LoadedSpec,
+    schema: Schema | None = None,
+    versions: Iterable[Schema] = (),
+    publish_column: str | None = None,
 ) -> Iterator[Arrival]:
-    """Yield what the oracle judges, of a file of any kind; as `read_arrivals`."""
+    """Yield what the oracle judges, of a file of any kind; as `read_arrivals`.
+
+    `publish_column` is as for `RowFile`, and of no other file.
+    """
     if not is_row_file(path):
         yield from read_arrivals(path, spec.spec, schema, versions)
         return
     bodies = SingleObject(spec.schema.original)
     view = view_of(path, spec.spec, spec.schema.original)
-    file = RowFile(path, spec)
+    file = RowFile(path, spec, publish_column=publish_column)
     try:
         for segment in file.segments(0, SEGMENT_ROWS, SEGMENT_BYTES):
             for at, message in enumerate(each_message(segment.messages)):
