@@ -26,7 +26,7 @@ LAYERS = {
     "user_state/plan": ({"spec", "durations", "errors"}, {"numpy"}),
     "user_state/state": ({"plan", "native", "errors"}, {"numpy"}),
     "user_state/embeddings": (
-        {"plan", "state", "spec", "errors"},
+        {"plan", "state", "spec", "errors", "id_text"},
         {"numpy", "xxhash", "fastavro", "pyarrow", "usearch"},
     ),
     "user_state/reading": ({"plan", "state", "embeddings", "native"}, {"numpy"}),

@@ -1,4 +1,4 @@
-"""The raw files of the shop -> a Parquet file of actions a day, in the shop's own schema.
+"""The shop's raw files -> what the spec asks for: a Parquet file of actions a day, and a table of product vectors.
 
     python -m examples.shop.prepare RAW OUT
 
@@ -7,15 +7,19 @@ RAW is `demo/jd-recommendation/data` of a clone of github.com/4paradigm/OpenMLDB
     bo_action/*.parquet     pair_id "user_product", time in ms, type of action 1 to 6, model_id, cate, br
     bo_product/*.parquet    sku_id, and three attributes a1, a2, a3: 1 to 3, or -1 for none
 
-Everything else is left as it is: a team's own export would have these columns already.
+An export of your own has these columns already, and needs nothing of this.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,11 +27,12 @@ import pyarrow.parquet as pq
 KINDS = pa.array(["browse", "cart", "uncart", "order", "follow", "click"])
 """The types of action, from 1."""
 DAY_MS = 86_400_000
+DIMENSIONS = 32
 
 
 def main() -> int:
     """Write the files."""
-    parser = argparse.ArgumentParser(description="Write a Parquet file of actions a day.")
+    parser = argparse.ArgumentParser(description="Write a Parquet file of actions a day, and one of product vectors.")
     parser.add_argument("raw", type=Path, help="demo/jd-recommendation/data of a clone of 4paradigm/OpenMLDB")
     parser.add_argument("out", type=Path, help="the folder of the files to write")
     options = parser.parse_args()
@@ -36,8 +41,10 @@ def main() -> int:
     except FileNotFoundError as exc:
         print(f"error: expected the raw files in {options.raw}: {exc}", file=sys.stderr)
         return 2
-    files = write_days(actions, options.out)
-    print(f"wrote {len(actions):,} actions to {files} files in {options.out}")
+    files = write_days(actions, options.out / "actions")
+    products = product_vectors(actions)
+    pq.write_table(products, options.out / "products.parquet")
+    print(f"{options.out}: {len(actions):,} actions in {files} files, and vectors of {len(products):,} products")
     return 0
 
 
@@ -89,8 +96,31 @@ def write_days(actions: pa.Table, out: Path) -> int:
     days = pc.unique(day).to_pylist()
     for one in days:
         of_day = actions.filter(pc.equal(day, one))
-        pq.write_table(of_day, out / f"actions-{of_day['time'][0].as_py():%Y-%m-%d}.parquet")
+        pq.write_table(of_day, out / f"{of_day['time'][0].as_py():%Y-%m-%d}.parquet")
     return len(days)
+
+
+def product_vectors(actions: pa.Table) -> pa.Table:
+    """Return a vector for each product: where category, brand and tags are alike, vectors are alike.
+
+    A shop with a model has vectors of its own. These stand in for them: the mean of a fixed random vector for each of a
+    product's properties, of length 1.
+    """
+    properties = {
+        row["sku_id"]: [f"category:{row['category']}", f"brand:{row['brand']}", *row["tags"]]
+        for row in actions.select(["sku_id", "category", "brand", "tags"]).to_pylist()
+    }
+    vectors = [_mean(map(_random, texts)) for texts in properties.values()]
+    return pa.table({"id": list(properties), "vector": pa.array(vectors, pa.list_(pa.float32()))})
+
+
+def _random(text: str) -> npt.NDArray[np.float64]:
+    return np.random.default_rng(zlib.crc32(text.encode())).normal(size=DIMENSIONS)
+
+
+def _mean(vectors: Iterable[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    total: npt.NDArray[np.float64] = np.sum(list(vectors), axis=0)
+    return total / np.linalg.norm(total)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""A shop's click-stream, from its raw files to features in Redis: every command as anybody would type it.
+"""Type the commands of README.md, from step 2 on, one block after the other, and say how long each takes.
 
     python -m examples.shop.run RAW
 
-RAW is `demo/jd-recommendation/data` of a clone of github.com/4paradigm/OpenMLDB. Redis is an embedded Valkey, which
-ends with this script. Each step's seconds are printed; exits 1 if anything differs from brute force.
+RAW is `demo/jd-recommendation/data` of a clone of github.com/4paradigm/OpenMLDB. Redis is an embedded Valkey, and the
+files are in a temporary folder; both end with this script. Exits with the code of the first command that fails: that
+of `verify` is 1 if any value differs from brute force.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,11 +21,8 @@ from pathlib import Path
 from beam_pipelines.demo import embedded_redis
 
 REPOSITORY = Path(__file__).parents[2]
-SPEC = Path("examples/shop/user_state.yaml")
-SHOWN_USER = "262238"
-AS_OF = "2016-04-10T15:46:13Z"
-"""A second after the last action."""
-COMMAND_TIMEOUT_S = 600
+README = Path(__file__).parent / "README.md"
+BLOCK_TIMEOUT_S = 900
 
 
 def main() -> int:
@@ -32,39 +32,42 @@ def main() -> int:
     raw = parser.parse_args().raw.resolve()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="shop-") as folder, embedded_redis() as redis:
-        days = Path(folder, "days")
-        step("python", "-m", "examples.shop.prepare", raw, days)
-        step("user-state", "check", SPEC)
-        step(
-            *("user-state", "run", "--spec", SPEC, "--input", days / "*.parquet", "--redis", redis),
-            *("--dead-letters", Path(folder, "dead-letters")),
-        )
-        step(
-            *("user-state", "items", "fit", "--spec", SPEC, "--input", days / "*.parquet", "--dimensions", "32"),
-            *("--output", Path(folder, "products.npz"), "--load", "products", "--redis", redis),
-        )
-        step("user-state", "get", "--spec", SPEC, "--redis", redis, SHOWN_USER, "--at", AS_OF)
-        step(
-            *("user-state", "nearest", "--spec", SPEC, "--redis", redis, SHOWN_USER, "--embedding", "taste_7d"),
-            *("--at", AS_OF),
-        )
-        step("user-state", "verify", "--spec", SPEC, "--input", days / "*.parquet", "--redis", redis, "--at", AS_OF)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "RAW": str(raw), "OUT": folder, "REDIS": redis}
+        for heading, blocks in steps(README.read_text("utf-8")):
+            print(f"\n{heading}", flush=True)
+            step_began = time.monotonic()
+            for language, text in blocks:
+                code = typed(language, text, environment)
+                if code != 0:
+                    return code
+            print(f"({time.monotonic() - step_began:.0f} s)", flush=True)
     print(f"\n{time.monotonic() - began:.0f} s in all")
     return 0
 
 
-def step(*words: str | Path) -> None:
-    """Run a command, having printed it, and say how long it took; exit with its code if it fails."""
-    texts = [str(word) for word in words]
-    print(f"\n$ {' '.join(texts)}", flush=True)
-    program = {"python": [sys.executable], "user-state": [sys.executable, "-m", "user_state.cli.main"]}[texts[0]]
-    began = time.monotonic()
+def steps(page: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return (heading, blocks of sh and python) of each numbered section that has such blocks."""
+    sections = re.split(r"^## (?=\d)", page, flags=re.MULTILINE)[1:]
+    found = [
+        (text.partition("\n")[0], re.findall(r"^```(sh|python)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+        for text in sections
+    ]
+    return [(heading, blocks) for heading, blocks in found if blocks]
+
+
+def typed(language: str, text: str, environment: dict[str, str]) -> int:
+    """Run a block from the repository's root, having printed it; return its exit code."""
+    if language == "sh":
+        print(re.sub("^", "$ ", text.rstrip(), flags=re.MULTILINE), flush=True)
+        command = ["bash", "-e", "-c", text]
+    else:
+        print(text.rstrip(), flush=True)
+        command = [sys.executable, "-c", text]
     ended = subprocess.run(
-        [*program, *texts[1:]], cwd=REPOSITORY, stdin=subprocess.DEVNULL, timeout=COMMAND_TIMEOUT_S, check=False
+        command, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, timeout=BLOCK_TIMEOUT_S, check=False
     )
-    if ended.returncode != 0:
-        raise SystemExit(ended.returncode)
-    print(f"({time.monotonic() - began:.0f} s)", flush=True)
+    return ended.returncode
 
 
 if __name__ == "__main__":
