@@ -22,7 +22,8 @@ LAYERS = {
     "user_state/printable.py": (set(), set()),
     "user_state/times.py": ({"errors"}, set()),
     "user_state/id_text.py": ({"errors"}, set()),
-    "user_state/native.py": ({"errors", "_native"}, set()),
+    "user_state/source_id.py": (set(), set()),
+    "user_state/native.py": ({"errors", "source_id", "_native"}, set()),
     "user_state/plan": ({"spec", "durations", "errors"}, {"numpy"}),
     "user_state/state": ({"plan", "native", "errors"}, {"numpy"}),
     "user_state/embeddings": (
