@@ -25,6 +25,7 @@ from user_state.events.table_rows import Row, TableRows, csv_rows, json_rows, pa
 from user_state.events.writers import head_of
 from user_state.oracle import Arrival
 from user_state.spec import LoadedSpec
+from user_state.spec.event_field import UNITS
 from user_state.state.event_batch import MessageList
 
 PUBLISH_COLUMN = "publish_time"
@@ -60,7 +61,10 @@ class RowFile:
         self._path = path
         self._schema = spec.schema
         self._head = head_of(spec.schema)
-        self._convert = RowConverter(spec.schema, texts=path.lower().endswith(CSV))
+        roles = spec.spec.events
+        stated = {roles.time: roles.time_unit, roles.published: roles.published_unit}
+        units_ns = {name: UNITS[unit] for name, unit in stated.items() if name is not None and unit is not None}
+        self._convert = RowConverter(spec.schema, texts=path.lower().endswith(CSV), units_ns=units_ns)
         self._publish_column = publish_column or (PUBLISH_COLUMN if PUBLISH_COLUMN not in spec.schema.fields else None)
         self._file = opened(path, open_file)
         try:
