@@ -24,12 +24,12 @@ from user_state.events.event_reader import write_event
 from user_state.events.made_values import ASKED_SHARE, ValueMaker, asked_values, id_as, time_as
 from user_state.spec import LoadedSpec
 from user_state.spec.avro_types import NamedTypes, looked_up, named_types
+from user_state.spec.event_field import UNITS
 from user_state.spec.event_schema import EventSchema
 
 _ROLES = {"user": "user_id", "id": "event_id", "time": "event_time", "published": "published_at"}
 """What the spec calls a field, and what it is called in interaction.avsc."""
 _BITS = {"int": 31, "long": 63}
-_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 
 class Writer:
@@ -45,8 +45,8 @@ class Writer:
         self._unmet = {path for path, asked in self._asked.items() if not self._has_one_of(path, asked)}
         events = spec.spec.events
         self._roles = {getattr(events, role): role for role in _ROLES if getattr(events, role) is not None}
-        units = {"time": getattr(events, "time_unit", None), "published": getattr(events, "published_unit", None)}
-        self._unit_ns = {role: _NANOSECONDS.get(unit or "") for role, unit in units.items()}
+        units = {"time": events.time_unit, "published": events.published_unit}
+        self._unit_ns = {role: UNITS[unit] if unit else None for role, unit in units.items()}
 
     def event(self, interaction: Mapping[str, Any]) -> dict[str, Any]:
         """Return the event that an app would have written with this schema."""
