@@ -114,15 +114,15 @@ class EventDecoder:
     def _refused(self, message: Message, reason: str, detail: str) -> tuple[Message, EventError]:
         """Return a refused message and why, with what its body looks like."""
         if reason == "undecodable" and message.event is None:
-            seen = self._looks(message)
+            seen = self.looks(message.data, message.attributes)
             if seen is not None and seen.kind != "single object":  # of which the detail says that nobody knows it
                 detail = f"{detail}; looks like {seen.words}{': ' if seen.advice else ''}{seen.advice}"
         return message, EventError(reason, detail)
 
-    def _looks(self, message: Message) -> Looks | None:
-        """Return what a refused body looks like; None where its attributes have said what is wrong."""
+    def looks(self, data: bytes, attributes: Mapping[str, str]) -> Looks | None:
+        """Return what a refused body looks like; None where its attributes say what is wrong with it."""
         try:
-            body = self._unpacking.decompressed(message.data, message.attributes)
+            body = self._unpacking.decompressed(data, attributes)
         except EventError:
             return None
         return looks_like(body, self._is_event, self._fingerprints, self._schema.bodies.encoding)
