@@ -147,8 +147,10 @@ class EventDecoder:
             EventError: `undecodable`.
             RegistryUnavailable: its schema is in a registry, which does not answer.
         """
-        body = self._unpacking.unpacked(data, attributes or {})
-        self._renew()
+        body = data
+        if attributes or self._framing == "":
+            body = self._unpacking.unpacked(data, attributes or {})
+            self._renew()
         event = self._native.event(body)
         if not isinstance(event, dict) and event[0] == UNKNOWN_ID:
             reasons = {event[1]: self._known.of_id(int(event[1]))}
