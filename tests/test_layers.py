@@ -69,7 +69,8 @@ LAYERS = {
         {"fastavro"},
     ),
     "user_state/capacity": ({"plan", "state", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
-    "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
+    "user_state/schema_registry": ({"spec", "errors"}, set()),
+    "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash", "fastavro"}),
 }
 CORE = ("user_state/plan", "user_state/state", "user_state/embeddings", "user_state/reading")
 """What computes, without clock, chance or files."""

@@ -172,7 +172,7 @@ def arrivals_of(
     `publish_column` is as for `RowFile`, and of no other file.
     """
     if not is_row_file(path):
-        yield from read_arrivals(path, spec.spec, schema, versions)
+        yield from read_arrivals(path, spec.spec, schema, versions, spec.schema.bodies)
         return
     bodies = SingleObject(spec.schema.original)
     view = view_of(path, spec.spec, spec.schema.original)
