@@ -49,7 +49,7 @@ def generate(
     stand on the wire, in envelopes (avro/message.avsc), since what is corrupt is no event. `run` and
     `publish` read both.
 
-    With --spec, events are written as the spec's `schema` and `versions` have them: fields that the made-up app has
+    With --spec, events are written as the spec's `schema` and `versions` have them, in its `encoding`: fields that the made-up app has
     too, by name, alias or part (user, id, time), others with values of their type, and such that the spec's filters are
     met and missed. These are messages too.
 
