@@ -80,11 +80,12 @@ class SingleObject:
     def __init__(self, schema: Schema, versions: Iterable[Schema] = (), bodies: Bodies | None = None) -> None:
         self.schema = schema
         self._bodies = bodies or Bodies()
+        self._revisions = {name: one.original for name, one in self._bodies.by_revision.items()}
         self._met: dict[str, _Reading | _Resolving | None] = {}
         # fastavro spells the fingerprint as little-endian hex already
         self.header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
         self._reading = _Reading(parse_event_schema(schema))
-        others = [SingleObject(version) for version in versions]
+        others = [SingleObject(version) for version in (*versions, *self._revisions.values())]
         self._others = {other.header: _Resolving(other.schema, schema) for other in others}
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
@@ -103,7 +104,7 @@ class SingleObject:
         """
         known = {header[len(MARKER) :] for header in (self.header, *self._others)}
         try:
-            framed = opened(data, attributes or {}, self._bodies.encoding, known, self._schema_of)
+            framed = opened(data, attributes or {}, self._bodies.encoding, known, self._schema_of, self._revisions)
         except ValueError as exc:
             raise EventError("undecodable", f"expected a body of {self._bodies.encoding}: {exc}") from exc
         if framed.schema is not None:

@@ -42,9 +42,11 @@ class KnownWriters:
         self._schema = schema
         self._places = places
         self._by_id = dict(schema.bodies.by_id)
-        own = {one.fingerprint: one for one in (*schema.versions, schema)}
+        own = {one.fingerprint: one for one in (*schema.bodies.by_revision.values(), *schema.versions, schema)}
         ordered = sorted(own.values(), key=lambda one: one is not schema)
         self._named = [writer_of(one, schema, places) for one in ordered]
+        self.named_heads = frozenset(one.head for one in self._named)
+        """What stands before events of the schemas that the spec names."""
         self._of_ids: dict[int, Writer | Unreadable] = {}
         self._met: dict[bytes, Writer | Unreadable] = {}
         self._texts: dict[bytes, Writer | Unreadable] = {}

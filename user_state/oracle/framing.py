@@ -44,6 +44,7 @@ def opened(
     encoding: str,
     fingerprints: Collection[bytes],
     schema_of: Callable[[int], Any],
+    revisions: Mapping[str, Any],
 ) -> Framed:
     """Return what a body holds.
 
@@ -53,6 +54,7 @@ def opened(
         encoding: the spec's.
         fingerprints: of the schemas that the spec names.
         schema_of: the schema of an id, None if there is none.
+        revisions: the schemas of a Pub/Sub topic by revision; none where they are not told apart.
 
     Raises:
         ValueError: no event of the encoding.
@@ -61,7 +63,12 @@ def opened(
     if body[:2] == b"\xc3\x01" and body[2:10] in fingerprints:
         return Framed(body[10:], body[2:10])
     if encoding == "raw":
-        return Framed(body)
+        revision = attributes.get("googclient_schemarevisionid")
+        if not revisions or not revision:
+            return Framed(body)
+        if revision not in revisions:
+            raise ValueError("a revision of no schema")
+        return Framed(body, schema=revisions[revision])
     if encoding == "confluent":
         if len(body) < 6 or body[0] != 0:
             raise ValueError("no id")
