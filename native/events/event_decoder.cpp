@@ -1,5 +1,6 @@
 #include "events/event_decoder.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <limits>
@@ -125,7 +126,12 @@ EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writer
 }
 
 const EventDecoder::Writer* EventDecoder::of_head(std::string_view head) const {
-  if (writers_.front().head == head) [[likely]] return &writers_.front();
+  // Few are found sooner by looking at each.
+  constexpr std::size_t kFew = 8;
+  for (std::size_t at = 0; at < std::min(kFew, writers_.size()); ++at) {
+    if (writers_[at].head == head) return &writers_[at];
+  }
+  if (writers_.size() <= kFew) return nullptr;
   auto found = by_head_.find(head);
   return found == by_head_.end() ? nullptr : &writers_[found->second];
 }
