@@ -90,7 +90,7 @@ FileLayout file_layout_of(py::handle program, const py::iterable& roles) {
 
 EventDecoder::Writer writer_of(py::handle writer) {
   return {writer.attr("head").cast<std::string>(), writer.attr("name").cast<std::string>(),
-          program_of(writer.attr("program"))};
+          program_of(writer.attr("program")), writer.attr("is_json").cast<bool>()};
 }
 
 EventDecoder decoder_of(const py::iterable& places, const py::iterable& writers, py::handle limits, std::string known) {
@@ -435,7 +435,7 @@ py::tuple DecodingEvents::decode(const py::object& self, const py::object& messa
       try {
         if (py::isinstance<py::list>(given[at])) {
           take_values(decoder, given[at], scratch.values);
-          decoder.add(listed[at], scratch.values, made->batch, scratch.made);
+          decoder.add(listed[at], made->batch, scratch);
         } else {
           decoder.decode(listed[at], made->batch, scratch);
         }
@@ -455,6 +455,7 @@ py::object DecodingEvents::event(const py::bytes& data) const {
     const EventDecoder::Writer& writer = decoder_.writer_of({}, body);
     BodyCursor in(body);
     try {
+      if (writer.is_json) return object_of_json(writer.program, body);
       py::object made = object_of(writer.program, in, body.size());
       if (in.left() > 0) throw EventDecoder::left_over(writer, body.size(), in.left());
       return made;
@@ -471,7 +472,7 @@ py::tuple DecodingEvents::row(const py::list& values, const py::object& publish_
   if (!publish_us.is_none()) message.publish_us = publish_us.cast<std::int64_t>();
   EventDecoder::Scratch scratch(decoder_.places());
   take_values(decoder_, values, scratch.values);
-  return row_made([&](EventBatch& batch) { decoder_.add(message, scratch.values, batch, scratch.made); });
+  return row_made([&](EventBatch& batch) { decoder_.add(message, batch, scratch); });
 }
 
 py::tuple DecodingEvents::row_of_body(const py::bytes& data, const py::object& publish_us) const {

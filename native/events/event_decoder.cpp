@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "codec/xxh64.hpp"
+#include "events/json_columns.hpp"
 #include "events/value_text.hpp"
 
 namespace user_state {
@@ -59,9 +60,9 @@ std::optional<std::string_view> text_of(const AvroValue& value, std::string& mad
   return made;
 }
 
-/// The code of a text in a table; one that lies in `made` is kept.
-std::int64_t code_of(StringTable& table, std::string_view text, const std::string& made, std::deque<std::string>& kept) {
-  return text.data() == made.data() ? table.code_of_copy(text, kept) : table.code_of(text);
+/// The code of a text in a table; one that lies where the next event is read to is kept.
+std::int64_t code_of(StringTable& table, std::string_view text, const EventDecoder::Scratch& scratch, std::deque<std::string>& kept) {
+  return scratch.has(text) ? table.code_of_copy(text, kept) : table.code_of(text);
 }
 
 }  // namespace
@@ -75,7 +76,8 @@ EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writer
     shapes_.push_back({kind_of(places_[at].check), places_[at].is_list});
   }
   for (const Writer& writer : writers_) {
-    need(writer.head.size() == kHead && writer.head.starts_with(kSingleObject));
+    bool has_head = writer.head.size() == kHead && writer.head.starts_with(kSingleObject);
+    need(writer.is_json ? writer.head.empty() && &writer == &writers_.front() : has_head);
     for (const AvroNode& node : writer.program.nodes) {
       for (std::uint32_t place : node.places) need(place < places_.size());
       for (std::uint32_t place : node.beneath) need(place < places_.size());
@@ -102,8 +104,9 @@ Refused EventDecoder::undecodable(const Writer& writer, std::size_t bytes, const
   constexpr std::size_t kMostSaid = 100;
   std::string field = unreadable.field;
   if (field.size() > kMostSaid) field.replace(kMostSaid, std::string::npos, "...");
-  return {"undecodable", "cannot decode " + std::to_string(bytes) + " bytes as Avro " + writer.name + ": field " +
-                             field + ", at byte " + std::to_string(unreadable.at) + ": " + unreadable.why};
+  if (!field.empty()) field = "field " + field + ", ";
+  return {"undecodable", "cannot decode " + std::to_string(bytes) + (writer.is_json ? " bytes as JSON of " : " bytes as Avro ") +
+                             writer.name + ": " + field + "at byte " + std::to_string(unreadable.at) + ": " + unreadable.why};
 }
 
 Refused EventDecoder::left_over(const Writer& writer, std::size_t bytes, std::size_t left) {
@@ -117,15 +120,23 @@ void EventDecoder::decode(const Message& message, EventBatch& batch, Scratch& sc
   scratch.values.clear();
   BodyCursor in(body);
   try {
+    if (writer.is_json) {
+      JsonColumns columns(writer.program, scratch.values);
+      JsonReading(writer.program, body, scratch.json, columns).take();
+      add(message, batch, scratch);
+      return;
+    }
     AvroColumns(writer.program, in, body.size(), scratch.values).take();
   } catch (const Unreadable& unreadable) {
     throw undecodable(writer, body.size(), unreadable);
   }
   if (in.left() > 0) throw left_over(writer, body.size(), in.left());
-  add(message, scratch.values, batch, scratch.made);
+  add(message, batch, scratch);
 }
 
-void EventDecoder::add(const Message& message, const AvroValues& values, EventBatch& batch, std::string& made) const {
+void EventDecoder::add(const Message& message, EventBatch& batch, Scratch& scratch) const {
+  const AvroValues& values = scratch.values;
+  std::string& made = scratch.made;
   // All are checked before the first is put.
   identifier(kUser, values.at[kUser], made);
   std::string_view id = identifier(kId, values.at[kId], made);
@@ -137,27 +148,27 @@ void EventDecoder::add(const Message& message, const AvroValues& values, EventBa
   }
   for (std::size_t place = kFixed; place < places_.size(); ++place) check(place, values, made);
   std::string_view user = identifier(kUser, values.at[kUser], made);
-  batch.user.push_back(code_of(batch.users, user, made, batch.made));
+  batch.user.push_back(code_of(batch.users, user, scratch, batch.made));
   batch.id_hash.push_back(id_hash);
   batch.time_us.push_back(time_us);
   batch.published_us.push_back(published_us);
   for (std::size_t place = kFixed; place < places_.size(); ++place) {
     EventBatch::Field& field = batch.fields[place - kFixed];
     if (!field.shape.is_list) {
-      append(batch, field, checked(place, values.at[place], made), made);
+      append(batch, field, checked(place, values.at[place], made), scratch);
       continue;
     }
-    for (const AvroValue& value : values.lists[place]) append(batch, field, checked(place, value, made), made);
+    for (const AvroValue& value : values.lists[place]) append(batch, field, checked(place, value, made), scratch);
     field.ends.push_back(static_cast<std::int64_t>(field.size()));
   }
   batch.messages.push_back(message);
 }
 
-void EventDecoder::append(EventBatch& batch, EventBatch::Field& field, const Cell& cell, const std::string& made) const {
+void EventDecoder::append(EventBatch& batch, EventBatch::Field& field, const Cell& cell, const Scratch& scratch) const {
   switch (field.shape.kind) {
     case Kind::kFloat: field.doubles.push_back(cell.real); break;
     case Kind::kString:
-      field.integers.push_back(cell.integer == kNullCode ? kNullCode : code_of(batch.texts, cell.text, made, batch.made));
+      field.integers.push_back(cell.integer == kNullCode ? kNullCode : code_of(batch.texts, cell.text, scratch, batch.made));
       break;
     default: field.integers.push_back(cell.integer);
   }

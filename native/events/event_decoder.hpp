@@ -1,8 +1,8 @@
 // Message bodies -> columns of an EventBatch, or for each body that is no event of the spec a reason and the words.
 //
-// A body is Avro's single-object encoding (C3 01, schema fingerprint, event) or the event alone, which is then one of
-// the spec's own schema. An event must be the very bytes that a writer writes, so that what was damaged on its way is
-// found out. First all of it is read (`undecodable` if that fails), then each value is held against what an event may
+// A body is Avro's single-object encoding (C3 01, schema fingerprint, event), or the event alone, or as JSON, which is
+// then one of the spec's own schema. In Avro an event must be the very bytes that a writer writes, so that what was
+// damaged on its way is found out. First all of it is read (`undecodable` if that fails), then each value is held against what an event may
 // have (`invalid`). The words say where and why, and never what: details are logged and published, values are users'.
 #pragma once
 
@@ -14,6 +14,7 @@
 
 #include "events/avro_program.hpp"
 #include "events/event_batch.hpp"
+#include "events/json_reading.hpp"
 
 namespace user_state {
 
@@ -47,13 +48,19 @@ class EventDecoder {
     /// For people.
     std::string name;
     AvroProgram program;
+    /// Whether bodies are JSON, of no head. Only the first writer may be such: it has the bodies that no other has.
+    bool is_json = false;
   };
   /// What decoding writes on, made once for many events.
   struct Scratch {
     explicit Scratch(std::size_t places) : values(places) {}
 
+    /// Whether a text lies here, and is gone with the next event.
+    bool has(std::string_view text) const { return text.data() == made.data() || json.made.has(text); }
+
     AvroValues values;
     std::string made;
+    JsonScratch json;
   };
 
   /// `writers` has the spec's own schema first; `known` lists all of them for people.
@@ -69,8 +76,8 @@ class EventDecoder {
   /// Appends a message's event to a batch of `shapes`, or throws Refused; the message's memory has to outlive the batch.
   void decode(const Message& message, EventBatch& batch, Scratch& scratch) const;
 
-  /// Appends an event of which somebody else has read the values, as `decode`.
-  void add(const Message& message, const AvroValues& values, EventBatch& batch, std::string& made) const;
+  /// Appends an event whose values are in `scratch`, as `decode`.
+  void add(const Message& message, EventBatch& batch, Scratch& scratch) const;
 
   /// What is refused of a body that cannot be read.
   static Refused undecodable(const Writer& writer, std::size_t bytes, const Unreadable& unreadable);
@@ -88,7 +95,7 @@ class EventDecoder {
   std::int64_t time_of(std::size_t place, const AvroValue& value, std::int64_t unit_ns) const;
   Cell checked(std::size_t place, const AvroValue& value, std::string& made) const;
   void check(std::size_t place, const AvroValues& values, std::string& made) const;
-  void append(EventBatch& batch, EventBatch::Field& field, const Cell& cell, const std::string& made) const;
+  void append(EventBatch& batch, EventBatch::Field& field, const Cell& cell, const Scratch& scratch) const;
 
   std::vector<Place> places_;
   std::vector<EventBatch::Shape> shapes_;
