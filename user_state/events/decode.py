@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from user_state.errors import EventError
+from user_state.errors import EventError, SpecError
 from user_state.events.event_reader import write_event
 from user_state.events.limits import limits_of
 from user_state.events.looks_like import looks_like
@@ -53,6 +53,8 @@ class EventDecoder:
     """
 
     def __init__(self, plan: Plan, schema: EventSchema) -> None:
+        if schema.bodies.encoding == "json":
+            raise SpecError("events.encoding: json cannot be read by this version of user-state")
         self._plan = plan
         self._schema = schema
         self._head = head_of(schema)
