@@ -20,7 +20,7 @@ from user_state.events.event_reader import write_event
 from user_state.events.limits import limits_of
 from user_state.events.looks_like import looks_like
 from user_state.events.message import Message
-from user_state.events.writers import SINGLE_OBJECT, head_of, places_of, writer_of
+from user_state.events.writers import SINGLE_OBJECT, head_of, json_writer_of, places_of, writer_of
 from user_state.plan.plan import Plan
 from user_state.spec.event_schema import EventSchema
 from user_state.spec.problems import listing
@@ -53,8 +53,6 @@ class EventDecoder:
     """
 
     def __init__(self, plan: Plan, schema: EventSchema) -> None:
-        if schema.bodies.encoding == "json":
-            raise SpecError("events.encoding: json cannot be read by this version of user-state")
         self._plan = plan
         self._schema = schema
         self._head = head_of(schema)
@@ -64,6 +62,8 @@ class EventDecoder:
         writers = [
             writer_of(one, schema, self._places) for one in sorted(known.values(), key=lambda one: one is not schema)
         ]
+        if schema.bodies.encoding == "json":
+            writers.insert(0, json_writer_of(schema, self._places))
         listed = listing(one.label for one in (schema, *schema.versions))
         self._native = BodyDecoder(self._places, writers, limits_of(plan), listed)
         self._is_flat = not schema.has_logical_bytes and all("." not in place.name for place in self._places)
