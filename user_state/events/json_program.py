@@ -63,7 +63,7 @@ class _JsonCompiling(Compiling):
     """Writer and reader are one."""
 
     def union(self, node: Node, branches: Sequence[Any], named: NamedPair) -> Node:
-        return node._replace(names=tuple(_avros_names(branches, named.reader)))
+        return node._replace(names=tuple(avros_names(branches, named.reader)))
 
     def record(
         self, node: Node, declared: Mapping[str, Any], named: NamedPair, wanted: Sequence[Wanted], *, in_array: bool
@@ -88,7 +88,7 @@ class _JsonCompiling(Compiling):
         return node if unit is None else node._replace(unit_ns=UNITS[unit], is_local=logical.startswith("local-"))
 
 
-def _avros_names(branches: Sequence[Any], named: NamedTypes) -> Iterator[str | None]:
+def avros_names(branches: Sequence[Any], named: NamedTypes) -> Iterator[str | None]:
     """Yield what Avro's own JSON calls each branch of a union, None where that may mean something else."""
     types = [looked_up(branch, named) for branch in branches]
     fields = {
