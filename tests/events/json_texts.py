@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Callable
 from random import Random
@@ -79,30 +78,26 @@ class JsonWriting:
         return self._scalar(declared)
 
     def _union(self, branches: list[Any], level: int) -> tuple[str, Any]:
-        """Return a value as Avro's own JSON has it where that is to be read so, or as itself where one branch takes it."""
+        """Return a value as itself where it is one branch's alone, or as in Avro's own JSON."""
         rng = self._rng
-        usual = [one for one in branches if one["type"] in ("null", "string", "boolean", "array")]
-        if level > 12:
-            usual = [one for one in usual if one["type"] != "array"]
-        if {"type": "null"} in branches and level > 12:
+        if level > 12 and {"type": "null"} in branches:
             return "null", None
         objects = [one for one in branches if one["type"] in ("record", "map")]
-        wrapped = not objects and rng.random() < 0.5
-        if not wrapped:
-            if usual:
-                return self.value(rng.choice(usual), level + 1)
-            if len(branches) == 1:
-                return self.value(branches[0], level + 1)
-            if objects:
-                return ("[]", Unfit)
-        branch = rng.choice([one for one in branches if one["type"] != "null"] or branches)
-        if branch["type"] == "null":
-            return "null", None
-        if logical_type(branch) == "decimal":
-            data = rng.randbytes(branch.get("size", rng.randrange(4)))
-            text = self._text(data.decode("latin-1"))
-            return self._object([(branch.get("name", branch["type"]), text)]), data
+        valued = [one for one in branches if one["type"] != "null"]
+        plain = [one for one in branches if one["type"] in ("null", "string", "boolean", "array")]
+        plain += [one for one in (objects if len(objects) == 1 else ()) if one not in plain]
+        plain += [one for one in (valued if len(valued) == 1 else ()) if one not in plain]
+        named = [] if any(one["type"] == "map" for one in objects) else valued
+        ways = [(one, False) for one in plain] + [(one, True) for one in named]
+        if not ways:
+            raise UnwritableError
+        branch, is_named = rng.choice(ways)
+        if not is_named:
+            return self.value(branch, level + 1)
         text, value = self.value(branch, level + 1)
+        if logical_type(branch) == "decimal":
+            value = rng.randbytes(branch.get("size", rng.randrange(4)))
+            text = self._text(value.decode("latin-1"))
         return self._object([(branch.get("name", branch["type"]), text)]), value
 
     def _bytes(self, declared: Any) -> tuple[str, Any]:
@@ -118,7 +113,7 @@ class JsonWriting:
                 least = (unscaled.bit_length() if unscaled >= 0 else (~unscaled).bit_length()) // 8 + 1
                 if size is not None and least > size:
                     unscaled, least = 0, 1
-                number = f"{unscaled}e-{scale}" if rng.random() < 0.5 else f"{unscaled}00E{-2 - scale:+}"
+                number = f"{unscaled}e-{scale}" if rng.random() < 0.5 else f"{unscaled}{'00' if unscaled else ''}E{-2 - scale:+}"
                 data = unscaled.to_bytes(size or least, "big", signed=True)
                 return (number if rng.random() < 0.5 else self._text(number)), data
         return self._text(data.decode("latin-1")), data
@@ -149,9 +144,8 @@ class JsonWriting:
     def _whole(self, value: int) -> str:
         text = str(value)
         zeros = len(text) - len(text.rstrip("0"))
-        spelled = [text, text, f"{text}.0", f"{text}.000e0", f"{text}0E-1", f"{text}e+0"]
-        if value and zeros:
-            spelled.append(f"{text[:-zeros]}e{zeros}")
+        spelled = [text, text, f"{text}.0", f"{text}.000e0", f"{text}e+0"]
+        spelled += [f"{text}0E-1", f"{text[: len(text) - zeros]}e{zeros}"] if value else ["-0", "0e999999999999"]
         return self._rng.choice(spelled)
 
     def _text(self, text: str) -> str:
@@ -203,14 +197,9 @@ class JsonWriting:
         return 0 if level > 8 else self._rng.choice((0, 1, 2, 3))
 
 
-class Unfit:
-    """Stands for a value that no event has."""
+class UnwritableError(Exception):
+    """No value of a union can be written for sure: it has maps and records that only their values would tell apart."""
 
 
 def _as(kind: str, value: float) -> float:
     return float(struct.unpack("<f", struct.pack("<f", value))[0]) if kind == "float" else value
-
-
-def finite(value: Any) -> bool:
-    """Whether a value is no infinity."""
-    return not isinstance(value, float) or math.isfinite(value)

@@ -40,8 +40,8 @@ class Node(NamedTuple):
         children: branches, fields, items, values, or a constant's value.
         constants: of a record, for the fields that only the reader has.
         written: of a record, what the writer calls its fields.
-        names: of a record, what the reader calls its fields and constants; None for one that is read over. Of a union in
-            JSON, what Avro's own JSON calls its branches; None for one that may mean something else.
+        names: of a record, what the reader calls its fields and constants; None for one that is read over. Of a
+            union in JSON, what Avro's own JSON calls its branches; None for one that may mean something else.
         keys: of a map, (key, child) where a key's value is wanted. Of a record in JSON, (alias, number of the field).
         places: where the value goes.
         beneath: where it and what lies in it goes.

@@ -17,7 +17,7 @@ from typing import Any
 
 from user_state.events.avro_program import Compiling, Node, Program, Wanted, wanted_of
 from user_state.events.default_bytes import default_bytes
-from user_state.spec.avro_types import NamedTypes, in_words, logical_type, looked_up, named_types
+from user_state.spec.avro_types import NamedTypes, logical_type, looked_up, named_types
 from user_state.spec.event_field import UNIT_OF_TIME, UNITS
 from user_state.spec.resolution import NamedPair
 
@@ -112,4 +112,3 @@ def _may_be_object(declared: Any, named: NamedTypes) -> bool:
     if isinstance(declared, list):  # any branch but null may be an object, in Avro's own form
         return True
     return declared["type"] in ("record", "map")
-

@@ -30,6 +30,7 @@ MOST_DIGITS = 200
 """Of a decimal without its point."""
 MOST_POWER = 10**9
 _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?)([0-9]+))?")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NANOSECONDS = {"millis": 10**6, "micros": 10**3, "nanos": 1}
 
 
@@ -251,7 +252,11 @@ def _of_text(declared: Mapping[str, Any], text: str, *, wrapped: bool) -> Any:
         return symbol
     if logical == "decimal" and not wrapped:
         return _of_number(declared, _Number(text))
-    if kind == "fixed" and logical == "uuid" and re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+    if (
+        kind == "fixed"
+        and logical == "uuid"
+        and re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text)
+    ):
         return uuid.UUID(text).bytes
     if kind in ("bytes", "fixed"):
         if max(map(ord, text), default=0) > 0xFF or len(text) != declared.get("size", len(text)):
@@ -269,7 +274,11 @@ def _of_time(kind: str, logical: str, text: str) -> int:
     if logical == "date" and len(text) == 10:
         return int(time_us // 86_400_000_000)
     unit_ns = _NANOSECONDS.get(logical.removeprefix("local-").removeprefix("timestamp-"))
-    if unit_ns is None or "timestamp" not in logical or (logical.startswith("local-") and re.search(r"[Zz+-]", text[10:])):
+    if (
+        unit_ns is None
+        or "timestamp" not in logical
+        or (logical.startswith("local-") and re.search(r"[Zz+-]", text[10:]))
+    ):
         raise _Unfit
     fraction = re.search(r"[.,]([0-9]+)", text)
     beyond = (fraction[1][6:9] if fraction else "").ljust(3, "0")
@@ -277,4 +286,3 @@ def _of_time(kind: str, logical: str, text: str) -> int:
     if not -(2**63) <= time < 2**63:
         raise _Unfit
     return time
-
