@@ -41,7 +41,18 @@ LAYERS = {
     "user_state/state_reads.py": ({"plan", "state", "embeddings", "reading", "store", "errors"}, set()),
     "user_state/similarity.py": ({"state_reads", "plan", "embeddings", "store", "errors", "printable"}, {"numpy"}),
     "user_state/client.py": (
-        {"results", "questions", "state_reads", "similarity", "plan", "embeddings", "store", "spec", "errors"},
+        {
+            "results",
+            "id_text",
+            "questions",
+            "state_reads",
+            "similarity",
+            "plan",
+            "embeddings",
+            "store",
+            "spec",
+            "errors",
+        },
         set(),
     ),
     "user_state/ranking": ({"results", "durations", "errors"}, {"numpy"}),
@@ -57,7 +68,8 @@ LAYERS = {
         {"fastavro"},
     ),
     "user_state/capacity": ({"plan", "state", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
-    "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
+    "user_state/schema_registry": ({"spec", "errors"}, set()),
+    "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash", "fastavro"}),
 }
 CORE = ("user_state/plan", "user_state/state", "user_state/embeddings", "user_state/reading")
 """What computes, without clock, chance or files."""

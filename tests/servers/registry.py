@@ -125,6 +125,13 @@ def _error(code: int, message: str) -> Answer:
     return Answer(404, json.dumps({"error_code": code, "message": message}).encode(), {"Content-Type": TYPE})
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing of clients that did not wait for their answer."""
+
+
 @contextmanager
 def running_registry() -> Iterator[TestRegistry]:
     """Start a registry on a free loopback port; it ends with the block."""
@@ -150,8 +157,7 @@ def running_registry() -> Iterator[TestRegistry]:
             """Say nothing."""
 
     stopping = threading.Event()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     made = TestRegistry(f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

@@ -34,12 +34,12 @@ def test_bodies_are_raw_unless_the_spec_says_otherwise(tmp_path: Path) -> None:
     assert load(tmp_path).schema.bodies == Bodies("raw", None, {})
     for encoding in ENCODINGS:
         if encoding != "confluent":
-            assert load(tmp_path, encoding=encoding).schema.bodies == Bodies(encoding, None, {})
+            assert load(tmp_path, encoding=encoding).schema.bodies == Bodies(encoding, None, {}, declared=True)
 
 
 def test_a_registry_is_a_url_or_a_folder_of_schemas_by_id(tmp_path: Path) -> None:
     by_url = load(tmp_path, encoding="confluent", registry='"https://registry.internal:8081/base/"')
-    assert by_url.schema.bodies == Bodies("confluent", "https://registry.internal:8081/base", {})
+    assert by_url.schema.bodies == Bodies("confluent", "https://registry.internal:8081/base", declared=True)
     newer = json.loads(INTERACTION.read_text())
     newer["fields"].append({"name": "later", "type": "int"})
     folder_of(tmp_path, _7=INTERACTION.read_text(), _12=json.dumps(newer))

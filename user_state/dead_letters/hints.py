@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from user_state.dead_letters.letters import Letter
 from user_state.durations import SECOND_US, format_duration
@@ -21,6 +21,7 @@ from user_state.events.publish_times import publish_time_us
 from user_state.events.screening import DAY_US, clock_tolerance_us, roughly
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
+from user_state.spec.event_field import UNITS
 from user_state.spec.model import Events
 
 HISTORY_US = 2 * DAY_US
@@ -28,7 +29,7 @@ HISTORY_US = 2 * DAY_US
 YEAR_US = 365 * DAY_US
 HOUR_US = 3600 * SECOND_US
 YEAR_2000_US, YEAR_2100_US = 946_684_800 * SECOND_US, 4_102_444_800 * SECOND_US
-UNITS = {1: "microseconds", 1000: "milliseconds", SECOND_US: "seconds"}
+UNIT_NAMES = {"us": "microseconds", "ms": "milliseconds", "s": "seconds", "ns": "nanoseconds", "d": "days"}
 
 
 class Times(NamedTuple):
@@ -101,22 +102,33 @@ def _of_bodies(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
 
 def _of_units(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
     """Say in which unit times that are refused would make sense."""
-    name = spec.spec.events.time
-    schema = spec.schema
-    bodies = SingleObject(schema.original, [version.original for version in schema.versions])
-    unit_us = 1000 if schema.fields[name].unit == "ms" else 1
-    fitting: Counter[int] = Counter()
+    name, stated = spec.spec.events.time, spec.spec.events.time_unit
+    unit = spec.schema.fields[name].unit
+    expected_ns = compile_plan(spec).time_unit_ns
+    bodies = SingleObject(spec.schema.original, [version.original for version in spec.schema.versions])
+    fitting: Counter[str] = Counter()
     for letter in letters:
         try:
-            value = bodies.decode(letter.data).get(name)
+            value = _at(bodies.decode(letter.data), name)
         except EventError:
             continue
-        if not isinstance(value, int) or YEAR_2000_US <= value < YEAR_2100_US:
-            continue
-        fitting.update(unit for unit in UNITS if YEAR_2000_US <= value // unit_us * unit < YEAR_2100_US)
+        if isinstance(value, int) and not _is_plausible(value * expected_ns):
+            fitting.update(other for other in UNIT_NAMES if _is_plausible(value * UNITS[other]))
     if fitting:
-        (unit, _), *_ = fitting.most_common(1)
-        yield f"values of {name} look like {UNITS[unit]}; the schema says {UNITS[unit_us]}"
+        (likely, _), *_ = fitting.most_common(1)
+        by = "the schema" if unit else "`events.time_unit`"
+        yield f"values of {name} look like {UNIT_NAMES[likely]}; {by} says {UNIT_NAMES[unit or stated or 'us']}"
+
+
+def _is_plausible(time_ns: int) -> bool:
+    return YEAR_2000_US <= time_ns // 1000 < YEAR_2100_US
+
+
+def _at(event: Any, path: str) -> Any:
+    """Return what lies at a path through records, None if something else is on the way."""
+    for name in path.split("."):
+        event = event.get(name) if isinstance(event, Mapping) else None
+    return event
 
 
 def _too_late(spec: LoadedSpec, letters: Sequence[Letter], times: Sequence[Times]) -> Iterator[str]:

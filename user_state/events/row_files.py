@@ -161,7 +161,7 @@ def arrivals_of(
 ) -> Iterator[Arrival]:
     """Yield what the oracle judges, of a file of any kind; as `read_arrivals`."""
     if not is_row_file(path):
-        yield from read_arrivals(path, spec.spec, schema, versions)
+        yield from read_arrivals(path, spec.spec, schema, versions, spec.schema.bodies)
         return
     bodies = SingleObject(spec.schema.original)
     file = RowFile(path, spec)

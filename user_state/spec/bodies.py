@@ -43,11 +43,13 @@ class Bodies:
         encoding: one of ENCODINGS.
         registry: the URL of the registry that knows schemas by id, without a `/` at its end; None where there is none.
         by_id: the schemas of a folder, by id; each resolves to the events' schema.
+        declared: whether the spec says so.
     """
 
     encoding: Encoding = "raw"
     registry: str | None = None
     by_id: Mapping[int, EventSchema] = field(default_factory=dict)
+    declared: bool = False
 
 
 def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[EventSchema, list[Problem]]:
@@ -58,7 +60,7 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
         return schema, []  # said already
     if encoding != "confluent":
         if registry is None:
-            return replace(schema, bodies=Bodies(encoding)), []
+            return replace(schema, bodies=Bodies(encoding, declared="encoding" in events)), []
         said = "`registry:` is for `encoding: confluent`, whose bodies name their schema by id"
         return schema, [document.problem(_REGISTRY, f"{said}; got `encoding: {encoding}`")]
     if registry is None:
@@ -68,7 +70,7 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
         wrong = _wrong_url(registry)
         if wrong is not None:
             return schema, [document.problem(_REGISTRY, wrong)]
-        return replace(schema, bodies=Bodies(encoding, registry.rstrip("/"))), []
+        return replace(schema, bodies=Bodies(encoding, registry.rstrip("/"), declared=True)), []
     problems: list[Problem] = []
     by_id: dict[int, EventSchema] = {}
     for number, found in _of_folder(beside / registry, schema):
@@ -76,7 +78,7 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
             problems.append(document.problem(_REGISTRY, found))
         else:
             by_id[number] = found
-    return replace(schema, bodies=Bodies(encoding, None, by_id)), problems
+    return replace(schema, bodies=Bodies(encoding, None, by_id, declared=True)), problems
 
 
 def _wrong_url(url: str) -> str | None:
