@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
 from random import Random
 from typing import Any
 from uuid import UUID
 
-from user_state.events.limits import FIRST_TIME_US, Limits
-from user_state.events.writers import Place, json_writer_of, writer_of
 from user_state.spec.avro_types import logical_type, looked_up, named_types
 from user_state.spec.event_schema import EventSchema
-from user_state.state.event_batch import BodyDecoder
 
 TEXTS = ("", "a", "b", "é\U0001f389", "x" * 64, 'q"\\/\b\f\n\r\t', "\x00\x7f", "12.5", "0", "2026-01-31", "string")
 NUMBERS = {"int": (0, -1, 10, 2**31 - 1, -(2**31)), "long": (0, -1, 1200, 2**53 + 1, 2**63 - 1, -(2**63))}
 REALS = (0.0, -0.0, 1.5, 0.1, 16.7, -1e300, 5e-324, 1e22, 123456789012345680.0, 3.0, 9007199254740993.0)
-_PLACES = [Place("", check) for check in ("user", "id", "time", "published")]
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def json_reader(schema: EventSchema) -> Callable[[bytes], dict[str, Any]]:
-    """Return a function that reads one JSON event with the core; it raises ValueError."""
-    writers = [writer_of(schema, schema, _PLACES), json_writer_of(schema, _PLACES)]
-    decoder = BodyDecoder(_PLACES, writers, Limits(0, 0, FIRST_TIME_US, FIRST_TIME_US, 1, 1), "", "json")
-
-    def read(data: bytes) -> dict[str, Any]:
-        event = decoder.event(data)
-        if isinstance(event, dict):
-            return event
-        raise ValueError(event[1])
-
-    return read
 
 
 class JsonWriting:
@@ -113,7 +94,11 @@ class JsonWriting:
                 least = (unscaled.bit_length() if unscaled >= 0 else (~unscaled).bit_length()) // 8 + 1
                 if size is not None and least > size:
                     unscaled, least = 0, 1
-                number = f"{unscaled}e-{scale}" if rng.random() < 0.5 else f"{unscaled}{'00' if unscaled else ''}E{-2 - scale:+}"
+                number = (
+                    f"{unscaled}e-{scale}"
+                    if rng.random() < 0.5
+                    else f"{unscaled}{'00' if unscaled else ''}E{-2 - scale:+}"
+                )
                 data = unscaled.to_bytes(size or least, "big", signed=True)
                 return (number if rng.random() < 0.5 else self._text(number)), data
         return self._text(data.decode("latin-1")), data

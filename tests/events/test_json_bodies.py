@@ -1,4 +1,4 @@
-"""JSON bodies of any schema are read as the oracle reads them, which goes by Python's json, however they are written."""
+"""JSON bodies of any schema are read as the oracle reads them, with Python's json, however they are written."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.events.any_schemas import AnySchemas
-from tests.events.json_texts import JsonWriting, UnwritableError, json_reader
+from tests.events.json_texts import JsonWriting, UnwritableError
 from tests.random_worlds import QUICK
+from user_state.events.event_reader import json_reader
 from user_state.events.json_written import write_json
 from user_state.oracle.json_body import read_json
 from user_state.spec.event_schema import parse_event_schema

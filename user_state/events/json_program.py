@@ -17,7 +17,7 @@ from typing import Any
 
 from user_state.events.avro_program import Compiling, Node, Program, Wanted, wanted_of
 from user_state.events.default_bytes import default_bytes
-from user_state.spec.avro_types import NamedTypes, logical_type, looked_up, named_types
+from user_state.spec.avro_types import NamedTypes, logical_type, looked_up
 from user_state.spec.event_field import UNIT_OF_TIME, UNITS
 from user_state.spec.resolution import NamedPair
 
@@ -30,23 +30,11 @@ def json_program_of(schema: Any, wanted: Mapping[str, Sequence[int]] | None = No
         wanted: the places that want the value at each path.
 
     Raises:
-        ValueError: a default cannot be used; see `json_problems`.
+        ValueError: a default cannot be used, which a spec says first (`user_state.spec.defaults`).
     """
     compiling = _JsonCompiling(NamedPair.of(schema, schema))
     root = compiling.node(schema, schema, compiling.named, wanted_of(wanted), str(schema["name"]), in_array=False)
     return Program([node for node in compiling.nodes if node is not None], root)
-
-
-def json_problems(schema: Any) -> Iterator[str]:
-    """Yield why JSON events of a schema, as above, cannot be read: defaults that do not fit their fields."""
-    named = named_types(schema)
-    for name, declared in named.items():
-        for field in declared.get("fields", ()):
-            try:
-                _left_out(field, named)
-            except ValueError as exc:
-                of = "" if name == schema["name"] else f" of {name}"
-                yield f"the default of {field['name']}{of} cannot be used, as JSON events that leave it out need: {exc}"
 
 
 def _left_out(field: Mapping[str, Any], named: NamedTypes) -> bytes | None:

@@ -16,11 +16,29 @@ from decimal import Context, Decimal
 from typing import Any
 from uuid import UUID
 
+from user_state.events.event_reader import event_reader, json_reader
 from user_state.events.json_program import avros_names
 from user_state.spec.avro_types import NamedTypes, logical_type, looked_up, named_types
 from user_state.spec.event_schema import EventSchema
 
 _EXACT = Context(prec=10_000, Emax=10**9, Emin=-(10**9))
+
+
+class JsonWriter:
+    """Writes bodies of one schema's events."""
+
+    def __init__(self, schema: EventSchema) -> None:
+        self._schema = schema
+        self._read, self._read_json = event_reader(schema, schema), json_reader(schema)
+
+    def body(self, event: bytes) -> bytes | None:
+        """Return the event of these bytes, in Avro's binary encoding, as JSON; None where that would be another."""
+        values = self._read(event)
+        try:
+            body = write_json(self._schema, values)
+            return body if self._read_json(body) == values else None
+        except ValueError:
+            return None
 
 
 def write_json(schema: EventSchema, event: Mapping[str, Any]) -> bytes:
@@ -70,6 +88,7 @@ def _of_bytes(declared: Mapping[str, Any], value: bytes, *, wrapped: bool) -> st
 def _of_union(branches: Sequence[Any], value: Any, named: NamedTypes) -> str:
     types = [looked_up(branch, named) for branch in branches]
     fitting = [at for at, declared in enumerate(types) if _fits(value, declared)]
+    fitting.sort(key=lambda at: bool(types[at]["type"] == "float"))  # a double says what a float does, and more
     if not fitting:
         raise ValueError("expected a value of a branch of its union")
     name = list(avros_names(branches, named))[fitting[0]]
@@ -86,13 +105,13 @@ def _fits(value: Any, declared: Mapping[str, Any]) -> bool:
         case bool():
             return bool(kind == "boolean")
         case int():
-            return kind in ("long", "float", "double") or (kind == "int" and -(2**31) <= value < 2**31)
+            return bool(kind == "long") or (kind == "int" and -(2**31) <= value < 2**31)
         case float():
             return kind in ("float", "double")
         case str():
             return kind == "string" or (kind == "enum" and value in declared["symbols"])
         case bytes():
-            return kind == "bytes" or (kind == "fixed" and declared["size"] == len(value))
+            return bool(kind == "bytes") or (kind == "fixed" and declared["size"] == len(value))
         case Mapping():
             return kind == "map" or (kind == "record" and {one["name"] for one in declared["fields"]} == value.keys())
     return bool(kind == "array")

@@ -209,7 +209,8 @@ def _whole(number: str, scale: int, most_digits: int) -> int:
         return 0
     if power + scale < 0 or len(digits) + power + scale > most_digits:
         raise _Unfit
-    return sign * int(digits) * 10 ** (power + scale)
+    whole: int = sign * int(digits) * 10 ** (power + scale)
+    return whole
 
 
 def _of_number(declared: Mapping[str, Any], number: _Number) -> Any:

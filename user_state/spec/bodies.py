@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from urllib.parse import urlsplit
 
 from user_state.errors import SpecError, shorten
+from user_state.spec.defaults import unfit_defaults
 from user_state.spec.problems import Problem
 from user_state.spec.yaml_document import Document
 
@@ -60,7 +61,9 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
         return schema, []  # said already
     if encoding != "confluent":
         if registry is None:
-            return replace(schema, bodies=Bodies(encoding, declared="encoding" in events)), []
+            unfit = unfit_defaults(schema.whole) if encoding == "json" else ()
+            problems = [document.problem(("events", "schema"), found) for found in unfit]
+            return replace(schema, bodies=Bodies(encoding, declared="encoding" in events)), problems
         said = "`registry:` is for `encoding: confluent`, whose bodies name their schema by id"
         return schema, [document.problem(_REGISTRY, f"{said}; got `encoding: {encoding}`")]
     if registry is None:
@@ -71,7 +74,7 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
         if wrong is not None:
             return schema, [document.problem(_REGISTRY, wrong)]
         return replace(schema, bodies=Bodies(encoding, registry.rstrip("/"), declared=True)), []
-    problems: list[Problem] = []
+    problems = []
     by_id: dict[int, EventSchema] = {}
     for number, found in _of_folder(beside / registry, schema):
         if isinstance(found, str):
