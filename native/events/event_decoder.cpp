@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "codec/xxh64.hpp"
+#include "events/json_columns.hpp"
 #include "events/value_text.hpp"
 
 namespace user_state {
@@ -63,7 +64,7 @@ std::optional<std::string_view> text_of(const AvroValue& value, std::string& mad
 /// The code of a text in a table; one that does not outlive the batch is kept.
 std::int64_t code_of(StringTable& table, std::string_view text, const EventDecoder::Scratch& scratch,
                      std::deque<std::string>& kept) {
-  return scratch.copies || text.data() == scratch.made.data() ? table.code_of_copy(text, kept) : table.code_of(text);
+  return scratch.has(text) ? table.code_of_copy(text, kept) : table.code_of(text);
 }
 
 /// How the bytes of such values begin.
@@ -113,14 +114,17 @@ EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writer
     shapes_.push_back({kind_of(places_[at].check), places_[at].is_list});
   }
   for (const Writer& writer : writers_) {
-    need(writer.head.starts_with(kSingleObject) ? writer.head.size() == kHead : writer.head.size() == kIdHead && writer.head[0] == 0);
+    need(writer.is_json                             ? writer.head.empty()
+         : writer.head.starts_with(kSingleObject) ? writer.head.size() == kHead
+                                                  : writer.head.size() == kIdHead && writer.head[0] == 0);
     by_head_.emplace(writer.head, by_head_.size());
     for (const AvroNode& node : writer.program.nodes) {
       for (std::uint32_t place : node.places) need(place < places_.size());
       for (std::uint32_t place : node.beneath) need(place < places_.size());
     }
   }
-  need(by_head_.size() == writers_.size());
+  need(by_head_.size() == writers_.size() && !writers_.front().is_json);
+  need(framing_ != Framing::kJson || of_head({}) != nullptr);
   const AvroProgram& own = writers_.front().program;
   may_begin_so_ = beginning_of(own, own.nodes[own.root]).marked;
 }
@@ -162,6 +166,7 @@ const EventDecoder::Writer& EventDecoder::writer_of(std::string_view head, std::
     case Framing::kSingleObject:
       throw Refused{"undecodable", "expected the bytes C3 01 and a schema's fingerprint before the event (`encoding: single_object`)"};
     case Framing::kConfluent: break;
+    case Framing::kJson: return *of_head({});
     case Framing::kNone: throw Refused{"undecodable", "expected a body as the spec's `encoding:` says"};
   }
   if (body.size() <= kIdHead || body[0] != 0) {
@@ -185,8 +190,9 @@ Refused EventDecoder::undecodable(const Writer& writer, std::size_t bytes, const
   constexpr std::size_t kMostSaid = 100;
   std::string field = unreadable.field;
   if (field.size() > kMostSaid) field.replace(kMostSaid, std::string::npos, "...");
-  return {"undecodable", "cannot decode " + std::to_string(bytes) + " bytes as Avro " + writer.name + ": field " +
-                             field + ", at byte " + std::to_string(unreadable.at) + ": " + unreadable.why};
+  if (!field.empty()) field = "field " + field + ", ";
+  return {"undecodable", "cannot decode " + std::to_string(bytes) + (writer.is_json ? " bytes as JSON of " : " bytes as Avro ") +
+                             writer.name + ": " + field + "at byte " + std::to_string(unreadable.at) + ": " + unreadable.why};
 }
 
 Refused EventDecoder::left_over(const Writer& writer, std::size_t bytes, std::size_t left) {
@@ -201,6 +207,12 @@ void EventDecoder::decode(const Message& message, std::string_view head, std::st
   scratch.values.clear();
   BodyCursor in(body);
   try {
+    if (writer.is_json) {
+      JsonColumns columns(writer.program, scratch.values);
+      JsonReading(writer.program, body, scratch.json, columns).take();
+      add(message, batch, scratch);
+      return;
+    }
     AvroColumns(writer.program, in, body.size(), scratch.values).take();
   } catch (const Unreadable& unreadable) {
     throw instead_of(undecodable(writer, body.size(), unreadable), head, whole);

@@ -38,7 +38,7 @@ from user_state.plan.compile import compile_plan
 from user_state.spec.event_schema import parse_event_schema
 from user_state.state.events import Events
 
-READ = ("raw", "single_object", "container", "confluent")
+READ = ("raw", "single_object", "container", "confluent", "json")
 """Encodings whose bodies are Avro."""
 EVENT = event(T0, "someone", "some-id", item_id="tea", value=1.5)
 
@@ -296,7 +296,7 @@ class TestPubSubsSchemas:
         assert ids_of(decoder_in(tmp_path, "raw"), bare(EVENT), attributes=said) == ["someone"]
         assert ids_of(decoder_in(tmp_path, None), bare(EVENT), attributes=said) == ["someone"]
 
-    @pytest.mark.parametrize("read_as", ["single_object", "container", "confluent"])
+    @pytest.mark.parametrize("read_as", ["single_object", "container", "confluent", "json"])
     def test_binary_goes_with_no_other_encoding(self, tmp_path: Path, read_as: str) -> None:
         said = {**SAYS, "googclient_schemaencoding": "BINARY"}
         detail = told(decoder_in(tmp_path, read_as), WRITERS[read_as](EVENT), said)
@@ -326,7 +326,11 @@ class TestPubSubsSchemas:
         with pytest.raises(EventError):
             reference.decode(bare(EVENT), said)
 
-    @pytest.mark.parametrize("read_as", READ)
+    def test_json_is_an_event_as_json(self, tmp_path: Path) -> None:
+        said = {**SAYS, "googclient_schemaencoding": "JSON"}
+        assert ids_of(decoder_in(tmp_path, "json"), WRITERS["json"](EVENT), attributes=said) == ["someone"]
+
+    @pytest.mark.parametrize("read_as", [one for one in READ if one != "json"])
     def test_json_is_refused_with_what_to_set(self, tmp_path: Path, read_as: str) -> None:
         """GoogleCloudPlatform/php-docs-samples#1812: one topic's encoding taken for another's."""
         said = {**SAYS, "googclient_schemaencoding": "JSON"}

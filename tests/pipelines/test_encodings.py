@@ -45,6 +45,7 @@ BEGINNINGS = {
     "single_object": b"\xc3\x01",
     "container": b"Obj\x01",
     "confluent": b"\0\0\0\0\7",
+    "json": b"{",
 }
 
 

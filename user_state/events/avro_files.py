@@ -42,6 +42,7 @@ from user_state.events.message import Message
 from user_state.oracle import Arrival, View, microseconds, used_fields
 from user_state.oracle.body import read_body, read_records
 from user_state.oracle.framing import opened
+from user_state.oracle.json_body import read_json
 from user_state.schema_registry.schemas import schemas_of
 from user_state.spec.bodies import Bodies
 from user_state.spec.event_schema import EventSchema, parse_event_schema
@@ -109,8 +110,16 @@ class SingleObject:
             raise EventError("undecodable", f"expected a body of {self._bodies.encoding}: {exc}") from exc
         if framed.schema is not None:
             return self._reader_of(framed.schema).read(framed.event)
+        if self._bodies.encoding == "json" and framed.fingerprint is None:
+            return self._of_json(framed.event)
         header = MARKER + framed.fingerprint if framed.fingerprint is not None else self.header
         return self._others.get(header, self._reading).read(framed.event)
+
+    def _of_json(self, body: bytes) -> dict[str, Any]:
+        try:
+            return read_json(self._reading.whole, body)
+        except ValueError as exc:
+            raise EventError("undecodable", f"expected one event in JSON, got {len(body)} bytes that are none") from exc
 
     def _schema_of(self, number: int) -> Any:
         """Return the schema of an id, None if there is none."""
@@ -148,6 +157,7 @@ class _Reading:
     """Events of one schema, read without logical types."""
 
     def __init__(self, schema: EventSchema) -> None:
+        self.whole = schema.whole
         self._schema = schema.parsed
         self._is_quick = fastavro_can_read(schema.whole)
 

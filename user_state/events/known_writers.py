@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from user_state.errors import SpecError, shorten
-from user_state.events.writers import Place, Writer, head_of, writer_of
+from user_state.events.writers import Place, Writer, head_of, json_writer_of, writer_of
 from user_state.schema_registry.schemas import schemas_of
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.version_checks import unread
@@ -47,6 +47,8 @@ class KnownWriters:
         self._named = [writer_of(one, schema, places) for one in ordered]
         self.named_heads = frozenset(one.head for one in self._named)
         """What stands before events of the schemas that the spec names."""
+        if schema.bodies.encoding == "json":
+            self._named.append(json_writer_of(schema, places))
         self._of_ids: dict[int, Writer | Unreadable] = {}
         self._met: dict[bytes, Writer | Unreadable] = {}
         self._texts: dict[bytes, Writer | Unreadable] = {}

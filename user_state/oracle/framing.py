@@ -3,7 +3,7 @@
     single object   C3 01, fingerprint (8 bytes), event
     container       an Avro file with one record, read by fastavro
     confluent       00, schema id (4 bytes, big-endian), event
-    raw             the event
+    raw, json       the event
 
 A body in single-object encoding of a schema that is known is read whatever the encoding. Attributes: `content-encoding`
 gzip; `googclient_schemaencoding`, which has to go with the encoding.
@@ -62,6 +62,8 @@ def opened(
     body = _unpacked(body, {name.lower(): value for name, value in attributes.items()}, encoding)
     if body[:2] == b"\xc3\x01" and body[2:10] in fingerprints:
         return Framed(body[10:], body[2:10])
+    if encoding == "json":
+        return Framed(body)
     if encoding == "raw":
         revision = attributes.get("googclient_schemarevisionid")
         if not revisions or not revision:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
 from user_state.errors import SpecError, shorten
+from user_state.spec.defaults import unfit_defaults
 from user_state.spec.problems import Problem
 from user_state.spec.yaml_document import Document
 
@@ -82,8 +83,11 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
     if encoding not in ENCODINGS or not isinstance(registry, str | None):
         return schema, []  # said already
     declared = "encoding" in events
+    problems: list[Problem] = []
     if registry is None and encoding != "confluent":
-        return replace(schema, bodies=Bodies(encoding, declared=declared)), []
+        unfit = unfit_defaults(schema.whole) if encoding == "json" else ()
+        problems += [document.problem(("events", "schema"), found) for found in unfit]
+        return replace(schema, bodies=Bodies(encoding, declared=declared)), problems
     if encoding not in ("confluent", "raw"):
         said = "`registry:` is for `encoding: confluent`, whose bodies name their schema by id"
         return schema, [document.problem(_REGISTRY, f"{said}; got `encoding: {encoding}`")]
@@ -95,7 +99,6 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
         if wrong is not None:
             return schema, [document.problem(_REGISTRY, wrong)]
         return replace(schema, bodies=Bodies(encoding, registry.rstrip("/"), declared=True)), []
-    problems: list[Problem] = []
     held: dict[str, EventSchema] = {}
     for name, found in _of_folder(beside / registry, schema, _NAMES[encoding]):
         if isinstance(found, str):
