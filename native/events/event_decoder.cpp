@@ -114,8 +114,8 @@ EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writer
     shapes_.push_back({kind_of(places_[at].check), places_[at].is_list});
   }
   for (const Writer& writer : writers_) {
-    need(writer.is_json                             ? writer.head.empty()
-         : writer.head.starts_with(kSingleObject) ? writer.head.size() == kHead
+    need(writer.is_json && writer.head.empty()    ? true
+         : writer.head.starts_with(kSingleObject) ? writer.head.size() == kHead && !writer.is_json
                                                   : writer.head.size() == kIdHead && writer.head[0] == 0);
     by_head_.emplace(writer.head, by_head_.size());
     for (const AvroNode& node : writer.program.nodes) {

@@ -41,9 +41,9 @@ from user_state.errors import EventError, InputError, SpecError
 from user_state.events.message import Message
 from user_state.oracle import Arrival, View, microseconds, used_fields
 from user_state.oracle.body import read_body, read_records
-from user_state.oracle.framing import opened
+from user_state.oracle.framing import JSON, opened
 from user_state.oracle.json_body import read_json
-from user_state.schema_registry.schemas import schemas_of
+from user_state.schema_registry.schemas import JsonSchema, schemas_of
 from user_state.spec.bodies import Bodies
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.model import Spec
@@ -108,6 +108,8 @@ class SingleObject:
             framed = opened(data, attributes or {}, self._bodies.encoding, known, self._schema_of, self._revisions)
         except ValueError as exc:
             raise EventError("undecodable", f"expected a body of {self._bodies.encoding}: {exc}") from exc
+        if framed.schema == JSON:
+            return self._of_json(framed.event)
         if framed.schema is not None:
             return self._reader_of(framed.schema).read(framed.event)
         if self._bodies.encoding == "json" and framed.fingerprint is None:
@@ -124,9 +126,11 @@ class SingleObject:
     def _schema_of(self, number: int) -> Any:
         """Return the schema of an id, None if there is none."""
         if self._bodies.registry is None:
-            found: EventSchema | str | None = self._bodies.by_id.get(number)
+            found: EventSchema | JsonSchema | str | None = self._bodies.by_id.get(number)
         else:
             found = schemas_of(self._bodies.registry).schema(number)
+        if isinstance(found, JsonSchema):
+            return JSON
         return found.original if isinstance(found, EventSchema) else None
 
     def _reader_of(self, written: Any) -> _Reading | _Resolving:

@@ -38,6 +38,9 @@ class Framed(NamedTuple):
     schema: Any = None
 
 
+JSON = "JSON"
+
+
 def opened(
     body: bytes,
     attributes: Mapping[str, str],
@@ -53,7 +56,7 @@ def opened(
         attributes: the message's.
         encoding: the spec's.
         fingerprints: of the schemas that the spec names.
-        schema_of: the schema of an id, None if there is none.
+        schema_of: the schema of an id, None if there is none; JSON of one whose bodies are JSON.
         revisions: the schemas of a Pub/Sub topic by revision; none where they are not told apart.
 
     Raises:
