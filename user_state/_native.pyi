@@ -15,6 +15,8 @@ COLUMNS: dict[str, str]
 """By section, a line for each of its columns."""
 FAMILIES: tuple[str, ...]
 MARKER: bytes
+SOURCE_ID: str
+"""Of which sources it was built (`user_state/source_id.py`)."""
 
 class Folding:
     def __init__(self, plan: Plan) -> None: ...

@@ -85,7 +85,7 @@ class TestRegistry:
             expected = "Basic " + base64.b64encode(":".join(self.user).encode()).decode()
             if authorization != expected:
                 return Answer(401, b"User cannot access the resource.", {"Content-Type": "text/plain"})
-        return self._found(method, [unquote(part) for part in path.split("/")[1:]], body)
+        return self._found(method, [unquote(part) for part in path.partition("?")[0].split("/")[1:]], body)
 
     def _found(self, method: str, parts: list[str], body: bytes) -> Answer:
         match method, parts:

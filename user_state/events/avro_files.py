@@ -273,7 +273,7 @@ def read_arrivals(
                 yield from _plain_arrivals(path, file, written, spec, schema)
                 return
             body_schema = interaction_schema() if schema is None else schema
-            view = _view(path, spec, body_schema)
+            view = view_of(path, spec, body_schema)
             decoder = SingleObject(body_schema, versions, bodies)
             for envelope in fastavro.reader(file):
                 yield _arrival(envelope, decoder, view)
@@ -303,7 +303,7 @@ def _written_schema(path: str | os.PathLike[str], file: IO[bytes]) -> Schema:
 def _plain_arrivals(
     path: str | os.PathLike[str], file: IO[bytes], written: Schema, spec: Spec, schema: Schema | None
 ) -> Iterator[Arrival]:
-    view = _view(path, spec, written if schema is None else schema)
+    view = view_of(path, spec, written if schema is None else schema)
     if schema is None or SingleObject(written).header == SingleObject(schema).header:
         yield from (view.arrival(event) for _, event in _records(file, written))
         return
@@ -331,7 +331,7 @@ def _records(file: IO[bytes], written: Schema) -> Iterator[tuple[bytes, dict[str
             yield data[begin : stream.tell()], event
 
 
-def _view(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> View:
+def view_of(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> View:
     """Return how the spec sees events of a schema.
 
     Raises:

@@ -112,15 +112,15 @@ class EventDecoder:
     def _refused(self, message: Message, reason: str, detail: str) -> tuple[Message, EventError]:
         """Return a refused message and why, with what its body looks like."""
         if reason == "undecodable" and message.event is None:
-            seen = self._looks(message)
+            seen = self.looks(message.data, message.attributes)
             if seen is not None and seen.kind != "single object":  # of which the detail says that nobody knows it
                 detail = f"{detail}; looks like {seen.words}{': ' if seen.advice else ''}{seen.advice}"
         return message, EventError(reason, detail)
 
-    def _looks(self, message: Message) -> Looks | None:
-        """Return what a refused body looks like; None where its attributes have said what is wrong."""
+    def looks(self, data: bytes, attributes: Mapping[str, str]) -> Looks | None:
+        """Return what a refused body looks like; None where its attributes say what is wrong with it."""
         try:
-            body = self._unpacking.decompressed(message.data, message.attributes)
+            body = self._unpacking.decompressed(data, attributes)
         except EventError:
             return None
         return looks_like(body, self._is_event, self._fingerprints, self._schema.bodies.encoding)
@@ -145,8 +145,10 @@ class EventDecoder:
             EventError: `undecodable`.
             RegistryUnavailable: its schema is in a registry, which does not answer.
         """
-        body = self._unpacking.unpacked(data, attributes or {})
-        self._renew()
+        body = data
+        if attributes or self._framing == "":
+            body = self._unpacking.unpacked(data, attributes or {})
+            self._renew()
         event = self._native.event(body)
         if not isinstance(event, dict) and event[0] == UNKNOWN_ID:
             reasons = {event[1]: self._known.of_id(int(event[1]))}

@@ -94,6 +94,8 @@ def _unpacked(body: bytes, attributes: Mapping[str, str], encoding: str) -> byte
 
 
 def _contained(body: bytes) -> Framed:
+    if body[:4] != b"Obj\x01":  # fastavro does not look
+        raise ValueError("no Avro file")
     try:
         file = fastavro.block_reader(io.BytesIO(body))
         blocks = [(block.num_records, block.bytes_.read()) for block in file]

@@ -16,7 +16,7 @@ from user_state.oracle.features import AGGREGATES
 from user_state.oracle.kinds import EMBEDDINGS
 from user_state.oracle.view import TextOrNumber
 from user_state.spec.aggregations import AGGREGATIONS
-from user_state.spec.model import Part, Spec
+from user_state.spec.model import Spec
 
 FIRST_TIME_US = 31_536_000 * 1_000_000
 """1971-01-01T00:00:00Z, the first event time accepted."""
@@ -174,14 +174,17 @@ def _is_number(value: Any) -> bool:
 
 def _number_fields(spec: Spec) -> list[str]:
     """Return the event fields that numbers are asked of."""
-    parts: list[Part] = []
-    named = []
+    asking: list[tuple[str, str | None]] = []
     for feature in spec.features.values():
-        parts += [part for part in (feature.numerator, feature.denominator) if part is not None]
-        asking = [known for known in map(AGGREGATIONS.get, feature.aggregate) if known is not None]
-        if feature.of is not None and any(known.of and "string" not in known.of for known in asking):
-            named.append(feature.of)
-    return named + [part.of for part in parts if part.of is not None]
+        asking += [(aggregate, feature.of) for aggregate in feature.aggregate]
+        parts = (feature.numerator, feature.denominator)
+        asking += [(part.aggregate, part.of) for part in parts if part is not None]
+    return [of for aggregate, of in asking if of is not None and _asks_numbers(aggregate)]
+
+
+def _asks_numbers(aggregate: str) -> bool:
+    known = AGGREGATIONS.get(aggregate)
+    return known is not None and bool(known.of) and "string" not in known.of
 
 
 def id_of(value: Any) -> str:
