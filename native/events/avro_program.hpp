@@ -63,17 +63,20 @@ struct AvroNode {
     std::uint32_t child;
   };
 
+  // What is asked of every value comes first, so that it lies together.
   Kind kind = Kind::kNull;
   /// Whether it lies in an array: its values are appended to lists.
   bool appends = false;
+  /// Where the value goes.
+  std::vector<std::uint32_t> places;
+  /// The nodes of a union's branches, a record's fields, an array's items, a map's values, a constant's value.
+  std::vector<std::uint32_t> children;
   /// Bytes of a fixed, of whatever kind.
   std::size_t size = 0;
   /// Digits behind the point of a decimal.
   std::int64_t scale = 0;
   /// Of an enum.
   std::vector<Symbol> symbols;
-  /// The nodes of a union's branches, a record's fields, an array's items, a map's values, a constant's value.
-  std::vector<std::uint32_t> children;
   /// Of a record, the constants that stand for fields that only the reader has, behind those that were written.
   std::vector<std::uint32_t> constants;
   /// Of a record's fields as the writer calls them; for people.
@@ -83,8 +86,6 @@ struct AvroNode {
   std::vector<std::string> names;
   /// Keys of a map whose values are wanted. Of a record in JSON, its fields' other names, and the fields.
   std::vector<Key> keys;
-  /// Where the value goes.
-  std::vector<std::uint32_t> places;
   /// Where this value and those in it go, of maps and of nodes that are a map's values.
   std::vector<std::uint32_t> beneath;
   /// The bytes of a constant. Of an enum in JSON, the symbol that stands for unknown ones; empty for none.

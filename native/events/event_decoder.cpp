@@ -205,6 +205,7 @@ void EventDecoder::decode(const Message& message, std::string_view head, std::st
   std::string_view body = whole;
   const Writer& writer = writer_of(head, body);
   scratch.values.clear();
+  scratch.reads_json = writer.is_json;
   BodyCursor in(body);
   try {
     if (writer.is_json) {

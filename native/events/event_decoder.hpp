@@ -66,11 +66,14 @@ class EventDecoder {
     explicit Scratch(std::size_t places) : values(places) {}
 
     /// Whether a text is gone before the batch is.
-    bool has(std::string_view text) const { return copies || text.data() == made.data() || json.made.has(text); }
+    bool has(std::string_view text) const {
+      return copies || text.data() == made.data() || (reads_json && json.made.has(text));
+    }
 
     AvroValues values;
     std::string made;
     JsonScratch json;
+    bool reads_json = false;
     /// Whether texts are copied into the batch, since the body does not outlive it.
     bool copies = false;
   };
