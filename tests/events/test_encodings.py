@@ -321,6 +321,9 @@ class TestPubSubsSchemas:
             packed = gzip.compress(bare(EVENT, schema))
             assert ids_of(decoder, packed, attributes={**said, **GZIP}) == ["someone"]
         assert ids_of(decoder, bare(EVENT)) == ["someone"]
+        empty = {"googclient_schemaencoding": "", "googclient_schemarevisionid": ""}
+        assert ids_of(decoder, bare(EVENT), attributes=empty) == ["someone"]
+        assert reference.decode(bare(EVENT), empty) == decoder.decode(bare(EVENT), empty)
         said = {"googclient_schemarevisionid": "ffffffff"}
         assert "`registry:` has a file of: 00000002, 0a1b2c3d; got ffffffff" in told(decoder, bare(EVENT), said)
         with pytest.raises(EventError):

@@ -80,13 +80,13 @@ class Unpacking:
     def _said(self, attributes: Mapping[str, str]) -> dict[str, str]:
         """Return the attributes that a body cannot be read without."""
         said = {name.lower(): value for name, value in attributes.items()}
-        return {name: said[name] for name, fine in self._asked.items() if said.get(name, "") not in {"", *fine}}
+        return {name: said[name] for name, fine in self._asked.items() if said.get(name) not in {None, *fine}}
 
     def _headed(self, body: bytes, said: Mapping[str, str]) -> bytes:
         """Return a body without its compression, behind the header of its revision's schema if it has one."""
         body = self._plain(body, said)
         revision = said.get(REVISION)
-        if revision is None or body[: len(SINGLE_OBJECT) + 8] in self._known.named_heads:
+        if not revision or body[: len(SINGLE_OBJECT) + 8] in self._known.named_heads:
             return body
         schema = self._revisions.get(revision)
         if schema is None:
@@ -100,7 +100,7 @@ class Unpacking:
     def _plain(self, body: bytes, said: Mapping[str, str]) -> bytes:
         """Return a body without its compression, if the attributes go with the spec."""
         encoding = said.get(PUBSUB_ENCODING)
-        if encoding is not None:
+        if encoding:
             fitting = _OF_PUBSUB.get(encoding)
             advice = "" if fitting is None else f"; set events.encoding: {fitting}"
             raise EventError(

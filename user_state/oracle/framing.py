@@ -88,7 +88,7 @@ def opened(
 
 def _unpacked(body: bytes, attributes: Mapping[str, str], encoding: str) -> bytes:
     checked = attributes.get("googclient_schemaencoding")
-    if checked is not None and OF_PUBSUB.get(checked) != encoding:
+    if checked and OF_PUBSUB.get(checked) != encoding:
         raise ValueError("Pub/Sub says otherwise")
     packing = attributes.get("content-encoding", "").lower()
     if packing in ("", "identity"):
