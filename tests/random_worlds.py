@@ -71,8 +71,9 @@ KEYS = (
     *("item_id", "action", "amount", "bought", "event_time"),
     *(["action", "item_id"], ["item_id", "bought"], ["amount", "action"]),
     *(["bought", "amount", "item_id"], ["action", "bought", "event_time"]),
+    *("tags", "sizes", ["action", "tags"], ["sizes", "bought", "item_id"]),
 )
-"""Fields whose values are keys: one, two and three of every kind."""
+"""Fields whose values are keys: one, two and three of every kind, and lists, of which each value is a key."""
 ACTIONS = ("view", "like", "skip", "sh\u00e4re \U0001f389")
 ITEMS = (None, "a", "b", "c\u0000", "\u6f22", "")
 USERS = ("u", "v", "{w}%")
@@ -90,6 +91,16 @@ STARS = st.sampled_from([None, None, *(float(np.float32(number)) for number in (
 """As events have them whose field is an Avro `float`."""
 SEEN_AT = st.sampled_from([None, T0 // 1000, T0 // 1000 + 1, T0 // 1000 + 500])
 """Milliseconds, as events have them."""
+
+
+def _lists(values: Sequence[Any]) -> st.SearchStrategy[list[Any] | None]:
+    """None, or some of the values, now and then one of them twice. The oracle's events have no empty lists."""
+    return st.one_of(st.none(), st.lists(st.sampled_from(values), min_size=1, max_size=3))
+
+
+TAGS, SIZES, RATINGS = ("a", "view", "\u6f22"), (0, 1, -1, 2**63 - 1), (0.0, -0.0, 0.1, -2.5)
+LISTED = {"tags": TAGS, "sizes": SIZES, "ratings": RATINGS}
+"""What the lists of events have, by field."""
 VALUES_OF = {
     "action": st.sampled_from(ACTIONS),
     "item_id": st.sampled_from(["a", "b", ""]),
@@ -134,9 +145,18 @@ def _tests(draw: st.DrawFn, field: str, deep: int = 2) -> Any:
     return {"value": listed[0], "values": listed, "is": {"is": listed}}[kind]
 
 
+@st.composite
+def _tests_of_lists(draw: st.DrawFn, field: str) -> Any:
+    """What is asked of a list."""
+    contains = {"contains": draw(st.lists(st.sampled_from(LISTED[field]), min_size=1, max_size=2))}
+    return draw(st.sampled_from([contains, {"not": contains}, {"exists": True}, {"exists": False}]))
+
+
 def _wheres(deep: int = 2) -> st.SearchStrategy[dict[str, Any]]:
     """A filter: nothing more often than anything, since each condition leaves fewer events."""
-    one = st.sampled_from(sorted(VALUES_OF)).flatmap(lambda field: _tests(field).map(lambda test: {field: test}))
+    one = st.sampled_from(sorted([*VALUES_OF, *LISTED])).flatmap(
+        lambda field: (_tests if field in VALUES_OF else _tests_of_lists)(field).map(lambda test: {field: test})
+    )
     if deep == 0:
         return one
     parts = st.lists(_wheres(deep - 1), min_size=1, max_size=3)
@@ -204,7 +224,8 @@ def plain_features(draw: st.DrawFn, among: Sequence[str] = (*WINDOWED, *HALF_LIV
     elif set(aggregates) & set(EDGES):
         made["of"] = draw(st.sampled_from(["value", "amount", "bought"]))
     elif set(aggregates) & {*LISTS, "distinct", "approx_distinct"}:
-        made["of"] = draw(st.sampled_from(["value", "amount", "item_id", "bought", "event_time", "seen_at"]))
+        lists = [] if set(aggregates) - {"distinct", "approx_distinct"} else sorted(LISTED)
+        made["of"] = draw(st.sampled_from(["value", "amount", "item_id", "bought", "event_time", "seen_at", *lists]))
     elif draw(st.integers(0, 3)) == 0:
         made["of"] = draw(st.sampled_from(["value", "item_id", "stars", "action"]))
     if set(aggregates) & set(LISTS):
@@ -248,13 +269,15 @@ def keyed_features(draw: st.DrawFn, among: Sequence[str] = (*KEYED, "decayed_cou
     if aggregates != ["count"]:
         made["by"] = draw(st.sampled_from(KEYS))
         if draw(st.booleans()):
-            made["keys"] = draw(st.sampled_from([50, 10_000]))  # no world has more events than that
+            made["keys"] = draw(st.sampled_from([50, 10_000]))  # no world has more of such keys than that
     return made
 
 
 def features() -> st.SearchStrategy[dict[str, Any]]:
     """A feature of any kind."""
-    return st.one_of(plain_features(), plain_features(), keyed_features(), keyed_features(), ratios(), histograms())
+    of_lists = plain_features(["distinct", "approx_distinct"])
+    plain, keyed = plain_features(), keyed_features()
+    return st.one_of(plain, plain, keyed, keyed, ratios(), histograms(), of_lists)
 
 
 def features_of(aggregate: str) -> st.SearchStrategy[dict[str, Any]]:
@@ -427,6 +450,7 @@ def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True, only: st
             bought=draw(st.sampled_from([None, True, False])),
             stars=draw(STARS),
             seen_at=draw(SEEN_AT),
+            **{field: draw(_lists(values)) for field, values in LISTED.items()},
         )
         arrivals.append(Arrival(made, time_us + draw(delays)))
     return World(loaded, arrivals)

@@ -311,7 +311,11 @@ void EventDecoder::check(std::size_t place, const AvroValues& values, std::strin
     return;
   }
   if (value.is != AvroValue::Is::kNull && value.is != AvroValue::Is::kList) invalid(place, " to be an array", in_words(value));
-  for (const AvroValue& item : values.lists[place]) checked(place, item, made);
+  const auto& list = values.lists[place];
+  if (list.size() > limits_.list_values) {
+    invalid(place, " to have at most " + std::to_string(limits_.list_values) + " values", std::to_string(list.size()));
+  }
+  for (const AvroValue& item : list) checked(place, item, made);
 }
 
 /// The value as it stands in the batch; of a text only whether it is null, since its code is not known yet.

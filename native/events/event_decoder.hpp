@@ -49,7 +49,7 @@ class EventDecoder {
   };
   /// What values are held against. Lengths are in bytes of UTF-8; a time's unit is in nanoseconds, 0 for ISO 8601 text.
   struct Limits {
-    std::size_t id_bytes, text_bytes;
+    std::size_t id_bytes, text_bytes, list_values;
     std::int64_t first_us, end_us, time_unit_ns, published_unit_ns;
   };
   struct Writer {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <ranges>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -67,19 +68,22 @@ class Events {
   bool has(int field, std::uint32_t row) const { return columns_.fields[field].has(row); }
   Kind kind(int field) const { return columns_.fields[field].kind; }
   bool is_list(int field) const { return columns_.fields[field].offsets != nullptr; }
-  /// The values of a field that is a list, of a kind that is no float.
-  std::span<const std::int64_t> integers(int field, std::uint32_t row) const {
-    const Columns::Field& column = columns_.fields[field];
-    return {column.integers + column.offsets[row], column.integers + column.offsets[row + 1]};
+  /// The places of an event's values in a field: its row alone, or of a list those of its values, which may be none.
+  auto places(int field, std::uint32_t row) const {
+    const std::int64_t* offsets = columns_.fields[field].offsets;
+    if (offsets == nullptr) return std::views::iota(std::size_t{row}, std::size_t{row} + 1);
+    return std::views::iota(static_cast<std::size_t>(offsets[row]), static_cast<std::size_t>(offsets[row + 1]));
   }
+  // The value at a place, which is the event's row unless the field is a list.
+
   /// A field's value: of a string its code in the batch, see `text`.
-  std::int64_t integer(int field, std::uint32_t row) const { return columns_.fields[field].integers[row]; }
+  std::int64_t integer(int field, std::size_t place) const { return columns_.fields[field].integers[place]; }
   /// A float field's value.
-  double real(int field, std::uint32_t row) const { return columns_.fields[field].doubles[row]; }
+  double real(int field, std::size_t place) const { return columns_.fields[field].doubles[place]; }
   /// A numeric field's value as a double.
-  double number(int field, std::uint32_t row) const {
+  double number(int field, std::size_t place) const {
     const Columns::Field& column = columns_.fields[field];
-    return column.kind == Kind::kFloat ? column.doubles[row] : static_cast<double>(column.integers[row]);
+    return column.kind == Kind::kFloat ? column.doubles[place] : static_cast<double>(column.integers[place]);
   }
 
   std::size_t texts() const { return columns_.texts.size(); }

@@ -40,6 +40,8 @@ def row_or_reason(plan: Plan, schema: EventSchema, event: Mapping[str, Any], pub
         value = seen[field.name]
         if field.is_list:
             value = value or []
+            if len(value) > 0xFFFF:
+                return "invalid"
         elif field.kind == "string" and value is not None and not isinstance(value, dict):
             value = str(value)
         is_item = field.name in plan.item_fields

@@ -54,13 +54,13 @@ def check(tmp_path: Path) -> Any:
     return wrong
 
 
-def feature(aggregate: str, **given: Any) -> dict[str, Any]:
-    return {"features": {"f": {"aggregate": aggregate, "windows": "7d", **given}}}
+def feature(name: str, **given: Any) -> dict[str, Any]:
+    return {"features": {"f": {"aggregate": name, "windows": "7d", **given}}}
 
 
 @pytest.mark.parametrize("field", ["tags", "numbers"])
-@pytest.mark.parametrize("aggregate", sorted(set(AGGREGATIONS) - {"ratio"}))
-def test_no_aggregation_is_of_a_list(check: Any, aggregate: str, field: str) -> None:
+@pytest.mark.parametrize("aggregate", sorted(set(AGGREGATIONS) - {"ratio", "distinct", "approx_distinct"}))
+def test_no_other_aggregation_is_of_a_list(check: Any, aggregate: str, field: str) -> None:
     known = AGGREGATIONS[aggregate]
     over = {known.over: "7d"}
     given = {name: value for need in (*known.needs, *EXTRA.get(aggregate, ())) for name, value in NEEDS[need].items()}
@@ -76,6 +76,9 @@ def test_no_aggregation_is_of_a_list(check: Any, aggregate: str, field: str) -> 
     [
         (feature("last_k", k=3, of="word", **{"with": "tags"}), {}),
         (feature("sum_by", by="tags", of="numbers"), {}),
+        (feature("count_by", by="word", of="tags"), {}),
+        (feature("", aggregate=["distinct", "count"], of="tags"), {}),
+        (feature("", aggregate=["approx_distinct", "last_k"], k=2, of="tags"), {}),
         (feature("count_by", by="numbers"), {}),
         (feature("ratio", numerator={"aggregate": "sum", "of": "numbers"}, denominator={"aggregate": "count"}), {}),
         (feature("count", where={"tags": "a"}), {}),
@@ -101,9 +104,12 @@ def test_a_list_is_refused_where_one_value_is_wanted(check: Any, parts: Any, rol
         feature("count", where={"tags": {"contains": "a"}}),
         feature("count", where={"tags": {"not": {"contains": ["a", "b"]}}, "numbers": {"contains": 1.5}}),
         feature("count", where={"more": {"exists": False}}),
+        feature("distinct", of="tags"),
+        feature("approx_distinct", of="numbers"),
+        feature("distinct", of="tags", aggregate=["distinct", "approx_distinct"]),
     ],
 )
-def test_a_list_is_taken_as_keys_and_by_contains_and_exists(check: Any, parts: Any) -> None:
+def test_a_list_is_taken_as_keys_by_contains_and_exists_and_by_what_counts_different_values(check: Any, parts: Any) -> None:
     assert check(parts) is None
 
 

@@ -19,7 +19,7 @@ from user_state.state.event_batch import BodyDecoder
 
 ReadEvent = Callable[[bytes], dict[str, Any]]
 _NO_PLACES = [Place("", check) for check in ("user", "id", "time", "published")]
-_NO_LIMITS = Limits(0, 0, FIRST_TIME_US, FIRST_TIME_US, 1, 1)
+_NO_LIMITS = Limits(0, 0, 0, FIRST_TIME_US, FIRST_TIME_US, 1, 1)
 
 
 def event_reader(writer: EventSchema, reader: EventSchema) -> ReadEvent:

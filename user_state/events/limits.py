@@ -2,7 +2,8 @@
 
 The text of a user and of an event id (`user_state/id_text.py`) has 1 to MAX_ID_BYTES bytes of UTF-8, other texts have
 at most MAX_TEXT_BYTES, and what names items is not empty. Times are from FIRST_TIME_US up to END_TIME_US. Numbers are
-finite, whole ones above the least of 64 bits, which stands for null.
+finite, whole ones above the least of 64 bits, which stands for null. A list has at most MAX_LIST_VALUES values, nulls
+left out: a byte of a body may become a row of 64 bytes for each table that has it as a key.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from user_state.plan.plan import Plan
 
 MAX_ID_BYTES = 1024
 MAX_TEXT_BYTES = 0xFFFF
+MAX_LIST_VALUES = 0xFFFF
 FIRST_TIME_US = 31_536_000_000_000
 """1971-01-01: tiles start at whole seconds, and second 0 means lifetime."""
 END_TIME_US = 4_102_444_800_000_000
@@ -24,6 +26,7 @@ class Limits(NamedTuple):
 
     id_bytes: int
     text_bytes: int
+    list_values: int
     first_us: int
     end_us: int
     time_unit_ns: int
@@ -32,7 +35,8 @@ class Limits(NamedTuple):
 
 def limits_of(plan: Plan) -> Limits:
     """Return what values of the plan's events are held against."""
-    return Limits(MAX_ID_BYTES, MAX_TEXT_BYTES, FIRST_TIME_US, END_TIME_US, plan.time_unit_ns, plan.published_unit_ns)
+    units = plan.time_unit_ns, plan.published_unit_ns
+    return Limits(MAX_ID_BYTES, MAX_TEXT_BYTES, MAX_LIST_VALUES, FIRST_TIME_US, END_TIME_US, *units)
 
 
 def check_names(plan: Plan) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from user_state.oracle.events import plain
 from user_state.oracle.question import Aggregate, Question, of_field
 
 CAP = 1000
@@ -10,8 +9,7 @@ CAP = 1000
 
 
 def _distinct(asked: Question) -> float:
-    assert asked.feature.of is not None  # noqa: S101  # the model demands it
-    values = {plain(e.event.get(asked.feature.of)) for e in asked.inside} - {None}
+    values = asked.different(asked.inside)
     cap = CAP if asked.feature.cap is None else asked.feature.cap
     return float(min(len(values), cap)) or asked.or_default(0.0)
 

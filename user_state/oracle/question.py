@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from user_state.durations import parse_duration_us
-from user_state.oracle.events import AppliedEvent
+from user_state.oracle.events import AppliedEvent, plain
 from user_state.spec.model import Feature, Spec
 from user_state.spec.values import LIFETIME
 
@@ -54,6 +54,13 @@ class Question:
         assert self.feature.of is not None  # noqa: S101  # the model demands it
         found = [e.event.get(self.feature.of) for e in events]
         return [float(value) for value in found if value is not None]
+
+    def different(self, events: Sequence[AppliedEvent]) -> set[Any]:
+        """Return the different values of the feature's field, nulls left out; of a list each of its values."""
+        assert self.feature.of is not None  # noqa: S101  # the model demands it
+        found = [e.event.get(self.feature.of) for e in events]
+        listed = [value if isinstance(value, list) else [value] for value in found]
+        return {plain(value) for values in listed for value in values} - {None}
 
     def or_default(self, empty: float) -> float:
         """Return what an output over nothing is: the feature's default, else `empty`."""

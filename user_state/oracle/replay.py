@@ -24,6 +24,7 @@ END_TIME_US = 4_102_444_800 * 1_000_000
 """2100-01-01T00:00:00Z, the first event time no longer accepted."""
 MAX_ID_BYTES = 1024
 MAX_TEXT_BYTES = 65_535
+MAX_LIST_VALUES = 65_535
 LEAST_TOLERANCE_US = 60_000_000
 """How far a publish time may be ahead of the wall clock, however small the spec's skew: clocks of machines differ."""
 LEAST_INT, MOST_INT = -(2**63), 2**63 - 1
@@ -152,6 +153,8 @@ def _is_valid(spec: Spec, arrival: Arrival, used: Sequence[str]) -> bool:
         return False
     for name in used:
         value = event.get(name)
+        if isinstance(value, list) and len(value) > MAX_LIST_VALUES:
+            return False
         if not all(map(_is_plain, value if isinstance(value, list) else [value])):
             return False
     return True

@@ -12,7 +12,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from user_state.oracle.events import plain
 from user_state.oracle.question import Aggregate, Question, of_field
 
 DISTINCT_ERROR, RANK_ERROR = 0.03, 0.02
@@ -24,9 +23,7 @@ F64 = npt.NDArray[np.float64]
 
 
 def _distinct(asked: Question) -> float:
-    assert asked.feature.of is not None  # noqa: S101  # the model demands it
-    values = {plain(e.event.get(asked.feature.of)) for e in asked.inside} - {None}
-    return float(len(values)) or asked.or_default(0.0)
+    return float(len(asked.different(asked.inside))) or asked.or_default(0.0)
 
 
 def _distinct_bounds(asked: Question) -> tuple[float, float]:

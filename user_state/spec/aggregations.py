@@ -12,6 +12,8 @@ from typing import Literal
 NUMBER = ("float", "int", "bool")
 """Booleans count as 0 and 1."""
 ANY_FIELD = ("string", "float", "int", "bool")
+VALUE_FIELD = (*ANY_FIELD, "strings", "floats", "ints", "bools")
+"""Of an array each value counts."""
 KEY_FIELD = ("string", "int", "bool", "strings", "ints", "bools")
 """Of an array each value is a key."""
 EDGE_FIELD = ("float", "int", "bool")
@@ -73,7 +75,7 @@ AGGREGATIONS: dict[str, Aggregation] = {
     "decayed_sum": Aggregation(over="half_life", of=NUMBER),
     "histogram": Aggregation(of=NUMBER, needs=("edges",), defaults=False),
     "ratio": Aggregation(needs=("numerator", "denominator"), takes=("prior",)),
-    "distinct": Aggregation(of=ANY_FIELD, takes=("cap",)),
+    "distinct": Aggregation(of=VALUE_FIELD, takes=("cap",)),
     **dict.fromkeys(("active_days", "streak_days"), OF_EVENTS),
     **dict.fromkeys(("hour_of_day", "day_of_week"), replace(OF_EVENTS, over="half_life", defaults=False)),
     **dict.fromkeys(("last", "first"), Aggregation(of=EDGE_FIELD)),
@@ -91,7 +93,7 @@ AGGREGATIONS: dict[str, Aggregation] = {
         ),
         replace(OF_EVENTS, needs=("gap",)),
     ),
-    "approx_distinct": Aggregation(of=ANY_FIELD, takes=("error",)),
+    "approx_distinct": Aggregation(of=VALUE_FIELD, takes=("error",)),
     "approx_quantiles": Aggregation(of=NUMBER, needs=("quantiles",), takes=("error",)),
     **dict.fromkeys(("count_by", "share_by"), replace(OF_EVENTS, needs=("by",), takes=("k", "keys"), defaults=False)),
     **dict.fromkeys(("sum_by", "mean_by"), Aggregation(of=NUMBER, needs=("by",), takes=("k", "keys"), defaults=False)),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from user_state.errors import shorten
-from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, KEY_FIELD, MEASURES, NUMBER
+from user_state.spec.aggregations import AGGREGATIONS, ANY_FIELD, KEY_FIELD, MEASURES, NUMBER, VALUE_FIELD
 from user_state.spec.embedding import Embedding
 from user_state.spec.event_field import EventField
 from user_state.spec.event_schema import EventSchema
@@ -301,7 +301,7 @@ def _fits(field: EventField, kinds: tuple[str, ...]) -> bool:
 
 def _unusable(field: EventField, kinds: tuple[str, ...], purpose: str) -> str:
     words = "a numeric or boolean" if kinds == NUMBER else "a string or enum" if kinds == ("string",) else "a plain"
-    more = " (string, enum, int, long, float, double or boolean)" if kinds == ANY_FIELD else ""
+    more = " (string, enum, int, long, float, double or boolean)" if kinds in (ANY_FIELD, VALUE_FIELD) else ""
     more = " (string, enum, int, long or boolean)" if kinds == KEY_FIELD else more
     hint = _way_out(field)
     if purpose in ("last", "first") and field.kind == "string":
@@ -312,7 +312,8 @@ def _unusable(field: EventField, kinds: tuple[str, ...], purpose: str) -> str:
 def _way_out(field: EventField) -> str:
     """Return what else can be done with a field of a type that does not fit."""
     if field.is_list:
-        return "; arrays are for `by:` of count_by, top_k and the other tables, and `where: {x: {contains: y}}`"
+        tables = "`by:` of count_by, top_k and the other tables"
+        return f"; arrays are for {tables}, `of:` of distinct and approx_distinct, and `where: {{x: {{contains: y}}}}`"
     if field.kind != "other":
         return ""
     if field.avro_type.startswith("record"):

@@ -72,15 +72,15 @@ class Hlls : public SketchTiles<std::uint32_t> {
   }
 
  protected:
-  std::uint32_t item_of(const Events& events, int field, std::uint32_t row) const override {
+  std::uint32_t item_of(const Events& events, int field, std::size_t place) const override {
     switch (events.kind(field)) {
       case Kind::kString: {
-        std::string_view text = events.text(events.integer(field, row));
+        std::string_view text = events.text(events.integer(field, place));
         return text.empty() ? coupon_of(std::int64_t{0}) : coupon_of(text);
       }
       // Adding 0 makes -0 and 0 one number.
-      case Kind::kFloat: return coupon_of(events.real(field, row) + 0.0);
-      default: return coupon_of(events.integer(field, row));
+      case Kind::kFloat: return coupon_of(events.real(field, place) + 0.0);
+      default: return coupon_of(events.integer(field, place));
     }
   }
 

@@ -132,8 +132,9 @@ class KeyColumns : public KeyShapes {
       }
     }
     if (!list) return take(key);
-    for (std::int64_t value : events.integers(by_[track][*list], row)) {
-      key[*list] = part_of(track, *list, value, strings);
+    int field = by_[track][*list];
+    for (std::size_t place : events.places(field, row)) {
+      key[*list] = part_of(track, *list, events.integer(field, place), strings);
       take(key);
     }
   }

@@ -34,9 +34,9 @@ class Klls : public SketchTiles<double> {
   }
 
  protected:
-  double item_of(const Events& events, int field, std::uint32_t row) const override {
+  double item_of(const Events& events, int field, std::size_t place) const override {
     // Adding 0 makes -0 and 0 one number.
-    return events.number(field, row) + 0.0;
+    return events.number(field, place) + 0.0;
   }
 
   std::uint32_t borrow(const SketchTiles& other, std::uint32_t sketch) override {

@@ -84,23 +84,29 @@ class LastSeenOfTracks : public Family {
     return days;
   }
 
-  /// Fills `arrived_` with a row for every event that the track wants.
+  /// Fills `arrived_` with a row for every event that the track wants, or of a field that is a list for each value.
   void lift(const LastSeen& track, const Arrivals& arrivals) {
     const Events& events = arrivals.events;
     arrived_.clear();
     for (std::uint32_t event : arrivals.rows) {
       if (!takes(track, events, event)) continue;
       std::int64_t second = events.second(event);
-      arrived_.push_back({track.of_days ? plan_.local_time.day(second) : value_of(events, *track.of, event), second});
+      if (track.of_days) {
+        arrived_.push_back({plan_.local_time.day(second), second});
+        continue;
+      }
+      for (std::size_t place : events.places(*track.of, event)) {
+        arrived_.push_back({value_of(events, *track.of, place), second});
+      }
     }
   }
 
-  static std::int64_t value_of(const Events& events, int field, std::uint32_t event) {
+  static std::int64_t value_of(const Events& events, int field, std::size_t place) {
     switch (events.kind(field)) {
-      case Kind::kString: return static_cast<std::int64_t>(events.text_hash(events.integer(field, event)));
+      case Kind::kString: return static_cast<std::int64_t>(events.text_hash(events.integer(field, place)));
       // Adding 0.0 makes -0.0, which equals 0.0, the same value.
-      case Kind::kFloat: return std::bit_cast<std::int64_t>(events.real(field, event) + 0.0);
-      default: return events.integer(field, event);
+      case Kind::kFloat: return std::bit_cast<std::int64_t>(events.real(field, place) + 0.0);
+      default: return events.integer(field, place);
     }
   }
 

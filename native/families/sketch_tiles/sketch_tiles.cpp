@@ -64,7 +64,7 @@ std::int64_t SketchTiles<Item>::placed(std::int64_t key) const {
   return start_s == TrackAxes::kDropped ? start_s : SketchTile::key_of(start_s, track);
 }
 
-/// Gathers one item for every event and track that wants it, placed and in order.
+/// Gathers one item for every event and track that wants it, or one for each value of a list, placed and in order.
 template <class Item>
 void SketchTiles<Item>::lift(const Arrivals& arrivals) {
   const Events& events = arrivals.events;
@@ -74,7 +74,10 @@ void SketchTiles<Item>::lift(const Arrivals& arrivals) {
     for (std::uint32_t row : arrivals.rows) {
       if (!passes(track.filter, track.of, events, row)) continue;
       std::int64_t key = placed(SketchTile::key_of(events.second(row), static_cast<int>(index)));
-      if (key != TrackAxes::kDropped) arrived_.push_back({key, item_of(events, track.of, row)});
+      if (key == TrackAxes::kDropped) continue;
+      for (std::size_t place : events.places(track.of, row)) {
+        arrived_.push_back({key, item_of(events, track.of, place)});
+      }
     }
   }
   std::sort(arrived_.begin(), arrived_.end());

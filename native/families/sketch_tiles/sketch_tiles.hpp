@@ -43,8 +43,8 @@ class SketchTiles : public Family {
  protected:
   SketchTiles(std::vector<SketchTrack> tracks, const TrackAxes& axes) : tracks_(std::move(tracks)), axes_(axes) {}
 
-  /// Returns what an event's field is in a tile.
-  virtual Item item_of(const Events& events, int field, std::uint32_t row) const = 0;
+  /// Returns what a value of a field is in a tile.
+  virtual Item item_of(const Events& events, int field, std::size_t place) const = 0;
   /// Returns the number here of a sketch that another state of the same family holds, which stays there.
   virtual std::uint32_t borrow(const SketchTiles& other, std::uint32_t sketch) = 0;
   /// Returns the number of a new sketch of all that sketches and items, ascending, have seen.

@@ -16,7 +16,7 @@ def distinct_values(builder: Builder, name: str, aggregate: str, feature: Featur
     """Add a count of distinct values over each of the feature's windows."""
     assert feature.of is not None  # the model demands it  # noqa: S101
     where, of = builder.filter(feature.where), builder.field(feature.of)
-    key = f"distinct {builder.filter_text(where)} of {builder.field_name(of)} as {builder.fields[of].kind}"
+    key = f"distinct {builder.filter_text(where)} of {builder.field_name(of)} as {builder.fields[of].value_kind}"
     cap = DEFAULT_CAP if feature.cap is None else feature.cap
     _add(builder, LastSeen(key, VALUES, where, of, 0, cap), name, aggregate, feature)
 
