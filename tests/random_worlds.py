@@ -290,7 +290,9 @@ def features_of(aggregate: str) -> st.SearchStrategy[dict[str, Any]]:
 SEQUENCES = st.fixed_dictionaries(
     {
         "fields": st.lists(
-            st.sampled_from(["item_id", "action", "event_time", "value", "amount", "bought", "stars", "seen_at"]),
+            st.sampled_from(
+                ["item_id", "action", "event_time", "value", "amount", "bought", "stars", "seen_at", *LISTED]
+            ),
             min_size=1,
             max_size=4,
             unique=True,

@@ -107,7 +107,7 @@ def same_record(plan: Plan, a: Records, b: Records, values: bool = True) -> None
         for field, mine, theirs in zip(
             plan.logs[log].fields, of_a.logs[log].columns, of_b.logs[log].columns, strict=True
         ):
-            if plan.fields[field].kind == "string":
+            if plan.fields[field].value_kind == "string":
                 assert of_a.pool.objects[mine].tolist() == of_b.pool.objects[theirs].tolist()
             else:
                 np.testing.assert_array_equal(mine, theirs)

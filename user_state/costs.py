@@ -5,6 +5,7 @@ Nothing is estimated by formula but what Redis adds to a value: each activity's 
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -166,9 +167,12 @@ def _key(field: Field) -> str:
 
 
 def _made_up(field: Field, asked: Sequence[Any], number: int, rng: random.Random) -> Any:
-    if not field.is_list:
+    if not field.is_list and not field.is_one_text:
         return _value(field.name, field.kind, asked, number, rng)
-    return [_value(field.name, field.value_kind, asked, number, rng) for _ in range(rng.randint(0, 2 * LISTED_VALUES))]
+    values = [_value(field.name, field.item_kind, asked, number, rng) for _ in range(rng.randint(0, 2 * LISTED_VALUES))]
+    if field.is_list:
+        return values
+    return json.dumps(values, separators=(",", ":"), ensure_ascii=False) if values else None
 
 
 def _value(name: str, kind: str, asked: Sequence[Any], number: int, rng: random.Random) -> Any:

@@ -116,14 +116,14 @@ EventDecoder decoder_of(const py::iterable& places, const py::iterable& writers,
                         const std::string& framing) {
   std::vector<EventDecoder::Place> taken;
   for (py::handle place : places) {
-    auto [name, check, is_list] = place.cast<std::tuple<std::string, std::string, bool>>();
-    taken.push_back({name, check_of(check), is_list});
+    auto [name, check, is_list, is_one_text] = place.cast<std::tuple<std::string, std::string, bool, bool>>();
+    taken.push_back({name, check_of(check), is_list, is_one_text});
   }
   std::vector<EventDecoder::Writer> written;
   for (py::handle writer : writers) written.push_back(writer_of(writer));
   auto number = [&](const char* name) { return limits.attr(name).cast<std::int64_t>(); };
   EventDecoder::Limits held{static_cast<std::size_t>(number("id_bytes")), static_cast<std::size_t>(number("text_bytes")),
-                              static_cast<std::size_t>(number("list_values")),
+                            static_cast<std::size_t>(number("list_values")),
                             number("first_us"),                            number("end_us"),
                             number("time_unit_ns"),                        number("published_unit_ns")};
   return {std::move(taken), std::move(written), held, std::move(known), framing_of(framing)};

@@ -111,7 +111,8 @@ EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writer
   need(!writers_.empty() && places_.size() >= kFixed);
   for (std::size_t at = 0; at < kFixed; ++at) need(places_[at].check == kFirst[at] && !places_[at].is_list);
   for (std::size_t at = kFixed; at < places_.size(); ++at) {
-    shapes_.push_back({kind_of(places_[at].check), places_[at].is_list});
+    need(!places_[at].is_list || !places_[at].is_one_text);
+    shapes_.push_back({places_[at].is_one_text ? Kind::kString : kind_of(places_[at].check), places_[at].is_list});
   }
   for (const Writer& writer : writers_) {
     need(writer.is_json && writer.head.empty()    ? true
@@ -234,7 +235,7 @@ void EventDecoder::add(const Message& message, EventBatch& batch, Scratch& scrat
     const AvroValue& own = values.at[kPublished];
     published_us = own.is == AvroValue::Is::kNull ? time_us : time_of(kPublished, own, limits_.published_unit_ns);
   }
-  for (std::size_t place = kFixed; place < places_.size(); ++place) check(place, values, made);
+  for (std::size_t place = kFixed; place < places_.size(); ++place) check(place, scratch);
   std::string_view user = identifier(kUser, values.at[kUser], made);
   batch.user.push_back(code_of(batch.users, user, scratch, batch.made));
   batch.id_hash.push_back(id_hash);
@@ -242,6 +243,11 @@ void EventDecoder::add(const Message& message, EventBatch& batch, Scratch& scrat
   batch.published_us.push_back(published_us);
   for (std::size_t place = kFixed; place < places_.size(); ++place) {
     EventBatch::Field& field = batch.fields[place - kFixed];
+    if (places_[place].is_one_text) {
+      bool is_null = values.lists[place].empty();
+      field.integers.push_back(is_null ? kNullCode : batch.texts.code_of_copy(scratch.lists[place], batch.made));
+      continue;
+    }
     if (!field.shape.is_list) {
       append(batch, field, checked(place, values.at[place], made), scratch);
       continue;
@@ -304,18 +310,39 @@ std::int64_t EventDecoder::time_of(std::size_t place, const AvroValue& value, st
   return time_us;
 }
 
-void EventDecoder::check(std::size_t place, const AvroValues& values, std::string& made) const {
-  const AvroValue& value = values.at[place];
-  if (!places_[place].is_list) {
-    checked(place, value, made);
+/// Checks what goes to a place, and puts a list that is one text together.
+void EventDecoder::check(std::size_t place, Scratch& scratch) const {
+  const AvroValue& value = scratch.values.at[place];
+  const Place& declared = places_[place];
+  if (!declared.is_list && !declared.is_one_text) {
+    checked(place, value, scratch.made);
     return;
   }
   if (value.is != AvroValue::Is::kNull && value.is != AvroValue::Is::kList) invalid(place, " to be an array", in_words(value));
-  const auto& list = values.lists[place];
-  if (list.size() > limits_.list_values) {
-    invalid(place, " to have at most " + std::to_string(limits_.list_values) + " values", std::to_string(list.size()));
+  const std::vector<AvroValue>& items = scratch.values.lists[place];
+  if (items.size() > limits_.list_values) {
+    invalid(place, " to have at most " + std::to_string(limits_.list_values) + " values", std::to_string(items.size()));
   }
-  for (const AvroValue& item : list) checked(place, item, made);
+  std::string& list = scratch.lists[place];
+  list = "[";
+  for (const AvroValue& item : items) {
+    Cell cell = checked(place, item, scratch.made);
+    if (declared.is_one_text) put_item(place, cell, list);
+  }
+  list += ']';
+  if (list.size() > limits_.text_bytes) {
+    invalid(place, " of at most " + std::to_string(limits_.text_bytes) + " bytes as JSON, since a sequence keeps it",
+            std::to_string(list.size()) + " bytes");
+  }
+}
+
+void EventDecoder::put_item(std::size_t place, const Cell& cell, std::string& list) const {
+  if (list.size() > 1) list += ',';
+  switch (places_[place].check) {
+    case Check::kFloat: put_json_number(cell.real, list); break;
+    case Check::kInt: put_decimal_digits(cell.integer, list); break;
+    default: put_json_text(cell.text, list);
+  }
 }
 
 /// The value as it stands in the batch; of a text only whether it is null, since its code is not known yet.

@@ -46,6 +46,8 @@ class EventDecoder {
     Check check;
     /// Whether an event has a list of such values.
     bool is_list;
+    /// Whether it has a list of them as one text, null for none (value_text.hpp).
+    bool is_one_text = false;
   };
   /// What values are held against. Lengths are in bytes of UTF-8; a time's unit is in nanoseconds, 0 for ISO 8601 text.
   struct Limits {
@@ -63,7 +65,7 @@ class EventDecoder {
   };
   /// What decoding writes on, made once for many events.
   struct Scratch {
-    explicit Scratch(std::size_t places) : values(places) {}
+    explicit Scratch(std::size_t places) : values(places), lists(places) {}
 
     /// Whether a text is gone before the batch is.
     bool has(std::string_view text) const {
@@ -72,6 +74,8 @@ class EventDecoder {
 
     AvroValues values;
     std::string made;
+    /// By place, of lists that are one text.
+    std::vector<std::string> lists;
     JsonScratch json;
     bool reads_json = false;
     /// Whether texts are copied into the batch, since the body does not outlive it.
@@ -120,7 +124,8 @@ class EventDecoder {
   std::string_view identifier(std::size_t place, const AvroValue& value, std::string& made) const;
   std::int64_t time_of(std::size_t place, const AvroValue& value, std::int64_t unit_ns) const;
   Cell checked(std::size_t place, const AvroValue& value, std::string& made) const;
-  void check(std::size_t place, const AvroValues& values, std::string& made) const;
+  void check(std::size_t place, Scratch& scratch) const;
+  void put_item(std::size_t place, const Cell& cell, std::string& list) const;
   void append(EventBatch& batch, EventBatch::Field& field, const Cell& cell, const Scratch& scratch) const;
 
   std::vector<Place> places_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <vector>
@@ -121,6 +122,44 @@ void put_uuid(std::string_view bytes, std::string& text) {
   }
   text += '-';
   put_hex(bytes.substr(10), text);
+}
+
+void put_json_text(std::string_view text, std::string& json) {
+  json += '"';
+  for (char byte : text) {
+    switch (byte) {
+      case '"': json += "\\\""; break;
+      case '\\': json += "\\\\"; break;
+      case '\b': json += "\\b"; break;
+      case '\f': json += "\\f"; break;
+      case '\n': json += "\\n"; break;
+      case '\r': json += "\\r"; break;
+      case '\t': json += "\\t"; break;
+      default:
+        if (static_cast<std::uint8_t>(byte) < 0x20) {
+          json += "\\u00";
+          put_hex({&byte, 1}, json);
+        } else {
+          json += byte;
+        }
+    }
+  }
+  json += '"';
+}
+
+void put_json_number(double number, std::string& json) {
+  constexpr int kSure = 15, kAlways = 17;
+  char digits[32];
+  int size = 0;
+  for (int precision = kSure; precision <= kAlways; ++precision) {
+    size = std::snprintf(digits, sizeof(digits), "%.*g", precision, number);
+    if (std::strtod(digits, nullptr) == number) break;
+  }
+  // The point is whatever the process has for one.
+  std::replace(digits, digits + size, ',', '.');
+  std::string_view made(digits, static_cast<std::size_t>(size));
+  json += made;
+  if (made.find_first_of(".e") == std::string_view::npos) json += ".0";
 }
 
 double number_of_decimal(std::string_view unscaled, std::int64_t scale) {

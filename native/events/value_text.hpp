@@ -3,6 +3,7 @@
 //   the text of an id    an integer in decimal, bytes as lower-case hexadecimal digits, a UUID's bytes as 36 characters
 //   a decimal's number   the double nearest to unscaled / 10^scale
 //   a time as text       ISO 8601: a date, or date and time with or without fraction and offset; UTC if it has none
+//   a list               JSON without spaces, which equal lists have alike: for what keeps a list as one text
 //
 // user_state/id_text.py has the first rule for Python.
 #pragma once
@@ -18,6 +19,11 @@ void put_decimal_digits(std::int64_t number, std::string& text);
 void put_hex(std::string_view bytes, std::string& text);
 /// `bytes` are 16.
 void put_uuid(std::string_view bytes, std::string& text);
+
+/// A text as JSON has it, in quotes; what need not be escaped stays as it is.
+void put_json_text(std::string_view text, std::string& json);
+/// A finite number as JSON has it, in few digits, and with a point or an exponent, so that it is read as a double again.
+void put_json_number(double number, std::string& json);
 
 /// `unscaled` is a big-endian number in two's complement; none at all is 0. Infinite where doubles end, and for numbers of
 /// more than 1,024 bytes.

@@ -5,6 +5,7 @@ reason, or a row (user, xxh64 of the id, event time, publish time, *fields)
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from user_state.spec.event_schema import EventSchema
 FIRST_US, END_US = 31_536_000_000_000, 4_102_444_800_000_000
 """1971 and 2100."""
 LEAST = -(2**63)
+_OF_KIND = {"string": str, "float": float}
 
 
 def row_or_reason(plan: Plan, schema: EventSchema, event: Mapping[str, Any], publish_us: int | None) -> Any:
@@ -38,16 +40,22 @@ def row_or_reason(plan: Plan, schema: EventSchema, event: Mapping[str, Any], pub
     row = [user, xxhash.xxh64_intdigest(event_id.encode()), time_us, publish_us]
     for field in plan.fields:
         value = seen[field.name]
-        if field.is_list:
+        whole = field.is_list or field.is_one_text
+        if whole:
             value = value or []
             if len(value) > 0xFFFF:
                 return "invalid"
         elif field.kind == "string" and value is not None and not isinstance(value, dict):
             value = str(value)
         is_item = field.name in plan.item_fields
-        if not all(_stands(one, field.value_kind, is_item) for one in (value if field.is_list else [value])):
+        if not all(_stands(one, field.item_kind, is_item) for one in (value if whole else [value])):
             return "invalid"
-        row.append([str(one) for one in value] if field.kind == "strings" else value)
+        value = [_OF_KIND.get(field.item_kind, int)(one) for one in value] if whole else value
+        if field.is_one_text:
+            value = json.dumps(value, ensure_ascii=False, separators=(",", ":")) if value else None
+            if value is not None and len(value.encode()) > 0xFFFF:
+                return "invalid"
+        row.append(value)
     return tuple(row)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +27,7 @@ from user_state.events.decode import SINGLE_OBJECT, EventDecoder
 from user_state.events.limits import END_TIME_US, FIRST_TIME_US, MAX_ID_BYTES, MAX_TEXT_BYTES
 from user_state.events.message import Message
 from user_state.plan.plan import Plan
-from user_state.plan.state_definitions import Field
+from user_state.plan.state_definitions import LIST_OF, Field
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.resolution import mismatches
 from user_state.state.event_batch import EventBatch
@@ -54,8 +55,10 @@ def with_fixed(rng: Random, schema: Json, names: Sequence[str]) -> Json:
 
 
 def plan_for(schema: EventSchema) -> Plan:
-    """A plan that has all of the schema's fields in its rows, the user twice."""
-    fields = tuple(Field(name, field.kind) for name, field in schema.fields.items() if field.kind != "other")
+    """A plan that has all of the schema's fields in its rows, the user twice, and lists as one text too."""
+    known = {name: field.kind for name, field in schema.fields.items() if field.kind != "other"}
+    lists = [Field(name, f"{LIST_OF}{kind}") for name, kind in known.items() if kind.endswith("s")]
+    fields = (*(Field(name, kind) for name, kind in known.items()), *lists)
     return replace(
         plan_of(),
         fields=fields,
@@ -92,8 +95,13 @@ def rows_of(plan: Plan, batch: EventBatch) -> list[Any]:
             values = values_of(field.value_kind, column.values, texts)
             columns.append([values[begin:end] for begin, end in pairwise(column.ends.tolist())])
         else:
-            columns.append(values_of(field.kind, column, texts))
+            values = values_of(field.value_kind, column, texts)
+            columns.append([_as_python_writes_it(text) for text in values] if field.is_one_text else values)
     return list(zip(*columns, strict=True))
+
+
+def _as_python_writes_it(text: str | None) -> str | None:
+    return None if text is None else json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
 
 
 def values_of(kind: str, column: Any, texts: list[str | None]) -> list[Any]:
@@ -311,7 +319,7 @@ def test_events_of_nested_schemas_stand_in_the_batch_where_they_came() -> None:
         bodies.append(SINGLE_OBJECT + writer.fingerprint + (body[:-1] if number == 5 else body))
     rows = agree(plan_for(schema), schema, [message(body) for body in bodies])
     assert [row if isinstance(row, str) else row[0] for row in rows] == ["u", "u", "u", "invalid", "u", "undecodable"]
-    assert agree(plan_for(deep), deep, [message(bodies[1])]) == [(*rows[1], ["t"])]
+    assert agree(plan_for(deep), deep, [message(bodies[1])]) == [(*rows[1], ["t"], '["t"]')]
 
 
 def test_words_for_nested_events_have_nothing_of_the_body_either() -> None:

@@ -84,7 +84,6 @@ def test_no_other_aggregation_is_of_a_list(check: Any, aggregate: str, field: st
         (feature("count", where={"tags": "a"}), {}),
         (feature("count", where={"tags": {"not": "a"}}), {}),
         (feature("count", where={"numbers": {">": 3}}), {}),
-        ({"sequences": {"s": {"fields": ["word", "tags"], "last": 3}}}, {}),
         ({"embeddings": {"e": {"kind": "decayed_mean", "of": "tags", "dimensions": 4, "half_life": "1d"}}}, {}),
         ({"embeddings": {"e": {"kind": "recent_items", "of": "tags", "half_life": "1d"}}}, {}),
         (feature("count"), {"user": "tags"}),
@@ -106,10 +105,13 @@ def test_a_list_is_refused_where_one_value_is_wanted(check: Any, parts: Any, rol
         feature("count", where={"more": {"exists": False}}),
         feature("distinct", of="tags"),
         feature("approx_distinct", of="numbers"),
+        {"sequences": {"s": {"fields": ["word", "tags", "numbers"], "last": 3}}},
         feature("distinct", of="tags", aggregate=["distinct", "approx_distinct"]),
     ],
 )
-def test_a_list_is_taken_as_keys_by_contains_and_exists_and_by_what_counts_different_values(check: Any, parts: Any) -> None:
+def test_a_list_is_taken_as_keys_by_contains_and_exists_and_by_what_counts_different_values(
+    check: Any, parts: Any
+) -> None:
     assert check(parts) is None
 
 

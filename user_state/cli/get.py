@@ -174,6 +174,8 @@ def _entry(entry: Any, unit_us: int | None) -> str:
     """Return a value of a list; of a time, the microseconds of its unit are given."""
     if entry is None:
         return "null"
+    if isinstance(entry, list):
+        return f"[{', '.join(_entry(value, unit_us) for value in entry)}]"
     if unit_us is not None and isinstance(entry, int):
         return format_time(entry * unit_us // SECOND_US * SECOND_US)
     if isinstance(entry, float):

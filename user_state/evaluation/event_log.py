@@ -166,7 +166,7 @@ def _rows(events: Events, plan: Plan, places: Sequence[int]) -> list[EventRow]:
 
 def _values(events: Events, plan: Plan, place: int) -> list[Any]:
     """Return a column as values, None for null, lists as lists."""
-    column, kind = events.columns[place], plan.fields[place].kind
+    column, kind = events.columns[place], plan.fields[place].value_kind
     if isinstance(column, ListColumn):
         ends = column.ends.tolist()
         values = _plain(column.values, kind, events)

@@ -40,12 +40,12 @@ def limits_of(plan: Plan) -> Limits:
 
 
 def check_names(plan: Plan) -> list[str]:
-    """Return for each of `plan.fields` what it is held against: text, item, float, or int.
+    """Return for each of `plan.fields` what it, or each value of its list, is held against: text, item, float, or int.
 
     A time that is a value stays in the unit of its field: only what `events.time` and `published` name is converted.
     """
     return [
-        "item" if field.name in plan.item_fields and field.value_kind == "string" else _OF_KIND[field.value_kind]
+        "item" if field.name in plan.item_fields and field.item_kind == "string" else _OF_KIND[field.item_kind]
         for field in plan.fields
     ]
 

@@ -25,11 +25,13 @@ class Place(NamedTuple):
         name: the path of the event's field that goes there, empty for none.
         check: what its value is held against: `user`, `id`, `time`, `published`, or one of `check_names`.
         is_list: whether an event has a list of such values.
+        is_one_text: whether it has a list of them as one text.
     """
 
     name: str
     check: str
     is_list: bool = False
+    is_one_text: bool = False
 
 
 class Writer(NamedTuple):
@@ -60,7 +62,10 @@ def places_of(plan: Plan) -> list[Place]:
         Place(plan.id_field, "id"),
         Place(plan.time_field, "time"),
         Place(plan.published_field or "", "published"),
-        *(Place(field.name, check, field.is_list) for field, check in zip(plan.fields, check_names(plan), strict=True)),
+        *(
+            Place(field.name, check, field.is_list, field.is_one_text)
+            for field, check in zip(plan.fields, check_names(plan), strict=True)
+        ),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import xxhash
 
-from user_state.oracle.events import AppliedEvent, Arrival, has, matches
+from user_state.oracle.events import AppliedEvent, Arrival, has, matches, plain
 from user_state.oracle.features import AGGREGATES
 from user_state.oracle.kinds import EMBEDDINGS
 from user_state.oracle.view import TextOrNumber
@@ -151,9 +152,10 @@ def _is_valid(spec: Spec, arrival: Arrival, used: Sequence[str]) -> bool:
         return False
     if any(not _is_number(event.get(name)) for name in _number_fields(spec)):
         return False
+    kept_whole = {name for sequence in spec.sequences.values() for name in sequence.fields}
     for name in used:
         value = event.get(name)
-        if isinstance(value, list) and len(value) > MAX_LIST_VALUES:
+        if isinstance(value, list) and not _is_short(value, name in kept_whole):
             return False
         if not all(map(_is_plain, value if isinstance(value, list) else [value])):
             return False
@@ -169,6 +171,20 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, int):
         return LEAST_INT < value <= MOST_INT
     return value is None or isinstance(value, datetime.datetime)
+
+
+def _is_short(values: list[Any], kept_whole: bool) -> bool:
+    """Return whether a list may be in an event: by how many values it has, and as JSON, if a sequence keeps it."""
+    if len(values) > MAX_LIST_VALUES:
+        return False
+    # What is no number or text is refused for that reason.
+    return not kept_whole or not all(map(_is_plain, values)) or len(as_json(values).encode()) <= MAX_TEXT_BYTES
+
+
+def as_json(values: list[Any]) -> str:
+    """Return a list as records have it."""
+    listed = [int(value) if isinstance(value, bool) else plain(value) for value in values]
+    return json.dumps(listed, ensure_ascii=False, separators=(",", ":"))
 
 
 def _is_number(value: Any) -> bool:

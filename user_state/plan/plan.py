@@ -118,7 +118,7 @@ class Plan:
     @cached_property
     def kinds(self) -> str:
         """The first letter of the kind of each of `fields`, a capital for a list."""
-        return "".join(field.kind[0].upper() if field.is_list else field.kind[0] for field in self.fields)
+        return "".join(field.value_kind[0].upper() if field.is_list else field.value_kind[0] for field in self.fields)
 
     @cached_property
     def all_lists(self) -> tuple[AnyList | SequenceOutput, ...]:

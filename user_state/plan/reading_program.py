@@ -6,8 +6,8 @@ finish is left out, and named: embeddings over item tables, and what interests w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from user_state.plan import outputs as o
@@ -32,12 +32,16 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class ListShape:
-    """What a list looks like: its columns as (name, TEXT, REAL or WHOLE), padded to `width`; as in `Padded`."""
+    """What a list looks like: its columns as (name, TEXT, REAL or WHOLE), padded to `width`; as in `Padded`.
+
+    `lists` are those that are TEXT and each a list, as JSON: name -> kind of its values.
+    """
 
     name: str
     width: int
     columns: tuple[tuple[str, int], ...]
     single: bool
+    lists: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -178,8 +182,9 @@ def _add_list(plan: Plan, rows: dict[str, list[Row]], at: int, output: Any) -> L
         return {"string": TEXT, "float": REAL}.get(kind, WHOLE)
 
     def shape(width: int, fields: Any, *beside: tuple[str, int], single: bool | None = None) -> ListShape:
-        columns = (*((field.name, kind_of(field.value_kind)) for field in fields), *beside)
-        return ListShape(output.name, width, columns, len(columns) == 1 if single is None else single)
+        columns = (*((one.name, kind_of(one.value_kind)) for one in fields), *beside)
+        lists = {one.name: one.item_kind for one in fields if one.is_one_text}
+        return ListShape(output.name, width, columns, len(columns) == 1 if single is None else single, lists)
 
     match output:
         case o.ListOutput():

@@ -27,11 +27,14 @@ from typing import Literal
 
 from user_state.plan.conditions import Condition
 
+LIST_OF = "list of "
+"""How the kind of a field begins whose list is one text."""
+
 
 @dataclass(frozen=True)
 class Field:
     """A value of events that the plan reads: `name` is a field's, or a path; `kind` is string, float, int or bool, or
-    strings and so on where an event has a list of them.
+    strings and so on where an event has a list of them, or `list of strings` and so on for the list as one text: JSON.
     """
 
     name: str
@@ -40,12 +43,22 @@ class Field:
     @property
     def is_list(self) -> bool:
         """Return whether an event has any number of values."""
-        return self.kind.endswith("s")
+        return self.kind.endswith("s") and not self.is_one_text
+
+    @property
+    def is_one_text(self) -> bool:
+        """Return whether an event has a list of values as one text."""
+        return self.kind.startswith(LIST_OF)
 
     @property
     def value_kind(self) -> str:
         """Return the kind of one value."""
-        return self.kind.removesuffix("s")
+        return "string" if self.is_one_text else self.kind.removesuffix("s")
+
+    @property
+    def item_kind(self) -> str:
+        """Return the kind of one value, or of what a list that is one text has."""
+        return self.kind.removeprefix(LIST_OF).removesuffix("s")
 
 
 @dataclass(frozen=True)

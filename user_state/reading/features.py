@@ -222,7 +222,7 @@ class Reader:
         values, present, last_event_us, arrays, lists, embeddings, joined, sizes = filled
         pool = pool_of(joined, sizes)
         sequences = {
-            one.name: Padded.made(length, grids, one.strings, pool, one.single)
+            one.name: Padded.made(length, grids, one.strings, pool, one.single, one.lists)
             for one, (length, grids) in zip(self._lists, lists, strict=True)
         }
         if errors:
@@ -251,13 +251,14 @@ class Reader:
 
 @dataclass(frozen=True)
 class _List:
-    """A list's name, which of its columns are strings, and whether it has one column alone."""
+    """A list's name, which of its columns are strings, which are lists, and whether it has one column alone."""
 
     name: str
     strings: frozenset[str]
     single: bool
+    lists: Mapping[str, str]
 
     @classmethod
     def of(cls, shape: ListShape) -> _List:
-        strings = frozenset(name for name, kind in shape.columns if kind == TEXT)
-        return cls(shape.name, strings, shape.single)
+        strings = frozenset(name for name, kind in shape.columns if kind == TEXT and name not in shape.lists)
+        return cls(shape.name, strings, shape.single, shape.lists)

@@ -56,6 +56,7 @@ class EventField:
         symbols: an enum's symbols, None for any other type.
         number: the kind where a number is asked for, None if it has none.
         is_id: whether it has a text that can name somebody or something.
+        leaves_out: whether something in its arrays may be null, which lists leave out.
     """
 
     name: str
@@ -66,6 +67,7 @@ class EventField:
     symbols: tuple[str, ...] | None = None
     number: str | None = None
     is_id: bool = False
+    leaves_out: bool = False
 
     @property
     def is_list(self) -> bool:
@@ -109,7 +111,9 @@ class EventFields(Mapping[str, EventField]):
 
 def _field(path: str, at_end: list[Reached]) -> EventField:
     types = [one.type for one in at_end if one.type is not None]
-    nullable = len(types) < len(at_end)
+    # A null among an array's items is left out, so that it makes nothing nullable.
+    nullable = any(one.type is None and one.arrays == 0 for one in at_end)
+    leaves_out = any(one.type is None and one.arrays > 0 for one in at_end)
     lists = {one.arrays > 0 for one in at_end if one.type is not None}
     words = list(dict.fromkeys(_words(declared) for declared in types))
     avro_type = " or ".join(words) if len(words) > 1 else "".join(words) or "null"
@@ -121,11 +125,11 @@ def _field(path: str, at_end: list[Reached]) -> EventField:
     kind = ("string" if numbers <= {"int"} else "other") if "string" in kinds else number or "other"
     if len(lists) > 1:
         kind, number = "other", None
-    if lists == {True} and kind != "other":
-        return EventField(path, f"{kind}s", nullable, None, avro_type)
-    symbols = tuple(types[0]["symbols"]) if len(types) == 1 and types[0]["type"] == "enum" else None
     units = {UNIT_OF_TIME.get(logical_type(declared) or "") for declared in types}
     unit = units.pop() if len(units) == 1 else None
+    if lists == {True} and kind != "other":
+        return EventField(path, f"{kind}s", nullable, unit, avro_type, leaves_out=leaves_out)
+    symbols = tuple(types[0]["symbols"]) if len(types) == 1 and types[0]["type"] == "enum" else None
     is_id = kind != "other" and bool({"string", "int"} & kinds)
     return EventField(path, kind, nullable, unit, avro_type, symbols, number, is_id)
 

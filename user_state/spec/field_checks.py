@@ -63,7 +63,8 @@ class _FieldChecks:
             path = ("sequences", name)
             if "fields" in sequence:
                 for field_path, _ in self.document.items((*path, "fields")):
-                    yield from self.field(field_path, ANY_FIELD, "a sequence")
+                    yield from self.field(field_path, VALUE_FIELD, "a sequence")
+                yield from self.side_by_side((*path, "fields"))
             yield from self.where((*path, "where"))
         for name, embedding in self.document.entries("embeddings"):
             yield from self.embedding(("embeddings", name), embedding)
@@ -138,6 +139,21 @@ class _FieldChecks:
                 yield self.document.problem(field_path, text)
             else:
                 yield from self.field(field_path, KEY_FIELD, "a key")
+
+    def side_by_side(self, path: KeyPath) -> Iterator[Problem]:
+        """Yield a problem for lists of one array in a sequence if nulls may be missing in one and not in the other."""
+        met: dict[str, EventField] = {}
+        for field_path, name in self.document.items(path):
+            field = self.known(field_path)
+            if field is None or not field.is_list:
+                continue
+            before = met.setdefault(str(name).partition(".")[0], field)
+            if before is not field and (before.leaves_out or field.leaves_out):
+                text = (
+                    f"expected lists of one array whose values stand side by side, got {before.name} and {field.name}"
+                )
+                why = "null values are left out, so that the others would be of different items"
+                yield self.document.problem(field_path, f"{text}: {why}; put them into two sequences")
 
     def embedding(self, path: KeyPath, embedding: dict[str, Any]) -> Iterator[Problem]:
         if "of" in embedding:
@@ -313,7 +329,8 @@ def _way_out(field: EventField) -> str:
     """Return what else can be done with a field of a type that does not fit."""
     if field.is_list:
         tables = "`by:` of count_by, top_k and the other tables"
-        return f"; arrays are for {tables}, `of:` of distinct and approx_distinct, and `where: {{x: {{contains: y}}}}`"
+        more = "`of:` of distinct and approx_distinct, `where: {x: {contains: y}}` and `fields:` of sequences"
+        return f"; arrays are for {tables}, {more}"
     if field.kind != "other":
         return ""
     if field.avro_type.startswith("record"):

@@ -27,20 +27,21 @@ class Reached(NamedTuple):
     Attributes:
         type: as fastavro parses it, looked up, no union and no array; None for null.
         arrays: how many arrays the path goes through, one at its end included.
+        absent: whether the branch has nothing of that name, and the value is null for that reason.
     """
 
     type: Mapping[str, Any] | None
     arrays: int
+    absent: bool = False
 
 
 def reached(declared: Any, path: str, named: NamedTypes) -> list[Reached]:
     """Return what lies at the end of `path` in values of the type `declared`; nothing if no value has it."""
     found = list(_reached(declared, tuple(path.split(".")), named, 0))
-    return [] if all(one is None for one in found) else [Reached(None, 0) if one is None else one for one in found]
+    return [] if all(one.absent for one in found) else found
 
 
-def _reached(declared: Any, parts: Parts, named: NamedTypes, arrays: int) -> Iterator[Reached | None]:
-    """Yield what is reached, None for a branch that has nothing of that name."""
+def _reached(declared: Any, parts: Parts, named: NamedTypes, arrays: int) -> Iterator[Reached]:
     declared = looked_up(declared, named)
     if isinstance(declared, list):
         for branch in declared:
@@ -52,24 +53,23 @@ def _reached(declared: Any, parts: Parts, named: NamedTypes, arrays: int) -> Ite
     elif kind == "array":
         yield from _reached(declared["items"], parts, named, arrays + 1)
     elif kind == "null":
-        # A null among an array's items is left out, so that it makes nothing nullable.
-        yield from () if arrays else (None if parts else Reached(None, 0),)
+        yield Reached(None, arrays, absent=bool(parts))
     elif not parts:
         yield Reached(declared, arrays)
     elif kind == "record":
         field = next((field for field in declared["fields"] if field["name"] == parts[0]), None)
         if field is None:
-            yield None
+            yield Reached(None, arrays, absent=True)
         else:
             yield from _reached(field["type"], parts[1:], named, arrays)
     elif kind == "map":
         _, rest = key_in_map(parts, declared["values"], named)
         inside = list(_reached(declared["values"], rest, named, arrays))
         yield from inside
-        if any(one is not None for one in inside):
-            yield Reached(None, 0)
+        if not all(one.absent for one in inside):
+            yield Reached(None, arrays)
     else:
-        yield None
+        yield Reached(None, arrays, absent=True)
 
 
 def key_in_map(parts: Parts, values: Any, named: NamedTypes) -> tuple[str, Parts]:

@@ -121,7 +121,7 @@ class Events:
         column = self.columns[field]
         if isinstance(column, ListColumn):
             return np.asarray(np.diff(column.ends) > 0, np.bool_)
-        match plan.fields[field].kind:
+        match plan.fields[field].value_kind:
             case "string":
                 present = column != NULL_CODE
             case "float":

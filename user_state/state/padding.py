@@ -6,6 +6,7 @@ whole numbers too, by a dictionary of their own or by the model's vocabulary.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,8 @@ from user_state.state.events import NULL_INT
 from user_state.state.string_dictionary import StringPool
 
 I64 = npt.NDArray[np.int64]
+_DTYPES: dict[str, Any] = {"string": object, "float": np.float64}
+"""Of values in lists, by kind; others are whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +37,42 @@ class Coded:
     texts: npt.NDArray[Any]
 
 
-class Columns(Mapping[str, npt.NDArray[Any]]):
-    """The columns of a `Padded`; those of strings become objects when they are first asked for."""
+@dataclass(frozen=True)
+class Flat:
+    """A column of lists, all values one behind the other: by user, then by entry, then as the event has them.
 
-    def __init__(self, grids: Mapping[str, npt.NDArray[Any]], strings: frozenset[str], pool: StringPool) -> None:
+    Attributes:
+        lengths: (n, last) int64, how many values each entry has; 0 for null and beyond a user's length.
+        values: all of them: float64, int64 (booleans as 0 and 1), or objects for strings.
+    """
+
+    lengths: I64
+    values: npt.NDArray[Any]
+
+
+class Columns(Mapping[str, npt.NDArray[Any]]):
+    """The columns of a `Padded`; those of strings and lists become objects when they are first asked for."""
+
+    def __init__(
+        self,
+        grids: Mapping[str, npt.NDArray[Any]],
+        strings: frozenset[str],
+        pool: StringPool,
+        lists: Collection[str] = (),
+    ) -> None:
         self._grids = grids
         self._strings = strings
         self._pool = pool
-        self._texts: dict[str, npt.NDArray[Any]] = {}
+        self._lists = lists
+        self._objects: dict[str, npt.NDArray[Any]] = {}
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        if name not in self._strings:
+        if name not in self._strings and name not in self._lists:
             return self._grids[name]
-        if name not in self._texts:
-            self._texts[name] = self._pool.objects.take(self._grids[name])
-        return self._texts[name]
+        if name not in self._objects:
+            grid = self._grids[name]
+            self._objects[name] = _lists_of(grid, self._pool) if name in self._lists else self._pool.objects.take(grid)
+        return self._objects[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._grids)
@@ -64,11 +88,12 @@ class Padded:
     Attributes:
         length: (n,) int64, how many entries each user has.
         grids: field name -> (n, last): float64 with NaN for null, int64 with the smallest int64 for null (times in
-            microseconds UTC, booleans as 0 and 1), or strings as indices into `pool`, -1 for null; beyond `length` all
-            are null.
+            microseconds UTC, booleans as 0 and 1), or strings, and lists as JSON, as indices into `pool`, -1 for null;
+            beyond `length` all are null.
         strings: the names of those that are strings.
         pool: the dictionary that all outputs share.
         single: whether this is one field's values (`last_k`) and not a sequence of several fields.
+        lists: the names of those that are lists, each with the kind of its values: string, float, int or bool.
     """
 
     length: I64
@@ -76,20 +101,27 @@ class Padded:
     strings: frozenset[str] = frozenset()
     pool: StringPool = field(default_factory=StringPool, repr=False)
     single: bool = False
+    lists: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def made(
-        cls, length: I64, grids: dict[str, npt.NDArray[Any]], strings: frozenset[str], pool: StringPool, single: bool
+        cls,
+        length: I64,
+        grids: dict[str, npt.NDArray[Any]],
+        strings: frozenset[str],
+        pool: StringPool,
+        single: bool,
+        lists: Mapping[str, str],
     ) -> Padded:
         """Return the same as the constructor, which takes four times as long: look-ups make many."""
         padded = cls.__new__(cls)
-        padded.__dict__.update(length=length, grids=grids, strings=strings, pool=pool, single=single)
+        padded.__dict__.update(length=length, grids=grids, strings=strings, pool=pool, single=single, lists=lists)
         return padded
 
     @cached_property
     def columns(self) -> Columns:
-        """Field name -> (n, last): as in `grids`, but for strings, which are objects: str or None."""
-        return Columns(self.grids, self.strings, self.pool)
+        """Field name -> (n, last): as in `grids`, but for strings and lists, which are objects: str, list or None."""
+        return Columns(self.grids, self.strings, self.pool, self.lists)
 
     def __len__(self) -> int:
         return len(self.length)
@@ -141,12 +173,24 @@ class Padded:
         id_of = np.array([*(vocabulary.get(text, unknown) for text in coded.texts), unknown], np.int64)
         return np.where(self.mask, id_of[coded.codes], padding)
 
+    def flat(self, name: str) -> Flat:
+        """Return a column of lists as lengths and values: what ragged tensors and bags of embeddings are made of.
+
+        Raises:
+            InputError: there is no such column of lists.
+        """
+        lists = self.columns[self._known(name, self.lists)]
+        lengths = np.array([0 if one is None else len(one) for one in lists.ravel()], np.int64).reshape(lists.shape)
+        values = [value for one in lists.ravel() if one is not None for value in one]
+        kind = _DTYPES.get(self.lists[name], np.int64)
+        return Flat(lengths, np.array(values, kind))
+
     def reversed(self) -> Padded:
         """Return the same lists the other way round, padded behind as before: sequences then end with the newest."""
         last = np.arange(self.last)
         place = np.where(self.mask, self.length[:, None] - 1 - last, last)
         grids = {name: np.take_along_axis(grid, place, axis=1) for name, grid in self.grids.items()}
-        return Padded(self.length, grids, self.strings, self.pool, self.single)
+        return Padded(self.length, grids, self.strings, self.pool, self.single, self.lists)
 
     def of_user(self, index: int) -> list[Any] | dict[str, list[Any]]:
         """Return one user's entries without padding, nulls as None: a list if `single`, else a list a field."""
@@ -159,6 +203,9 @@ class Padded:
         if name in self.strings:
             texts: list[Any] = self.pool.objects[values].tolist()
             return texts
+        if name in self.lists:
+            listed: list[Any] = _lists_of(values, self.pool).tolist()
+            return listed
         if values.dtype == np.int64:
             return [None if value == NULL_INT else value for value in values.tolist()]
         return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - only NaN is not itself
@@ -166,6 +213,18 @@ class Padded:
     def _known(self, name: str, columns: Collection[str]) -> str:
         if name not in columns:
             kind = "a column of strings" if columns is self.strings else "a column"
+            kind = "a column of lists" if columns is self.lists else kind
             known = [column for column in self.grids if column in columns]
             raise InputError(f"expected {kind} ({', '.join(known) or 'there is none'}), got {name!r}")
         return name
+
+
+def _lists_of(codes: npt.NDArray[Any], pool: StringPool) -> npt.NDArray[Any]:
+    """Return what JSON texts with these codes are, each different one parsed once: lists of their own, or None."""
+    used, which = np.unique(codes, return_inverse=True)
+    parsed = [None if text is None else json.loads(text) for text in pool.objects[used]]
+    lists = np.empty(codes.size, object)
+    for at, one in enumerate(which.ravel().tolist()):
+        found = parsed[one]
+        lists[at] = None if found is None else found.copy()
+    return lists.reshape(codes.shape)

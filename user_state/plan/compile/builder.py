@@ -41,6 +41,7 @@ from user_state.plan.outputs import (
 )
 from user_state.plan.plan import Plan
 from user_state.plan.state_definitions import (
+    LIST_OF,
     Decay,
     Field,
     Filter,
@@ -104,6 +105,11 @@ class Builder:
     def field(self, name: str) -> int:
         """Return the index of an event field, as it is."""
         return self._field(name, self.schema.fields[name].kind)
+
+    def kept_field(self, name: str) -> int:
+        """Return the index of an event field as a log keeps it: of a list all of it, as one text."""
+        kind = self.schema.fields[name].kind
+        return self._field(name, f"{LIST_OF}{kind}" if self.schema.fields[name].is_list else kind)
 
     def number_field(self, name: str) -> int:
         """Return the index of an event field that numbers are asked of."""
@@ -235,7 +241,11 @@ class Builder:
         # Every row of a log has its event's time already, from which it follows in the field's unit.
         if name == self.spec.events.time and self.schema.fields[name].unit in ("us", "ms"):
             return name, TIME_KIND
-        return self.field_name(field) or name, self.fields[field].kind
+        called = self.field_name(field) or name
+        # A list is a text there, under a name that tells it from a field that was a text before.
+        if self.fields[field].is_one_text:
+            return f"{called} as JSON", "string"
+        return called, self.fields[field].kind
 
     def _layout(self) -> Layout:
         return Layout(

@@ -45,7 +45,7 @@ def edge_values(builder: Builder, name: str, aggregate: str, feature: Feature) -
 
 def sequence(builder: Builder, name: str, declared: Sequence) -> None:
     """Add a named sequence."""
-    fields = tuple(builder.field(field) for field in declared.fields)
+    fields = tuple(builder.kept_field(field) for field in declared.fields)
     where = builder.filter(declared.where)
     log, columns = kept_log(builder, "last", where, None, fields, declared.last, declared.within)
     of = tuple(builder.fields[f] for f in fields)
