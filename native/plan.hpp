@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/list_text.hpp"
 #include "families/axes.hpp"
 
 namespace user_state {
@@ -69,6 +70,8 @@ struct Log {
   std::vector<std::string> names;
   /// Of each field, whether it is the event time, which the section does not repeat (LogLayout.fields).
   std::vector<bool> is_time;
+  /// Of each field, what its texts are lists of, if they are.
+  std::vector<ListOf> lists;
   std::int64_t cap;
   std::optional<std::int64_t> reach_us;
 };

@@ -115,13 +115,16 @@ Log log_of(py::handle piece, py::handle layout) {
       indices(piece.attr("fields")),
       {},
       {},
+      {},
       get<std::int64_t>(piece, "cap"),
       optional<std::int64_t>(piece.attr("reach_us")),
   };
   for (py::handle field : layout.attr("fields")) {
     py::tuple name_and_kind = field.cast<py::tuple>();
     log.names.push_back(name_and_kind[0].cast<std::string>());
-    log.is_time.push_back(name_and_kind[1].cast<std::string>() == "time");
+    auto kind = name_and_kind[1].cast<std::string>();
+    log.is_time.push_back(kind == "time");
+    log.lists.push_back(list_of(kind));
   }
   return log;
 }

@@ -44,6 +44,8 @@ struct Row {
   std::size_t strings = 0;
   /// The code of the dictionary's first string among those of the call.
   std::int64_t first_code = 0;
+  /// Where the dictionary's texts begin among those of the call.
+  std::size_t first_text = 0;
 
   std::int64_t code_of(std::uint64_t number) const {
     return number == 0 ? kNullText : first_code + static_cast<std::int64_t>(number) - 1;

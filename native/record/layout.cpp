@@ -10,7 +10,7 @@ namespace {
 
 /// Of a column of a log or of keys; times are whole numbers.
 Kind kind_of(const std::string& name) {
-  if (name == "string") return Kind::kString;
+  if (name == "string" || list_of(name) != ListOf::kNothing) return Kind::kString;
   if (name == "float") return Kind::kFloat;
   if (name == "bool") return Kind::kBool;
   if (name == "int" || name == "time") return Kind::kInt;
@@ -63,11 +63,12 @@ Plan plan_of_layout(const Plan& now, const Layout& of_now, const Layout& layout)
     // Rows are taken as they lie: whatever else a log says is the new one's to say.
     log.keeps = Log::Keeps::kLast;
     log.required.reset();
-    log.fields.clear(), log.names.clear(), log.is_time.clear();
+    log.fields.clear(), log.names.clear(), log.is_time.clear(), log.lists.clear();
     for (const auto& [name, kind] : held.fields) {
       log.fields.push_back(field_of(plan, kind_of(kind)));
       log.names.push_back(name);
       log.is_time.push_back(kind == "time");
+      log.lists.push_back(list_of(kind));
     }
   });
   plan.decays = pieces_of(layout.decays, of_now.decays, now.decays, [](Decay& decay, const Layout::Decay& held) {

@@ -14,8 +14,8 @@ namespace user_state::reading {
 /// The kinds of a list's columns: texts are codes, -1 for null; reals have NaN for null; whole numbers the smallest one.
 enum class Cells : std::uint8_t { kText, kReal, kWhole };
 
-/// The kinds of a log's columns. Times take no bytes of their own.
-enum class LogKind : std::uint8_t { kText, kReal, kWhole, kTime };
+/// The kinds of a log's columns. Times take no bytes of their own; lists are texts (codec/list_text.hpp).
+enum class LogKind : std::uint8_t { kText, kReal, kWhole, kTime, kTexts, kReals, kWholes };
 
 enum class TileAggregate : std::uint8_t {
   kCount, kSum, kMin, kMax, kMean, kGeometricMean, kVariance, kStddev, kSkew, kKurtosis, kRecency, kFirstSeen, kGapMean

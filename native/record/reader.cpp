@@ -96,6 +96,7 @@ void RecordReader::read_sections(Row& row, const Envelope& envelope, std::string
   try {
     if (strings_) {
       row.first_code = static_cast<std::int64_t>(out_->text_lengths.size());
+      row.first_text = out_->texts.size();
       row.strings = take_strings(envelope.sections[0], out_->texts, out_->text_lengths);
     }
     for (at = 1; at < kSections; ++at) {

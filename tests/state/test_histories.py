@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import numpy as np
@@ -15,7 +16,7 @@ from tests.random_worlds import QUICK, World, worlds
 from tests.trying import T0, M, S, batch, event, plan_of, record_of
 from user_state import oracle
 from user_state.plan.compile import compile_plan
-from user_state.plan.conditions import AllOf, AnyOf, Compares, Exists, Not, OneOf
+from user_state.plan.conditions import AllOf, AnyOf, Compares, Contains, Exists, Not, OneOf
 from user_state.state.histories import HistoryReader
 
 FIELDS = ["item_id", "value", "amount", "bought", "event_time"]
@@ -92,7 +93,10 @@ def test_any_log_that_keeps_the_last_events_has_the_last_that_brute_force_applie
             assert found.logs[log].tie[chosen].tolist() == [e.id_hash >> 32 for e in events]
             for field, column in zip(piece.fields, found.logs[log].columns, strict=True):
                 expected = [e.event[plan.fields[field].name] for e in events]
-                assert plain(plan.fields[field].kind, found.pool.objects, column[chosen]) == expected
+                values = plain(plan.fields[field].value_kind, found.pool.objects, column[chosen])
+                if plan.fields[field].is_one_text:
+                    values = [None if text is None else json.loads(text) for text in values]
+                assert values == expected
 
 
 def accepts(plan, piece, made) -> bool:
@@ -109,6 +113,8 @@ def holds(plan, condition, made) -> bool:
             less, more = ("<", "<="), (">", ">=")
             equal = value == number and how in ("<=", ">=")
             return value is not None and (equal or (value < number and how in less) or (value > number and how in more))
+        case Contains(field, accepted):
+            return any(value in accepted for value in made[plan.fields[field].name] or ())
         case Exists(field):
             return made[plan.fields[field].name] is not None
         case Not(part):

@@ -24,7 +24,7 @@ from user_state.plan.kept import Kept, read_kept
 from user_state.plan.kll import KS
 from user_state.plan.lazily import cached_property
 from user_state.plan.tile_kinds import TRACK_COLUMNS
-from user_state.spec.aggregations import KEY_FIELD, MOST_KEY_FIELDS
+from user_state.spec.aggregations import MOST_KEY_FIELDS
 
 COMPONENT_BYTES = (2, 4)
 """How many bytes a component of a vector may take."""
@@ -42,13 +42,17 @@ class TrackLayout:
 
 TIME_KIND = "time"
 """The kind of a log's field that is the event time: an int that needs no bytes of its own."""
-FIELD_KINDS = ("string", "float", "int", "bool", TIME_KIND)
+LIST_KINDS = ("list of strings", "list of floats", "list of ints", "list of bools")
+"""The kinds of a log's fields that are lists, each as one string (native/codec/list_text.hpp)."""
+FIELD_KINDS = ("string", "float", "int", "bool", TIME_KIND, *LIST_KINDS)
 """The kinds of a log's fields."""
+KEY_KINDS = ("string", "int", "bool")
+"""The kinds of a key's columns."""
 
 
 @dataclass(frozen=True)
 class LogLayout:
-    """A log; `fields` are (name, kind): string, float, int, bool or TIME_KIND."""
+    """A log; `fields` are (name, kind), of FIELD_KINDS."""
 
     key: str
     fields: tuple[tuple[str, str], ...]
@@ -237,7 +241,7 @@ def _read_last_seen(key: Any, kind: Any) -> LastSeenLayout:
 def _key_kinds(kinds: Any) -> tuple[str, ...]:
     if not isinstance(kinds, list) or not 1 <= len(kinds) <= MOST_KEY_FIELDS:
         raise ValueError(f"expected the kinds of a key's columns, got {kinds!r}")
-    return tuple(_known(kind, KEY_FIELD, "keys") for kind in kinds)
+    return tuple(_known(kind, KEY_KINDS, "keys") for kind in kinds)
 
 
 def _known(kind: Any, known: Collection[str], of: str) -> str:

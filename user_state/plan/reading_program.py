@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from user_state.plan import outputs as o
+from user_state.plan.layout import LIST_KINDS
 from user_state.plan.plan import Plan
 from user_state.plan.state_definitions import Window
 
@@ -25,7 +26,10 @@ SESSION_AGGREGATES = (
 SHOWN = ("", "count", "share", "sum", "mean")
 MEASURES = ("count", "sum", "mean")
 TEXT, REAL, WHOLE, TIME = range(4)
-LOG_KINDS = {"string": TEXT, "float": REAL, "int": WHOLE, "bool": WHOLE, "time": TIME}
+LOG_KINDS = {
+    **{"string": TEXT, "float": REAL, "int": WHOLE, "bool": WHOLE, "time": TIME},
+    **dict(zip(LIST_KINDS, (4, 5, 6, 6), strict=True)),
+}
 """The kinds of a log's fields in its layout."""
 Row = tuple[Any, ...]
 

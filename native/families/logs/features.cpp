@@ -2,7 +2,9 @@
 // first or, of logs of first events, the oldest first. A number is the field of the first row of that list.
 #include <algorithm>
 #include <bit>
+#include <span>
 
+#include "codec/list_text.hpp"
 #include "families/logs/log_cells.hpp"
 #include "families/part.hpp"
 
@@ -12,7 +14,12 @@ namespace {
 
 class Logs : public Part {
  public:
-  explicit Logs(const Program& program) : program_(program), cells_(program) {}
+  explicit Logs(const Program& program) : program_(program), cells_(program) {
+    for (const LogList& list : program.log_lists) {
+      auto is_list = [&](int column) { return LogCells::is_list(program.logs[list.log][column]); };
+      has_lists_ |= std::ranges::any_of(list.columns, is_list);
+    }
+  }
 
   void set_time(std::int64_t at_us) override {
     list_since_us_.clear(), number_since_us_.clear();
@@ -26,6 +33,7 @@ class Logs : public Part {
 
   void read(Reader in, const Row& row) override {
     cells_.read(in, row.strings);
+    if (has_lists_) find_texts(row);
     for (std::size_t at = 0; at < program_.log_lists.size(); ++at) {
       put(program_.log_lists[at], list_since_us_[at], row);
     }
@@ -44,7 +52,7 @@ class Logs : public Part {
   }
 
   static std::int64_t null_of(LogKind kind) {
-    if (kind == LogKind::kText) return kNullText;
+    if (LogCells::is_text(kind)) return kNullText;
     return kind == LogKind::kReal ? std::bit_cast<std::int64_t>(kNullReal) : kNullWhole;
   }
 
@@ -67,6 +75,27 @@ class Logs : public Part {
         }
       });
       std::fill(to + size, to + width, null_of(cells_.kind(log, column)));
+      if (LogCells::is_list(cells_.kind(log, column))) check_lists(cells_.kind(log, column), {to, size}, row);
+    }
+  }
+
+  /// Finds out where each string of the record ends among those of the call.
+  void find_texts(const Row& row) {
+    text_ends_.assign(1, row.first_text);
+    auto first = static_cast<std::size_t>(row.first_code);
+    for (std::size_t at = 0; at < row.strings; ++at) {
+      text_ends_.push_back(text_ends_.back() + row.out.text_lengths[first + at]);
+    }
+  }
+
+  /// Refuses a text that is no list where there has to be one.
+  void check_lists(LogKind kind, std::span<const std::int64_t> codes, const Row& row) const {
+    ListOf of = kind == LogKind::kTexts ? ListOf::kTexts : kind == LogKind::kReals ? ListOf::kReals : ListOf::kWholes;
+    for (std::int64_t code : codes) {
+      if (code == kNullText) continue;
+      auto at = static_cast<std::size_t>(code - row.first_code);
+      std::string_view text(row.out.texts.data() + text_ends_[at], text_ends_[at + 1] - text_ends_[at]);
+      need(is_list_text(text, of), kNoList);
     }
   }
 
@@ -84,6 +113,9 @@ class Logs : public Part {
   const Program& program_;
   std::vector<std::int64_t> list_since_us_, number_since_us_;
   LogCells cells_;
+  bool has_lists_ = false;
+  /// Of the record that is read: where its first string begins, and where each one ends.
+  std::vector<std::size_t> text_ends_;
 };
 
 }  // namespace

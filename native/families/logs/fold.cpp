@@ -15,6 +15,7 @@
 #include <limits>
 
 #include "codec/keyed_hash.hpp"
+#include "codec/list_text.hpp"
 #include "families/family.hpp"
 #include "families/logs/stored.hpp"
 
@@ -97,6 +98,7 @@ class LogRows {
     for (std::size_t column = 0; column < texts.size(); ++column) {
       std::size_t from = stored.first_text(log, column);
       for (const Row& row : rows) cell(row, texts[column]) = strings.code_of_number(stored.text(from++));
+      check_lists(texts[column], strings);
     }
     for (std::size_t column = 0; column < numbers.size(); ++column) {
       std::size_t from = stored.first_number(log, column);
@@ -133,7 +135,7 @@ class LogRows {
     std::size_t before = rows.size();
     std::vector<std::size_t> columns_of_other;
     for (std::size_t column = 0; column < width(); ++column) {
-      columns_of_other.push_back(other.column_of(log_.names[column], kinds_[column]));
+      columns_of_other.push_back(other.column_of(log_.names[column], kinds_[column], log_.lists[column]));
     }
     for (const Row& row : other.rows) {
       add(row.time_us, row.tie);
@@ -187,10 +189,19 @@ class LogRows {
     }
   }
 
+  /// Refuses texts of a column that are no lists, if they have to be.
+  void check_lists(std::size_t column, const Strings& strings) const {
+    if (log_.lists[column] == ListOf::kNothing) return;
+    for (const Row& row : rows) {
+      std::int64_t code = cell(row, column);
+      need(code == kNullCode || is_list_text(strings.text(code), log_.lists[column]), kNoList);
+    }
+  }
+
   /// Which column holds a field, kNone if none does.
-  std::size_t column_of(const std::string& name, Kind kind) const {
+  std::size_t column_of(const std::string& name, Kind kind, ListOf list) const {
     for (std::size_t column = 0; column < width(); ++column) {
-      if (log_.names[column] == name && kinds_[column] == kind) return column;
+      if (log_.names[column] == name && kinds_[column] == kind && log_.lists[column] == list) return column;
     }
     return kNone;
   }

@@ -23,6 +23,8 @@ class LogCells {
     need(stored_.greatest_text() <= strings, "a string that the dictionary does not have");
   }
 
+  static bool is_list(LogKind kind) { return kind >= LogKind::kTexts; }
+  static bool is_text(LogKind kind) { return kind == LogKind::kText || is_list(kind); }
   LogKind kind(std::size_t log, std::size_t column) const { return kinds_[log][column]; }
   /// How many rows a log has; they are counted from 0, the oldest.
   std::size_t rows(std::size_t log) const { return stored_.rows(log); }
@@ -39,7 +41,7 @@ class LogCells {
     if (kind(log, column) == LogKind::kTime) {
       see([times_us = times_us(log), unit_us = time_unit_us_](std::size_t row) { return times_us[row] / unit_us; },
           std::false_type{});
-    } else if (kind(log, column) == LogKind::kText) {
+    } else if (is_text(kind(log, column))) {
       std::size_t first = stored_.first_text(log, static_cast<std::size_t>(std::ranges::count_if(before, is_text)));
       stored_.see_texts([&](auto texts) {
         see([texts, first](std::size_t row) { return texts(first + row); }, std::true_type{});
@@ -51,7 +53,6 @@ class LogCells {
   }
 
  private:
-  static bool is_text(LogKind kind) { return kind == LogKind::kText; }
   static bool is_number(LogKind kind) { return kind == LogKind::kReal || kind == LogKind::kWhole; }
 
   static std::vector<LogShape> shapes_of(const std::vector<std::vector<LogKind>>& logs) {

@@ -241,11 +241,7 @@ class Builder:
         # Every row of a log has its event's time already, from which it follows in the field's unit.
         if name == self.spec.events.time and self.schema.fields[name].unit in ("us", "ms"):
             return name, TIME_KIND
-        called = self.field_name(field) or name
-        # A list is a text there, under a name that tells it from a field that was a text before.
-        if self.fields[field].is_one_text:
-            return f"{called} as JSON", "string"
-        return called, self.fields[field].kind
+        return self.field_name(field) or name, self.fields[field].kind
 
     def _layout(self) -> Layout:
         return Layout(
