@@ -121,7 +121,8 @@ struct AvroValues {
   explicit AvroValues(std::size_t places) : at(places), lists(places) {}
   void clear();
 
-  void put(const AvroNode& node, const AvroValue& value) {
+  /// Inlined: a call costs what it does, and every value comes here.
+  [[gnu::always_inline]] void put(const AvroNode& node, const AvroValue& value) {
     for (std::uint32_t place : node.places) {
       if (!node.appends) [[likely]] {
         at[place] = value;
