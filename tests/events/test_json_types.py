@@ -247,9 +247,7 @@ def test_a_default_that_fits_no_value_of_its_field_is_a_mistake_in_the_spec(tmp_
     fields = [{"name": name, "type": kind} for name, kind in (("u", "string"), ("e", "string"), ("t", "long"))]
     unfit = {"name": "n", "type": "int", "default": 1 << 40}
     text = "name: s\nevents: {schema: e.avsc, user: u, id: e, time: t, time_unit: ms, encoding: json}\n"
-    text += (
-        "allowed_lateness: 1h\nmax_clock_skew: 1m\nretention: 9d\nfeatures: {n: {aggregate: count, windows: 1h}}\n"
-    )
+    text += "allowed_lateness: 1h\nmax_clock_skew: 1m\nretention: 9d\nfeatures: {n: {aggregate: count, windows: 1h}}\n"
     (tmp_path / "e.avsc").write_text(str({"type": "record", "name": "E", "fields": [*fields, unfit]}).replace("'", '"'))
     with pytest.raises(SpecError, match="JSON bodies may leave out n, whose default cannot be used: expected a"):
         parse_spec(text, beside=tmp_path)
