@@ -1,5 +1,6 @@
 #include "events/event_decoder.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <limits>
@@ -113,8 +114,8 @@ EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writer
     shapes_.push_back({kind_of(places_[at].check), places_[at].is_list});
   }
   for (const Writer& writer : writers_) {
-    need(writer.is_json                             ? writer.head.empty()
-         : writer.head.starts_with(kSingleObject) ? writer.head.size() == kHead
+    need(writer.is_json && writer.head.empty()    ? true
+         : writer.head.starts_with(kSingleObject) ? writer.head.size() == kHead && !writer.is_json
                                                   : writer.head.size() == kIdHead && writer.head[0] == 0);
     by_head_.emplace(writer.head, by_head_.size());
     for (const AvroNode& node : writer.program.nodes) {
@@ -129,7 +130,12 @@ EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writer
 }
 
 const EventDecoder::Writer* EventDecoder::of_head(std::string_view head) const {
-  if (writers_.front().head == head) [[likely]] return &writers_.front();
+  // Few are found sooner by looking at each.
+  constexpr std::size_t kFew = 8;
+  for (std::size_t at = 0; at < std::min(kFew, writers_.size()); ++at) {
+    if (writers_[at].head == head) return &writers_[at];
+  }
+  if (writers_.size() <= kFew) return nullptr;
   auto found = by_head_.find(head);
   return found == by_head_.end() ? nullptr : &writers_[found->second];
 }

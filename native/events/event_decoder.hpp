@@ -53,7 +53,7 @@ class EventDecoder {
     std::int64_t first_us, end_us, time_unit_ns, published_unit_ns;
   };
   struct Writer {
-    /// C3 01 and the fingerprint, or 00 and the schema id; nothing of JSON.
+    /// C3 01 and the fingerprint, or 00 and the schema id, of JSON too; nothing of JSON alone.
     std::string head;
     /// For people.
     std::string name;

@@ -155,6 +155,7 @@ def _jsonable(
             {"fingerprint": schema.fingerprint.hex(), "file": schema.file, "differs": _differs(schema, loaded.schema)}
             for schema in schemas
         ],
+        "encoding": loaded.schema.bodies.encoding,
         "costs": [
             {
                 **asdict(activity),
@@ -180,6 +181,18 @@ def _print_versions(console: Terminal, schema: EventSchema) -> None:
         note = "the schema that all events are read as" if accepted is schema else differs
         line = f"  {accepted.fingerprint.hex()}  {accepted.file}: {note}"
         console.print(line)
+    _print_bodies(console, schema)
+
+
+def _print_bodies(console: Terminal, schema: EventSchema) -> None:
+    """Print how bodies are encoded, and the schemas that they name by id or revision."""
+    bodies = schema.bodies
+    if bodies.declared or bodies.by_revision:
+        known = f", schemas by id from {bodies.registry}" if bodies.registry else ""
+        console.print(f"\nbodies: {bodies.encoding}{known}")
+    for name, accepted in (*bodies.by_id.items(), *bodies.by_revision.items()):
+        differs = ", ".join(_differs(accepted, schema)) or "no difference"
+        console.print(f"  {name}  {accepted.file}: {differs}")
 
 
 def costs_table(costs: Mapping[Activity, Cost]) -> Table:

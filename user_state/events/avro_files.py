@@ -41,9 +41,9 @@ from user_state.errors import EventError, InputError, SpecError
 from user_state.events.message import Message
 from user_state.oracle import Arrival, View, microseconds, used_fields
 from user_state.oracle.body import read_body, read_records
-from user_state.oracle.framing import opened
+from user_state.oracle.framing import JSON, opened
 from user_state.oracle.json_body import read_json
-from user_state.schema_registry.schemas import schemas_of
+from user_state.schema_registry.schemas import JsonSchema, schemas_of
 from user_state.spec.bodies import Bodies
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.model import Spec
@@ -81,11 +81,12 @@ class SingleObject:
     def __init__(self, schema: Schema, versions: Iterable[Schema] = (), bodies: Bodies | None = None) -> None:
         self.schema = schema
         self._bodies = bodies or Bodies()
+        self._revisions = {name: one.original for name, one in self._bodies.by_revision.items()}
         self._met: dict[str, _Reading | _Resolving | None] = {}
         # fastavro spells the fingerprint as little-endian hex already
         self.header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
         self._reading = _Reading(parse_event_schema(schema))
-        others = [SingleObject(version) for version in versions]
+        others = [SingleObject(version) for version in (*versions, *self._revisions.values())]
         self._others = {other.header: _Resolving(other.schema, schema) for other in others}
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
@@ -104,9 +105,11 @@ class SingleObject:
         """
         known = {header[len(MARKER) :] for header in (self.header, *self._others)}
         try:
-            framed = opened(data, attributes or {}, self._bodies.encoding, known, self._schema_of)
+            framed = opened(data, attributes or {}, self._bodies.encoding, known, self._schema_of, self._revisions)
         except ValueError as exc:
             raise EventError("undecodable", f"expected a body of {self._bodies.encoding}: {exc}") from exc
+        if framed.schema == JSON:
+            return self._of_json(framed.event)
         if framed.schema is not None:
             return self._reader_of(framed.schema).read(framed.event)
         if self._bodies.encoding == "json" and framed.fingerprint is None:
@@ -123,9 +126,11 @@ class SingleObject:
     def _schema_of(self, number: int) -> Any:
         """Return the schema of an id, None if there is none."""
         if self._bodies.registry is None:
-            found: EventSchema | str | None = self._bodies.by_id.get(number)
+            found: EventSchema | JsonSchema | str | None = self._bodies.by_id.get(number)
         else:
             found = schemas_of(self._bodies.registry).schema(number)
+        if isinstance(found, JsonSchema):
+            return JSON
         return found.original if isinstance(found, EventSchema) else None
 
     def _reader_of(self, written: Any) -> _Reading | _Resolving:

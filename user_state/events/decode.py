@@ -64,7 +64,7 @@ class EventDecoder:
         self._fingerprints = frozenset(one.fingerprint for one in (*schema.versions, schema))
         self._places = places_of(plan)
         self._known = KnownWriters(schema, self._places)
-        self._unpacking = Unpacking(schema.bodies.encoding, self._known)
+        self._unpacking = Unpacking(schema.bodies, schema.fingerprint, self._known)
         self._framing = _FRAMING.get(schema.bodies.encoding, "")
         self._native = self._made(self._framing)
         self._number = self._known.number

@@ -39,7 +39,7 @@ class Writer(NamedTuple):
         head: the first bytes of such a body.
         name: for people.
         program: how they are read.
-        is_json: whether such bodies are JSON, which has no head.
+        is_json: whether such bodies are JSON, which has no head but a schema id.
     """
 
     head: bytes
