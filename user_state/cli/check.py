@@ -78,9 +78,10 @@ def check(
     # A file or pipe has any width. Names are never cut: a terminal wraps what is too wide for it.
     fits = console.is_terminal or "COLUMNS" in os.environ
     console.width = max(console.width, widths.minimum if fits else widths.maximum)
+    declared = loaded.spec
     console.print(
-        f"{spec}: ok. {len(plan.scalars) + len(plan.arrays)} features, {len(plan.all_lists)} sequences,"
-        f" {len(plan.embeddings)} embeddings of events of {loaded.schema.name}\n",
+        f"{spec}: ok. {len(declared.features)} features, {len(declared.sequences)} sequences,"
+        f" {len(declared.embeddings)} embeddings of events of {loaded.schema.name}\n",
     )
     console.print(table, soft_wrap=False)
     if plan.keyed_tracks or plan.keyed_decays:

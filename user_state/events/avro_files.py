@@ -27,7 +27,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib import resources
@@ -193,7 +193,8 @@ class _Resolving:
         written = parse_event_schema(writer)
         self._reading = _Reading(written)
         self._writer = written.parsed
-        self._reader = _without_idle_aliases(parse_event_schema(reader).parsed, self._writer)
+        read = _with_aliases(parse_event_schema(reader).parsed, _names_of_nobody(self._writer))
+        self._reader = _without_idle_aliases(read, self._writer)
 
     def read(self, body: bytes) -> dict[str, Any]:
         """Return the event that `body` holds.
@@ -374,6 +375,35 @@ def _without_idle_aliases(reader: Schema, writer: Schema) -> Schema:
         aliases = [name for name in field.get("aliases", []) if name in written and name not in claimed]
         fields.append({**field, "aliases": aliases[:1]})
     return {**reader, "fields": fields}
+
+
+def _names_of_nobody(schema: Any) -> list[str]:
+    """Return the names of records that are none in Avro's sense: Beam's rows have random UUIDs."""
+    if isinstance(schema, list):
+        return [name for one in schema for name in _names_of_nobody(one)]
+    if not isinstance(schema, Mapping):
+        return []
+    own = schema.get("name", "_") if schema.get("type") == "record" else "_"
+    inside = [field["type"] for field in schema.get("fields", ())] + [
+        schema[key] for key in ("type", "items", "values") if key in schema
+    ]
+    return [*([] if own.rpartition(".")[2].isidentifier() else [own]), *_names_of_nobody(inside)]
+
+
+def _with_aliases(schema: Any, names: Sequence[str]) -> Any:
+    """Return `schema` with these names as aliases of every record, since fastavro compares names."""
+    if not names or isinstance(schema, str):
+        return schema
+    if isinstance(schema, list):
+        return [_with_aliases(one, names) for one in schema]
+    made = {
+        key: _with_aliases(value, names) if key in ("type", "items", "values") else value
+        for key, value in schema.items()
+    }
+    if schema.get("type") == "record":
+        made["aliases"] = [*schema.get("aliases", ()), *names]
+        made["fields"] = [{**field, "type": _with_aliases(field["type"], names)} for field in schema["fields"]]
+    return made
 
 
 def _check_fields(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> None:
