@@ -20,6 +20,7 @@ LAYERS = {
     "user_state/durations.py": (set(), set()),
     "user_state/sizes.py": (set(), set()),
     "user_state/printable.py": (set(), set()),
+    "user_state/id_text.py": ({"errors"}, set()),
     "user_state/native.py": ({"errors", "_native"}, set()),
     "user_state/plan": ({"spec", "durations", "errors"}, {"numpy", "datasketches"}),
     "user_state/state": ({"plan", "native", "errors"}, {"numpy"}),
@@ -35,7 +36,7 @@ LAYERS = {
     "user_state/worst_case.py": ({"plan", "events", "state", "native", "durations"}, set()),
     "user_state/item_stage.py": ({"plan", "state", "embeddings", "store", "fold", "errors"}, {"numpy"}),
     "user_state/results.py": ({"state"}, {"numpy"}),
-    "user_state/questions.py": ({"errors"}, set()),
+    "user_state/questions.py": ({"errors", "id_text"}, set()),
     "user_state/state_reads.py": ({"plan", "state", "embeddings", "reading", "store", "errors"}, set()),
     "user_state/similarity.py": ({"state_reads", "plan", "embeddings", "store", "errors"}, {"numpy"}),
     "user_state/client.py": (
