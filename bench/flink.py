@@ -290,10 +290,10 @@ def look(
     until = time.monotonic() + 10
     while one.counters()[1] < feeder.sent and time.monotonic() < until:
         time.sleep(POLL_S)
-    counters = one.board.counters()
+    so_far = one.board.counters()
     p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
-    redelivered = counters.get(counters.READ, 0) / feeder.sent - 1
-    writes = counters.get(counters.WRITES, 0) / max(1, counters.get(counters.APPLIED, 0))
+    redelivered = so_far.get(counters.READ, 0) / feeder.sent - 1
+    writes = so_far.get(counters.WRITES, 0) / max(1, so_far.get(counters.APPLIED, 0))
     print(
         f"  freshness at {sent / lasts_s:,.0f} events/s: p50 {p50:.2f} s, p99 {p99:.2f} s, {len(took)} users looked for"
     )

@@ -105,8 +105,8 @@ class Job(NamedTuple):
 
     def counters(self) -> tuple[int, int]:
         """Return how many messages were read, and how many have ended in a bin."""
-        counters = self.board.counters()
-        return counters.get(counters.READ, 0), sum(counters.get(name, 0) for name in DONE)
+        so_far = self.board.counters()
+        return so_far.get(counters.READ, 0), sum(so_far.get(name, 0) for name in DONE)
 
 
 @contextmanager

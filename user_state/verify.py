@@ -9,7 +9,7 @@ many.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,7 @@ def verify(
     at_us: int,
     stored: Iterable[str] = (),
     possible: Mapping[str, oracle.Possible] | None = None,
+    advance: Callable[[int], object] = bool,
 ) -> Verification:
     """Compare every output of every user with brute force over the user's applied events.
 
@@ -73,6 +74,7 @@ def verify(
         stored: users that have a record, in any order: one without an applied event should have none.
         possible: in place of `applied`, for users with events that may have been applied or not. The record has to be
             right for one of the choices, and is compared with the nearest if it is right for none.
+        advance: called with how many further users have been compared, for progress.
 
     Raises:
         StoreUnavailable, StoreError: as the client.
@@ -103,6 +105,7 @@ def verify(
                     break
             differences.extend(nearest or [])
             values += values_of_nearest
+            advance(1)
     for user in set(stored) - applied.keys() - possible.keys():
         differences.append(Difference(user, "record", "missing", "present", math.inf))
     differences.sort(key=lambda difference: (-difference.size, difference.user, difference.output))

@@ -7,5 +7,6 @@
 #include "bindings/from_python.cpp"
 #include "bindings/histories.cpp"
 #include "bindings/module.cpp"
+#include "bindings/relevance.cpp"
 #include "bindings/replaying.cpp"
 #include "bindings/sketches.cpp"

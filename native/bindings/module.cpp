@@ -6,6 +6,7 @@
 #include "bindings/event_rows.hpp"
 #include "bindings/folding.hpp"
 #include "bindings/reading.hpp"
+#include "bindings/relevance.hpp"
 #include "bindings/replaying.hpp"
 #include "bindings/sketches.hpp"
 
@@ -28,6 +29,7 @@ PYBIND11_MODULE(_native, module) {
            py::arg("events"));
   user_state::define_event_batches(module);
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
+  user_state::define_relevance(module);
   user_state::define_sketches(module);
   user_state::reading::define_record_reader(module);
   user_state::define_replay(module);

@@ -9,6 +9,7 @@
 #include "codec/bytes.hpp"
 #include "codec/strings.hpp"
 #include "events/events.hpp"
+#include "families/takes.hpp"
 #include "plan.hpp"
 
 namespace user_state {

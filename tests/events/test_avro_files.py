@@ -19,7 +19,7 @@ from user_state.events.avro_files import (
     write_messages,
 )
 from user_state.events.message import Message
-from user_state.oracle import Arrival, microseconds
+from user_state.oracle import Arrival, microseconds, replay
 from user_state.spec.model import Spec
 
 T0 = 1_700_000_000_123_456
@@ -134,9 +134,48 @@ def test_bytes_that_are_not_exactly_one_event_are_undecodable() -> None:
 
 def test_a_time_beyond_datetimes_is_invalid_and_not_undecodable() -> None:
     bodies = SingleObject(interaction_schema())
-    with pytest.raises(EventError, match="timestamps") as caught:
-        bodies.decode(bodies.encode(event(event_time=10**18)))
-    assert caught.value.reason == "invalid"
+    beyond = bodies.decode(bodies.encode(event(event_time=10**18)))
+    assert beyond["event_time"] == 10**18
+    assert replay(SPEC, [Arrival(beyond), Arrival(event())]).bins == ["dead_letter/invalid", "applied"]
+
+
+LOGICAL = [
+    ("string", "uuid", "0b5e2b3a-6f5f-4f0e-9d0c-0a6f3a1e9a10", None),
+    ("string", "uuid", "no uuid at all", None),
+    ("int", "date", 20_000, None),
+    ("int", "time-millis", 1, None),
+    ("long", "time-micros", 1, None),
+    ("long", "timestamp-micros", T0, None),
+    ("long", "timestamp-millis", T0 // 1000, T0 // 1000 * 1000),
+    ("long", "local-timestamp-micros", T0, None),
+    ("long", "local-timestamp-millis", T0 // 1000, None),
+    ("long", "of-our-own", 5, None),
+    ("bytes", "decimal", b"\x04\xd2", None),
+]
+
+
+@pytest.mark.parametrize(("kind", "logical", "written", "expected"), LOGICAL)
+@pytest.mark.parametrize("schema_is", ["of the file", "of the spec", "a later version"])
+def test_a_value_of_a_logical_type_is_read_as_the_number_or_text_that_it_stands_in(
+    tmp_path: Path, kind: str, logical: str, written: Any, expected: Any, schema_is: str
+) -> None:
+    typed = {"type": kind, "logicalType": logical, "precision": 6, "scale": 2}
+    fields: list[dict[str, Any]] = [{"name": name, "type": "string"} for name in ("event_id", "user_id")]
+    fields += [{"name": "event_time", "type": {"type": "long", "logicalType": "timestamp-millis"}}]
+    fields += [{"name": "value", "type": ["null", typed]}]
+    schema = {"type": "record", "name": "Tried", "fields": fields}
+    later = {**schema, "fields": [*fields, {"name": "more", "type": "int", "default": 0}]}
+    read_as = {"of the file": None, "of the spec": schema, "a later version": later}[schema_is]
+    events = [{"event_id": "a", "user_id": "u", "event_time": T0 // 1000, "value": v} for v in (written, None)]
+    with (tmp_path / "events.avro").open("wb") as file:
+        fastavro.writer(file, schema, events)
+    found = [arrival.event for arrival in read_arrivals(tmp_path / "events.avro", SPEC, read_as)]
+    body = SingleObject(schema).encode(events[0])
+    found.append(SingleObject(later, [schema]).decode(body) if read_as is later else SingleObject(schema).decode(body))
+    shown = written if expected is None else expected
+    assert [(event["event_time"], event["value"]) for event in found if event is not None] == [
+        (T0 // 1000 * 1000, value) for value in (shown, None, shown)
+    ]
 
 
 def test_what_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ from user_state import oracle
 from user_state.durations import parse_duration_us
 from user_state.embeddings.table import ItemTable
 from user_state.events.decode import EventDecoder
-from user_state.events.relevant import wanted
 from user_state.events.screening import Screened, clock_tolerance_us, screen
 from user_state.oracle import AppliedEvent
 from user_state.oracle.embeddings import EmbeddingQuestion
@@ -40,6 +39,7 @@ from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of
 from user_state.state.events import EventRow, Events
 from user_state.state.outcome import Outcome
+from user_state.state.relevant import relevant
 
 RELATIVE = 1e-6
 TABLE = ItemTable(list(SHELF), np.array(list(SHELF.values()), np.float32))
@@ -75,7 +75,7 @@ class Shelf:
         read = Events.from_rows(self.plan, list(rows))
         if now_us is None:
             bins = np.full(len(rows), "ignored", object)
-            chosen = np.flatnonzero(wanted(self.plan, read))
+            chosen = np.flatnonzero(relevant(self.plan, read))
         else:
             screened = screen(self.plan, read, now_us)
             bins = np.array([REFUSED.get(Screened(found), "") for found in screened.tolist()], object)

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.trying import T0, batch, event, plan_of
+from user_state.state.relevant import matches, relevant
 
 EVERY = [
     event(T0, item_id=None, value=None, amount=None, bought=None),
@@ -31,15 +32,23 @@ EVERY = [
 )
 def test_a_filter_accepts_its_values_and_never_null(where, expected):
     plan = plan_of(features={"f": {"aggregate": "count", "where": where, "windows": ["1h"]}})
-    assert [mask.tolist() for mask in batch(plan, EVERY).matches(plan)] == [expected]
+    events = batch(plan, EVERY)
+    assert matches(plan, events, 0).tolist() == expected == relevant(plan, events).tolist()
 
 
 def test_a_batch_of_no_events_has_no_users():
     plan = plan_of(features={"f": {"aggregate": "sum", "of": "value", "where": {"action": "x"}, "windows": ["1h"]}})
     events = batch(plan, [])
-    assert (len(events), events.users, [m.tolist() for m in events.matches(plan)]) == (0, [], [[]])
+    assert (len(events), events.users, matches(plan, events, 0).tolist()) == (0, [], [])
 
 
 def test_users_stand_in_order_of_their_first_event():
     events = batch(plan_of(), [event(T0, "b"), event(T0, "a"), event(T0, "b")])
     assert (events.users, events.user.tolist()) == (["b", "a"], [0, 1, 0])
+
+
+def test_a_filter_that_the_plan_does_not_have_is_an_index_error():
+    plan = plan_of()
+    for filter_ in (-1, len(plan.filters)):
+        with pytest.raises(IndexError, match="no such filter"):
+            matches(plan, batch(plan, EVERY), filter_)

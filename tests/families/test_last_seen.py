@@ -9,8 +9,8 @@ import pytest
 from tests.messages import told
 from tests.packed import apply, features, merge
 from tests.trying import T0, D, H, M, S, batch, event, fold_all, plan_of, record_of, same_record, value_of
-from user_state.events.relevant import wanted
 from user_state.state.events import Events
+from user_state.state.relevant import relevant
 
 
 def distinct_of(field, *windows, **more):
@@ -140,7 +140,7 @@ def test_an_event_is_wanted_for_a_value_and_not_for_a_null():
     events = batch(plan, [event(item_id="a", action="like"), event(action="like"), event(item_id="a")])
     rows = [("u", 0, T0, T0, *[c if c != -1 else None for c in row]) for row in zip(*events.columns, strict=True)]
     named = [(*row[:4], *(None if c is None else events.pool[c] for c in row[4:])) for row in rows]
-    assert wanted(plan, Events.from_rows(plan, named)).tolist() == [True, False, False]
+    assert relevant(plan, Events.from_rows(plan, named)).tolist() == [True, False, False]
 
 
 def test_a_plan_without_them_has_no_rows():

@@ -13,12 +13,12 @@ from tests.random_worlds import QUICK, World, worlds
 from tests.trying import T0, H, M, S, batch, event, plan_of
 from user_state import oracle
 from user_state.errors import InputError
-from user_state.events.relevant import wanted
 from user_state.plan.compile import compile_plan
 from user_state.reading.replay import Questions, Replay, asked_at
 from user_state.state.events import Events
 from user_state.state.outcome import Outcome
 from user_state.state.records import TOO_LARGE
+from user_state.state.relevant import relevant
 
 COUNT = {"f": {"aggregate": "count", "windows": ["1h"]}}
 
@@ -49,7 +49,7 @@ def test_what_is_answered_before_a_question_is_what_brute_force_says_of_what_was
     # In order of publication, which is that of arrival here.
     world.arrivals.sort(key=lambda arrival: arrival.published_us or 0)
     rows = rows_of(world, plan)
-    chosen = np.flatnonzero(wanted(plan, Events.from_rows(plan, rows))).tolist()
+    chosen = np.flatnonzero(relevant(plan, Events.from_rows(plan, rows))).tolist()
     if not chosen:
         return
     events = Events.from_rows(plan, [rows[at] for at in chosen])

@@ -14,7 +14,6 @@ from tests.packed import Records
 from user_state import oracle
 from user_state.evaluation.memory_store import MemoryStore
 from user_state.events.decode import EventDecoder
-from user_state.events.relevant import wanted
 from user_state.fold import Folder
 from user_state.oracle import AppliedEvent, Arrival
 from user_state.plan.compile import compile_plan
@@ -23,6 +22,7 @@ from user_state.spec import LoadedSpec
 from user_state.state.events import Events
 from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
+from user_state.state.relevant import relevant
 
 BINS = {
     Outcome.APPLIED: "applied",
@@ -77,7 +77,7 @@ class History:
         _, plan = self.stages[-1]
         rows = [self._decoder.row(arrival.event, arrival.published_us) for arrival in arrivals]
         bins = ["ignored"] * len(rows)
-        chosen = wanted(plan, Events.from_rows(plan, rows)).nonzero()[0].tolist() if rows else []
+        chosen = relevant(plan, Events.from_rows(plan, rows)).nonzero()[0].tolist() if rows else []
         outcomes = self._folder.fold([rows[index] for index in chosen]).outcome.tolist()
         for index, outcome in zip(chosen, outcomes, strict=True):
             bins[index] = BINS[Outcome(outcome)]

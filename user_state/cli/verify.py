@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,7 @@ def verify(
     they state. A record of a user without events is a difference too.
 
     Brute force is `user_state.oracle`: plain loops over lists, sharing no code with the pipeline. It judges lateness by
-    the files' publish times and in the files' order. Exits with 1 if anything differs.
+    the files' publish times and in the files' order. Exits with 1 if anything differs, or if nothing was compared.
 
     Whether an event was older than `retention`, or ahead of the clock, depends on when `run` read it. Where that
     decides what is applied, the record of the user has to be right for one such moment.
@@ -42,6 +43,7 @@ def verify(
     Example: `user-state verify --spec user_state.yaml --events 'traffic/*.avro' --redis redis://localhost:6379`
     """
     from user_state import oracle
+    from user_state.cli.progress import progress, with_progress
     from user_state.events.avro_files import read_arrivals
     from user_state.store.survey import stored_users
     from user_state.verify import verify as compare
@@ -56,14 +58,16 @@ def verify(
     arrivals: list[oracle.Arrival] = []
     written_us: list[int] = []
     for path in paths:
-        arrivals += read_arrivals(path, loaded.spec, schema, versions)
+        arrivals += with_progress(read_arrivals(path, loaded.spec, schema, versions), f"reading {path}")
         written_us += [Path(path).stat().st_mtime_ns // 1000] * (len(arrivals) - len(written_us))
     now_us = time.time_ns() // 1000
-    replayed = oracle.replay(loaded.spec, arrivals, now_us=now_us)
+    judged = with_progress(arrivals, "judging events", len(arrivals))
+    replayed = oracle.replay(loaded.spec, judged, now_us=now_us)
     possible = oracle.possible(loaded.spec, arrivals, replayed.bins, written_us, now_us)
     with UserStateClient.from_url(redis, loaded, timeout_s=10) as client:
         stored = stored_users(redis, loaded.spec.name)
-        verified = compare(client, loaded, replayed.applied, at_us, stored, possible)
+        with progress("comparing users", len(replayed.applied.keys() | possible.keys())) as advance:
+            verified = compare(client, loaded, replayed.applied, at_us, stored, possible, advance)
     say(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))
     if possible:
         say(
@@ -74,7 +78,33 @@ def verify(
         say(str(difference))
     if len(verified.differences) > SHOWN:
         say(f"... and {len(verified.differences) - SHOWN:,} more")
+    if not verified.values:
+        say(nothing_compared(replayed.counts, verified.users))
+        raise typer.Exit(EXIT_DIFFERENT)
     outcome = "all equal" if not verified.differences else f"{len(verified.differences):,} differ"
     say(f"{verified.values:,} values of {verified.users:,} users at {format_time(at_us)}: {outcome}")
     if verified.differences:
         raise typer.Exit(EXIT_DIFFERENT)
+
+
+def nothing_compared(counts: Mapping[str, int], users: int) -> str:
+    """Return why no value was compared, and what to look at.
+
+    >>> nothing_compared({"applied": 0, "duplicate": 0, "ignored": 0, "dead_letter/invalid": 9, "expired": 1}, 0)
+    'nothing was compared: no event is applied, of 10 most are dead_letter/invalid (9); `user-state run` says why'
+    >>> nothing_compared({"applied": 5, "ignored": 2}, 3)
+    "nothing was compared: no record of the 3 users with applied events could be read; is it the run's --redis?"
+    """
+    events = sum(counts.values())
+    if not events:
+        return "nothing was compared: the files hold no event"
+    if users:
+        return (
+            f"nothing was compared: no record of the {users:,} users with applied events could be read; is it the"
+            " run's --redis?"
+        )
+    commonest, number = max(counts.items(), key=lambda item: item[1])
+    return (
+        f"nothing was compared: no event is applied, of {events:,} most are {commonest} ({number:,}); `user-state run`"
+        " says why"
+    )

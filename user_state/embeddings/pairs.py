@@ -26,6 +26,7 @@ from user_state.plan.plan import Plan
 from user_state.plan.state_definitions import LearnedItems
 from user_state.state.events import F64, I64, U64, Bool, Events
 from user_state.state.log_rows import TIE_SHIFT, Histories
+from user_state.state.relevant import matches
 from user_state.state.string_dictionary import StringPool
 
 LEAST_HALVINGS = 20
@@ -88,7 +89,7 @@ def _line(plan: Plan, learned: LearnedItems, histories: Histories, events: Event
     """Return the log's rows and the new events that belong there, in order."""
     log = plan.logs[learned.log]
     rows = histories.logs[learned.log]
-    wanted = np.flatnonzero(events.matches(plan)[log.filter] & events.has(plan, learned.of))
+    wanted = np.flatnonzero(matches(plan, events, log.filter) & events.has(plan, learned.of))
     old_codes, new_codes = pool.take_in(histories.pool), pool.take_in(events.pool)
     user = np.concatenate((rows.user, events.user[wanted]))
     time_us = np.concatenate((rows.time_us, events.time_us[wanted]))

@@ -13,6 +13,9 @@ A message body is Avro's single-object encoding:
 or, from senders that leave the first ten bytes out, the event alone. The fingerprint may be that of another version of
 the schema; the event is then what fastavro resolves it to.
 
+Logical types are left out as events are read: a UUID is text, a date a number, as in a record. A time in milliseconds
+becomes microseconds, the unit of every time from there on.
+
 The reading side must not use the pipeline's decoder: it is half of what the pipeline is checked against. It is
 fastavro with the one rule that an event must encode back into the very bytes it came from, which tells a whole event
 from bytes that fastavro makes something of (trailing bytes, negative lengths, union branch -1).
@@ -70,6 +73,8 @@ class SingleObject:
         self.schema = schema
         # fastavro spells the fingerprint as little-endian hex already
         self.header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+        self._read_as = parse_event_schema(schema).parsed
+        self._millis = _millis_fields(schema)
         others = [SingleObject(version) for version in versions]
         self._others = {other.header: _Resolving(other.schema, schema) for other in others}
 
@@ -81,10 +86,10 @@ class SingleObject:
         return buffer.getvalue()
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        """Return the event in `data`; timestamps become datetimes.
+        """Return the event in `data`, its times in microseconds.
 
         Raises:
-            EventError: `undecodable`, or `invalid` if only a timestamp lies beyond what a datetime can hold.
+            EventError: `undecodable`.
         """
         header = data[: len(self.header)] if data.startswith(MARKER) else b""
         body = data[len(header) :]
@@ -93,22 +98,22 @@ class SingleObject:
         if header not in (self.header, b""):
             raise EventError("undecodable", f"expected a body that begins with {self.header.hex()}, got {header.hex()}")
         try:
-            event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self.schema, None)
-            again = self.encode(_with_names(body, self.schema))[len(self.header) :]
-        except OverflowError as exc:
-            raise EventError("invalid", "expected timestamps in the years 1 to 9999") from exc
+            event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self._read_as, None)
+            buffer = io.BytesIO()
+            fastavro.schemaless_writer(buffer, self._read_as, _with_names(body, self._read_as))
+            again = buffer.getvalue()
         except Exception as exc:  # fastavro promises no type of error for bytes that are no event
             raise EventError("undecodable", f"expected one event, got {len(body)} bytes that are none: {exc}") from exc
         if again != body:
             raise EventError("undecodable", f"expected one event of {len(again)} bytes, got other {len(body)} bytes")
-        return event
+        return _in_microseconds(event, self._millis)
 
 
 class _Resolving:
-    """Events of the schema `writer` as events of `reader`; times come out as integers."""
+    """Events of the schema `writer` as events of `reader`."""
 
     def __init__(self, writer: Schema, reader: Schema) -> None:
-        self._original = writer
+        self._millis = _millis_fields(reader)
         self._writer = parse_event_schema(writer).parsed
         self._reader = _without_idle_aliases(parse_event_schema(reader).parsed, self._writer)
 
@@ -126,12 +131,12 @@ class _Resolving:
             raise EventError("undecodable", f"expected one event, got {len(body)} bytes that are none: {exc}") from exc
         if again.getvalue() != body:
             raise EventError("undecodable", f"expected one event, got {len(body)} bytes that no writer writes")
-        return event
+        return _in_microseconds(event, self._millis)
 
     def resolve(self, written: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the event `written` is for the reader; raises as `read`."""
+        """Return what the event `written`, read without logical types, is for the reader; raises as `read`."""
         body = io.BytesIO()
-        fastavro.schemaless_writer(body, self._original, written)
+        fastavro.schemaless_writer(body, self._writer, written)
         return self.read(body.getvalue())
 
 
@@ -229,15 +234,37 @@ def _plain_arrivals(
 ) -> Iterator[Arrival]:
     _check_fields(path, spec, written if schema is None else schema)
     if schema is None or SingleObject(written).header == SingleObject(schema).header:
-        yield from (Arrival(event) for event in fastavro.reader(file))
+        millis = _millis_fields(written if schema is None else schema)
+        yield from (Arrival(_in_microseconds(event, millis)) for event in _records(file, written))
         return
     check_resolves(str(path), parse_event_schema(written), parse_event_schema(schema))
     resolving = _Resolving(written, schema)
-    for event in fastavro.reader(file, return_record_name=True):
+    for event in _records(file, written, with_names=True):
         try:
             yield Arrival(resolving.resolve(event))
         except EventError as exc:
             yield Arrival(None, None, exc.reason)
+
+
+def _records(file: IO[bytes], written: Schema, *, with_names: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield the file's records without logical types, as `SingleObject` reads a body."""
+    read_as = parse_event_schema(written).parsed
+    for block in fastavro.block_reader(file):
+        for _ in range(block.num_records):
+            yield fastavro.schemaless_reader(block.bytes_, read_as, None, return_record_name=with_names)
+
+
+def _millis_fields(schema: Schema) -> list[str]:
+    """Return the names of the fields that hold times in milliseconds."""
+    return [name for name, field in parse_event_schema(schema).fields.items() if field.unit == "ms"]
+
+
+def _in_microseconds(event: dict[str, Any], millis: Iterable[str]) -> dict[str, Any]:
+    """Return the event with its times in milliseconds made microseconds, in place."""
+    for name in millis:
+        if event[name] is not None:
+            event[name] *= 1000
+    return event
 
 
 def _with_names(body: bytes, schema: Schema) -> dict[str, Any]:

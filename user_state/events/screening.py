@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.durations import SECOND_US, format_duration
-from user_state.events.relevant import wanted
 from user_state.plan.plan import Plan
 from user_state.state.events import Events
+from user_state.state.relevant import relevant
 
 LEAST_CLOCK_TOLERANCE_US = 60 * SECOND_US
 """Clocks of machines differ, whatever a spec says of phones."""
@@ -49,7 +49,7 @@ def screen(plan: Plan, events: Events, now_us: int) -> npt.NDArray[np.int8]:
     screened = np.full(len(events), Screened.PASSED, np.int8)
     screened[events.published_us > now_us + clock_tolerance_us(plan)] = Screened.FROM_FUTURE
     screened[events.time_us <= now_us - plan.retention_us] = Screened.EXPIRED
-    screened[~wanted(plan, events)] = Screened.IGNORED
+    screened[~relevant(plan, events)] = Screened.IGNORED
     return screened
 
 

@@ -24,8 +24,8 @@ MAX_ID_BYTES = 1024
 MAX_TEXT_BYTES = 65_535
 LEAST_TOLERANCE_US = 60_000_000
 """How far a publish time may be ahead of the wall clock, however small the spec's skew: clocks of machines differ."""
-LEAST_INT = -(2**63)
-"""No value of an integer field that is used: records hold it for null."""
+LEAST_INT, MOST_INT = -(2**63), 2**63 - 1
+"""An integer or a time in microseconds lies between them; the least itself is none, since records hold it for null."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str], needs_p
             return False
         if isinstance(value, str) and len(value.encode()) > MAX_TEXT_BYTES:
             return False
-        if isinstance(value, int) and value == LEAST_INT:
+        if isinstance(value, int) and not LEAST_INT < value <= MOST_INT:
             return False
     return True
 

@@ -1,4 +1,4 @@
-"""A batch of decoded events as columns, and which of them each filter wants.
+"""A batch of decoded events as columns.
 
 Built from event rows `(user, id_hash, time_us, published_us, *fields)`, the fields being `plan.fields` in order.
 Strings are codes into one pool a batch, so that every later step compares integers.
@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from user_state import native
 from user_state.plan.plan import Plan
-from user_state.plan.state_definitions import Filter
 from user_state.state.string_dictionary import NULL_CODE, StringPool
 
 Bool = npt.NDArray[np.bool_]
@@ -99,22 +98,3 @@ class Events:
             case _:
                 present = column != NULL_INT
         return np.asarray(present, np.bool_)
-
-    def matches(self, plan: Plan) -> list[Bool]:
-        """Return for each of `plan.filters` a mask (m,) of the events it accepts."""
-        return [self._match(plan, accepting) for accepting in plan.filters]
-
-    def _match(self, plan: Plan, accepting: Filter) -> Bool:
-        matched = np.ones(len(self), np.bool_)
-        for field, accepted in accepting.conditions:
-            column = self.columns[field]
-            if plan.fields[field].kind == "string":
-                # One entry more than the pool: a null's code of -1 lands on it and is not accepted.
-                table = np.zeros(len(self.pool) + 1, np.bool_)
-                table[[code for v in accepted if (code := self.pool.find(str(v))) is not None]] = True
-                matched &= table[column]
-            else:
-                # Null is no value, so the number that stands for it cannot be one that a filter asks for.
-                asked = accepted if plan.fields[field].kind == "float" else accepted - {NULL_INT}
-                matched &= np.isin(column, np.array(sorted(asked), column.dtype))
-        return matched

@@ -54,7 +54,7 @@ class Decays : public Family {
     arrived_.clear();
     newest_us_ = 0;
     for (std::uint32_t row : arrivals.rows) {
-      if (!events.matches(decay.filter, row) || (decay.of && !events.has(*decay.of, row))) continue;
+      if (!takes(decay, events, row)) continue;
       arrived_.push_back({events.time_us(row), decay.of ? events.number(*decay.of, row) : 1.0});
       newest_us_ = std::max(newest_us_, events.time_us(row));
     }

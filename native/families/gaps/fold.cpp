@@ -25,7 +25,7 @@ class Gaps : public Family {
     axes_.set_clock(arrivals.clock_us);
     std::int64_t closed_us = std::max(arrivals.clock_us - plan_.allowed_lateness_us, arrivals.horizon_us);
     for (std::size_t track = 0; track < held_.tracks.size(); ++track) {
-      take_in(arrivals, plan_.gaps[track].filter, held_.tracks[track].open_us);
+      take_in(arrivals, plan_.gaps[track], held_.tracks[track].open_us);
       place(static_cast<int>(track), held_.tracks[track]);
       close(static_cast<int>(track), held_.tracks[track], closed_us);
     }
@@ -54,10 +54,10 @@ class Gaps : public Family {
   void write(Writer& out, const Strings&) const override { held_.write(out); }
 
  private:
-  void take_in(const Arrivals& arrivals, int filter, std::vector<std::int64_t>& open_us) {
+  void take_in(const Arrivals& arrivals, const GapTrack& track, std::vector<std::int64_t>& open_us) {
     arrived_us_.clear();
     for (std::uint32_t row : arrivals.rows) {
-      if (arrivals.events.matches(filter, row)) arrived_us_.push_back(arrivals.events.time_us(row));
+      if (takes(track, arrivals.events, row)) arrived_us_.push_back(arrivals.events.time_us(row));
     }
     std::ranges::sort(arrived_us_);
     merge(open_us, arrived_us_);

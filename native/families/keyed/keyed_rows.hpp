@@ -109,8 +109,8 @@ class KeyColumns : public KeyShapes {
   /// `by` has the fields of each track's keys.
   KeyColumns(const Plan& plan, std::vector<std::vector<int>> by);
 
-  /// Sets an event's key, unless one of its fields is null: returns whether it has one.
-  bool lift(std::size_t track, const Events& events, std::uint32_t row, Strings& strings, Key& key) const;
+  /// The key of an event that the track takes.
+  Key lift(std::size_t track, const Events& events, std::uint32_t row, Strings& strings) const;
 
   /// Whether a key's numbers are written before those of another key of its track.
   bool before(int track, const Key& a, const Key& b, const Strings& strings) const;

@@ -105,10 +105,9 @@ class KeyedDecays : public Family {
     times_us_of_arrived_.clear();
     std::size_t begin = rows_.arrived.size();
     for (std::uint32_t row : arrivals.rows) {
-      if (!events.matches(decay.filter, row)) continue;
+      if (!takes(decay, events, row)) continue;
       double weight = events.weight(decay.weights, row);
-      Key key;
-      if (!(weight > 0) || !keys_.lift(track, events, row, strings, key)) continue;
+      Key key = keys_.lift(track, events, row, strings);
       // A reference time of 0 stands for none.
       need(events.time_us(row) > 0);
       newest_us = std::max(newest_us, events.time_us(row));

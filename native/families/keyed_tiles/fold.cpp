@@ -93,9 +93,8 @@ class KeyedTiles : public Family {
     for (std::size_t index = 0; index < plan_.keyed_tracks.size(); ++index) {
       const KeyedTrack& track = plan_.keyed_tracks[index];
       for (std::uint32_t row : arrivals.rows) {
-        if (!events.matches(track.filter, row) || (track.of && !events.has(*track.of, row))) continue;
-        Key key;
-        if (!keys_.lift(index, events, row, strings, key)) continue;
+        if (!takes(track, events, row)) continue;
+        Key key = keys_.lift(index, events, row, strings);
         double number = track.of ? events.number(*track.of, row) : 0.0;
         changing_.arrived.push_back({{events.second(row), static_cast<int>(index)}, false, key, 1, number});
       }

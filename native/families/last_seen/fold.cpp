@@ -89,7 +89,7 @@ class LastSeenOfTracks : public Family {
     const Events& events = arrivals.events;
     arrived_.clear();
     for (std::uint32_t event : arrivals.rows) {
-      if (!events.matches(track.filter, event) || (track.of && !events.has(*track.of, event))) continue;
+      if (!takes(track, events, event)) continue;
       std::int64_t second = events.second(event);
       arrived_.push_back({track.of_days ? plan_.local_time.day(second) : value_of(events, *track.of, event), second});
     }

@@ -110,7 +110,7 @@ class LogRows {
     const Events& events = arrivals.events;
     std::size_t before = rows.size();
     for (std::uint32_t event : arrivals.rows) {
-      if (!events.matches(log_.filter, event) || (log_.required && !events.has(*log_.required, event))) continue;
+      if (!takes(log_, events, event)) continue;
       add(events.time_us(event), static_cast<std::uint32_t>(events.id_hash(event) >> 32));
       for (int field : log_.fields) {
         switch (events.kind(field)) {

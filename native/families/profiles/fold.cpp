@@ -56,7 +56,7 @@ class Profiles : public Family {
     arrived_.clear();
     newest_us_ = 0;
     for (std::uint32_t row : arrivals.rows) {
-      if (!events.matches(profile.filter, row)) continue;
+      if (!takes(profile, events, row)) continue;
       const LocalTime& local = plan_.local_time;
       std::int64_t second = events.second(row);
       arrived_.push_back({events.time_us(row), profile.of_hours ? local.hour(second) : local.weekday(second)});

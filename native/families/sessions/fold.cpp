@@ -56,7 +56,7 @@ class Sessions : public Family {
     added_.clear();
     for (std::size_t track = 0; track < plan_.sessions.size(); ++track) {
       for (std::uint32_t row : arrivals.rows) {
-        if (!events.matches(plan_.sessions[track].filter, row)) continue;
+        if (!takes(plan_.sessions[track], events, row)) continue;
         std::int64_t time_us = events.time_us(row);
         added_.push_back({static_cast<int>(track), time_us, time_us, 1});
       }

@@ -67,7 +67,7 @@ void SketchTiles<Item>::lift(const Arrivals& arrivals) {
   for (std::size_t index = 0; index < tracks_.size(); ++index) {
     const SketchTrack& track = tracks_[index];
     for (std::uint32_t row : arrivals.rows) {
-      if (!events.matches(track.filter, row) || !events.has(track.of, row)) continue;
+      if (!passes(track.filter, track.of, events, row)) continue;
       std::int64_t key = placed(SketchTile::key_of(events.second(row), static_cast<int>(index)));
       if (key != TrackAxes::kDropped) arrived_.push_back({key, item_of(events, track.of, row)});
     }

@@ -183,13 +183,8 @@ class Tiles : public Family {
       const Track& track = plan_.tracks[index];
       Held held = stored_.held(static_cast<int>(index));
       for (std::uint32_t row : arrivals.rows) {
-        if (!events.matches(track.filter, row)) continue;
-        double number = 0;
-        if (track.of) {
-          if (!events.has(*track.of, row)) continue;
-          number = events.number(*track.of, row);
-          if (track.between && !(number >= track.between->first && number < track.between->second)) continue;
-        }
+        if (!takes(track, events, row)) continue;
+        double number = track.of ? events.number(*track.of, row) : 0.0;
         std::int64_t start_s = axes_.place(static_cast<int>(index), events.second(row));
         if (start_s == TrackAxes::kDropped) continue;
         Tile tile{start_s, static_cast<int>(index), 1, {}};

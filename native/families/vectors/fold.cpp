@@ -58,9 +58,8 @@ class VectorSums : public Family {
     directions_.clear();
     newest_us_ = 0;
     for (std::uint32_t row : arrivals.rows) {
-      if (!events.matches(vectors.filter, row) || !events.has(vectors.of, row)) continue;
+      if (!takes(vectors, events, row)) continue;
       double weight = vectors.weighed_by ? events.number(*vectors.weighed_by, row) : events.weight(vectors.weights, row);
-      if (!vectors.weighed_by && weight == 0) continue;
       arrived_.push_back({events.time_us(row), weight});
       newest_us_ = std::max(newest_us_, events.time_us(row));
       add_direction(events, events.integer(vectors.of, row), vectors.dimensions);
