@@ -12,7 +12,7 @@ PINS := requirements.txt pyproject.toml setup.py
 NATIVE := $(wildcard native/*.?pp native/*/*.?pp native/*/*/*.?pp)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check lint types wheel sanitize fuzz simulate movielens flink-up flink-down soak bench bench-quick docs docs-site pins clean
+.PHONY: help demo test test-fast test-nightly check lint types wheel sanitize fuzz simulate movielens flink-up flink-down soak bench bench-quick docs docs-site pins clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ test: $(VENV)/dev.stamp ## every test; those of Pub/Sub run where its emulator i
 test-fast: $(VENV)/dev.stamp ## the tests that need no server, no Beam and no patience, for while you work: under a minute
 	@$(BIN)/python -m pytest --numprocesses 2 --durations 5 --durations-min 2 \
 		-m "not server and not beam and not slow and not network and not pubsub"
+
+test-nightly: $(VENV)/dev.stamp ## the tests that take minutes each and are in no other target
+	@NIGHTLY=1 $(BIN)/python -m pytest --numprocesses 2 -m nightly
 
 check: lint types test ## what CI runs
 
@@ -95,14 +98,16 @@ clean: ## remove the environment and what tools left behind; data/ stays
 	rm -rf $(VENV) build dist user_state/_native*.so *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
-# What the demo needs: the first part of the pins.
+# What the demo needs: the first part of the pins. Compiling takes nothing of them but two, and begins while the others come.
 $(VENV)/run.stamp: $(PINS)
 	@echo "making $(VENV) with $(PYTHON), and compiling: a minute or two"
 	@$(PYTHON) -m venv $(VENV)
 	@sed '/^# To develop/,$$d' requirements.txt > $(VENV)/run.txt
-	@$(PIP_INSTALL) -r $(VENV)/run.txt
+	@grep -E '^(setuptools|pybind11)==' $(VENV)/run.txt > $(VENV)/build.txt
+	@$(PIP_INSTALL) -r $(VENV)/build.txt
 	@$(FETCH_COMPILER)
-	@$(PIP_INSTALL) --no-build-isolation -e .
+	@$(PIP_INSTALL) --no-build-isolation -e . & compiling=$$!; \
+	$(PIP_INSTALL) -r $(VENV)/run.txt; installed=$$?; wait $$compiling && exit $$installed
 	@touch $@ $(VENV)/native.stamp
 
 # The compiled code again, after its sources changed; not where what installed the project has just compiled it.

@@ -49,13 +49,22 @@ def accounting_line(counts: Mapping[str, int]) -> str:
 
 
 def progress_line(elapsed_s: float, counts: Mapping[str, int], rate: float) -> str:
-    """Return how a run fares, in one line.
+    """Return how a run fares, in one line; what was read and is in no bin yet is in flight.
+
+    After a worker was restarted, what it read is counted again, and the bins may hold more than was read.
 
     >>> progress_line(3.2, {"read": 3, "applied": 3, "writes": 2}, 1.04)
     '     3 s  read 3 = applied 3 + duplicate 0 + ignored 0 + dead letters 0  1/s, 2 writes'
+    >>> progress_line(3.2, {"read": 5, "applied": 3}, 1.04)
+    '     3 s  read 5 = applied 3 + duplicate 0 + ignored 0 + dead letters 0 + in flight 2  1/s, 0 writes'
+    >>> progress_line(3.2, {"read": 5, "applied": 9}, 1.04)
+    '     3 s  read 5 = applied 9 + duplicate 0 + ignored 0 + dead letters 0 - counted again 4  1/s, 0 writes'
     """
     writes = counts.get(counters.WRITES, 0)
-    return f"{elapsed_s:6.0f} s  {accounting_line(counts)}  {rate:,.0f}/s, {writes:,} writes"
+    in_flight = counts.get(counters.READ, 0) - sum(counts.get(name, 0) for name in BINS)
+    more = f" + in flight {in_flight:,}" if in_flight > 0 else f" - counted again {-in_flight:,}" if in_flight else ""
+    line = accounting_line(counts).replace(" != ", " = ", 1)
+    return f"{elapsed_s:6.0f} s  {line}{more}  {rate:,.0f}/s, {writes:,} writes"
 
 
 def closing_lines(counts: Mapping[str, int], retention_us: int) -> str:

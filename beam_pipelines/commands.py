@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+REACHABLE_S = 5.0
+"""How long Redis may take to answer before anything starts; one that refuses connections is told at once."""
 
 
 def run(
@@ -15,7 +19,8 @@ def run(
         str,
         typer.Option(
             "--input",
-            help="pubsub://projects/P/subscriptions/S, or an Avro file or glob (of events, or of dead letters).",
+            help="pubsub://projects/P/subscriptions/S, or files of events or dead letters: a path or a pattern, Avro,"
+            " Parquet, CSV or JSON lines (.jsonl), also gs:// and s3://.",
             show_default=False,
         ),
     ],
@@ -61,7 +66,9 @@ def run(
         typer.Option(
             "--publish_time_attribute",
             "--publish-time-attribute",
-            help="Attribute that holds the publish time, for history replayed through Pub/Sub.",
+            help="Attribute that holds the publish time, for history replayed through Pub/Sub: RFC 3339, or a number of"
+            " seconds, milliseconds, microseconds or nanoseconds since 1970. For Parquet, CSV and JSON lines, the"
+            " column; default there: publish_time.",
         ),
     ] = None,
     replay_speed: Annotated[
@@ -78,7 +85,7 @@ def run(
         typer.Option(
             "--replay_start",
             "--replay-start",
-            help="With --replay_speed: Unix time at which a file's first event is due; default: when it is read.",
+            help="With --replay_speed: Unix time at which the first event of all is due; default: when it is read.",
         ),
     ] = None,
     stop_when_idle: Annotated[
@@ -87,6 +94,15 @@ def run(
             "--stop_when_idle", "--stop-when-idle", min=0.5, help="Drain after this many seconds without a message."
         ),
     ] = None,
+    max_dead_letters: Annotated[
+        str,
+        typer.Option(
+            "--max_dead_letters",
+            "--max-dead-letters",
+            help="Largest share of messages that may become dead letters. A run with more says why at its end and exits"
+            " with 1. 100%: any number.",
+        ),
+    ] = "10%",
     user_events_per_second: Annotated[
         int,
         typer.Option(
@@ -212,12 +228,25 @@ def run(
     Example: `user-state run --spec user_state.yaml --input pubsub://projects/p/subscriptions/s
     --redis redis://localhost:6379`; the same with `--runner flink` runs on the cluster of `make flink-up`.
     """
-    from beam_pipelines.streaming import StreamingSettings
+    from user_state.cli.terminal import Terminal
     from user_state.errors import InputError
     from user_state.spec import load_spec
+    from user_state.store.connection import check_reachable
 
     if replay_start is not None and replay_speed is None:
         raise InputError("--replay_start needs --replay_speed")
+    loaded = load_spec(spec)
+    on_flink, on_dataflow = (runner.lower() in (name, f"{name}runner") for name in ("flink", "dataflow"))
+    if not on_flink and not on_dataflow and (savepoint_path or savepoint_dir):
+        raise InputError(f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}")
+    if runner.lower().startswith("direct"):
+        # Beam takes seconds to import: what can be told before it is told at once.
+        check_reachable(redis, REACHABLE_S)
+    from beam_pipelines.dead_letter_limit import end, parse_share
+    from beam_pipelines.streaming import StreamingSettings
+
+    limit = parse_share(max_dead_letters)
+    began_s = time.time()
     settings = StreamingSettings(
         input=input_,
         redis=redis,
@@ -236,12 +265,12 @@ def run(
         view_refresh_s=view_refresh,
         allow_eviction=allow_eviction,
     )
-    if runner.lower() in ("flink", "flinkrunner"):
+    if on_flink:
         from beam_pipelines.flink.job import run_on_flink
         from beam_pipelines.flink.options import FlinkSettings
 
-        run_on_flink(
-            load_spec(spec),
+        counts = run_on_flink(
+            loaded,
             settings,
             FlinkSettings(
                 rest=flink,
@@ -256,22 +285,24 @@ def run(
             ),
             context.args,
             stop_when_idle_s=stop_when_idle,
+            limit=limit,
         )
+        end(Terminal(stderr=True), counts, limit, loaded, dead_letters, began_s)
         return
-    if runner.lower() in ("dataflow", "dataflowrunner"):
+    if on_dataflow:
         from beam_pipelines.dataflow.job import run_on_dataflow
 
         if stop_when_idle is not None or savepoint_path or savepoint_dir:
             raise InputError(
                 "expected no --stop_when_idle, --savepoint_path or --savepoint_dir on Dataflow: drain the job"
             )
-        run_on_dataflow(load_spec(spec), settings, context.args)
+        run_on_dataflow(loaded, settings, context.args)
         return
     from beam_pipelines.running import run_streaming
 
-    if savepoint_path or savepoint_dir:
-        raise InputError(f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}")
-    run_streaming(load_spec(spec), settings, [f"--runner={runner}", *context.args], stop_when_idle_s=stop_when_idle)
+    arguments = [f"--runner={runner}", *context.args]
+    counted = run_streaming(loaded, settings, arguments, stop_when_idle_s=stop_when_idle, limit=limit)
+    end(Terminal(stderr=True), counted, limit, loaded, dead_letters, began_s)
 
 
 def publish(
@@ -315,6 +346,59 @@ def publish(
         raise InputError("--replay_start needs --replay_speed")
     replay = None if replay_speed is None else Replay(replay_speed, replay_start)
     publish_with_progress(load_spec(spec), from_, to, rate, publish_time_attribute, replay)
+
+
+def dead_letters(
+    where: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WHERE...",
+            help="Folders or files, or pubsub://projects/P/subscriptions/S, or a topic that has one subscription.",
+            show_default=False,
+        ),
+    ],
+    spec: Annotated[Path | None, typer.Option(help="The spec file, for hints and event times.")] = None,
+    reason: Annotated[list[str] | None, typer.Option(help="Only letters of this reason; may be repeated.")] = None,
+    samples: Annotated[int, typer.Option(min=0, max=20, help="How many letters of each reason to show.")] = 1,
+    payload: Annotated[bool, typer.Option("--payload", help="Show bodies and attributes: data of users.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            help="Publish the messages again as they were: pubsub://projects/P/topics/T, or a new .avro file."
+        ),
+    ] = None,
+    publish_time_attribute: Annotated[
+        str | None,
+        typer.Option(
+            "--publish_time_attribute",
+            "--publish-time-attribute",
+            help="With --replay to a topic: attribute that gets the original publish time, microseconds.",
+        ),
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="Of a subscription: look at this many letters at most.")] = 100_000,
+) -> None:
+    """Show what was refused, why and when, with an example of each reason; with --replay, publish it again.
+
+    Letters of a subscription are given back after they were looked at. With --replay they are acknowledged once they
+    are published or written; files stay, and can be deleted then. An event that was folded meanwhile is not folded
+    again.
+
+    Example: `user-state dead-letters dead-letters/ --spec user_state.yaml`; after a fix
+    `user-state dead-letters dead-letters/ --replay pubsub://projects/p/topics/t`
+    """
+    from beam_pipelines.dead_letters import Shown, replay_dead_letters, show_dead_letters
+    from user_state.errors import InputError
+    from user_state.spec import load_spec
+
+    shown = Shown(tuple(reason or ()), samples, payload, as_json, most)
+    loaded = None if spec is None else load_spec(spec)
+    if replay is None:
+        if publish_time_attribute is not None:
+            raise InputError("--publish_time_attribute needs --replay")
+        show_dead_letters(where, loaded, shown)
+    else:
+        replay_dead_letters(where, replay, loaded, publish_time_attribute, shown)
 
 
 def demo(

@@ -22,7 +22,8 @@ from beam_pipelines.accounting import accounting_line
 from beam_pipelines.running import run_streaming
 from beam_pipelines.streaming import StreamingSettings
 from user_state import oracle
-from user_state.cli.get import show
+from user_state.cli.get import show, time_columns
+from user_state.cli.progress import progress, with_progress
 from user_state.cli.terminal import Terminal
 from user_state.client import UserStateClient
 from user_state.durations import SECOND_US
@@ -57,7 +58,9 @@ def run_demo(users: int, events: int, seed: int) -> None:
         end_us = time.time_ns() // 1000
         write_messages(
             traffic,
-            generate(users, events, seed, end_us=end_us, span_us=SPAN_US, faults=FAULTS),
+            with_progress(
+                generate(users, events, seed, end_us=end_us, span_us=SPAN_US, faults=FAULTS), "making traffic", events
+            ),
             interaction_schema(),
         )
         console.print(
@@ -77,9 +80,10 @@ def run_demo(users: int, events: int, seed: int) -> None:
 
         with UserStateClient.from_url(url, spec, timeout_s=5) as client:
             console.print(Rule("3  What a ranking service reads"))
-            replayed = oracle.replay(spec.spec, read_arrivals(traffic, spec.spec), now_us=end_us)
+            arrivals = with_progress(read_arrivals(traffic, spec.spec), "judging events by brute force", events)
+            replayed = oracle.replay(spec.spec, arrivals, now_us=end_us)
             at_us = time.time_ns() // 1000
-            show_users(console, client, replayed.applied, at_us)
+            show_users(console, client, spec, replayed.applied, at_us)
 
             console.print(Rule("4  Compared with brute force"))
             sound = check(console, client, spec, replayed, counters, at_us)
@@ -106,7 +110,11 @@ def embedded_redis() -> Iterator[str]:
 
 
 def show_users(
-    console: Terminal, client: UserStateClient, applied: Mapping[str, Sequence[oracle.AppliedEvent]], at_us: int
+    console: Terminal,
+    client: UserStateClient,
+    spec: LoadedSpec,
+    applied: Mapping[str, Sequence[oracle.AppliedEvent]],
+    at_us: int,
 ) -> None:
     """Print the state of those who were active last, and who resembles them."""
     recent = sorted(applied, key=lambda user: max(event.time_us for event in applied[user]), reverse=True)
@@ -114,7 +122,7 @@ def show_users(
     batch = client.get_many(recent[:100], at_us)
     took_ms = (time.perf_counter() - asked) * 1000
     for index in range(min(SHOWN_USERS, len(batch))):
-        show(console, batch[index])
+        show(console, batch[index], time_columns(spec))
         show_neighbours(console, batch, index)
     console.print(f"\n{len(batch)} users with {len(batch.names)} features each, read in {took_ms:.1f} ms.")
 
@@ -140,7 +148,8 @@ def check(
     at_us: int,
 ) -> bool:
     """Compare values with brute force and bins with the oracle's; print both; return whether all agree."""
-    verified = verify(client, spec, replayed.applied, at_us)
+    with progress("comparing users", len(replayed.applied)) as advance:
+        verified = verify(client, spec, replayed.applied, at_us, advance=advance)
     expected = {"read": sum(replayed.counts.values())}
     for name, number in replayed.counts.items():
         if name.startswith("dead_letter/"):
@@ -157,7 +166,7 @@ def check(
         table.add_row(
             name, f"{mine:,}", f"{expected[name]:,}", Text("" if mine == expected[name] else "differs", "red")
         )
-    console.print(table, soft_wrap=False)
+    console.print_table(table)
     console.print(accounting_line(counters))
     for difference in verified.differences[:10]:
         console.print(Text.assemble(("differs", "red"), f" {difference}"))

@@ -19,9 +19,8 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,14 @@ from transforms.letter_forms import PUBSUBS_OWN
 from transforms.pubsub_check import parse_topic
 from user_state.errors import InputError, SpecError, shorten
 from user_state.events.avro_blocks import MESSAGE_NAME
+from user_state.events.avro_program import program_of
 from user_state.events.decode import SINGLE_OBJECT
 from user_state.events.event_reader import event_reader, write_event
+from user_state.oracle.view import View
 from user_state.spec import LoadedSpec
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.version_checks import check_resolves, check_written_anew
+from user_state.state.event_batch import FileLayout, MessageList, messages_of
 
 BATCH_MESSAGES = 1000
 BATCH_BYTES = 5_000_000
@@ -141,6 +143,23 @@ def publish_file(
     return Published(len(files), publisher.accepted, publisher.accepted_bytes, publisher.empty)
 
 
+def publish_messages(messages: Iterable[tuple[bytes, dict[str, str]]], topic: str) -> Published:
+    """Publish bodies with their attributes, those that belong to Pub/Sub left out; return what was published.
+
+    Raises:
+        InputError: the topic cannot be published to.
+    """
+    publisher = _Publisher(parse_topic(topic), None, lambda _: None)
+    try:
+        for data, attributes in messages:
+            theirs = {name: value for name, value in attributes.items() if not name.startswith(PUBSUBS_OWN)}
+            publisher.add(_Outgoing(data, theirs))
+        publisher.flush()
+    finally:
+        publisher.close()
+    return Published(0, publisher.accepted, publisher.accepted_bytes, publisher.empty)
+
+
 def _files(path: str) -> list[Path]:
     names = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
     files = [Path(name) for name in names if Path(name).is_file()]
@@ -208,16 +227,14 @@ def _open(file: Path) -> tuple[EventSchema, Iterator[tuple[bytes, dict[str, Any]
 
 
 def _records(file: Path, schema: EventSchema) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yield each record's own bytes and its values; times stay integers, since `schema` has no logical types."""
+    """Yield each record's own bytes and its values, without logical types."""
+    layout, read = FileLayout(program_of(schema.whole), []), event_reader(schema, schema)
     try:
         with file.open("rb") as stream:
             for block in fastavro.block_reader(stream):
-                data = block.bytes_.getvalue()
-                buffer = BytesIO(data)
-                for _ in range(block.num_records):
-                    start = buffer.tell()
-                    values = fastavro.schemaless_reader(buffer, schema.parsed, None)
-                    yield data[start : buffer.tell()], values
+                held = MessageList.of_blocks([(block.bytes_.getvalue(), block.num_records)], layout, b"", str(file))
+                for body, *_ in messages_of(held):
+                    yield body, read(body)
     except Exception as exc:  # fastavro raises whatever Python raises where a damaged file trips it
         raise InputError(f"expected an Avro file, got {file}, which is damaged or cut short: {exc}") from exc
 
@@ -225,15 +242,14 @@ def _records(file: Path, schema: EventSchema) -> Iterator[tuple[bytes, dict[str,
 def _stamp(file: Path, spec: LoadedSpec) -> Callable[[dict[str, Any]], int]:
     """Return the function that tells an event's time of publication, microseconds."""
     roles = spec.spec.events
-    named = [name for name in (roles.published, roles.time) if name is not None]
-    units_us = [(name, 1000 if spec.schema.fields[name].unit == "ms" else 1) for name in named]
+    view = View(spec.spec, spec.schema.whole, ())
 
     def stamp(event: dict[str, Any]) -> int:
-        for name, unit_us in units_us:
-            value = event[name]
-            if value is not None:
-                return int(value) * unit_us
-        raise InputError(f"expected every event in {file} to have a time, got null in {roles.time!r}")
+        times = view.arrival(event).times
+        for name in (roles.published, roles.time):
+            if name is not None and isinstance(times[name], int):
+                return int(times[name])
+        raise InputError(f"expected every event in {file} to have a time, got none in {roles.time!r}")
 
     return stamp
 

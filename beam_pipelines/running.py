@@ -16,8 +16,9 @@ from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, 
 
 from beam_pipelines.accounting import closing_lines, progress_line
 from beam_pipelines.beam_patches.versions import put_in_place, uses
+from beam_pipelines.dead_letter_limit import LimitWatch
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
-from transforms import counters, drain, metrics
+from transforms import counters, drain, letter_samples, metrics
 from transforms.pubsub_pending import acknowledge_pending, give_up_pending
 from user_state.cli.terminal import Terminal
 from user_state.errors import InputError, UserStateError
@@ -39,8 +40,16 @@ def run_streaming(
     beam_arguments: Sequence[str],
     *,
     stop_when_idle_s: float | None = None,
+    limit: float = 1.0,
 ) -> Mapping[str, int]:
     """Run until the input ends or a drain is requested; print progress and the accounting; return the counts.
+
+    Args:
+        spec: what to run.
+        settings: how.
+        beam_arguments: options of Beam.
+        stop_when_idle_s: drain after this long without a message.
+        limit: the greatest share of dead letters that nothing is said of while it runs.
 
     Raises:
         UserStateError: the settings cannot be used, or the store refused for good.
@@ -54,10 +63,11 @@ def run_streaming(
     console = Terminal(stderr=True)
     drain.reset()
     counters.reset()
+    letter_samples.reset()
     print_spec_changes(console, spec, settings.redis)
     build(pipeline, spec, settings)
     console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.")
-    with draining_on_signals(console), reporting(console, stop_when_idle_s), without_stack_traces():
+    with draining_on_signals(console), reporting(console, stop_when_idle_s, limit), without_stack_traces():
         try:
             result = pipeline.run()
             result.wait_until_finish()
@@ -195,12 +205,13 @@ class Progress:
 
 
 @contextmanager
-def reporting(console: Terminal, stop_when_idle_s: float | None) -> Iterator[None]:
+def reporting(console: Terminal, stop_when_idle_s: float | None, limit: float = 1.0) -> Iterator[None]:
     """Print progress from a thread while the pipeline runs; request a drain once it has been idle for long enough."""
     ended = threading.Event()
 
     def report() -> None:
         progress = Progress(console)
+        refused = LimitWatch(limit, time.monotonic())
         last_change, last_read = time.monotonic(), 0
         while not ended.wait(0.2):
             now = time.monotonic()
@@ -209,6 +220,8 @@ def reporting(console: Terminal, stop_when_idle_s: float | None) -> Iterator[Non
             if read != last_read:
                 last_change, last_read = now, read
             progress.show(counts)
+            if (said := refused.look(counts, now)) is not None:
+                console.print(said)
             if stop_when_idle_s is not None and now - last_change >= stop_when_idle_s and not drain.draining():
                 drain.request_drain()
 

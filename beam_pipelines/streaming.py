@@ -13,10 +13,10 @@ Step labels are part of the product: runners keep state and metrics by them.
 
 from __future__ import annotations
 
-import glob
 import logging
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,16 +26,19 @@ import apache_beam as beam
 
 from transforms.coalesce import CoalesceShards
 from transforms.decode_events import DEAD, DECODED, DecodeEvents
+from transforms.file_systems import matching, open_path
 from transforms.fold_into_redis import FoldIntoRedis
 from transforms.fold_into_state import DIRECT_WRITER, FoldIntoState
 from transforms.pubsub_check import PUBSUB
-from transforms.read_avro_files import ReadFromAvroFiles
+from transforms.read_files import ReadFiles
 from transforms.read_pubsub import ReadFromPubSubSubscription
 from transforms.remote_run import RemoteRun
 from transforms.split_users import SplitUsers
 from transforms.write_dead_letters import WriteDeadLetters
 from user_state.errors import InputError, StoreError
-from user_state.events.avro_blocks import BlockReader
+from user_state.events.event_files import history_files
+from user_state.events.merged_files import HistoryFile
+from user_state.events.screening import clock_tolerance_us
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.store.redis_store import RedisStateStore
@@ -43,6 +46,8 @@ from user_state.store.specs import propose_generation
 from user_state.store.view import WRITER_MS, RedisView
 
 CHECK_TIMEOUT_S = 5.0
+LOOKED_INTO_AT_ONCE = 16
+"""Files, before a run: those of an object store take long to open."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class StreamingSettings:
     """How the streaming pipeline runs; what it computes is the spec's.
 
     Attributes:
-        input: `pubsub://projects/P/subscriptions/S`, or a path or glob of Avro files.
+        input: `pubsub://projects/P/subscriptions/S`, or a path or pattern of files of events.
         redis: the URL of the Redis that holds the records.
         dead_letters: a folder, or `pubsub://projects/P/topics/T`.
         durability: what a batch waits for before its messages are acknowledged.
@@ -58,7 +63,8 @@ class StreamingSettings:
         shards: keys that users are spread over.
         source_shards: readers of a subscription.
         ack_deadline_s: lease on messages in flight; 0 leaves the subscription's own.
-        publish_time_attribute: attribute that holds the publish time where history is replayed through Pub/Sub.
+        publish_time_attribute: attribute that holds the publish time where history is replayed through Pub/Sub; of
+            Parquet, CSV and JSON lines the column.
         replay_speed: for files: how much faster than it happened; None is as fast as possible.
         replay_start_s: with `replay_speed`: Unix time at which a file's first message is due; None is when it is read.
         cache_mb: how much of what was last read or written each worker keeps.
@@ -104,18 +110,23 @@ def remote_run(spec: LoadedSpec, settings: StreamingSettings) -> RemoteRun | Non
     return None if settings.run is None else RemoteRun(settings.redis, spec.spec.name, settings.run)
 
 
-def input_files(pattern: str, spec: LoadedSpec) -> list[str]:
-    """Return the files of a path or glob, each looked into.
+def input_files(pattern: str, spec: LoadedSpec, publish_column: str | None = None) -> list[HistoryFile]:
+    """Return the files of a path or pattern in order of time, each looked into.
 
     Raises:
-        InputError: there are none, or one of them is no Avro file of events or messages.
+        InputError: there are none, or one of them is no file of events or messages.
     """
-    paths = sorted(glob.glob(pattern, recursive=True))
-    if not paths:
-        raise InputError(f"expected an Avro file, a glob of such, or {PUBSUB}projects/P/subscriptions/S, got {pattern}")
-    for path in paths:
-        BlockReader(path, spec.schema).close()
-    return paths
+    paths = matching(pattern)
+    tolerance_us = clock_tolerance_us(compile_plan(spec))
+    with ThreadPoolExecutor(LOOKED_INTO_AT_ONCE) as pool:
+        return history_files(
+            paths,
+            spec,
+            open_path,
+            latest_us=_now_us() + tolerance_us,
+            publish_column=publish_column,
+            each=pool.map,
+        )
 
 
 def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> StreamingSettings:
@@ -132,7 +143,7 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> StreamingSe
     if settings.input.startswith(PUBSUB):
         check_subscription(settings.input)
     else:
-        input_files(settings.input, spec)
+        input_files(settings.input, spec, settings.publish_time_attribute)
     if settings.flush_interval_s and 0 < settings.ack_deadline_s <= 2 * settings.flush_interval_s:
         raise InputError(
             f"expected --ack_deadline of more than twice --flush_interval, got {settings.ack_deadline_s} s and"
@@ -216,11 +227,12 @@ def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
             publish_time_attribute=settings.publish_time_attribute,
             finalized=settings.state == "runner",
         )
-    return ReadFromAvroFiles(
-        input_files(settings.input, spec),
+    return ReadFiles(
+        input_files(settings.input, spec, settings.publish_time_attribute),
         spec,
         replay_speed=settings.replay_speed,
         replay_start_s=settings.replay_start_s,
+        publish_column=settings.publish_time_attribute,
     )
 
 

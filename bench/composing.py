@@ -80,7 +80,7 @@ class Reading:
 
     def once(self) -> None:
         """Read all once."""
-        histories = self._reader.histories(self._records)
+        histories = self._reader.histories(self._records, NOW_US)
         self._reader.features(self._records, NOW_US, histories, self._vectors)
 
 

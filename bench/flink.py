@@ -50,6 +50,7 @@ from bench.report import arguments, finish, percentile
 from tests.servers.flink import PROCESSES, Flink, flink_missing
 from tests.servers.pubsub import PROJECT, PubSubEmulator, emulator_missing, pubsub_emulator
 from tests.servers.redis import Valkey, running_valkey
+from transforms import counters
 from user_state.events.avro_files import SingleObject, interaction_schema, write_messages
 from user_state.events.generate import generate
 from user_state.spec import LoadedSpec, load_spec

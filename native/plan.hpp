@@ -13,14 +13,20 @@ namespace user_state {
 
 enum class Kind : std::uint8_t { kString, kFloat, kInt, kBool };
 
+/// A condition on one field, or one made of others (user_state/plan/conditions.py).
 struct Condition {
-  int field;
-  /// Accepted values: of a string field texts, of a float field doubles, of others integers.
-  std::vector<std::string> texts;
-  std::vector<double> doubles;
-  std::vector<std::int64_t> integers;
+  enum class Is : std::uint8_t { kOneOf, kContains, kExists, kLess, kAtMost, kMore, kAtLeast, kNot, kAny, kAll } is;
+  int field = 0;
+  /// Accepted values, or the one that is compared with: of a string field texts, of a float field doubles, of others
+  /// integers.
+  std::vector<std::string> texts = {};
+  std::vector<double> doubles = {};
+  std::vector<std::int64_t> integers = {};
+  /// What it is made of.
+  std::vector<Condition> parts = {};
 };
 
+/// Accepts the events that meet all conditions.
 struct Filter {
   std::vector<Condition> conditions;
 };
@@ -36,11 +42,22 @@ struct Weights {
   std::map<std::string, double, std::less<>> of_text;
 };
 
+/// Numbers from `least` up to `end`, which is left out.
+template <class Number>
+struct Between {
+  Number least;
+  std::optional<Number> end;
+
+  bool has(Number number) const { return number >= least && (!end || number < *end); }
+};
+
 struct Track {
   std::string kind;
   int filter;
   std::optional<int> of;
-  std::optional<std::pair<double, double>> between;
+  /// Only events whose field lies there: of a float field doubles, of others integers.
+  std::optional<Between<double>> doubles = {};
+  std::optional<Between<std::int64_t>> integers = {};
 };
 
 struct Log {
@@ -147,6 +164,8 @@ struct Plan {
   std::int64_t allowed_lateness_us, max_clock_skew_us, skew_s;
   LocalTime local_time;
   std::vector<Kind> fields;
+  /// Of each field, whether an event has a list of such values.
+  std::vector<bool> is_list;
   std::vector<Filter> filters;
   std::vector<Track> tracks;
   std::vector<Log> logs;

@@ -16,8 +16,10 @@ for _size in ("COLUMNS", "LINES"):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what `make test-fast` leaves out for what it imports, so that nobody has to think of it.
+
+    Without NIGHTLY=1, leave out what is marked `nightly`.
 
     `server`: the test's file, or a fixture that it uses, names something of tests/servers, which start processes.
     `beam`: the test stands in a file that imports Beam, the pipelines or transforms.
@@ -29,6 +31,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker("server")
             if any(origin.split(".")[0] in {"apache_beam", "beam_pipelines", "transforms"} for origin in origins):
                 item.add_marker("beam")
+    if os.environ.get("NIGHTLY") != "1":
+        nightly = [item for item in items if item.get_closest_marker("nightly") is not None]
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if item.get_closest_marker("nightly") is None]
 
 
 def _origins_of_fixtures(item: pytest.Function) -> Iterator[str]:

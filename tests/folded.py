@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tests.judging import judged
 from tests.packed import VERSION
 from tests.trying import batch
 from user_state.plan.plan import Plan
 from user_state.reading.features import Reader
-from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of
 from user_state.state.events import EventRow, Events
 from user_state.state.outcome import Outcome
@@ -34,7 +34,6 @@ class FoldedRecord:
         self.seen: bytes | None = None
         self._folder = PackedRecords(plan)
         self._reader = Reader(plan, self._folder)
-        self._admission = PackedAdmission(plan)
 
     def fold(self, events: Iterable[Event], published_us: Sequence[int] | None = None) -> None:
         """Fold a batch in, whatever it is; `published_us` one for each, or all published when they happened."""
@@ -43,7 +42,7 @@ class FoldedRecord:
     def arrive(self, rows: Sequence[EventRow]) -> list[str]:
         """Judge a batch, fold what is let in, and return each one's outcome in lower case."""
         events = Events.from_rows(self.plan, rows)
-        verdict = self._admission.admit(heads_of([self.blob])[0], [self.seen], events)
+        verdict = judged(self.plan, heads_of([self.blob])[0], [self.seen], events)
         applied = events.take(verdict.outcome == Outcome.APPLIED)
         if len(applied):
             self._fold(applied, int(verdict.horizon_us[0]))

@@ -94,7 +94,7 @@ def features(
     reader = plan.prepared.get("reader for tests")
     if reader is None:
         reader = plan.prepared["reader for tests"] = Reader(plan, packed(plan))
-    found = reader.features(records.blobs, at_us, reader.histories(records.blobs), item_vectors)
+    found = reader.features(records.blobs, at_us, reader.histories(records.blobs, at_us), item_vectors)
     assert not found.errors, found.errors
     return found
 

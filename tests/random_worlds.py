@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
@@ -82,8 +83,73 @@ EIGHTHS = st.one_of(st.none(), st.integers(-1000, 1000).map(lambda eighths: eigh
 VALUES = st.one_of(
     st.none(), st.sampled_from([0.0, -0.0, 1.0, -2.5, 1e300, -1e300, 5e-324, 0.1]), st.floats(-1e6, 1e6, width=32)
 )
-AMOUNTS = st.one_of(st.none(), st.sampled_from([0, 1, -1, 2**63 - 1, -(2**63) + 1]), st.integers(-1000, 1000))
-WHERES = st.fixed_dictionaries(
+LARGE = (2**53, 2**53 + 1, 2**63 - 1, -(2**63) + 1, -(2**53) - 1)
+"""Whole numbers that are neighbours, and that no double tells apart."""
+AMOUNTS = st.one_of(st.none(), st.sampled_from([0, 1, -1, *LARGE]), st.integers(-1000, 1000))
+STARS = st.sampled_from([None, None, *(float(np.float32(number)) for number in (0.1, 0.5, 4.3, 7.0, 16_777_216.0))])
+"""As events have them whose field is an Avro `float`."""
+SEEN_AT = st.sampled_from([None, T0 // 1000, T0 // 1000 + 1, T0 // 1000 + 500])
+"""Milliseconds, as events have them."""
+VALUES_OF = {
+    "action": st.sampled_from(ACTIONS),
+    "item_id": st.sampled_from(["a", "b", ""]),
+    "bought": st.booleans(),
+    "amount": st.sampled_from([0, 1, -1, 5.0, *LARGE]),
+    "value": st.sampled_from([1.0, 0.0, -2.5, 0.1, 3]),
+    "stars": st.sampled_from([0.1, 0.5, 4.3, 7, 16_777_217]),
+    "seen_at": st.sampled_from([T0 // 1000, T0 // 1000 + 1]),
+}
+"""What filters ask of each field; of `stars` in other digits than a `float` has."""
+NULLABLE = sorted(set(VALUES_OF) - {"action"})
+BOUNDS = {
+    "amount": st.one_of(VALUES_OF["amount"], st.sampled_from([0.5, -0.5])),
+    **{field: VALUES_OF[field] for field in ("value", "stars", "seen_at")},
+}
+
+
+@st.composite
+def _bounds(draw: st.DrawFn, field: str) -> dict[str, Any]:
+    """A bound of a number, or two between which there is something."""
+    low, high = draw(st.sampled_from([None, ">", ">="])), draw(st.sampled_from([None, "<", "<="]))
+    least, most = sorted((draw(BOUNDS[field]), draw(BOUNDS[field])))
+    if low is None and high is None:
+        return {">=": least}
+    if low is not None and high is not None and least == most:
+        return {low: least}
+    return {how: number for how, number in ((low, least), (high, most)) if how is not None}
+
+
+@st.composite
+def _tests(draw: st.DrawFn, field: str, deep: int = 2) -> Any:
+    """What is asked of a field."""
+    kinds = ["value", "values", "is"] + ["bounds"] * 2 * (field in BOUNDS) + ["exists"] * (field in NULLABLE)
+    kind = draw(st.sampled_from(kinds + ["not"] * (deep > 0)))
+    if kind == "not":
+        return {"not": draw(_tests(field, deep - 1))}
+    if kind == "exists":
+        return {"exists": draw(st.booleans())}
+    if kind == "bounds":
+        return draw(_bounds(field))
+    listed = draw(st.lists(VALUES_OF[field], min_size=1, max_size=2))
+    return {"value": listed[0], "values": listed, "is": {"is": listed}}[kind]
+
+
+def _wheres(deep: int = 2) -> st.SearchStrategy[dict[str, Any]]:
+    """A filter: nothing more often than anything, since each condition leaves fewer events."""
+    one = st.sampled_from(sorted(VALUES_OF)).flatmap(lambda field: _tests(field).map(lambda test: {field: test}))
+    if deep == 0:
+        return one
+    parts = st.lists(_wheres(deep - 1), min_size=1, max_size=3)
+    whole = st.one_of(
+        one,
+        parts.map(lambda listed: {"any": listed}),
+        parts.map(lambda listed: {"all": listed}),
+        _wheres(deep - 1).map(lambda where: {"not": where}),
+    )
+    return st.tuples(whole, one).map(lambda both: {**both[0], **both[1]}) if deep == 1 else whole
+
+
+PLAIN_WHERES = st.fixed_dictionaries(
     {},
     optional={
         "action": st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=2, unique=True),
@@ -93,6 +159,8 @@ WHERES = st.fixed_dictionaries(
         "value": st.sampled_from([[1.0], [0.0, -2.5], 0.1]),
     },
 )
+WHERES = st.one_of(PLAIN_WHERES, PLAIN_WHERES, _wheres())
+"""Filters: values by field, and conditions of every kind."""
 
 
 def _over_windows(draw: st.DrawFn) -> list[str]:
@@ -105,7 +173,8 @@ def ratios(draw: st.DrawFn) -> dict[str, Any]:
     made: dict[str, Any] = {"aggregate": "ratio", "windows": _over_windows(draw)}
     for side in ("numerator", "denominator"):
         aggregate = draw(st.sampled_from(["count", "sum", "max"]))
-        of = {} if aggregate == "count" else {"of": draw(st.sampled_from(["value", "amount"]))}
+        fields = ["value", "amount", *([None, "item_id"] if aggregate == "count" else [])]
+        of = {key: field for key, field in {"of": draw(st.sampled_from(fields))}.items() if field is not None}
         made[side] = {"aggregate": aggregate, "where": draw(WHERES), **of}
     if draw(st.booleans()):
         made["prior"] = {"rate": draw(st.sampled_from([0.05, 0.0, -2.0])), "weight": draw(st.sampled_from([0.5, 20.0]))}
@@ -115,8 +184,9 @@ def ratios(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def histograms(draw: st.DrawFn) -> dict[str, Any]:
     """Counts between edges, some of which are values of events."""
-    edges = draw(st.sets(st.sampled_from([0.0, 1.0, -2.5, 0.1, 100.0, -1e300]), min_size=1, max_size=4))
-    of, where = draw(st.sampled_from(["value", "amount"])), draw(WHERES)
+    of, where = draw(st.sampled_from(["value", "amount", "stars"])), draw(WHERES)
+    among = [0.0, 1.0, -2.5, 0.1, 100.0, *{"value": [-1e300], "amount": LARGE, "stars": [4.3, 7]}[of]]
+    edges = draw(st.sets(st.sampled_from(among), min_size=1, max_size=4))
     return {"aggregate": "histogram", "of": of, "edges": sorted(edges), "windows": _over_windows(draw), "where": where}
 
 
@@ -134,7 +204,9 @@ def plain_features(draw: st.DrawFn, among: Sequence[str] = (*WINDOWED, *HALF_LIV
     elif set(aggregates) & set(EDGES):
         made["of"] = draw(st.sampled_from(["value", "amount", "bought"]))
     elif set(aggregates) & {*LISTS, "distinct", "approx_distinct"}:
-        made["of"] = draw(st.sampled_from(["value", "amount", "item_id", "bought", "event_time"]))
+        made["of"] = draw(st.sampled_from(["value", "amount", "item_id", "bought", "event_time", "seen_at"]))
+    elif draw(st.integers(0, 3)) == 0:
+        made["of"] = draw(st.sampled_from(["value", "item_id", "stars", "action"]))
     if set(aggregates) & set(LISTS):
         made["k"] = draw(st.integers(1, 5))
         beside = {"action", "item_id", "bought", "value"} - {made["of"]}
@@ -168,6 +240,8 @@ def keyed_features(draw: st.DrawFn, among: Sequence[str] = (*KEYED, "decayed_cou
         made["measure"] = draw(st.sampled_from(["count", "sum", "mean"]))
     if set(aggregates) & NUMERIC or made.get("measure") in ("sum", "mean"):
         made["of"] = draw(st.sampled_from(["value", "amount"]))
+    elif "top_k" not in aggregates and draw(st.integers(0, 3)) == 0:
+        made["of"] = draw(st.sampled_from(["value", "bought"]))
     listing = {"count_by", "share_by", "decayed_count_by"} & set(aggregates)
     if "top_k" in aggregates or (listing and draw(st.booleans())):
         made["k"] = draw(st.integers(1, 5))
@@ -193,7 +267,7 @@ def features_of(aggregate: str) -> st.SearchStrategy[dict[str, Any]]:
 SEQUENCES = st.fixed_dictionaries(
     {
         "fields": st.lists(
-            st.sampled_from(["item_id", "action", "event_time", "value", "amount", "bought"]),
+            st.sampled_from(["item_id", "action", "event_time", "value", "amount", "bought", "stars", "seen_at"]),
             min_size=1,
             max_size=4,
             unique=True,
@@ -351,6 +425,8 @@ def worlds(draw: st.DrawFn, *, most: int = 40, duplicates: bool = True, only: st
             value=draw(values),
             amount=draw(amounts),
             bought=draw(st.sampled_from([None, True, False])),
+            stars=draw(STARS),
+            seen_at=draw(SEEN_AT),
         )
         arrivals.append(Arrival(made, time_us + draw(delays)))
     return World(loaded, arrivals)

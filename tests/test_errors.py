@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.servers.redis import free_port, running_valkey
+from tests.servers.ports import free_port
+from tests.servers.redis import running_valkey
 from tests.trying import event, plan_of, spec_of
 from user_state import errors
 from user_state.client import UserStateClient
@@ -31,9 +32,10 @@ from user_state.errors import (
 from user_state.events.avro_blocks import BlockReader
 from user_state.events.avro_files import read_arrivals
 from user_state.events.decode import EventDecoder
+from user_state.plan.compile import compile_plan
 from user_state.plan.layout import Layout
 from user_state.spec import load_spec, parse_spec
-from user_state.state.envelope import with_horizon
+from user_state.state.event_batch import EventBatch
 from user_state.state.remembered_ids import ids_beside
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer
@@ -99,7 +101,7 @@ CALLS = [
     (EventError, lambda: decoder().decode(b"\0")),
     (EventError, lambda: decoder().encode({})),
     (EventError, lambda: decoder().row(event(0), None)),
-    (CodecError, lambda: with_horizon(b"", 0, bytes(8))),
+    (CodecError, lambda: EventBatch.join(compile_plan(spec_of()), [b""])),
     (CodecError, lambda: ids_beside(b"", b"version1")),
     (CodecError, lambda: Layout.from_json("")),
     (NotCompiled, without_the_compiled_core),

@@ -20,9 +20,10 @@ LAYERS = {
     "user_state/durations.py": (set(), set()),
     "user_state/sizes.py": (set(), set()),
     "user_state/printable.py": (set(), set()),
+    "user_state/times.py": ({"errors"}, set()),
     "user_state/id_text.py": ({"errors"}, set()),
     "user_state/native.py": ({"errors", "_native"}, set()),
-    "user_state/plan": ({"spec", "durations", "errors"}, {"numpy", "datasketches"}),
+    "user_state/plan": ({"spec", "durations", "errors"}, {"numpy"}),
     "user_state/state": ({"plan", "native", "errors"}, {"numpy"}),
     "user_state/embeddings": (
         {"plan", "state", "spec", "errors"},
@@ -35,10 +36,10 @@ LAYERS = {
     "user_state/fold.py": ({"plan", "state", "store", "fold_memory", "fold_report", "errors"}, {"numpy"}),
     "user_state/worst_case.py": ({"plan", "events", "state", "native", "durations"}, set()),
     "user_state/item_stage.py": ({"plan", "state", "embeddings", "store", "fold", "errors"}, {"numpy"}),
-    "user_state/results.py": ({"state"}, {"numpy"}),
+    "user_state/results.py": ({"state", "errors", "times"}, {"numpy"}),
     "user_state/questions.py": ({"errors", "id_text"}, set()),
     "user_state/state_reads.py": ({"plan", "state", "embeddings", "reading", "store", "errors"}, set()),
-    "user_state/similarity.py": ({"state_reads", "plan", "embeddings", "store", "errors"}, {"numpy"}),
+    "user_state/similarity.py": ({"state_reads", "plan", "embeddings", "store", "errors", "printable"}, {"numpy"}),
     "user_state/client.py": (
         {"results", "questions", "state_reads", "similarity", "plan", "embeddings", "store", "spec", "errors"},
         set(),
@@ -51,6 +52,10 @@ LAYERS = {
         },
         {"numpy", "matplotlib"},
     ),
+    "user_state/dead_letters": (
+        {"events", "plan", "spec", "durations", "errors", "printable", "times"},
+        {"fastavro"},
+    ),
     "user_state/capacity": ({"plan", "state", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
     "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
 }
@@ -62,7 +67,6 @@ ONLY_UNDER = {
     "google": ("transforms", "beam_pipelines"),
     "yaml": ("user_state/spec", "user_state/capacity", "beam_pipelines/observability"),
     "typer": ("user_state/cli", "beam_pipelines"),
-    "datasketches": "user_state/plan",
     "matplotlib": "user_state/evaluation",
 }
 STANDARD = sys.stdlib_module_names
@@ -174,7 +178,6 @@ def test_the_core_has_no_clock_chance_environment_logging_or_files():
 def test_importing_the_package_is_cheap():
     heavy = [
         "numpy",
-        "datasketches",
         "redis",
         "fastavro",
         "apache_beam",

@@ -109,7 +109,7 @@ def test_commands_and_targets_that_are_mentioned_exist() -> None:
     assert isinstance(group, typer.core.TyperGroup)
     targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
     pages = {page: page.read_text() for page in PAGES}
-    commands = {name for text in pages.values() for name in re.findall(r"user-state ([a-z]+)\b", text)}
+    commands = {name for text in pages.values() for name in re.findall(r"user-state ([a-z-]+)\b", text)}
     made = {name for text in pages.values() for name in re.findall(r"(?:^|`)make ([a-z-]+)\b", text, re.MULTILINE)}
     assert set(group.commands) == commands & set(group.commands)
     assert commands <= set(group.commands)

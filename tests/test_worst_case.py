@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.judging import judged
 from tests.packed import VERSION, Records, from_events, merge
 from tests.random_worlds import ACTIONS, QUICK, World, specs, worlds
 from tests.trying import T0, D, H, M, S, event, plan_of, spec_of
+from user_state._native import place_tiles
 from user_state.events.decode import EventDecoder
 from user_state.events.limits import MAX_TEXT_BYTES
 from user_state.plan.compile import compile_plan
@@ -22,7 +24,6 @@ from user_state.plan.compile.learned import item_plan
 from user_state.plan.plan import Plan
 from user_state.plan.track_axes import TrackAxes
 from user_state.spec import load_spec
-from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of
 from user_state.state.events import Events
 from user_state.state.outcome import Outcome
@@ -41,10 +42,9 @@ class User:
         self.record: bytes | None = None
         self.seen: bytes | None = None
         self._packed = PackedRecords(plan)
-        self._admission = PackedAdmission(plan)
 
     def fold(self, events: Events) -> None:
-        verdict = self._admission.admit(heads_of([self.record])[0], [self.seen], events)
+        verdict = judged(self.plan, heads_of([self.record])[0], [self.seen], events)
         applied = events.take(verdict.outcome == Outcome.APPLIED)
         if len(applied):
             (record,), broken = self._packed.fold([self.record], applied, verdict.horizon_us, [VERSION])
@@ -109,8 +109,8 @@ def starts_of(axes: TrackAxes, lifetime_s: int) -> list[list[int]]:
     second = NOW // S + 60 - np.arange(lifetime_s)
     found = []
     for track in range(len(axes.axis_of)):
-        user, of = np.zeros_like(second), np.full_like(second, track)
-        start_s, kept = axes.place(user, second, of, np.array([NOW]))
+        start_s = place_tiles(axes, np.full_like(second, track), second, NOW)
+        kept = start_s >= 0
         # The earliest second of each tile: a start may lie before what its window reaches, 0 before everything.
         earliest = {int(start): int(at) for start, at in zip(start_s[kept], second[kept], strict=True)}
         found.append(sorted(earliest.values()))

@@ -32,6 +32,11 @@ _IDS = itertools.count()
 
 def spec_of(**parts: Any) -> LoadedSpec:
     """Return the spec with these parts, by way of YAML text; counts everything if no output is asked for."""
+    return parse_spec(text_of(**parts), beside=Path(__file__).parent)
+
+
+def text_of(**parts: Any) -> str:
+    """Return the text of such a spec."""
     settings: dict[str, Any] = {
         "name": "tried",
         "events": {"schema": "tried.avsc", "user": "user_id", "id": "event_id", "time": "event_time"},
@@ -41,8 +46,7 @@ def spec_of(**parts: Any) -> LoadedSpec:
     }
     if not {"features", "sequences", "embeddings"} & parts.keys():
         settings["features"] = {"all": {"aggregate": "count", "windows": ["1h"]}}
-    text = yaml.safe_dump({**settings, **parts}, sort_keys=False, allow_unicode=True)
-    return parse_spec(text, beside=Path(__file__).parent)
+    return yaml.safe_dump({**settings, **parts}, sort_keys=False, allow_unicode=True)
 
 
 def plan_of(**parts: Any) -> Plan:

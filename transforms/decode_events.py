@@ -20,7 +20,7 @@ from transforms import counters
 from transforms.acknowledge import acknowledge_ids
 from transforms.hot_users import HotUsers
 from transforms.packet import KEYED_PACKETS, USERS_PACKETS, DeadLetter, pack_dead
-from transforms.pull import FilePull, Pull
+from transforms.pull import FilePull, Pull, decoded_of
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
@@ -29,7 +29,6 @@ from user_state.plan.compile import compile_plan
 from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
 from user_state.state.event_batch import AckIdsSoFar, EventBatch
-from user_state.state.events import Events
 
 DEAD = "dead"
 DECODED = "decoded"
@@ -80,9 +79,10 @@ class _DecodeFn(beam.DoFn):
         self._counts: Counter[str] = Counter()
 
     def process(self, pull: Pull | FilePull) -> Iterator[Any]:
-        counters.count(counters.READ, len(pull))
-        batch, refused = self._decoder.batch(pull.listed if isinstance(pull, FilePull) else pull)
+        counters.count(counters.READ, len(pull) + len(pull.refused))
+        batch, refused, _ = decoded_of(pull) or self._decoder.batch(pull.listed if isinstance(pull, FilePull) else pull)
         dead = [DeadLetter(message, error.reason, error.detail) for message, error in refused]
+        dead += [DeadLetter(message, *why) for message, why in pull.refused]
         packets = self._by_key(batch, dead)
         if dead:
             yield TaggedOutput(DEAD, pack_dead(dead))
@@ -90,14 +90,13 @@ class _DecodeFn(beam.DoFn):
 
     def _by_key(self, batch: EventBatch, dead: list[DeadLetter]) -> Sequence[tuple[int | str, bytes]]:
         """Return (key, packet) of each key that has events; those from the future or of hot users go to `dead`."""
-        events = batch.events
         now_us = time.time_ns() // 1000
-        screened = screen(self._plan, events, now_us)
-        self._count(events, screened, now_us)
-        is_within = self._hot.within(events)
+        screened = screen(self._plan, batch, now_us)
+        self._count(batch, screened, now_us)
+        is_within = self._hot.within(batch)
         passed = screened == Screened.PASSED
         for at in np.flatnonzero(screened == Screened.FROM_FUTURE).tolist():
-            detail = ahead_detail(self._plan, int(events.published_us[at]), now_us)
+            detail = ahead_detail(self._plan, int(batch.published_us[at]), now_us)
             dead.append(DeadLetter(Message(*batch.message(at)), "from_future", detail))
         for at in np.flatnonzero(passed & ~is_within).tolist():
             dead.append(DeadLetter(Message(*batch.message(at)), *HOT))
@@ -108,12 +107,12 @@ class _DecodeFn(beam.DoFn):
             return batch.pack_by_user(going_on)
         return batch.pack_by_shard(going_on, self._shards)
 
-    def _count(self, events: Events, screened: npt.NDArray[np.int8], now_us: int) -> None:
+    def _count(self, batch: EventBatch, screened: npt.NDArray[np.int8], now_us: int) -> None:
         expired = screened == Screened.EXPIRED
         self._counts[counters.IGNORED] += int((screened == Screened.IGNORED).sum())
         self._counts[counters.EXPIRED] += int(expired.sum())
         if self._counts[counters.EXPIRED]:
-            self._counts.update(map(counters.expired_needing, keeping_days(now_us - events.time_us[expired]).tolist()))
+            self._counts.update(map(counters.expired_needing, keeping_days(now_us - batch.time_us[expired]).tolist()))
 
     def finish_bundle(self) -> None:
         self._counts.update({counters.IGNORED: 0, counters.EXPIRED: 0})  # there before they are needed

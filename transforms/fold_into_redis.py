@@ -145,8 +145,8 @@ class _FoldFn(beam.DoFn):
         while len(batch):
             if self._stage is not None:
                 waiting.for_store(self._stage.start)
-            report = self._folder.fold_events(batch.events, waiting)
-            self._measures.observe(batch.events, report)
+            report = self._folder.fold_events(batch, waiting)
+            self._measures.observe(batch, report)
             bundle = settled(batch, report)
             if self._stage is not None:
                 count_learned(self._stage.take_report())

@@ -41,7 +41,7 @@ from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.store import Replacement
-from user_state.store.view import RedisView, view_version
+from user_state.store.view import RedisView
 
 DIRECT_WRITER = "direct"
 """What a run whose workers are threads of its command signs the view with."""
@@ -130,7 +130,7 @@ class _FoldFn(beam.DoFn):
             self._cells,
             generation=self._generation,
             cache_bytes=0,
-            next_version=lambda before, events: view_version(events),
+            counts_events=True,
         )
         self._look_after_ms = min(self._refresh_ms, plan.retention_us // 1000)
         self._signed_s = _NEVER_S
@@ -184,9 +184,9 @@ class _FoldFn(beam.DoFn):
             if look_at_ms <= now_ms:
                 self._set_timer(user, look, now_ms + self._look_after_ms)
         batch = self._buffer.take()
-        report = self._folder.fold_events(batch.events, Backoff())
+        report = self._folder.fold_events(batch, Backoff())
         self._write_view()
-        self._measures.observe(batch.events, report)
+        self._measures.observe(batch, report)
         return settled(batch, report).dead
 
     def _write_view(self) -> None:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 
 import numpy as np
 
+from user_state.state.event_batch import EventBatch
 from user_state.state.events import Bool, Events
 
 SECOND_US = 1_000_000
@@ -31,17 +32,19 @@ class HotUsers:
         self._most = most
         self._seconds: OrderedDict[tuple[str, int], int] = OrderedDict()
 
-    def within(self, events: Events) -> Bool:
+    def within(self, events: Events | EventBatch) -> Bool:
         """Return (m,) for each event of a pull, in order, whether it is within its user's bound."""
         within = np.ones(len(events), np.bool_)
         if not self._most:
             return within
         # Whoever has few events here is within bounds, whatever the seconds.
-        busy = np.bincount(events.user, minlength=len(events.users)) >= self._most / CLOSELY
-        looked_at = np.flatnonzero(busy[events.user])
+        user_of = events.user
+        busy = np.bincount(user_of) >= self._most / CLOSELY
+        looked_at = np.flatnonzero(busy[user_of])
         seconds = events.published_us[looked_at] // SECOND_US
-        for at, user, second in zip(looked_at.tolist(), events.user[looked_at].tolist(), seconds.tolist(), strict=True):
-            key = (events.users[user], second)
+        users = events.users if len(looked_at) else []
+        for at, user, second in zip(looked_at.tolist(), user_of[looked_at].tolist(), seconds.tolist(), strict=True):
+            key = (users[user], second)
             held = self._seconds.get(key, 0)
             within[at] = held < self._most
             self._seconds[key] = held + 1

@@ -22,7 +22,6 @@ LOST_DATA = (
     "Redis has lost data that it had confirmed: it was restarted, flushed or failed over, or records were deleted. What"
     " was lost comes back when the subscription is sought back to before: see docs/recovery.md"
 )
-_STORED = (Outcome.APPLIED, Outcome.DUPLICATE)
 DETAIL = {
     Outcome.TOO_LATE: ("too_late", "the event time is more than allowed_lateness before the publish time or the clock"),
     Outcome.FROM_FUTURE: ("from_future", "the event time is more than max_clock_skew after its publish time"),
@@ -45,11 +44,13 @@ class Bundle(NamedTuple):
 
 def settled(batch: EventBatch, report: FoldReport) -> Bundle:
     """Return what became of the messages of a batch that was folded; count it, and what the fold wrote."""
-    stored = np.flatnonzero(np.isin(report.outcome, _STORED))
-    contended = np.flatnonzero(report.outcome == Outcome.CONTENDED)
-    others = np.flatnonzero(~np.isin(report.outcome, (*_STORED, Outcome.CONTENDED)))
+    is_applied = report.outcome == Outcome.APPLIED
+    is_stored = is_applied | (report.outcome == Outcome.DUPLICATE)
+    is_contended = report.outcome == Outcome.CONTENDED
+    stored, contended = np.flatnonzero(is_stored), np.flatnonzero(is_contended)
+    others = np.flatnonzero(~(is_stored | is_contended))
     bundle = Bundle(batch.ack_ids(stored), [_letter(batch, int(row), report) for row in others], contended)
-    applied = int((report.outcome == Outcome.APPLIED).sum())
+    applied = int(is_applied.sum())
     counters.count(counters.APPLIED, applied)
     counters.count(counters.DUPLICATE, len(stored) - applied)
     counters.count(counters.WRITES, report.writes)
@@ -68,14 +69,13 @@ def settled(batch: EventBatch, report: FoldReport) -> Bundle:
 def _letter(batch: EventBatch, row: int, report: FoldReport) -> DeadLetter:
     message, outcome = Message(*batch.message(row)), int(report.outcome[row])
     if outcome in SET_ASIDE:
-        user = batch.events.users[int(batch.events.user[row])]
-        return DeadLetter(message, SET_ASIDE[outcome], report.set_aside[user])
+        return DeadLetter(message, SET_ASIDE[outcome], report.set_aside[batch.user_of(row)])
     return DeadLetter(message, *DETAIL[Outcome(outcome)])
 
 
 def give_back(batch: EventBatch, contended: Rows) -> Rows:
     """Let messages of contended users come again later; return the events that cannot, to be folded now."""
-    comes_again = batch.has_ack_id[contended]  # when its lease ends
+    comes_again = batch.has_ack_id()[contended]  # when its lease ends
     counters.count(counters.GIVEN_BACK, int(comes_again.sum()))
     return contended[~comes_again]
 

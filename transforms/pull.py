@@ -8,13 +8,15 @@ by pickling it. That took more than decoding.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from apache_beam.coders import Coder, registry
 
 from user_state.events.avro_blocks import each_message
+from user_state.events.decode import Decoded
 from user_state.events.message import Message
+from user_state.events.segments import Refusal
 from user_state.state.event_batch import MessageList
 
 MESSAGE_BYTES = 250
@@ -22,20 +24,36 @@ MESSAGE_BYTES = 250
 
 
 class Pull(list[Message]):
-    """Messages that came together, in order."""
+    """Messages that came together, in order.
+
+    Attributes:
+        refused: others that the source knows to be no event of use, and why.
+    """
+
+    refused: Sequence[Refusal] = ()
 
 
 class FilePull:
-    """The same of a file's blocks, not yet taken apart into objects of Python.
+    """The same of files, not yet taken apart into objects of Python.
 
     Args:
         listed: the messages.
         size: about how many bytes they have.
+        refused: as a `Pull` has them.
+        decoded: the events of `listed`, where the source had to decode them already.
     """
 
-    def __init__(self, listed: MessageList, size: int) -> None:
+    def __init__(
+        self,
+        listed: MessageList | Sequence[Message],
+        size: int,
+        refused: Sequence[Refusal] = (),
+        decoded: Decoded | None = None,
+    ) -> None:
         self.listed = listed
         self.size = size
+        self.refused = refused
+        self.decoded = decoded
 
     def __len__(self) -> int:
         return len(self.listed)
@@ -44,12 +62,19 @@ class FilePull:
         return each_message(self.listed)
 
 
+def decoded_of(pull: Pull | FilePull) -> Decoded | None:
+    """Return the events of a pull that were decoded already."""
+    return pull.decoded if isinstance(pull, FilePull) else None
+
+
 class PullCoder(Coder):
     """Pickles pulls, whose size it estimates without doing so. Written and read by the same code, never stored."""
 
     def encode(self, value: Pull | FilePull) -> bytes:
         """Return the pull's bytes."""
-        return pickle.dumps(Pull(value), protocol=5)
+        pull = Pull(value)
+        pull.refused = list(value.refused)
+        return pickle.dumps(pull, protocol=5)
 
     def decode(self, encoded: bytes) -> Pull:
         """Return the pull."""

@@ -20,7 +20,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from transforms.letter_forms import opened
 from transforms.pubsub_check import parse_subscription
 from transforms.pull import Pull
-from transforms.read_pubsub import publish_us_of
+from transforms.read_pubsub import with_publish_times
 from user_state.events.message import Message
 
 PULL_MESSAGES = 5_000
@@ -65,14 +65,13 @@ class _GatherFn(beam.DoFn):
         published = message.publish_time
         # In whole microseconds: a float of seconds has too few digits.
         publish_us = None if published is None else int(published.timestamp()) * 1_000_000 + published.microsecond
-        publish_us = publish_us_of(attributes, self._attribute, publish_us)
         self._pull.append(Message(data, attributes, publish_us, None, self._origin))
         self._bytes += len(data)
         self._latest = timestamp if self._latest is None else max(self._latest, timestamp)
         if len(self._pull) >= PULL_MESSAGES or self._bytes >= PULL_BYTES:
-            yield self._pull
+            yield with_publish_times(self._pull, self._attribute)
             self._pull, self._bytes = Pull(), 0
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._pull:
-            yield WindowedValue(self._pull, self._latest, [GlobalWindow()])
+            yield WindowedValue(with_publish_times(self._pull, self._attribute), self._latest, [GlobalWindow()])

@@ -39,16 +39,16 @@ from transforms.pubsub_check import parse_subscription
 from transforms.pubsub_pending import PROCESS, pending_of
 from transforms.pubsub_puller import puller_of
 from transforms.pull import Pull
+from user_state.errors import shorten
 from user_state.events.message import Message
+from user_state.events.publish_times import EXPECTED, publish_time_us
+from user_state.events.segments import Refusal, Why
 
 FIRST_WAIT_S = 0.1
 """How long a call waits for a first message."""
 
 IDLE_DEFER_S = 0.1
 """How long the runner is asked to wait after a call that found nothing."""
-
-LATEST_US = 253_402_300_799_999_999
-"""The last microsecond of the year 9999; a publish time beyond it is a mistake, and would overflow arithmetic."""
 
 
 class ReadFromPubSubSubscription(beam.PTransform):
@@ -60,8 +60,8 @@ class ReadFromPubSubSubscription(beam.PTransform):
         pull_budget_s: longest a call gathers messages into one element, seconds.
         max_messages: most messages of one element.
         ack_deadline_s: lease set on each message when pulled, seconds; 0 leaves the subscription's own.
-        publish_time_attribute: attribute that holds the publish time in integer microseconds, where history is
-            replayed; a message without it, or with a malformed one, keeps the time Pub/Sub gave it.
+        publish_time_attribute: attribute that holds the publish time (`events.publish_times`), where history is
+            replayed; a message without it keeps the time Pub/Sub gave it, one with anything else in it is `invalid`.
         finalized: acknowledge what the runner says is safe, instead of leaving it to later steps. The runner must take
             checkpoints that do not overlap.
 
@@ -113,8 +113,8 @@ class _ShardsFn(beam.DoFn):
             yield f"shard-{number}"
 
 
-def message_of(received: Any, origin: str, publish_time_attribute: str | None) -> Message:
-    """Return a received message (raw protobuf) as a Message; `publish_us` as `ReadFromPubSubSubscription` says."""
+def message_of(received: Any, origin: str) -> Message:
+    """Return a received message (raw protobuf) as a Message; `publish_us` is Pub/Sub's."""
     body = received.message
     found = body.attributes
     attributes = dict(found) if found else {}  # copying protobuf's map costs more than all the rest
@@ -123,7 +123,6 @@ def message_of(received: Any, origin: str, publish_time_attribute: str | None) -
     data = body.data
     if attributes:
         data, attributes = opened(data, attributes)
-        publish_us = publish_us_of(attributes, publish_time_attribute, publish_us)
     return Message(data, attributes, publish_us, received.ack_id, origin)
 
 
@@ -135,15 +134,24 @@ def delivered_before(received: Iterable[Any]) -> int:
     return sum(one.delivery_attempt > 1 for one in received)
 
 
-def publish_us_of(attributes: dict[str, str], attribute: str | None, otherwise: int | None) -> int | None:
-    """Return the time that an attribute says in microseconds, `otherwise` if there is none or it says none."""
-    if attribute is None or attribute not in attributes:
-        return otherwise
-    try:
-        value = int(attributes[attribute])
-    except ValueError:
-        return otherwise
-    return value if 0 <= value <= LATEST_US else otherwise
+def with_publish_times(messages: Iterable[Message], attribute: str | None) -> Pull:
+    """Return a pull of messages whose publish times are what an attribute says, where they have it.
+
+    What the attribute says in vain is refused as `invalid`: Pub/Sub's own time would make history look years late.
+    """
+    if attribute is None:
+        return Pull(messages)
+    pull, refused = Pull(), []
+    for message in messages:
+        text = message.attributes.get(attribute)
+        published_us = message.publish_us if text is None else publish_time_us(text)
+        if published_us is None and text is not None:
+            detail = f"attribute {attribute} is {shorten(text)}; expected {EXPECTED}"
+            refused.append(Refusal(message, Why("invalid", detail)))
+        else:
+            pull.append(message._replace(publish_us=published_us))
+    pull.refused = refused
+    return pull
 
 
 class _EndlessTracker(RestrictionTracker):
@@ -288,8 +296,9 @@ class _PullFn(beam.DoFn):
         lag_us = 0
         if received:
             origin, attribute = self._subscription, self._publish_time_attribute
-            pull = Pull(message_of(one, origin, attribute) for one in received)
-            lag_us = time.time_ns() // 1000 - min(message.publish_us or 0 for message in pull)
+            pull = with_publish_times((message_of(one, origin) for one in received), attribute)
+            published_us = [message.publish_us or 0 for message in pull]
+            lag_us = time.time_ns() // 1000 - min(published_us, default=time.time_ns() // 1000)
             yield TimestampedValue(pull, began)
         _AGAIN.inc(delivered_before(received))
         _LAG.set(max(0, lag_us // 1000))
@@ -315,8 +324,10 @@ class _FinalizedPullFn(_PullFn):
         place = Place.of(tracker.current_restriction())
         ticket = pending.began(place.position, place.process)
         for pull in self._read_on(shard, tracker, watermark):
-            pending.passed_on(message.ack_id for message in pull.value)
-            yield TimestampedValue(Pull(message._replace(ack_id=None) for message in pull.value), pull.timestamp)
+            pending.passed_on(message.ack_id for message in (*pull.value, *(one.message for one in pull.value.refused)))
+            passed = Pull(message._replace(ack_id=None) for message in pull.value)
+            passed.refused = [one._replace(message=one.message._replace(ack_id=None)) for one in pull.value.refused]
+            yield TimestampedValue(passed, pull.timestamp)
         named = pending.finalizer(ticket)
         if named is not None:
             finalizer.register(named)

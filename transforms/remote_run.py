@@ -67,13 +67,13 @@ class _Member:
     def __init__(self, run: RemoteRun) -> None:
         self._process = uuid.uuid4().hex
         self._board = run.board()
-        self._reported: dict[str, int] = {}
+        self._reported: dict[str, int] | None = None
         self._reported_s = time.monotonic()
         self._reporting = threading.Lock()
         threading.Thread(target=self._keep_in_touch, name="run-board", daemon=True).start()
 
     def report(self) -> None:
-        """Say what was counted, if there is anything new, or nothing was said for a while."""
+        """Say what was counted: that we are here, then if there is anything new, or nothing was said for a while."""
         with self._reporting:
             counted, now_s = dict(so_far()), time.monotonic()
             if counted == self._reported and (not counted or now_s - self._reported_s < AGAIN_S):

@@ -14,7 +14,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from transforms import counters
+from transforms import counters, letter_samples
 from transforms.acknowledge import acknowledge_messages
 from transforms.backoff import Backoff
 from transforms.dead_letter_sinks import Sink, open_sink
@@ -97,6 +97,7 @@ class _StoreFn(beam.DoFn):
             return [], None
         stored, problem = self._sink(letters)
         done = [letter for letter, is_stored in zip(letters, stored, strict=True) if is_stored]
+        letter_samples.keep(done)
         acknowledge_messages(letter.message for letter in done)
         counters.count(counters.DEAD_LETTER, len(done))
         for reason, held in Counter(letter.reason for letter in done).items():

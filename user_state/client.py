@@ -8,9 +8,10 @@ training sets. `state_reads` has how records are read, `similarity` how vectors 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
+from uuid import UUID
 
 from user_state.embeddings.item_vectors import ItemVectors
 from user_state.embeddings.nearest import Nearest
@@ -19,7 +20,7 @@ from user_state.embeddings.scoring import Scores
 from user_state.errors import InputError
 from user_state.plan.compile import compile_plan
 from user_state.plan.plan import Plan
-from user_state.questions import EPOCH, At, microseconds, names_of, users_of
+from user_state.questions import EPOCH, At, items_of, microseconds, names_of, user_of, users_of
 from user_state.results import UserState, UserStateBatch
 from user_state.similarity import Similarity
 from user_state.spec import LoadedSpec, load_spec
@@ -30,14 +31,25 @@ from user_state.store.providers import TableReading, open_providers
 from user_state.store.served_table import ServedTable, TableState
 from user_state.store.server import Server
 
-__all__ = ["EPOCH", "At", "UserStateClient"]
+__all__ = ["EPOCH", "At", "Id", "UserStateClient"]
+
+Id = str | int | UUID | bytes
+"""An id of a user or an item, as whoever asks has it; bytes only where ids are bytes in the events."""
 
 
 class UserStateClient:
     """Reads users' state. Safe to share between threads; close it, or use it in a `with` block."""
 
-    def __init__(self, server: Server, plan: Plan, providers: Mapping[str, VectorProvider] | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        plan: Plan,
+        providers: Mapping[str, VectorProvider] | None = None,
+        *,
+        takes_bytes: bool = False,
+    ) -> None:
         self._server = server
+        self._takes_bytes = takes_bytes
         self._plan = plan
         self._providers = {} if providers is None else dict(providers)
         self._reads = StateReads(server, plan, self._providers)
@@ -77,7 +89,9 @@ class UserStateClient:
         plan = compile_plan(loaded)
         reading = TableReading(timeout_s, items_refresh_s, int(items_memory_mb * 2**20), dict(item_versions or {}))
         providers = open_providers(url, plan, reading)
-        client = cls(Server(url, timeout_s), plan, providers)
+        user = loaded.schema.fields.get(loaded.spec.events.user)
+        takes_bytes = user is not None and user.avro_type in ("bytes", "fixed")
+        client = cls(Server(url, timeout_s), plan, providers, takes_bytes=takes_bytes)
         try:
             for provider in providers.values():
                 provider.start()
@@ -113,29 +127,33 @@ class UserStateClient:
         """How many users' records could not be read since the client was opened, in all calls together."""
         return self._reads.unreadable
 
-    def get(self, user: str, at: At = None, *, select: Collection[str] | None = None) -> UserState:
+    def get(self, user: Id, at: At = None, *, select: Collection[str] | None = None) -> UserState:
         """Return one user's state; see `get_many`."""
         return self.get_many([user], at, select=select)[0]
 
-    def get_many(self, users: Iterable[str], at: At = None, *, select: Collection[str] | None = None) -> UserStateBatch:
+    def get_many(self, users: Iterable[Id], at: At = None, *, select: Collection[str] | None = None) -> UserStateBatch:
         """Return the state of several users in one round trip, or one for every thousand.
 
-        A record that cannot be read, since it is damaged or of a layout that nobody registered, costs nobody else
-        theirs: its user gets the defaults, and `errors` says why.
+        A record that cannot be read costs nobody else theirs: its user gets the defaults, and `errors` says why. It is
+        damaged, of a layout that nobody registered, or cannot answer for the reading time, since it has later events.
+        For the past, replay history (`user_state.reading.replay`).
 
         Args:
-            users: their ids; unknown ones give the defaults.
-            at: when windows end: microseconds UTC, an aware datetime, or now. Right for any time no more than the
-                spec's `max_clock_skew` before a user's newest event.
+            users: their ids, as texts or what the events have: whole numbers, UUIDs, bytes (`user_state.id_text`).
+                Unknown ones give the defaults.
+            at: when windows end: microseconds UTC, an aware datetime, or now. A time more than the spec's
+                `max_clock_skew` before a user's clock, the newest publish time among the user's events, is an error of
+                that user.
             select: names of the outputs wanted, which come in the spec's order; None for all. Fewer take less time, and
                 what is damaged in parts of a record that none of them is read from does not show.
 
         Raises:
-            InputError: `users` is one string, `at` is a datetime without a time zone, or there is no such output.
+            InputError: a user is no id, `at` is no time (`user_state.questions` says what is), or there is no such
+                output.
             StoreUnavailable: Redis did not answer in time; of a cluster, no node that was asked did.
             StoreError: Redis refused.
         """
-        read = self._reads.read(users_of(users), microseconds(at), names_of(select))
+        read = self._reads.read(self._users(users), microseconds(at), names_of(select))
         finished = read.finished
         return UserStateBatch(
             users=read.users,
@@ -149,14 +167,26 @@ class UserStateClient:
             embeddings=finished.embeddings,
             item_versions=finished.item_versions,
             missing_items=finished.missing_items,
-            errors={read.users[index]: reason for index, reason in finished.errors.items()},
+            errors=read.errors,
         )
+
+    def not_records(self, batch: UserStateBatch) -> dict[str, str]:
+        """Return why users without a record have none, where Redis holds something of another type under their keys.
+
+        Redis tells `get_many` of such a key as of one that is not there, and asking takes another round trip: for tools
+        and for looking into it, not for every call.
+
+        Raises:
+            StoreUnavailable, StoreError: as `get_many`.
+        """
+        absent = [user for user, there in zip(batch.users, batch.present.tolist(), strict=True) if not there]
+        return self._reads.not_records(tuple(user for user in dict.fromkeys(absent) if user not in batch.errors))
 
     def item_tables(self) -> dict[str, TableState]:
         """Return what is held of each table of item vectors, and why a newer version is not in use."""
         return {name: held.state for name, held in self._providers.items() if isinstance(held, ServedTable)}
 
-    def item_vectors(self, table: str, items: Sequence[str]) -> ItemVectors:
+    def item_vectors(self, table: str, items: Iterable[Id]) -> ItemVectors:
         """Return the vectors of these items in the version of a table that is in use.
 
         Raises:
@@ -167,10 +197,12 @@ class UserStateClient:
             known = ", ".join(self._providers) or "it has none"
             raise InputError(f"expected a table that the spec's embeddings use ({known}), got {table!r}")
         provider = self._providers[table]
-        return provider.vectors(items, values_of(look_up(self._server, provider.keys(time.monotonic()))))
+        return provider.vectors(items_of(items), values_of(look_up(self._server, provider.keys(time.monotonic()))))
 
-    def score(self, users: Sequence[str], items: Sequence[str], *, embedding: str, at: At = None) -> Scores:
+    def score(self, users: Iterable[Id], items: Iterable[Id], *, embedding: str, at: At = None) -> Scores:
         """Return how well items fit users: inner products of their vectors, of interests the greatest.
+
+        Users whose records cannot be read have no numbers (NaN); `errors` of the result says why.
 
         Args:
             users: their ids.
@@ -182,16 +214,16 @@ class UserStateClient:
             InputError: there is no such embedding.
             StoreUnavailable, StoreError: as `get_many`.
         """
-        return self._similarity.score(users_of(users), items, embedding, microseconds(at))
+        return self._similarity.score(self._users(users), items_of(items), embedding, microseconds(at))
 
     def nearest_items(
         self,
-        user: str,
+        user: Id,
         k: int,
         *,
         embedding: str,
         exclude_seen: bool = False,
-        exclude: Sequence[str] = (),
+        exclude: Iterable[Id] = (),
         at: At = None,
     ) -> Nearest:
         """Return the items of the embedding's table with the greatest inner products with a user's vector.
@@ -206,19 +238,27 @@ class UserStateClient:
 
         Raises:
             InputError: there is no such embedding, it is over no table, or the table is not held whole.
+            CodecError: the user's record cannot be read, or not for that time.
             StoreUnavailable, StoreError: as `get_many`.
         """
-        return self._similarity.nearest_items(user, k, embedding, exclude_seen, exclude, microseconds(at))
+        whose = user_of(user, takes_bytes=self._takes_bytes)
+        return self._similarity.nearest_items(whose, k, embedding, exclude_seen, items_of(exclude), microseconds(at))
 
     def nearest_users(
-        self, user: str, k: int, among: Sequence[str], *, embedding: str, at: At = None
+        self, user: Id, k: int, among: Iterable[Id], *, embedding: str, at: At = None
     ) -> list[tuple[str, float]]:
         """Return the users among those given whose vectors have the greatest cosines with a user's, with the cosines.
 
-        Users without a vector are left out; of interests the nearest pair counts.
+        Users without a vector are left out, and those whose records cannot be read; of interests the nearest pair
+        counts.
 
         Raises:
             InputError: there is no such embedding.
+            CodecError: the user's own record cannot be read, or not for that time.
             StoreUnavailable, StoreError: as `get_many`.
         """
-        return self._similarity.nearest_users(user, k, among, embedding, microseconds(at))
+        whose = user_of(user, takes_bytes=self._takes_bytes)
+        return self._similarity.nearest_users(whose, k, self._users(among), embedding, microseconds(at))
+
+    def _users(self, users: Iterable[Id]) -> tuple[str, ...]:
+        return users_of(users, takes_bytes=self._takes_bytes)

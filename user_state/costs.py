@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from user_state.plan.compile import compile_plan
+from user_state.plan.conditions import asked_of
 from user_state.plan.plan import Plan
-from user_state.plan.state_definitions import KeyedDecay, Vectors
+from user_state.plan.state_definitions import Field, KeyedDecay, Vectors
 from user_state.spec import LoadedSpec
 from user_state.state.events import EventRow, Events
 from user_state.state.records import PackedRecords
@@ -26,6 +27,8 @@ DAY_US = 86_400_000_000
 NOW_US = 1_800_000_000_000_000
 MOST_DAYS = 90
 SESSION_US = 900_000_000
+LISTED_VALUES = 2
+"""Of an array, in the mean."""
 _ITEMS = 5_000
 
 
@@ -107,16 +110,14 @@ def added_bytes(loaded: LoadedSpec, activity: Activity) -> dict[str, int]:
 
 
 def made_up(plan: Plan, activity: Activity, seed: int = 0, now_us: int = NOW_US) -> list[dict[str, Any]]:
-    """Return a user's events as the fields that the plan reads, by name, with the time under the empty name."""
+    """Return a user's events as the fields that the plan reads, by name and kind; the time under the empty name."""
     rng = random.Random(seed)
     choices = [_asked(plan, index) for index in range(len(plan.fields))]
     events = []
     for number, time_us in enumerate(activity.times_us(now_us, rng)):
         event: dict[str, Any] = {"": time_us}
         for field, asked in zip(plan.fields, choices, strict=True):
-            event[field.name] = (
-                time_us if field.name == plan.time_field else _value(field.name, field.kind, asked, number, rng)
-            )
+            event[_key(field)] = time_us if field.name == plan.time_field else _made_up(field, asked, number, rng)
         events.append(event)
     return events
 
@@ -129,7 +130,7 @@ def rows(plan: Plan, events: Sequence[Mapping[str, Any]], user: str = "user") ->
             (number * 0x9E3779B97F4A7C15) & (2**64 - 1),
             event[""],
             event[""],
-            *(event[field.name] for field in plan.fields),
+            *(event[_key(field)] for field in plan.fields),
         )
         for number, event in enumerate(events)
     ]
@@ -151,10 +152,23 @@ def _seen_bytes(plan: Plan, events: Sequence[Mapping[str, Any]]) -> int:
 def _asked(plan: Plan, index: int) -> list[Any]:
     """Return the values that some filter or weight asks of a field: events that nobody wants cost nothing."""
     conditions = [condition for accepting in plan.filters for condition in accepting.conditions]
-    asked = [value for f, values in conditions if f == index for value in sorted(values, key=repr)]
+    asked = [value for condition in conditions for value in asked_of(condition, index)]
     weighing: list[Vectors | KeyedDecay] = [*plan.vectors, *plan.keyed_decays]
     asked += [key for w in weighing if w.weight_field == index and w.weights for key in w.weights]
-    return sorted(set(asked), key=asked.index)
+    distinct = sorted(set(asked), key=asked.index)
+    # A number may be written otherwise than its field has it.
+    return [float(value) for value in distinct] if plan.fields[index].kind == "float" else distinct
+
+
+def _key(field: Field) -> str:
+    """Return what an event has a field under: one may be read as a number and as the text of an id."""
+    return f"{field.name} {field.kind}"
+
+
+def _made_up(field: Field, asked: Sequence[Any], number: int, rng: random.Random) -> Any:
+    if not field.is_list:
+        return _value(field.name, field.kind, asked, number, rng)
+    return [_value(field.name, field.value_kind, asked, number, rng) for _ in range(rng.randint(0, 2 * LISTED_VALUES))]
 
 
 def _value(name: str, kind: str, asked: Sequence[Any], number: int, rng: random.Random) -> Any:

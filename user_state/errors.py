@@ -3,7 +3,8 @@
     UserStateError                 something the caller can act on; the CLI prints it and exits with 2
     +-- SpecError                  the spec file is invalid: names file, line, value and what is accepted
     +-- EventError                 invalid bytes or fields of an event (`reason`, `detail`)
-    +-- CodecError                 invalid bytes of a record, of remembered ids or of a layout
+    +-- CodecError                 invalid bytes of a record, of remembered ids or of a layout; a record that cannot
+                                   answer for the time it is read at
     +-- InputError                 an input, output or option that cannot be used
     +-- NotCompiled                the compiled core was not built for this Python; an ImportError too
     +-- StoreError                 Redis refuses, and a retry does not help: a key of another type, ...
@@ -44,7 +45,7 @@ class EventError(UserStateError):
 
 
 class CodecError(UserStateError):
-    """Invalid stored bytes of a record, of remembered ids or of a layout."""
+    """Stored bytes of a record, of remembered ids or of a layout that cannot be read, or not for the time asked for."""
 
 
 class InputError(UserStateError):

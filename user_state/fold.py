@@ -1,4 +1,6 @@
-"""Folding a batch of events where the records live: read, admit, apply, compare-and-set, and again on conflict.
+"""Folding a batch of events where the records live: read, judge and fold, compare-and-set, and again on conflict.
+
+The core judges and folds all users of a batch in one call (`native/record/bundle_folder.hpp`).
 
 Exactly once on at-least-once plumbing: a record and the ids of the events in it change in one atomic step, so an
 event that comes again finds its id. Every verdict rests on what the store holds now: a user who needs no write is
@@ -7,7 +9,7 @@ A conflict (a zombie, a second pipeline, a stale cache, lost data) costs another
 The versions that are written are unique, so a batch whose answer was lost with the connection recognises its own
 write when it reads again, and its events count as applied, not as duplicates.
 
-No Beam here: a pipeline calls `fold` with rows and acknowledges when it returns.
+No Beam here: a pipeline calls `fold_events` and acknowledges when it returns.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,25 +26,24 @@ from user_state.errors import StoreUnavailable
 from user_state.fold_memory import Attempt, FoldMemory
 from user_state.fold_report import FoldReport
 from user_state.plan.plan import Plan
-from user_state.state.admission import Admitted, PackedAdmission
-from user_state.state.envelope import MOST_US, Heads, heads_of, version_of, with_horizon
-from user_state.state.events import EventRow, Events
+from user_state.state.envelope import version_of
+from user_state.state.event_batch import EventBatch
+from user_state.state.events import I64, Bool, EventRow, Events
 from user_state.state.histories import HistoryReader
 from user_state.state.log_rows import Histories
 from user_state.state.outcome import Outcome
-from user_state.state.records import TOO_LARGE, PackedRecords
-from user_state.state.remembered_ids import NO_IDS
+from user_state.state.records import PackedRecords
 from user_state.store.contention import MOST_TRIES, Contention
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Refused, Replacement, StateStore, Stored
 
-# Looking a member up in an enum takes longer than comparing with it.
-_APPLIED, _DUPLICATE = int(Outcome.APPLIED), int(Outcome.DUPLICATE)
-
+_APPLIED = int(Outcome.APPLIED)
+CHANCE_BYTES = 4
+"""Of a new version, whose other half counts."""
 
 BeforeWrite = Callable[[Histories, Events], None]
-"""Gets the histories of a batch's users as they are, of the logs that the plan learns from, and the events that are
-about to be folded; users without such events have no rows."""
+"""Gets the histories of users as they are, of the logs that the plan learns from, and the events that are about to be
+folded, of these users in their order."""
 
 
 class Folder:
@@ -57,8 +58,8 @@ class Folder:
         cache_bytes: how much of what was last read or written is kept.
         before_write: done before each attempt to write; an attempt that fails is made again, and so is this. What it
             raises, the fold takes as if the store had raised it.
-        next_version: (version that was read, empty for none; events in the new record) -> the new record's version,
-            8 bytes that nobody else makes.
+        counts_events: the first half of a new version is the number of events in the record, not of its writes
+            (`user_state.store.view`); the second half is chance, so that nobody else makes the same.
         contention: what is done after races lost.
         now_us: the time, microseconds UTC.
     """
@@ -72,13 +73,13 @@ class Folder:
         definition: bytes | None = None,
         cache_bytes: int = 64 << 20,
         before_write: BeforeWrite | None = None,
-        next_version: Callable[[bytes, int], bytes] | None = None,
+        counts_events: bool = False,
         contention: Contention | None = None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._plan = plan
         self._before_write = before_write
-        self._next_version = next_version or _next_version
+        self._counts_events = counts_events
         self._store = store
         definition = plan.definition if definition is None else definition
         self._writer = Writer(plan.layout, definition, now_us() if generation is None else generation)
@@ -86,10 +87,9 @@ class Folder:
         self._contention = contention or Contention()
         self._now_us = now_us
         self._memory = FoldMemory(cache_bytes, plan.retention_us)
-        self._packed = PackedRecords(plan, store)
+        self._records = PackedRecords(plan, store)
         logs = [learned.log for learned in plan.learned]
-        self._histories = HistoryReader(plan, self._packed, logs)
-        self._admission = PackedAdmission(plan)
+        self._histories = HistoryReader(plan, self._records, logs)
 
     def start(self) -> None:
         """Claim the records for the plan's spec, unless that was done.
@@ -119,18 +119,19 @@ class Folder:
         return self.fold_events(Events.from_rows(self._plan, rows), on_unavailable)
 
     def fold_events(
-        self, events: Events, on_unavailable: Callable[[StoreUnavailable], None] | None = None
+        self, events: Events | EventBatch, on_unavailable: Callable[[StoreUnavailable], None] | None = None
     ) -> FoldReport:
         """Fold events in that are columns already; as `fold`."""
+        bundle = _Bundle(events, events.users, events.user)
         report = FoldReport(np.full(len(events), -1, np.int8))
         self._memory.begin()
-        todo = np.arange(len(events))
+        todo = np.flatnonzero(np.bincount(bundle.user_of, minlength=len(bundle.users)))
         lost = 0
         while len(todo):
             self._contention.begin()
             try:
                 self.start()
-                todo, busy = self._round(events, todo, report, self._contention.turn_ms(lost))
+                todo, busy = self._round(bundle, todo, report, self._contention.turn_ms(lost))
             except StoreUnavailable as exc:
                 self._memory.unanswered()
                 if on_unavailable is None:
@@ -139,36 +140,37 @@ class Folder:
                 continue
             lost += 1
             if len(todo) and lost == MOST_TRIES:
-                report.outcome[todo] = Outcome.CONTENDED
+                report.outcome[np.isin(bundle.user_of, todo)] = Outcome.CONTENDED
                 break
             if len(todo):
                 self._contention.pause(lost, busy=busy)
         return report
 
-    def _round(
-        self, events: Events, todo: npt.NDArray[np.int64], report: FoldReport, turn_ms: int
-    ) -> tuple[npt.NDArray[np.int64], bool]:
-        """Try to fold the events at `todo`; return those to try again, and whether it is another worker's turn."""
-        _, part = (events if len(todo) == len(events) else events.take(todo)).of_their_users()
-        stored = self._read(part.users, report)
-        settled = self._memory.settled(part, stored)
-        heads, verdict, broken = self._judge(part, stored)
-        outcome = verdict.outcome
-        _set_aside(broken, part, outcome, report, Outcome.BAD_RECORD)
-        replacements = self._replacements(part, heads, verdict, stored, report, turn_ms)
-        again, busy = self._replace(part, replacements, outcome, report)
+    def _round(self, bundle: _Bundle, todo: I64, report: FoldReport, turn_ms: int) -> tuple[I64, bool]:
+        """Try to fold the events of the users `todo`; return those to try again, and whether it is another's turn."""
+        names = [bundle.users[user] for user in todo.tolist()]
+        stored = self._read(names, report)
+        settled = self._memory.settled(names, stored)
+        task = _Task(bundle, todo, names, stored, np.full(len(bundle.user_of), -1, np.int8))
+        folded = self._folded(task)
+        self._set_aside_refused(task, folded, report)
+        if self._before_write is not None:
+            self._prepare(self._before_write, task, folded, report)
+        replacements = self._replacements(task, folded, turn_ms)
+        again, busy = self._replace(task, replacements, report)
         # What is stored counts; users who are tried again are judged again.
-        for user, one in enumerate(stored):
-            if one.lost and user not in again:
+        for place, one in enumerate(stored):
+            if one.lost and place not in again:
                 report.lost += one.record is None
                 report.ids_lost += one.record is not None
-        report.shortened += verdict.shortened
-        report.outcome[todo] = outcome
-        for user, attempt in settled.items():
+        report.shortened += len(folded.shortened - again)
+        judged = task.outcome >= 0
+        report.outcome[judged] = task.outcome[judged]
+        for place, attempt in settled.items():
             # Found written by an attempt whose answer was lost: what that attempt meant is what happened.
-            report.outcome[todo[part.user == user]] = attempt.meant()
-            self._memory.done(part.users[user])
-        return (todo[np.isin(part.user, list(again))] if again else todo[:0]), busy
+            report.outcome[task.events_of(place)] = attempt.meant()
+            self._memory.done(names[place])
+        return todo[sorted(again)], busy
 
     def _read(self, users: Sequence[str], report: FoldReport) -> list[Stored]:
         held = [self._memory.get(user) for user in users]
@@ -180,165 +182,183 @@ class Folder:
                 report.lost += self._memory.is_lost(users[index], stored, now_us)
         return [stored for stored in held if stored is not None]
 
-    def _judge(self, part: Events, stored: Sequence[Stored]) -> tuple[Heads, Admitted, dict[int, str]]:
-        """Return what the records say of time, the verdict, and what is wrong with users whose bytes make no sense."""
-        found, broken = heads_of([one.record for one in stored])
-        found = _closed(found, stored)
-        broken |= {user: one.refused for user, one in enumerate(stored) if one.refused is not None}
-        verdict = self._admission.admit(found, [one.seen for one in stored], part)
-        return found, verdict, verdict.refused | broken
+    def _folded(self, task: _Task) -> _Folded:
+        """Judge and fold: one call of the core, and one more for records whose layout it did not know.
 
-    def _replacements(
-        self, part: Events, heads: Heads, verdict: Admitted, stored: Sequence[Stored], report: FoldReport, turn_ms: int
-    ) -> dict[int, Replacement]:
-        """Return by user what is to be written, and what is only to be compared."""
-        outcome = verdict.outcome
-        arriving = _applied(part, outcome)
-        if self._before_write is not None and len(arriving):
-            arriving = self._prepare(self._before_write, part, arriving, outcome, stored, report)
-        bad = set(part.user[outcome == Outcome.BAD_RECORD].tolist())
+        Raises:
+            StoreUnavailable, StoreError: as the store, which is asked for layouts.
+        """
+        stored, ids_lost = task.stored, _without_ids(task.stored)
         # Written even if no event is new.
-        due = {user for user, one in enumerate(stored) if one.record and (one.elsewhere or one.lost)} - bad
+        due = [place for place, one in enumerate(stored) if one.record and (one.elsewhere or one.lost)]
+
+        def call(places: Sequence[int], ids_lost: Sequence[int], due: Sequence[int]) -> Any:
+            return self._records.native.fold_bundle(
+                task.bundle.events,
+                task.users[places],
+                [stored[place].record for place in places],
+                [stored[place].seen for place in places],
+                ids_lost,
+                due,
+                secrets.token_bytes(CHANCE_BYTES * len(places)),
+                self._counts_events,
+                task.outcome,
+            )
+
+        records, seen, last_event_us, shortened, found = call(range(len(stored)), ids_lost, due)
+        folded = _Folded(records, seen, last_event_us, set(shortened), {})
+        places: Sequence[int] = range(len(stored))
+        while found:
+            refused = self._records.learn({text for _, _, text in found if isinstance(text, bytes)})
+            again = []
+            for at, _, text in found:
+                if isinstance(text, bytes) and text not in refused:
+                    again.append(places[at])
+                else:
+                    folded.wrong[places[at]] = refused[text] if isinstance(text, bytes) else text
+            if not again:
+                break
+            places = again
+            of_these = [[at for at, place in enumerate(places) if place in some] for some in (ids_lost, due)]
+            records, seen, last_event_us, shortened, found = call(places, *of_these)
+            for at, place in enumerate(places):
+                folded.records[place], folded.seen[place] = records[at], seen[at]
+                folded.last_event_us[place] = last_event_us[at]
+            folded.shortened.update(places[at] for at in shortened)
+        return folded
+
+    def _set_aside_refused(self, task: _Task, folded: _Folded, report: FoldReport) -> None:
+        """Say of whom nothing can be folded, and write nothing of whoever the store refuses."""
+        report.set_aside |= {task.names[place]: reason for place, reason in folded.wrong.items()}
+        for place, one in enumerate(task.stored):
+            if one.refused is not None:
+                task.set_aside(place, one.refused, report)
+                folded.drop(place)
+
+    def _prepare(self, before_write: BeforeWrite, task: _Task, folded: _Folded, report: FoldReport) -> None:
+        """Do what is to be done before the write, with the events that arrive at records which can be read."""
+        arriving = task.applied()
+        if not len(arriving):
+            return
+        place_of = {user: place for place, user in enumerate(task.users.tolist())}
+        present, part = arriving.of_their_users()
+        places = [place_of[user] for user in present.tolist()]
+        histories = self._histories.read([task.stored[place].record for place in places])
+        if histories.errors:
+            for at, reason in histories.errors.items():
+                task.set_aside(places[at], reason, report)
+                folded.drop(places[at])
+            part = part.take(~np.isin(part.user, list(histories.errors)))
+        if len(part):
+            before_write(histories, part)
+
+    def _replacements(self, task: _Task, folded: _Folded, turn_ms: int) -> dict[int, Replacement]:
+        """Return by place what is to be written, and what is only to be compared."""
+        expiry_ms = ((folded.last_event_us + self._plan.retention_us) // 1000).tolist()
         replacements: dict[int, Replacement] = {}
-        if len(arriving) or due:
-            versions, folded, moved = self._folded(part, heads, verdict, stored, arriving, due, report)
-            last_event_us = heads.last_event_us.copy()
-            np.maximum.at(last_event_us, arriving.user, arriving.time_us)
-            expiry_ms = ((last_event_us + self._plan.retention_us) // 1000).tolist()
-            for user, record in enumerate(folded):
-                if record is not None:
-                    name, before = part.users[user], version_of(stored[user].record)
-                    seen = stored[user].seen or NO_IDS if user in moved else verdict.seen[user]
-                    replacements[user] = Replacement(name, before, record, seen, expiry_ms[user], turn_ms)
-                    self._memory.attempt(name, Attempt(versions[user], user, part.user, outcome))
-        # Everybody else is compared, whether remembered or just read: the store may have lost it since, also what was
-        # read and not yet durable, or the layout of what cannot be read.
-        others = {user for user, one in enumerate(stored) if one.refused is None}
-        for user in others - replacements.keys():
-            replacements[user] = Replacement(part.users[user], version_of(stored[user].record), None)
+        for place, (name, one) in enumerate(zip(task.names, task.stored, strict=True)):
+            record, seen = folded.records[place], folded.seen[place]
+            if record is not None and seen is not None:
+                before = version_of(one.record)
+                replacements[place] = Replacement(name, before, record, seen, expiry_ms[place], turn_ms)
+                attempt = Attempt(version_of(record), int(task.users[place]), task.bundle.user_of, task.outcome)
+                self._memory.attempt(name, attempt)
+            elif one.refused is None:
+                # Compared, whether remembered or just read: the store may have lost it since, also what was read and
+                # not yet durable, or the layout of what cannot be read.
+                replacements[place] = Replacement(name, version_of(one.record), None)
         return replacements
 
-    def _folded(
-        self,
-        part: Events,
-        heads: Heads,
-        verdict: Admitted,
-        stored: Sequence[Stored],
-        arriving: Events,
-        due: set[int],
-        report: FoldReport,
-    ) -> tuple[list[bytes], list[bytes | None], set[int]]:
-        """Return each user's new version, the new record, None where there is nothing to write, and who is moved.
-
-        A record that is only moved has none of the events that were about to be folded into it.
-        """
-        blobs = [one.record for one in stored]
-        arrivals = np.bincount(arriving.user, minlength=len(blobs))
-        versions = [
-            self._next_version(version_of(blob), events) if new or user in due else b""
-            for user, (blob, events, new) in enumerate(
-                zip(blobs, (heads.applied + arrivals).tolist(), arrivals.tolist(), strict=True)
-            )
-        ]
-        folded, broken = self._packed.fold(blobs, arriving, verdict.horizon_us, versions)
-        limit = self._plan.max_record_bytes
-        too_large = {user: reason for user, reason in broken.items() if reason == TOO_LARGE}
-        too_large |= {
-            user: f"the record would take {len(record):,} bytes, more than max_record, {limit:,}"
-            for user, record in enumerate(folded)
-            if record is not None and len(record) > limit
-        }
-        broken = {user: reason for user, reason in broken.items() if user not in too_large}
-        _set_aside(broken, part, verdict.outcome, report, Outcome.BAD_RECORD)
-        for user in too_large:
-            folded[user] = None
-        _set_aside(too_large, part, verdict.outcome, report, Outcome.OVERSIZED)
-        moved = {user for user in due.difference(broken) if folded[user] is None}
-        for user in moved:
-            if (found := blobs[user]) is not None:
-                # As it was, but for a horizon that was closed.
-                folded[user] = with_horizon(found, int(heads.horizon_us[user]), versions[user])
-        return versions, folded, moved
-
-    def _replace(
-        self,
-        part: Events,
-        replacements: dict[int, Replacement],
-        outcome: npt.NDArray[np.int8],
-        report: FoldReport,
-    ) -> tuple[set[int], bool]:
-        """Write and compare; return the users to try again, and whether it is another worker's turn."""
+    def _replace(self, task: _Task, replacements: dict[int, Replacement], report: FoldReport) -> tuple[set[int], bool]:
+        """Write and compare; return the places to try again, and whether it is another worker's turn."""
         if not replacements:
             return set(), False
         answers, went_back = self._store.replace(list(replacements.values()))
         report.went_back += went_back
         again: set[int] = set()
-        refused: dict[int, str] = {}
-        for (user, replacement), answer in zip(replacements.items(), answers, strict=True):
+        for (place, replacement), answer in zip(replacements.items(), answers, strict=True):
             if isinstance(answer, Refused):
-                refused[user] = answer.reason
+                task.set_aside(place, answer.reason, report)
                 self._memory.done(replacement.user)
             elif answer != Answer.DONE:
                 self._memory.refused(replacement.user, answer)
                 report.conflicts += replacement.record is not None
-                again.add(user)
+                again.add(place)
             elif replacement.record is not None:
                 self._memory.written(replacement)
                 report.writes += 1
                 written = len(replacement.record) + len(replacement.seen)
                 report.bytes_written += written
                 report.largest_bytes = max(report.largest_bytes, written)
-        _set_aside(refused, part, outcome, report, Outcome.BAD_RECORD)
         return again, Answer.BUSY in answers
 
-    def _prepare(
-        self,
-        before_write: BeforeWrite,
-        part: Events,
-        arriving: Events,
-        outcome: npt.NDArray[np.int8],
-        stored: Sequence[Stored],
-        report: FoldReport,
-    ) -> Events:
-        """Do what is to be done before the write; return the events that arrive at records that can be read."""
-        wanted = np.bincount(arriving.user, minlength=len(stored)).tolist()
-        blobs = [one.record if new else None for one, new in zip(stored, wanted, strict=True)]
-        histories = self._histories.read(blobs)
-        if histories.errors:
-            _set_aside(dict(histories.errors), part, outcome, report, Outcome.BAD_RECORD)
-            arriving = _applied(part, outcome)
-        if len(arriving):
-            before_write(histories, arriving)
-        return arriving
+
+class _Bundle(NamedTuple):
+    """What is folded.
+
+    Attributes:
+        events: m events, as the core takes them.
+        users: ids of the users.
+        user_of: (m,) index of each event's user.
+    """
+
+    events: Events | EventBatch
+    users: list[str]
+    user_of: I64
 
 
-def _closed(heads: Heads, stored: Sequence[Stored]) -> Heads:
-    """Return heads with closed horizons for records without ids: no event that may be in one is admitted."""
-    lost = [user for user, one in enumerate(stored) if one.lost and one.record is not None]
-    if not lost:
-        return heads
-    horizon_us = heads.horizon_us.copy()
-    # No applied event is later than the last.
-    horizon_us[lost] = np.maximum(horizon_us[lost], np.minimum(heads.last_event_us[lost] + 1, MOST_US))
-    return replace(heads, horizon_us=horizon_us)
+class _Task(NamedTuple):
+    """What one round does: n users of a bundle, each in a place.
+
+    Attributes:
+        users: (n,) their indices in the bundle.
+        names: their ids.
+        stored: what is stored of them.
+        outcome: (m,) what becomes of the bundle's events; -1 for those of other users.
+    """
+
+    bundle: _Bundle
+    users: I64
+    names: list[str]
+    stored: list[Stored]
+    outcome: npt.NDArray[np.int8]
+
+    def events_of(self, place: int) -> Bool:
+        """Return (m,) which events are a user's."""
+        return np.asarray(self.bundle.user_of == self.users[place], np.bool_)
+
+    def applied(self) -> Events:
+        """Return the events that are let in."""
+        events = self.bundle.events
+        return (events if isinstance(events, Events) else Events.of_batch(events)).take(self.outcome == _APPLIED)
+
+    def set_aside(self, place: int, reason: str, report: FoldReport) -> None:
+        """Say of all events of a user that nothing became of them, and why."""
+        self.outcome[self.events_of(place)] = Outcome.BAD_RECORD
+        report.set_aside[self.names[place]] = reason
 
 
-def _applied(part: Events, outcome: npt.NDArray[np.int8]) -> Events:
-    applied = outcome == _APPLIED
-    return part if applied.all() else part.take(applied)
+class _Folded(NamedTuple):
+    """What the core made of n users' records.
+
+    Attributes:
+        records, seen: new records and ids to remember, None for users who are not to be written.
+        last_event_us: (n,) greatest event time in the new record.
+        shortened: places of users whose horizon the cap on remembered ids has moved.
+        wrong: by place, why a record stays as it was.
+    """
+
+    records: list[bytes | None]
+    seen: list[bytes | None]
+    last_event_us: I64
+    shortened: set[int]
+    wrong: dict[int, str]
+
+    def drop(self, place: int) -> None:
+        """Write nothing of a user."""
+        self.records[place] = self.seen[place] = None
 
 
-def _set_aside(
-    reasons: dict[int, str], part: Events, outcome: npt.NDArray[np.int8], report: FoldReport, as_what: Outcome
-) -> None:
-    """Say of events of users that nothing became of them, and why: of those that would have been applied, or of all."""
-    for user, reason in reasons.items():
-        theirs = part.user == user
-        outcome[theirs & (outcome == _APPLIED) if as_what == Outcome.OVERSIZED else theirs] = as_what
-        report.set_aside[part.users[user]] = reason
-
-
-def _next_version(version: bytes, events: int) -> bytes:
-    """Return a version nobody else makes: the write count, so that people can read it, and chance."""
-    count = int.from_bytes(version[:4], "big") if version else 0
-    return ((count + 1) & 0xFFFFFFFF).to_bytes(4, "big") + secrets.token_bytes(4)
+def _without_ids(stored: Sequence[Stored]) -> list[int]:
+    """Return the records whose ids are lost: no event that may be in one is let in."""
+    return [place for place, one in enumerate(stored) if one.lost and one.record is not None]

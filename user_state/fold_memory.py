@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.state.envelope import heads_of, version_of
-from user_state.state.events import Events
 from user_state.store.recent import RecentBytes
 from user_state.store.store import Answer, Replacement, Stored
 
@@ -73,12 +72,12 @@ class FoldMemory:
         for user in self._attempts:
             self._recent.drop(user)
 
-    def settled(self, part: Events, stored: Sequence[Stored]) -> dict[int, Attempt]:
-        """Return the attempts that turn out to have been written, by user."""
+    def settled(self, users: Sequence[str], stored: Sequence[Stored]) -> dict[int, Attempt]:
+        """Return the attempts that turn out to have been written, by place of their user."""
         if not self._attempts:
             return {}
         found = {}
-        for index, (user, one) in enumerate(zip(part.users, stored, strict=True)):
+        for index, (user, one) in enumerate(zip(users, stored, strict=True)):
             attempt = self._attempts.get(user)
             if attempt is not None and version_of(one.record) == attempt.version:
                 found[index] = attempt

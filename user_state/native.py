@@ -11,7 +11,6 @@ try:
     from user_state._native import (
         FAMILIES,
         MARKER,
-        Admission,
         EventBatch,
         EventDecoder,
         FileLayout,
@@ -23,7 +22,6 @@ try:
         heads,
         pack_mget,
         replay,
-        with_horizon,
     )
 except ImportError as exc:
     raise NotCompiled(
@@ -35,7 +33,6 @@ except ImportError as exc:
 __all__ = [
     "FAMILIES",
     "MARKER",
-    "Admission",
     "EventBatch",
     "EventDecoder",
     "FileLayout",
@@ -47,5 +44,4 @@ __all__ = [
     "heads",
     "pack_mget",
     "replay",
-    "with_horizon",
 ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from user_state.errors import shorten
 from user_state.state.padding import Padded
+from user_state.times import format_time
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,17 @@ class UserStateBatch:
     item_versions: dict[str, str]
     missing_items: dict[str, npt.NDArray[np.int64]]
     errors: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return what there is, in a line; the arrays are there to be looked at one by one."""
+        absent = len(self.users) - int(np.count_nonzero(self.present))
+        parts = [
+            f"{len(self.users)} users",
+            *([f"{absent} of them without a record"] if absent else []),
+            *([f"{len(self.errors)} of these unreadable"] if self.errors else []),
+            *_numbers(self.names, self.arrays, self.sequences, self.embeddings),
+        ]
+        return f"UserStateBatch({', '.join(parts)}, as of {format_time(self.as_of_us)})"
 
     def __len__(self) -> int:
         return len(self.users)
@@ -90,3 +104,17 @@ class UserState:
     item_versions: dict[str, str]
     missing_items: dict[str, int]
     error: str | None = None
+
+    def __repr__(self) -> str:
+        """Return what there is, in a line."""
+        seen = f"last event {format_time(self.last_event_us)}" if self.present else "no record"
+        if self.error is not None:
+            seen = f"unreadable: {self.error}"
+        parts = (seen, *_numbers(self.features, self.arrays, self.sequences, self.embeddings))
+        return f"UserState({shorten(self.user)}, {', '.join(parts)}, as of {format_time(self.as_of_us)})"
+
+
+def _numbers(features: Sized, arrays: Sized, sequences: Sized, embeddings: Sized) -> list[str]:
+    """Return how many outputs of each kind there are, in words."""
+    kinds = {"features": len(features) + len(arrays), "sequences": len(sequences), "embeddings": len(embeddings)}
+    return [f"{number} {kind}" for kind, number in kinds.items() if number]

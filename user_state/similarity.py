@@ -13,9 +13,10 @@ from user_state.embeddings.nearest import Nearest, NearestItems
 from user_state.embeddings.provider import VectorProvider
 from user_state.embeddings.scoring import Scores, cosine, score
 from user_state.embeddings.table import ItemTable
-from user_state.errors import InputError, StoreError
+from user_state.errors import CodecError, InputError, StoreError
 from user_state.plan.outputs import AnyEmbedding, EmbeddingOutput
 from user_state.plan.plan import Plan
+from user_state.printable import printable
 from user_state.state_reads import StateRead, StateReads
 from user_state.store.learned_table import LearnedVectors
 
@@ -42,14 +43,15 @@ class Similarity:
         output = self._embedding(embedding)
         if isinstance(output, EmbeddingOutput):
             vectors, read = self._vectors(users, output, at_us)
-            scores = score(vectors, hashed_vectors(items, output.dimensions))
-            return Scores(read.users, tuple(items), scores, np.ones(len(items), np.bool_), "")
+            scores = _of_the_read(read, score(vectors, hashed_vectors(items, output.dimensions)))
+            return Scores(read.users, tuple(items), scores, np.ones(len(items), np.bool_), "", read.errors)
         for _ in range(VERSION_TRIES):
             vectors, read = self._vectors(users, output, at_us)
             held = self._providers[output.table].vectors(items, [])
             if held.version == read.vectors[output.table].version:  # none came in between
                 of_items, known = held.lookup(items)
-                return Scores(read.users, tuple(items), score(vectors, of_items), known, held.version)
+                scores = _of_the_read(read, score(vectors, of_items))
+                return Scores(read.users, tuple(items), scores, known, held.version, read.errors)
         raise StoreError(f"expected table {output.table} to stay the same for a call, got another version at every try")
 
     def nearest_items(
@@ -62,6 +64,7 @@ class Similarity:
         if k < 1:
             raise InputError(f"expected to be asked for 1 item at least, got {k}")
         vectors, read = self._vectors((user,), output, at_us)
+        _refuse_unread(read, user)
         table = read.vectors[output.table]
         if not isinstance(table, ItemTable):
             got = "none in Redis: user-state items load" if not table.version else "one of more than items_memory_mb"
@@ -77,7 +80,8 @@ class Similarity:
         """Return the users whose vectors have the greatest cosines with a user's, with the cosines."""
         output = self._embedding(embedding)
         others = [other for other in dict.fromkeys(among) if other != user]
-        vectors, _ = self._vectors((user, *others), output, at_us)
+        vectors, read = self._vectors((user, *others), output, at_us)
+        _refuse_unread(read, user)
         cosines = cosine(vectors[0], vectors[1:])
         order = np.argsort(-cosines, kind="stable")[:k].tolist()
         return [(others[index], float(cosines[index])) for index in order if np.isfinite(cosines[index])]
@@ -101,3 +105,15 @@ class Similarity:
         if search is None or search.version != table.version:
             search = self._searches[name] = NearestItems(table)
         return search
+
+
+def _of_the_read(read: StateRead, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return scores without numbers for users whose records could not be read."""
+    if read.finished.errors:
+        scores[list(read.finished.errors)] = np.nan
+    return scores
+
+
+def _refuse_unread(read: StateRead, user: str) -> None:
+    if user in read.errors:
+        raise CodecError(f"cannot read the record of {printable(user)}: {read.errors[user]}")

@@ -18,6 +18,7 @@ from user_state.plan.plan import Plan
 from user_state.reading.features import Finished, Reader
 from user_state.state.log_rows import Histories
 from user_state.state.records import PackedRecords
+from user_state.store.connection import other_types
 from user_state.store.deadline import within
 from user_state.store.keys import record_keys
 from user_state.store.look_up import look_up, look_up_into
@@ -39,6 +40,11 @@ class StateRead:
     finished: Finished
     histories: Histories | None
     vectors: dict[str, ItemVectors]
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Why records could not be read, by user."""
+        return {self.users[index]: reason for index, reason in self.finished.errors.items()}
 
 
 class StateReads:
@@ -83,6 +89,21 @@ class StateReads:
         self.unreadable += len(read.finished.errors)
         return read
 
+    def not_records(self, users: tuple[str, ...]) -> dict[str, str]:
+        """Return why some of these users have no record that could be read: their keys hold values of other types.
+
+        Raises:
+            StoreUnavailable, StoreError: as `translated`.
+        """
+        keys = record_keys(self._plan.name, users)
+        with within(self._server.timeout_s):
+            types = other_types(self._server.client, self._server.url, keys)
+        return {
+            user: f"expected a record, a string, got another application's {types[key]} under its key (WRONGTYPE)"
+            for user, key in zip(users, keys, strict=True)
+            if key in types
+        }
+
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered, or None."""
         return Registry(self._server.client, self._server.url, self._plan.name).layout(fingerprint)
@@ -104,7 +125,7 @@ class StateReads:
     def _read_fetched(self, users: tuple[str, ...], keys: Sequence[str], at_us: int, reader: Reader) -> StateRead:
         answers, values = self._fetch(keys, reader)
         blobs = [None if isinstance(answer, StoreError) else answer for answer in answers]
-        histories = reader.histories(blobs)
+        histories = reader.histories(blobs, at_us)
         vectors = {}
         if histories is not None:
             asked = reader.items_of(histories)

@@ -149,7 +149,7 @@ def _with_tables(
         for table, version in batch.item_versions.items():
             fields = {e.of for e in spec.spec.embeddings.values() if e.vectors == table}
             named = {event.get(field) for of_user in events.values() for event in of_user for field in fields}
-            items = sorted(item for item in named if isinstance(item, str))
+            items = sorted(oracle.id_of(item) for item in named if item is not None)
             held = client.item_vectors(table, items)
             if held.version != version:
                 break

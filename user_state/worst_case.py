@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from user_state.durations import SECOND_US
 from user_state.events.limits import MAX_ID_BYTES, MAX_TEXT_BYTES
 from user_state.native import FAMILIES
+from user_state.plan.conditions import OneOf
 from user_state.plan.hll import most_coupons
 from user_state.plan.kll import MAX_LEVELS, capacity
 from user_state.plan.layout import DAYS, TIME_KIND
@@ -102,7 +103,7 @@ class _Bound:
         strings = 0.0
         for piece, fields, rows in held:
             for field in fields:
-                if plan.fields[field].kind == "string":
+                if plan.fields[field].value_kind == "string":
                     self._texts[piece.key] += self._dictionary_bytes(field, piece.filter, rows)
                     strings += min(rows, self._values(field, piece.filter))
         self._code_bytes = 1 if strings < 1 << 8 else 2 if strings < 1 << 16 else 4
@@ -190,11 +191,12 @@ class _Bound:
         return int(min(found, 1 << 62))
 
     def _key_bytes(self, piece: KeyedTrack | KeyedDecay) -> int:
-        return sum(self._code_bytes if self._plan.fields[field].kind == "string" else 8 for field in piece.by)
+        return sum(self._code_bytes if self._plan.fields[field].value_kind == "string" else 8 for field in piece.by)
 
     def _accepted(self, field: int, filter_: int) -> frozenset[object] | None:
         """Return the values that a filter lets pass, None for any."""
-        return next((values for f, values in self._plan.filters[filter_].conditions if f == field), None)
+        conditions = self._plan.filters[filter_].conditions
+        return next((c.accepted for c in conditions if isinstance(c, OneOf) and c.field == field), None)
 
     def _values(self, field: int, filter_: int) -> float:
         """Return how many different values of a field, nulls left out, can pass a filter."""
@@ -202,7 +204,7 @@ class _Bound:
         most = math.inf if accepted is None else len(accepted)
         if self._plan.fields[field].name == self._plan.user_field:
             return 1
-        return min(most, 2) if self._plan.fields[field].kind == "bool" else most
+        return min(most, 2) if self._plan.fields[field].value_kind == "bool" else most
 
     def _dictionary_bytes(self, field: int, filter_: int, rows: int) -> int:
         """Return the bytes of the strings that so many rows can have in a field, each with the length before it."""

@@ -38,7 +38,7 @@ from beam_pipelines.running import (
     print_spec_changes,
 )
 from beam_pipelines.streaming import StreamingSettings, build, check_settings, sign_off
-from transforms import counters, drain
+from transforms import counters, drain, letter_samples
 from user_state.cli.terminal import Terminal
 from user_state.errors import InputError
 from user_state.spec import LoadedSpec
@@ -56,8 +56,17 @@ def run_on_flink(
     beam_given: Sequence[str],
     *,
     stop_when_idle_s: float | None = None,
+    limit: float = 1.0,
 ) -> Mapping[str, int]:
     """Run until a drain is requested; print progress and the accounting; return the counts.
+
+    Args:
+        spec: what to run.
+        settings: how.
+        flink: where.
+        beam_given: options of Beam.
+        stop_when_idle_s: drain after this long without a message, counted from when workers are there.
+        limit: the greatest share of dead letters that nothing is said of while it runs.
 
     Raises:
         UserStateError: something is missing or cannot be used, or the job failed for good.
@@ -78,6 +87,7 @@ def run_on_flink(
     build(pipeline, spec, settings)
     drain.reset()
     counters.reset()
+    letter_samples.reset()
     if flink.worker_pool == LOOPBACK:
         put_in_place("hang_ups")
     with draining_on_signals(console):
@@ -94,7 +104,7 @@ def run_on_flink(
         if flink.checkpoint_interval_s:
             keeps_state = settings.state == "runner"
             ending = Ending(console, cluster, job, board, keeps_state=keeps_state, folder=flink.savepoint_dir)
-        watched = Watch(console, cluster, job, board, stop_when_idle_s, ending)
+        watched = Watch(console, cluster, job, board, stop_when_idle_s, ending, limit)
         try:
             counts = watched.until_it_ends()
             if settings.state == "runner":

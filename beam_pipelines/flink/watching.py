@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 
 from beam_pipelines.accounting import balanced, loss_line
+from beam_pipelines.dead_letter_limit import LimitWatch
 from beam_pipelines.flink.cluster import ENDED, FlinkCluster, Unknown, Unreachable
 from beam_pipelines.flink.health import Health
 from beam_pipelines.running import Progress
@@ -142,7 +143,9 @@ class Watch:
         board: RunBoard,
         stop_when_idle_s: float | None,
         ending: Ending | None,
+        limit: float = 1.0,
     ) -> None:
+        self._refused = LimitWatch(limit, time.monotonic())
         self._ending = ending
         self._console = console
         self._cluster = cluster
@@ -167,7 +170,7 @@ class Watch:
         """
         progress = Progress(self._console)
         changed = seen = time.monotonic()
-        read = 0
+        read, started = 0, False
         while True:
             now = time.monotonic()
             away: Unreachable | None = None
@@ -180,9 +183,13 @@ class Watch:
                 state, away = "AWAY", exc
                 self._bear_with(exc, now, now - seen)
             counts = self._counters()
+            if not started:  # workers take their time to start: nobody is idle before
+                changed, started = now, self._has_started(counts)
             if counts.get(counters.READ, 0) != read:
                 changed, read = now, counts.get(counters.READ, 0)
             progress.show(counts)
+            if (said := self._refused.look(counts, now)) is not None:
+                self._console.print(said)
             self._report_losses()
             if state in ENDED:
                 return self._ended(state)
@@ -239,6 +246,14 @@ class Watch:
         except StoreError as exc:
             _LOG.debug("cannot read the counters: %s", exc)
         return self._counts
+
+    def _has_started(self, counts: Mapping[str, int]) -> bool:
+        """Return whether a worker of the run is there."""
+        try:
+            return bool(counts) or self._board.has_joined()
+        except StoreError as exc:
+            _LOG.debug("cannot look for workers: %s", exc)
+            return False
 
     def _report_losses(self) -> None:
         """Say that Redis has lost data: the workers say it too, but to their own log."""

@@ -6,7 +6,7 @@
 #   FLINK_REST_PORT 8081, FLINK_RPC_PORT 6123, FLINK_JOB_PORT 8099 (8098 and 8097 go with it), FLINK_POOL_PORT 50000
 #   FLINK_SLOTS  task slots of the TaskManager                                       2
 #   FLINK_SPARES workers that the pool starts ahead of need                          as many as it was asked for at once
-#   FLINK_METRICS_PORT  first port of Flink's Prometheus reporter, one for each JVM   none: not exported
+#   FLINK_METRICS_PORT  first port of Flink's Prometheus reporter, one for each JVM   9250; empty: not exported
 #   FLINK_HEARTBEAT_MS  how often a TaskManager reports, counters included           1000
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
@@ -20,7 +20,7 @@ FLINK_JOB_PORT=${FLINK_JOB_PORT:-8099}
 FLINK_POOL_PORT=${FLINK_POOL_PORT:-50000}
 FLINK_SLOTS=${FLINK_SLOTS:-2}
 FLINK_SPARES=${FLINK_SPARES:-}
-FLINK_METRICS_PORT=${FLINK_METRICS_PORT:-}
+FLINK_METRICS_PORT=${FLINK_METRICS_PORT-9250}
 FLINK_HEARTBEAT_MS=${FLINK_HEARTBEAT_MS:-1000}
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=$ROOT/.venv/bin/python

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets Flink's Prometheus reporter into FLINK_HOME, one jar, once; up.sh calls it if FLINK_METRICS_PORT is set.
+# Gets Flink's Prometheus reporter into FLINK_HOME, one jar, once; up.sh calls it unless FLINK_METRICS_PORT is empty.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 jar="$FLINK_HOME/metrics/flink-metrics-prometheus-$FLINK_REPORTER_VERSION.jar"

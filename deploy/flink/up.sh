@@ -26,4 +26,5 @@ until is_ready; do
   sleep 0.5
 done
 echo "Flink $FLINK_VERSION is up: http://localhost:$FLINK_REST_PORT, job server on $FLINK_JOB_PORT, worker pool on $FLINK_POOL_PORT."
+[ -z "$FLINK_METRICS_PORT" ] || echo "Prometheus metrics: http://localhost:$FLINK_METRICS_PORT and the next port, one for each JVM."
 echo "user-state run --runner flink --spec ... --input pubsub://... --redis ...; stop the cluster with \`make flink-down\`."

@@ -28,10 +28,10 @@ from pathlib import Path
 from beam_pipelines.demo import embedded_redis
 from tests.servers.pubsub import PROJECT, PubSubEmulator, emulator_missing, pubsub_emulator
 from user_state import oracle
-from user_state.cli.get import format_time
 from user_state.client import UserStateClient
 from user_state.events.avro_files import read_arrivals
 from user_state.spec import load_spec
+from user_state.times import format_time
 from user_state.verify import Difference, verify
 
 REPOSITORY = Path(__file__).parents[2]

@@ -4,9 +4,12 @@
 
 #include <pybind11/stl.h>
 
+#include <cmath>
 #include <memory>
+#include <numeric>
 #include <optional>
 
+#include "bindings/avro_programs.hpp"
 #include "bindings/from_python.hpp"
 #include "codec/xxh64.hpp"
 
@@ -20,25 +23,15 @@ constexpr const char* kDamaged = "expected a packed batch of events of this plan
 /// Names of files may have bytes that are no UTF-8, which Python keeps as lone surrogates.
 constexpr const char* kLenient = "surrogatepass";
 
+[[noreturn]] void refuse_damaged() {
+  py::set_error(py::module_::import("user_state.errors").attr("CodecError"), kDamaged);
+  throw py::error_already_set();
+}
+
 struct AtIndex {
   std::size_t index;
   Refused refused;
 };
-
-py::object str_of(std::string_view text) {
-  auto size = static_cast<Py_ssize_t>(text.size());
-  PyObject* made = PyUnicode_DecodeUTF8(text.data(), size, nullptr);
-  if (made == nullptr && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-    PyErr_Clear();
-    made = PyUnicode_DecodeUTF8(text.data(), size, kLenient);
-  }
-  if (made == nullptr && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-    PyErr_Clear();
-    made = PyUnicode_DecodeUTF8(text.data(), size, "backslashreplace");
-  }
-  if (made == nullptr) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(made);
-}
 
 py::list strs_of(const std::vector<std::string_view>& texts) {
   py::list made(texts.size());
@@ -60,7 +53,7 @@ py::tuple tuple_of(const Message& message) {
       BodyCursor in(message.attributes);
       take_map(in, [&](std::string_view name, std::string_view value) { attributes[str_of(name)] = str_of(value); });
     } catch (const Unreadable&) {
-      throw py::value_error(kDamaged);
+      refuse_damaged();
     }
   }
   py::object publish_us = py::none(), ack_id = py::none();
@@ -69,115 +62,49 @@ py::tuple tuple_of(const Message& message) {
   return py::make_tuple(data, attributes, publish_us, ack_id, str_of(message.origin));
 }
 
-FlatType type_of(py::handle type) {
-  using Kind = FlatType::Kind;
-  constexpr std::pair<std::string_view, Kind> kNames[] = {
-      {"null", Kind::kNull},     {"boolean", Kind::kBoolean}, {"long", Kind::kLong},
-      {"float", Kind::kFloat},   {"double", Kind::kDouble},   {"string", Kind::kString},
-      {"bytes", Kind::kBytes},   {"enum", Kind::kEnum},       {"float of long", Kind::kFloatOfLong},
-      {"fixed", Kind::kFixed},   {"union", Kind::kUnion},     {"bytes of string", Kind::kBytesOfString},
-      {"refused", Kind::kRefused}};
-  auto name = type.attr("kind").cast<std::string>();
-  for (const auto& [known, kind] : kNames) {
-    if (name != known) continue;
-    FlatType taken{kind, type.attr("size").cast<std::size_t>(), {}, {}, type.attr("why").cast<std::string>()};
-    for (py::handle symbol : type.attr("symbols")) {
-      taken.symbols.push_back({!symbol.is_none(), symbol.is_none() ? "" : symbol.cast<std::string>()});
-    }
-    for (py::handle branch : type.attr("branches")) taken.branches.push_back(type_of(branch));
-    return taken;
-  }
-  throw py::value_error("unknown kind of field: " + name);
-}
-
 EventDecoder::Check check_of(const std::string& name) {
   using Check = EventDecoder::Check;
   constexpr std::pair<std::string_view, Check> kNames[] = {
       {"user", Check::kUser}, {"id", Check::kId},     {"time", Check::kTime}, {"published", Check::kPublished},
-      {"text", Check::kText}, {"item", Check::kItem}, {"float", Check::kFloat}, {"int", Check::kInt},
-      {"millis", Check::kMillis}};
+      {"text", Check::kText}, {"item", Check::kItem}, {"float", Check::kFloat}, {"int", Check::kInt}};
   for (const auto& [known, check] : kNames) {
     if (name == known) return check;
   }
   throw py::value_error("unknown check: " + name);
 }
 
-/// A value that Python has read, which has to outlive this.
-AvroValue value_of(py::handle value) {
-  using Is = AvroValue::Is;
-  if (value.is_none()) return {};
-  if (PyBool_Check(value.ptr())) return AvroValue::of_integer(value.ptr() == Py_True, Is::kBoolean);
-  if (PyLong_Check(value.ptr())) {
-    int overflow = 0;
-    std::int64_t number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
-    return overflow == 0 ? AvroValue::of_integer(number) : AvroValue{Is::kOther, 0, 0, {}};
-  }
-  if (PyFloat_Check(value.ptr())) return AvroValue::of_real(PyFloat_AS_DOUBLE(value.ptr()));
-  if (PyBytes_Check(value.ptr())) return AvroValue::of_text(bytes_of(value), Is::kBytes);
-  if (PyUnicode_Check(value.ptr())) {
-    Py_ssize_t size = 0;
-    const char* utf8 = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
-    if (utf8 != nullptr) return AvroValue::of_text({utf8, static_cast<std::size_t>(size)});
-    PyErr_Clear();
-  }
-  return {Is::kOther, 0, 0, {}};
-}
-
-py::object object_of(const AvroValue& value) {
-  using Is = AvroValue::Is;
-  switch (value.is) {
-    case Is::kBoolean: return py::bool_(value.integer != 0);
-    case Is::kInteger: return py::int_(value.integer);
-    case Is::kReal: return py::float_(value.real);
-    case Is::kText: return str_of(value.text);
-    case Is::kBytes: return py::bytes(value.text.data(), value.text.size());
-    default: return py::none();
-  }
-}
-
-FileLayout file_layout_of(const py::iterable& fields) {
+FileLayout file_layout_of(py::handle program, const py::iterable& roles) {
   constexpr std::pair<std::string_view, FileLayout::Role> kRoles[] = {{"", FileLayout::Role::kOther},
                                                                       {"body", FileLayout::Role::kBody},
                                                                       {"attributes", FileLayout::Role::kAttributes},
                                                                       {"publish_time", FileLayout::Role::kPublishTime}};
-  std::vector<FileLayout::Field> taken;
-  for (py::handle field : fields) {
-    auto [name, type] = field.cast<std::pair<std::string, py::object>>();
-    for (const auto& [known, role] : kRoles) {
-      if (name == known) taken.push_back({role, type.is_none() ? FlatType{FlatType::Kind::kNull, 0, {}, {}, {}} : type_of(type)});
+  std::vector<FileLayout::Role> taken;
+  for (py::handle role : roles) {
+    auto name = role.cast<std::string>();
+    for (const auto& [known, kind] : kRoles) {
+      if (name == known) taken.push_back(kind);
     }
   }
-  return FileLayout(std::move(taken));
+  return {program_of(program), std::move(taken)};
 }
 
 EventDecoder::Writer writer_of(py::handle writer) {
-  EventDecoder::Writer taken{writer.attr("head").cast<std::string>(), writer.attr("name").cast<std::string>(),
-                             writer.attr("is_flat").cast<bool>(), {}, {}};
-  for (py::handle field : writer.attr("fields")) {
-    auto [name, read_as, type, places] =
-        field.cast<std::tuple<std::string, std::optional<std::string>, py::object, std::vector<std::size_t>>>();
-    taken.fields.push_back({name, read_as.value_or(""), type_of(type), places});
-  }
-  for (py::handle one : writer.attr("defaults")) {
-    auto [name, value, places] = one.cast<std::tuple<std::string, py::object, std::vector<std::size_t>>>();
-    AvroValue read = value_of(value);
-    taken.defaults.push_back({name, read, std::string(read.text), places});
-  }
-  return taken;
+  return {writer.attr("head").cast<std::string>(), writer.attr("name").cast<std::string>(),
+          program_of(writer.attr("program"))};
 }
 
 EventDecoder decoder_of(const py::iterable& places, const py::iterable& writers, py::handle limits, std::string known) {
   std::vector<EventDecoder::Place> taken;
   for (py::handle place : places) {
-    auto [name, check] = place.cast<std::pair<std::string, std::string>>();
-    taken.push_back({name, check_of(check)});
+    auto [name, check, is_list] = place.cast<std::tuple<std::string, std::string, bool>>();
+    taken.push_back({name, check_of(check), is_list});
   }
   std::vector<EventDecoder::Writer> written;
   for (py::handle writer : writers) written.push_back(writer_of(writer));
   auto number = [&](const char* name) { return limits.attr(name).cast<std::int64_t>(); };
   EventDecoder::Limits held{static_cast<std::size_t>(number("id_bytes")), static_cast<std::size_t>(number("text_bytes")),
                             number("first_us"),                            number("end_us"),
-                            number("time_unit_us"),                        number("published_unit_us")};
+                            number("time_unit_ns"),                        number("published_unit_ns")};
   return {std::move(taken), std::move(written), held, std::move(known)};
 }
 
@@ -187,6 +114,39 @@ py::array_t<T> view_of(const std::vector<T>& numbers, const py::object& owner) {
 }
 
 py::bytes bytes_of_buffer(const Buffer& buffer) { return py::bytes(buffer.data(), buffer.size()); }
+
+EventBatch::Shape shape_of(char kind) {
+  bool is_list = kind >= 'A' && kind <= 'Z';
+  char of_value = is_list ? static_cast<char>(kind - 'A' + 'a') : kind;
+  return {of_value == 's' ? Kind::kString : of_value == 'f' ? Kind::kFloat : Kind::kInt, is_list};
+}
+
+/// One value of a column as Python has it.
+py::object value_in(const EventBatch& batch, const EventBatch::Field& field, std::size_t at) {
+  if (field.shape.kind == Kind::kFloat) {
+    return std::isnan(field.doubles[at]) ? py::object(py::none()) : py::float_(field.doubles[at]);
+  }
+  std::int64_t integer = field.integers[at];
+  if (field.shape.kind == Kind::kString) return integer == kNullCode ? py::object(py::none()) : str_of(batch.texts[integer]);
+  return integer == kNullInt ? py::object(py::none()) : py::int_(integer);
+}
+
+/// Takes values that Python has read, one a place, which have to outlive this.
+void take_values(const EventDecoder& decoder, const py::list& values, AvroValues& taken) {
+  if (values.size() != decoder.places()) throw py::value_error("expected one value a place");
+  taken.clear();
+  for (std::size_t place = 0; place < decoder.places(); ++place) {
+    py::object value = values[place];
+    if (!PyList_Check(value.ptr())) {
+      taken.at[place] = value_of(value);
+      continue;
+    }
+    taken.at[place].is = AvroValue::Is::kList;
+    for (py::handle item : value) {
+      if (!item.is_none()) taken.lists[place].push_back(value_of(item));
+    }
+  }
+}
 
 py::tuple words_of(const Refused& refused) { return py::make_tuple(refused.reason, str_of(refused.detail)); }
 
@@ -294,14 +254,34 @@ MessageList MessageList::of_blocks(const py::iterable& blocks, const FileLayout&
   return made;
 }
 
+MessageList MessageList::chosen(const py::sequence& lists, const Indices& which, const Indices& rows) {
+  MessageList made;
+  std::vector<const std::vector<Message>*> held;
+  for (py::handle one : lists) {
+    held.push_back(&one.cast<const MessageList&>().messages_);
+    made.kept_.push_back(py::reinterpret_borrow<py::object>(one));
+  }
+  if (which.size() != rows.size()) throw py::value_error("expected as many rows as lists that they are of");
+  made.messages_.reserve(static_cast<std::size_t>(rows.size()));
+  // A negative index becomes one that no list has.
+  auto in = [](std::int64_t index) { return static_cast<std::size_t>(index); };
+  for (py::ssize_t at = 0; at < rows.size(); ++at) {
+    std::size_t list = in(which.data()[at]), row = in(rows.data()[at]);
+    if (list >= held.size() || row >= held[list]->size()) throw py::index_error("no such message");
+    made.messages_.push_back((*held[list])[row]);
+  }
+  return made;
+}
+
 py::tuple MessageList::message(std::size_t at) const {
   if (at >= messages_.size()) throw py::index_error("no such message");
   return tuple_of(messages_[at]);
 }
 
-std::unique_ptr<HeldBatch> HeldBatch::join(std::string_view kinds, const py::iterable& packed) {
-  std::vector<Kind> taken;
-  for (char kind : kinds) taken.push_back(kind == 's' ? Kind::kString : kind == 'f' ? Kind::kFloat : Kind::kInt);
+std::unique_ptr<HeldBatch> HeldBatch::join(py::handle plan, const py::iterable& packed) {
+  std::vector<EventBatch::Shape> taken;
+  auto kinds = plan.attr("kinds").cast<std::string>();
+  for (char kind : kinds) taken.push_back(shape_of(kind));
   auto made = std::make_unique<HeldBatch>(taken);
   std::vector<std::string_view> views;
   for (py::handle one : packed) {
@@ -317,7 +297,7 @@ std::unique_ptr<HeldBatch> HeldBatch::join(std::string_view kinds, const py::ite
       damaged = true;
     }
   }
-  if (damaged) throw py::value_error(kDamaged);
+  if (damaged) refuse_damaged();
   return made;
 }
 
@@ -326,11 +306,9 @@ py::tuple HeldBatch::columns(const py::object& self) {
   py::tuple columns(batch.fields.size());
   for (std::size_t at = 0; at < batch.fields.size(); ++at) {
     const EventBatch::Field& field = batch.fields[at];
-    if (field.kind == Kind::kFloat) {
-      columns[at] = view_of(field.doubles, self);
-    } else {
-      columns[at] = view_of(field.integers, self);
-    }
+    py::object values = field.shape.kind == Kind::kFloat ? py::object(view_of(field.doubles, self))
+                                                         : py::object(view_of(field.integers, self));
+    columns[at] = field.shape.is_list ? py::object(py::make_tuple(view_of(field.ends, self), values)) : values;
   }
   py::dict code_of;
   for (std::size_t code = 0; code < batch.texts.size(); ++code) {
@@ -338,6 +316,13 @@ py::tuple HeldBatch::columns(const py::object& self) {
   }
   return py::make_tuple(strs_of(batch.users.texts()), view_of(batch.user, self), view_of(batch.id_hash, self),
                         view_of(batch.time_us, self), view_of(batch.published_us, self), columns, code_of);
+}
+
+py::list HeldBatch::users() const { return strs_of(batch.users.texts()); }
+
+py::object HeldBatch::user_of(std::size_t row) const {
+  if (row >= size()) throw py::index_error("no such event");
+  return str_of(batch.users[batch.user[row]]);
 }
 
 py::tuple HeldBatch::message(std::size_t row) const {
@@ -348,6 +333,11 @@ py::tuple HeldBatch::message(std::size_t row) const {
 std::vector<std::uint32_t> HeldBatch::rows_of(const py::object& rows) const {
   std::vector<py::object> held;
   std::vector<std::uint32_t> taken;
+  if (rows.is_none()) {
+    taken.resize(size());
+    std::iota(taken.begin(), taken.end(), 0u);
+    return taken;
+  }
   for (std::int64_t row : column_of<std::int64_t>(rows, held)) {
     if (static_cast<std::uint64_t>(row) >= size()) throw py::index_error("no such event");
     taken.push_back(static_cast<std::uint32_t>(row));
@@ -424,15 +414,15 @@ DecodingEvents::DecodingEvents(const py::iterable& places, const py::iterable& w
 py::tuple DecodingEvents::decode(const py::object& self, const py::object& messages, const py::object& values) {
   const EventDecoder& decoder = self.cast<const DecodingEvents&>().decoder_;
   const auto& listed = messages.cast<const MessageList&>().messages();
-  auto made = std::make_unique<HeldBatch>(decoder.kinds());
+  auto made = std::make_unique<HeldBatch>(decoder.shapes());
   made->kept = {self, messages};
   std::vector<AtIndex> refused;
-  EventBatch& batch = made->batch;
+  EventDecoder::Scratch scratch(decoder.places());
   if (values.is_none()) {
     py::gil_scoped_release unlocked;
     for (std::size_t at = 0; at < listed.size(); ++at) {
       try {
-        decoder.decode(listed[at], batch);
+        decoder.decode(listed[at], made->batch, scratch);
       } catch (const Refused& words) {
         refused.push_back({at, words});
       }
@@ -441,20 +431,13 @@ py::tuple DecodingEvents::decode(const py::object& self, const py::object& messa
     auto given = values.cast<py::list>();
     if (given.size() != listed.size()) throw py::value_error("expected as many values as messages");
     made->kept.push_back(given);
-    std::vector<AvroValue> read;
     for (std::size_t at = 0; at < listed.size(); ++at) {
-      py::object one = given[at];
       try {
-        if (one.is_none()) {
-          decoder.decode(listed[at], batch);
-        } else if (py::isinstance<py::tuple>(one)) {
-          auto [reason, detail] = one.cast<std::pair<std::string, std::string>>();
-          throw Refused{reason == "invalid" ? "invalid" : "undecodable", detail};
+        if (py::isinstance<py::list>(given[at])) {
+          take_values(decoder, given[at], scratch.values);
+          decoder.add(listed[at], scratch.values, made->batch, scratch.made);
         } else {
-          read.clear();
-          for (py::handle value : one.cast<py::list>()) read.push_back(value_of(value));
-          if (read.size() != decoder.places()) throw py::value_error("expected one value a place");
-          decoder.add(listed[at], read, batch);
+          decoder.decode(listed[at], made->batch, scratch);
         }
       } catch (const Refused& words) {
         refused.push_back({at, words});
@@ -466,31 +449,18 @@ py::tuple DecodingEvents::decode(const py::object& self, const py::object& messa
   return py::make_tuple(py::cast(std::move(made)), told);
 }
 
-std::vector<std::size_t> DecodingEvents::others(const MessageList& messages) const {
-  std::vector<std::size_t> found;
-  const auto& listed = messages.messages();
-  for (std::size_t at = 0; at < listed.size(); ++at) {
-    std::string_view body = listed[at].body;
-    try {
-      if (!decoder_.writer_of(listed[at].head, body).is_flat) found.push_back(at);
-    } catch (const Refused&) {  // as decoding will say
-    }
-  }
-  return found;
-}
-
 py::object DecodingEvents::event(const py::bytes& data) const {
   std::string_view body = bytes_of(data);
   try {
     const EventDecoder::Writer& writer = decoder_.writer_of({}, body);
-    if (!writer.is_flat) throw py::value_error("expected an event of a flat schema");
-    py::dict made;
-    EventDecoder::read(writer, body, [&](std::size_t field, const AvroValue& value) {
-      const std::string& name = writer.fields[field].read_as;
-      if (!name.empty()) made[py::str(name)] = object_of(value);
-    });
-    for (const EventDecoder::Default& one : writer.defaults) made[py::str(one.name)] = object_of(one.value);
-    return made;
+    BodyCursor in(body);
+    try {
+      py::object made = object_of(writer.program, in, body.size());
+      if (in.left() > 0) throw EventDecoder::left_over(writer, body.size(), in.left());
+      return made;
+    } catch (const Unreadable& unreadable) {
+      throw EventDecoder::undecodable(writer, body.size(), unreadable);
+    }
   } catch (const Refused& refused) {
     return words_of(refused);
   }
@@ -499,12 +469,23 @@ py::object DecodingEvents::event(const py::bytes& data) const {
 py::tuple DecodingEvents::row(const py::list& values, const py::object& publish_us) const {
   Message message;
   if (!publish_us.is_none()) message.publish_us = publish_us.cast<std::int64_t>();
-  std::vector<AvroValue> read;
-  for (py::handle value : values) read.push_back(value_of(value));
-  if (read.size() != decoder_.places()) throw py::value_error("expected one value a place");
-  EventBatch batch(decoder_.kinds());
+  EventDecoder::Scratch scratch(decoder_.places());
+  take_values(decoder_, values, scratch.values);
+  return row_made([&](EventBatch& batch) { decoder_.add(message, scratch.values, batch, scratch.made); });
+}
+
+py::tuple DecodingEvents::row_of_body(const py::bytes& data, const py::object& publish_us) const {
+  Message message;
+  message.body = bytes_of(data);
+  if (!publish_us.is_none()) message.publish_us = publish_us.cast<std::int64_t>();
+  EventDecoder::Scratch scratch(decoder_.places());
+  return row_made([&](EventBatch& batch) { decoder_.decode(message, batch, scratch); });
+}
+
+py::tuple DecodingEvents::row_made(const std::function<void(EventBatch&)>& add) const {
+  EventBatch batch(decoder_.shapes());
   try {
-    decoder_.add(message, read, batch);
+    add(batch);
   } catch (const Refused& refused) {
     return py::make_tuple(py::none(), words_of(refused));
   }
@@ -515,37 +496,38 @@ py::tuple DecodingEvents::row(const py::list& values, const py::object& publish_
   row[3] = py::int_(batch.published_us[0]);
   for (std::size_t at = 0; at < batch.fields.size(); ++at) {
     const EventBatch::Field& field = batch.fields[at];
-    py::object made = py::none();
-    switch (field.kind) {
-      case Kind::kString:
-        if (field.integers[0] != kNullCode) made = str_of(batch.texts[field.integers[0]]);
-        break;
-      case Kind::kFloat:
-        if (!std::isnan(field.doubles[0])) made = py::float_(field.doubles[0]);
-        break;
-      default:
-        if (field.integers[0] != kNullInt) made = py::int_(field.integers[0]);
+    if (!field.shape.is_list) {
+      row[4 + at] = value_in(batch, field, 0);
+      continue;
     }
-    row[4 + at] = made;
+    py::list listed;
+    for (std::size_t item = 0; item < field.size(); ++item) listed.append(value_in(batch, field, item));
+    row[4 + at] = listed;
   }
   return py::make_tuple(row, py::none());
 }
 
 void define_event_batches(py::module_& module) {
-  py::class_<FileLayout>(module, "FileLayout").def(py::init(&file_layout_of), py::arg("fields"));
+  py::class_<FileLayout>(module, "FileLayout").def(py::init(&file_layout_of), py::arg("program"), py::arg("roles"));
   py::class_<MessageList>(module, "MessageList")
       .def_static("of_messages", &MessageList::of_messages, py::arg("messages"))
       .def_static("of_blocks", &MessageList::of_blocks, py::arg("blocks"), py::arg("layout"), py::arg("head"), py::arg("origin"))
+      .def_static("chosen", &MessageList::chosen, py::arg("lists"), py::arg("which"), py::arg("rows"))
       .def("__len__", &MessageList::size)
       .def("message", &MessageList::message, py::arg("at"));
   py::class_<HeldBatch>(module, "EventBatch")
-      .def_static("join", &HeldBatch::join, py::arg("kinds"), py::arg("packed"))
+      .def_static("join", &HeldBatch::join, py::arg("plan"), py::arg("packed"))
       .def("__len__", &HeldBatch::size)
+      .def_property_readonly("users", &HeldBatch::users)
+      .def_property_readonly("user", [](const py::object& self) { return view_of(self.cast<const HeldBatch&>().batch.user, self); })
+      .def_property_readonly("time_us", [](const py::object& self) { return view_of(self.cast<const HeldBatch&>().batch.time_us, self); })
+      .def_property_readonly("published_us", [](const py::object& self) { return view_of(self.cast<const HeldBatch&>().batch.published_us, self); })
+      .def("user_of", &HeldBatch::user_of, py::arg("row"))
       .def("columns", [](const py::object& self) { return HeldBatch::columns(self); })
       .def("message", &HeldBatch::message, py::arg("row"))
-      .def("pack", &HeldBatch::pack, py::arg("rows"))
+      .def("pack", &HeldBatch::pack, py::arg("rows") = py::none())
       .def("pack_by_shard", &HeldBatch::pack_by_shard, py::arg("rows"), py::arg("shards"))
-      .def("pack_by_user", &HeldBatch::pack_by_user, py::arg("rows"))
+      .def("pack_by_user", &HeldBatch::pack_by_user, py::arg("rows") = py::none())
       .def("ack_ids", &HeldBatch::ack_ids, py::arg("rows"))
       .def("has_ack_id", &HeldBatch::has_ack_id);
   py::class_<DecodingEvents>(module, "EventDecoder")
@@ -556,9 +538,9 @@ void define_event_batches(py::module_& module) {
              return DecodingEvents::decode(self, messages, values);
            },
            py::arg("messages"), py::arg("values"))
-      .def("others", &DecodingEvents::others, py::arg("messages"))
       .def("event", &DecodingEvents::event, py::arg("body"))
-      .def("row", &DecodingEvents::row, py::arg("values"), py::arg("publish_us"));
+      .def("row", &DecodingEvents::row, py::arg("values"), py::arg("publish_us"))
+      .def("row_of_body", &DecodingEvents::row_of_body, py::arg("body"), py::arg("publish_us"));
 }
 
 }  // namespace user_state

@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,16 @@ namespace user_state {
 /// Messages of one pull, where they lie: in `bytes` of Python's, which are kept.
 class MessageList {
  public:
+  using Indices = pybind11::array_t<std::int64_t, pybind11::array::c_style | pybind11::array::forcecast>;
+
   /// Takes tuples `(data, attributes, publish_us, ack_id, origin, ...)`.
   static MessageList of_messages(const pybind11::iterable& messages);
   /// Takes blocks `(bytes, records)` of a file; ValueError for one that is damaged.
   static MessageList of_blocks(const pybind11::iterable& blocks, const FileLayout& layout, const pybind11::bytes& head,
                                const pybind11::str& origin);
+  /// Takes messages of other lists, in any order: message `rows[i]` of `lists[which[i]]`; IndexError for one that is not
+  /// there, ValueError if there are not as many of either.
+  static MessageList chosen(const pybind11::sequence& lists, const Indices& which, const Indices& rows);
 
   std::size_t size() const { return messages_.size(); }
   const std::vector<Message>& messages() const { return messages_; }
@@ -40,19 +46,23 @@ class MessageList {
 /// An EventBatch with what its views are of.
 class HeldBatch {
  public:
-  explicit HeldBatch(const std::vector<Kind>& kinds) : batch(kinds) {}
+  explicit HeldBatch(const std::vector<EventBatch::Shape>& shapes) : batch(shapes) {}
 
-  /// Joins packed batches of plans with such `kinds` (the first letter of each field's); ValueError for other bytes.
-  static std::unique_ptr<HeldBatch> join(std::string_view kinds, const pybind11::iterable& packed);
+  /// Joins packed batches of a plan's events; CodecError for other bytes.
+  static std::unique_ptr<HeldBatch> join(pybind11::handle plan, const pybind11::iterable& packed);
 
   std::size_t size() const { return batch.size(); }
   /// What `Events` is made of; the arrays are views of this batch.
   static pybind11::tuple columns(const pybind11::object& self);
+  /// The users' ids, and that of one event's user.
+  pybind11::list users() const;
+  pybind11::object user_of(std::size_t row) const;
   pybind11::tuple message(std::size_t row) const;
+  /// Of all events where `rows` is None.
   pybind11::bytes pack(const pybind11::object& rows) const;
   /// [(shard, packed events of its users)], shards in order of first coming.
   pybind11::list pack_by_shard(const pybind11::object& rows, std::uint64_t shards) const;
-  /// [(user, packed events)], likewise.
+  /// [(user, packed events)], likewise; of all events where `rows` is None.
   pybind11::list pack_by_user(const pybind11::object& rows) const;
   /// {origin: acknowledgement ids}, of those that have one.
   pybind11::dict ack_ids(const pybind11::object& rows) const;
@@ -72,18 +82,20 @@ class DecodingEvents {
   DecodingEvents(const pybind11::iterable& places, const pybind11::iterable& writers, pybind11::handle limits,
                  std::string known);
 
-  /// Returns (batch, [(index, reason, detail)]). Of messages that are not flat, `values` has a list of one value a place,
-  /// or the (reason, detail) why there are none; None for all others.
+  /// Returns (batch, [(index, reason, detail)]). Of messages whose events somebody else has read, `values` has a list of
+  /// one value a place; None for all others.
   static pybind11::tuple decode(const pybind11::object& self, const pybind11::object& messages,
                                 const pybind11::object& values);
-  /// The indexes of messages whose events are not flat.
-  std::vector<std::size_t> others(const MessageList& messages) const;
-  /// All fields of one flat event by name, or (reason, detail).
+  /// All fields of one event by name, or (reason, detail).
   pybind11::object event(const pybind11::bytes& body) const;
   /// `(user, id_hash, time_us, published_us, *fields)` of one value a place, or None and [reason, detail].
   pybind11::tuple row(const pybind11::list& values, const pybind11::object& publish_us) const;
+  /// The same of a body.
+  pybind11::tuple row_of_body(const pybind11::bytes& body, const pybind11::object& publish_us) const;
 
  private:
+  pybind11::tuple row_made(const std::function<void(EventBatch&)>& add) const;
+
   EventDecoder decoder_;
 };
 

@@ -61,14 +61,14 @@ class Numbered {
   std::int64_t next_ = 0;
 };
 
-/// One column on its way out.
+/// One column on its way out; of lists, all of their values.
 struct Column {
   char kind;
   py::array array;
   std::int64_t* integers = nullptr;
   double* doubles = nullptr;
 
-  Column(char kind, Py_ssize_t size) : kind(kind) {
+  Column(char letter, Py_ssize_t size) : kind(letter) {
     if (kind == 'f') {
       py::array_t<double> made(size);
       doubles = made.mutable_data();
@@ -93,6 +93,35 @@ struct Column {
   }
 };
 
+bool is_list(char kind) { return kind >= 'A' && kind <= 'Z'; }
+
+/// The column of lists at a place of each row: where each ends, and their values.
+py::object lists_of(char kind, PyObject* rows, Py_ssize_t place, Numbered& pool) {
+  const Py_ssize_t size = PySequence_Fast_GET_SIZE(rows);
+  auto list_in = [&](Py_ssize_t row) {
+    PyObject* list = PyTuple_GET_ITEM(PySequence_Fast_GET_ITEM(rows, row), place);
+    need(list == Py_None || PyList_Check(list));
+    return list;
+  };
+  py::array_t<std::int64_t> ends(size + 1);
+  std::int64_t* end = ends.mutable_data();
+  end[0] = 0;
+  for (Py_ssize_t row = 0; row < size; ++row) {
+    PyObject* list = list_in(row);
+    end[row + 1] = end[row] + (list == Py_None ? 0 : PyList_GET_SIZE(list));
+  }
+  Column values(static_cast<char>(kind - 'A' + 'a'), end[size]);
+  Py_ssize_t at = 0;
+  for (Py_ssize_t row = 0; row < size; ++row) {
+    PyObject* list = list_in(row);
+    for (Py_ssize_t item = 0; list != Py_None && item < PyList_GET_SIZE(list); ++item) {
+      need(PyList_GET_ITEM(list, item) != Py_None);
+      values.put(at++, PyList_GET_ITEM(list, item), pool);
+    }
+  }
+  return py::make_tuple(ends, values.array);
+}
+
 }  // namespace
 
 py::object columns_of_rows(std::string_view kinds, const py::object& rows) {
@@ -106,7 +135,8 @@ py::object columns_of_rows(std::string_view kinds, const py::object& rows) {
   std::int64_t *of = user.mutable_data(), *times = time_us.mutable_data(), *published = published_us.mutable_data();
   std::vector<Column> columns;
   columns.reserve(kinds.size());
-  for (char kind : kinds) columns.emplace_back(kind, size);
+  for (char kind : kinds) columns.emplace_back(kind, is_list(kind) ? 0 : size);
+  py::tuple fields(columns.size());
   try {
     for (Py_ssize_t row = 0; row < size; ++row) {
       PyObject* values = PySequence_Fast_GET_ITEM(listed.ptr(), row);
@@ -116,13 +146,21 @@ py::object columns_of_rows(std::string_view kinds, const py::object& rows) {
       times[row] = integer_of(PyTuple_GET_ITEM(values, 2));
       published[row] = integer_of(PyTuple_GET_ITEM(values, 3));
       Py_ssize_t at = kFixed;
-      for (const Column& column : columns) column.put(row, PyTuple_GET_ITEM(values, at++), pool);
+      for (const Column& column : columns) {
+        PyObject* value = PyTuple_GET_ITEM(values, at++);
+        if (!is_list(column.kind)) column.put(row, value, pool);
+      }
+    }
+    for (std::size_t field = 0; field < columns.size(); ++field) {
+      if (is_list(columns[field].kind)) {
+        fields[field] = lists_of(columns[field].kind, listed.ptr(), kFixed + static_cast<Py_ssize_t>(field), pool);
+      } else {
+        fields[field] = std::move(columns[field].array);
+      }
     }
   } catch (const Corrupt&) {
     return py::none();
   }
-  py::tuple fields(columns.size());
-  for (std::size_t field = 0; field < columns.size(); ++field) fields[field] = std::move(columns[field].array);
   return py::make_tuple(users.texts(), user, id_hash, time_us, published_us, fields, pool.numbers());
 }
 

@@ -1,9 +1,14 @@
 #include "bindings/folding.hpp"
 
+#include <pybind11/stl.h>
+
+#include <optional>
+
 #include "bindings/calling.hpp"
 #include "bindings/from_python.hpp"
 #include "codec/crc32c.hpp"
 #include "codec/dictionary.hpp"
+#include "record/bundle_folder.hpp"
 
 namespace user_state {
 
@@ -13,6 +18,8 @@ namespace {
 
 /// How many bytes of records are made before they are handed to Python.
 constexpr std::size_t kHandedOver = std::size_t{1} << 20;
+/// Of chance in a version.
+constexpr std::size_t kChanceBytes = 4;
 
 void check_versions(const Blobs& versions, std::size_t records) {
   if (versions.size() != records) throw py::value_error("expected a version for each record");
@@ -74,28 +81,6 @@ py::tuple heads(const py::sequence& sequence) {
   return py::make_tuple(heads, listed(wrong));
 }
 
-/// As `open_record`, for callers who want an exception of Python's.
-Envelope opened(std::string_view blob) {
-  try {
-    return open_record(blob);
-  } catch (const RecordError& error) {
-    py::set_error(py::module_::import("user_state.errors").attr("CodecError"), error.text.c_str());
-    throw py::error_already_set();
-  }
-}
-
-/// Returns a record with another horizon and version, and all else as it was.
-py::bytes with_horizon(const py::bytes& blob, std::int64_t horizon_us, const py::bytes& version) {
-  Envelope envelope = opened(bytes_of(blob));
-  envelope.version = bytes_of(version);
-  if (envelope.version.size() != kNameBytes) throw py::value_error("expected a version of 8 bytes");
-  if (horizon_us < 0 || horizon_us >= kTooLarge) throw py::value_error("expected a horizon from 0 to 2^62 us");
-  envelope.longs[Envelope::kHorizon] = horizon_us;
-  Buffer made;
-  put_record_again(made, envelope);
-  return py::bytes(made.data(), made.size());
-}
-
 }  // namespace
 
 py::list listed(const std::vector<Wrong>& wrong) {
@@ -109,7 +94,9 @@ py::list listed(const std::vector<Wrong>& wrong) {
   return made;
 }
 
-Folding::Folding(py::handle plan) : rules_{plan_of(plan), layout_of(plan.attr("layout"))} {}
+Folding::Folding(py::handle plan)
+    : rules_{plan_of(plan), layout_of(plan.attr("layout")), plan.attr("seen_ids_cap").cast<std::int64_t>(),
+             plan.attr("max_record_bytes").cast<std::size_t>()} {}
 
 void Folding::add_layout(py::handle described) {
   Layout layout = layout_of(described);
@@ -132,6 +119,80 @@ std::unique_ptr<Folder> Folding::borrow() {
 }
 
 void Folding::give_back(std::unique_ptr<Folder> folder) { idle_.push_back(std::move(folder)); }
+
+py::tuple Folding::fold_bundle(py::handle batch, const py::array_t<std::int64_t>& users, const py::sequence& records,
+                               const py::sequence& ids, const std::vector<std::size_t>& ids_lost,
+                               const std::vector<std::size_t>& due, const py::bytes& chance, bool counts_events,
+                               const py::array_t<std::int8_t, py::array::c_style>& outcome) {
+  EventsOfPython taken(rules_.plan, batch);
+  const Columns& columns = taken.columns;
+  check_arrivals(columns);
+  std::vector<py::object> kept;
+  auto chosen = column_of<std::int64_t>(users, kept);
+  Blobs held(records), held_ids(ids);
+  std::string_view chances = bytes_of(chance);
+  std::size_t count = chosen.size();
+  if (held.size() != count || held_ids.size() != count) throw py::value_error("expected a record and ids for each user");
+  if (chances.size() != kChanceBytes * count) throw py::value_error("expected 4 bytes of chance for each user");
+  for (std::int64_t user : chosen) {
+    if (static_cast<std::uint64_t>(user) >= columns.users) throw py::value_error("expected users of the events");
+  }
+  std::vector<StoredUser> stored(count);
+  for (std::size_t at = 0; at < count; ++at) {
+    stored[at].record = held[at];
+    if (held_ids[at].data() != nullptr) stored[at].ids = held_ids[at];
+  }
+  for (std::size_t at : ids_lost) stored.at(at).ids_lost = true;
+  for (std::size_t at : due) stored.at(at).is_due = true;
+  if (outcome.ndim() != 1 || static_cast<std::size_t>(outcome.size()) != columns.user.size()) {
+    throw py::value_error("expected a place for the outcome of each event");
+  }
+  py::array_t<std::int8_t, py::array::c_style> into = outcome;
+  auto* outcomes = reinterpret_cast<Outcome*>(into.mutable_data());
+  py::array_t<std::int64_t> last_event(static_cast<py::ssize_t>(count));
+  std::int64_t* last_event_us = last_event.mutable_data();
+  const Plan& plan = rules_.plan;
+  const BundleFolder::Rules rules{{plan.allowed_lateness_us, plan.max_clock_skew_us, rules_.seen_ids_cap},
+                                  rules_.most_bytes, counts_events};
+  Borrowed folder(*this);
+  std::optional<Events> events;
+  std::optional<BundleFolder> bundle;
+  py::list made(count), made_ids(count), shortened;
+  std::vector<FoldedUser> folded;
+  std::vector<Wrong> wrong;
+  Buffer out;
+  for (std::size_t next = 0; next < count;) {
+    std::size_t begin = next;
+    folded.clear();
+    out.clear();
+    without_gil([&] {
+      if (!bundle) {
+        events.emplace(plan, columns);
+        bundle.emplace(rules, *folder, *events, Admission::Arrived{columns.id_hash, columns.time_us, columns.published_us});
+      }
+      for (; next < count && out.size() < kHandedOver; ++next) {
+        auto user = static_cast<std::size_t>(chosen[next]);
+        std::string_view mine = chances.substr(kChanceBytes * next, kChanceBytes);
+        folded.push_back(bundle->fold(user, stored[next], mine, outcomes, out));
+      }
+    });
+    const char* from = out.data();
+    auto take = [&from](std::size_t bytes) -> py::object {
+      if (bytes == 0) return py::none();
+      from += bytes;
+      return py::bytes(from - bytes, bytes);
+    };
+    for (std::size_t at = begin; at < next; ++at) {
+      FoldedUser& user = folded[at - begin];
+      made[at] = take(user.record_bytes);
+      made_ids[at] = take(user.ids_bytes);
+      last_event_us[at] = user.last_event_us;
+      if (user.is_shortened) shortened.append(at);
+      if (user.error) wrong.push_back({at, std::move(*user.error)});
+    }
+  }
+  return py::make_tuple(made, made_ids, last_event, shortened, listed(wrong));
+}
 
 py::tuple Folding::fold(const py::sequence& blobs, py::handle batch, const py::array_t<std::int64_t>& horizon_us,
                         const py::sequence& versions) {
@@ -180,11 +241,13 @@ void define_folding(py::module_& module) {
   py::class_<Folding>(module, "Folding")
       .def(py::init<py::handle>(), py::arg("plan"))
       .def("add_layout", &Folding::add_layout, py::arg("layout"))
+      .def("fold_bundle", &Folding::fold_bundle, py::arg("events"), py::arg("users"), py::arg("records"), py::arg("ids"),
+           py::arg("ids_lost"), py::arg("due"), py::arg("chance"), py::arg("counts_events"),
+           py::arg("outcome").noconvert())
       .def("fold", &Folding::fold, py::arg("blobs"), py::arg("events"), py::arg("horizon_us"), py::arg("versions"))
       .def("merge", &Folding::merge, py::arg("a"), py::arg("b"), py::arg("versions"))
       .def("migrate", &Folding::migrate, py::arg("blobs"));
   module.def("heads", &heads, py::arg("blobs"));
-  module.def("with_horizon", &with_horizon, py::arg("blob"), py::arg("horizon_us"), py::arg("version"));
   module.def("crc32c", [](const py::bytes& bytes) { return crc32c(bytes_of(bytes)); }, py::arg("bytes"));
   module.def("crc32c_portable", [](const py::bytes& bytes) { return crc32c_portable(bytes_of(bytes)); }, py::arg("bytes"));
   py::dict described;

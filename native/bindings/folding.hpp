@@ -32,6 +32,19 @@ class Folding {
   /// Makes a layout known that records of other specs have.
   void add_layout(pybind11::handle layout);
 
+  /// Judges and folds the events of some users of a bundle: an `EventBatch`, or Python's `Events`. Records and ids are
+  /// those of `users` (n,), in their order, None being none; `ids_lost` and `due` are places in it of users whose ids are
+  /// lost, and who are to be written whatever comes; `chance` has 4 bytes a user, for new versions, whose other half
+  /// counts events or writes. Outcomes are written to `outcome` (m,), in the places of these users' events.
+  ///
+  /// Returns (n records, n users' ids to remember, (n,) last event times, places of users whose horizon the cap has
+  /// moved, what is wrong). Record and ids are None for users who are not to be written.
+  pybind11::tuple fold_bundle(pybind11::handle events, const pybind11::array_t<std::int64_t>& users,
+                              const pybind11::sequence& records, const pybind11::sequence& ids,
+                              const std::vector<std::size_t>& ids_lost, const std::vector<std::size_t>& due,
+                              const pybind11::bytes& chance, bool counts_events,
+                              const pybind11::array_t<std::int8_t, pybind11::array::c_style>& outcome);
+
   /// Each returns (n records, what is wrong). A record is None for which there is nothing to be done, or something is
   /// wrong. Versions are of eight bytes; those of records for which nothing is done are not looked at.
   pybind11::tuple fold(const pybind11::sequence& blobs, pybind11::handle events,

@@ -1,6 +1,11 @@
 #include "bindings/from_python.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
+#include <stdexcept>
+
+#include "bindings/event_batches.hpp"
 
 namespace user_state {
 
@@ -31,27 +36,64 @@ std::vector<std::int64_t> numbers(const py::object& listed) {
 }
 
 Kind kind_of(py::handle field) {
-  auto kind = get<std::string>(field, "kind");
+  auto kind = get<std::string>(field, "value_kind");
   if (kind == "string") return Kind::kString;
   if (kind == "float") return Kind::kFloat;
-  return kind == "int" ? Kind::kInt : Kind::kBool;
+  if (kind == "int") return Kind::kInt;
+  if (kind == "bool") return Kind::kBool;
+  throw std::invalid_argument("expected a field of a kind that this release knows, got \"" + kind + "\"");
 }
 
-Filter filter_of(py::handle accepting, const std::vector<Kind>& fields) {
-  Filter filter;
-  for (py::handle pair : accepting.attr("conditions")) {
-    py::tuple condition = pair.cast<py::tuple>();
-    Condition taken{condition[0].cast<int>(), {}, {}, {}};
-    for (py::handle value : condition[1]) {
-      switch (fields[taken.field]) {
+Condition condition_of(py::handle condition, const std::vector<Kind>& fields) {
+  using Is = Condition::Is;
+  constexpr std::pair<std::string_view, Is> kWords[] = {
+      {"", Is::kOneOf},     {"contains", Is::kContains}, {"exists", Is::kExists}, {"<", Is::kLess},  {"<=", Is::kAtMost},
+      {">", Is::kMore},     {">=", Is::kAtLeast},        {"not", Is::kNot},       {"any", Is::kAny}, {"all", Is::kAll}};
+  std::string word = py::hasattr(condition, "word") ? get<std::string>(condition, "word") : "";
+  auto found = std::ranges::find(kWords, word, &std::pair<std::string_view, Is>::first);
+  if (found == std::end(kWords)) throw py::value_error("unknown condition: " + word);
+  Condition taken{found->second};
+  if (taken.is == Is::kNot) {
+    taken.parts.push_back(condition_of(condition.attr("part"), fields));
+  } else if (taken.is == Is::kAny || taken.is == Is::kAll) {
+    for (py::handle part : condition.attr("parts")) taken.parts.push_back(condition_of(part, fields));
+  } else {
+    taken.field = get<int>(condition, "field");
+    auto add = [&](py::handle value) {
+      switch (fields.at(taken.field)) {
         case Kind::kString: taken.texts.push_back(py::str(value)); break;
         case Kind::kFloat: taken.doubles.push_back(value.cast<double>()); break;
         default: taken.integers.push_back(value.cast<std::int64_t>());
       }
+    };
+    if (py::hasattr(condition, "number")) add(condition.attr("number"));
+    if (py::hasattr(condition, "accepted")) {
+      for (py::handle value : condition.attr("accepted")) add(value);
     }
-    filter.conditions.push_back(std::move(taken));
   }
+  return taken;
+}
+
+Filter filter_of(py::handle accepting, const std::vector<Kind>& fields) {
+  Filter filter;
+  for (py::handle one : accepting.attr("conditions")) filter.conditions.push_back(condition_of(one, fields));
   return filter;
+}
+
+/// Edges between whole numbers are whole, or infinite.
+Track track_of(py::handle track, const std::vector<Kind>& fields) {
+  Track taken{get<std::string>(track, "kind"), get<int>(track, "filter"), optional<int>(track.attr("of"))};
+  if (track.attr("between").is_none()) return taken;
+  py::tuple between = track.attr("between");
+  bool bounded = !std::isinf(between[1].cast<double>());
+  if (fields.at(*taken.of) == Kind::kFloat) {
+    taken.doubles = {between[0].cast<double>(), bounded ? std::optional(between[1].cast<double>()) : std::nullopt};
+  } else {
+    bool begins = !std::isinf(between[0].cast<double>());
+    taken.integers = {begins ? between[0].cast<std::int64_t>() : std::numeric_limits<std::int64_t>::min(),
+                      bounded ? std::optional(between[1].cast<std::int64_t>()) : std::nullopt};
+  }
+  return taken;
 }
 
 Weights weights_of(py::handle piece) {
@@ -89,6 +131,15 @@ std::optional<Window> window_of(const py::object& window) {
   return Window{optional<std::int64_t>(window.attr("reach_s")), get<std::int64_t>(window, "width_s")};
 }
 
+}  // namespace
+
+std::string_view bytes_of(py::handle blob) {
+  char* begin = nullptr;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(blob.ptr(), &begin, &size) != 0) throw py::error_already_set();
+  return {begin, static_cast<std::size_t>(size)};
+}
+
 TrackAxes axes_of(py::handle axes) {
   std::vector<TrackAxes::Axis> taken;
   std::int64_t skew_s = 0;
@@ -101,15 +152,6 @@ TrackAxes axes_of(py::handle axes) {
     taken.push_back({std::move(levels), get<bool>(axis, "lifetime")});
   }
   return {std::move(taken), indices(axes.attr("axis_of")), skew_s};
-}
-
-}  // namespace
-
-std::string_view bytes_of(py::handle blob) {
-  char* begin = nullptr;
-  Py_ssize_t size = 0;
-  if (PyBytes_AsStringAndSize(blob.ptr(), &begin, &size) != 0) throw py::error_already_set();
-  return {begin, static_cast<std::size_t>(size)};
 }
 
 Plan plan_of(py::handle plan) {
@@ -126,12 +168,12 @@ Plan plan_of(py::handle plan) {
   taken.keyed_axes = axes_of(plan.attr("keyed_axes"));
   taken.gap_axes = axes_of(plan.attr("gap_axes"));
   taken.layout = get<std::string>(plan.attr("layout"), "fingerprint");
-  for (py::handle field : plan.attr("fields")) taken.fields.push_back(kind_of(field));
-  for (py::handle accepting : plan.attr("filters")) taken.filters.push_back(filter_of(accepting, taken.fields));
-  for (py::handle track : plan.attr("tracks")) {
-    auto between = optional<std::pair<double, double>>(track.attr("between"));
-    taken.tracks.push_back({get<std::string>(track, "kind"), get<int>(track, "filter"), optional<int>(track.attr("of")), between});
+  for (py::handle field : plan.attr("fields")) {
+    taken.fields.push_back(kind_of(field));
+    taken.is_list.push_back(get<bool>(field, "is_list"));
   }
+  for (py::handle accepting : plan.attr("filters")) taken.filters.push_back(filter_of(accepting, taken.fields));
+  for (py::handle track : plan.attr("tracks")) taken.tracks.push_back(track_of(track, taken.fields));
   py::tuple log_layouts = plan.attr("layout").attr("logs");
   for (py::handle log : plan.attr("logs")) taken.logs.push_back(log_of(log, log_layouts[taken.logs.size()]));
   for (py::handle decay : plan.attr("decays")) {
@@ -176,6 +218,10 @@ Plan plan_of(py::handle plan) {
 Layout layout_of(py::handle layout) {
   Layout taken;
   taken.fingerprint = get<std::string>(layout, "fingerprint");
+  for (py::handle kept : layout.attr("kept")) {
+    auto skew_us = get<std::int64_t>(kept, "skew_us");
+    taken.skew_us = std::min(taken.skew_us.value_or(skew_us), skew_us);
+  }
   auto each = [&layout](const char* family, auto& into, auto make) {
     for (py::handle piece : layout.attr(family)) into.push_back(make(piece, get<std::string>(piece, "key")));
   };
@@ -220,7 +266,50 @@ Layout layout_of(py::handle layout) {
   return taken;
 }
 
+namespace {
+
+/// How values of a kind are held.
+int storage_of(Kind kind) { return kind == Kind::kString ? 0 : kind == Kind::kFloat ? 1 : 2; }
+
+Columns columns_of(const Plan& plan, const EventBatch& batch) {
+  Columns taken = batch.columns();
+  bool fits = taken.fields.size() == plan.fields.size();
+  for (std::size_t field = 0; fits && field < plan.fields.size(); ++field) {
+    fits = storage_of(taken.fields[field].kind) == storage_of(plan.fields[field]) &&
+           (taken.fields[field].offsets != nullptr) == plan.is_list[field];
+    taken.fields[field].kind = plan.fields[field];
+  }
+  if (!fits) throw py::value_error("expected events with the fields of the plan");
+  return taken;
+}
+
+/// Where the values of each of so many events lie in a column of lists.
+const std::int64_t* offsets_of(const py::object& ends, std::size_t events, std::size_t values, std::vector<py::object>& kept) {
+  auto taken = column_of<std::int64_t>(ends, kept);
+  bool fits = taken.size() == events + 1 && taken.front() == 0 && taken.back() <= static_cast<std::int64_t>(values);
+  if (!fits || !std::ranges::is_sorted(taken)) throw py::value_error("expected lists that lie one behind the other");
+  return taken.data();
+}
+
+}  // namespace
+
+void check_arrivals(const Columns& columns) {
+  std::size_t rows = columns.user.size();
+  if (columns.id_hash.size() != rows) throw py::value_error("expected an id for each event");
+  for (auto times_us : {columns.time_us, columns.published_us}) {
+    if (times_us.size() != rows) throw py::value_error("expected two times for each event");
+    for (std::int64_t time_us : times_us) {
+      if (time_us >= 0 && time_us < kTooLarge) continue;
+      throw py::value_error("expected times from 0 to 2^62 us, got " + std::to_string(time_us));
+    }
+  }
+}
+
 EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
+  if (py::isinstance<HeldBatch>(events)) {
+    columns = columns_of(plan, events.cast<const HeldBatch&>().batch);
+    return;
+  }
   columns.users = py::len(events.attr("users"));
   columns.user = column_of<std::int64_t>(events.attr("user"), kept_);
   columns.id_hash = column_of<std::uint64_t>(events.attr("id_hash"), kept_);
@@ -230,10 +319,15 @@ EventsOfPython::EventsOfPython(const Plan& plan, py::handle events) {
   if (fields.size() != plan.fields.size()) throw py::value_error("expected events with the fields of the plan");
   for (std::size_t field = 0; field < plan.fields.size(); ++field) {
     Columns::Field taken{plan.fields[field]};
+    py::object values = fields[field];
+    if (plan.is_list[field]) {
+      taken.offsets = offsets_of(values.attr("ends"), columns.user.size(), py::len(values.attr("values")), kept_);
+      values = values.attr("values");
+    }
     if (taken.kind == Kind::kFloat) {
-      taken.doubles = column_of<double>(fields[field], kept_).data();
+      taken.doubles = column_of<double>(values, kept_).data();
     } else {
-      taken.integers = column_of<std::int64_t>(fields[field], kept_).data();
+      taken.integers = column_of<std::int64_t>(values, kept_).data();
     }
     columns.fields.push_back(taken);
   }

@@ -17,6 +17,9 @@ namespace user_state {
 /// Takes a Plan over (user_state/plan/plan.py).
 Plan plan_of(pybind11::handle plan);
 
+/// Takes TrackAxes over (user_state/plan/track_axes.py).
+TrackAxes axes_of(pybind11::handle axes);
+
 /// Takes a Layout over (user_state/plan/layout.py).
 Layout layout_of(pybind11::handle layout);
 
@@ -33,7 +36,8 @@ std::span<const T> column_of(pybind11::handle array, std::vector<pybind11::objec
   return {taken.data(), static_cast<std::size_t>(taken.size())};
 }
 
-/// The columns of Python's `Events` as they lie in memory, which have to outlive what looks at them.
+/// The columns of an `EventBatch` of this module, or of Python's `Events`, as they lie in memory. Either has to outlive
+/// this, and this what looks at them.
 struct EventsOfPython {
   EventsOfPython(const Plan& plan, pybind11::handle events);
 
@@ -42,5 +46,9 @@ struct EventsOfPython {
  private:
   std::vector<pybind11::object> kept_;
 };
+
+/// Refuses events that cannot be judged: other than one time of each kind and one id an event, or times that no record
+/// holds.
+void check_arrivals(const Columns& columns);
 
 }  // namespace user_state

@@ -30,15 +30,21 @@ py::tuple columns_of(const History& history) {
 
 /// Returns what `made_of` does, and what is wrong by record.
 py::tuple histories(const SharedProgram& shared, Folding& folding, const py::sequence& sequence,
-                    const std::vector<std::size_t>& logs) {
+                    const std::vector<std::size_t>& logs,
+                    const std::optional<py::array_t<std::int64_t, py::array::c_style>>& at_us) {
   const Program& program = shared.program();
   Blobs blobs(sequence);
+  if (at_us && (at_us->ndim() != 1 || at_us->size() != static_cast<py::ssize_t>(blobs.size()))) {
+    throw py::value_error("expected a reading time for each record");
+  }
+  const std::int64_t* times_us = at_us ? at_us->data() : nullptr;
   Folding::Borrowed folder(folding);
   Histories found(program, *folder, logs);
   std::vector<Wrong> wrong;
   without_gil([&] {
     for (std::size_t at = 0; at < blobs.size(); ++at) {
-      if (auto error = found.read(blobs[at])) wrong.push_back({at, std::move(*error)});
+      auto time_us = times_us != nullptr ? std::optional(times_us[at]) : std::nullopt;
+      if (auto error = found.read(blobs[at], time_us)) wrong.push_back({at, std::move(*error)});
     }
   });
   return py::make_tuple(made_of(found), listed(wrong));
@@ -84,7 +90,8 @@ py::tuple made_of(const Histories& found) {
 }
 
 void define_histories(py::class_<SharedProgram, std::shared_ptr<SharedProgram>>& program) {
-  program.def("histories", &histories, py::arg("folding"), py::arg("blobs"), py::arg("logs"))
+  program.def("histories", &histories, py::arg("folding"), py::arg("blobs"), py::arg("logs"),
+              py::arg("at_us").none(true) = py::none())
       .def("sums", &sums, py::arg("folding"), py::arg("blobs"), py::arg("part"));
 }
 

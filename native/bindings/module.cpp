@@ -1,14 +1,13 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "bindings/admitting.hpp"
 #include "bindings/event_batches.hpp"
 #include "bindings/event_rows.hpp"
 #include "bindings/folding.hpp"
 #include "bindings/reading.hpp"
 #include "bindings/relevance.hpp"
 #include "bindings/replaying.hpp"
-#include "bindings/sketches.hpp"
+#include "bindings/trials.hpp"
 
 namespace py = pybind11;
 
@@ -22,15 +21,10 @@ PYBIND11_MODULE(_native, module) {
     }
   });
   user_state::define_folding(module);
-  py::class_<user_state::Admitting>(module, "Admission")
-      .def(py::init<std::int64_t, std::int64_t, std::int64_t>(), py::arg("allowed_lateness_us"),
-           py::arg("max_clock_skew_us"), py::arg("seen_ids_cap"))
-      .def("admit", &user_state::Admitting::admit, py::arg("clock_us"), py::arg("horizon_us"), py::arg("seen"),
-           py::arg("events"));
   user_state::define_event_batches(module);
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
   user_state::define_relevance(module);
-  user_state::define_sketches(module);
+  user_state::define_trials(module);
   user_state::reading::define_record_reader(module);
   user_state::define_replay(module);
 }

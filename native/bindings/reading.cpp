@@ -61,6 +61,7 @@ Program program_of(const py::dict& d) {
   Program p;
   p.layout = d["layout"].cast<std::string>();
   p.whole = d["whole"].cast<bool>();
+  p.time_unit_us = d["time_unit_us"].cast<std::int64_t>();
   p.columns = d["columns"].cast<int>();
   p.array_sizes = d["array_sizes"].cast<std::vector<int>>();
   p.dimensions = d["dimensions"].cast<std::vector<int>>();
@@ -115,7 +116,7 @@ Program program_of(const py::dict& d) {
   p.last_seen_days = d["last_seen_days"].cast<std::vector<bool>>();
   each(d, "profile_parts", p.profile_parts, [](F f) { return ProfilePart{f.number(0), f.number(1)}; });
   p.session_gaps_us = d["session_gaps_us"].cast<std::vector<std::int64_t>>();
-  each(d, "hlls", p.hlls, [](F f) { return HllPart{f.number(0), f.get<std::vector<double>>(1)}; });
+  p.hll_lg_ks = d["hll_lg_ks"].cast<std::vector<int>>();
   p.kll_ks = d["kll_ks"].cast<std::vector<int>>();
   auto keyed = [](F f) { return KeyedPart{f.get<std::vector<bool>>(0), f.flag(1), f.get<std::int64_t>(2)}; };
   each(d, "keyed_tracks", p.keyed_tracks, keyed);

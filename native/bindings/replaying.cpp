@@ -5,7 +5,6 @@
 
 #include <optional>
 
-#include "bindings/admitting.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/calling.hpp"
 #include "bindings/folding.hpp"
@@ -20,7 +19,7 @@ namespace user_state {
 
 namespace {
 
-/// Returns (outcomes, which questions could not be answered, outputs as `Arrays` makes them, histories, their order).
+/// Returns (outcomes, what is wrong by question, outputs as `Arrays` makes them, histories, their order).
 ///
 /// `logs` are those whose histories are asked for, at each question; without any, histories are None.
 py::tuple replay(const reading::SharedProgram& shared, Folding& folding, const py::object& batch, const py::object& user,
@@ -29,8 +28,7 @@ py::tuple replay(const reading::SharedProgram& shared, Folding& folding, const p
   const Plan& plan = folding.plan();
   EventsOfPython taken(plan, batch);
   const Columns& columns = taken.columns;
-  check_times(columns.time_us, columns.user.size());
-  check_times(columns.published_us, columns.user.size());
+  check_arrivals(columns);
   std::vector<py::object> kept;
   Questions questions{column_of<std::int64_t>(user, kept), column_of<std::int64_t>(at_us, kept),
                       column_of<std::int64_t>(visible, kept)};
@@ -50,20 +48,20 @@ py::tuple replay(const reading::SharedProgram& shared, Folding& folding, const p
   std::optional<reading::Histories> histories;
   if (!logs.empty()) histories.emplace(program, *folder, logs);
   py::array_t<std::int8_t> outcome(static_cast<py::ssize_t>(columns.user.size()));
-  py::array_t<bool> refused(static_cast<py::ssize_t>(count));
   auto* outcomes = reinterpret_cast<Outcome*>(outcome.mutable_data());
-  bool* refusals = refused.mutable_data();
+  std::vector<Wrong> wrong;
   std::vector<std::uint32_t> order;
   without_gil([&] {
     Admission admission({plan.allowed_lateness_us, plan.max_clock_skew_us, seen_ids_cap});
     Events events(plan, columns);
     Replay replay(*folder, admission, program, arrays.out, histories ? &*histories : nullptr, most_bytes);
-    order = replay.play(events, {columns.id_hash, columns.time_us, columns.published_us}, questions, outcomes, refusals);
+    order = replay.play(events, {columns.id_hash, columns.time_us, columns.published_us}, questions, outcomes,
+                        [&](std::uint32_t question, RecordError error) { wrong.push_back({question, std::move(error)}); });
   });
   py::array_t<std::int64_t> played(static_cast<py::ssize_t>(count));
   std::copy(order.begin(), order.end(), played.mutable_data());
   py::object rows = histories ? py::object(reading::made_of(*histories)) : py::none();
-  return py::make_tuple(outcome, refused, arrays.made(), rows, played);
+  return py::make_tuple(outcome, listed(wrong), arrays.made(), rows, played);
 }
 
 }  // namespace

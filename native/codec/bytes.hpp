@@ -98,6 +98,15 @@ class Reader {
     return taken;
   }
 
+  /// Goes on behind these bytes if they are the next ones; returns whether they are.
+  bool skip(std::string_view expected) {
+    if (expected.size() > left() || *at_ != expected.front() || std::memcmp(at_, expected.data(), expected.size()) != 0) {
+      return false;
+    }
+    at_ += expected.size();
+    return true;
+  }
+
   template <class T>
   T take() {
     T value;
@@ -127,35 +136,19 @@ class Reader {
     }
   }
 
-  /// Appends the next narrow column: whole numbers of `width` bytes, 0 for a column of zeros (codec/narrow.hpp).
+  /// Appends the next narrow column: whole numbers of `width` bytes, 0 for a column of zeros (codec/narrow.hpp). Zeros take
+  /// no bytes: of them there are `most_zeros` at most, lest a length gone bad cost all memory.
   template <class U>
-  void narrow(std::uint8_t width, std::size_t size, std::vector<U>& out) {
+  void narrow(std::uint8_t width, std::size_t size, std::size_t most_zeros, std::vector<U>& out) {
     switch (width) {
       case 0:
-        need(size <= kMostZeros);
+        need(size <= most_zeros, "a column of more zeros than there can be");
         out.resize(out.size() + size);
         return;
       case 1: return column<std::uint8_t>(size, out);
       case 2: return column<std::uint16_t>(size, out);
       case 4: return column<std::uint32_t>(size, out);
       case 8: return column<std::uint64_t>(size, out);
-      default: throw Corrupt{"a column of a width that there is not", at_};
-    }
-  }
-
-  /// Fills `out` with `part` of each of the next numbers of a narrow column.
-  template <class Part>
-  void narrow(std::uint8_t width, std::span<std::uint64_t> out, Part part) {
-    switch (width) {
-      case 0: {
-        need(out.size() <= kMostZeros);
-        for (std::uint64_t& one : out) one = part(std::uint64_t{0});
-        return;
-      }
-      case 1: return fill<std::uint8_t>(out, part);
-      case 2: return fill<std::uint16_t>(out, part);
-      case 4: return fill<std::uint32_t>(out, part);
-      case 8: return fill<std::uint64_t>(out, part);
       default: throw Corrupt{"a column of a width that there is not", at_};
     }
   }
@@ -168,15 +161,6 @@ class Reader {
   void need_left(bool left) const {
     if (!left) [[unlikely]] throw Corrupt{"cut off", at_};
   }
-  template <class T, class Part>
-  void fill(std::span<std::uint64_t> out, Part part) {
-    Packed<T> from = packed<T>(out.size());
-    for (std::size_t at = 0; at < out.size(); ++at) out[at] = part(std::uint64_t{from[at]});
-  }
-
-  /// Columns of zeros take no bytes, so that a length gone bad must not cost all memory.
-  static constexpr std::size_t kMostZeros = 1 << 24;
-
   const char* at_;
   const char* end_;
 };
@@ -186,6 +170,8 @@ class Reader {
 class Buffer {
  public:
   void clear() { size_ = 0; }
+  /// Takes back what was written after so many bytes.
+  void cut(std::size_t size) { size_ = std::min(size_, size); }
   std::size_t size() const { return size_; }
   const char* data() const { return held_.get(); }
   std::string_view view() const { return {held_.get(), size_}; }
@@ -281,6 +267,8 @@ inline std::uint64_t folded(std::int64_t number) {
 inline std::int64_t unfolded(std::uint64_t number) {
   return static_cast<std::int64_t>(number >> 1) ^ -static_cast<std::int64_t>(number & 1);
 }
+
+inline constexpr std::int64_t kSecondUs = 1'000'000;
 
 /// Division that rounds down, as Python's does.
 inline std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b != 0 && (a ^ b) < 0); }

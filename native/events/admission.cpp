@@ -6,9 +6,8 @@ namespace user_state {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kSeenFormat = 1;
 constexpr std::size_t kBytesAnId = 12;
-constexpr std::int64_t kSecondUs = 1'000'000;
 
 }  // namespace
 
@@ -77,7 +76,7 @@ void Admission::read(std::optional<std::string_view> seen) {
   seen_seconds_.clear();
   if (!seen) return;
   Reader in(*seen);
-  need(in.left() > 0 && in.take<std::uint8_t>() == kFormat, "a format that there is not");
+  need(in.left() > 0 && in.take<std::uint8_t>() == kSeenFormat, "a format that there is not");
   need(in.left() % kBytesAnId == 0, "bytes that end in the middle of an id");
   std::size_t ids = in.left() / kBytesAnId;
   in.column<std::uint64_t>(ids, seen_ids_);
@@ -99,7 +98,7 @@ void Admission::keep_from(std::int64_t second) {
 void Admission::write() {
   packed_.clear();
   Writer out(packed_);
-  out.put(kFormat);
+  out.put(kSeenFormat);
   out.column<std::uint64_t>(seen_ids_, [](std::uint64_t id) { return id; });
   out.column<std::uint32_t>(seen_seconds_, [](std::int64_t second) { return second; });
 }

@@ -15,7 +15,7 @@
 namespace user_state {
 
 /// As the Python `Outcome` numbers them.
-enum class Outcome : std::int8_t { kApplied, kDuplicate, kTooLate, kFromFuture };
+enum class Outcome : std::int8_t { kApplied, kDuplicate, kTooLate, kFromFuture, kBadRecord, kOversized };
 
 class Admission {
  public:

@@ -5,10 +5,10 @@
 // width 0, which is a column of zeros. `table` is a narrow column of lengths, then the strings, one after the other.
 //
 //   bytes       what
-//   1           format, 1
+//   1           format, 2
 //   1           f, fields
 //   4 4 4 4     m, events; u, users; t, texts; o, origins: each of the three is named by some event, and stands once
-//   f           kind of each field: 0 string, 1 float, 2 int or bool
+//   f           kind of each field: 0 string, 1 float, 2 int or bool; plus 16 where an event has a list of them
 //   8 m         xxh64 of the event id
 //   8 m         event time, microseconds UTC
 //   8 m         publish time by the rules of the spec, microseconds UTC
@@ -16,6 +16,7 @@
 //   each field  string: narrow m, the text's number from 1, 0 for null
 //               float: 8 m, NaN for null
 //               int or bool: 8 m, the least 64-bit number for null
+//               a list: narrow m, how many each event has, then all of them as above
 //   table u     users
 //   table t     texts
 //   narrow m    the message: 1 where the broker told the publish time, plus 2 where it has an acknowledgement id
@@ -29,7 +30,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -56,14 +59,24 @@ struct Message {
 /// The views in it are of memory that whoever made it keeps.
 class EventBatch {
  public:
-  struct Field {
+  struct Shape {
     Kind kind;
+    /// Whether an event has any number of values, of which none is null.
+    bool is_list = false;
+  };
+  struct Field {
+    Shape shape;
     /// Of float fields doubles, of others integers, those of strings being codes.
-    std::vector<std::int64_t> integers;
-    std::vector<double> doubles;
+    std::vector<std::int64_t> integers = {};
+    std::vector<double> doubles = {};
+    /// Of a list, 0, and then for each event where its values end.
+    std::vector<std::int64_t> ends = {};
+
+    /// How many values there are.
+    std::size_t size() const { return shape.kind == Kind::kFloat ? doubles.size() : integers.size(); }
   };
 
-  explicit EventBatch(const std::vector<Kind>& kinds);
+  explicit EventBatch(const std::vector<Shape>& shapes);
 
   std::size_t size() const { return user.size(); }
 
@@ -82,6 +95,8 @@ class EventBatch {
   std::vector<std::uint64_t> id_hash;
   std::vector<Field> fields;
   std::vector<Message> messages;
+  /// Users and texts that stand in no message as they are.
+  std::deque<std::string> made;
 };
 
 }  // namespace user_state

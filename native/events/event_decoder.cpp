@@ -1,10 +1,12 @@
 #include "events/event_decoder.hpp"
 
-#include <array>
 #include <cmath>
+#include <deque>
 #include <limits>
+#include <optional>
 
 #include "codec/xxh64.hpp"
+#include "events/value_text.hpp"
 
 namespace user_state {
 
@@ -20,8 +22,7 @@ Kind kind_of(EventDecoder::Check check) {
     case EventDecoder::Check::kText:
     case EventDecoder::Check::kItem: return Kind::kString;
     case EventDecoder::Check::kFloat: return Kind::kFloat;
-    case EventDecoder::Check::kInt:
-    case EventDecoder::Check::kMillis: return Kind::kInt;
+    case EventDecoder::Check::kInt: return Kind::kInt;
     default: throw Corrupt{};
   }
 }
@@ -36,20 +37,31 @@ std::string in_words(const AvroValue& value) {
     case Is::kReal: return "a number with a fraction";
     case Is::kText: return value.text.empty() ? "an empty text" : std::to_string(value.text.size()) + " bytes";
     case Is::kBytes: return "bytes";
+    case Is::kUuid: return "a UUID";
+    case Is::kDecimal: return "a decimal";
+    case Is::kList: return "an array";
     case Is::kOther: break;
   }
   return "a value of another type";
 }
 
-std::string in_hex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  for (char one : bytes) {
-    auto byte = static_cast<std::uint8_t>(one);
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
+/// The text that stands for a value, which may be put together in `made`; nothing for a value that no text stands for.
+std::optional<std::string_view> text_of(const AvroValue& value, std::string& made) {
+  using Is = AvroValue::Is;
+  made.clear();
+  switch (value.is) {
+    case Is::kText: return value.text;
+    case Is::kInteger: put_decimal_digits(value.integer, made); break;
+    case Is::kBytes: put_hex(value.text, made); break;
+    case Is::kUuid: put_uuid(value.text, made); break;
+    default: return std::nullopt;
   }
-  return hex;
+  return made;
+}
+
+/// The code of a text in a table; one that lies in `made` is kept.
+std::int64_t code_of(StringTable& table, std::string_view text, const std::string& made, std::deque<std::string>& kept) {
+  return text.data() == made.data() ? table.code_of_copy(text, kept) : table.code_of(text);
 }
 
 }  // namespace
@@ -58,16 +70,15 @@ EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writer
     : places_(std::move(places)), writers_(std::move(writers)), limits_(limits), known_(std::move(known)) {
   constexpr Check kFirst[] = {Check::kUser, Check::kId, Check::kTime, Check::kPublished};
   need(!writers_.empty() && places_.size() >= kFixed);
-  for (std::size_t at = 0; at < kFixed; ++at) need(places_[at].check == kFirst[at]);
-  for (std::size_t at = kFixed; at < places_.size(); ++at) kinds_.push_back(kind_of(places_[at].check));
-  for (Writer& writer : writers_) {
+  for (std::size_t at = 0; at < kFixed; ++at) need(places_[at].check == kFirst[at] && !places_[at].is_list);
+  for (std::size_t at = kFixed; at < places_.size(); ++at) {
+    shapes_.push_back({kind_of(places_[at].check), places_[at].is_list});
+  }
+  for (const Writer& writer : writers_) {
     need(writer.head.size() == kHead && writer.head.starts_with(kSingleObject));
-    for (const Field& field : writer.fields) {
-      for (std::size_t place : field.places) need(place < places_.size());
-    }
-    for (Default& one : writer.defaults) {
-      for (std::size_t place : one.places) need(place < places_.size());
-      one.value.text = one.text;
+    for (const AvroNode& node : writer.program.nodes) {
+      for (std::uint32_t place : node.places) need(place < places_.size());
+      for (std::uint32_t place : node.beneath) need(place < places_.size());
     }
   }
 }
@@ -81,76 +92,131 @@ const EventDecoder::Writer& EventDecoder::writer_of(std::string_view head, std::
   for (const Writer& writer : writers_) {
     if (writer.head == head) return writer;
   }
+  std::string got;
+  put_hex(head.substr(kSingleObject.size()), got);
   throw Refused{"undecodable", "expected one of the event schemas that the spec names: " + known_ + "; got fingerprint " +
-                                   in_hex(head.substr(kSingleObject.size())) +
-                                   ", of a schema to be added to `versions:`, or of other events"};
+                                   got + ", of a schema to be added to `versions:`, or of other events"};
 }
 
-void EventDecoder::decode(const Message& message, EventBatch& batch) const {
+Refused EventDecoder::undecodable(const Writer& writer, std::size_t bytes, const Unreadable& unreadable) {
+  constexpr std::size_t kMostSaid = 100;
+  std::string field = unreadable.field;
+  if (field.size() > kMostSaid) field.replace(kMostSaid, std::string::npos, "...");
+  return {"undecodable", "cannot decode " + std::to_string(bytes) + " bytes as Avro " + writer.name + ": field " +
+                             field + ", at byte " + std::to_string(unreadable.at) + ": " + unreadable.why};
+}
+
+Refused EventDecoder::left_over(const Writer& writer, std::size_t bytes, std::size_t left) {
+  return {"undecodable", "cannot decode " + std::to_string(bytes) + " bytes as Avro " + writer.name + ": " +
+                             std::to_string(left) + " bytes are left over behind the last field"};
+}
+
+void EventDecoder::decode(const Message& message, EventBatch& batch, Scratch& scratch) const {
   std::string_view body = message.body;
   const Writer& writer = writer_of(message.head, body);
-  constexpr std::size_t kUsual = 32;
-  std::array<AvroValue, kUsual> few;
-  std::vector<AvroValue> many;
-  if (places_.size() > kUsual) many.resize(places_.size());
-  std::span<AvroValue> values = many.empty() ? std::span(few).first(places_.size()) : std::span(many);
-  read(writer, body, [&](std::size_t field, const AvroValue& value) {
-    for (std::size_t place : writer.fields[field].places) values[place] = value;
-  });
-  for (const Default& one : writer.defaults) {
-    for (std::size_t place : one.places) values[place] = one.value;
+  scratch.values.clear();
+  BodyCursor in(body);
+  try {
+    AvroColumns(writer.program, in, body.size(), scratch.values).take();
+  } catch (const Unreadable& unreadable) {
+    throw undecodable(writer, body.size(), unreadable);
   }
-  add(message, values, batch);
+  if (in.left() > 0) throw left_over(writer, body.size(), in.left());
+  add(message, scratch.values, batch, scratch.made);
 }
 
-void EventDecoder::add(const Message& message, std::span<const AvroValue> values, EventBatch& batch) const {
-  std::string_view user = identifier(kUser, values[kUser]), id = identifier(kId, values[kId]);
-  std::int64_t time_us = time_of(kTime, values[kTime], limits_.time_unit_us), published_us = message.publish_us;
-  if (published_us == kNullInt) {
-    const AvroValue& own = values[kPublished];
-    published_us = own.is == AvroValue::Is::kNull ? time_us : time_of(kPublished, own, limits_.published_unit_us);
-  }
+void EventDecoder::add(const Message& message, const AvroValues& values, EventBatch& batch, std::string& made) const {
   // All are checked before the first is put.
-  for (std::size_t place = kFixed; place < places_.size(); ++place) checked(place, values[place]);
-  batch.user.push_back(batch.users.code_of(user));
-  batch.id_hash.push_back(xxh64(id, 0));
+  identifier(kUser, values.at[kUser], made);
+  std::string_view id = identifier(kId, values.at[kId], made);
+  std::uint64_t id_hash = xxh64(id, 0);
+  std::int64_t time_us = time_of(kTime, values.at[kTime], limits_.time_unit_ns), published_us = message.publish_us;
+  if (published_us == kNullInt) {
+    const AvroValue& own = values.at[kPublished];
+    published_us = own.is == AvroValue::Is::kNull ? time_us : time_of(kPublished, own, limits_.published_unit_ns);
+  }
+  for (std::size_t place = kFixed; place < places_.size(); ++place) check(place, values, made);
+  std::string_view user = identifier(kUser, values.at[kUser], made);
+  batch.user.push_back(code_of(batch.users, user, made, batch.made));
+  batch.id_hash.push_back(id_hash);
   batch.time_us.push_back(time_us);
   batch.published_us.push_back(published_us);
   for (std::size_t place = kFixed; place < places_.size(); ++place) {
-    Cell cell = checked(place, values[place]);
     EventBatch::Field& field = batch.fields[place - kFixed];
-    switch (field.kind) {
-      case Kind::kFloat: field.doubles.push_back(cell.real); break;
-      case Kind::kString: field.integers.push_back(cell.integer == kNullCode ? kNullCode : batch.texts.code_of(cell.text)); break;
-      default: field.integers.push_back(cell.integer);
+    if (!field.shape.is_list) {
+      append(batch, field, checked(place, values.at[place], made), made);
+      continue;
     }
+    for (const AvroValue& value : values.lists[place]) append(batch, field, checked(place, value, made), made);
+    field.ends.push_back(static_cast<std::int64_t>(field.size()));
   }
   batch.messages.push_back(message);
+}
+
+void EventDecoder::append(EventBatch& batch, EventBatch::Field& field, const Cell& cell, const std::string& made) const {
+  switch (field.shape.kind) {
+    case Kind::kFloat: field.doubles.push_back(cell.real); break;
+    case Kind::kString:
+      field.integers.push_back(cell.integer == kNullCode ? kNullCode : code_of(batch.texts, cell.text, made, batch.made));
+      break;
+    default: field.integers.push_back(cell.integer);
+  }
 }
 
 void EventDecoder::invalid(std::size_t place, std::string_view expected, const std::string& got) const {
   throw Refused{"invalid", "expected " + places_[place].name + std::string(expected) + ", got " + got};
 }
 
-std::string_view EventDecoder::identifier(std::size_t place, const AvroValue& value) const {
-  if (value.is != AvroValue::Is::kText || value.text.empty() || value.text.size() > limits_.id_bytes) {
-    invalid(place, " of 1 to " + std::to_string(limits_.id_bytes) + " bytes", in_words(value));
+std::string_view EventDecoder::identifier(std::size_t place, const AvroValue& value, std::string& made) const {
+  if (value.is == AvroValue::Is::kText && !value.text.empty() && value.text.size() <= limits_.id_bytes) [[likely]] {
+    return value.text;
   }
-  return value.text;
+  std::optional<std::string_view> text = text_of(value, made);
+  if (!text || text->empty() || text->size() > limits_.id_bytes) {
+    std::string got = text && value.is != AvroValue::Is::kText ? std::to_string(text->size()) + " of them in hexadecimal" : in_words(value);
+    invalid(place, " of 1 to " + std::to_string(limits_.id_bytes) + " bytes", got);
+  }
+  return *text;
 }
 
-std::int64_t EventDecoder::time_of(std::size_t place, const AvroValue& value, std::int64_t unit_us) const {
+std::int64_t EventDecoder::time_of(std::size_t place, const AvroValue& value, std::int64_t unit_ns) const {
   constexpr std::string_view kExpected = " between 1971 and 2100";
-  if (value.is != AvroValue::Is::kInteger) invalid(place, kExpected, in_words(value));
+  constexpr std::int64_t kNanosAMicro = 1000;
   std::int64_t time_us = 0;
-  bool overflows = __builtin_mul_overflow(value.integer, unit_us, &time_us);
-  if (overflows ? value.integer < 0 : time_us < limits_.first_us) invalid(place, kExpected, "an earlier time; is it in the unit that the schema says?");
+  bool overflows = false;
+  if (unit_ns == 0) {
+    constexpr std::string_view kText = " as a time in ISO 8601, such as 2026-01-31T12:00:00Z";
+    if (value.is != AvroValue::Is::kText) invalid(place, kText, in_words(value));
+    std::optional<std::int64_t> read = microseconds_of(value.text);
+    if (!read) invalid(place, kText, "a text that is none");
+    time_us = *read;
+  } else {
+    if (value.is != AvroValue::Is::kInteger) invalid(place, kExpected, in_words(value));
+    if (unit_ns >= kNanosAMicro) {
+      overflows = __builtin_mul_overflow(value.integer, unit_ns / kNanosAMicro, &time_us);
+    } else {
+      time_us = floor_div(value.integer, kNanosAMicro / unit_ns);
+    }
+  }
+  if (overflows ? value.integer < 0 : time_us < limits_.first_us) {
+    invalid(place, kExpected, unit_ns == 0 ? "an earlier time" : "an earlier time; is it in the unit that the schema says?");
+  }
   if (overflows || time_us >= limits_.end_us) invalid(place, kExpected, "a later time");
   return time_us;
 }
 
+void EventDecoder::check(std::size_t place, const AvroValues& values, std::string& made) const {
+  const AvroValue& value = values.at[place];
+  if (!places_[place].is_list) {
+    checked(place, value, made);
+    return;
+  }
+  if (value.is != AvroValue::Is::kNull && value.is != AvroValue::Is::kList) invalid(place, " to be an array", in_words(value));
+  for (const AvroValue& item : values.lists[place]) checked(place, item, made);
+}
+
 /// The value as it stands in the batch; of a text only whether it is null, since its code is not known yet.
-EventDecoder::Cell EventDecoder::checked(std::size_t place, const AvroValue& value) const {
+EventDecoder::Cell EventDecoder::checked(std::size_t place, const AvroValue& value, std::string& made) const {
   using Is = AvroValue::Is;
   Check check = places_[place].check;
   if (value.is == Is::kNull) {
@@ -159,33 +225,30 @@ EventDecoder::Cell EventDecoder::checked(std::size_t place, const AvroValue& val
   }
   switch (check) {
     case Check::kItem:
-      if (value.is == Is::kText && value.text.empty()) {
+    case Check::kText: {
+      std::optional<std::string_view> text = text_of(value, made);
+      if (!text) invalid(place, " to be a text", in_words(value));
+      if (check == Check::kItem && text->empty()) {
         invalid(place, " to be null or of at least 1 byte, since it names items", "an empty text");
       }
-      [[fallthrough]];
-    case Check::kText:
-      if (value.is != Is::kText) invalid(place, " to be a text", in_words(value));
-      if (value.text.size() > limits_.text_bytes) {
-        invalid(place, " of at most " + std::to_string(limits_.text_bytes) + " bytes", in_words(value));
+      if (text->size() > limits_.text_bytes) {
+        invalid(place, " of at most " + std::to_string(limits_.text_bytes) + " bytes", std::to_string(text->size()) + " bytes");
       }
-      return {0, 0, value.text};
-    case Check::kFloat:
-      if (value.is == Is::kInteger || value.is == Is::kBoolean) return {0, static_cast<double>(value.integer), {}};
-      if (value.is != Is::kReal) invalid(place, " to be a finite number", in_words(value));
-      if (!std::isfinite(value.real)) {
-        invalid(place, " to be a finite number", std::isnan(value.real) ? "nan" : "an infinite one");
-      }
-      return {0, value.real, {}};
-    case Check::kInt:
-    case Check::kMillis: {
-      if (value.is != Is::kInteger && value.is != Is::kBoolean) invalid(place, " to be a whole number", in_words(value));
-      std::int64_t number = value.integer;
-      if (check == Check::kMillis && __builtin_mul_overflow(value.integer, 1000, &number)) {
-        invalid(place, " in milliseconds that fit 64 bits as microseconds", "more");
-      }
-      if (number == kLeast) invalid(place, " above " + std::to_string(kLeast), "just that");
-      return {number, 0, {}};
+      return {0, 0, *text};
     }
+    case Check::kFloat: {
+      if (value.is == Is::kInteger || value.is == Is::kBoolean) return {0, static_cast<double>(value.integer), {}};
+      if (value.is != Is::kReal && value.is != Is::kDecimal) invalid(place, " to be a finite number", in_words(value));
+      double number = value.is == Is::kReal ? value.real : number_of_decimal(value.text, value.integer);
+      if (!std::isfinite(number)) {
+        invalid(place, " to be a finite number", std::isnan(number) ? "nan" : "an infinite one");
+      }
+      return {0, number, {}};
+    }
+    case Check::kInt:
+      if (value.is != Is::kInteger && value.is != Is::kBoolean) invalid(place, " to be a whole number", in_words(value));
+      if (value.integer == kLeast) invalid(place, " above " + std::to_string(kLeast), "just that");
+      return {value.integer, 0, {}};
     default: throw Corrupt{};
   }
 }

@@ -7,14 +7,13 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "events/avro_program.hpp"
 #include "events/event_batch.hpp"
-#include "events/flat_value.hpp"
 
 namespace user_state {
 
@@ -28,64 +27,54 @@ struct Refused {
 /// Decodes events of one plan, of every schema that they may have been written with.
 class EventDecoder {
  public:
-  enum class Check : std::uint8_t { kUser, kId, kTime, kPublished, kText, kItem, kFloat, kInt, kMillis };
+  enum class Check : std::uint8_t { kUser, kId, kTime, kPublished, kText, kItem, kFloat, kInt };
   /// A column of the batch: the user, the event id, the event time, the publish time, then the fields of the plan.
   struct Place {
     /// The event's field; for people.
     std::string name;
     Check check;
+    /// Whether an event has a list of such values.
+    bool is_list;
   };
-  /// What values are held against. Lengths are in bytes of UTF-8, units in microseconds.
+  /// What values are held against. Lengths are in bytes of UTF-8; a time's unit is in nanoseconds, 0 for ISO 8601 text.
   struct Limits {
     std::size_t id_bytes, text_bytes;
-    std::int64_t first_us, end_us, time_unit_us, published_unit_us;
-  };
-  struct Field {
-    /// As the writer calls it; for people.
-    std::string name;
-    /// As the spec's schema calls it; empty for one that is read over.
-    std::string read_as;
-    FlatType type;
-    std::vector<std::size_t> places;
-  };
-  /// A value that stands for a field that the writer does not have.
-  struct Default {
-    std::string name;
-    AvroValue value;
-    /// What `value` looks at, if it is text.
-    std::string text;
-    std::vector<std::size_t> places;
+    std::int64_t first_us, end_us, time_unit_ns, published_unit_ns;
   };
   struct Writer {
     /// C3 01 and the fingerprint.
     std::string head;
     /// For people.
     std::string name;
-    /// False where events have to be read by somebody else: see `add`.
-    bool is_flat;
-    std::vector<Field> fields;
-    std::vector<Default> defaults;
+    AvroProgram program;
+  };
+  /// What decoding writes on, made once for many events.
+  struct Scratch {
+    explicit Scratch(std::size_t places) : values(places) {}
+
+    AvroValues values;
+    std::string made;
   };
 
   /// `writers` has the spec's own schema first; `known` lists all of them for people.
   EventDecoder(std::vector<Place> places, std::vector<Writer> writers, Limits limits, std::string known);
 
-  /// The kinds of the columns behind the first four.
-  const std::vector<Kind>& kinds() const { return kinds_; }
+  /// The columns behind the first four.
+  const std::vector<EventBatch::Shape>& shapes() const { return shapes_; }
   std::size_t places() const { return places_.size(); }
 
   /// The writer of a body, whose head is cut off; throws Refused if it is none of those known.
   const Writer& writer_of(std::string_view head, std::string_view& body) const;
 
-  /// Appends a message's event to a batch of `kinds`, or throws Refused; the message's memory has to outlive the batch.
-  void decode(const Message& message, EventBatch& batch) const;
+  /// Appends a message's event to a batch of `shapes`, or throws Refused; the message's memory has to outlive the batch.
+  void decode(const Message& message, EventBatch& batch, Scratch& scratch) const;
 
-  /// Appends an event of which somebody else has read the values, one a place, as `decode`.
-  void add(const Message& message, std::span<const AvroValue> values, EventBatch& batch) const;
+  /// Appends an event of which somebody else has read the values, as `decode`.
+  void add(const Message& message, const AvroValues& values, EventBatch& batch, std::string& made) const;
 
-  /// Reads all fields of an event: `taken` is called with the index of a field of `fields`, and its value.
-  template <class Taken>
-  static void read(const Writer& writer, std::string_view body, Taken taken);
+  /// What is refused of a body that cannot be read.
+  static Refused undecodable(const Writer& writer, std::size_t bytes, const Unreadable& unreadable);
+  static Refused left_over(const Writer& writer, std::size_t bytes, std::size_t left);
 
  private:
   struct Cell {
@@ -95,35 +84,17 @@ class EventDecoder {
   };
 
   [[noreturn]] void invalid(std::size_t place, std::string_view expected, const std::string& got) const;
-  std::string_view identifier(std::size_t place, const AvroValue& value) const;
-  std::int64_t time_of(std::size_t place, const AvroValue& value, std::int64_t unit_us) const;
-  Cell checked(std::size_t place, const AvroValue& value) const;
+  std::string_view identifier(std::size_t place, const AvroValue& value, std::string& made) const;
+  std::int64_t time_of(std::size_t place, const AvroValue& value, std::int64_t unit_ns) const;
+  Cell checked(std::size_t place, const AvroValue& value, std::string& made) const;
+  void check(std::size_t place, const AvroValues& values, std::string& made) const;
+  void append(EventBatch& batch, EventBatch::Field& field, const Cell& cell, const std::string& made) const;
 
   std::vector<Place> places_;
-  std::vector<Kind> kinds_;
+  std::vector<EventBatch::Shape> shapes_;
   std::vector<Writer> writers_;
   Limits limits_;
   std::string known_;
 };
-
-template <class Taken>
-void EventDecoder::read(const Writer& writer, std::string_view body, Taken taken) {
-  BodyCursor in(body);
-  std::string why;
-  std::size_t at = 0;
-  for (std::size_t field = 0; field < writer.fields.size(); ++field) {
-    at = in.at();
-    try {
-      taken(field, take_flat_value(writer.fields[field].type, in));
-    } catch (const Unreadable& unreadable) {
-      why = "field " + writer.fields[field].name + ", at byte " + std::to_string(at) + ": " + unreadable.why;
-      break;
-    }
-  }
-  if (why.empty() && in.left() > 0) why = std::to_string(in.left()) + " bytes are left over behind the last field";
-  if (why.empty()) return;
-  throw Refused{"undecodable",
-                "cannot decode " + std::to_string(body.size()) + " bytes as Avro " + writer.name + ": " + why};
-}
 
 }  // namespace user_state

@@ -24,6 +24,18 @@ struct Columns {
     /// Of a float field doubles, of others integers, those of strings being codes.
     const std::int64_t* integers = nullptr;
     const double* doubles = nullptr;
+    /// Of a field that is a list, m + 1 places: an event's values are those from its own to the next.
+    const std::int64_t* offsets = nullptr;
+
+    /// Whether an event's value is not null; of a list, whether it has one.
+    bool has(std::size_t row) const {
+      if (offsets != nullptr) return offsets[row] < offsets[row + 1];
+      switch (kind) {
+        case Kind::kString: return integers[row] != kNullCode;
+        case Kind::kFloat: return !std::isnan(doubles[row]);
+        default: return integers[row] != kNullInt;
+      }
+    }
   };
 
   std::size_t users = 0;
@@ -45,22 +57,21 @@ class Events {
   std::span<const std::uint32_t> rows_of(std::size_t user) const { return by_user_.rows_of(user); }
 
   std::int64_t time_us(std::uint32_t row) const { return columns_.time_us[row]; }
-  std::int64_t second(std::uint32_t row) const { return floor_div(columns_.time_us[row], 1'000'000); }
+  std::int64_t second(std::uint32_t row) const { return floor_div(columns_.time_us[row], kSecondUs); }
   std::int64_t published_us(std::uint32_t row) const { return columns_.published_us[row]; }
   std::uint64_t id_hash(std::uint32_t row) const { return columns_.id_hash[row]; }
 
   /// Whether a filter of the plan accepts the event.
   bool matches(int filter, std::uint32_t row) const { return matched_[filter * size() + row]; }
-  /// Whether a field is not null.
-  bool has(int field, std::uint32_t row) const {
-    const Columns::Field& column = columns_.fields[field];
-    switch (column.kind) {
-      case Kind::kString: return column.integers[row] != kNullCode;
-      case Kind::kFloat: return !std::isnan(column.doubles[row]);
-      default: return column.integers[row] != kNullInt;
-    }
-  }
+  /// Whether a field is not null; of a list, whether it has a value.
+  bool has(int field, std::uint32_t row) const { return columns_.fields[field].has(row); }
   Kind kind(int field) const { return columns_.fields[field].kind; }
+  bool is_list(int field) const { return columns_.fields[field].offsets != nullptr; }
+  /// The values of a field that is a list, of a kind that is no float.
+  std::span<const std::int64_t> integers(int field, std::uint32_t row) const {
+    const Columns::Field& column = columns_.fields[field];
+    return {column.integers + column.offsets[row], column.integers + column.offsets[row + 1]};
+  }
   /// A field's value: of a string its code in the batch, see `text`.
   std::int64_t integer(int field, std::uint32_t row) const { return columns_.fields[field].integers[row]; }
   /// A float field's value.
@@ -79,8 +90,6 @@ class Events {
   double weight(const Weights& weights, std::uint32_t row) const;
 
  private:
-  void match(const Filter& filter, std::uint8_t* matched) const;
-
   const Columns& columns_;
   const ByUser by_user_;
   mutable std::vector<std::uint64_t> hashes_;
@@ -96,6 +105,17 @@ struct Arrivals {
   std::int64_t clock_us;
   /// The user's horizon from now on: no event before it is ever folded again.
   std::int64_t horizon_us;
+
+  /// Whether any of them passes the filter of any of these pieces of a plan.
+  template <class Pieces>
+  bool any_wanted(const Pieces& pieces) const {
+    for (const auto& piece : pieces) {
+      for (std::uint32_t row : rows) {
+        if (events.matches(piece.filter, row)) return true;
+      }
+    }
+    return false;
+  }
 };
 
 }  // namespace user_state

@@ -10,25 +10,24 @@
 #include <vector>
 
 #include "events/event_batch.hpp"
-#include "events/flat_value.hpp"
+#include "events/avro_program.hpp"
 
 namespace user_state {
 
-/// How the records of a file are taken apart: all of its fields in order.
+/// How the records of a file are taken apart.
 struct FileLayout {
   enum class Role : std::uint8_t { kOther, kBody, kAttributes, kPublishTime };
-  struct Field {
-    Role role;
-    /// Of attributes, which are a map of strings, it does not count.
-    FlatType type;
-  };
+  /// The places of the program's values.
+  enum Place : std::uint8_t { kBodyPlace, kPublishTimePlace, kPlaces };
 
-  /// Lets texts be any bytes: their ends are all that is asked for.
-  explicit FileLayout(std::vector<Field> fields);
+  /// `roles` are those of the fields of a message, one a field, of events none. Lets texts be any bytes: their ends are
+  /// all that is asked for.
+  FileLayout(AvroProgram program, std::vector<Role> roles);
 
-  std::vector<Field> fields;
+  AvroProgram program;
+  std::vector<Role> roles;
   /// Of messages there is a body among the fields; of events the record is the body, behind the file's head.
-  bool of_messages = false;
+  bool of_messages;
 };
 
 /// Appends a block's `count` records, whose memory has to outlive the messages; throws Unreadable for a block that does

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +28,14 @@ class StringTable {
     auto code = static_cast<std::uint32_t>(texts_.size());
     slots_[at] = {hash, code};
     texts_.push_back(text);
+    return code;
+  }
+
+  /// The same; one that is new is copied to `kept`, which has to outlive the table.
+  std::int64_t code_of_copy(std::string_view text, std::deque<std::string>& kept) {
+    std::size_t before = texts_.size();
+    std::int64_t code = code_of(text);
+    if (texts_.size() > before) texts_.back() = kept.emplace_back(text);
     return code;
   }
 

@@ -13,6 +13,15 @@ class TrackAxes {
     std::int64_t width_s, reach_s;
     /// To what the end of the level is rounded, and where it is as of the clock; both are settled here.
     std::int64_t rounding_s = 0, cut_s = 0;
+    /// 2^64 / width, rounded up: what `has_edge` multiplies by.
+    std::uint64_t inverse = 0;
+
+    /// Whether a tile can begin at a second. A long record has thousands of tiles and axes to ask that of: no division. Source:
+    /// Lemire, Kaser, Kurz, "Faster remainder by direct computation", Software: Practice and Experience 2019.
+    bool has_edge(std::int64_t second) const {
+      auto number = static_cast<std::uint64_t>(second);
+      return number >> 32 == 0 ? number * inverse <= inverse - 1 : second % width_s == 0;
+    }
   };
   struct Axis {
     /// Finest first: the first whose cut is not later than a time is that time's.
@@ -27,6 +36,9 @@ class TrackAxes {
   /// Settles where tiles lie as of a user's clock; to be called before `place`.
   void set_clock(std::int64_t clock_us);
 
+  /// Whether tiles that lie where they belong as of one clock do so as of another.
+  bool same_places(std::int64_t clock_us, std::int64_t other_us) const;
+
   /// Returned by `place` for what no output reads.
   static constexpr std::int64_t kDropped = -1;
 
@@ -36,6 +48,14 @@ class TrackAxes {
   /// The axis of a track, one of `axes()`; many tracks share one.
   std::size_t axis_of(int track) const { return static_cast<std::size_t>(axis_of_[track]); }
   std::size_t axes() const { return axes_.size(); }
+  /// Whether a tile that begins there lies where it belongs.
+  bool stays_on(std::size_t at, std::int64_t start_s) const {
+    const Axis& axis = axes_[at];
+    for (const Level& level : axis.levels) {
+      if (start_s >= level.cut_s) return level.has_edge(start_s) && (start_s > 0 || axis.lifetime);
+    }
+    return axis.lifetime && start_s == 0;
+  }
   /// As `place`, of all tracks of an axis.
   std::int64_t place_on(std::size_t at, std::int64_t start_s) const {
     const Axis& axis = axes_[at];

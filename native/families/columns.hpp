@@ -68,18 +68,39 @@ class SplitColumn {
 
   std::size_t size() const { return size_; }
 
-  std::uint64_t operator[](std::size_t at) const {
-    std::uint64_t number = 0;
-    int shift = 0;
-    auto add = [&]<class T>(const Packed<T>& part) {
-      if (!part.empty()) number |= static_cast<std::uint64_t>(part[at]) << shift;
-      shift += 8 * static_cast<int>(sizeof(T));
-    };
-    std::apply([&](const auto&... part) { (add(part), ...); }, parts_);
-    return number;
+  std::uint64_t operator[](std::size_t at) const { return number<true>(at); }
+
+  /// Calls `see(numbers)`, where `numbers(at)` is the number at a place. Where the parts that may be left out all are, as
+  /// they nearly always are, it does not look for them at each.
+  template <class See>
+  void seen(See see) const {
+    bool some = false;
+    each_part([&]<class P>(P, const auto& part) { some |= P::flag != 0 && !part.empty(); });
+    if (some) {
+      see([this](std::size_t at) { return number<true>(at); });
+    } else {
+      see([this](std::size_t at) { return number<false>(at); });
+    }
   }
 
  private:
+  template <class Each>
+  void each_part(Each each) const {
+    std::apply([&](const auto&... part) { (each(Parts{}, part), ...); }, parts_);
+  }
+
+  /// The number at a place, of all parts or of those that are never left out.
+  template <bool kAll>
+  std::uint64_t number(std::size_t at) const {
+    std::uint64_t number = 0;
+    int shift = 0;
+    each_part([&]<class P, class T>(P, const Packed<T>& part) {
+      if (P::flag == 0 || (kAll && !part.empty())) number |= static_cast<std::uint64_t>(part[at]) << shift;
+      shift += 8 * static_cast<int>(sizeof(T));
+    });
+    return number;
+  }
+
   std::tuple<Packed<typename Parts::Type>...> parts_;
   std::size_t size_ = 0;
 };

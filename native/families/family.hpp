@@ -16,6 +16,7 @@ namespace user_state {
 
 /// Holds one family of one record at a time; record after record, so that its memory is asked for once.
 ///
+///     stays     whether folding would change nothing, so that the section need not be read
 ///     read      takes a section in, forgetting what was there; what `write` would not write is Corrupt
 ///     fold      joins it with what arrived, as of the arrivals' clock: also what that clock alone changes
 ///     absorb    joins it with what another record of the family holds, as of the later of both clocks
@@ -31,6 +32,10 @@ class Family {
   static constexpr int kGone = -1;
 
   virtual ~Family() = default;
+  /// Whether a section of this plan that was written as of an earlier clock, `since_us`, is what would be written again
+  /// once these arrivals were folded in: it is copied then, and nobody looks at it. Never of a family whose sections name
+  /// strings, which may have other numbers by now.
+  virtual bool stays(const Arrivals& /*arrivals*/, std::int64_t /*since_us*/) const { return false; }
   virtual void read(Reader section, const Strings& strings) = 0;
   virtual void fold(const Arrivals& arrivals, Strings& strings) = 0;
   /// Takes in what another state of this family holds, made of other events: piece p of `other`, which was made for

@@ -145,7 +145,7 @@ inline constexpr std::array kFamilies{
         make_hlls,
         [](const Layout& from, const Layout& to) { return moved(from.hlls, to.hlls); },
         [](const Plan& p, const Events& e, std::span<std::uint8_t> taken) { mark_taken(p.hlls, e, taken); },
-        [](const reading::Program& p) { return !p.hlls.empty(); },
+        [](const reading::Program& p) { return !p.hll_lg_ks.empty(); },
         [](const reading::Program& p) { return !p.distinct.empty(); },
         reading::make_hlls,
         describe_hlls,

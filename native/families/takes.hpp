@@ -26,9 +26,8 @@ inline bool passes(int filter, const std::optional<int>& of, const Events& event
 
 inline bool takes(const Track& track, const Events& events, std::uint32_t row) {
   if (!passes(track.filter, track.of, events, row)) return false;
-  if (!track.between) return true;
-  double number = events.number(*track.of, row);
-  return number >= track.between->first && number < track.between->second;
+  if (track.doubles) return track.doubles->has(events.real(*track.of, row));
+  return !track.integers || track.integers->has(events.integer(*track.of, row));
 }
 
 inline bool takes(const Log& log, const Events& events, std::uint32_t row) {

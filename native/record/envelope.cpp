@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codec/crc32c.hpp"
+#include "codec/time_text.hpp"
 
 namespace user_state {
 
@@ -43,15 +44,34 @@ bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= kLongestName && std::ranges::all_of(name, plain);
 }
 
-/// Finds a family's section, which is most often the next one after another; 0 if there is no such family.
-std::size_t section_of(std::string_view name, std::size_t after) {
+/// A family's name as it stands in a record: its length, an Avro long of one byte, before it.
+struct PackedName {
+  std::array<char, kLongestName> bytes{};
+  std::size_t size = 0;
+
+  std::string_view view() const { return {bytes.data(), size}; }
+};
+
+constexpr std::array<PackedName, kFamilies.size()> kPackedNames = [] {
+  std::array<PackedName, kFamilies.size()> packed{};
+  for (std::size_t at = 0; at < packed.size(); ++at) {
+    std::string_view name = kFamilies[at].name;
+    packed[at].bytes[0] = static_cast<char>(name.size() << 1);
+    for (std::size_t place = 0; place < name.size(); ++place) packed[at].bytes[place + 1] = name[place];
+    packed[at].size = name.size() + 1;
+  }
+  return packed;
+}();
+
+/// Takes the name of a family and returns its section; 0 if this release knows no such family, whose `name` that is.
+/// Most often it is the next one `after` another.
+std::size_t take_name(Reader& in, std::size_t after, std::string_view& name) {
   for (std::size_t at = after + 1; at < kSections; ++at) {
-    if (kFamilies[at - 1].name == name) return at;
+    if (in.skip(kPackedNames[at - 1].view())) return at;
   }
-  for (std::size_t at = 1; at <= after; ++at) {
-    if (kFamilies[at - 1].name == name) return at;
-  }
-  return 0;
+  name = take_bytes(in);
+  auto found = std::ranges::find(kFamilies, name, &FamilyEntry::name);
+  return found == kFamilies.end() ? 0 : static_cast<std::size_t>(found - kFamilies.begin()) + 1;
 }
 
 void take_sections(Reader& in, Envelope& envelope) {
@@ -59,8 +79,9 @@ void take_sections(Reader& in, Envelope& envelope) {
   std::int64_t families = take_long(in);
   std::size_t before = 0;
   for (std::int64_t at = 0; at < families; ++at) {
-    std::string_view name = take_bytes(in), section = take_bytes(in);
-    std::size_t found = section_of(name, before);
+    std::string_view name;
+    std::size_t found = take_name(in, before, name);
+    std::string_view section = take_bytes(in);
     if (found == 0) {
       need(is_name(name), "a family whose name is none");
       if (envelope.unknown.empty()) envelope.unknown = name;
@@ -136,12 +157,39 @@ void put_record(Buffer& to, const Envelope& envelope) {
   out.put(crc32c(to.view().substr(begin)));
 }
 
+std::size_t size_of_record(const Envelope& envelope) {
+  auto long_size = [](std::int64_t value) {
+    std::size_t size = 1;
+    for (std::uint64_t left = static_cast<std::uint64_t>(value) << 1; left > 0x7F; left >>= 7) ++size;
+    return size;
+  };
+  auto bytes_size = [&](std::string_view bytes) { return long_size(static_cast<std::int64_t>(bytes.size())) + bytes.size(); };
+  std::size_t size = kMarker.size() + 2 * kNameBytes + bytes_size(envelope.sections[0]), families = 0;
+  for (std::int64_t value : envelope.longs) size += long_size(value);
+  for (std::size_t at = 1; at < kSections; ++at) {
+    if (envelope.sections[at].empty()) continue;
+    size += bytes_size(name_of_section(at)) + bytes_size(envelope.sections[at]);
+    ++families;
+  }
+  return size + long_size(static_cast<std::int64_t>(families)) + (families > 0) + kChecksumBytes;
+}
+
 void put_record_again(Buffer& to, const Envelope& envelope) {
   std::size_t begin = to.size();
   Writer out(to);
   put_head(out, envelope);
   out.bytes(envelope.body);
   out.put(crc32c(to.view().substr(begin)));
+}
+
+void refuse_earlier(const Envelope& envelope, std::int64_t skew_us, std::int64_t at_us) {
+  std::int64_t first_us = envelope.longs[Envelope::kClock] - skew_us;
+  if (at_us >= first_us) return;
+  throw RecordError{RecordError::Kind::kTooEarly,
+                    "expected a reading time from " + time_text(first_us) +
+                        " on (the user's clock less max_clock_skew), got " + time_text(at_us) +
+                        ": the record has later events, and not all that older windows need; for the past, replay"
+                        " history (docs/client.md)"};
 }
 
 void refuse_unknown(const Envelope& envelope) {

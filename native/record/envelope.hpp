@@ -25,7 +25,7 @@ inline constexpr std::size_t kNameBytes = 8;
 
 /// What is wrong with a record, or with what was to be made of it.
 struct RecordError {
-  enum class Kind : std::uint8_t { kCorrupt, kTooLarge, kUnknownLayout };
+  enum class Kind : std::uint8_t { kCorrupt, kTooLarge, kUnknownLayout, kTooEarly };
 
   Kind kind;
   /// For people; of a layout that is not known, the eight bytes that name it.
@@ -54,8 +54,15 @@ Envelope open_record(std::string_view blob);
 /// Puts a record together, without sections that are empty or without data.
 void put_record(Buffer& out, const Envelope& envelope);
 
+/// How many bytes `put_record` puts.
+std::size_t size_of_record(const Envelope& envelope);
+
 /// Puts a record together that has the body of another.
 void put_record_again(Buffer& out, const Envelope& envelope);
+
+/// Refuses a reading at a time that lies more than `skew_us` before the record's clock: what was applied up to the clock
+/// counts, and what windows had before was given up. Throws RecordError.
+void refuse_earlier(const Envelope& envelope, std::int64_t skew_us, std::int64_t at_us);
 
 /// Refuses state of a family that this release knows nothing of. Throws RecordError.
 void refuse_unknown(const Envelope& envelope);

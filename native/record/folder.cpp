@@ -4,8 +4,16 @@
 
 namespace user_state {
 
+namespace {
+
+/// Of records that nobody stores.
+constexpr std::string_view kNoVersion("\0\0\0\0\0\0\0\0", kNameBytes);
+
+}  // namespace
+
 OtherLayout::OtherLayout(const FoldRules& rules, const Layout& layout)
-    : plan(plan_of_layout(rules.plan, rules.layout, layout)) {
+    : plan(plan_of_layout(rules.plan, rules.layout, layout)),
+      skew_us(std::min(rules.plan.max_clock_skew_us, layout.skew_us.value_or(rules.plan.max_clock_skew_us))) {
   for (const FamilyEntry& family : kFamilies) becomes.push_back(family.moved(layout, rules.layout));
 }
 
@@ -33,8 +41,10 @@ Folder::Families Folder::made_for(const Plan& plan) {
   return made;
 }
 
-void Folder::read(const Families& families, const Envelope& envelope, std::string_view blob, const Strings& strings) {
+void Folder::read(const Families& families, const Envelope& envelope, std::string_view blob, const Strings& strings,
+                  const std::vector<bool>& left_out) {
   for (std::size_t at = 0; at < families.size(); ++at) {
+    if (at < left_out.size() && left_out[at]) continue;
     std::string_view section = envelope.sections[at + 1];
     try {
       if (families[at]) {
@@ -74,9 +84,7 @@ Folder::Other& Folder::other(std::string_view fingerprint) {
   return other_.emplace(fingerprint, std::move(other)).first->second;
 }
 
-Envelope Folder::open(std::string_view& blob, Buffer& migrated) {
-  if (blob.data() == nullptr) return blank();
-  Envelope envelope = open_record(blob);
+Envelope Folder::ready(Envelope envelope, std::string_view& blob, Buffer& migrated) {
   if (envelope.layout != rules_.plan.layout) {
     migrated.clear();
     migrate(envelope, blob, migrated);
@@ -89,14 +97,18 @@ Envelope Folder::open(std::string_view& blob, Buffer& migrated) {
   return envelope;
 }
 
+std::int64_t Folder::skew_us(std::string_view layout) {
+  return layout == rules_.plan.layout ? rules_.plan.max_clock_skew_us : other(layout).layout->skew_us;
+}
+
 template <class Change>
-void Folder::make(Envelope envelope, std::string_view version, Buffer& out, Change change) {
+void Folder::make(Envelope& envelope, std::string_view version, Change change) {
   try {
     for (std::int64_t value : envelope.longs) need(value >= 0 && value < kTooLarge);
-    changed_.assign(families_.size(), false);
+    becomes_.assign(families_.size(), Section::kBlank);
     for (std::size_t at = 0; at < families_.size(); ++at) {
-      changed_[at] = families_[at] && change(at, *families_[at]);
-      if (changed_[at]) families_[at]->use(strings_);
+      if (families_[at]) becomes_[at] = change(at, *families_[at]);
+      if (becomes_[at] == Section::kPacked) families_[at]->use(strings_);
     }
     packed_.clear();
     ends_.clear();
@@ -104,7 +116,11 @@ void Folder::make(Envelope envelope, std::string_view version, Buffer& out, Chan
     strings_.write(packed);
     ends_.push_back(packed.size());
     for (std::size_t at = 0; at < families_.size(); ++at) {
-      changed_[at] ? families_[at]->write(packed, strings_) : packed.bytes(blanks_[at + 1]);
+      switch (becomes_[at]) {
+        case Section::kPacked: families_[at]->write(packed, strings_); break;
+        case Section::kBlank: packed.bytes(blanks_[at + 1]); break;
+        case Section::kCopied: packed.bytes(envelope.sections[at + 1]);
+      }
       ends_.push_back(packed.size());
     }
   } catch (const Corrupt&) {
@@ -119,15 +135,32 @@ void Folder::make(Envelope envelope, std::string_view version, Buffer& out, Chan
     envelope.sections[at] = section == blanks_[at] ? std::string_view() : section;
     begin = ends_[at];
   }
+}
+
+void Folder::fold(Envelope envelope, std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
+                  std::int64_t horizon_us, std::string_view version, Buffer& out) {
+  envelope = ready(envelope, blob, migrated_);
+  fold(envelope, blob, events, rows, horizon_us, version);
   put_record(out, envelope);
 }
 
-void Folder::fold(std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
-                  std::int64_t horizon_us, std::string_view version, Buffer& out) {
-  Envelope envelope = open(blob, migrated_);
-  read_strings(envelope, blob, [this](std::string_view strings) { strings_.read(strings); });
-  read(families_, envelope, blob, strings_);
+void Folder::begin(OpenRecord& record) const {
+  record.envelope = blank();
+  record.envelope.version = kNoVersion;
+}
+
+void Folder::fold(const OpenRecord& before, const Events& events, std::span<const std::uint32_t> rows, OpenRecord& after) {
+  after.envelope = before.envelope;
+  after.envelope.fill(blanks_);
+  fold(after.envelope, before.bytes.view(), events, rows, 0, kNoVersion);
+  // Sections stay where they are: what holds them changes hands.
+  std::swap(after.bytes, packed_);
+}
+
+void Folder::fold(Envelope& envelope, std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
+                  std::int64_t horizon_us, std::string_view version) {
   auto& longs = envelope.longs;
+  const std::int64_t since_us = longs[Envelope::kClock];
   for (std::uint32_t row : rows) {
     longs[Envelope::kClock] = std::max(longs[Envelope::kClock], events.published_us(row));
     longs[Envelope::kLastEvent] = std::max(longs[Envelope::kLastEvent], events.time_us(row));
@@ -135,15 +168,20 @@ void Folder::fold(std::string_view blob, const Events& events, std::span<const s
   longs[Envelope::kHorizon] = std::max(longs[Envelope::kHorizon], horizon_us);
   longs[Envelope::kApplied] += static_cast<std::int64_t>(rows.size());
   Arrivals arrivals{events, rows, longs[Envelope::kClock], longs[Envelope::kHorizon]};
-  make(envelope, version, out, [&](std::size_t, Family& family) {
+  stays_.clear();
+  for (const auto& family : families_) stays_.push_back(family && family->stays(arrivals, since_us));
+  read_strings(envelope, blob, [this](std::string_view strings) { strings_.read(strings); });
+  read(families_, envelope, blob, strings_, stays_);
+  make(envelope, version, [&](std::size_t at, Family& family) {
+    if (stays_[at]) return Section::kCopied;
     family.fold(arrivals, strings_);
-    return true;
+    return Section::kPacked;
   });
 }
 
 void Folder::merge(std::string_view a, std::string_view b, std::string_view version, Buffer& out) {
   if (second_.empty()) second_ = made_for(rules_.plan);
-  Envelope envelope = open(a, migrated_), other = open(b, migrated_second_);
+  Envelope envelope = ready(opened(a), a, migrated_), other = ready(opened(b), b, migrated_second_);
   read_strings(envelope, a, [this](std::string_view strings) { strings_.read(strings); });
   read(families_, envelope, a, strings_);
   read_strings(other, b, [this](std::string_view strings) { strings_.read_second(strings); });
@@ -153,10 +191,11 @@ void Folder::merge(std::string_view a, std::string_view b, std::string_view vers
     envelope.longs[at] = std::max(envelope.longs[at], other.longs[at]);
   }
   envelope.longs[Envelope::kApplied] = applied;
-  make(envelope, version, out, [&](std::size_t at, Family& family) {
+  make(envelope, version, [&](std::size_t at, Family& family) {
     family.absorb(*second_[at], same_[at], envelope.longs[Envelope::kClock], strings_);
-    return true;
+    return Section::kPacked;
   });
+  put_record(out, envelope);
 }
 
 void Folder::migrate(std::string_view blob, Buffer& out) {
@@ -171,11 +210,12 @@ void Folder::migrate(Envelope envelope, std::string_view blob, Buffer& out) {
   read_strings(envelope, blob, [this](std::string_view strings) { strings_.read(strings); });
   read(from.families, envelope, blob, strings_);
   read(families_, blank(), {}, strings_);
-  make(envelope, envelope.version, out, [&](std::size_t at, Family& family) {
-    if (!from.families[at]) return false;
+  make(envelope, envelope.version, [&](std::size_t at, Family& family) {
+    if (!from.families[at]) return Section::kBlank;
     family.absorb(*from.families[at], from.layout->becomes[at], envelope.longs[Envelope::kClock], strings_);
-    return true;
+    return Section::kPacked;
   });
+  put_record(out, envelope);
 }
 
 }  // namespace user_state

@@ -16,6 +16,9 @@ namespace user_state {
 struct FoldRules {
   Plan plan;
   Layout layout;
+  /// How many event ids are remembered of a user, and how large a record may become.
+  std::int64_t seen_ids_cap;
+  std::size_t most_bytes;
 };
 
 /// A layout that records of another spec have.
@@ -24,12 +27,21 @@ struct OtherLayout {
 
   /// What reads such records.
   Plan plan;
+  /// How far before the user's clock they can be read by the plan that records are folded by.
+  std::int64_t skew_us;
   /// By family: where its pieces are in the plan that records are folded by, -1 for those that are gone.
   std::vector<std::vector<int>> becomes;
 };
 
 /// By the eight bytes that name them.
 using OtherLayouts = std::map<std::string, std::shared_ptr<const OtherLayout>, std::less<>>;
+
+/// What a record holds, apart: for records that are only looked at, and folded further.
+struct OpenRecord {
+  Envelope envelope;
+  /// What the sections are in.
+  Buffer bytes;
+};
 
 /// Keeps nothing between records but room; not for two threads at once.
 ///
@@ -44,13 +56,28 @@ class Folder {
   /// Begins with a batch, which has to outlive the folding of its events.
   void begin(const Events& events) { strings_.begin(events); }
 
+  /// Opens a record, of whatever layout.
+  Envelope opened(std::string_view blob) const { return blob.data() == nullptr ? blank() : open_record(blob); }
   /// Folds events in; the horizon is that of the record, unless the record has a later one.
   void fold(std::string_view blob, const Events& events, std::span<const std::uint32_t> rows, std::int64_t horizon_us,
-            std::string_view version, Buffer& out);
+            std::string_view version, Buffer& out) {
+    fold(opened(blob), blob, events, rows, horizon_us, version, out);
+  }
+  /// The same of a record that is open.
+  void fold(Envelope envelope, std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
+            std::int64_t horizon_us, std::string_view version, Buffer& out);
+  /// As `fold`, without taking a record apart or putting one together; `after` is another one than `before`.
+  void fold(const OpenRecord& before, const Events& events, std::span<const std::uint32_t> rows, OpenRecord& after);
+  /// Makes `record` one that holds nothing.
+  void begin(OpenRecord& record) const;
   /// Joins the records of disjoint sets of events, as of the later of both clocks.
   void merge(std::string_view a, std::string_view b, std::string_view version, Buffer& out);
   /// Takes over what the plan still has: the record of the same events, version and times in the plan's layout.
   void migrate(std::string_view blob, Buffer& out);
+
+  /// How far before its clock a record of this layout can be read, microseconds: `max_clock_skew`, or that of the spec
+  /// which made the record, if it is shorter. Throws RecordError if the layout is not known.
+  std::int64_t skew_us(std::string_view layout);
 
   /// The sections of a record that holds nothing, the first being the dictionary.
   const std::vector<std::string>& blanks() const { return blanks_; }
@@ -66,18 +93,28 @@ class Folder {
 
   static Families made_for(const Plan& plan);
   static std::vector<std::string> blanks_of(const Families& families);
-  static void read(const Families& families, const Envelope& envelope, std::string_view blob, const Strings& strings);
-  /// Opens a record, migrated if need be: `blob` becomes the bytes that the sections are in, which may be in `migrated`.
-  Envelope open(std::string_view& blob, Buffer& migrated);
+  /// Reads all sections, but of families that are `left_out`, by their places.
+  static void read(const Families& families, const Envelope& envelope, std::string_view blob, const Strings& strings,
+                   const std::vector<bool>& left_out = {});
+  /// Readies a record that is open, migrated if need be: `blob` becomes the bytes that the sections are in, which may be
+  /// in `migrated`.
+  Envelope ready(Envelope envelope, std::string_view& blob, Buffer& migrated);
   Envelope blank() const;
   Other& other(std::string_view fingerprint);
   void migrate(Envelope envelope, std::string_view blob, Buffer& out);
   /// Reads a dictionary. Throws RecordError.
   template <class Take>
   void read_strings(const Envelope& envelope, std::string_view blob, Take take);
-  /// Packs what the families hold after `change(place, family)`, and blank sections for those of which that is false.
+  /// What becomes of a family's section: it is packed anew, it is blank, or it is the one that the envelope has.
+  enum class Section : std::uint8_t { kPacked, kBlank, kCopied };
+
+  /// Packs what the families hold after `change(place, family)`, which says what becomes of the family's section; those
+  /// that the envelope has afterwards are in `packed_`.
   template <class Change>
-  void make(Envelope envelope, std::string_view version, Buffer& out, Change change);
+  void make(Envelope& envelope, std::string_view version, Change change);
+  /// Folds events into what an envelope of the plan's layout holds; `blob` is what it is of.
+  void fold(Envelope& envelope, std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
+            std::int64_t horizon_us, std::string_view version);
 
   const FoldRules& rules_;
   std::shared_ptr<const OtherLayouts> known_;
@@ -90,7 +127,9 @@ class Folder {
   Strings strings_;
   Buffer packed_, migrated_, migrated_second_;
   std::vector<std::size_t> ends_;
-  std::vector<bool> changed_;
+  std::vector<Section> becomes_;
+  /// Of each family whether it is to be copied as it stands.
+  std::vector<bool> stays_;
 };
 
 }  // namespace user_state

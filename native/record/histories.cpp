@@ -13,31 +13,42 @@ constexpr std::size_t kDictionary = 0, kLogs = 2, kVectors = 4;
 }  // namespace
 
 Histories::Histories(const Program& program, Folder& folder, const std::vector<std::size_t>& chosen)
-    : program_(program), folder_(folder), cells_(program.logs) {
+    : program_(program), folder_(folder), cells_(program) {
   for (std::size_t log : chosen) {
     History& history = logs.emplace_back(History{log, program.logs.at(log), {0}, {}, {}, {}});
     history.columns.resize(history.kinds.size());
   }
 }
 
-std::optional<RecordError> Histories::read(std::string_view blob) {
+std::optional<RecordError> Histories::read(std::string_view blob, std::optional<std::int64_t> at_us) {
   std::optional<RecordError> wrong;
   if (blob.data() != nullptr) {
     std::size_t size = texts.size(), strings = text_lengths.size();
     try {
-      take(blob);
+      Envelope envelope = open_migrated(program_, folder_, blob, migrated_, at_us);
+      take(envelope, blob);
     } catch (RecordError& error) {
       wrong = std::move(error);
       texts.resize(size);
       text_lengths.resize(strings);
     }
   }
-  for (History& history : logs) history.begins.push_back(static_cast<std::int64_t>(history.time_us.size()));
+  end();
   return wrong;
 }
 
-void Histories::take(std::string_view blob) {
-  Envelope envelope = open_migrated(program_, folder_, blob, migrated_);
+void Histories::read(const OpenRecord& record) {
+  Envelope envelope = record.envelope;
+  envelope.fill(folder_.blanks());
+  take(envelope, record.bytes.view());
+  end();
+}
+
+void Histories::end() {
+  for (History& history : logs) history.begins.push_back(static_cast<std::int64_t>(history.time_us.size()));
+}
+
+void Histories::take(const Envelope& envelope, std::string_view blob) {
   if (logs.empty()) return;
   auto first_code = static_cast<std::int64_t>(text_lengths.size());
   std::size_t at = kDictionary;
@@ -69,7 +80,7 @@ void Histories::put(History& history, std::int64_t first_code) const {
 }
 
 StoredSums::StoredSums(const Program& program, Folder& folder, std::size_t part)
-    : program_(program), folder_(folder), part_(part), stored_(shapes_of(program.vector_parts)) {
+    : program_(program), folder_(folder), part_(part), stored_(vector_shapes(program.vector_parts)) {
   (void)program.vector_parts.at(part);
 }
 

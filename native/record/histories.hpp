@@ -31,8 +31,10 @@ class Histories {
   /// does not have is std::out_of_range.
   Histories(const Program& program, Folder& folder, const std::vector<std::size_t>& logs);
 
-  /// Takes in a record's rows; returns what is wrong with it.
-  std::optional<RecordError> read(std::string_view blob);
+  /// Takes in a record's rows, which are read for a time if there is one; returns what is wrong with it.
+  std::optional<RecordError> read(std::string_view blob, std::optional<std::int64_t> at_us = std::nullopt);
+  /// As `read`, of a record that was folded here.
+  void read(const OpenRecord& record);
 
   std::vector<History> logs;
   /// The strings of all dictionaries, one after the other, and how long each is.
@@ -40,7 +42,10 @@ class Histories {
   std::vector<std::uint16_t> text_lengths;
 
  private:
-  void take(std::string_view blob);
+  /// Takes in the sections of a record, which are in `blob`.
+  void take(const Envelope& envelope, std::string_view blob);
+  /// Ends the rows of a record.
+  void end();
   void put(History& history, std::int64_t first_code) const;
 
   const Program& program_;

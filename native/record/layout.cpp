@@ -1,13 +1,20 @@
 #include "record/layout.hpp"
 
+#include <stdexcept>
+
+#include "families/tiles/tile_values.hpp"
+
 namespace user_state {
 
 namespace {
 
+/// Of a column of a log or of keys; times are whole numbers.
 Kind kind_of(const std::string& name) {
   if (name == "string") return Kind::kString;
   if (name == "float") return Kind::kFloat;
-  return name == "bool" ? Kind::kBool : Kind::kInt;
+  if (name == "bool") return Kind::kBool;
+  if (name == "int" || name == "time") return Kind::kInt;
+  throw std::invalid_argument("expected a column of a kind that this release knows, got \"" + name + "\"");
 }
 
 /// Returns a field of a kind, which is added if there is none.
@@ -48,8 +55,10 @@ void cut_half_lives(std::vector<std::int64_t>& half_lives_us, std::size_t size) 
 Plan plan_of_layout(const Plan& now, const Layout& of_now, const Layout& layout) {
   Plan plan = now;
   plan.layout = layout.fingerprint;
-  plan.tracks = pieces_of(layout.tracks, of_now.tracks, now.tracks,
-                          [](Track& track, const Layout::Track& held) { track.kind = held.kind; });
+  plan.tracks = pieces_of(layout.tracks, of_now.tracks, now.tracks, [](Track& track, const Layout::Track& held) {
+    (void)held_by(held.kind);  // one that is not known is refused here, before any record is read
+    track.kind = held.kind;
+  });
   plan.logs = pieces_of(layout.logs, of_now.logs, now.logs, [&plan](Log& log, const Layout::Log& held) {
     // Rows are taken as they lie: whatever else a log says is the new one's to say.
     log.keeps = Log::Keeps::kLast;

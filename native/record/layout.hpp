@@ -1,6 +1,8 @@
 // What a record of some spec holds (user_state/plan/layout.py), and how a record of another spec is read.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +28,8 @@ struct Layout {
 
   /// Eight bytes that name it.
   std::string fingerprint;
+  /// How far before the user's clock its records can be read, by what they keep; nothing if all they hold is decayed.
+  std::optional<std::int64_t> skew_us;
   std::vector<Track> tracks;
   std::vector<Log> logs;
   std::vector<Decay> decays;

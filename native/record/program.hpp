@@ -62,7 +62,6 @@ struct ProfilePart { int bins, half_lives; };
 struct KeyedPart { std::vector<bool> texts; bool sums; std::int64_t half_life_us; };
 /// Lists are padded to `width`.
 struct ListShape { int width; std::vector<Cells> columns; };
-struct HllPart { int lg_k; /** Of the composite estimator (hll_estimate.hpp). */ std::vector<double> knots; };
 
 struct Program {
   /// Eight bytes that name the layout of the records.
@@ -96,13 +95,14 @@ struct Program {
   // The pieces of state that a record of the layout has.
   std::vector<Held> tracks;
   std::vector<std::vector<LogKind>> logs;
+  /// Microseconds of the event field that says when events happened.
+  std::int64_t time_unit_us;
   std::vector<std::vector<std::int64_t>> decay_half_lives_us;
   std::vector<VectorPart> vector_parts;
   std::vector<bool> last_seen_days;
   std::vector<ProfilePart> profile_parts;
   std::vector<std::int64_t> session_gaps_us;
-  std::vector<HllPart> hlls;
-  std::vector<int> kll_ks;
+  std::vector<int> hll_lg_ks, kll_ks;
   std::vector<KeyedPart> keyed_tracks, keyed_decays;
   int gap_tracks;
   LocalTime local_time;

@@ -4,8 +4,10 @@
 
 namespace user_state::reading {
 
-Envelope open_migrated(const Program& program, Folder& folder, std::string_view& blob, Buffer& migrated) {
+Envelope open_migrated(const Program& program, Folder& folder, std::string_view& blob, Buffer& migrated,
+                       std::optional<std::int64_t> at_us) {
   Envelope envelope = open_record(blob);
+  if (at_us) refuse_earlier(envelope, folder.skew_us(envelope.layout), *at_us);
   if (envelope.layout != program.layout) {
     migrated.clear();
     folder.migrate(blob, migrated);
@@ -45,6 +47,7 @@ void RecordReader::begin(Outputs& out, Folder& folder) {
 }
 
 void RecordReader::set_time(std::int64_t at_us) {
+  at_us_ = at_us;
   for (const auto& part : parts_) {
     if (part) part->set_time(at_us);
   }
@@ -60,7 +63,7 @@ std::optional<RecordError> RecordReader::read(std::size_t at, std::string_view b
       return wrong;
     } catch (RecordError& error) {
       wrong = std::move(error);
-      has_refused_ = true;
+      has_refused_ |= wrong->kind == RecordError::Kind::kCorrupt;
       out_->texts.resize(texts);
       out_->text_lengths.resize(lengths);
     }
@@ -72,8 +75,17 @@ std::optional<RecordError> RecordReader::read(std::size_t at, std::string_view b
   return wrong;
 }
 
+void RecordReader::read(std::size_t at, const OpenRecord& record) {
+  Envelope envelope = record.envelope;
+  envelope.fill(folder_->blanks());
+  Row row{at, *out_, out_->values + at * static_cast<std::size_t>(program_.columns)};
+  read_sections(row, envelope, record.bytes.view());
+  out_->last_event_us[at] = envelope.longs[Envelope::kLastEvent];
+  out_->status[at] = Status::kRead;
+}
+
 void RecordReader::read_record(std::size_t at, std::string_view blob) {
-  Envelope envelope = open_migrated(program_, *folder_, blob, migrated_);
+  Envelope envelope = open_migrated(program_, *folder_, blob, migrated_, at_us_);
   Row row{at, *out_, out_->values + at * static_cast<std::size_t>(program_.columns)};
   read_sections(row, envelope, blob);
   out_->last_event_us[at] = envelope.longs[Envelope::kLastEvent];

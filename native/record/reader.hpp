@@ -15,8 +15,9 @@
 namespace user_state::reading {
 
 /// Takes a record apart; one of another layout is migrated first, into `migrated`. `blob` becomes the bytes that the
-/// sections are in. Throws RecordError.
-Envelope open_migrated(const Program& program, Folder& folder, std::string_view& blob, Buffer& migrated);
+/// sections are in. A record that cannot answer for the time `at_us` is refused, if there is one. Throws RecordError.
+Envelope open_migrated(const Program& program, Folder& folder, std::string_view& blob, Buffer& migrated,
+                       std::optional<std::int64_t> at_us = std::nullopt);
 
 /// Appends the strings of a dictionary, and how long each is; returns how many there are.
 std::size_t take_strings(std::string_view dictionary, std::string& texts, std::vector<std::uint16_t>& lengths);
@@ -34,6 +35,9 @@ class RecordReader {
   /// wrong with them.
   std::optional<RecordError> read(std::size_t row, std::string_view blob);
 
+  /// As `read`, of a record that was folded here and holds something.
+  void read(std::size_t row, const OpenRecord& record);
+
   /// Whether it has refused a record: such a one may have made it ask for more room than others ever need.
   bool has_refused() const { return has_refused_; }
 
@@ -46,6 +50,7 @@ class RecordReader {
   Folder* folder_ = nullptr;
   Envelope blank_;
   Buffer migrated_;
+  std::int64_t at_us_ = 0;
   /// By section; none for those that no output asks for, of which the first is the dictionary.
   std::array<std::unique_ptr<Part>, kSections> parts_;
   /// Whether a section has to be blank, since the layout has no piece of its family.

@@ -7,7 +7,8 @@
 namespace user_state {
 
 std::vector<std::uint32_t> Replay::play(const Events& events, const Admission::Arrived& arrived,
-                                        const Questions& questions, Outcome* outcome, bool* refused) {
+                                        const Questions& questions, Outcome* outcome,
+                                        const Refuse& refuse) {
   std::size_t count = questions.user.size();
   std::vector<std::uint32_t> order(count);
   std::iota(order.begin(), order.end(), 0u);
@@ -20,14 +21,15 @@ std::vector<std::uint32_t> Replay::play(const Events& events, const Admission::A
     admission_.judge({0, 0}, std::nullopt, arrived, rows, outcome);
     std::size_t begin = next;
     while (next < count && questions.user[order[next]] == static_cast<std::int64_t>(user)) ++next;
-    if (next > begin) play_user(events, rows, outcome, questions, std::span(order).subspan(begin, next - begin), refused);
+    if (next > begin) play_user(events, rows, outcome, questions, std::span(order).subspan(begin, next - begin), refuse);
   }
   return order;
 }
 
 void Replay::play_user(const Events& events, std::span<const std::uint32_t> rows, const Outcome* outcome,
-                       const Questions& questions, std::span<const std::uint32_t> asked, bool* refused) {
-  record_.clear();
+                       const Questions& questions, std::span<const std::uint32_t> asked, const Refuse& refuse) {
+  folder_.begin(record_);
+  has_record_ = false;
   bool has_room = true;
   auto row = rows.begin();
   for (std::uint32_t question : asked) {
@@ -36,30 +38,42 @@ void Replay::play_user(const Events& events, std::span<const std::uint32_t> rows
       if (outcome[*row] == Outcome::kApplied) applied_.push_back(*row);
     }
     if (has_room && !applied_.empty()) has_room = fold(events);
-    refused[question] = !has_room;
-    bool there = has_room && record_.size() > 0;
-    answer(question, questions.at_us[question], there ? record_.view() : std::string_view());
+    if (!has_room) refuse(question, {RecordError::Kind::kTooLarge, "the record would get larger than `max_record`"});
+    auto wrong = answer(question, questions.at_us[question], has_room && has_record_);
+    if (wrong) refuse(question, std::move(*wrong));
   }
 }
 
 bool Replay::fold(const Events& events) {
-  constexpr std::string_view kVersion("\0\0\0\0\0\0\0\0", kNameBytes);
   std::swap(record_, before_);
-  record_.clear();
-  std::string_view before = before_.size() > 0 ? before_.view() : std::string_view();
+  has_record_ = true;
   try {
-    folder_.fold(before, events, applied_, 0, kVersion, record_);
+    folder_.fold(before_, events, applied_, record_);
   } catch (const RecordError&) {
     // It was made here, so that nothing else can be wrong with it than that it gets too large.
     return false;
   }
-  return record_.size() <= most_bytes_;
+  return size_of_record(record_.envelope) <= most_bytes_;
 }
 
-void Replay::answer(std::uint32_t question, std::int64_t at_us, std::string_view record) {
+std::optional<RecordError> Replay::answer(std::uint32_t question, std::int64_t at_us, bool there) {
   if (at_us != set_us_) reader_.set_time(set_us_ = at_us);
-  reader_.read(question, record);
-  if (histories_ != nullptr) histories_->read(record);
+  std::optional<RecordError> wrong;
+  if (there) {
+    try {
+      refuse_earlier(record_.envelope, folder_.skew_us(record_.envelope.layout), at_us);
+    } catch (RecordError& error) {
+      wrong = std::move(error);
+    }
+  }
+  if (there && !wrong) {
+    reader_.read(question, record_);
+    if (histories_ != nullptr) histories_->read(record_);
+  } else {
+    reader_.read(question, std::string_view());
+    if (histories_ != nullptr) histories_->read(std::string_view());
+  }
+  return wrong;
 }
 
 }  // namespace user_state

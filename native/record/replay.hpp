@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -19,9 +21,12 @@ struct Questions {
   std::span<const std::int64_t> user, at_us, visible;
 };
 
-/// Folds users' events, from nothing on, as a stream folds them; a record is packed only where it is asked for.
+/// Folds users' events, from nothing on, as a stream folds them; sections are packed only where a record is asked for, and
+/// whole records never.
 class Replay {
  public:
+  using Refuse = std::function<void(std::uint32_t question, RecordError error)>;
+
   /// `folder` is nobody else's meanwhile; `histories` may be none. What is filled has a row a question.
   Replay(Folder& folder, Admission& admission, const reading::Program& program, reading::Outputs& out,
          reading::Histories* histories, std::size_t most_bytes)
@@ -31,17 +36,17 @@ class Replay {
   }
 
   /// Judges all events into `outcome` (m,), and answers all questions, those of a user in order of what came before
-  /// them; histories are appended in that order, which is returned: indices of questions. `refused` (q,) says which
-  /// could not be answered, since the record would get too large.
+  /// them; histories are appended in that order, which is returned: indices of questions. `refuse(question, error)` is
+  /// told of those that cannot be answered: the record would get too large, or the time is before what it answers for.
   std::vector<std::uint32_t> play(const Events& events, const Admission::Arrived& arrived, const Questions& questions,
-                                  Outcome* outcome, bool* refused);
+                                  Outcome* outcome, const Refuse& refuse);
 
  private:
   void play_user(const Events& events, std::span<const std::uint32_t> rows, const Outcome* outcome,
-                 const Questions& questions, std::span<const std::uint32_t> asked, bool* refused);
+                 const Questions& questions, std::span<const std::uint32_t> asked, const Refuse& refuse);
   /// Folds what was applied into the user's record; returns whether it has room.
   bool fold(const Events& events);
-  void answer(std::uint32_t question, std::int64_t at_us, std::string_view record);
+  std::optional<RecordError> answer(std::uint32_t question, std::int64_t at_us, bool there);
 
   Folder& folder_;
   Admission& admission_;
@@ -49,8 +54,9 @@ class Replay {
   reading::Histories* histories_;
   const std::size_t most_bytes_;
   std::int64_t set_us_ = std::numeric_limits<std::int64_t>::min();
-  /// The user's record, empty if there is none, and what it was before.
-  Buffer record_, before_;
+  /// The user's record, what it was before, and whether there is one.
+  OpenRecord record_, before_;
+  bool has_record_ = false;
   /// Applied since the user was asked for last.
   std::vector<std::uint32_t> applied_;
 };

@@ -236,3 +236,13 @@ def test_the_page_works_through_what_the_command_prints():
     values = [[float(n.replace(",", "")) for n in numbers.findall(t) if "-" not in n] for t in (shown, printed)]
     # Records grow and shrink with the codec; the page is worked anew where that matters.
     assert values[0] == pytest.approx(values[1], rel=0.25)
+
+
+def test_a_plan_is_made_in_any_folder_without_a_price_file_and_without_redis(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = ("plan", "--spec", str(SPEC), "--events-per-second", "20000", "--users", "1e7")
+    ended = run_command(*given)
+    assert ended.returncode == 0, ended.stderr
+    said = next(line for line in ended.stdout.splitlines() if line.startswith("prices are examples; copy "))
+    copied = Path(said.split("copy ")[1].split(",")[0])
+    assert run_command(*given, "--prices", str(copied)).stdout == ended.stdout.replace(f"{said}\n", "")

@@ -136,7 +136,7 @@ def test_messages_that_come_together_become_one_pull_with_their_publish_times():
     at_us = 1767323045678901
     messages = [
         PubsubMessage(b"one", {"k": "v"}, publish_time=at),
-        PubsubMessage(None, {"published": "17"}, publish_time=at),
+        PubsubMessage(None, {"published": "1767323045000000"}, publish_time=at),
         PubsubMessage(b"three", None, publish_time=None),
     ]
 
@@ -144,7 +144,7 @@ def test_messages_that_come_together_become_one_pull_with_their_publish_times():
         assert pulls == [
             [
                 Message(b"one", {"k": "v"}, at_us, None, SUBSCRIPTION),
-                Message(b"", {"published": "17"}, 17, None, SUBSCRIPTION),
+                Message(b"", {"published": "1767323045000000"}, 1767323045000000, None, SUBSCRIPTION),
                 Message(b"three", {}, None, None, SUBSCRIPTION),
             ]
         ]

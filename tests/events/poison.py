@@ -1,6 +1,6 @@
 """Schemas of which a short body could take all stack, time or memory to decode, each with such a body.
 
-Each was seen to crash or hang fastavro before such schemas were refused. Nothing here decodes: whoever does, does it in
+Each was seen to crash or hang fastavro. Nothing here decodes: whoever does, does it in
 a process that may die.
 """
 
@@ -15,12 +15,17 @@ ID_BODY = b"\x02a"
 
 
 class Poison(NamedTuple):
-    """A schema, a body of it, and what is said of the schema where it is refused: the field, and the reason."""
+    """A schema, a body of it, and what is said of either where it is refused: the field, and the reason.
+
+    `of_fastavro` is what is said of the schema where fastavro would read such bodies.
+    """
 
     schema: Json
     body: bytes
-    field: str
-    reason: str
+    field: str = ""
+    reason: str = ""
+    refused: str = "body"
+    of_fastavro: str = ""
 
 
 def long(number: int) -> bytes:
@@ -101,53 +106,85 @@ EMPTY = record("Empty")
 NULLS = record("Nulls", ("a", "null"), ("b", record("Inner", ("c", "null"))))
 DEEP = 20_000
 
+LEVELS, FREE = "levels deep", "values beyond"
+IN_ITSELF, NO_BYTES, DOUBLES = "contain themselves", "at least one byte", "take no bytes"
+
 POISON: dict[str, Poison] = {
-    "a record in itself": Poison(event(NODE), ID_BODY + b"\x02" * 100_000 + b"\x00", "f0.next", "contain themselves"),
+    "a record in itself": Poison(
+        event(NODE), ID_BODY + b"\x02" * 100_000 + b"\x00", "f0.next.next", LEVELS, of_fastavro=IN_ITSELF
+    ),
     "a record in an array of its own": Poison(
-        event(TREE), ID_BODY + b"\x02" * 100_000 + b"\x00" * 100_001, "f0.children[]", "contain themselves"
+        event(TREE),
+        ID_BODY + b"\x02" * 100_000 + b"\x00" * 100_001,
+        "f0.children[].children[]",
+        LEVELS,
+        of_fastavro=IN_ITSELF,
     ),
     "a record in a map of its own": Poison(
-        event(FOLDER), ID_BODY + b"\x02\x00" * 100_000 + b"\x00" * 100_001, "f0.inside{}", "contain themselves"
+        event(FOLDER),
+        ID_BODY + b"\x02\x00" * 100_000 + b"\x00" * 100_001,
+        "f0.inside{}.inside{}",
+        LEVELS,
+        of_fastavro=IN_ITSELF,
     ),
     "two records in each other": Poison(
-        event(PING), ID_BODY + b"\x02" * 100_000 + b"\x00", "f0.pong.ping", "contain themselves"
+        event(PING), ID_BODY + b"\x02" * 100_000 + b"\x00", "f0.pong.ping.pong", LEVELS, of_fastavro=IN_ITSELF
     ),
     "the event in itself": Poison(
-        event(["null", "Event"]), (ID_BODY + b"\x02") * 100_000 + ID_BODY + b"\x00", "f0", "contain themselves"
+        event(["null", "Event"]),
+        (ID_BODY + b"\x02") * 100_000 + ID_BODY + b"\x00",
+        "f0.f0.f0",
+        LEVELS,
+        of_fastavro=IN_ITSELF,
     ),
     "records in each other twenty thousand times": Poison(
-        defined(chain(DEEP), f"C{DEEP - 1}"), ID_BODY + b"\x00" * DEEP + b"\x01", "f61.x", "levels of types"
+        defined(chain(DEEP), f"C{DEEP - 1}"),
+        ID_BODY + b"\x00" * DEEP + b"\x01",
+        "f61.x",
+        "levels of types",
+        refused="schema",
     ),
-    "an array of nulls": Poison(event(array("null")), ID_BODY + long(MANY) + b"\x00", "f0[]", "at least one byte"),
+    "an array of nulls": Poison(
+        event(array("null")), ID_BODY + long(MANY) + b"\x00", "f0[]", FREE, of_fastavro=NO_BYTES
+    ),
     "an array of empty records": Poison(
-        event(array(EMPTY)), ID_BODY + long(MANY) + b"\x00", "f0[]", "at least one byte"
+        event(array(EMPTY)), ID_BODY + long(MANY) + b"\x00", "f0[]", FREE, of_fastavro=NO_BYTES
     ),
     "an array of fixed of no bytes": Poison(
         event(array({"type": "fixed", "name": "None", "size": 0})),
         ID_BODY + long(MANY) + b"\x00",
         "f0[]",
-        "at least one byte",
+        FREE,
+        of_fastavro=NO_BYTES,
     ),
     "an array of records of those": Poison(
-        event(array(NULLS)), ID_BODY + long(MANY) + b"\x00", "f0[]", "at least one byte"
+        event(array(NULLS)), ID_BODY + long(MANY) + b"\x00", "f0[]", FREE, of_fastavro=NO_BYTES
     ),
     "an array of those in an array, by a negative count": Poison(
-        event(array(array("null"))), ID_BODY + long(1) + long(-MANY) + long(0) + b"\x00\x00", "f0[][]", "one byte"
+        event(array(array("null"))),
+        ID_BODY + long(1) + long(-MANY) + long(0) + b"\x00\x00",
+        "f0[][]",
+        FREE,
+        of_fastavro=NO_BYTES,
     ),
     "an array of those in a map": Poison(
-        event(mapping(array("null"))), ID_BODY + long(1) + b"\x00" + long(MANY) + b"\x00\x00", "f0{}[]", "one byte"
+        event(mapping(array("null"))),
+        ID_BODY + long(1) + b"\x00" + long(MANY) + b"\x00\x00",
+        "f0{}[]",
+        FREE,
+        of_fastavro=NO_BYTES,
     ),
     "an array of those in a union": Poison(
-        event(["null", array(EMPTY)]), ID_BODY + b"\x02" + long(MANY) + b"\x00", "f0[]", "at least one byte"
+        event(["null", array(EMPTY)]), ID_BODY + b"\x02" + long(MANY) + b"\x00", "f0[]", FREE, of_fastavro=NO_BYTES
     ),
     "an empty record that doubles": Poison(
-        defined(doubling(40, record("D0")), "D39"), ID_BODY + b"\x00" * 40, "f9", "take no bytes"
+        defined(doubling(40, record("D0")), "D39"), ID_BODY + b"\x00" * 40, "f40.a.a", FREE, of_fastavro=DOUBLES
     ),
     "unions of records that are alike": Poison(
-        defined(*two_alike(24)), ID_BODY + b"\x00" * 48 + b"\x02" * 24 + b"\x00" + b"\x02a" * 24, "", ""
+        defined(*two_alike(24)), ID_BODY + b"\x00" * 48 + b"\x02" * 24 + b"\x00" + b"\x02a" * 24
     ),
     "unions of a record and a map like it": Poison(
-        defined(*map_like_record(20)), ID_BODY + b"\x00" * 20 + map_bodies(20), "f7.x", "decoded in up to"
+        defined(*map_like_record(20)), ID_BODY + b"\x00" * 20 + map_bodies(20), of_fastavro="decoded in up to"
     ),
 }
-"""What is wrong: one poison each. Where nothing is said of the schema, it is no matter any more: the body is read."""
+"""What is wrong: one poison each. Where nothing is said, the body is read."""

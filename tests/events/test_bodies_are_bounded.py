@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 import subprocess
 import sys
 import time
@@ -20,7 +19,6 @@ from typing import Any
 
 import fastavro
 import pytest
-from fastavro.read import SchemaResolutionError
 from hypothesis import event as seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +34,7 @@ from user_state.events.avro_blocks import BlockReader
 from user_state.events.avro_files import read_arrivals
 from user_state.events.decode import SINGLE_OBJECT, EventDecoder
 from user_state.events.event_reader import event_reader
+from user_state.spec.avro_types import NamedTypes, looked_up, named_types
 from user_state.spec.event_schema import parse_event_schema
 
 LIMIT_S = 60
@@ -46,6 +45,7 @@ resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 from tests.events.poison import POISON
 from user_state.errors import SpecError
 from user_state.events.event_reader import event_reader
+from user_state.spec.avro_types import NamedTypes, looked_up, named_types
 from user_state.spec.event_schema import parse_event_schema
 for name in sys.argv[1:]:
     try:
@@ -53,7 +53,13 @@ for name in sys.argv[1:]:
     except SpecError:
         print("refused", name, flush=True)
         continue
-    event_reader(schema, schema)(POISON[name].body)
+    try:
+        event_reader(schema, schema)(POISON[name].body)
+    except ValueError as exc:
+        print("refused", name, flush=True)
+        assert f"field {POISON[name].field}" in str(exc) and POISON[name].reason in str(exc), str(exc)[:300]
+        assert len(str(exc)) < 2000, len(str(exc))
+        continue
     print("read", name, flush=True)
 """
 
@@ -85,26 +91,30 @@ FILES["events of no bytes"] = ({"type": "record", "name": "Event", "fields": []}
 def test_files_of_such_schemas_are_refused_by_whatever_reads_them(
     tmp_path: Path, schema: Any, count: int, data: bytes
 ) -> None:
-    reads = spec_of()
+    """By the block if the core reads it, or by the schema."""
+    reads = parse_event_schema(schema) if data else spec_of().schema
+    spec = spec_of().spec
     path = str(file_of(tmp_path / "bad.avro", schema, count, data))
-    for read in (
-        lambda: BlockReader(path, reads.schema),
-        lambda: list(read_arrivals(path, reads.spec, reads.schema.original)),
-        lambda: import_table(path),
-    ):
-        with pytest.raises(InputError, match=r"expected an Avro file.*(contain themselves|at least one byte)"):
+
+    def blocks() -> None:
+        reader = BlockReader(path, reads)
+        try:
+            reader.messages(list(reader.blocks(reader.first_offset)))
+        finally:
+            reader.close()
+
+    for read in (blocks, lambda: list(read_arrivals(path, spec)), lambda: import_table(path)):
+        with pytest.raises(InputError, match=r"damaged near byte|expected "):
             read()
 
 
 def test_a_file_of_messages_may_not_have_such_a_schema_either(tmp_path: Path) -> None:
     named = {**POISON["a record in itself"].schema, "name": "Message", "namespace": "user_state"}
     path = str(file_of(tmp_path / "bad.avro", named, 1, POISON["a record in itself"].body))
-    for read in (
-        lambda: BlockReader(path, spec_of().schema),
-        lambda: list(read_arrivals(path, spec_of().spec)),
-    ):
-        with pytest.raises(InputError, match="contain themselves"):
-            read()
+    with pytest.raises(InputError, match="expected messages with a field `data`"):
+        BlockReader(path, spec_of().schema)
+    with pytest.raises(InputError, match="contain themselves"):
+        list(read_arrivals(path, spec_of().spec))
 
 
 @pytest.mark.parametrize("levels", [9, 10])
@@ -147,7 +157,6 @@ SIZED = {
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("declared", SIZED.values(), ids=SIZED)
 def test_a_length_a_count_or_an_index_that_lies_costs_nothing(declared: Any, nested: bool) -> None:
-    """Flat events are read by this package, the others by fastavro."""
     more = [{"name": "m", "type": {"type": "map", "values": "int"}}] if nested else []
     schema = parse_event_schema(
         {"type": "record", "name": "Event", "fields": [ID, {"name": "x", "type": declared}, *more]}
@@ -156,7 +165,7 @@ def test_a_length_a_count_or_an_index_that_lies_costs_nothing(declared: Any, nes
     tracemalloc.start()
     for number in HUGE:
         for behind in (b"", b"\x00" * 100, long(2**62) + b"\x02" * 100):
-            with pytest.raises((ValueError, IndexError, EOFError, OverflowError, struct.error)):
+            with pytest.raises(ValueError):  # noqa: PT011  # the words are the decoder's, and tested there
                 read(b"\x02a" + long(number) + behind)
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
@@ -191,19 +200,22 @@ def random_type(rng: Random, level: int, name: str) -> Any:
     return kind
 
 
-def hostile_body(rng: Random, declared: Any) -> bytes:
+def hostile_body(rng: Random, declared: Any, named: NamedTypes, level: int = 0) -> bytes:
     """A value of a type, where counts may be lies that would cost 8 MB, and lengths more."""
+    declared = looked_up(declared, named)
+    if level > 40:
+        return b""
     if isinstance(declared, list):
         branch = rng.randrange(len(declared))
-        return long(branch) + hostile_body(rng, declared[branch])
+        return long(branch) + hostile_body(rng, declared[branch], named, level + 1)
     match declared if isinstance(declared, str) else declared["type"]:
         case "record":
-            return b"".join(hostile_body(rng, field["type"]) for field in declared["fields"])
+            return b"".join(hostile_body(rng, field["type"], named, level + 1) for field in declared["fields"])
         case "array" | "map" as kind:
             item, key = (declared["items"], b"") if kind == "array" else (declared["values"], b"\x00")
             count = rng.choice((0, 1, 2, 2**20, -(2**20)))
             head = long(count) + (long(0) if count < 0 else b"")
-            items = [key + hostile_body(rng, item) for _ in range(min(abs(count), 3))]
+            items = [key + hostile_body(rng, item, named, level + 1) for _ in range(min(abs(count), 3))]
             return head + b"".join(items) + (b"\x00" if count else b"")
         case "fixed":
             return b"f" * int(declared["size"])
@@ -220,10 +232,6 @@ def hostile_body(rng: Random, declared: Any) -> bytes:
 def test_any_schema_is_refused_or_reads_any_body_in_bounded_memory(rng: Random) -> None:
     fields = [{"name": f"f{n}", "type": random_type(rng, 4, f"N{n}")} for n in range(rng.randint(1, 3))]
     declared = {"type": "record", "name": "Event", "fields": [ID, *fields]}
-    if '"again"' in json.dumps(declared):
-        with pytest.raises(SpecError):
-            parse_event_schema(declared)
-        return  # were it taken, reading would end this process
     try:
         schema = parse_event_schema(declared)
     except SpecError as exc:
@@ -234,13 +242,13 @@ def test_any_schema_is_refused_or_reads_any_body_in_bounded_memory(rng: Random) 
     tracemalloc.start()
     try:
         for _ in range(5):
-            body = SINGLE_OBJECT + schema.fingerprint + hostile_body(rng, declared)
+            body = SINGLE_OBJECT + schema.fingerprint + hostile_body(rng, declared, named_types(schema.whole))
             try:
                 decoder.decode(body)
                 seen("read")
             except EventError as exc:
                 seen(exc.reason)
-        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
     finally:
         tracemalloc.stop()
     assert time.process_time() - began_s < LIMIT_S / 4
@@ -259,7 +267,5 @@ def test_mutated_bodies_of_any_version_are_events_or_event_errors(pair: Any, rng
         for _ in range(4):
             at = rng.randrange(len(body) + 1)
             body[at : at + rng.randrange(3)] = rng.choice((b"\x00", b"\xff", b"\x02", long(2**60), long(-(2**50)), b""))
-            with suppress(
-                ValueError, LookupError, EOFError, struct.error, SchemaResolutionError, OverflowError, TypeError
-            ):
-                read(bytes(body))  # raises neither MemoryError nor RecursionError
+            with suppress(ValueError):  # raises nothing else
+                read(bytes(body))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import struct
 from typing import Any
 
 import fastavro
 import pytest
-from fastavro.read import SchemaResolutionError
 from hypothesis import event, given, settings
 
 from tests.events.random_schemas import Pair, pairs
@@ -46,13 +44,13 @@ def _agrees_with_fastavro(pair: Pair) -> None:
             expected = reference.decode(header + body)
         except EventError:
             assert found, "what resolves can be read, whatever the value"
-            with pytest.raises((ValueError, SchemaResolutionError)):
+            with pytest.raises(ValueError):  # noqa: PT011  # the words are the decoder's, and tested there
                 read(body)
         else:
             assert by_name(read(body)) == by_name(expected)
         for damaged in (body + b"\0", body[:-1]):
             if damaged != body:
-                with pytest.raises((ValueError, IndexError, EOFError, struct.error, SchemaResolutionError)):
+                with pytest.raises(ValueError):  # noqa: PT011  # as above
                     read(damaged)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from tests.judging import judged
 from tests.packed import Records, apply
 from tests.trying import T0, D, H, M, S, batch, event, plan_of
-from user_state.state.admission import PackedAdmission
 from user_state.state.events import Events
 from user_state.state.outcome import Outcome
 from user_state.state.remembered_ids import BYTES_AN_ID
@@ -46,7 +46,7 @@ class Judge:
         return self.judge(folded, [e["event_id"] for e in events])
 
     def judge(self, folded: Events, ids=()):
-        verdict = PackedAdmission(self.plan).admit(self.records.heads, [self.seen], folded)
+        verdict = judged(self.plan, self.records.heads, [self.seen], folded)
         chosen = verdict.outcome == APPLIED
         self.records = apply(self.plan, self.records, folded.take(chosen), verdict.horizon_us)
         (self.seen,) = verdict.seen
@@ -113,9 +113,9 @@ def test_the_same_id_of_two_users_is_two_events():
     plan = PLAN
     events = batch(plan, [event(T0, "a", "x"), event(T0, "b", "x"), event(T0, "a", "x")])
     nobody = Records.empty(plan, 2).heads
-    verdict = PackedAdmission(plan).admit(nobody, [None, None], events)
+    verdict = judged(plan, nobody, [None, None], events)
     assert verdict.outcome.tolist() == [APPLIED, APPLIED, DUPLICATE]
-    again = PackedAdmission(plan).admit(nobody, verdict.seen, events)
+    again = judged(plan, nobody, verdict.seen, events)
     assert again.outcome.tolist() == [DUPLICATE] * 3
 
 
@@ -233,13 +233,13 @@ def test_beyond_the_cap_nothing_is_ever_counted_twice(seed):
 def test_the_cap_of_one_user_leaves_the_others_alone():
     plan = plan_of(seen_ids_cap=100)
     events = batch(plan, [event(T0 + i * S, "many") for i in range(150)] + [event(T0, "few")])
-    verdict = PackedAdmission(plan).admit(Records.empty(plan, 2).heads, [None, None], events)
+    verdict = judged(plan, Records.empty(plan, 2).heads, [None, None], events)
     assert verdict.horizon_us.tolist() == [T0 + 50 * S, T0 - H]
     assert [len(ids_of(seen)) for seen in verdict.seen] == [100, 1]
 
 
 def test_no_events_change_nothing():
-    verdict = PackedAdmission(PLAN).admit(Records.empty(PLAN, 0).heads, [], batch(PLAN, []))
+    verdict = judged(PLAN, Records.empty(PLAN, 0).heads, [], batch(PLAN, []))
     assert (len(verdict.outcome), verdict.seen, verdict.shortened) == (0, [], 0)
 
 

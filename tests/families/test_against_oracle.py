@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.judging import judged
 from tests.packed import VERSION, Records, apply, features, from_events, merge, packed
 from tests.random_worlds import QUICK, SEEN, SHELF, World, reading_moments, reading_times, worlds
 from tests.trying import T0, S, event, plan_of, record_of, same_record, spec_of
@@ -35,7 +36,6 @@ from user_state.reading.features import Finished
 from user_state.spec import LoadedSpec
 from user_state.spec.embedding_kinds import HASH
 from user_state.spec.model import Feature
-from user_state.state.admission import PackedAdmission
 from user_state.state.envelope import heads_of
 from user_state.state.events import EventRow, Events
 from user_state.state.outcome import Outcome
@@ -83,7 +83,7 @@ class Shelf:
         events = Events.from_rows(self.plan, [rows[i] for i in chosen])
         held = [self.stored.get(user, (None, None)) for user in events.users]
         blobs, seen = [blob for blob, _ in held], [ids for _, ids in held]
-        verdict = PackedAdmission(self.plan).admit(heads_of(blobs)[0], seen, events)
+        verdict = judged(self.plan, heads_of(blobs)[0], seen, events)
         applied = events.take(verdict.outcome == Outcome.APPLIED)
         folded, broken = packed(self.plan).fold(blobs, applied, verdict.horizon_us, [VERSION] * len(blobs))
         assert not broken
@@ -128,7 +128,7 @@ def assert_row_equals_oracle(
         np.testing.assert_allclose(
             found.arrays[name][user], numbers, rtol=RELATIVE + HALF_A_STEP, atol=TINY, err_msg=f"{name} at {at_us}"
         )
-    magnitude = sum(abs(float(number or 0)) for e in applied for number in (e.event["value"], e.event["amount"]))
+    magnitude = sum(abs(float(e.event.get(field) or 0)) for e in applied for field in ("value", "amount"))
     assert_same_lists(found, user, expected.sequences, ROUNDING * magnitude)
     for name, vector in expected.embeddings.items():
         # Where negative weights push against positive ones, what is left may be small: compare with a unit vector's.
@@ -163,7 +163,7 @@ def allowed(aggregate: str, feature: Feature, applied: Sequence[AppliedEvent], e
         return RELATIVE * abs(expected)
     if aggregate == "geometric_mean":
         return RELATIVE * abs(expected) + 5e-324
-    of = None if aggregate == "decayed_count" else feature.of
+    of = feature.of if aggregate in ("sum", "mean", "variance", "stddev", "decayed_sum") else None
     amounts = [1.0 if of is None else abs(float(e.event[of] or 0)) for e in applied]
     match aggregate:
         case "sum" | "mean":

@@ -24,7 +24,7 @@ def mean_of(values: Sequence[float | None], batches: int = 1, **keys: Any) -> fl
     )
     made = [event(T0 + n * S, value=value) for n, value in enumerate(values)]
     size = -(-len(made) // batches)
-    return folded_of(plan, [made[at : at + size] for at in range(0, len(made), size)]).value(HOUR, T0 + M)
+    return folded_of(plan, [made[at : at + size] for at in range(0, len(made), size)]).value(HOUR, T0 + len(made) * S)
 
 
 @pytest.mark.parametrize("values", [[2.0], [2.0, 8.0], [1.0, 10.0, 100.0], [0.5, 0.25, 3e-7], [7.0] * 5])

@@ -6,11 +6,14 @@ import itertools
 import math
 import random
 
+import numpy as np
 import pytest
 
-from tests.packed import Records, apply, merge
+from tests.packed import Records, apply, merge, packed
 from tests.trying import T0, D, H, M, S, batch, event, fold_all, plan_of, record_of, value_of
+from user_state.native import ReadingProgram
 from user_state.plan.hll import most_coupons
+from user_state.plan.reading_program import compile_program
 
 
 def plan_with(of="item_id", windows=("1h",), lateness="1h", **feature):
@@ -156,3 +159,21 @@ def test_a_records_registers_take_half_a_byte_each():
     assert 1024 - 20 < records.size - one < 1024 + 40
     few = record_of(plan, [event(T0 + n * M, item_id=f"i{n}") for n in range(40)])
     assert few.size - one == pytest.approx(39 * (5 + 4), abs=2)
+
+
+def test_more_windows_than_two_bytes_can_count_are_counted_each():
+    """A coupon and the number of its window are put together to one number: neither may spill into the other."""
+    plan = plan_with(windows=("1h",))
+    windows = 2**16 + 10
+    hour_s, minute_s = 3600, 60
+    described = compile_program(plan, whole=True).described | {"layout": plan.layout.fingerprint, "columns": windows}
+    distinct = [(at, 0, (hour_s + minute_s * at, minute_s), 0.0) for at in range(windows)]
+    program = ReadingProgram({**described, "distinct": distinct})
+    records = record_of(plan, [event(T0, item_id="a"), event(T0 + M, item_id="b"), event(T0 + M, item_id="a")])
+    # All windows hold both; an hour and a half later the shortest thirty hold none.
+    for at_us, least in ((T0 + M, 2), (T0 + H + 30 * M, 0)):
+        filled, wrong = program.features(packed(plan).native, records.blobs, np.array([at_us]))
+        assert not wrong
+        values = filled[0][0]
+        assert (values[0], values[-1]) == (least, 2)
+        assert (np.diff(values) >= 0).all()

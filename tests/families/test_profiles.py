@@ -18,8 +18,9 @@ def plan_in(zone="UTC", **more):
     return plan_of(timezone=zone, features={"f": {**PROFILE, **more}})
 
 
-def shares(plan, records, name="f_hour_of_day_7d", at_us=T0, user=0):
-    return features(plan, records, at_us).arrays[name][user]
+def shares(plan, records, name="f_hour_of_day_7d", at_us=None, user=0):
+    times_us = records.heads.clock_us if at_us is None else at_us
+    return features(plan, records, times_us).arrays[name][user]
 
 
 def by_formula(times_us, half_life_us, bin_of, bins, zone):
@@ -110,4 +111,4 @@ def test_users_and_filters_do_not_mix():
     made = [event(T0, user="u", action="like"), event(T0 + H, user="u"), event(T0 + 2 * H, user="v", action="like")]
     records = record_of(plan, made)
     assert [int(shares(plan, records, user=user).argmax()) for user in range(2)] == [0, 2]
-    assert features(plan, records, T0).arrays["f_hour_of_day_7d"].sum(axis=1).tolist() == [1.0, 1.0]
+    assert features(plan, records, T0 + 2 * H).arrays["f_hour_of_day_7d"].sum(axis=1).tolist() == [1.0, 1.0]

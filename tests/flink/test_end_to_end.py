@@ -25,7 +25,7 @@ from tests.servers.redis import Valkey
 
 pytestmark = [pytest.mark.pubsub, pytest.mark.slow]
 
-EVENTS = 20_000
+EVENTS = 10_000
 ACKNOWLEDGED_S = 12.0
 """With state `runner`: three checkpoints and pauses of a second, and some more."""
 

@@ -23,7 +23,7 @@ from beam_pipelines.flink.options import FlinkSettings
 from beam_pipelines.flink.watching import cause_of
 from tests.servers.flink import SCRIPTS
 from tests.servers.pipeline import run_command
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 from user_state.errors import InputError
 
 SPEC = "examples/feed/user_state.yaml"

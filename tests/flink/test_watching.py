@@ -15,7 +15,8 @@ from rich.console import Console
 from beam_pipelines.flink import watching
 from beam_pipelines.flink.cluster import FlinkCluster, Unknown, Unreachable
 from beam_pipelines.flink.watching import Ending, Watch
-from tests.servers.redis import Valkey, free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import Valkey
 from transforms import drain
 from user_state.errors import UserStateError
 from user_state.store.run_board import RunBoard
@@ -117,3 +118,16 @@ def test_a_cluster_that_is_away_is_said_and_waited_for_longer(board: RunBoard):
     with pytest.raises(UserStateError, match=r"has been away for 3 s"):
         watched.until_it_ends()
     assert said.getvalue().startswith("waiting, nothing is lost: Flink is away: ")
+
+
+def test_nobody_is_idle_before_a_worker_is_there(forgetful: FlinkCluster, board: RunBoard):
+    _Forgetful.answers = ["RUNNING"] * 8 + ["FINISHED"]
+    watched = Watch(Console(file=io.StringIO()), forgetful, "j1", board, 0.5, None)
+    watched.until_it_ends()  # two seconds without a message, and without a worker
+    assert not drain.draining()
+
+    board.report("a", {})  # a worker that has read nothing yet
+    _Forgetful.answers = ["RUNNING"] * 8 + ["FINISHED"]
+    watched = Watch(Console(file=io.StringIO()), forgetful, "j1", board, 0.5, None)
+    watched.until_it_ends()
+    assert drain.draining()

@@ -53,6 +53,22 @@ def resealed(blob: bytes) -> bytes:
     return covered + checksum.to_bytes(CHECKSUM_BYTES, "little")
 
 
+def with_horizon(blob: bytes, horizon_us: int, version: bytes) -> bytes:
+    """Return a sound record with another horizon and version, and all else as it was."""
+    longs, at = [], HEAD_BYTES
+    for _ in range(LONGS):
+        value, at = _long(blob, at)
+        longs.append(value)
+    longs[2] = horizon_us
+    return resealed(b"".join((blob[:10], version, blob[18:HEAD_BYTES], *map(zigzag, longs), blob[at:])))
+
+
+def blank_record(marker: bytes, layout: bytes, clock_us: int, horizon_us: int) -> bytes:
+    """Return a record that holds nothing but times."""
+    longs = b"".join(map(zigzag, (clock_us, clock_us, horizon_us, 0)))
+    return resealed(marker + bytes(8) + layout + longs + zigzag(0) + zigzag(0) + bytes(CHECKSUM_BYTES))
+
+
 def zigzag(value: int) -> bytes:
     """Return an Avro long, of more than 64 bits too."""
     left = value * 2 if value >= 0 else -value * 2 - 1

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tests.fuzz.subjects import Subject
 from user_state.errors import CodecError
@@ -18,11 +20,11 @@ from user_state.events.message import Message
 from user_state.plan.layout import Layout
 from user_state.plan.plan import Plan
 from user_state.reading.features import Finished, Reader
-from user_state.state.admission import PackedAdmission
-from user_state.state.envelope import Heads, heads_of, with_horizon
+from user_state.state.envelope import heads_of
 from user_state.state.event_batch import EventBatch
-from user_state.state.events import Events
+from user_state.state.events import I64, Events
 from user_state.state.histories import HistoryReader
+from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
 
 VERSION = bytes(8)
@@ -59,14 +61,18 @@ class _Writing:
         self._reader, self._at_us = _reader(plan, records), subject.at_us
         self._sound = subject.records[0]
 
-    def _judge(self, made: list[bytes | None], wrong: dict[int, str]) -> bool:
+    def _judge(self, made: list[bytes | None], wrong: dict[int, str], before: bytes | None = None) -> bool:
         if 1 in wrong or made[1] is None:
             raise Finding("a sound record was refused beside a damaged one")
         if made[0] is None:
             if 0 not in wrong:
                 raise Finding("a damaged record came to nothing, and nobody says why")
             return False
-        if self._reader is not None and (errors := self._reader.features([made[0]], self._at_us).errors):
+        at_us = max(self._at_us, int(heads_of([made[0]])[0].clock_us[0]))  # a record is not read before its clock
+        if self._reader is not None and (errors := self._reader.features([made[0]], at_us).errors):
+            # A section that no event changes is copied unread, so what could not be read before cannot be read after.
+            if before is not None and self._reader.features([before], at_us).errors:
+                return False
             raise Finding(f"a record that was just written cannot be read: {errors[0]}")
         return True
 
@@ -83,7 +89,7 @@ class FoldRecords(_Writing):
     def __call__(self, blob: bytes) -> bool:
         """Fold."""
         made, wrong = self._records.fold([blob, self._sound], self._events, np.zeros(2, np.int64), [VERSION] * 2)
-        if not self._judge(made, wrong):
+        if not self._judge(made, wrong, blob):
             return False
         again, wrong = self._records.fold([made[0]], self._once_more, np.zeros(1, np.int64), [VERSION])
         # Each time as large as the bytes can count, until they cannot.
@@ -168,7 +174,7 @@ class ReadHistories:
 
 
 class ReadHeads:
-    """Read what a record says of its time, and write another horizon into it."""
+    """Read what a record says of its time."""
 
     def __init__(self, subject: Subject) -> None:
         self._sound = subject.records[0]
@@ -180,30 +186,73 @@ class ReadHeads:
             raise Finding("a sound record was refused beside a damaged one")
         if not all(0 <= int(column[0]) < 2**62 for column in vars(heads).values()):
             raise Finding("a time or a count is out of range")
-        try:
-            changed = with_horizon(blob, 7, VERSION)
-        except CodecError:
-            return False
-        again, refused = heads_of([changed])
-        if refused or again.horizon_us[0] != 7:
-            raise Finding("a record with another horizon does not have it")
         return not wrong
 
 
-class Admit:
-    """Judge events by damaged ids."""
+class Bundle(NamedTuple):
+    """What came of a bundle: by user, and the outcome of each event."""
+
+    records: list[bytes | None]
+    seen: list[bytes | None]
+    last_us: I64
+    wrong: dict[int, str]
+    outcome: npt.NDArray[np.int8]
+
+
+class _Bundles:
+    """Judge and fold a bundle of a damaged user's events and a sound one's."""
 
     def __init__(self, subject: Subject) -> None:
-        self._admission = PackedAdmission(subject.plan)
-        self._events = Events.from_rows(subject.plan, [("u", *row[1:]) for row in subject.arriving[:5]])
+        damaged, sound = ([(user, *row[1:]) for row in subject.arriving[:5]] for user in ("damaged", "sound"))
+        self._events = Events.from_rows(subject.plan, [*damaged, *sound])
+        self._own = len(damaged)
+        self._records = PackedRecords(subject.plan)
+        self._sound = subject.records[0]
+        self._expected = self._folded(self._sound, None).outcome[self._own :].tolist()
+
+    def _folded(self, record: bytes | None, ids: bytes | None, *, lost: bool = False) -> Bundle:
+        some = [0] if lost else []
+        outcome = np.full(len(self._events), -1, np.int8)
+        records, seen, last_us, _, wrong = self._records.native.fold_bundle(
+            self._events, np.arange(2), [record, self._sound], [ids, None], some, some, bytes(8), False, outcome
+        )
+        return Bundle(records, seen, last_us, {at: str(text) for at, _, text in wrong}, outcome)
+
+    def _judge(self, found: Bundle) -> bool:
+        """Return whether the damaged user's bytes came to a value; they alone may be refused."""
+        if 1 in found.wrong or found.outcome[self._own :].tolist() != self._expected:
+            raise Finding("a sound user's events came to something else beside a damaged one's")
+        if not 0 <= found.last_us[0] < 2**62:
+            raise Finding("a time is out of range")
+        if (found.records[0] is None) != (found.seen[0] is None):
+            raise Finding("a record without ids, or ids without their record")
+        mine = found.outcome[: self._own].tolist()
+        if (0 in found.wrong) != bool({Outcome.BAD_RECORD, Outcome.OVERSIZED} & set(mine)):
+            raise Finding("events are set aside and nobody says why, or the other way round")
+        return 0 not in found.wrong
+
+
+class FoldBundle(_Bundles):
+    """Judge and fold events of a user whose record is damaged, with its ids and without."""
+
+    def __call__(self, blob: bytes) -> bool:
+        """Fold; what is written can be folded into again."""
+        found = self._folded(blob, None)
+        self._judge(self._folded(blob, None, lost=True))
+        if found.records[0] is not None and self._folded(found.records[0], found.seen[0]).wrong:
+            raise Finding("what was just written cannot be folded into")
+        return self._judge(found)
+
+
+class Admit(_Bundles):
+    """Judge events by damaged ids."""
 
     def __call__(self, blob: bytes) -> bool:
         """Judge; the ids that come of it are sound."""
-        none = np.zeros(1, np.int64)
-        verdict = self._admission.admit(Heads(none, none, none, none), [blob], self._events)
-        if self._admission.admit(Heads(none, none, none, none), verdict.seen, self._events).refused:
+        found = self._folded(None, blob)
+        if found.records[0] is not None and self._folded(found.records[0], found.seen[0]).wrong:
             raise Finding("ids that were just written make no sense")
-        return not verdict.refused
+        return self._judge(found)
 
 
 class DecodeBodies:
@@ -216,7 +265,7 @@ class DecodeBodies:
 
     def __call__(self, blob: bytes) -> bool:
         """Decode."""
-        batch, refused = self._decoder.batch([self._sound, self._sound._replace(data=blob), self._sound])
+        batch, refused, _ = self._decoder.batch([self._sound, self._sound._replace(data=blob), self._sound])
         if len(batch) + len(refused) != 3 or len(refused) > 1:
             raise Finding("a body came to none or to several, or a sound one was refused beside a damaged one")
         if any(batch.pack(np.array([row])) != self._expected for row in (0, len(batch) - 1)):
@@ -238,7 +287,7 @@ class JoinBatches:
                 batch.message(row)
         except CodecError:
             return False
-        if len(batch.events) != len(batch):
+        if len(Events.of_batch(batch)) != len(batch):
             raise Finding("a batch has other events than it says")
         EventBatch.join(self._plan, [batch.pack()])
         return True
@@ -276,7 +325,8 @@ class Named:
 
 
 VERBS = (
-    Named("fold", "records", FoldRecords, 6),
+    Named("fold", "records", FoldRecords, 4),
+    Named("fold a bundle", "records", FoldBundle, 3),
     Named("merge", "records", MergeRecords, 3),
     Named("migrate", "records", MigrateRecords, 3),
     Named("features", "records", ReadRecords, 6),

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from tests.judging import judged
 from tests.packed import Records, apply, features
 from tests.trying import T0, D, H, M, S, event, spec_of
 from user_state.events.decode import EventDecoder
 from user_state.plan.compile import compile_plan
 from user_state.plan.plan import Plan
-from user_state.state.admission import PackedAdmission
 from user_state.state.events import Events
 
 PATH = Path(__file__).parent / "user_state_v2.json"
@@ -29,7 +29,8 @@ PARTS: dict[str, Any] = {
         "watched": {"aggregate": ["sum", "mean", "min", "max", "variance"], "of": "value", "windows": ["1h", "1d"]},
         "shape": {"aggregate": ["skew", "kurtosis"], "of": "amount", "windows": ["1d"]},
         "times": {"aggregate": ["recency", "first_seen", "gap_mean"], "windows": ["1d", "lifetime"]},
-        "lately": {"aggregate": ["decayed_count", "decayed_sum"], "of": "amount", "half_life": ["1h", "1d"]},
+        "lately_all": {"aggregate": "decayed_count", "half_life": ["1h", "1d"]},
+        "lately": {"aggregate": "decayed_sum", "of": "amount", "half_life": ["1h", "1d"]},
         "seen": {"aggregate": "distinct", "of": "item_id", "windows": ["1h", "lifetime"]},
         "amounts": {"aggregate": "distinct", "of": "value", "cap": 3, "windows": ["lifetime"]},
         "days": {"aggregate": ["active_days", "streak_days"], "windows": ["1d", "lifetime"]},
@@ -91,7 +92,7 @@ def fold(plan: Plan, decoder: EventDecoder) -> tuple[list[str], Records, list[by
     """Return (users, records, remembered ids) of the events; the old one was published when it happened."""
     events = Events.from_rows(plan, [decoder.row(e, None) for e in SOME])
     nobody = Records.empty(plan, len(events.users))
-    seen = PackedAdmission(plan).admit(nobody.heads, nobody.blobs, events).seen
+    seen = judged(plan, nobody.heads, nobody.blobs, events).seen
     return events.users, apply(plan, nobody, events), seen
 
 

@@ -153,7 +153,8 @@ def test_counts_add_up_to_what_arrived() -> None:
     [
         {"user_id": ""},
         {"user_id": None},
-        {"user_id": 7},
+        {"user_id": 7.0},
+        {"user_id": True},
         {"user_id": "x" * 1025},
         {"user_id": "é" * 513},
         {"event_id": ""},
@@ -202,7 +203,8 @@ def test_invalid_comes_before_ignored_and_ignored_before_late() -> None:
     [
         ({"features": {"f": {"aggregate": "sum", "of": "value", "windows": "1h"}}}, {"value": None}, "ignored"),
         ({"features": {"f": {"aggregate": "sum", "of": "value", "windows": "1h"}}}, {"value": 0.0}, "applied"),
-        ({"features": {"f": {"aggregate": ["count", "sum"], "of": "value", "windows": "1h"}}}, {}, "applied"),
+        ({"features": {"f": {"aggregate": ["count", "sum"], "of": "value", "windows": "1h"}}}, {}, "ignored"),
+        ({"features": {"f": {"aggregate": "count", "windows": "1h"}}}, {}, "applied"),
         ({"features": {"f": {"aggregate": "last_k", "k": 2, "of": "value", "windows": "1h"}}}, {}, "ignored"),
         ({"sequences": {"s": {"fields": ["value"], "last": 2}}}, {"value": None}, "applied"),
         ({"sequences": {"s": {"fields": ["value"], "last": 2, "where": {"value": 1.0}}}}, {"value": None}, "ignored"),

@@ -10,8 +10,9 @@ import pytest
 
 from tests.pipelines.traffic import SPEC_TEXT
 from tests.servers.pipeline import run_command
+from tests.servers.ports import free_port
 from tests.servers.pubsub import PROJECT, PubSubEmulator
-from tests.servers.redis import Valkey, free_port, running_valkey
+from tests.servers.redis import Valkey, running_valkey
 from user_state.events.avro_files import interaction_schema, write_events
 from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
@@ -95,14 +96,23 @@ def test_a_spec_that_is_not_there_is_refused(good: dict[str, str | Path], valkey
 
 
 def test_input_that_is_not_there_is_refused(good: dict[str, str | Path], valkey: Valkey, tmp_path: Path):
-    _assert_refused(good, valkey, ["expected an Avro file", "nowhere.avro"], input=tmp_path / "nowhere.avro")
+    _assert_refused(good, valkey, ["no file matches", "nowhere.avro"], input=tmp_path / "nowhere.avro")
 
 
 def test_input_that_is_not_avro_is_refused(good: dict[str, str | Path], valkey: Valkey, tmp_path: Path):
+    text = tmp_path / "events.txt"
+    text.write_text("user_id,item_id\nu1,i1\n")
+
+    _assert_refused(good, valkey, ["expected an Avro file", "events.txt"], input=text)
+
+
+def test_a_table_without_a_column_that_events_need_is_refused(
+    good: dict[str, str | Path], valkey: Valkey, tmp_path: Path
+):
     csv = tmp_path / "events.csv"
     csv.write_text("user_id,item_id\nu1,i1\n")
 
-    _assert_refused(good, valkey, ["expected an Avro file", "events.csv"], input=csv)
+    _assert_refused(good, valkey, ["expected columns event_id, action, event_time in", "events.csv"], input=csv)
 
 
 def test_a_redis_that_cannot_be_reached_is_refused(good: dict[str, str | Path], valkey: Valkey):

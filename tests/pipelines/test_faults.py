@@ -37,7 +37,7 @@ from tests.servers.redis import Valkey, running_valkey
 pytestmark = [pytest.mark.pubsub, pytest.mark.slow]
 
 USERS = 100
-KILLS = 10
+KILLS = 6
 EMPTY_AFTER_S = 13
 """Longer than the ack deadline: whoever has seen no message for so long has seen all there are."""
 
@@ -131,13 +131,13 @@ def test_racing_pipelines_and_a_stale_writer_fold_each_event_once_and_a_replay_c
 
 
 @pytest.mark.timeout(420)
-def test_a_pipeline_killed_ten_times_at_random_moments_loses_nothing(
+def test_a_pipeline_killed_again_and_again_at_random_moments_loses_nothing(
     pubsub: PubSubEmulator, valkey: Valkey, traffic: Traffic, topic: str, tmp_path: Path
 ):
     subscription, folder = _subscribe(pubsub, topic), tmp_path / "dead-letters"
     expected = expected_of_file(traffic)
     moments, held = random.Random(31), []
-    with started_command(*publish_arguments(traffic, topic, rate=110), output=tmp_path / "publish.log") as publishing:
+    with started_command(*publish_arguments(traffic, topic, rate=180), output=tmp_path / "publish.log") as publishing:
         for number in range(KILLS):
             arguments = run_arguments(traffic, subscription, valkey.url, folder)
             with running_pipeline(*arguments, output=tmp_path / f"run-{number}.log") as pipeline:
@@ -148,7 +148,7 @@ def test_a_pipeline_killed_ten_times_at_random_moments_loses_nothing(
         publishing.wait(120)
     # The kills fell into the stream, and what lived between two of them was kept.
     assert held == sorted(held)
-    assert len({count for count in held if 0 < count < expected.events_applied}) >= 4
+    assert len({count for count in held if 0 < count < expected.events_applied}) >= 3
 
     final = _run_until_empty(traffic, subscription, valkey, tmp_path)
 

@@ -20,8 +20,9 @@ from tests.pipelines.traffic import (
     run_arguments,
 )
 from tests.servers.pipeline import run_command, running_pipeline
+from tests.servers.ports import free_port
 from tests.servers.pubsub import PubSubEmulator
-from tests.servers.redis import Valkey, free_port, running_valkey
+from tests.servers.redis import Valkey, running_valkey
 from user_state.cli.main import app
 from user_state.client import UserStateClient
 from user_state.errors import UserStateError

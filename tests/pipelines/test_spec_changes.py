@@ -27,7 +27,8 @@ def changed(tmp_path: Path) -> Path:
 
 def run(spec: Path, events: Path, valkey: Valkey, tmp_path: Path) -> str:
     dead = tmp_path / "dead-letters"
-    ran = run_command("run", "--spec", spec, "--input", events, "--redis", valkey.url, "--dead-letters", dead)
+    words = ("--spec", spec, "--input", events, "--redis", valkey.url, "--dead-letters", dead)
+    ran = run_command("run", *words, "--max_dead_letters", "100%")  # the file is run twice: much of it is too late then
     assert ran.returncode == 0, ran.stderr
     return ran.stderr
 

@@ -107,7 +107,9 @@ def test_the_older_of_two_specs_stops_with_its_messages_unacknowledged_until_it_
 
 
 def assert_refused_at_once(traffic: Traffic, subscription: str, valkey: Valkey, folder: Path) -> None:
-    again = run_command("run", *run_arguments(traffic, subscription, valkey.url, folder / "dead"))
+    again = run_command(
+        "run", "--max_dead_letters", "100%", *run_arguments(traffic, subscription, valkey.url, folder / "dead")
+    )
     assert again.returncode == 2
     assert f"error: another spec named {NAME} writes the records" in again.stderr
     assert "Ctrl-C drains" not in again.stderr  # before anything was read
@@ -178,7 +180,9 @@ def test_a_changed_spec_does_not_start_over_records_whose_layouts_registry_was_l
     assert made.returncode == 0, made.stderr
 
     def run(spec: Traffic) -> tuple[int, str]:
-        ended = run_command("run", *run_arguments(spec, file, valkey.url, tmp_path / "dead"))
+        ended = run_command(
+            "run", "--max_dead_letters", "100%", *run_arguments(spec, file, valkey.url, tmp_path / "dead")
+        )
         return ended.returncode, ended.stderr
 
     assert run(traffic)[0] == 0

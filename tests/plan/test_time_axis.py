@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.trying import plan_of
+from user_state._native import place_tiles
 from user_state.plan.time_axis import TILE_WIDTHS_S, Level, TimeAxis, default_tile_width_s, window_start_s
 from user_state.plan.track_axes import TrackAxes
 
@@ -25,8 +26,8 @@ def placed(of: TimeAxis, time_s: int, clock_s: int = CLOCK_S) -> int | None:
 
 def place(of: TimeAxis, times_s, clock_s: int):
     """Return (starts, kept) of one user's times on one axis."""
-    zeros = np.zeros(len(times_s), np.int64)
-    return TrackAxes([of]).place(zeros, times_s, zeros, np.array([clock_s * 1_000_000]))
+    starts = place_tiles(TrackAxes([of]), np.zeros(len(times_s), np.int64), times_s, clock_s * 1_000_000)
+    return starts, starts >= 0
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 
 SCRIPTS = Path(__file__).parents[2] / "deploy" / "flink"
 UP_TIMEOUT_S = 300.0  # with the downloads, the first time
@@ -62,7 +62,7 @@ class Flink:
             **{"FLINK_JOB_PORT": str(job), "FLINK_POOL_PORT": str(pool)},
             **{"FLINK_SLOTS": str(slots), "FLINK_HEARTBEAT_MS": str(heartbeat_ms)},
         }
-        self._metrics_port = free_port() if metrics else None
+        self._metrics_port = free_port(run=len(PROCESSES)) if metrics else None
         self._env["FLINK_METRICS_PORT"] = str(self._metrics_port or "")
         self._env["FLINK_SPARES"] = "" if spares is None else str(spares)
         self.rest, self.job_endpoint, self.worker_pool = f"localhost:{rest}", f"localhost:{job}", f"localhost:{pool}"
@@ -172,7 +172,5 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _free_ports() -> tuple[int, int, int, int]:
-    while True:
-        rest, rpc, job, pool = (free_port() for _ in range(4))
-        if len({rest, rpc, job, job - 1, job - 2, pool}) == 6:
-            return rest, rpc, job, pool
+    first = free_port(run=6)
+    return first, first + 1, first + 4, first + 5  # the job server also takes the two ports below its own

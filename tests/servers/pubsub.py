@@ -12,7 +12,6 @@ import datetime
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from tests.servers.ports import free_port
 
 PROJECT = "local-dev"
 START_TIMEOUT_S = 60.0
@@ -164,7 +165,7 @@ def pubsub_emulator() -> Iterator[PubSubEmulator]:
 def _start() -> PubSubEmulator:
     problem = ""
     for _ in range(3):  # another process may take the free port before the emulator does
-        port = _free_port()
+        port = free_port()
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
                 ["java", "-jar", str(_emulator_jar()), "--host=127.0.0.1", f"--port={port}"],
@@ -226,9 +227,3 @@ def _sdk_roots() -> Iterator[Path]:
     if launcher := shutil.which("gcloud"):
         # <root>/bin/gcloud, behind however many symbolic links; asking gcloud itself takes a second and may say nothing
         yield Path(launcher).resolve().parent.parent
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,13 +6,14 @@ someone else started.
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.servers.ports import free_port
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
@@ -165,13 +166,3 @@ def running_valkey(folder: Path, **options: Any) -> Iterator[Valkey]:
         yield server
     finally:
         server.stop()
-
-
-def free_port(*, with_cluster_bus: bool = False) -> int:
-    """Return a loopback port nobody listens on; a cluster node also needs the one 10,000 above."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if not with_cluster_bus or port + 10_000 <= 65_535:
-            return port

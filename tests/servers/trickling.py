@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from tests.servers.redis import Valkey, free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import Valkey
 
 PIECE_BYTES = 65_536
 PATIENCE_S = 20

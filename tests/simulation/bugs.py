@@ -9,12 +9,13 @@ from unittest import mock
 
 import numpy as np
 
+from tests.fuzz.envelope import with_horizon
 from tests.simulation.redis_model import RedisModel
 from user_state import fold
 from user_state.events import screening
 from user_state.fold import Folder
 from user_state.fold_memory import FoldMemory
-from user_state.state.admission import PackedAdmission
+from user_state.state.envelope import heads_of, version_of
 from user_state.store.beat import Beat
 
 
@@ -59,20 +60,24 @@ def _no_fence() -> Iterator[None]:
 @contextmanager
 def _horizon_not_stored() -> Iterator[None]:
     """A record does not know since when its ids are complete."""
-    admit = PackedAdmission.admit
+    whole = Folder._folded
 
-    def forgetful(self, times, seen, events):  # type: ignore[no-untyped-def]
-        verdict = admit(self, times, seen, events)
-        return replace(verdict, horizon_us=times.horizon_us)
+    def forgetful(self, task):  # type: ignore[no-untyped-def]
+        folded = whole(self, task)
+        before, _ = heads_of([one.record for one in task.stored])
+        for place, (record, horizon_us) in enumerate(zip(folded.records, before.horizon_us.tolist(), strict=True)):
+            if record is not None:
+                folded.records[place] = with_horizon(record, horizon_us, version_of(record))
+        return folded
 
-    with mock.patch.object(PackedAdmission, "admit", forgetful):
+    with mock.patch.object(Folder, "_folded", forgetful):
         yield
 
 
 @contextmanager
 def _lost_ids_ignored() -> Iterator[None]:
     """A record without ids is taken for one that has none."""
-    with mock.patch.object(fold, "_closed", lambda heads, stored: heads):
+    with mock.patch.object(fold, "_without_ids", return_value=[]):
         yield
 
 

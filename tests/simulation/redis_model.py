@@ -103,6 +103,13 @@ class RedisModel:
     def _get(self, key: bytes) -> bytes | None:
         return self._text(key)
 
+    def _mget(self, *keys: bytes) -> list[bytes | None]:
+        found = (self._live(key) for key in keys)
+        return [value if isinstance(value, bytes) else None for value in found]
+
+    def _exists(self, *keys: bytes) -> int:
+        return sum(self._live(key) is not None for key in keys)
+
     def _del(self, *keys: bytes) -> int:
         return sum(self._data.pop(key, None) is not None for key in keys)
 

@@ -1,7 +1,6 @@
-"""Histories in which everything goes wrong, as many as fit; and the faults that were mended are found if put back."""
+"""Histories in which everything goes wrong; and the faults that were mended are found if put back."""
 
 import re
-import time
 
 import pytest
 
@@ -10,7 +9,8 @@ from tests.simulation.history import happened
 from tests.simulation.schedule import Step, drawn, shortened
 from tests.simulation.specs import digits
 
-SECONDS = 55.0
+HISTORIES = 300
+"""Ten seconds' worth; `make simulate` has more."""
 LENGTH = 120
 WITHIN = 600
 """Histories among which each fault has to show: a minute's worth."""
@@ -20,16 +20,14 @@ WITHIN = 600
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("first", [1_000_000, 2_000_000])
 def test_no_history_ends_in_wrong_values_or_in_silence(first):
-    until_s, seed, faults = time.monotonic() + SECONDS, first, 0
-    while time.monotonic() < until_s:
+    faults = 0
+    for seed in range(first, first + HISTORIES):
         world = happened(drawn(seed, LENGTH))
         assert not world.violations, (
             f"python -m tests.simulation --seed {seed} --length {LENGTH}: {world.violations[0]}"
         )
         faults += sum(world.done[kind] for kind in ("unanswered", "restart_empty", "upgrade", "evict"))
-        seed += 1
-    assert seed - first > 20
-    assert faults > 50
+    assert faults > 500
 
 
 @pytest.mark.slow

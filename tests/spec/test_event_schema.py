@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from user_state.errors import SpecError
-from user_state.spec.event_schema import EventField, load_event_schema, parse_event_schema
+from user_state.spec.event_field import EventField
+from user_state.spec.event_schema import load_event_schema, parse_event_schema
 
 
 def record(*types: Any) -> dict[str, Any]:
@@ -56,41 +57,90 @@ def test_docs_defaults_and_logical_types_do_not_change_the_fingerprint() -> None
     assert parse_event_schema(record("int")) != plain
 
 
-@pytest.mark.parametrize(
-    ("declared", "expected"),
-    [
-        ("string", EventField("f0", "string", False, None, "string")),
-        (["null", "string"], EventField("f0", "string", True, None, "string")),
-        (["double", "null"], EventField("f0", "float", True, None, "double")),
-        (["float"], EventField("f0", "float", False, None, "float")),
-        ("int", EventField("f0", "int", False, None, "int")),
-        ("long", EventField("f0", "int", False, None, "long")),
-        ("boolean", EventField("f0", "bool", False, None, "boolean")),
-        ({"type": "long", "logicalType": "timestamp-micros"}, EventField("f0", "int", False, "us", "long")),
-        (["null", {"type": "long", "logicalType": "timestamp-millis"}], EventField("f0", "int", True, "ms", "long")),
-        ({"type": "int", "logicalType": "timestamp-millis"}, EventField("f0", "int", False, None, "int")),
-        ({"type": "string", "logicalType": "uuid"}, EventField("f0", "string", False, None, "string")),
-        (
-            {"type": "enum", "name": "E", "symbols": ["a", "b"]},
-            EventField("f0", "string", False, None, "enum", ("a", "b")),
-        ),
-        ("bytes", EventField("f0", "other", False, None, "bytes")),
-        ({"type": "array", "items": "string"}, EventField("f0", "other", False, None, "array")),
-        ({"type": "map", "values": "string"}, EventField("f0", "other", False, None, "map")),
-        (["null", "int", "string"], EventField("f0", "other", True, None, "union")),
-        ("null", EventField("f0", "other", False, None, "null")),
-        (["null"], EventField("f0", "other", True, None, "null")),
-    ],
-    ids=str,
-)
-def test_a_declared_type_becomes_a_kind(declared: Any, expected: EventField) -> None:
+UUID_BYTES = {"type": "fixed", "name": "U", "size": 16, "logicalType": "uuid"}
+DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
+ANY_RECORD = {"type": "record", "name": "In", "fields": [{"name": "x", "type": ["null", "long"]}]}
+# a type: kind, nullable, unit, Avro's words, what it is where numbers are asked for, whether it can be an id
+KINDS: list[tuple[Any, tuple[Any, ...]]] = [
+    ("string", ("string", False, None, "string", None, True)),
+    (["null", "string"], ("string", True, None, "string", None, True)),
+    (["double", "null"], ("float", True, None, "double", "float", False)),
+    (["float"], ("float", False, None, "float", "float", False)),
+    ("int", ("int", False, None, "int", "int", True)),
+    ("long", ("int", False, None, "long", "int", True)),
+    ("boolean", ("bool", False, None, "boolean", "bool", False)),
+    ({"type": "long", "logicalType": "timestamp-micros"}, ("int", False, "us", "long", "int", True)),
+    (["null", {"type": "long", "logicalType": "timestamp-millis"}], ("int", True, "ms", "long", "int", True)),
+    ({"type": "long", "logicalType": "local-timestamp-nanos"}, ("int", False, "ns", "long", "int", True)),
+    ({"type": "int", "logicalType": "date"}, ("int", False, "d", "int", "int", True)),
+    ({"type": "int", "logicalType": "timestamp-millis"}, ("int", False, None, "int", "int", True)),
+    ({"type": "string", "logicalType": "uuid"}, ("string", False, None, "string (uuid)", None, True)),
+    (UUID_BYTES, ("string", False, None, "fixed (uuid)", None, True)),
+    (DECIMAL, ("float", False, None, "bytes (decimal)", "float", False)),
+    ({"type": "enum", "name": "E", "symbols": ["a"]}, ("string", False, None, "enum", None, True)),
+    ("bytes", ("string", False, None, "bytes", None, True)),
+    ({"type": "array", "items": "string"}, ("strings", False, None, "array of string", None, False)),
+    ({"type": "array", "items": ["null", "long"]}, ("ints", False, None, "array of long", None, False)),
+    ({"type": "array", "items": ANY_RECORD}, ("other", False, None, "array of record", None, False)),
+    ({"type": "map", "values": "string"}, ("other", False, None, "map of string", None, False)),
+    (["null", "int", "string"], ("string", True, None, "int or string", "int", True)),
+    (["int", "double"], ("float", False, None, "int or double", "float", True)),
+    (["null", "int", "long"], ("int", True, None, "int or long", "int", True)),
+    (["string", "double"], ("other", False, None, "string or double", "float", False)),
+    (["string", "boolean"], ("other", False, None, "string or boolean", "bool", False)),
+    (["string", ANY_RECORD], ("string", False, None, "string or record", None, True)),
+    (["string", {"type": "array", "items": "string"}], ("other", False, None, "array of string", None, False)),
+    ("null", ("other", True, None, "null", None, False)),
+]
+
+
+@pytest.mark.parametrize(("declared", "expected"), KINDS, ids=str)
+def test_a_declared_type_becomes_a_kind(declared: Any, expected: tuple[Any, ...]) -> None:
     # With a field of one byte at least: an event of none is refused.
-    assert parse_event_schema(record(declared, "int")).fields["f0"] == expected
+    field = parse_event_schema(record(declared, "int")).fields["f0"]
+    assert (field.kind, field.nullable, field.unit, field.avro_type, field.number, field.is_id) == expected
 
 
 def test_a_type_named_earlier_is_looked_up() -> None:
     fields = parse_event_schema(record({"type": "enum", "name": "E", "symbols": ["a"]}, ["null", "E"])).fields
-    assert fields["f1"] == EventField("f1", "string", True, None, "enum", ("a",))
+    assert fields["f1"] == EventField("f1", "string", True, None, "enum", ("a",), is_id=True)
+
+
+DEVICE = {
+    "type": "record",
+    "name": "Device",
+    "fields": [
+        {"name": "os", "type": "string"},
+        {"name": "labels", "type": {"type": "map", "values": "long"}},
+        {"name": "screens", "type": {"type": "array", "items": ANY_RECORD}},
+        {"name": "parent", "type": ["null", "Device"]},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "nullable"),
+    [
+        ("f0.os", "string", False),
+        ("f0.labels.any key.with dots", "int", True),
+        ("f0.screens.x", "ints", False),
+        ("f0.parent.parent.os", "string", True),
+        ("f1.os", "string", True),
+        ("f2.home.os", "string", True),
+        ("f0", "other", False),
+        ("f0.parent", "other", True),
+    ],
+)
+def test_a_path_leads_into_records_maps_and_arrays(path: str, kind: str, nullable: bool) -> None:
+    fields = parse_event_schema(record(DEVICE, ["null", "Device"], {"type": "map", "values": "Device"})).fields
+    assert (fields[path].kind, fields[path].nullable) == (kind, nullable)
+
+
+@pytest.mark.parametrize("path", ["f0.nothing", "f3", "f0.os.more", "", ".", "f0.", "f1.os.x"])
+def test_a_path_that_leads_nowhere_is_no_field(path: str) -> None:
+    fields = parse_event_schema(record(DEVICE, ["null", "Device"])).fields
+    assert path not in fields
+    assert list(fields)[:4] == ["f0", "f1", "f0.os", "f0.labels"]
 
 
 def test_events_read_with_the_parsed_schema_hold_plain_integers_and_text() -> None:
@@ -108,7 +158,9 @@ def test_the_bundled_schema_is_found_by_name(tmp_path: Path) -> None:
     schema = load_event_schema("interaction.avsc", tmp_path)
     assert schema.name == "user_state.Interaction"
     assert list(schema.fields)[:3] == ["event_id", "user_id", "item_id"]
-    assert schema.fields["published_at"] == EventField("published_at", "int", True, "us", "long")
+    assert schema.fields["published_at"] == EventField(
+        "published_at", "int", True, "us", "long", number="int", is_id=True
+    )
 
 
 def test_a_bundled_schema_is_not_found_by_a_path(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from tests.spec.written import KINDS_HEAD, KINDS_SCHEMA, message_of
 from user_state.spec import parse_spec
 
 KIND_CASES = {
-    "bytes in a filter": ("features: {a: {aggregate: count, windows: 1h, where: {raw: x}}}", ["where.raw", "bytes"]),
+    "a map in a filter": ("features: {a: {aggregate: count, windows: 1h, where: {extra: x}}}", ["where.extra", "map"]),
     "an array to tell apart": ("features: {a: {aggregate: distinct, of: tags, windows: 1h}}", ["a.of", "array"]),
     "an array to remember": ("features: {a: {aggregate: last_k, k: 5, of: tags, windows: 1h}}", ["a.of", "array"]),
     "a map in a sequence": ("sequences: {a: {fields: [extra], last: 5}}", ["a.fields[0]", "map"]),
     "a record in a sequence": ("sequences: {a: {fields: [device], last: 5}}", ["a.fields[0]", "record"]),
-    "a boolean to sum": ("features: {a: {aggregate: sum, of: paid, windows: 1h}}", ["numeric", "boolean"]),
+    "a text to sum": ("features: {a: {aggregate: sum, of: user, windows: 1h}}", ["numeric", "string"]),
     "a fraction against int": ("features: {a: {aggregate: count, windows: 1h, where: {stars: 1.5}}}", ["whole", "1.5"]),
     "a number against boolean": ("features: {a: {aggregate: count, windows: 1h, where: {paid: 1}}}", ["true or false"]),
     "a misspelt symbol": (
@@ -59,7 +59,7 @@ sequences:
   recent: {{fields: [user, id, at, action, stars, price, paid], last: 5}}
 """
     loaded = parse_spec(text, beside=kinds_folder)
-    assert loaded.spec.features["bought"].where["paid"] == [True]
+    assert loaded.spec.features["bought"].where.one_of("paid") == (True,)
     assert loaded.schema.fields["at"].unit == "ms"
 
 

@@ -10,13 +10,14 @@ import pytest
 from tests.spec.written import EXAMPLE, HEAD, KINDS_HEAD, KINDS_SCHEMA, VIEWS, feature, message_of
 from user_state.errors import SpecError
 from user_state.spec import load_spec, parse_spec
+from user_state.spec.filters import AllOf, OneOf
 
 
 def test_the_example_loads() -> None:
     loaded = load_spec(str(EXAMPLE))
     assert loaded.path == EXAMPLE
     assert loaded.spec.name == "feed"
-    assert loaded.spec.features["views"].where == {"action": ["view"]}
+    assert loaded.spec.features["views"].where == AllOf((OneOf("action", ("view",)),))
     assert loaded.spec.features["watch_time"].windows == ["1h", "1d", "7d"]
     assert loaded.schema.fields["event_time"].unit == "us"
 
@@ -38,7 +39,7 @@ def test_aliases_that_multiply_are_refused() -> None:
 
 def test_a_date_is_text() -> None:
     loaded = parse_spec(feature("aggregate: count, windows: 1h, where: {category: 2024-01-01}"), beside=EXAMPLE.parent)
-    assert loaded.spec.features["views"].where == {"category": ["2024-01-01"]}
+    assert loaded.spec.features["views"].where == AllOf((OneOf("category", ("2024-01-01",)),))
 
 
 def test_a_missing_file_names_the_nearest_one() -> None:

@@ -20,7 +20,7 @@ MEANT = {
     "sessions": ("aggregate: sessions, gap: 30m, windows: 7d", "did you mean `session_count`, `session_length_mean`"),
     "a key of a table called of": (
         "aggregate: count_by, of: creator, windows: 7d",
-        "a list of up to 3; it takes no `of:`",
+        "a list of up to 3; `of:` names no key",
     ),
     "several fields as one": ("aggregate: count_by, of: [creator, action], windows: 7d", "`by:` counts by several"),
     "a grouping": ("aggregate: count_by, group_by: creator, windows: 7d", "unknown key; did you mean `by`?"),
@@ -45,7 +45,7 @@ MEANT = {
     "the last text": ("aggregate: last, of: item_id, windows: 7d", "`last_k` lists values of any type"),
     "a comparison": (
         "aggregate: count, where: {value: '> 3'}, windows: 7d",
-        "a filter lists the values that it accepts",
+        """got '> 3'; write `{">": 3}`""",
     ),
     "a default of a table": (
         "aggregate: count_by, by: creator, default: 0, windows: 7d",

@@ -24,7 +24,7 @@ from user_state.plan.compile import compile_plan
 from user_state.plan.layout import Layout
 from user_state.plan.plan import Plan
 from user_state.reading.features import Reader
-from user_state.state.envelope import LAYOUT, MARKER, heads_of, version_of, with_horizon
+from user_state.state.envelope import LAYOUT, MARKER, heads_of
 from user_state.state.envelope import VERSION as AT
 from user_state.state.events import Events
 from user_state.state.records import PackedRecords
@@ -145,8 +145,6 @@ def test_damage_is_told_to_whoever_reads_and_folds():
     events = batch(PLAN, [event(T0 + M, item_id="a", amount=1)])
     folded, wrong = PackedRecords(PLAN).fold([bytes(bad)], events, np.zeros(1, np.int64), [VERSION])
     assert (folded, wrong) == ([None], {0: text})
-    with pytest.raises(CodecError, match="the record's checksum does not match"):
-        with_horizon(bytes(bad), 0, VERSION)
 
 
 def test_a_record_cut_off_or_continued_anywhere_is_refused():
@@ -164,8 +162,6 @@ def test_a_family_that_this_release_does_not_know_is_read_past_and_never_written
     assert found.errors == {}
     np.testing.assert_array_equal(found.values, expected.values)
     assert heads_of([newer])[0].applied.tolist() == [3]
-    assert version_of(with_horizon(newer, T0, bytes(8))) == bytes(8)
-    assert fields_of(with_horizon(newer, T0, bytes(8)))["sections"]["of_tomorrow"] == b"state"
     events = batch(PLAN, [event(T0 + M, item_id="a", amount=1)])
     folded, wrong = PackedRecords(PLAN).fold([newer], events, np.zeros(1, np.int64), [VERSION])
     assert folded == [None]

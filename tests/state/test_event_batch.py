@@ -7,6 +7,8 @@ import struct
 import time
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,9 @@ from tests.random_worlds import QUICK
 from tests.trying import T0, batch_of, event, plan_of
 from user_state.errors import CodecError
 from user_state.events.message import Message
+from user_state.plan.state_definitions import Field
 from user_state.state.event_batch import EventBatch, MessageList, all_ack_ids, batch_size
-from user_state.state.events import Events
+from user_state.state.events import Events, ListColumn
 
 WHERE = {"item_id": "a", "value": 0.0, "amount": 0, "bought": True, "action": "x"}
 PLAN = plan_of(features={"f": {"aggregate": "count", "windows": ["1h"], "where": WHERE}})
@@ -87,10 +90,10 @@ def test_a_batch_that_was_packed_in_parts_and_joined_is_the_same(rng: random.Ran
 
     joined = EventBatch.join(PLAN, packets)
 
-    same(joined.events, whole.events.take(order))
+    same(Events.of_batch(joined), Events.of_batch(whole).take(order))
     assert messages_of(joined) == [messages[at] for at in order]
     assert EventBatch.join(PLAN, [joined.pack()]).pack() == joined.pack()
-    assert joined.has_ack_id.tolist() == [messages[at].ack_id is not None for at in order]
+    assert joined.has_ack_id().tolist() == [messages[at].ack_id is not None for at in order]
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 40), st.sampled_from([1, 3, 8]))
@@ -138,7 +141,7 @@ def test_any_bytes_are_a_batch_or_the_one_error(rng: random.Random) -> None:
                     damaged[at : at + 4] = struct.pack("<I", rng.choice((0, 1, 2**31, 2**32 - 1)))
         try:
             batch = EventBatch.join(PLAN, [bytes(packed), bytes(damaged)])
-            assert len(batch.events) == len(batch)
+            assert len(Events.of_batch(batch)) == len(batch)
             for row in range(len(batch)):
                 with suppress(CodecError):  # of a message's attributes it is found out when they are opened
                     batch.message(row)
@@ -149,7 +152,7 @@ def test_any_bytes_are_a_batch_or_the_one_error(rng: random.Random) -> None:
 def test_a_batch_of_another_plan_is_refused() -> None:
     with pytest.raises(CodecError, match="expected a packed batch of events of this plan, got other or damaged bytes"):
         EventBatch.join(plan_of(), [batch_of(PLAN, [event()]).pack()])
-    for bad in (b"", b"\x01", b"\x02" + batch_of(PLAN, [event()]).pack()[1:], batch_of(PLAN, [event()]).pack() + b"\0"):
+    for bad in (b"", b"\x01", b"\x01" + batch_of(PLAN, [event()]).pack()[1:], batch_of(PLAN, [event()]).pack() + b"\0"):
         with pytest.raises(CodecError):
             EventBatch.join(PLAN, [bad])
 
@@ -165,6 +168,16 @@ def test_counts_that_lie_cost_no_memory() -> None:
     tracemalloc.stop()
 
 
+def test_texts_of_no_bytes_are_no_more_than_there_are_events() -> None:
+    """A length of 0 takes no byte, so a count of them that lies would cost memory that no byte stands for."""
+    packed = batch_of(PLAN, [event(action=None, item_id=None)] * 3).pack()
+    at = 2 + 2 * 4
+    assert packed[at : at + 4] == struct.pack("<I", 0)
+    assert len(EventBatch.join(PLAN, [packed[:at] + struct.pack("<I", 3) + packed[at + 4 :]])) == 3
+    with pytest.raises(CodecError):
+        EventBatch.join(PLAN, [packed[:at] + struct.pack("<I", 4) + packed[at + 4 :]])
+
+
 def test_the_bytes_are_as_documented() -> None:
     """Two events of one user, taken apart by hand."""
     messages = [Message(b"body", {"a": "b"}, T0, "ack", "s"), Message(b"", {}, None, None, "s")]
@@ -173,7 +186,7 @@ def test_the_bytes_are_as_documented() -> None:
     text, number = (plan.kinds.index(kind) for kind in "sf")
     columns = {text: b"\x01\x01\x00", number: struct.pack("<dd", float("nan"), 1.5)}
     assert batch.pack() == (
-        b"\x01\x02"
+        b"\x02\x02"
         + struct.pack("<IIII", 2, 1, 1, 1)
         + bytes({text: 0, number: 1}[at] for at in range(2))
         + struct.pack("<QQ", *(xxhash.xxh64_intdigest(one) for one in (b"i", b"j")))
@@ -221,3 +234,23 @@ def test_messages_are_looked_at_and_kept_but_not_copied() -> None:
     for bad in (None, 1, ("too", "few"), (None, {}, None, None, "")):
         with pytest.raises(TypeError):
             MessageList.of_messages([bad])  # type: ignore[list-item]
+
+
+def test_lists_travel_with_their_events_in_any_order() -> None:
+    plan = replace(plan_of(), fields=(Field("tags", "strings"), Field("sizes", "ints"), Field("shares", "floats")))
+    lists: list[list[Any]] = [[["a", "b", "a"], [1], []], [[], [], [0.5, -1.0]], [["b"], [2**62, -3], []]]
+    rows = [("u", number, T0, T0, *listed) for number, listed in enumerate(lists)]
+    events = Events.from_rows(plan, rows)
+    assert [lists_in(events, field) for field in range(3)] == [list(column) for column in zip(*lists, strict=True)]
+    taken = events.take(np.array([2, 0]))
+    assert [lists_in(taken, field) for field in range(3)] == [[lists[2][n], lists[0][n]] for n in range(3)]
+    assert events.has(plan, 0).tolist() == [True, False, True]
+
+
+def lists_in(events: Events, field: int) -> list[list[Any]]:
+    column = events.columns[field]
+    assert isinstance(column, ListColumn)
+    values: list[Any] = column.values.tolist()
+    if field == 0:
+        values = [events.pool.texts[code] for code in values]
+    return [values[begin:end] for begin, end in pairwise(column.ends.tolist())]

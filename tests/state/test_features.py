@@ -37,7 +37,7 @@ def reader_of(plan: Plan, select: Sequence[str] | None = None) -> Reader:
 
 
 def finished(reader: Reader, blobs: Sequence[bytes | None], at_us: int | np.ndarray) -> Finished:
-    return reader.features(blobs, at_us, reader.histories(blobs), {"shelf": TABLE})
+    return reader.features(blobs, at_us, reader.histories(blobs, at_us), {"shelf": TABLE})
 
 
 def names_of(plan: Plan) -> list[str]:

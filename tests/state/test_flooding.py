@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from tests.judging import judged
 from tests.trying import T0, plan_of, spec_of
 from tests.trying import event as made
 from user_state.events.decode import EventDecoder
 from user_state.plan.plan import Plan
-from user_state.state.admission import PackedAdmission
 from user_state.state.events import I64, U64, Events
 from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
@@ -35,7 +35,7 @@ def least_s(timed: Callable[[], object], rounds: int = 5) -> float:
     return min(taken)
 
 
-def judged(plan: Plan, id_hash: U64) -> tuple[float, list[int]]:
+def judged_s(plan: Plan, id_hash: U64) -> tuple[float, list[int]]:
     """How long judging events of these ids takes, in seconds, and their outcomes."""
     zeros = np.zeros(len(id_hash), np.int64)
     events = Events(["u"], zeros, id_hash, zeros + T0, zeros + T0, (), StringPool())
@@ -44,18 +44,17 @@ def judged(plan: Plan, id_hash: U64) -> tuple[float, list[int]]:
         clock_us: I64 = np.zeros(1, np.int64)
         horizon_us: I64 = np.zeros(1, np.int64)
 
-    admission = PackedAdmission(plan)
-    taken_s = least_s(lambda: admission.admit(Times, [None], events))
-    return taken_s, admission.admit(Times, [None], events).outcome.tolist()
+    taken_s = least_s(lambda: judged(plan, Times, [None], events))
+    return taken_s, judged(plan, Times, [None], events).outcome.tolist()
 
 
 def test_ids_whose_hashes_end_alike_are_judged_as_fast_as_any_others() -> None:
     plan = replace(plan_of(), seen_ids_cap=SIZE)
     numbers = np.arange(SIZE, dtype=np.uint64)
-    usual_s, outcome = judged(plan, np.random.default_rng(1).permutation(numbers * np.uint64(GOLDEN)))
+    usual_s, outcome = judged_s(plan, np.random.default_rng(1).permutation(numbers * np.uint64(GOLDEN)))
     assert outcome == [Outcome.APPLIED] * SIZE
     for crafted in (numbers << np.uint64(32), (numbers << np.uint64(20)) | np.uint64(77), numbers << np.uint64(44)):
-        crafted_s, outcome = judged(plan, crafted)
+        crafted_s, outcome = judged_s(plan, crafted)
         assert outcome == [Outcome.APPLIED] * SIZE
         assert crafted_s < MOST_TIMES * usual_s, f"{crafted_s / usual_s:.0f} times"
 

@@ -15,6 +15,7 @@ from tests.random_worlds import QUICK, World, worlds
 from tests.trying import T0, M, S, batch, event, plan_of, record_of
 from user_state import oracle
 from user_state.plan.compile import compile_plan
+from user_state.plan.conditions import AllOf, AnyOf, Compares, Exists, Not, OneOf
 from user_state.state.histories import HistoryReader
 
 FIELDS = ["item_id", "value", "amount", "bought", "event_time"]
@@ -95,9 +96,28 @@ def test_any_log_that_keeps_the_last_events_has_the_last_that_brute_force_applie
 
 
 def accepts(plan, piece, made) -> bool:
-    conditions = plan.filters[piece.filter].conditions
-    wanted = all(made[plan.fields[field].name] in accepted for field, accepted in conditions)
+    wanted = all(holds(plan, condition, made) for condition in plan.filters[piece.filter].conditions)
     return wanted and (piece.required is None or made[plan.fields[piece.required].name] is not None)
+
+
+def holds(plan, condition, made) -> bool:
+    match condition:
+        case OneOf(field, accepted):
+            return made[plan.fields[field].name] in accepted
+        case Compares(field, how, number):
+            value = made[plan.fields[field].name]
+            less, more = ("<", "<="), (">", ">=")
+            equal = value == number and how in ("<=", ">=")
+            return value is not None and (equal or (value < number and how in less) or (value > number and how in more))
+        case Exists(field):
+            return made[plan.fields[field].name] is not None
+        case Not(part):
+            return not holds(plan, part, made)
+        case AnyOf(parts):
+            return any(holds(plan, part, made) for part in parts)
+        case AllOf(parts):
+            return all(holds(plan, part, made) for part in parts)
+    raise AssertionError(condition)
 
 
 def plain(kind: str, texts: np.ndarray, column: np.ndarray) -> list[object]:

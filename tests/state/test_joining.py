@@ -113,7 +113,7 @@ def test_a_record_of_another_layout_holds_what_both_define_and_nothing_else(seed
     after, always, nothing = migrated(new, old, before), folded(new, batches), Records.empty(new, 1)
     for record in (after, always):
         assert record.heads.clock_us == before.heads.clock_us
-    names_before, kept_features = set(features(old, before, T0).names), set(specs[0]["features"])
+    names_before, kept_features = set(features(old, before, T0 + 30 * D).names), set(specs[0]["features"])
     for at_us in (int(before.heads.clock_us[0]), T0 + 30 * D):
         found, right, empty = (features(new, record, at_us) for record in (after, always, nothing))
         for at, name in enumerate(found.names):

@@ -9,10 +9,10 @@ from hypothesis import event as seen_by_hypothesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.judging import Judged, judged
 from tests.random_worlds import QUICK
 from tests.trying import T0, H, M, S, plan_of
 from user_state.plan.plan import Plan
-from user_state.state.admission import Admitted, PackedAdmission
 from user_state.state.events import I64, Events
 from user_state.state.outcome import Outcome
 from user_state.state.remembered_ids import BYTES_AN_ID, FORMAT
@@ -49,7 +49,6 @@ class Both:
         self.seen: list[bytes | None] = [None] * users
         self.plan = plan
         self.known = [Known() for _ in range(users)]
-        self.compiled = PackedAdmission(plan)
 
     def judge(self, *rows: Row) -> list[Outcome]:
         """Judge a batch; what comes of it is what the next batch finds."""
@@ -92,8 +91,8 @@ class Both:
             known.horizon_us = max(known.horizon_us, (newest_forgotten + 1) * S)
         known.seconds = kept
 
-    def natively(self, events: Events) -> Admitted:
-        return self.compiled.admit(self.times, self.seen, events)
+    def natively(self, events: Events) -> Judged:
+        return judged(self.plan, self.times, self.seen, events)
 
 
 def taken_apart(seen: bytes) -> tuple[list[int], list[int]]:
@@ -167,12 +166,12 @@ def test_no_events_and_no_users():
 
 
 @pytest.mark.parametrize("damaged", [b"", b"\2", b"\1 ", FORMAT + bytes(11), b"\0" + bytes(12)])
-def test_damaged_ids_are_taken_for_none_and_cost_nobody_else_theirs(damaged):
+def test_damaged_ids_set_their_users_events_aside_and_cost_nobody_else_theirs(damaged):
     both = Both(users=3)
     both.judge((0, 1, T0, T0), (2, 1, T0, T0))
     both.seen[1] = damaged
     found = both.natively(batch(3, [(0, 1, T0, T0), (1, 1, T0, T0), (2, 2, T0, T0)]))
-    assert found.outcome.tolist() == [DUPLICATE, APPLIED, APPLIED]
+    assert found.outcome.tolist() == [DUPLICATE, Outcome.BAD_RECORD, APPLIED]
     assert set(found.refused) == {1}
     assert found.refused[1].startswith("invalid remembered ids: ")
     assert found.refused[1].endswith(f"({len(damaged)} bytes beginning {damaged[:1].hex()!r})")

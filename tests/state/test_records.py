@@ -9,15 +9,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pytest
 
 from tests.packed import VERSION, Records
-from tests.trying import T0, H, M, S, event, plan_of, spec_of, value_of
-from user_state.errors import CodecError
+from tests.trying import T0, M, S, event, plan_of, spec_of, value_of
 from user_state.events.decode import EventDecoder
 from user_state.plan.layout import Layout
 from user_state.plan.plan import Plan
-from user_state.state.envelope import LAYOUT, heads_of, version_of, with_horizon
+from user_state.state.envelope import LAYOUT, heads_of
 from user_state.state.events import EventRow, Events
 from user_state.state.records import PackedRecords
 
@@ -125,16 +123,6 @@ def test_merging_more_than_a_record_can_count_is_said_of_that_record():
     parts = [folded(tiled, rows[:40_000])["u"], folded(tiled, rows[40_000:80_000])["u"]]
     made, wrong = PackedRecords(tiled).merge([parts[0]], [parts[1]], [VERSION])
     assert (made, wrong) == ([None], {0: "the record would hold more than its bytes can count"})
-
-
-def test_a_horizon_is_changed_and_nothing_else():
-    sound = one(NEW, 1, 2)
-    other = with_horizon(sound, T0 + H, bytes(8))
-    heads, _ = heads_of([sound, other])
-    assert heads.horizon_us.tolist() == [0, T0 + H]
-    assert with_horizon(other, 0, version_of(sound)) == sound
-    with pytest.raises(CodecError, match="expected a record beginning with"):
-        with_horizon(b"nonsense", 0, bytes(8))
 
 
 def test_threads_may_fold_with_one_object_at_once():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,7 +27,10 @@ APPLIED, DUPLICATE, TOO_LATE, BAD_RECORD, OVERSIZED, CONTENDED = (
     Outcome.OVERSIZED,
     Outcome.CONTENDED,
 )
-COUNTS = {"f": {"aggregate": ["count", "sum"], "of": "value", "windows": ["1h", "lifetime"]}}
+COUNTS = {
+    "f": {"aggregate": "count", "windows": ["1h", "lifetime"]},
+    "g": {"aggregate": "sum", "of": "value", "windows": ["1h", "lifetime"]},
+}
 SPEC = spec_of(features=COUNTS)
 PLAN = compile_plan(SPEC)
 NOW = time.time_ns() // 1000 // M * M
@@ -56,6 +60,11 @@ def counted(store: StateStore, user: str = "u", plan: Plan = PLAN, at_us: int = 
     assert not broken, broken
     records = Records(plan, moved)
     return int(records.heads.applied[0]), float(features(plan, records, at_us).values[0, 0])
+
+
+def version_of_events(events: int) -> bytes:
+    """Return a version of a view's record of so many events; the second half is chance."""
+    return min(events, 2**32 - 1).to_bytes(4, "big") + secrets.token_bytes(4)
 
 
 def go_on(_: StoreUnavailable) -> None:

@@ -55,3 +55,11 @@ def test_a_user_who_does_more_costs_more():
     light, typical, heavy = (cost(FEED, activity) for activity in ACTIVITIES)
     assert light.record < typical.record < heavy.record
     assert light.seen < heavy.seen
+
+
+@pytest.mark.parametrize(
+    "where", [{"value": 7}, {"value": {"<": 7}}, {"amount": 1e3}, {"amount": {">": 2.5}}, {"value": [0.5, 2]}]
+)
+def test_a_filter_may_write_a_number_otherwise_than_its_field_has_it(where):
+    loaded = spec_of(features={"views": {"aggregate": "count", "windows": ["7d"], "where": where}})
+    assert cost(loaded, FEW).record > 0

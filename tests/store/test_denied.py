@@ -18,7 +18,7 @@ from user_state.store.run_board import RunBoard
 TAKEN = {
     "the password is changed": ("resetpass", ">other"),
     "the user is off": ("off",),
-    "no right to read": ("-get",),
+    "no right to read": ("-get", "-mget"),
     "no right to run scripts": ("-evalsha",),
     "no right that a script needs": ("-set",),
     "no right to the keys": ("resetkeys",),

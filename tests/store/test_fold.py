@@ -1,13 +1,14 @@
 """Folding into a real Valkey: conflicts, lost answers, corrupt records, stale caches; each event once."""
 
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
 from tests.store import folding
-from tests.store.folding import APPLIED, BAD_RECORD, DUPLICATE, NOW, outcomes, views
+from tests.store.folding import APPLIED, BAD_RECORD, DUPLICATE, NOW, OVERSIZED, outcomes, views
 from tests.trying import S, event, plan_of, spec_of
 from user_state.errors import StoreError, StoreUnavailable
 from user_state.events.decode import EventDecoder
@@ -19,7 +20,10 @@ from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore
 
 SPEC = spec_of(
-    features={"f": {"aggregate": ["count", "sum"], "of": "value", "windows": ["1h", "lifetime"]}},
+    features={
+        "f": {"aggregate": "count", "windows": ["1h", "lifetime"]},
+        "g": {"aggregate": "sum", "of": "value", "windows": ["1h", "lifetime"]},
+    },
     sequences={"s": {"fields": ["item_id"], "last": 5}},
 )
 PLAN = compile_plan(SPEC)
@@ -277,8 +281,21 @@ def test_what_is_to_be_done_before_a_write_is_done_with_the_records_that_can_be_
     folder = Folder(PLAN, store, before_write=lambda *what: told.append(what))
     folder.fold(rows(event(NOW + 9 * S, "bad"), event(NOW + 9 * S, "good"), event(NOW + 9 * S, "new")))
     [(histories, events)] = told
-    assert (histories.errors, len(histories)) == ({}, 3)
+    assert (histories.errors, len(histories)) == ({}, 2)
     assert [events.users[user] for user in events.user.tolist()] == ["good", "new"]
+
+
+def test_events_that_make_a_record_too_large_are_not_among_those_that_arrive(store):
+    told = []
+    Folder(PLAN, store).fold(rows(*views("probe"), event(NOW, "less", value=1.0)))
+    three, one = (len(held.record) for held in store.read(["probe", "less"]))
+    assert one < three
+    small = replace(PLAN, max_record_bytes=three - 1)
+    folder = Folder(small, store, before_write=lambda histories, events: told.append(events))
+    report = folder.fold(rows(*views("large"), event(NOW, "small", value=1.0)))
+    assert outcomes(report) == [OVERSIZED] * 3 + [APPLIED]
+    (events,) = told
+    assert [events.users[user] for user in events.user.tolist()] == ["small"]
 
 
 def test_a_record_of_a_layout_nobody_registered_is_bad_until_somebody_does(store, valkey):

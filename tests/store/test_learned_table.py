@@ -97,10 +97,11 @@ def test_items_named_like_parts_of_others_are_told_apart(valkey):
         valkey.url, item_plan(PLAN, PLAN.learned[0]), PLAN.learned[0], memory_bytes=1 << 20, refresh_s=60, timeout_s=5
     )
     with closing(table), valkey.client() as raw:
+        before = raw.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"]  # folding reads with it too
         found, known = table.vectors(NAMED_LIKE_PARTS, []).lookup([*NAMED_LIKE_PARTS, "nothing"])
         assert known.tolist() == [True] * len(NAMED_LIKE_PARTS) + [False]
         np.testing.assert_allclose(found[:-1], expected, atol=1e-6)
-        assert raw.info("commandstats")["cmdstat_mget"]["calls"] == 1, "all parts in one round trip"
+        assert raw.info("commandstats")["cmdstat_mget"]["calls"] == before + 1, "all parts in one round trip"
         for part in range(8):
             raw.delete(record_key("feed.items.together.8", f"tea#{part}"))
     # Each item has records of its own, and the users' are not among them.

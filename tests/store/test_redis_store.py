@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.servers.redis import free_port, running_valkey
+from tests.servers.ports import free_port
+from tests.servers.redis import running_valkey
 from tests.trying import plan_of
 from user_state.errors import CodecError, InputError, StoreDenied, StoreError, StoreUnavailable
 from user_state.store import redis_store
@@ -161,8 +162,24 @@ def test_a_read_and_a_replacement_of_many_users_are_one_pipeline_each(store, val
         called = commands(valkey)
         assert (called["evalsha"], called["script|load"]) == (2, 2)  # all users, and the beat of the batch
         client.config_resetstat()
-        store.read([f"u{n}" for n in range(50)])
-        assert commands(valkey)["get"] == 100
+        store.read([f"u{n}" for n in range(70)])
+        called = commands(valkey)
+        assert (called["mget"], called["exists"], "get" in called) == (2, 2, False)
+
+
+def test_where_one_key_is_of_another_type_those_of_its_command_are_read_singly(store, valkey):
+    users = [f"u{n}" for n in range(70)]
+    with valkey.client() as client:
+        store.replace([replacement(user) for user in users])
+        client.set(seen_key("tried", "u3"), "x")
+        client.delete(record_key("tried", "u66"))
+        client.lpush(record_key("tried", "u66"), "x")
+        client.config_resetstat()
+        found = store.read(users)
+        assert commands(valkey)["get"] == 12 + 2  # and two that find out that it is nobody else's fault
+    assert [user for user, one in zip(users, found, strict=True) if one.refused is not None] == ["u3", "u66"]
+    assert "WRONGTYPE" in found[66].refused
+    assert {one.record for one in (*found[:66], *found[67:])} == {record(1)}
 
 
 def test_a_server_that_forgot_the_script_is_given_it_again(store, valkey):
@@ -335,9 +352,9 @@ def test_a_right_that_is_taken_away_is_no_users_fault(own_valkey):
             assert done(store, [replacement()]) == [True]
             for right, act in (
                 ("-evalsha", lambda: store.replace([replacement("v"), replacement("w")])),
-                ("-get", lambda: store.read(["u", "v"])),
+                ("-mget -get", lambda: store.read(["u", "v"])),
             ):
-                client.execute_command("ACL", "SETUSER", "app", right)
+                client.execute_command("ACL", "SETUSER", "app", *right.split())
                 with pytest.raises(StoreDenied, match="refused us"):
                     act()
 

@@ -2,10 +2,13 @@
 
 from urllib.parse import quote, urlsplit
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.store.test_client import NOW, SPEC, fill
+from user_state import UserStateClient
 from user_state.errors import InputError
 from user_state.store.connection import connect
 from user_state.store.redis_url import HOW_TO_ESCAPE, RedisUrl, masked, parse_redis_url
@@ -108,6 +111,75 @@ def test_what_is_no_redis_url_is_refused_and_shown_as_far_as_it_cannot_be_a_pass
         assert "secret" not in str(raised.value)
 
 
-def test_an_option_that_redis_py_cannot_read_is_refused():
-    with pytest.raises(InputError, match=r"redis://cache\?db=first.*'db'"):
-        connect("redis://cache?db=first", 1)
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("decode_responses=True", "the option decode_responses is not used: records are bytes"),
+        ("encoding=utf-8", "the option encoding is not used"),
+        ("errors=strict", "the option errors is not used"),
+        ("retry_on_timeout=1", "the option retry_on_timeout is not used"),
+        ("timeout=5", "the option timeout is not used: write socket_timeout"),
+        ("ssl=true", "write rediss://"),
+        ("ssl_cert_reqs=none", "the option ssl_cert_reqs is for TLS: write rediss://"),
+        ("db=first", "the option db is a whole number from 0"),
+        ("db=-1", "the option db is a whole number"),
+        ("db=1&db=2", "the option db is there twice"),
+        ("protocol=4", "the option protocol is one of 2, 3"),
+        ("socket_timeout=0", "the option socket_timeout is seconds, above 0"),
+        ("socket_timeout=nan", "the option socket_timeout is seconds"),
+        ("socket_timeout=inf", "the option socket_timeout is seconds"),
+        ("socket_connect_timeout=-1", "the option socket_connect_timeout is seconds"),
+        ("socket_keepalive=maybe", "the option socket_keepalive is one of"),
+        ("max_connections=0", "the option max_connections is a whole number from 1"),
+        ("health_check_interval=x", "the option health_check_interval is a whole number"),
+        ("client_name=a%20b", "the option client_name is a name of visible ASCII"),
+    ],
+)
+def test_an_option_is_used_or_refused_by_name(option, message):
+    """Options that were found to be wrong only at the first command (redis/redis-py#510, #3217)."""
+    for act in (parse_redis_url, lambda url: connect(url, 1)):
+        with pytest.raises(InputError, match=message):
+            act(f"redis://cache?{option}")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("redis://cache/0?db=1", "the path and the option db name different databases"),
+        ("redis-cluster://cache/1", "a cluster has database 0 alone"),
+        ("redis-cluster://cache?db=1", "a cluster has database 0 alone"),
+        ("redis://cache/feed", "a path is the number of a database"),
+        ("redis://cache/1234567", "a path is the number of a database"),
+    ],
+)
+def test_a_database_is_one_number_or_refused(url, message):
+    with pytest.raises(InputError, match=message):
+        parse_redis_url(url)
+    parse_redis_url("redis://cache/1?db=1")
+    parse_redis_url("redis-cluster://cache/0")
+
+
+def test_an_option_that_may_be_a_part_of_a_password_is_not_quoted():
+    with pytest.raises(InputError, match="options are client_name, db") as raised:
+        parse_redis_url("redis://cache?password=abc&hushhush")
+    assert "hushhush" not in str(raised.value)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_both_protocols_of_redis_give_the_same_records(valkey, protocol):
+    with UserStateClient.from_url(valkey.url, SPEC) as client:
+        fill(f"{valkey.url}?protocol={protocol}")
+        expected = client.get_many(["u1", "nobody"], NOW)
+    with UserStateClient.from_url(f"{valkey.url}?protocol={protocol}&socket_timeout=5", SPEC) as client:
+        found = client.get_many(["u1", "nobody"], NOW)
+    assert found.present.tolist() == expected.present.tolist() == [True, False]
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
+def test_databases_of_one_server_are_apart(valkey):
+    fill(f"{valkey.url}/1")
+    present = []
+    for url in (f"{valkey.url}/1", f"{valkey.url}?db=1", valkey.url):
+        with UserStateClient.from_url(url, SPEC) as client:
+            present.append(bool(client.get("u1", NOW).present))
+    assert present == [True, True, False]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.servers.redis import Valkey, free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import Valkey
 from user_state.errors import StoreUnavailable
 from user_state.store.run_board import KEPT_MS, TROUBLE_MS, RunBoard
 

@@ -12,7 +12,7 @@ from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer
 from user_state.store.script import Script
 from user_state.store.store import Answer, Replaced, Replacement
-from user_state.store.view import RedisView, view_version
+from user_state.store.view import RedisView
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 def _replacement() -> Replacement:
-    return Replacement("u", b"", bytes(10) + view_version(1) + bytes(8), b"\1seen", 4_000_000_000_000)
+    return Replacement("u", b"", bytes(10) + b"\0\0\0\1chan" + bytes(8), b"\1seen", 4_000_000_000_000)
 
 
 @pytest.mark.parametrize("kind", ["store", "view"])

@@ -99,15 +99,15 @@ def test_a_user_whose_key_is_mended_goes_on(store, valkey):
     assert outcomes(folder.fold(rows(*views()))) == [APPLIED] * 3
 
 
-@pytest.mark.parametrize("right", ["-evalsha", "-get", "-set"])
-def test_a_right_that_is_missing_is_no_users_fault(own_valkey, right):
+@pytest.mark.parametrize("rights", ["-evalsha", "-mget -get", "-set"])
+def test_a_right_that_is_missing_is_no_users_fault(own_valkey, rights):
     with own_valkey.client() as client:
         client.execute_command("ACL", "SETUSER", "app", "on", ">pass", "~*", "+@all")
         url = f"redis://app:pass@127.0.0.1:{own_valkey.port}"
         with closing(RedisStateStore(url, PLAN.name, timeout_s=5)) as store:
             folder = Folder(PLAN, store)
             folder.fold(rows(*views("u")))
-            client.execute_command("ACL", "SETUSER", "app", right)
+            client.execute_command("ACL", "SETUSER", "app", *rights.split())
             with pytest.raises(StoreDenied, match="refused us"):
                 folder.fold(rows(*views("u", begin=3), *views("v")))
             client.execute_command("ACL", "SETUSER", "app", "+@all")

@@ -7,6 +7,7 @@ import pytest
 
 from tests.fuzz.envelope import resealed
 from tests.servers.redis import running_valkey
+from tests.store.folding import version_of_events
 from tests.trying import M, S, event, plan_of, spec_of
 from user_state.errors import SpecSuperseded
 from user_state.events.decode import EventDecoder
@@ -18,8 +19,9 @@ from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.registry import Writer
 from user_state.store.store import Answer, Replacement, Stored
-from user_state.store.view import MOST_EVENTS, WRITER_MS, RedisView, view_version
+from user_state.store.view import WRITER_MS, RedisView
 
+MOST_EVENTS = 2**32 - 1
 LATER_MS = 4_102_444_800_000
 SPEC = spec_of(features={"f": {"aggregate": "count", "windows": ["lifetime"]}})
 PLAN = compile_plan(SPEC)
@@ -28,7 +30,7 @@ NOW = time.time_ns() // 1000 // M * M
 
 def written(events: int, seen: bytes = b"\1ids") -> Replacement:
     """Return a replacement that has the version where a record has it."""
-    return Replacement("u", b"", bytes(10) + view_version(events) + b"record", seen, LATER_MS)
+    return Replacement("u", b"", bytes(10) + version_of_events(events) + b"record", seen, LATER_MS)
 
 
 @contextmanager
@@ -132,7 +134,7 @@ def test_a_record_that_a_fold_in_redis_has_written_gives_way_to_one_of_more_even
     assert view.write([Replacement("u", b"", stored.record, stored.seen, LATER_MS)]) == 0
     assert view.write([written(2)]) == 1
     assert view.write([written(4)]) == 0
-    later = resealed(stored.record[:10] + view_version(9) + stored.record[18:])
+    later = resealed(stored.record[:10] + version_of_events(9) + stored.record[18:])
     view.write([Replacement("u", b"", later, stored.seen, LATER_MS)])
     report = folder.fold(rows)
     assert (report.outcome == Outcome.DUPLICATE).all()

@@ -10,8 +10,10 @@ import pytest
 from transforms import counters, decode_events
 from transforms.decode_events import DEAD, _DecodeFn
 from transforms.packet import unpack_dead
+from transforms.pull import Pull, PullCoder
 from user_state.events.avro_files import SingleObject, interaction_schema
 from user_state.events.message import Message
+from user_state.events.segments import Refusal, Why
 from user_state.spec import parse_spec
 from user_state.state.event_batch import EventBatch
 
@@ -49,7 +51,7 @@ def message(
 
 def outcome(decode: _DecodeFn, pull: list[Message]) -> tuple[list[str], dict[str, tuple[str, str]]]:
     """Return the ack ids of what goes on, and (reason, detail) of the dead letters by theirs."""
-    outputs = list(decode.process(pull))
+    outputs = list(decode.process(pull if isinstance(pull, Pull) else Pull(pull)))
     batch = EventBatch.join(decode._plan, [output[1] for output in outputs if isinstance(output, tuple)])
     letters = [one for output in outputs if getattr(output, "tag", None) == DEAD for one in unpack_dead(output.value)]
     passed = [str(batch.message(at)[3]) for at in range(len(batch))]
@@ -116,3 +118,13 @@ def test_the_clock_is_asked_once_a_pull(decode, monkeypatch):
     assert len(outcome(decode, pull)[0]) == 100
     assert len(asked) == 1
     assert time.time_ns is decode_events.time.time_ns
+
+
+def test_what_a_source_refuses_is_counted_as_read_and_becomes_a_dead_letter(decode):
+    sent = Pull([message("1", NOW_US)])
+    sent.refused = [Refusal(message("2", NOW_US), Why("invalid", "column at: expected a time"))]
+    passed, dead = outcome(decode, sent)
+    assert len(passed) == 1
+    assert dead == {"ack-2": ("invalid", "column at: expected a time")}
+    again = PullCoder().decode(PullCoder().encode(sent))
+    assert (list(again), again.refused) == (list(sent), sent.refused)

@@ -9,6 +9,7 @@ from transforms import counters
 from transforms.decode_events import DEAD, _DecodeFn
 from transforms.hot_users import CLOSELY, HotUsers
 from transforms.packet import unpack_dead
+from transforms.pull import Pull
 from user_state.events.avro_files import SingleObject, interaction_schema
 from user_state.events.generate import generate
 from user_state.events.message import Message
@@ -76,7 +77,7 @@ def test_what_a_bot_sends_beyond_the_bound_is_a_dead_letter_with_its_bytes_and_a
     decode.start_bundle()
     before = counters.so_far()[counters.READ]
 
-    outputs = list(decode.process(pull))
+    outputs = list(decode.process(Pull(pull)))
 
     dead = [
         letter for output in outputs if getattr(output, "tag", None) == DEAD for letter in unpack_dead(output.value)

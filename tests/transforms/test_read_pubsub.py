@@ -106,10 +106,14 @@ def test_every_message_is_read_with_its_attributes_and_publish_time_and_none_is_
     pubsub.publish(topic, [b"body-%d" % n for n in range(3000)], attributes)
     after_us = time.time_ns() // 1000
 
-    _run(subscription, drain_after=3000, publish_time_attribute="sent_us")
+    _run(subscription, drain_after=2998, publish_time_attribute="sent_us")
 
-    by_body = {message.data: message for message in _seen()}
+    refused = {one.message.data: one for _, pull in PULLS for one in pull.refused}
+    assert {one.why.reason for one in refused.values()} == {"invalid"}
+    assert refused[b"body-7"].why.detail.startswith("attribute sent_us is 'yesterday'; expected a time from 1971 up to")
+    by_body = {message.data: message for message in _seen()} | {data: one.message for data, one in refused.items()}
     assert set(by_body) == {b"body-%d" % n for n in range(3000)}
+    assert set(refused) == {b"body-7", b"body-8"}
     for n in range(3000):
         message = by_body[b"body-%d" % n]
         assert message.attributes == attributes[n]
@@ -121,7 +125,7 @@ def test_every_message_is_read_with_its_attributes_and_publish_time_and_none_is_
     stamps = [timestamp for timestamp, _ in PULLS]
     assert all(before_us <= stamp.micros <= time.time_ns() // 1000 for stamp in stamps)
 
-    ack_ids = [message.ack_id for message in _seen()]
+    ack_ids = [message.ack_id for message in by_body.values()]
     pubsub.subscriber.modify_ack_deadline(subscription=subscription, ack_ids=ack_ids, ack_deadline_seconds=0)
     assert {m.message.data for m in pubsub.pull_all(subscription)} == set(by_body)
 
@@ -270,7 +274,7 @@ def test_a_received_message_without_attributes_keeps_its_publish_time(pubsub, ch
     (received,) = puller.take(10, 0.3, 5.0)
     puller.halt()
     assert puller.join(5)
-    message = message_of(received, subscription, "sent_us")
+    message = message_of(received, subscription)
     assert message[:2] == (b"plain", {})
     assert abs(message.publish_us - time.time_ns() // 1000) < 60_000_000
     assert message.event is None

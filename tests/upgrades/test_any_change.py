@@ -129,7 +129,8 @@ def columns_added(history: History, user: User) -> dict[str, set[str]]:
         for stage in user.clock_of:
             for log in history.stages[stage][1].layout.logs:
                 if log.key == key:
-                    missing = {field.name for field in output.fields} - dict(log.fields).keys() - {plan.time_field}
+                    held = {name.removesuffix(" in ms") for name, _ in log.fields}
+                    missing = {field.name for field in output.fields} - held - {plan.time_field}
                     added.setdefault(output.name, set()).update(missing)
     return added
 

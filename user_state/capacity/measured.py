@@ -91,6 +91,10 @@ class Prices:
     size: Mapping[str, float]
 
 
+EXAMPLE_PRICES = Path(__file__).parent / "prices.yaml"
+"""Round figures, and no vendor's: to be copied."""
+
+
 def load_prices(path: Path) -> Prices:
     """Return a price file.
 
@@ -107,7 +111,7 @@ def load_prices(path: Path) -> Prices:
     needed = {"date", "currency", *PRICES, *SIZES}
     if found.keys() != needed:
         missing, strange = sorted(needed - found.keys()), sorted(map(str, found.keys() - needed))
-        raise InputError(f"expected the keys of deploy/prices.yaml in {path}: missing {missing}, not known {strange}")
+        raise InputError(f"expected the keys of {EXAMPLE_PRICES} in {path}: missing {missing}, not known {strange}")
     for name in (*PRICES, *SIZES):
         value = found[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or (name in SIZES and value == 0):

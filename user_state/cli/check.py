@@ -91,7 +91,7 @@ def check(
     _print_versions(console, loaded.schema)
     lateness = format_duration(plan.allowed_lateness_us)
     console.print(f"\nexpected bytes a user in Redis, keys included; remembered ids: those of the last {lateness}\n")
-    console.print(costs_table(costs), soft_wrap=False)
+    console.print_table(costs_table(costs))
     console.print()
     for line in worst_case_lines(plan, {activity.label: bytes_of.record for activity, bytes_of in costs.items()}):
         console.print(line)

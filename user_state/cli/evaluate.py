@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from user_state.cli.progress import with_progress
+from user_state.cli.log_options import ItemColumn, LogFormat, TimeColumn, TimeUnit, UserColumn, ValueColumn
+from user_state.cli.progress import progress, with_progress
 from user_state.cli.terminal import Terminal, say, say_json
 from user_state.errors import InputError
 
@@ -37,14 +38,12 @@ def evaluate(
         typer.Option(help=f"Also test states of these ages, such as {AGES}: a lag, or 0-10s for a refresh every 10 s."),
     ] = None,
     first: Annotated[int | None, typer.Option(min=1, help="Use only this many interactions, the earliest.")] = None,
-    log_format: Annotated[
-        str, typer.Option("--format", help="auto, avro, table (names in the first line), triples (user item seconds).")
-    ] = "auto",
-    user_column: Annotated[str, typer.Option(help="Of a table: the column of the user.")] = "user_id",
-    item_column: Annotated[str, typer.Option(help="The column or event field of the item.")] = "item_id",
-    time_column: Annotated[str, typer.Option(help="Of a table: the column of the time since 1970.")] = "timestamp",
-    time_unit: Annotated[str, typer.Option(help="Of a table: what the time counts: s, ms or us.")] = "s",
-    value_column: Annotated[str | None, typer.Option(help="The column or event field of a number.")] = None,
+    log_format: LogFormat = "auto",
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    time_column: TimeColumn = None,
+    time_unit: TimeUnit = None,
+    value_column: ValueColumn = None,
     min_value: Annotated[
         float | None, typer.Option(help="Leave out interactions with a smaller value; their items stay candidates.")
     ] = None,
@@ -114,7 +113,7 @@ def evaluate(
     from user_state.evaluation.catalogue import BASELINES, Choice
     from user_state.evaluation.log_files import Reading, read_interactions
     from user_state.evaluation.results import report
-    from user_state.events.convert import Columns
+    from user_state.evaluation.spec_columns import columns_of
     from user_state.spec import load_spec
 
     if protocol not in BASELINES:
@@ -124,8 +123,11 @@ def evaluate(
         _check_drawing(plot)
     states = [trials.Age.parse(text) for text in ages.split(",")] if ages else []
     loaded = None if spec is None else load_spec(spec)
-    columns = Columns(user=user_column, item=item_column, time=time_column, time_unit=time_unit, value=value_column)
-    log = read_interactions(events, Reading(log_format, columns, min_value, loaded))
+    columns = columns_of(
+        loaded, user=user_column, item=item_column, time=time_column, time_unit=time_unit, value=value_column
+    )
+    with progress(f"reading {events}") as advance:
+        log = read_interactions(events, Reading(log_format, columns, min_value, loaded), advance)
     if first is not None:
         log = log.first(first)
     trial = trials.tgb(log) if protocol == "tgb" else trials.prequential(log)
@@ -170,7 +172,8 @@ def _outcome(choice: Choice, trial: Trial, plan: Plan | None, ages: list[Age]) -
 def _measured(choice: Choice, trial: Trial, plan: Plan | None, doing: str) -> F64:
     from user_state.evaluation.scoring import measure
 
-    made = choice.make(trial.log, plan)
+    with progress(f"preparing {doing}"):
+        made = choice.make(trial.log, plan)
     return measure(choice.text, made, trial, lambda asked: with_progress(asked, doing, len(trial.tested)))
 
 
@@ -209,7 +212,7 @@ def _print(trial: Trial, outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         figures = [f"{value:.4f}" for quality in outcome.parts.values() for value in (quality.mrr, quality.recall)]
         table.add_row(outcome.scorer, *figures, f"{outcome.seconds:.0f}")
-    console.print(table, soft_wrap=False)
+    console.print_table(table)
     if outcomes[0].by_age:
         by_age = Table(box=None, pad_edge=False, padding=(0, 2))
         by_age.add_column(f"{trial.counted} MRR by age of the state", no_wrap=True)
@@ -218,4 +221,4 @@ def _print(trial: Trial, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             by_age.add_row(outcome.scorer, *(f"{quality.mrr:.4f}" for _, quality in outcome.by_age))
         console.print("")
-        console.print(by_age, soft_wrap=False)
+        console.print_table(by_age)

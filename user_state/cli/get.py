@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,14 +15,20 @@ from rich.table import Table
 from rich.text import Text
 
 from user_state.cli.terminal import Terminal, say_json
-from user_state.client import EPOCH, UserStateClient
+from user_state.client import UserStateClient
 from user_state.durations import SECOND_US
-from user_state.errors import CodecError, InputError
+from user_state.errors import CodecError
 from user_state.printable import printable
 from user_state.results import UserState
+from user_state.spec import LoadedSpec, load_spec
+from user_state.spec.aggregations import AGGREGATIONS, MEASURES
+from user_state.times import format_time, parse_time_us
 
 SHOWN_ENTRIES = 8
 SHOWN_DIMENSIONS = 6
+SIX_DIGITS = 1e6
+"""Below it six digits of a fraction are shown; above it they would not even show the whole part."""
+LONGEST_WHOLE = 1e15
 
 
 def get(
@@ -36,44 +43,19 @@ def get(
     Example: `user-state get --spec user_state.yaml --redis redis://localhost:6379 u1 u2 --json`
     """
     at_us = None if at is None else parse_time_us(at)
-    with UserStateClient.from_url(redis, spec, timeout_s=5) as client:
+    loaded = load_spec(spec)
+    with UserStateClient.from_url(redis, loaded, timeout_s=5) as client:
         batch = client.get_many(users, at_us)
+        batch = replace(batch, errors=batch.errors | client.not_records(batch))
     states = [batch[index] for index in range(len(batch))]
     if as_json:
         say_json({state.user: as_jsonable(state) for state in states}, indent=2)
     else:
-        console = Terminal()
+        console, times = Terminal(), time_columns(loaded)
         for state in states:
-            show(console, state)
+            show(console, state, times)
     for user, reason in batch.errors.items():
         raise CodecError(f"cannot read the record of {printable(user)}: {reason}")
-
-
-def parse_time_us(text: str) -> int:
-    """Return an RFC 3339 time in microseconds UTC.
-
-    Raises:
-        InputError: it is none, or has no time zone.
-
-    >>> parse_time_us("1970-01-02T00:00:00Z")
-    86400000000
-    """
-    try:
-        time = datetime.datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise InputError(f"expected a time such as 2026-01-31T12:00:00Z, got {text!r}") from exc
-    if time.tzinfo is None:
-        raise InputError(f"expected a time with a time zone such as {text}Z, got {text!r}")
-    return (time - EPOCH) // datetime.timedelta(microseconds=1)
-
-
-def format_time(time_us: int) -> str:
-    """Return microseconds UTC as RFC 3339.
-
-    >>> format_time(86400000000)
-    '1970-01-02T00:00:00Z'
-    """
-    return (EPOCH + datetime.timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
 
 
 def as_jsonable(state: UserState) -> dict[str, Any]:
@@ -104,22 +86,50 @@ def _shortest(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def show(console: Terminal, state: UserState) -> None:
-    """Print a state for people, on a `Terminal`: counts by window, last values, the beginnings of embeddings."""
+def time_columns(spec: LoadedSpec) -> dict[tuple[str, str], int]:
+    """Return (output, column) of every list that holds times, by the schema's types, and the microseconds of its unit.
+
+    The column of a plain list is "".
+    """
+    units_us = {"us": 1, "ms": 1000}
+    times = {name: units_us[field.unit] for name, field in spec.schema.fields.items() if field.unit in units_us}
+    found = {(name, field): field for name, sequence in spec.spec.sequences.items() for field in sequence.fields}
+    for name, feature in spec.spec.features.items():
+        for aggregate in feature.aggregate:
+            measure = MEASURES.get(aggregate, "count")
+            for over in getattr(feature, AGGREGATIONS[aggregate].over):
+                output = f"{name}_{aggregate}_{over}"
+                columns = {*feature.by, *feature.with_, *([] if feature.of is None else [feature.of])} - {measure}
+                found |= {(output, column): column for column in columns}
+                listed = [feature.of] if not feature.by else feature.by
+                if len(listed) == 1 and listed[0] is not None:
+                    found[output, ""] = listed[0]
+    return {column: times[field] for column, field in found.items() if field in times}
+
+
+def show(console: Terminal, state: UserState, times: Mapping[tuple[str, str], int] | None = None) -> None:
+    """Print a state for people, on a `Terminal`: counts by window, last values, the beginnings of embeddings.
+
+    Args:
+        console: where to print.
+        state: what.
+        times: what is shown as times, as `time_columns` has it.
+    """
     seen = f"last event {format_time(state.last_event_us)}" if state.present else "no record: documented defaults"
     if state.error is not None:
         seen = "record cannot be read: documented defaults"
     user = Text(printable(state.user), "bold")
     console.print(Text.assemble("\n", user, f"  as of {format_time(state.as_of_us)}, {seen}"))
-    console.print(_features_by_window(state), soft_wrap=False)
+    console.print_table(_features_by_window(state))
     for name, numbers in state.arrays.items():
         parts = ", ".join(_number(number) for number in numbers.tolist())
         console.print(f"  {name}: [{parts}]")
     for name, values in state.sequences.items():
-        columns = values if isinstance(values, dict) else {name: values}
+        columns = values if isinstance(values, dict) else {"": values}
         for field, entries in columns.items():
-            label = name if field == name else f"{name}.{field}"
-            shown = ", ".join(_entry(field, entry) for entry in entries[:SHOWN_ENTRIES])
+            label = f"{name}.{field}" if field else name
+            unit_us = (times or {}).get((name, field))
+            shown = ", ".join(_entry(entry, unit_us) for entry in entries[:SHOWN_ENTRIES])
             rest = f", ... ({len(entries)})" if len(entries) > SHOWN_ENTRIES else ""
             console.print(f"  {label}: {shown or '-'}{rest}")
     for name, vector in state.embeddings.items():
@@ -141,7 +151,7 @@ def _features_by_window(state: UserState) -> Table:
     for name, value in state.features.items():
         feature, window = name.rsplit("_", 1)
         rows.setdefault(feature, {})[window] = value
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")
     for window in windows:
         table.add_column(window, justify="right")
@@ -153,14 +163,19 @@ def _features_by_window(state: UserState) -> Table:
 def _number(value: float | None) -> str:
     if value is None:
         return ""
-    return "-" if math.isnan(value) else f"{value:,.6g}"
+    if math.isnan(value):
+        return "-"
+    if value.is_integer() and abs(value) < LONGEST_WHOLE:
+        return f"{value:,.0f}"
+    return f"{value:,.6g}" if abs(value) < SIX_DIGITS else f"{_shortest(value):,}"
 
 
-def _entry(field: str, entry: Any) -> str:
+def _entry(entry: Any, unit_us: int | None) -> str:
+    """Return a value of a list; of a time, the microseconds of its unit are given."""
     if entry is None:
         return "null"
-    if isinstance(entry, int) and field.endswith("time"):
-        return format_time(entry // SECOND_US * SECOND_US)
+    if unit_us is not None and isinstance(entry, int):
+        return format_time(entry * unit_us // SECOND_US * SECOND_US)
     if isinstance(entry, float):
         return _number(entry)
     return printable(str(entry))

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from user_state.cli.log_options import ItemColumn, LogFormat, TimeColumn, TimeUnit, UserColumn, ValueColumn
 from user_state.cli.terminal import Terminal, say
 
 if TYPE_CHECKING:
     from user_state.embeddings.table import ItemTable
     from user_state.spec import LoadedSpec
-
-WIDEST_TABLE = 1000
 
 items = typer.Typer(name="items", help="Tables of item vectors.", no_args_is_help=True)
 
@@ -38,14 +37,12 @@ def fit(
         float, typer.Option(help="Factor on a pair's weight for each further step between its items.")
     ] = 0.9,
     spec: Annotated[Path | None, typer.Option(help="The spec of Avro events; default: interaction.avsc.")] = None,
-    log_format: Annotated[
-        str, typer.Option("--format", help="auto, avro, table (names in the first line), triples (user item seconds).")
-    ] = "auto",
-    user_column: Annotated[str, typer.Option(help="Of a table: the column of the user.")] = "user_id",
-    item_column: Annotated[str, typer.Option(help="The column or event field of the item.")] = "item_id",
-    time_column: Annotated[str, typer.Option(help="Of a table: the column of the time since 1970.")] = "timestamp",
-    time_unit: Annotated[str, typer.Option(help="Of a table: what the time counts: s, ms or us.")] = "s",
-    value_column: Annotated[str | None, typer.Option(help="The column or event field of a number.")] = None,
+    log_format: LogFormat = "auto",
+    user_column: UserColumn = None,
+    item_column: ItemColumn = None,
+    time_column: TimeColumn = None,
+    time_unit: TimeUnit = None,
+    value_column: ValueColumn = None,
     min_value: Annotated[float | None, typer.Option(help="Leave out interactions with a smaller value.")] = None,
     load_into: Annotated[
         str | None, typer.Option("--load", help="Also load it into --redis, as this table of --spec.")
@@ -64,12 +61,13 @@ def fit(
     """
     import numpy as np
 
-    from user_state.embeddings.cooccurrence import Fit, fit_vectors
+    from user_state.cli.progress import progress
+    from user_state.embeddings.cooccurrence import Fit, fit_vectors, steps_of
     from user_state.embeddings.table import checked_table
     from user_state.embeddings.table_file import write_table
     from user_state.errors import InputError
     from user_state.evaluation.log_files import Reading, read_interactions
-    from user_state.events.convert import Columns
+    from user_state.evaluation.spec_columns import columns_of
     from user_state.spec import load_spec
 
     how = Fit(dimensions=dimensions, reach=reach, fade=fade)
@@ -80,12 +78,22 @@ def fit(
         wanted = _declared(spec, load_into).spec.items[load_into].dimensions
         if wanted != dimensions:
             raise InputError(f"expected --dimensions {wanted}, as `items.{load_into}` of {spec} says, got {dimensions}")
-    columns = Columns(user=user_column, item=item_column, time=time_column, time_unit=time_unit, value=value_column)
     loaded = None if spec is None else load_spec(spec)
+    columns = columns_of(
+        loaded,
+        user=user_column,
+        item=item_column,
+        time=time_column,
+        time_unit=time_unit,
+        value=value_column,
+        table=load_into,
+    )
     # With --load the spec says where the table belongs, and not that the log holds its events.
     of_events = loaded if load_into is None or events.suffix == ".avro" else None
-    log = read_interactions(events, Reading(log_format, columns, min_value, of_events))
-    vectors = fit_vectors(log.user, log.item, len(log.items), how)
+    with progress(f"reading {events}") as advance:
+        log = read_interactions(events, Reading(log_format, columns, min_value, of_events), advance)
+    with progress("fitting", steps_of(log.user, log.item, len(log.items), how)) as advance:
+        vectors = fit_vectors(log.user, log.item, len(log.items), how, advance)
     paired = np.flatnonzero(np.abs(vectors).max(axis=1) > 0)
     if len(paired) == 0:
         raise InputError(f"expected users with two items or more in {events}, got none, so no item has a pair")
@@ -144,9 +152,9 @@ def list_(*, spec: Annotated[Path, _SPEC], redis: Annotated[str, _REDIS]) -> Non
     """
     from rich.table import Table
 
-    from user_state.cli.get import format_time
     from user_state.spec import load_spec
     from user_state.store.item_tables import ItemTableStore
+    from user_state.times import format_time
 
     loaded = load_spec(spec)
     shown = Table(box=None, pad_edge=False, padding=(0, 2))
@@ -166,13 +174,9 @@ def list_(*, spec: Annotated[Path, _SPEC], redis: Annotated[str, _REDIS]) -> Non
                 state += f"; chunk {missing[0]} missing, load it again" if missing else ""
                 at = format_time(held.loaded_at_us // 1_000_000 * 1_000_000)
                 shown.add_row(table, held.version, f"{held.items:,}", str(held.dimensions), at, state)
-    console = Terminal()
-    # Wider than the terminal rather than cut: versions are there to be copied.
-    widest = console.options.update(max_width=WIDEST_TABLE)
-    console.width = max(console.width, console.measure(shown, options=widest).maximum)
     if not loaded.spec.items:
         say(f"{spec} has no `items:`")
-    console.print(shown, soft_wrap=False)
+    Terminal().print_table(shown)
 
 
 @items.command()

@@ -10,9 +10,9 @@ import typer
 from rich.table import Table
 
 from user_state.capacity.demand import Demand
-from user_state.capacity.measured import Constants, Prices, load_constants, load_prices
+from user_state.capacity.measured import EXAMPLE_PRICES, Constants, Prices, load_constants, load_prices
 from user_state.capacity.plan import Need, monthly, need, totals
-from user_state.cli.terminal import Terminal, say_json
+from user_state.cli.terminal import Terminal, say, say_json
 from user_state.spec import load_spec
 
 
@@ -22,9 +22,9 @@ def plan(
         float, typer.Option(help="Events a second at the peak, without those that no feature uses.", show_default=False)
     ],
     users: Annotated[float, typer.Option(help="Users with an event within `retention`.", show_default=False)],
-    prices: Annotated[Path, typer.Option(help="A file with your prices; copy deploy/prices.yaml.")] = Path(
-        "deploy/prices.yaml"
-    ),
+    prices: Annotated[
+        Path | None, typer.Option(help="A file with your prices; default: example prices, in the file that is named.")
+    ] = None,
     peak_to_mean: Annotated[float, typer.Option(help="Peak rate divided by the mean rate of a day.")] = 2.0,
     events_a_session: Annotated[int, typer.Option(help="Events in a user's session of a quarter of an hour.")] = 10,
     days: Annotated[int, typer.Option(help="For how many days a mean user has been active.")] = 30,
@@ -52,7 +52,8 @@ def plan(
     loaded = load_spec(spec)
     demand = Demand(events_per_second, users, peak_to_mean, events_a_session, days, write_interval, event_bytes)
     costs, _ = load_constants()
-    priced = load_prices(prices)
+    price_file = EXAMPLE_PRICES if prices is None else prices
+    priced = load_prices(price_file)
     if measure is not None:
         from user_state.capacity.measure import measure as measured
 
@@ -63,6 +64,8 @@ def plan(
         say_json(_jsonable(demand, costs, needed, parts, priced), indent=1)
     else:
         _print(demand, needed, parts, priced, replicas, measure is not None)
+        if prices is None:
+            say(f"prices are examples; copy {price_file}, put in yours, and name it with --prices")
 
 
 def _jsonable(

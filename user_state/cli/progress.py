@@ -45,27 +45,28 @@ def progress(doing: str, total: int | None = None) -> Iterator[Advance]:
 @contextmanager
 def _bar(console: object, doing: str, total: int | None) -> Iterator[Advance]:
     from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.table import Column
+    from rich.text import Text
 
     from user_state.printable import printable
 
-    began_s, done = time.monotonic(), 0
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(table_column=Column(max_width=40)),
-        TextColumn("{task.fields[told]}"),
-    )
+    done, drawn_s = 0, 0.0
+
+    class HowFar(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(how_far(done, total, task.elapsed or 0.0))
+
+    columns = (TextColumn("{task.description}"), BarColumn(table_column=Column(max_width=40)), HowFar())
     with Progress(*columns, console=console, transient=True) as shown:  # type: ignore[arg-type]  # rich loads late
-        task = shown.add_task(escape(printable(doing)), total=total, told="")
-        drawn_s = 0.0
+        task = shown.add_task(escape(printable(doing)), total=total)
 
         def advance(by: int) -> None:
             nonlocal done, drawn_s
             done += by
             now_s = time.monotonic()
             if now_s - drawn_s >= REFRESH_S:
-                shown.update(task, completed=done, told=how_far(done, total, now_s - began_s))
+                shown.update(task, completed=done)
                 drawn_s = now_s
 
         yield advance

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from user_state.cli.get import format_time
 from user_state.cli.terminal import Terminal, say
 from user_state.errors import InputError
 from user_state.spec import load_spec
+from user_state.times import format_time
 
 if TYPE_CHECKING:
     from user_state.plan.plan import Plan

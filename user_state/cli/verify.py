@@ -10,21 +10,22 @@ from typing import Annotated
 
 import typer
 
-from user_state.cli.get import format_time, parse_time_us
 from user_state.cli.terminal import say
 from user_state.client import UserStateClient
 from user_state.errors import InputError
 from user_state.spec import load_spec
+from user_state.times import format_time, parse_time_us
 
 EXIT_DIFFERENT = 1
 SHOWN = 20
+REACHABLE_S = 10.0
 
 
 def verify(
     *,
     spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
     events: Annotated[
-        str, typer.Option(help="Every event file that was ever ingested: an Avro file or a glob.", show_default=False)
+        str, typer.Option(help="Every event file that was ever ingested: a path or a pattern.", show_default=False)
     ],
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
     at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
@@ -35,7 +36,8 @@ def verify(
     they state. A record of a user without events is a difference too.
 
     Brute force is `user_state.oracle`: plain loops over lists, sharing no code with the pipeline. It judges lateness by
-    the files' publish times and in the files' order. Exits with 1 if anything differs, or if nothing was compared.
+    the files' publish times and in the order of `run`: all files as one stream in order of time. Exits with 1 if
+    anything differs, or if nothing was compared.
 
     Whether an event was older than `retention`, or ahead of the clock, depends on when `run` read it. Where that
     decides what is applied, the record of the user has to be right for one such moment.
@@ -44,23 +46,25 @@ def verify(
     """
     from user_state import oracle
     from user_state.cli.progress import progress, with_progress
-    from user_state.events.avro_files import read_arrivals
+    from user_state.events.row_files import arrivals_of
+    from user_state.store.connection import check_reachable
     from user_state.store.survey import stored_users
     from user_state.verify import verify as compare
 
     loaded = load_spec(spec)
+    check_reachable(redis, REACHABLE_S)  # told now, and not after all events have been judged
     paths = sorted(glob.glob(events, recursive=True))
     if not paths:
-        raise InputError(f"expected an Avro file or a glob of them, got {events}, which matches no file")
+        raise InputError(f"expected a file of events or a pattern of them, got {events}, which matches no file")
     at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
     schema = loaded.schema.original
     versions = [version.original for version in loaded.schema.versions]
-    arrivals: list[oracle.Arrival] = []
-    written_us: list[int] = []
-    for path in paths:
-        arrivals += with_progress(read_arrivals(path, loaded.spec, schema, versions), f"reading {path}")
-        written_us += [Path(path).stat().st_mtime_ns // 1000] * (len(arrivals) - len(written_us))
     now_us = time.time_ns() // 1000
+    files = [list(with_progress(arrivals_of(path, loaded, schema, versions), f"reading {path}")) for path in paths]
+    rows = oracle.in_order_of_time(loaded.spec, files, now_us)
+    arrivals = [row.arrival for row in rows]
+    written = [Path(path).stat().st_mtime_ns // 1000 for path in paths]
+    written_us = [written[row.file] for row in rows]
     judged = with_progress(arrivals, "judging events", len(arrivals))
     replayed = oracle.replay(loaded.spec, judged, now_us=now_us)
     possible = oracle.possible(loaded.spec, arrivals, replayed.bins, written_us, now_us)

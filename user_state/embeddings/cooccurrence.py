@@ -15,6 +15,7 @@ factors); Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,7 +83,7 @@ class Pairs:
         return product
 
 
-def fit_vectors(user: I64, item: I64, items: int, fit: Fit) -> F64:
+def fit_vectors(user: I64, item: I64, items: int, fit: Fit, advance: Callable[[int], object] = bool) -> F64:
     """Return (items, dimensions) vectors; zeros for items that are in no pair.
 
     Args:
@@ -90,6 +91,7 @@ def fit_vectors(user: I64, item: I64, items: int, fit: Fit) -> F64:
         item: (m,) codes of their items; repeats of a pair count once, at the first.
         items: how many there are.
         fit: how.
+        advance: called with how many further steps of `steps_of` are done, for progress.
 
     Raises:
         InputError: settings that make no sense, or more dimensions than items.
@@ -97,13 +99,25 @@ def fit_vectors(user: I64, item: I64, items: int, fit: Fit) -> F64:
     fit.check()
     if fit.dimensions > items:
         raise InputError(f"expected at most as many dimensions as items, {items}, got {fit.dimensions}")
-    pairs = normalised_pairs(user, item, items, fit)
-    values, vectors = _leading(pairs, fit)
+    pairs = normalised_pairs(user, item, items, fit, advance)
+    values, vectors = _leading(pairs, fit, advance)
     scaled: F64 = vectors * np.sqrt(np.maximum(values, 0))
     return scaled
 
 
-def normalised_pairs(user: I64, item: I64, items: int, fit: Fit) -> Pairs:
+def steps_of(user: I64, item: I64, items: int, fit: Fit) -> int:
+    """Return of how many steps `fit_vectors` consists: distances between items, then iterations."""
+    distinct = np.unique(user * items + item) // items
+    longest = int(np.bincount(distinct).max(initial=0)) if len(distinct) else 0
+    return max(_furthest(longest, fit), 0) + (1 if items <= DENSE_ITEMS else ITERATIONS)
+
+
+def _furthest(longest: int, fit: Fit) -> int:
+    """Return the largest distance between two items of a user, the longest history having so many."""
+    return longest - 1 if fit.reach == 0 else min(fit.reach, longest - 1)
+
+
+def normalised_pairs(user: I64, item: I64, items: int, fit: Fit, advance: Callable[[int], object] = bool) -> Pairs:
     """Return M, the normalised co-occurrences of the interactions; arguments as `fit_vectors`."""
     _, first = np.unique(user * items + item, return_index=True)
     first = np.sort(first)
@@ -112,7 +126,7 @@ def normalised_pairs(user: I64, item: I64, items: int, fit: Fit) -> Pairs:
     user, item = user[order], item[order]
     chosen = np.bincount(item, minlength=items).astype(np.float64)
     longest = int(np.bincount(user).max(initial=0)) if len(user) else 0
-    furthest = longest - 1 if fit.reach == 0 else min(fit.reach, longest - 1)
+    furthest = _furthest(longest, fit)
     codes, weights = np.zeros(0, np.int64), np.zeros(0)
     held_codes, held_weights = [codes], [weights]
     held = 0
@@ -126,6 +140,7 @@ def normalised_pairs(user: I64, item: I64, items: int, fit: Fit) -> Pairs:
         if held > PAIRS_AT_ONCE or step == furthest:
             codes, weights = _summed(np.concatenate(held_codes), np.concatenate(held_weights))
             held_codes, held_weights, held = [codes], [weights], 0
+        advance(1)
     low, high = np.divmod(codes, items)
     row, column = np.concatenate((low, high)), np.concatenate((high, low))
     value = np.tile(weights, 2) / np.sqrt((chosen[row] + 1) * (chosen[column] + 1))
@@ -139,16 +154,18 @@ def _summed(codes: I64, weights: F64) -> tuple[I64, F64]:
     return distinct, np.bincount(place, weights, len(distinct)).astype(np.float64)
 
 
-def _leading(pairs: Pairs, fit: Fit) -> tuple[F64, F64]:
+def _leading(pairs: Pairs, fit: Fit, advance: Callable[[int], object] = bool) -> tuple[F64, F64]:
     """Return the largest eigenvalues, descending, and their eigenvectors as columns."""
     if pairs.items <= DENSE_ITEMS:
         values, vectors = np.linalg.eigh(pairs.dense())
+        advance(1)
     else:
         width = min(fit.dimensions + OVERSAMPLED, pairs.items)
         block = np.random.default_rng(fit.seed).normal(size=(pairs.items, width))
         for _ in range(ITERATIONS):
             # Shifted, so that M's negative eigenvalues, hardly any below -1/fade, are not the largest in size.
             block, _ = np.linalg.qr(pairs.times(block) + block / fit.fade)
+            advance(1)
         values, turned = np.linalg.eigh(block.T @ pairs.times(block))
         vectors = block @ turned
     descending = np.argsort(values)[::-1][: fit.dimensions]

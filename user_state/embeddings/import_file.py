@@ -50,13 +50,15 @@ def _read_avro(path: Path, id_column: str, vector_column: str) -> ItemTable:
     import fastavro
 
     from user_state.spec.event_schema import parse_event_schema
+    from user_state.spec.schema_bounds import check_bounds_of_fastavro
 
     ids: list[str] = []
     vectors: list[Sequence[float]] = []
     try:
         with path.open("rb") as file:
             reader = fastavro.reader(file)
-            parse_event_schema(json.loads(reader.metadata["avro.schema"]))  # one that takes long to read is refused
+            # One that takes long to read is refused.
+            check_bounds_of_fastavro(parse_event_schema(json.loads(reader.metadata["avro.schema"])).whole)
             for number, record in enumerate(reader):
                 _has_columns(record, (id_column, vector_column), path)
                 item, vector = record[id_column], record[vector_column]

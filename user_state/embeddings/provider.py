@@ -43,24 +43,3 @@ class VectorProvider(Protocol):
     def close(self) -> None:
         """Close connections."""
         ...
-
-
-class FixedVectors:
-    """A provider of vectors that are at hand and stay as they are, such as a table from a file."""
-
-    def __init__(self, vectors: ItemVectors) -> None:
-        self._vectors = vectors
-
-    def start(self) -> None:
-        """There is nothing to load."""
-
-    def keys(self, now_s: float) -> list[str]:
-        """Return none."""
-        return []
-
-    def vectors(self, ids: Sequence[str], values: Sequence[bytes | None]) -> ItemVectors:
-        """Return the vectors."""
-        return self._vectors
-
-    def close(self) -> None:
-        """There is nothing to close."""

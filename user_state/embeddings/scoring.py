@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,11 @@ class Scores:
 
     Attributes:
         users, items: ids, as asked for.
-        values: (users, items); 0 for an item without a vector, and for a user without one.
+        values: (users, items); 0 for an item without a vector, and for a user without one; NaN for a user whose record
+            could not be read.
         known: (items,) whether the item has a vector.
         version: of the table; empty where vectors are drawn from ids, or there is no table.
+        errors: user -> why the record could not be read.
     """
 
     users: tuple[str, ...]
@@ -26,6 +28,7 @@ class Scores:
     values: F32
     known: Bool
     version: str
+    errors: dict[str, str] = field(default_factory=dict)
 
 
 def score(users: F32, items: npt.NDArray[np.floating]) -> F32:

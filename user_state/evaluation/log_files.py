@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from user_state.durations import SECOND_US
 from user_state.errors import EventError, InputError, shorten
@@ -31,6 +31,7 @@ from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.state.events import EventRow
 
+T = TypeVar("T")
 FORMATS = ("auto", "triples", "table", "avro")
 AVRO_MAGIC = b"Obj\x01"
 YEAR_2000_US = 946_684_800 * SECOND_US
@@ -54,8 +55,15 @@ class Reading:
     spec: LoadedSpec | None = None
 
 
-def read_interactions(path: str | Path, reading: Reading | None = None) -> Interactions:
+def read_interactions(
+    path: str | Path, reading: Reading | None = None, advance: Callable[[int], object] = bool
+) -> Interactions:
     """Return the file's interactions.
+
+    Args:
+        path: the file.
+        reading: how to read it.
+        advance: called with how many further interactions have been read, for progress.
 
     Raises:
         InputError: it cannot be read as what it should be; says where.
@@ -68,14 +76,20 @@ def read_interactions(path: str | Path, reading: Reading | None = None) -> Inter
         raise InputError("expected a value column to go with a least value, got none")
     kind = _kind_of(source) if how.format == "auto" else how.format
     if kind == "avro":
-        return _from_avro(source, how)
+        return _from_avro(source, how, advance)
     if how.spec is not None:
         raise InputError(f"expected an Avro file of the spec's events, got {source}, which is read as {kind}")
     if kind == "triples":
         if how.min_value is not None:
             raise InputError(f"expected a file with a value column for a least value, got {source}, read as triples")
-        return in_order(str(source), list(_triples(source)))
-    return _from_table(source, how)
+        return in_order(str(source), list(_told(_triples(source), advance)))
+    return _from_table(source, how, advance)
+
+
+def _told(items: Iterable[T], advance: Callable[[int], object]) -> Iterator[T]:
+    for item in items:
+        yield item
+        advance(1)
 
 
 def _kind_of(path: Path) -> str:
@@ -122,9 +136,9 @@ def _triples(path: Path) -> Iterator[tuple[str, str, int]]:
         raise InputError(f"expected UTF-8 in {path}: {exc}") from exc
 
 
-def _from_table(path: Path, how: Reading) -> Interactions:
+def _from_table(path: Path, how: Reading, advance: Callable[[int], object]) -> Interactions:
     triples, catalogue, below = [], set(), 0
-    for event in read_log(path, how.columns):
+    for event in _told(read_log(path, how.columns), advance):
         catalogue.add(event["item_id"])
         if _is_below(event["value"], how.min_value):
             below += 1
@@ -133,7 +147,7 @@ def _from_table(path: Path, how: Reading) -> Interactions:
     return in_order(str(path), triples, catalogue=sorted(catalogue), left_out=(("below the least value", below),))
 
 
-def _from_avro(path: Path, how: Reading) -> Interactions:
+def _from_avro(path: Path, how: Reading, advance: Callable[[int], object]) -> Interactions:
     loaded = own_spec() if how.spec is None else how.spec
     plan = compile_plan(loaded)
     item_field, value_field = how.columns.item, how.columns.value
@@ -149,7 +163,7 @@ def _from_avro(path: Path, how: Reading) -> Interactions:
     rows: list[EventRow] = []
     catalogue: set[str] = set()
     ids: set[tuple[str, int]] = set()
-    for event, publish_us in _events(path, loaded, decoder, left_out):
+    for event, publish_us in _told(_events(path, loaded, decoder, left_out), advance):
         item = event.get(item_field)
         if not isinstance(item, str) or not item:
             left_out["without an item"] += 1

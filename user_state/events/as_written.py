@@ -4,39 +4,32 @@ What `generate` makes up has the fields of `interaction.avsc`. Another schema ge
 
     the spec's user, id, time and published    from interaction's, whatever the fields are called
     a field of the same name, or the same by   from interaction's, as the type that the schema asks for: a number
-    an alias, in the spec's schema as well     rounded, a text that is no symbol as the first one
-    any other field                            null, or its default, or nothing: 0, "", no items
+    an alias, in the spec's schema as well     rounded; but what the spec's filters and weights ask for in its place
+    any other field                            made up by its type (`made_values.py`)
 
-Nothing here reads events. Values are as fastavro writes them, times integers.
+Nothing here reads events. Values are as fastavro writes them, times integers. The same event is written the same each
+time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import random
+from collections.abc import Mapping
 from typing import Any
 
 import xxhash
 
 from user_state.events.decode import SINGLE_OBJECT
 from user_state.events.event_reader import write_event
+from user_state.events.made_values import ASKED_SHARE, ValueMaker, asked_values, id_as, time_as
 from user_state.spec import LoadedSpec
-from user_state.spec.avro_types import NamedTypes, default_value, looked_up, named_types
+from user_state.spec.avro_types import NamedTypes, looked_up, named_types
 from user_state.spec.event_schema import EventSchema
 
 _ROLES = {"user": "user_id", "id": "event_id", "time": "event_time", "published": "published_at"}
 """What the spec calls a field, and what it is called in interaction.avsc."""
-_NOTHING: Mapping[str, Any] = {
-    "null": None,
-    "boolean": False,
-    "int": 0,
-    "long": 0,
-    "float": 0.0,
-    "double": 0.0,
-    "bytes": b"",
-    "string": "",
-}
 _BITS = {"int": 31, "long": 63}
+_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 
 class Writer:
@@ -45,21 +38,58 @@ class Writer:
     def __init__(self, schema: EventSchema, spec: LoadedSpec) -> None:
         self.schema = schema
         self.header = SINGLE_OBJECT + schema.fingerprint
-        self._named = named_types(schema.parsed)
+        self._named = named_types(schema.whole)
         self._sources = _sources(schema, spec)
+        self._asked = asked_values(spec)
+        self._maker = ValueMaker(self._named, self._asked)
+        self._unmet = {path for path, asked in self._asked.items() if not self._has_one_of(path, asked)}
+        events = spec.spec.events
+        self._roles = {getattr(events, role): role for role in _ROLES if getattr(events, role) is not None}
+        units = {"time": getattr(events, "time_unit", None), "published": getattr(events, "published_unit", None)}
+        self._unit_ns = {role: _NANOSECONDS.get(unit or "") for role, unit in units.items()}
 
     def event(self, interaction: Mapping[str, Any]) -> dict[str, Any]:
         """Return the event that an app would have written with this schema."""
-        event = {}
-        for field in self.schema.parsed["fields"]:
-            name = field["name"]
-            made = next((interaction[source] for source in self._sources[name] if source in interaction), None)
-            if made is not None and self.schema.fields[name].unit == "ms":
-                made //= 1000
-            event[name] = (
-                _written(field["type"], made, self._named) if made is not None else _unknown(field, self._named)
-            )
-        return event
+        rng = random.Random(f"{self.schema.fingerprint.hex()} {interaction['event_id']}")
+        return self._record(self.schema.whole, "", interaction, rng)
+
+    def _record(
+        self, declared: Mapping[str, Any], above: str, interaction: Mapping[str, Any], rng: random.Random
+    ) -> dict[str, Any]:
+        return {
+            field["name"]: self._value(field["type"], f"{above}{field['name']}", interaction, rng)
+            for field in declared["fields"]
+        }
+
+    def _value(self, declared: Any, path: str, interaction: Mapping[str, Any], rng: random.Random) -> Any:
+        role = next((self._roles[name] for name in self._names(path) if name in self._roles), None)
+        if role in ("user", "id"):
+            return id_as(declared, interaction[_ROLES[role]], self._named)
+        if role is not None:
+            return time_as(declared, interaction[_ROLES[role]], self._unit_ns[role], self._named)
+        if any(name.startswith(f"{path}.") for name in self._roles):
+            inside = _records_of(declared, self._named)
+            if inside:
+                return self._record(inside[0], f"{path}.", interaction, rng)
+        known = [source for source in self._sources.get(path, ()) if source in interaction]
+        made = next((interaction[source] for source in known if interaction[source] is not None), None)
+        if made is not None and (path not in self._unmet or rng.random() >= ASKED_SHARE):
+            written = _written(declared, made, self._named)
+            if written is not None:
+                return written
+        if known and made is None and _may_be_null(declared, self._named):
+            return None
+        return self._maker.value(declared, path, rng)
+
+    def _has_one_of(self, path: str, asked: list[Any]) -> bool:
+        """Return whether the made-up app has one of these values, so that its own do."""
+        from user_state.events.generate import ACTIONS, CATEGORIES, SURFACES
+
+        words = {"action": ACTIONS, "category": CATEGORIES, "surface": SURFACES}
+        return any(value in words.get(source, ()) for source in self._sources.get(path, ()) for value in asked)
+
+    def _names(self, path: str) -> list[str]:
+        return [path, *self._sources.get(path, ())]
 
     def body(self, interaction: Mapping[str, Any]) -> bytes:
         """Return that event in single-object encoding."""
@@ -92,16 +122,18 @@ def _sources(schema: EventSchema, spec: LoadedSpec) -> dict[str, list[str]]:
 
 
 def _written(declared: Any, value: Any, named: NamedTypes) -> Any:
-    """Return `value` as the type `declared` has it; nothing where the type can have nothing of it."""
+    """Return `value` as the type `declared` has it, None where the type can have nothing of it."""
     declared = looked_up(declared, named)
     if isinstance(declared, list):
         fitting = [branch for branch in declared if _takes(looked_up(branch, named), value)]
-        return _written(fitting[0], value, named) if fitting else _nothing(declared, named)
+        return _written(fitting[0], value, named) if fitting else None
     if not _takes(declared, value):
-        return _nothing(declared, named)
+        return None
     kind = declared["type"]
     if kind == "enum":
-        return value if value in declared["symbols"] else declared["symbols"][0]
+        return value if value in declared["symbols"] else None
+    if kind in _BITS and isinstance(value, str):
+        return id_as(declared, value, named)
     if kind in _BITS:
         bound = 1 << _BITS[kind]
         return max(-bound, min(round(value), bound - 1))
@@ -111,28 +143,21 @@ def _written(declared: Any, value: Any, named: NamedTypes) -> Any:
 
 
 def _takes(declared: Any, value: Any) -> bool:
+    if "logicalType" in declared:
+        return False
     if isinstance(value, str):
-        return declared["type"] in ("string", "bytes", "enum")
+        # Ids such as i12 have a number.
+        return declared["type"] in ("string", "bytes", "enum") or (
+            declared["type"] in _BITS and value[1:].isdigit() and value[:1].isalpha()
+        )
     return declared["type"] in ("int", "long", "float", "double")
 
 
-def _unknown(field: Mapping[str, Any], named: NamedTypes) -> Any:
-    if "default" in field:
-        with suppress(ValueError):  # a default that does not fit harms nobody who writes the field
-            return default_value(field["type"], field["default"], named)
-    return _nothing(field["type"], named)
+def _may_be_null(declared: Any, named: NamedTypes) -> bool:
+    return isinstance(declared, list) and {"type": "null"} in [looked_up(branch, named) for branch in declared]
 
 
-def _nothing(declared: Any, named: NamedTypes) -> Any:
-    declared = looked_up(declared, named)
-    if isinstance(declared, list):
-        branches: Iterable[Any] = [looked_up(branch, named) for branch in declared]
-        return None if {"type": "null"} in branches else _nothing(declared[0], named)
-    kind = declared["type"]
-    if kind == "record":
-        return {field["name"]: _unknown(field, named) for field in declared["fields"]}
-    if kind == "enum":
-        return declared["symbols"][0]
-    if kind == "fixed":
-        return bytes(declared["size"])
-    return {"array": list, "map": dict}[kind]() if kind in ("array", "map") else _NOTHING[kind]
+def _records_of(declared: Any, named: NamedTypes) -> list[Mapping[str, Any]]:
+    branches = declared if isinstance(declared, list) else [declared]
+    found = [looked_up(branch, named) for branch in branches]
+    return [branch for branch in found if isinstance(branch, Mapping) and branch["type"] == "record"]

@@ -17,8 +17,9 @@ Logical types are left out as events are read: a UUID is text, a date a number, 
 becomes microseconds, the unit of every time from there on.
 
 The reading side must not use the pipeline's decoder: it is half of what the pipeline is checked against. It is
-fastavro with the one rule that an event must encode back into the very bytes it came from, which tells a whole event
-from bytes that fastavro makes something of (trailing bytes, negative lengths, union branch -1).
+fastavro, where an event encodes back into the very bytes it came from; that tells a whole event from bytes that
+fastavro makes something of (trailing bytes, negative lengths, union branch -1). Where it does not, and of schemas of
+which a few bytes could keep fastavro busy, `user_state.oracle.body` says what the bytes are.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -37,9 +39,11 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from user_state.errors import EventError, InputError
 from user_state.events.message import Message
-from user_state.oracle import Arrival, microseconds
-from user_state.spec.event_schema import parse_event_schema
+from user_state.oracle import Arrival, View, microseconds, used_fields
+from user_state.oracle.body import read_body, read_records
+from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.model import Spec
+from user_state.spec.schema_bounds import check_bounds_of_fastavro, fastavro_can_read
 from user_state.spec.version_checks import check_resolves
 
 MARKER = b"\xc3\x01"
@@ -73,8 +77,7 @@ class SingleObject:
         self.schema = schema
         # fastavro spells the fingerprint as little-endian hex already
         self.header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
-        self._read_as = parse_event_schema(schema).parsed
-        self._millis = _millis_fields(schema)
+        self._reading = _Reading(parse_event_schema(schema))
         others = [SingleObject(version) for version in versions]
         self._others = {other.header: _Resolving(other.schema, schema) for other in others}
 
@@ -86,7 +89,7 @@ class SingleObject:
         return buffer.getvalue()
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        """Return the event in `data`, its times in microseconds.
+        """Return the event in `data`, its times in the units of their fields.
 
         Raises:
             EventError: `undecodable`.
@@ -97,24 +100,44 @@ class SingleObject:
             return self._others[header].read(body)
         if header not in (self.header, b""):
             raise EventError("undecodable", f"expected a body that begins with {self.header.hex()}, got {header.hex()}")
+        return self._reading.read(body)
+
+
+class _Reading:
+    """Events of one schema, read without logical types."""
+
+    def __init__(self, schema: EventSchema) -> None:
+        self._schema = schema.parsed
+        self._is_quick = fastavro_can_read(schema.whole)
+
+    def read(self, body: bytes) -> dict[str, Any]:
+        """Return the event that `body` holds.
+
+        Raises:
+            EventError: `undecodable`.
+        """
+        if self._is_quick:
+            # fastavro promises no type of error for bytes that are no event.
+            with suppress(Exception):
+                again = io.BytesIO()
+                fastavro.schemaless_writer(again, self._schema, _with_names(body, self._schema))
+                if again.getvalue() == body:
+                    event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self._schema, None)
+                    return event
         try:
-            event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self._read_as, None)
-            buffer = io.BytesIO()
-            fastavro.schemaless_writer(buffer, self._read_as, _with_names(body, self._read_as))
-            again = buffer.getvalue()
-        except Exception as exc:  # fastavro promises no type of error for bytes that are no event
+            event = read_body(self._schema, body)
+        except ValueError as exc:
             raise EventError("undecodable", f"expected one event, got {len(body)} bytes that are none: {exc}") from exc
-        if again != body:
-            raise EventError("undecodable", f"expected one event of {len(again)} bytes, got other {len(body)} bytes")
-        return _in_microseconds(event, self._millis)
+        return event
 
 
 class _Resolving:
     """Events of the schema `writer` as events of `reader`."""
 
     def __init__(self, writer: Schema, reader: Schema) -> None:
-        self._millis = _millis_fields(reader)
-        self._writer = parse_event_schema(writer).parsed
+        written = parse_event_schema(writer)
+        self._reading = _Reading(written)
+        self._writer = written.parsed
         self._reader = _without_idle_aliases(parse_event_schema(reader).parsed, self._writer)
 
     def read(self, body: bytes) -> dict[str, Any]:
@@ -123,21 +146,12 @@ class _Resolving:
         Raises:
             EventError: `undecodable`.
         """
+        self._reading.read(body)
         try:
-            again = io.BytesIO()
-            fastavro.schemaless_writer(again, self._writer, _with_names(body, self._writer))
             event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self._writer, self._reader)
         except Exception as exc:  # as above
             raise EventError("undecodable", f"expected one event, got {len(body)} bytes that are none: {exc}") from exc
-        if again.getvalue() != body:
-            raise EventError("undecodable", f"expected one event, got {len(body)} bytes that no writer writes")
-        return _in_microseconds(event, self._millis)
-
-    def resolve(self, written: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the event `written`, read without logical types, is for the reader; raises as `read`."""
-        body = io.BytesIO()
-        fastavro.schemaless_writer(body, self._writer, written)
-        return self.read(body.getvalue())
+        return event
 
 
 def write_events(
@@ -204,10 +218,10 @@ def read_arrivals(
                 yield from _plain_arrivals(path, file, written, spec, schema)
                 return
             body_schema = interaction_schema() if schema is None else schema
-            _check_fields(path, spec, body_schema)
+            view = _view(path, spec, body_schema)
             bodies = SingleObject(body_schema, versions)
             for envelope in fastavro.reader(file):
-                yield _arrival(envelope, bodies)
+                yield _arrival(envelope, bodies, view)
     except OSError as exc:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
     except (ValueError, EOFError, OverflowError) as exc:
@@ -222,7 +236,9 @@ def _written_schema(path: str | os.PathLike[str], file: IO[bytes]) -> Schema:
     """
     try:
         written: Schema = json.loads(fastavro.block_reader(file).metadata["avro.schema"])
-        parse_event_schema(written)
+        schema = parse_event_schema(written)
+        if schema.name == MESSAGE_NAME:
+            check_bounds_of_fastavro(schema.whole)
         file.seek(0)
     except Exception as exc:  # fastavro promises no type of error for bytes that are no Avro file
         raise InputError(f"expected an Avro file, got {path}: {exc}") from exc
@@ -232,39 +248,42 @@ def _written_schema(path: str | os.PathLike[str], file: IO[bytes]) -> Schema:
 def _plain_arrivals(
     path: str | os.PathLike[str], file: IO[bytes], written: Schema, spec: Spec, schema: Schema | None
 ) -> Iterator[Arrival]:
-    _check_fields(path, spec, written if schema is None else schema)
+    view = _view(path, spec, written if schema is None else schema)
     if schema is None or SingleObject(written).header == SingleObject(schema).header:
-        millis = _millis_fields(written if schema is None else schema)
-        yield from (Arrival(_in_microseconds(event, millis)) for event in _records(file, written))
+        yield from (view.arrival(event) for _, event in _records(file, written))
         return
     check_resolves(str(path), parse_event_schema(written), parse_event_schema(schema))
     resolving = _Resolving(written, schema)
-    for event in _records(file, written, with_names=True):
+    for body, _ in _records(file, written):
         try:
-            yield Arrival(resolving.resolve(event))
+            yield view.arrival(resolving.read(body))
         except EventError as exc:
             yield Arrival(None, None, exc.reason)
 
 
-def _records(file: IO[bytes], written: Schema, *, with_names: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield the file's records without logical types, as `SingleObject` reads a body."""
-    read_as = parse_event_schema(written).parsed
+def _records(file: IO[bytes], written: Schema) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Yield the bytes of each of the file's records, and the record without logical types."""
+    schema = parse_event_schema(written)
     for block in fastavro.block_reader(file):
+        data = block.bytes_.read()
+        if not fastavro_can_read(schema.whole):
+            yield from read_records(schema.parsed, data, block.num_records)
+            continue
+        stream = io.BytesIO(data)
         for _ in range(block.num_records):
-            yield fastavro.schemaless_reader(block.bytes_, read_as, None, return_record_name=with_names)
+            begin = stream.tell()
+            event: Any = fastavro.schemaless_reader(stream, schema.parsed, None)
+            yield data[begin : stream.tell()], event
 
 
-def _millis_fields(schema: Schema) -> list[str]:
-    """Return the names of the fields that hold times in milliseconds."""
-    return [name for name, field in parse_event_schema(schema).fields.items() if field.unit == "ms"]
+def _view(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> View:
+    """Return how the spec sees events of a schema.
 
-
-def _in_microseconds(event: dict[str, Any], millis: Iterable[str]) -> dict[str, Any]:
-    """Return the event with its times in milliseconds made microseconds, in place."""
-    for name in millis:
-        if event[name] is not None:
-            event[name] *= 1000
-    return event
+    Raises:
+        InputError: they lack a field that the spec names.
+    """
+    _check_fields(path, spec, schema)
+    return View(spec, parse_event_schema(schema).whole, used_fields(spec))
 
 
 def _with_names(body: bytes, schema: Schema) -> dict[str, Any]:
@@ -273,11 +292,11 @@ def _with_names(body: bytes, schema: Schema) -> dict[str, Any]:
     return event
 
 
-def _arrival(envelope: Mapping[str, Any], bodies: SingleObject) -> Arrival:
+def _arrival(envelope: Mapping[str, Any], bodies: SingleObject, view: View) -> Arrival:
     published = envelope["publish_time"]
     published_us = None if published is None else microseconds(published)
     try:
-        return Arrival(bodies.decode(envelope["data"]), published_us)
+        return view.arrival(bodies.decode(envelope["data"]), published_us)
     except EventError as exc:
         return Arrival(None, published_us, exc.reason)
 
@@ -298,7 +317,7 @@ def _without_idle_aliases(reader: Schema, writer: Schema) -> Schema:
 
 
 def _check_fields(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> None:
-    found = [field["name"] for field in schema["fields"]]
+    found = parse_event_schema(schema).fields
     for role, name in (("user", spec.events.user), ("id", spec.events.id), ("time", spec.events.time)):
         if name not in found:
             raise InputError(

@@ -1,8 +1,8 @@
 """What a value has to be to stand in an event; the compiled decoder holds each against it, and has the words.
 
-A user and an event id are text of 1 to MAX_ID_BYTES bytes of UTF-8, other texts have at most MAX_TEXT_BYTES, and what
-names items is not empty. Times are from FIRST_TIME_US up to END_TIME_US. Numbers are finite, whole ones above the least
-of 64 bits, which stands for null.
+The text of a user and of an event id (`user_state/id_text.py`) has 1 to MAX_ID_BYTES bytes of UTF-8, other texts have
+at most MAX_TEXT_BYTES, and what names items is not empty. Times are from FIRST_TIME_US up to END_TIME_US. Numbers are
+finite, whole ones above the least of 64 bits, which stands for null.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from user_state.plan.plan import Plan
-from user_state.spec.event_schema import EventSchema
 
 MAX_ID_BYTES = 1024
 MAX_TEXT_BYTES = 0xFFFF
@@ -21,33 +20,30 @@ END_TIME_US = 4_102_444_800_000_000
 
 
 class Limits(NamedTuple):
-    """Lengths in bytes of UTF-8, units in microseconds."""
+    """Lengths in bytes of UTF-8; units in nanoseconds, 0 for times that are ISO 8601 text."""
 
     id_bytes: int
     text_bytes: int
     first_us: int
     end_us: int
-    time_unit_us: int
-    published_unit_us: int
+    time_unit_ns: int
+    published_unit_ns: int
 
 
 def limits_of(plan: Plan) -> Limits:
     """Return what values of the plan's events are held against."""
-    return Limits(MAX_ID_BYTES, MAX_TEXT_BYTES, FIRST_TIME_US, END_TIME_US, plan.time_unit_us, plan.published_unit_us)
+    return Limits(MAX_ID_BYTES, MAX_TEXT_BYTES, FIRST_TIME_US, END_TIME_US, plan.time_unit_ns, plan.published_unit_ns)
 
 
-def check_names(plan: Plan, schema: EventSchema) -> list[str]:
-    """Return for each of `plan.fields` what it is held against: text, item, float, int, or millis.
+def check_names(plan: Plan) -> list[str]:
+    """Return for each of `plan.fields` what it is held against: text, item, float, or int.
 
-    Timestamps in milliseconds become microseconds, which is what all times are beyond this point.
+    A time that is a value stays in the unit of its field: only what `events.time` and `published` name is converted.
     """
-    names = []
-    for field in plan.fields:
-        if schema.fields[field.name].unit == "ms":
-            names.append("millis")
-        else:
-            names.append("item" if field.name in plan.item_fields else _OF_KIND[field.kind])
-    return names
+    return [
+        "item" if field.name in plan.item_fields and field.value_kind == "string" else _OF_KIND[field.value_kind]
+        for field in plan.fields
+    ]
 
 
 _OF_KIND = {"string": "text", "float": "float", "int": "int", "bool": "int"}

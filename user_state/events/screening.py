@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from user_state.durations import SECOND_US, format_duration
 from user_state.plan.plan import Plan
+from user_state.state.event_batch import EventBatch
 from user_state.state.events import Events
 from user_state.state.relevant import relevant
 
@@ -44,7 +45,7 @@ def clock_tolerance_us(plan: Plan) -> int:
     return max(plan.max_clock_skew_us, LEAST_CLOCK_TOLERANCE_US)
 
 
-def screen(plan: Plan, events: Events, now_us: int) -> npt.NDArray[np.int8]:
+def screen(plan: Plan, events: Events | EventBatch, now_us: int) -> npt.NDArray[np.int8]:
     """Return (m,) a `Screened` an event; `now_us` is the wall clock as they are read, microseconds UTC."""
     screened = np.full(len(events), Screened.PASSED, np.int8)
     screened[events.published_us > now_us + clock_tolerance_us(plan)] = Screened.FROM_FUTURE

@@ -5,6 +5,7 @@ This is the independent reference the pipeline is checked against. It shares not
 read and believed, not to be fast, and must not borrow a formula or a constant from the code it checks.
 
     replay    judges messages in order, one at a time, by the rules in docs/design/layers.md
+    files     says in what order the rows of several files arrive
     possible  says which events may have been applied where it is not known when they were read
     features  computes one user's features at one moment from the events that were applied
 
@@ -22,19 +23,26 @@ from user_state.oracle.composed import ItemTable
 from user_state.oracle.embeddings import item_vector
 from user_state.oracle.events import AppliedEvent, Arrival, microseconds
 from user_state.oracle.features import Expected, features
+from user_state.oracle.files import FileRow, in_order_of_time
 from user_state.oracle.possible import Possible, possible
-from user_state.oracle.replay import Replay, replay
+from user_state.oracle.replay import Replay, id_of, replay, used_fields
+from user_state.oracle.view import View
 
 __all__ = [
     "AppliedEvent",
     "Arrival",
     "Expected",
+    "FileRow",
     "ItemTable",
     "Possible",
     "Replay",
+    "View",
     "features",
+    "id_of",
+    "in_order_of_time",
     "item_vector",
     "microseconds",
     "possible",
     "replay",
+    "used_fields",
 ]

@@ -112,7 +112,7 @@ def weighed(asked: EmbeddingQuestion) -> list[tuple[AppliedEvent, float]]:
 
 def fields_read(embedding: Embedding) -> list[str]:
     """Return the event fields that the embedding reads."""
-    return [*embedding.where, embedding.of, *([embedding.weight_field] if embedding.weights is not None else [])]
+    return [*embedding.where.fields, embedding.of, *([embedding.weight_field] if embedding.weights is not None else [])]
 
 
 def takes(embedding: Embedding, event: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from user_state.oracle.calendar import CALENDAR
 from user_state.oracle.composed import ItemTable
 from user_state.oracle.distinct import DISTINCT
 from user_state.oracle.embeddings import EmbeddingQuestion, composed
-from user_state.oracle.events import AppliedEvent, matches, plain
+from user_state.oracle.events import AppliedEvent, has, matches, plain
 from user_state.oracle.keyed import KEYED
 from user_state.oracle.kinds import EMBEDDINGS
 from user_state.oracle.lists import LISTS
@@ -69,7 +69,7 @@ def features(
     expected = Expected({}, {}, {}, {}, {}, {})
 
     for name, feature in spec.features.items():
-        matching = [e for e in events if matches(e.event, feature.where)]
+        matching = [e for e in events if matches(e.event, feature.where) and has(e.event, feature.of)]
         for aggregate in feature.aggregate:
             for over in feature.half_life if AGGREGATIONS[aggregate].over == "half_life" else feature.windows:
                 question = Question(spec, feature, matching, over, at_us)

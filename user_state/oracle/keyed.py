@@ -6,6 +6,7 @@ A record keeps a bounded number of keys a tile, and is exact as long as no tile 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,12 +22,17 @@ Key = tuple[Any, ...]
 
 
 def _by_key(feature: Feature, events: Sequence[AppliedEvent], *needed: str) -> dict[Key, list[AppliedEvent]]:
-    """Return the events that have the key's fields, and the needed ones, by key."""
+    """Return the events that have the key's fields, and the needed ones, by key; each value of an array is a key."""
     found: dict[Key, list[AppliedEvent]] = {}
     for event in events:
         if all(event.event.get(field) is not None for field in (*feature.by, *needed)):
-            found.setdefault(tuple(plain(event.event[field]) for field in feature.by), []).append(event)
+            for key in itertools.product(*(_parts(event.event[field]) for field in feature.by)):
+                found.setdefault(key, []).append(event)
     return found
+
+
+def _parts(value: Any) -> list[Any]:
+    return list(map(plain, value)) if isinstance(value, list) else [plain(value)]
 
 
 def _listed(feature: Feature, heaviness: Mapping[Key, float]) -> list[Key]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from user_state.oracle.events import AppliedEvent, Arrival
-from user_state.oracle.replay import is_ahead, is_expired, replay, times_of
+from user_state.oracle.replay import id_of, is_ahead, is_expired, replay, times_of
 from user_state.spec.model import Spec
 
 SLACK_US = 3600 * 1_000_000
@@ -94,7 +94,7 @@ def possible(
         time_us, published_us = times_of(spec, arrival)
         if not -spec.allowed_lateness <= time_us - published_us <= spec.max_clock_skew:
             continue  # refused whenever it was read
-        user = arrival.event[spec.events.user]
+        user = id_of(arrival.event[spec.events.user])
         if is_expired(spec, time_us, now_us + SLACK_US):
             old_us.setdefault(user, set()).add(time_us)
         if is_ahead(spec, published_us, since_us) and not is_ahead(spec, published_us, now_us):
@@ -103,7 +103,7 @@ def possible(
     for arrival, found in zip(arrivals, bins, strict=True):
         if arrival.event is None or found in NEVER_READ:
             continue
-        held = of_user.get(arrival.event[spec.events.user])
+        held = of_user.get(id_of(arrival.event[spec.events.user]))
         if held is not None and not is_ahead(spec, times_of(spec, arrival)[1], now_us):
             held.append(arrival)
     return {

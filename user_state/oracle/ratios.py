@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.oracle.events import matches
+from user_state.oracle.events import has, matches, plain
 from user_state.oracle.numbers import NUMBERS
 from user_state.oracle.question import Aggregate, Question, of_field
 from user_state.spec.model import Feature, Part
@@ -30,14 +30,14 @@ def _ratio(asked: Question) -> float:
 
 def _part(asked: Question, part: Part) -> float:
     feature = Feature.model_construct(aggregate=[part.aggregate], of=part.of, default=None)
-    matching = [e for e in asked.matching if matches(e.event, part.where)]
+    matching = [e for e in asked.matching if matches(e.event, part.where) and has(e.event, part.of)]
     answer: float = NUMBERS[part.aggregate].answer(dataclasses.replace(asked, feature=feature, matching=matching))
     return answer
 
 
 def _in_a_part(feature: Feature, event: Mapping[str, Any]) -> bool:
     return any(
-        matches(event, part.where) and (part.of is None or event.get(part.of) is not None)
+        matches(event, part.where) and has(event, part.of)
         for part in (feature.numerator, feature.denominator)
         if part is not None
     )
@@ -45,8 +45,11 @@ def _in_a_part(feature: Feature, event: Mapping[str, Any]) -> bool:
 
 def _histogram(asked: Question) -> npt.NDArray[np.float64]:
     counts = np.zeros(len(asked.feature.edges) + 1)
-    for value in asked.values(asked.inside):
-        counts[sum(edge <= value for edge in asked.feature.edges)] += 1
+    for event in asked.inside:
+        # As it is, and not as a float: Python compares whole numbers with edges exactly.
+        value = plain(event.event.get(asked.feature.of or ""))
+        if value is not None:
+            counts[sum(edge <= value for edge in asked.feature.edges)] += 1
     return counts
 
 

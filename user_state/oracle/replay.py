@@ -11,10 +11,12 @@ from typing import Any
 
 import xxhash
 
-from user_state.oracle.events import AppliedEvent, Arrival, matches, microseconds
+from user_state.oracle.events import AppliedEvent, Arrival, has, matches
 from user_state.oracle.features import AGGREGATES
 from user_state.oracle.kinds import EMBEDDINGS
-from user_state.spec.model import Spec
+from user_state.oracle.view import TextOrNumber
+from user_state.spec.aggregations import AGGREGATIONS
+from user_state.spec.model import Part, Spec
 
 FIRST_TIME_US = 31_536_000 * 1_000_000
 """1971-01-01T00:00:00Z, the first event time accepted."""
@@ -56,14 +58,14 @@ def replay(spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None
     clock_us: dict[str, int] = {}
     # user -> event id -> event time, for every id ever applied; whether it is still remembered is asked when it matters
     times_us: dict[str, dict[str, int]] = {}
-    used = _used_fields(spec)
+    used = used_fields(spec)
     bins = []
     for arrival in arrivals:
         event = arrival.event
         if event is None or arrival.reason is not None:
             bins.append(f"dead_letter/{arrival.reason or 'undecodable'}")
             continue
-        if not _is_valid(spec, event, used, arrival.published_us is None):
+        if not _is_valid(spec, arrival, used):
             bins.append("dead_letter/invalid")
             continue
         if not _is_wanted(spec, event):
@@ -82,7 +84,7 @@ def replay(spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None
         if time_us < published_us - spec.allowed_lateness:
             bins.append("dead_letter/too_late")
             continue
-        user, event_id = event[spec.events.user], event[spec.events.id]
+        user, event_id = id_of(event[spec.events.user]), id_of(event[spec.events.id])
         seen = times_us.setdefault(user, {})
         horizon_us = clock_us.get(user, published_us) - spec.allowed_lateness
         if time_us < horizon_us:
@@ -112,49 +114,94 @@ def is_ahead(spec: Spec, published_us: int, now_us: int) -> bool:
 
 def times_of(spec: Spec, arrival: Arrival) -> tuple[int, int]:
     """Return (event time, publish time) of a valid event, microseconds UTC."""
-    time_us = microseconds((arrival.event or {})[spec.events.time])
+    time_us = arrival.time_us(spec.events.time)
     return time_us, _published_us(spec, arrival, time_us)
 
 
-def _is_valid(spec: Spec, event: Mapping[str, Any], used: Sequence[str], needs_published: bool) -> bool:
+def clocks_of(spec: Spec, arrival: Arrival) -> tuple[int, int] | None:
+    """Return (event time, publish time) of an arrival that is a valid event, None of any other."""
+    event = arrival.event
+    if event is None or arrival.reason is not None:
+        return None
+    if not _is_valid(spec, arrival, used_fields(spec)):
+        return None
+    return times_of(spec, arrival)
+
+
+def _is_valid(spec: Spec, arrival: Arrival, used: Sequence[str]) -> bool:
+    event = arrival.event or {}
     for name in (spec.events.user, spec.events.id):
         text = event.get(name)
-        if not isinstance(text, str) or not 1 <= len(text.encode()) <= MAX_ID_BYTES:
+        if isinstance(text, bool) or not isinstance(text, str | int):
             return False
-    times = [event.get(spec.events.time)]
-    if needs_published and spec.events.published is not None and event.get(spec.events.published) is not None:
-        times.append(event[spec.events.published])
-    for time in times:
+        if not 1 <= len(id_of(text).encode()) <= MAX_ID_BYTES:
+            return False
+    times = [spec.events.time]
+    published = spec.events.published
+    if arrival.published_us is None and published is not None and event.get(published) is not None:
+        times.append(published)
+    for name in times:
+        time = arrival.time(name)
         if isinstance(time, bool) or not isinstance(time, int | datetime.datetime):
             return False
-        if not FIRST_TIME_US <= microseconds(time) < END_TIME_US:
+        if not FIRST_TIME_US <= arrival.time_us(name) < END_TIME_US:
             return False
     if any(event.get(embedding.of) == "" for embedding in spec.embeddings.values()):
         return False
+    if any(not _is_number(event.get(name)) for name in _number_fields(spec)):
+        return False
     for name in used:
         value = event.get(name)
-        if isinstance(value, float) and not math.isfinite(value):
-            return False
-        if isinstance(value, str) and len(value.encode()) > MAX_TEXT_BYTES:
-            return False
-        if isinstance(value, int) and not LEAST_INT < value <= MOST_INT:
+        if not all(map(_is_plain, value if isinstance(value, list) else [value])):
             return False
     return True
 
 
-def _used_fields(spec: Spec) -> list[str]:
+def _is_plain(value: Any) -> bool:
+    """Return whether a record may hold a value."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, str):
+        return len(value.encode()) <= MAX_TEXT_BYTES
+    if isinstance(value, int):
+        return LEAST_INT < value <= MOST_INT
+    return value is None or isinstance(value, datetime.datetime)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or not isinstance(value, str) or isinstance(value, TextOrNumber)
+
+
+def _number_fields(spec: Spec) -> list[str]:
+    """Return the event fields that numbers are asked of."""
+    parts: list[Part] = []
+    named = []
+    for feature in spec.features.values():
+        parts += [part for part in (feature.numerator, feature.denominator) if part is not None]
+        asking = [known for known in map(AGGREGATIONS.get, feature.aggregate) if known is not None]
+        if feature.of is not None and any(known.of and "string" not in known.of for known in asking):
+            named.append(feature.of)
+    return named + [part.of for part in parts if part.of is not None]
+
+
+def id_of(value: Any) -> str:
+    """Return the text of a user, an event id or an item."""
+    return str(value)
+
+
+def used_fields(spec: Spec) -> list[str]:
     """Return the event fields that any output reads, besides user, id and time."""
     names: list[str] = []
     for feature in spec.features.values():
-        names += feature.where
+        names += feature.where.fields
         names += [feature.of] if feature.of is not None else []
         names += feature.with_
         for part in (feature.numerator, feature.denominator):
             if part is not None:
-                names += [*part.where, *([part.of] if part.of is not None else [])]
+                names += [*part.where.fields, *([part.of] if part.of is not None else [])]
         names += feature.by
     for sequence in spec.sequences.values():
-        names += [*sequence.where, *sequence.fields]
+        names += [*sequence.where.fields, *sequence.fields]
     for embedding in spec.embeddings.values():
         names += EMBEDDINGS[embedding.kind].fields(embedding)
     return sorted(set(names))
@@ -162,7 +209,7 @@ def _used_fields(spec: Spec) -> list[str]:
 
 def _is_wanted(spec: Spec, event: Mapping[str, Any]) -> bool:
     for feature in spec.features.values():
-        if matches(event, feature.where):
+        if matches(event, feature.where) and has(event, feature.of):
             for aggregate in feature.aggregate:
                 known = AGGREGATES[aggregate]
                 if known.takes is not None:
@@ -180,10 +227,9 @@ def _published_us(spec: Spec, arrival: Arrival, time_us: int) -> int:
     """Return the message's publish time, else the event's `published` field, else the event time."""
     if arrival.published_us is not None:
         return arrival.published_us
-    if spec.events.published is not None and arrival.event is not None:
-        published = arrival.event.get(spec.events.published)
-        if published is not None:
-            return microseconds(published)
+    published = spec.events.published
+    if published is not None and (arrival.event or {}).get(published) is not None:
+        return arrival.time_us(published)
     return time_us
 
 

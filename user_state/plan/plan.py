@@ -62,9 +62,10 @@ class Plan:
     user_field: str
     id_field: str
     time_field: str
-    time_unit_us: int
+    time_unit_ns: int
+    """Nanoseconds a unit of the event time; 0 if it is ISO 8601 text."""
     published_field: str | None
-    published_unit_us: int
+    published_unit_ns: int
     allowed_lateness_us: int
     max_clock_skew_us: int
     retention_us: int
@@ -116,8 +117,8 @@ class Plan:
 
     @cached_property
     def kinds(self) -> str:
-        """The first letter of the kind of each of `fields`."""
-        return "".join(field.kind[0] for field in self.fields)
+        """The first letter of the kind of each of `fields`, a capital for a list."""
+        return "".join(field.kind[0].upper() if field.is_list else field.kind[0] for field in self.fields)
 
     @cached_property
     def all_lists(self) -> tuple[AnyList | SequenceOutput, ...]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from user_state.plan import outputs as o
-from user_state.plan.hll_knots import knots_of
 from user_state.plan.plan import Plan
 from user_state.plan.state_definitions import Window
 
@@ -179,7 +178,7 @@ def _add_list(plan: Plan, rows: dict[str, list[Row]], at: int, output: Any) -> L
         return {"string": TEXT, "float": REAL}.get(kind, WHOLE)
 
     def shape(width: int, fields: Any, *beside: tuple[str, int], single: bool | None = None) -> ListShape:
-        columns = (*((field.name, kind_of(field.kind)) for field in fields), *beside)
+        columns = (*((field.name, kind_of(field.value_kind)) for field in fields), *beside)
         return ListShape(output.name, width, columns, len(columns) == 1 if single is None else single)
 
     match output:
@@ -209,19 +208,16 @@ def _pieces(plan: Plan) -> dict[str, Any]:
     layout = plan.layout
     texts: Callable[[tuple[str, ...]], list[bool]] = lambda kinds: [kind == "string" for kind in kinds]  # noqa: E731
     half_lives_us = [decay.half_life_us for decay in plan.keyed_decays]
-    # The curve costs a twentieth of a second: not for those who do not read such counts.
-    counted = {output.track for output in plan.scalars if isinstance(output, o.ApproxDistinctOutput)}
     return {
         "tracks": [track.kind for track in layout.tracks],
+        "time_unit_us": max(plan.time_unit_ns // 1000, 1),
         "logs": [([LOG_KINDS[kind] for kind in log.kinds],) for log in layout.logs],
         "decays": [list(decay.half_lives_us) for decay in plan.decays],
         "vector_parts": [(v.dimensions, v.component_bytes, list(v.half_lives_us)) for v in plan.vectors],
         "last_seen_days": [track.kind == "days" for track in layout.last_seen],
         "profile_parts": [(profile.bins, len(profile.half_lives_us)) for profile in plan.profiles],
         "session_gaps_us": [track.gap_us for track in plan.sessions],
-        "hlls": [
-            (track.lg_k, list(knots_of(track.lg_k)) if at in counted else []) for at, track in enumerate(plan.hlls)
-        ],
+        "hll_lg_ks": [track.lg_k for track in plan.hlls],
         "kll_ks": [track.k for track in plan.klls],
         "keyed_tracks": [(texts(track.kinds), track.sums, 0) for track in layout.keyed_tiles],
         "keyed_decays": [

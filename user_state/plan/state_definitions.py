@@ -1,6 +1,6 @@
 """Pieces of state, as settings: what a compiled spec keeps of its events.
 
-    Filter   which events: every named field has one of its accepted values
+    Filter   which events: they meet all of its conditions (conditions.py)
     Track    what tiles add up for one (filter, field): counts, and sums if an output needs them
     Log      the last K matching events (or first, or distinct) with some of their fields, for lists and sequences
     Decay    decayed counts or sums, one a half-life
@@ -25,22 +25,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from user_state.spec.values import Scalar
+from user_state.plan.conditions import Condition
 
 
 @dataclass(frozen=True)
 class Field:
-    """An event field the plan reads; `kind` is string, float, int or bool."""
+    """A value of events that the plan reads: `name` is a field's, or a path; `kind` is string, float, int or bool, or
+    strings and so on where an event has a list of them.
+    """
 
     name: str
     kind: str
 
+    @property
+    def is_list(self) -> bool:
+        """Return whether an event has any number of values."""
+        return self.kind.endswith("s")
+
+    @property
+    def value_kind(self) -> str:
+        """Return the kind of one value."""
+        return self.kind.removesuffix("s")
+
 
 @dataclass(frozen=True)
 class Filter:
-    """Accepted values by index into `Plan.fields`; no conditions accept every event."""
+    """Accepts the events that meet all conditions; with none, every event."""
 
-    conditions: tuple[tuple[int, frozenset[Scalar]], ...]
+    conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
@@ -62,8 +74,9 @@ class Track:
     of: int | None
     windows: tuple[Window, ...]
     """All that are read from this track; they settle how fine its tiles are (track_axes.py)."""
-    between: tuple[float, float] | None = None
-    """Only events whose field is at least the first and less than the second."""
+    between: tuple[int | float, int | float] | None = None
+    """Only events whose field is at least the first and less than the second; of a field of whole numbers they are
+    whole, or infinite."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 Finished by the compiled core, but for what is composed of item tables: that is made in numpy, of histories. A record of
 another layout is migrated for the reading (`user_state.state.records`).
 
-A record that cannot be read fails no other: it gives an error, and the outputs of a record that holds nothing.
+A record that cannot be read fails no other: it gives an error, and the outputs of a record that holds nothing. So does
+one that is asked for a time before what it can answer for: its clock less `max_clock_skew`.
 """
 
 from __future__ import annotations
@@ -141,13 +142,13 @@ class Reader:
         """What the compiled core finishes."""
         return self._native
 
-    def histories(self, blobs: Sequence[bytes | None]) -> Histories | None:
-        """Return what outputs are composed of, None if none are.
+    def histories(self, blobs: Sequence[bytes | None], at_us: int | I64) -> Histories | None:
+        """Return what outputs are composed of when these records are read at these times, None if none are.
 
         Raises:
             StoreUnavailable, StoreError: as the source of layouts.
         """
-        return None if self._histories is None else self._histories.read(blobs)
+        return None if self._histories is None else self._histories.read(blobs, at_us)
 
     def items_of(self, histories: Histories) -> dict[str, list[str]]:
         """Return the items that each table is asked for when these records are read."""

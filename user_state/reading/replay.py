@@ -14,7 +14,8 @@ its publish time is from the future. None of those is in any answer, and `outcom
 stream does besides are the caller's: events that no output wants, that are expired or ahead of the wall clock never get
 as far in the stream (user_state/events/screening.py), so leave them out here; `seen_ids_cap` shortens horizons where a
 batch ends, which here is once, at the end; and a user whose record outgrows `max_record` gets no answer from there on,
-but an error, where the stream would refuse that batch and go on with the next.
+but an error, where the stream would refuse that batch and go on with the next. A question at a time before what the
+record can answer for, its clock less `max_clock_skew`, gets an error too: less of the history should be visible to it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from user_state.reading.features import Finished, Reader
 from user_state.state.events import I64, Events
 from user_state.state.histories import histories_of, in_order
 from user_state.state.log_rows import Histories
-from user_state.state.records import TOO_LARGE, PackedRecords
+from user_state.state.records import OVERFLOWING, TOO_LARGE, PackedRecords
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ class Questions:
 
     Attributes:
         user: (q,) index into the users of the events.
-        at_us: (q,) when the record is read, microseconds UTC; to be right no earlier than `max_clock_skew` before the
-            user's clock.
+        at_us: (q,) when the record is read, microseconds UTC; no earlier than `max_clock_skew` before the user's clock.
         visible: (q,) how many of the events, in their order, arrived before it.
     """
 
@@ -98,7 +98,7 @@ class Replay:
         Raises:
             ValueError: a question is about nobody, or at a time that nothing can be read at.
         """
-        outcome, refused, filled, rows, order = native.replay(
+        outcome, wrong, filled, rows, order = native.replay(
             self._reader.native,
             self._records.native,
             events,
@@ -109,7 +109,7 @@ class Replay:
             self._plan.seen_ids_cap,
             self._plan.max_record_bytes,
         )
-        errors = dict.fromkeys(np.flatnonzero(refused).tolist(), TOO_LARGE)
+        errors = {question: TOO_LARGE if kind == OVERFLOWING else text for question, kind, text in wrong}
         histories = None
         if rows is not None:
             histories = in_order(histories_of(len(questions), self._reader.logs, rows, {}), order)

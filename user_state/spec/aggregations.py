@@ -6,12 +6,14 @@ table, so that an aggregation is declared in one place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-NUMBER = ("float", "int")
+NUMBER = ("float", "int", "bool")
+"""Booleans count as 0 and 1."""
 ANY_FIELD = ("string", "float", "int", "bool")
-KEY_FIELD = ("string", "int", "bool")
+KEY_FIELD = ("string", "int", "bool", "strings", "ints", "bools")
+"""Of an array each value is a key."""
 EDGE_FIELD = ("float", "int", "bool")
 MOST_KEY_FIELDS = 3
 DEFAULT_K, DEFAULT_KEYS = 10, 64
@@ -25,7 +27,8 @@ class Aggregation:
 
     Attributes:
         over: the key whose entries it has an output for.
-        of: the kinds of field that `of:` may name; none if it takes no `of:`.
+        of: the kinds of field that `of:` may name; none if it takes no `of:`. Events in which that field is null have
+            no part in the aggregation, whichever it is.
         of_needed: whether `of:` must be there, if it takes one.
         needs: keys that must be there.
         takes: keys that may be there.
@@ -55,22 +58,24 @@ class Aggregation:
         return (*self.needed, *self.takes, *(("of",) if self.of else ()))
 
 
+OF_EVENTS = Aggregation(of=ANY_FIELD, of_needed=False)
+"""An aggregation of events, or with `of:` of those in which that field is not null."""
 PARTS_OF_RATIO = ("count", "sum", "mean", "geometric_mean", "min", "max", "variance", "stddev", "skew", "kurtosis")
 """What a ratio may be of."""
 AGGREGATIONS: dict[str, Aggregation] = {
-    "count": Aggregation(),
+    "count": OF_EVENTS,
     **dict.fromkeys(
         ("sum", "mean", "geometric_mean", "min", "max", "variance", "stddev", "skew", "kurtosis"),
         Aggregation(of=NUMBER),
     ),
-    **dict.fromkeys(("recency", "first_seen", "gap_mean", "longest_gap"), Aggregation()),
-    "decayed_count": Aggregation(over="half_life"),
+    **dict.fromkeys(("recency", "first_seen", "gap_mean", "longest_gap"), OF_EVENTS),
+    "decayed_count": replace(OF_EVENTS, over="half_life"),
     "decayed_sum": Aggregation(over="half_life", of=NUMBER),
     "histogram": Aggregation(of=NUMBER, needs=("edges",), defaults=False),
     "ratio": Aggregation(needs=("numerator", "denominator"), takes=("prior",)),
     "distinct": Aggregation(of=ANY_FIELD, takes=("cap",)),
-    **dict.fromkeys(("active_days", "streak_days"), Aggregation()),
-    **dict.fromkeys(("hour_of_day", "day_of_week"), Aggregation(over="half_life", defaults=False)),
+    **dict.fromkeys(("active_days", "streak_days"), OF_EVENTS),
+    **dict.fromkeys(("hour_of_day", "day_of_week"), replace(OF_EVENTS, over="half_life", defaults=False)),
     **dict.fromkeys(("last", "first"), Aggregation(of=EDGE_FIELD)),
     **dict.fromkeys(
         ("last_k", "last_distinct_k", "first_k"),
@@ -84,13 +89,13 @@ AGGREGATIONS: dict[str, Aggregation] = {
             "current_session_length",
             "current_session_events",
         ),
-        Aggregation(needs=("gap",)),
+        replace(OF_EVENTS, needs=("gap",)),
     ),
     "approx_distinct": Aggregation(of=ANY_FIELD, takes=("error",)),
     "approx_quantiles": Aggregation(of=NUMBER, needs=("quantiles",), takes=("error",)),
-    **dict.fromkeys(("count_by", "share_by"), Aggregation(needs=("by",), takes=("k", "keys"), defaults=False)),
+    **dict.fromkeys(("count_by", "share_by"), replace(OF_EVENTS, needs=("by",), takes=("k", "keys"), defaults=False)),
     **dict.fromkeys(("sum_by", "mean_by"), Aggregation(of=NUMBER, needs=("by",), takes=("k", "keys"), defaults=False)),
     "top_k": Aggregation(of=NUMBER, of_needed=False, needs=("by", "k"), takes=("keys", "measure"), defaults=False),
-    "entropy_by": Aggregation(needs=("by",), takes=("keys",)),
-    "decayed_count_by": Aggregation(over="half_life", needs=("by",), takes=("k", "keys"), defaults=False),
+    "entropy_by": replace(OF_EVENTS, needs=("by",), takes=("keys",)),
+    "decayed_count_by": replace(OF_EVENTS, over="half_life", needs=("by",), takes=("k", "keys"), defaults=False),
 }

@@ -14,6 +14,15 @@ NamedTypes = Mapping[str, Mapping[str, Any]]
 
 PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 _NAMED = ("record", "enum", "fixed")
+_UUID_BYTES = 16
+_MOST_SCALE = 1000
+_KIND_OF_LOGICAL = {
+    "date": "int",
+    "time-millis": "int",
+    "time-micros": "long",
+    **dict.fromkeys(("timestamp-millis", "timestamp-micros", "timestamp-nanos"), "long"),
+    **dict.fromkeys(("local-timestamp-millis", "local-timestamp-micros", "local-timestamp-nanos"), "long"),
+}
 
 
 def named_types(schema: Any) -> dict[str, Mapping[str, Any]]:
@@ -37,6 +46,29 @@ def looked_up(declared: Any, named: NamedTypes) -> Any:
     if isinstance(declared, str):
         return named.get(declared, {"type": declared})
     return declared
+
+
+def logical_type(declared: Any) -> str | None:
+    """Return the logical type of a type that is looked up, None where it has none, or one that does not fit it.
+
+    >>> logical_type({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2})
+    'decimal'
+    >>> logical_type({"type": "fixed", "name": "Id", "size": 8, "logicalType": "uuid"}) is None
+    True
+
+    As Avro has it, one that does not fit is as none at all.
+    """
+    if not isinstance(declared, Mapping) or not isinstance(declared.get("logicalType"), str):
+        return None
+    logical, kind = declared["logicalType"], declared["type"]
+    if logical == "decimal":
+        scale = declared.get("scale", 0)
+        fits = kind in ("bytes", "fixed") and isinstance(scale, int) and 0 <= scale <= _MOST_SCALE
+    elif logical == "uuid":
+        fits = kind == "string" or (kind == "fixed" and declared.get("size") == _UUID_BYTES)
+    else:
+        fits = kind == _KIND_OF_LOGICAL.get(logical, kind)
+    return logical if fits else None
 
 
 def in_words(declared: Any) -> str:

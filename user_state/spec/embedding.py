@@ -15,7 +15,8 @@ from user_state.spec.embedding_kinds import (
     ONLY_COMPOSED,
     ONLY_HASHED,
 )
-from user_state.spec.values import WHERE, Duration, Name, Settings, Weight, Where, as_list, distinct, misfit
+from user_state.spec.filters import EVERY, WHERE, Where
+from user_state.spec.values import Duration, Name, Settings, Weight, as_list, distinct, misfit
 
 
 def _kind(name: str) -> str:
@@ -30,7 +31,7 @@ class Embedding(Settings):
 
     kind: Annotated[str, AfterValidator(_kind)] = Field(description=" or ".join(EMBEDDING_KINDS))
     of: str = Field(description="the event field that names the item")
-    where: Where = Field(default={}, description=WHERE)
+    where: Where = Field(default=EVERY, description=WHERE)
     dimensions: Annotated[int, Field(ge=1, le=4096)] = Field(default=0, description="a whole number from 1 to 4096")
     half_life: Annotated[
         list[Duration],

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,44 +18,13 @@ from typing import Any
 import fastavro.schema
 
 from user_state.errors import SpecError, shorten
-from user_state.spec.avro_types import named_types
+from user_state.spec.avro_types import logical_type, named_types
+from user_state.spec.event_field import EventFields
 from user_state.spec.problems import did_you_mean, listing
 from user_state.spec.schema_bounds import check_bounds
 
 BUNDLED = Path(__file__).parent.parent / "schemas"
 """The folder of the schemas that come with this package."""
-
-_KIND_OF_TYPE = {
-    "string": "string",
-    "enum": "string",
-    "float": "float",
-    "double": "float",
-    "int": "int",
-    "long": "int",
-    "boolean": "bool",
-}
-_UNIT_OF_TIME = {"timestamp-micros": "us", "timestamp-millis": "ms"}
-
-
-@dataclass(frozen=True)
-class EventField:
-    """One field of an event.
-
-    Attributes:
-        name: as in the schema.
-        kind: `string` (enums too), `float`, `int`, `bool`, or `other` for what no feature can use.
-        nullable: whether it may be null.
-        unit: `us` or `ms` for a timestamp, None for anything else.
-        avro_type: its type in Avro's words, without null, for messages.
-        symbols: an enum's symbols, None for any other type.
-    """
-
-    name: str
-    kind: str
-    nullable: bool
-    unit: str | None
-    avro_type: str = ""
-    symbols: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +38,7 @@ class EventSchema:
         original: the schema as its file has it, as JSON values; what the header of an Avro file should carry.
         whole: the schema as fastavro parses it, logical types included; what schemas are compared by.
         fingerprint: CRC-64-AVRO, eight bytes, little-endian, as in Avro's single-object encoding.
-        fields: the record's fields by name, in the order of the schema.
+        fields: the record's fields by name or path, listed in the order of the schema.
         file: the file as the spec names it; empty if the schema came from elsewhere.
         versions: other schemas that events may have been written with, each of which resolves to this one.
     """
@@ -80,13 +48,18 @@ class EventSchema:
     original: Any = field(compare=False, repr=False)
     whole: Any = field(compare=False, repr=False)
     fingerprint: bytes
-    fields: Mapping[str, EventField] = field(compare=False, repr=False)
+    fields: EventFields = field(compare=False, repr=False)
     file: str = field(default="", compare=False)
     versions: tuple[EventSchema, ...] = field(default=(), compare=False, repr=False)
 
     def knows(self, writer: EventSchema) -> bool:
         """Return whether `writer` is this schema or one of its versions, so that its fingerprint says what to do."""
         return writer.fingerprint in {known.fingerprint for known in (self, *self.versions)}
+
+    @property
+    def has_logical_bytes(self) -> bool:
+        """Return whether any value is a UUID's or a decimal's bytes."""
+        return _has_logical_bytes(self.whole)
 
     @property
     def label(self) -> str:
@@ -130,13 +103,11 @@ def parse_event_schema(original: Any) -> EventSchema:
         raise SpecError(f"expected an Avro schema of type record, got {shorten(got)}")
     if not isinstance(original.get("fields"), list):
         raise SpecError(f"expected an Avro schema with a list of fields, got {shorten(original.get('fields'))}")
-    named: dict[str, Any] = {}
     try:
-        whole = fastavro.schema.parse_schema(original, named)
+        whole = fastavro.schema.parse_schema(original)
         check_bounds(whole)
         parsed = fastavro.schema.parse_schema(_without_logical_types(original))
         canonical = fastavro.schema.to_parsing_canonical_form(parsed)
-        fields = {part["name"]: _field(part["name"], part["type"], named) for part in whole["fields"]}
     except SpecError:
         raise
     # A malformed schema makes fastavro raise whatever Python raises where it stumbles.
@@ -148,7 +119,7 @@ def parse_event_schema(original: Any) -> EventSchema:
         if twice is not None:  # fastavro does not mind
             raise SpecError(f"expected different field names in {record['name']}, got {twice} twice")
     fingerprint = bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
-    return EventSchema(whole["name"], parsed, original, whole, fingerprint, fields)
+    return EventSchema(whole["name"], parsed, original, whole, fingerprint, EventFields(whole))
 
 
 def _find(name: str, beside: Path) -> Path:
@@ -169,20 +140,15 @@ def _find(name: str, beside: Path) -> Path:
     raise SpecError(f"{text}{did_you_mean(name, there)}; available schemas: {listing(there)}")
 
 
-def _field(name: str, declared: Any, named: Mapping[str, Any]) -> EventField:
-    nullable = False
+def _has_logical_bytes(declared: Any) -> bool:
     if isinstance(declared, list):
-        branches = [branch for branch in declared if branch not in ("null", {"type": "null"})]
-        nullable = len(branches) < len(declared)
-        if len(branches) != 1:
-            return EventField(name, "other", nullable, None, "union" if branches else "null")
-        declared = branches[0]
-    if isinstance(declared, str):
-        declared = named.get(declared, {"type": declared})
-    avro_type = declared["type"]
-    unit = _UNIT_OF_TIME.get(declared.get("logicalType")) if avro_type == "long" else None
-    symbols = tuple(declared["symbols"]) if avro_type == "enum" else None
-    return EventField(name, _KIND_OF_TYPE.get(avro_type, "other"), nullable, unit, avro_type, symbols)
+        return any(map(_has_logical_bytes, declared))
+    if not isinstance(declared, dict):
+        return False
+    if logical_type(declared) in ("uuid", "decimal") and declared["type"] != "string":
+        return True
+    inside = [declared[key] for key in ("items", "values", "type") if key in declared]
+    return any(map(_has_logical_bytes, inside + [part["type"] for part in declared.get("fields", ())]))
 
 
 def _without_logical_types(schema: Any) -> Any:

@@ -161,6 +161,58 @@ def share_meant(value: Any) -> str:
     return f"; {value:g} % is {value / 100:g}"
 
 
+_OPERATORS = {
+    **dict.fromkeys(("gt", "$gt", "above", "over", "after", "greater", "greater_than"), ">"),
+    **dict.fromkeys(("gte", "ge", "$gte", "=>", "min", "at_least", "from", "since"), ">="),
+    **dict.fromkeys(("lt", "$lt", "below", "under", "before", "less", "less_than"), "<"),
+    **dict.fromkeys(("lte", "le", "$lte", "=<", "max", "at_most", "to", "until"), "<="),
+    **dict.fromkeys(("ne", "neq", "$ne", "!=", "<>", "!", "not_in", "nin", "$nin", "is_not", "exclude"), "not"),
+    **dict.fromkeys(("has", "include", "includes", "any_of", "contains_any"), "contains"),
+    **dict.fromkeys(("not_null", "$exists", "present", "is_not_null"), "exists: true"),
+    **dict.fromkeys(("null", "is_null", "missing", "isnull"), "exists: false"),
+    **dict.fromkeys(("eq", "$eq", "=", "==", "in", "$in", "equals", "one_of"), "is"),
+}
+"""Words of filters elsewhere, and what they are called here."""
+
+
+def operator_meant(word: str) -> str:
+    """Return which word of a filter was meant, to append to a message, or nothing.
+
+    >>> operator_meant("gte"), operator_meant("between"), operator_meant("exist")
+    ('; did you mean `">="`?', '; write `{">=": 1, "<=": 9}`', '; did you mean `exists`?')
+    """
+    if word.casefold() in ("between", "range"):
+        return '; write `{">=": 1, "<=": 9}`'
+    meant = _OPERATORS.get(word.casefold())
+    if meant is not None:
+        return f"; did you mean `{_quoted(meant)}`?"
+    return did_you_mean(word, ("not", "exists", "contains", "is"))
+
+
+def operator_in_text(text: str) -> str | None:
+    """Return what a text that looks like a condition would be as a filter, None if it does not look like one.
+
+    >>> operator_in_text("!= US"), operator_in_text(">5"), operator_in_text("a > 5"), operator_in_text("<unknown>")
+    ('{not: US}', '{">": 5}', None, None)
+    """
+    found = _OPERATOR_IN_TEXT.fullmatch(text.strip())
+    if found is None or (text.strip().startswith("<") and text.strip().endswith(">") and len(text.strip()) > 2):
+        return None
+    operator, rest = found[1], found[2] or "..."
+    if operator in ("==", "=", "=~", "~"):
+        return rest if operator in ("==", "=") else "the values themselves; patterns are not matched"
+    word = {"!=": "not", "<>": "not", "!": "not", "!~": "not", "=>": ">=", "=<": "<="}.get(operator, operator)
+    return f"{{{_quoted(word)}: {rest}}}"
+
+
+_OPERATOR_IN_TEXT = re.compile(r"(!=|<>|!~|=~|==|<=|>=|=<|=>|<|>|=|!|~)\s*(.*)", re.DOTALL)
+
+
+def _quoted(word: str) -> str:
+    """Return a word as YAML wants it."""
+    return f'"{word}"' if word[0] in "<>" else word
+
+
 HINTS: Mapping[str, str] = {
     "of": "; it is one field: `with:` lists others beside it, `by:` counts by several",
 }

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from user_state.spec.values import A_DURATION, WHERE, DurationUs, Settings, Where
+from user_state.spec.filters import EVERY, WHERE, Where
+from user_state.spec.values import A_DURATION, DurationUs, Settings
 
 DEFAULT_REACH = 10
 DEFAULT_PAIR_HALF_LIFE_US = 60 * 1_000_000
@@ -27,7 +28,7 @@ class Learned(Settings):
         default=DEFAULT_SPREAD, description="how many records an item is spread over, a whole number from 1 to 64"
     )
     forget: DurationUs | None = Field(default=None, description=A_DURATION)
-    where: Where = Field(default={}, description=WHERE)
+    where: Where = Field(default=EVERY, description=WHERE)
 
 
 class Items(Settings):

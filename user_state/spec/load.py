@@ -9,6 +9,7 @@ The order of work, each step going on from whatever the one before could make se
          -> table_checks       tables of item vectors that are not declared
          -> field_checks       event fields that do not exist or do not fit
          -> version_checks     other versions of the events' schema that cannot be read as it
+         -> literals           numbers as the types of their fields have them
 
 Nothing here decides what a feature means: `user_state.plan.compile` does.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from user_state.errors import SpecError
 from user_state.spec.event_schema import EventSchema, load_event_schema
 from user_state.spec.field_checks import field_problems
+from user_state.spec.literals import typed
 from user_state.spec.model import Spec
 from user_state.spec.model_problems import model_problems
 from user_state.spec.output_checks import output_problems
@@ -44,6 +46,18 @@ class LoadedSpec:
     spec: Spec
     schema: EventSchema
     path: Path | None
+
+    def __repr__(self) -> str:
+        """Return what there is, in a line."""
+        spec = self.spec
+        counts = {
+            "features": len(spec.features),
+            "sequences": len(spec.sequences),
+            "embeddings": len(spec.embeddings),
+        }
+        listed = "".join(f", {number} {kind}" for kind, number in counts.items() if number)
+        where = "" if self.path is None else f", from {self.path}"
+        return f"LoadedSpec({spec.name!r}{listed}, of {self.schema.name}{where})"
 
 
 def load_spec(path: str | Path) -> LoadedSpec:
@@ -102,7 +116,7 @@ def _load(text: str, *, beside: Path, name: str, path: Path | None) -> LoadedSpe
             problems += found
     if problems or schema is None:
         raise SpecError(describe(problems, name))
-    return LoadedSpec(Spec.model_validate(document.value), schema, path)
+    return LoadedSpec(typed(Spec.model_validate(document.value), schema), schema, path)
 
 
 def _similar(path: Path) -> str:

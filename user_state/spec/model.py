@@ -21,19 +21,18 @@ from pydantic_core import PydanticCustomError
 from user_state.sizes import MB
 from user_state.spec.aggregations import AGGREGATIONS, DEFAULT_K, DEFAULT_KEYS, MOST_KEY_FIELDS, PARTS_OF_RATIO
 from user_state.spec.embedding import Embedding
+from user_state.spec.filters import EVERY, WHERE, Where
 from user_state.spec.items import Items
 from user_state.spec.values import (
     A_DURATION,
     A_NAME,
     A_RECORD_SIZE,
     LIFETIME,
-    WHERE,
     Duration,
     DurationUs,
     Name,
     RecordSize,
     Settings,
-    Where,
     Window,
     as_list,
     distinct,
@@ -61,7 +60,14 @@ def _part_of_ratio(name: str) -> str:
     return name
 
 
-def _ascending(numbers: list[float]) -> list[float]:
+def _number(value: object) -> object:
+    # Before the union below, so that one wrong value is one error and not one for each of its types.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("scalar", "expected a number")
+    return value
+
+
+def _ascending(numbers: list[int | float]) -> list[int | float]:
     for earlier, later in pairwise(numbers):
         if not earlier < later:
             raise ValueError(f"expected ascending numbers, got {later:g} after {earlier:g}")
@@ -77,7 +83,13 @@ class Events(Settings):
     user: str = Field(description="the event field that identifies the user")
     id: str = Field(description="the event field that identifies the event")
     time: str = Field(description="the event field that says when it happened")
+    time_unit: Literal["s", "ms", "us", "ns"] | None = Field(
+        default=None, description="s, ms, us or ns, the unit of a `time` that the schema says nothing of"
+    )
     published: str | None = Field(default=None, description="the event field that says when it was received")
+    published_unit: Literal["s", "ms", "us", "ns"] | None = Field(
+        default=None, description="s, ms, us or ns, the unit of a `published` that the schema says nothing of"
+    )
     versions: Annotated[
         list[str],
         BeforeValidator(as_list),
@@ -91,13 +103,12 @@ class Part(Settings):
 
     aggregate: Annotated[str, AfterValidator(_part_of_ratio)] = Field(description=f"one of {', '.join(PARTS_OF_RATIO)}")
     of: str | None = Field(default=None, description="the event field to aggregate")
-    where: Where = Field(default={}, description=WHERE)
+    where: Where = Field(default=EVERY, description=WHERE)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Part:
-        if (self.of is None) != (self.aggregate == "count"):
-            verb = "takes no" if self.of is not None else "needs"
-            raise ValueError(f"aggregate {self.aggregate} {verb} `of:`, the event field to aggregate")
+        if self.of is None and self.aggregate != "count":
+            raise ValueError(f"aggregate {self.aggregate} needs `of:`, the event field to aggregate")
         return self
 
 
@@ -120,7 +131,7 @@ class Feature(Settings):
         Field(min_length=1, description=f"one of {', '.join(AGGREGATIONS)}, or a list of them"),
     ]
     of: str | None = Field(default=None, description="the event field to aggregate")
-    where: Where = Field(default={}, description=WHERE)
+    where: Where = Field(default=EVERY, description=WHERE)
     windows: Annotated[
         list[Window],
         BeforeValidator(as_list),
@@ -139,9 +150,11 @@ class Feature(Settings):
     with_: Annotated[list[str], BeforeValidator(as_list), AfterValidator(distinct)] = Field(
         default=[], alias="with", description="an event field to list beside the one that `of` names, or a list of them"
     )
-    edges: Annotated[list[float], AfterValidator(_ascending), Field(min_length=1, max_length=200)] = Field(
-        default=[], description="a list of up to 200 ascending numbers"
-    )
+    edges: Annotated[
+        list[Annotated[int | float, BeforeValidator(_number)]],
+        AfterValidator(_ascending),
+        Field(min_length=1, max_length=200),
+    ] = Field(default=[], description="a list of up to 200 ascending numbers")
     numerator: Part | None = Field(default=None, description="an aggregation such as {aggregate: count}")
     denominator: Part | None = Field(default=None, description="an aggregation such as {aggregate: count}")
     prior: Prior | None = Field(default=None, description="a mapping such as {rate: 0.05, weight: 20}")
@@ -187,7 +200,7 @@ class Feature(Settings):
         for name, aggregation in chosen:
             for key in aggregation.needed:
                 if key not in given:
-                    instead = "; it takes no `of:`" if key == "by" and "of" in given - usable else ""
+                    instead = "; `of:` names no key" if key == "by" and "of" in given else ""
                     raise ValueError(f"aggregate {name} needs `{key}:`, {keys[key].description}{instead}")
         for key in sorted(given - usable - {"aggregate", "where", "default"}):
             users = [name for name, other in AGGREGATIONS.items() if key in other.usable]
@@ -200,8 +213,9 @@ class Feature(Settings):
             raise misfit("with", f"expected fields beside `of`, got {self.of}, which `of` names")
         for side in ("numerator", "denominator"):
             part = getattr(self, side)
-            for field in self.where.keys() & (part.where.keys() if part else set()):
-                if not any(value in part.where[field] for value in self.where[field]):
+            for field in self.where.fields if part else ():
+                mine, theirs = self.where.one_of(field), part.where.one_of(field)
+                if mine is not None and theirs is not None and not set(mine) & set(theirs):
                     raise ValueError(
                         f"expected filters that overlap, but no `{field}` matches both `where:` and {side}'s"
                     )
@@ -243,7 +257,7 @@ class Sequence(Settings):
     last: Annotated[int, Field(ge=1, le=10_000)] = Field(
         description="how many events to keep, a whole number from 1 to 10000"
     )
-    where: Where = Field(default={}, description=WHERE)
+    where: Where = Field(default=EVERY, description=WHERE)
     within: DurationUs | None = Field(default=None, description=A_DURATION)
 
 

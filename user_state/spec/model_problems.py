@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from user_state.errors import shorten
 from user_state.spec.embedding import Embedding
+from user_state.spec.filters import A_TEST
 from user_state.spec.hints import (
     HINTS,
     aggregation_meant,
@@ -38,7 +39,7 @@ _NAMED: dict[str, type[BaseModel]] = {
 _WITHIN_FEATURES: dict[str, type[BaseModel]] = {"numerator": Part, "denominator": Part, "prior": Prior}
 
 _WITHIN = {
-    "where": "a value or a list of values",  # the names of fields are not in question
+    "where": A_TEST,  # the names of fields are not in question
     "edges": "a number",
     "quantiles": "a number from 0 to 1",
 }
@@ -90,6 +91,9 @@ def _errors(document: Document) -> Iterator[tuple[str, KeyPath, Any]]:
         if error["type"] == "misfit":
             yield "value_error", (*path, context["key"]), context["said"]
             continue
+        if error["type"] == "filter":
+            yield "value_error", path, context["said"]
+            continue
         # What declares nothing may have been refused as it was read.
         if not path and document.problems:
             continue
@@ -137,6 +141,8 @@ def _meant(kind: str, path: KeyPath, value: Any) -> str:
         return zone_meant(value)
     if key in ("quantiles", "error"):
         return share_meant(value)
+    if kind == "scalar" and value is None and "where" in path:
+        return "; to ask for null, write `{exists: false}`"
     return HINTS.get(key, "") if isinstance(value, list) else ""
 
 

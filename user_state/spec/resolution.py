@@ -8,14 +8,15 @@
 
     int -> long, float, double    long -> float, double    float -> double    string <-> bytes
     enum -> enum                  a symbol that the reader lacks becomes the reader's default symbol
-    union                         the branch written -> the first of the reader's branches that fits
+    union                         the branch written -> the reader's branch of that type, else the first that fits
 
 A field's own name goes before its aliases, so that a writer may write old name and new for a while.
 Two rules are stricter than Avro's. What *may* fail for some value fails here and now: an enum without a default, a
 branch of a union that nothing fits. Only null is let through, since a field that was made required is no mistake:
-such an event is undecodable. And two different units of time do not resolve, since Avro would read one for the other.
+such an event is undecodable. And two different units of time, or scales of a decimal, do not resolve, since Avro would
+read one for the other.
 
-Nothing here reads events: `user_state.events.flat_types` says how they are read, by these rules.
+Nothing here reads events: `user_state.events.avro_program` says how they are read, by these rules.
 Sources: Apache Avro 1.12 specification, "Schema Resolution" and "Aliases".
 """
 
@@ -24,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from user_state.spec.avro_types import NamedTypes, default_value, in_words, looked_up, named_types
+from user_state.spec.avro_types import NamedTypes, default_value, in_words, logical_type, looked_up, named_types
 from user_state.spec.problems import listing
 
 _PROMOTIONS = {
@@ -113,6 +114,21 @@ def matches(writer: Any, reader: Any, named: NamedPair) -> bool:
     return True
 
 
+def read_as(writer: Any, branches: list[Any], named: NamedPair) -> Any:
+    """Return the branch of the reader's union that values of `writer`, which is no union, are read as; None if none is.
+
+    The first of its own type, else the first that fits: a long beside a double is read as the long that it is.
+    """
+    writer = looked_up(writer, named.writer)
+    fitting = [branch for branch in branches if matches(writer, branch, named)]
+    own = [branch for branch in fitting if _is_own(writer, looked_up(branch, named.reader))]
+    return next(iter([*own, *fitting]), None)
+
+
+def _is_own(writer: Mapping[str, Any], reader: Any) -> bool:
+    return isinstance(reader, Mapping) and all(writer.get(key) == reader.get(key) for key in ("type", "name"))
+
+
 def changes(writer: Any, reader: Any) -> list[str]:
     """Return how the fields of `writer` differ from those of `reader`, in words, for people.
 
@@ -162,7 +178,7 @@ class _Walk:
         if isinstance(writer, list):
             yield from self.written_union(writer, reader, at)
         elif isinstance(reader, list):
-            fitting = next((branch for branch in reader if matches(writer, branch, named)), None)
+            fitting = read_as(writer, reader, named)
             if fitting is None:
                 yield Mismatch(at, f"{in_words(writer)} cannot be read as {in_words(reader)}")
             else:
@@ -244,6 +260,11 @@ def _units(writer: Mapping[str, Any], reader: Mapping[str, Any], at: str) -> Ite
     wrote, reads = (_UNIT_OF_TIME.get(_logical(declared)) for declared in (writer, reader))
     if wrote is not None and reads is not None and wrote != reads:
         yield Mismatch(at, f"{wrote} would be read as {reads}; Avro does not convert logical types")
+    if logical_type(writer) == logical_type(reader) == "decimal":
+        digits, reads_digits = writer.get("scale", 0), reader.get("scale", 0)
+        if digits != reads_digits:
+            text = f"a decimal of scale {digits} would be read with scale {reads_digits}"
+            yield Mismatch(at, f"{text}; Avro does not convert logical types")
 
 
 def _logical(declared: Mapping[str, Any]) -> str:

@@ -1,19 +1,24 @@
-"""What decoding an event may cost: schemas are refused of which a short body could take all time, memory or stack.
+"""What decoding an event may cost: which schemas are refused, and of which a short body could keep fastavro busy.
 
-A body is whatever anybody published. So the schema alone has to see to it that decoding takes time and memory in
-proportion to the body's length, and a stack of a depth that is known. It does if
+The compiled core bounds what a body costs while it reads (`native/events/avro_program.hpp`): how deep values lie, and
+how many there are that take no bytes. So a type may contain itself, and an array may hold nulls. Refused is
+
+    a schema of more than MOST_LEVELS levels     counted with the types that are used by name
+    an event that may take no byte               a file says how many events a block has
+    an event of more than MOST_BYTES bytes       it fits no message
+    a union with a type twice                    Avro has each once
+
+fastavro bounds nothing, and reads some things that the core does not: the brute force, tables of item vectors. Its
+time, memory and stack are in proportion to the body's length if
 
     no type contains itself               a body would say how deep to go; fastavro has no limit and crashes
-    types lie at most MOST_LEVELS deep    counted with the types that are used by name
     an item takes at least one byte       a count in front of items of none claims any number of them
     a byte of an item is at most          one small field may lie in a record in a record in a record, and a record of
     MOST_VALUES_A_BYTE values             nulls that is used by name twice at each level doubles with each
     an event is at most                   as above, outside arrays and maps
     MOST_FREE_VALUES more
-    an event takes 1 to MOST_BYTES bytes  a file says how many events a block has; and larger ones fit no message
-    a union has each type once            as Avro has it; else fastavro tries branches one after the other,
-    a value may be read in at most        as it does to find out whether a mapping is a map or one of the records of a
-    MOST_TRIES ways                       union, anew in each union that lies in it (see `events/event_reader.py`)
+    a value may be read in at most        to find out whether a mapping is a map or one of the records of a union,
+    MOST_TRIES ways                       fastavro tries one after the other, anew in each union that lies in it
 
 What a schema costs is found out type by type, each with its least length and its greatest *excess*: by how many values
 it may be more than MOST_VALUES_A_BYTE times its bytes. With K for that, and e for excess,
@@ -66,26 +71,43 @@ _LEAST_BYTES = dict.fromkeys(PRIMITIVES, 1) | {"null": 0, "float": 4, "double": 
 
 
 def check_bounds(schema: Any) -> None:
-    """Find out whether decoding what `schema` describes is bounded by the length of the body; see above.
+    """Find out whether events that `schema` describes can be read; see above.
 
     Args:
         schema: the schema of whole events, as fastavro parses it.
 
     Raises:
-        SpecError: it is not; says which field is at fault, such as `device.os`, `tags[]` or `labels{}`, and why.
+        SpecError: they cannot; says which field is at fault, such as `device.os`, `tags[]` or `labels{}`, and why.
     """
-    cost = _Costs().of(schema, "", 1)
+    cost = _Costs(for_fastavro=False).of(schema, "", 1)
     if cost.least_bytes == 0:
         raise SpecError(f"expected events of at least one byte, got {_what(schema)}, whose fields take none")
 
 
-def ways_to_write(schema: Any) -> int:
+def check_bounds_of_fastavro(schema: Any) -> None:
+    """Find out whether fastavro reads what `schema` describes in bounded time; raises as `check_bounds`."""
+    _Costs().of(schema, "", 1)
+
+
+def fastavro_can_read(schema: Any) -> bool:
+    """Return whether it does, of a schema which `check_bounds` has passed."""
+    try:
+        check_bounds_of_fastavro(schema)
+    except SpecError:
+        return False
+    return True
+
+
+def ways_to_write(schema: Any) -> float:
     """Return how often fastavro may look at a value as it writes an event without the names of its records.
 
     Args:
         schema: the schema of whole events, parsed, which `check_bounds` has passed.
     """
-    return _Costs(math.inf, by_name=False).of(schema, "", 1).tries
+    try:
+        return _Costs(math.inf, by_name=False).of(schema, "", 1).tries
+    except SpecError:
+        return math.inf
 
 
 class _Costs:
@@ -94,10 +116,12 @@ class _Costs:
     Args:
         most_tries: for any value.
         by_name: whether fastavro knows which record of a union a value is.
+        for_fastavro: whether what fastavro cannot bound is refused.
     """
 
-    def __init__(self, most_tries: float = MOST_TRIES, *, by_name: bool = True) -> None:
-        self._most_tries = most_tries
+    def __init__(self, most_tries: float = MOST_TRIES, *, by_name: bool = True, for_fastavro: bool = True) -> None:
+        self._for_fastavro = for_fastavro
+        self._most_tries = most_tries if for_fastavro else math.inf
         self._knows_records = by_name
         self._of_named: dict[str, _Cost | None] = {}  # None while it is gone through
 
@@ -122,7 +146,7 @@ class _Costs:
                 f"expected fewer unions of a map and records in each other, got {_where(at)} {_what(declared)}, to be"
                 f" decoded in up to {cost.tries} ways; put each map into a record of its own"
             )
-        if cost.excess > MOST_FREE_VALUES:
+        if self._for_fastavro and cost.excess > MOST_FREE_VALUES:
             raise SpecError(
                 f"expected at most {MOST_FREE_VALUES} values that take no bytes, got more in {_where(at)}"
                 f" {_what(declared)}; leave out what is always null, or empty"
@@ -133,6 +157,8 @@ class _Costs:
         if name in _LEAST_BYTES:
             return _plain(_LEAST_BYTES[name])
         cost = self._of_named.get(name)
+        if cost is None and not self._for_fastavro and name in self._of_named:
+            return _Cost(0, 0, 1, 1)
         if cost is None:
             raise SpecError(
                 f"expected types that do not contain themselves, got {_where(at)} {name} inside of {name}: an"
@@ -174,12 +200,12 @@ class _Costs:
 
     def _items(self, declared: Any, item: Any, key_bytes: int, at: str, level: int) -> _Cost:
         cost = self.of(item, at, level + 1)
-        if key_bytes + cost.least_bytes == 0:
+        if self._for_fastavro and key_bytes + cost.least_bytes == 0:
             raise SpecError(
                 f"expected items of at least one byte, got {_where(at)} {_what(item)}, which may take none: a short"
                 " event could claim any number of them; send how many there are as a long"
             )
-        if key_bytes * (1 - MOST_VALUES_A_BYTE) + cost.excess > 0:
+        if self._for_fastavro and key_bytes * (1 - MOST_VALUES_A_BYTE) + cost.excess > 0:
             raise SpecError(
                 f"expected items of at most {MOST_VALUES_A_BYTE} values a byte, got {_where(at)} {_what(item)}, which"
                 " may be more; leave out records around a single field, and what is always null, or empty"

@@ -1,11 +1,10 @@
-"""The values that a spec is made of: durations, names, weights, filters, and lists of them."""
+"""The values that a spec is made of: durations, names, weights, and lists of them; filters.py has filters."""
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from user_state.durations import parse_duration_us
@@ -75,13 +74,6 @@ def distinct(listed: list[_T]) -> list[_T]:
     return listed
 
 
-def _scalar(value: Any) -> Any:
-    # Before the union below, so that one wrong value is one error and not one for each of its types.
-    if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and not math.isfinite(value)):
-        raise PydanticCustomError("scalar", "expected a text, number or boolean")
-    return value
-
-
 def _weight(weight: float) -> float:
     if not -1e6 <= weight <= 1e6 or weight == 0:
         raise PydanticCustomError("weight", "expected another number")
@@ -95,14 +87,6 @@ Window = Annotated[str, AfterValidator(_window)]
 RecordSize = Annotated[int, BeforeValidator(_record_size)]
 """In bytes."""
 Weight = Annotated[float, AfterValidator(_weight)]
-Scalar = str | bool | int | float
-
-Where = dict[
-    str, Annotated[list[Annotated[Scalar, BeforeValidator(_scalar)]], BeforeValidator(as_list), Field(min_length=1)]
-]
-"""Field name to accepted values; an event matches if every field has one of its values."""
-
-WHERE = "event fields, each with the value or the list of values it must have, such as {action: [view, like]}"
 
 
 class Settings(BaseModel):

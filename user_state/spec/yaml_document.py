@@ -10,6 +10,7 @@ is not text, since `yes` and `0x10` read back as `True` and `16` would puzzle wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,6 +119,9 @@ def read_yaml(text: str) -> Document:
         mark = exc.problem_mark or exc.context_mark
         place = "" if mark is None else f" (column {mark.column + 1})"
         hint = "; indent with spaces, not tabs" if "'\\t'" in str(exc.problem) else ""
+        line_at = text.splitlines()[mark.line : mark.line + 1] if mark is not None else []
+        if line_at and re.search(r"(^|[{,\[\s])[<>]=?\s*:", line_at[0]):
+            hint = '; put operators in quotes, as in {">=": 5}'
         text = f"not YAML: {exc.problem or exc.context}{place}{hint}"
         raise NotYamlError(Problem(1 if mark is None else mark.line + 1, text)) from exc
     except yaml.reader.ReaderError as exc:
@@ -139,13 +143,37 @@ def _unquoted(written: str, value: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without dates, and without `=` as anything but text."""
+    """SafeLoader without dates, without `=` as anything but text, and with the numbers of YAML 1.2.
+
+    PyYAML has those of YAML 1.1, in which 0123 is 83, 1:30 is 90, and 1e3 is text.
+    """
 
 
+_WHOLE = re.compile(r"[-+]?[0-9][0-9_]*|0o[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+")
+_REAL = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+
+
+def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    digits = str(loader.construct_scalar(node)).replace("_", "")
+    based = {"0o": 8, "0x": 16, "0b": 2}.get(digits[:2])
+    return int(digits, 10) if based is None else int(digits[2:], based)
+
+
+def _real(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    digits = str(loader.construct_scalar(node)).replace("_", "").casefold()
+    return float(digits.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_NOT_TAKEN = {f"{_TAG}{kind}" for kind in ("timestamp", "value", "int", "float")}
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (f"{_TAG}timestamp", f"{_TAG}value")]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_TAKEN]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+for _kind, _pattern, _construct in (("int", _WHOLE, _whole), ("float", _REAL, _real)):
+    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"(?:{_pattern.pattern})\Z"), list("-+.0123456789"))
+    _Loader.add_constructor(f"{_TAG}{_kind}", _construct)
 
 
 class _Builder:

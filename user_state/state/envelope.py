@@ -57,12 +57,3 @@ def heads_of(blobs: Sequence[bytes | None]) -> tuple[Heads, dict[int, str]]:
 def version_of(blob: bytes | None) -> bytes:
     """Return the version that a compare-and-set has to expect of this stored record."""
     return NO_VERSION if blob is None else blob[VERSION]
-
-
-def with_horizon(blob: bytes, horizon_us: int, version: bytes) -> bytes:
-    """Return a record with another horizon and version, and all else as it was.
-
-    Raises:
-        CodecError: the bytes are no record.
-    """
-    return native.with_horizon(blob, horizon_us, version)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,29 @@ float columns."""
 FIXED_COLUMNS = 4
 
 
+class ListColumn(NamedTuple):
+    """A list for each of m events.
+
+    Attributes:
+        ends: (m + 1,) 0, and then where the values of each event end.
+        values: those of all events.
+    """
+
+    ends: I64
+    values: npt.NDArray[Any]
+
+    def take(self, chosen: Bool | I64) -> ListColumn:
+        """Return the lists of the chosen events, by mask or index."""
+        sizes = np.diff(self.ends)[chosen]
+        begins = self.ends[:-1][chosen]
+        ends = np.concatenate([[0], np.cumsum(sizes)])
+        at = np.arange(ends[-1]) + np.repeat(begins - ends[:-1], sizes)
+        return ListColumn(ends, self.values[at])
+
+
+Column = npt.NDArray[Any] | ListColumn
+
+
 @dataclass(frozen=True)
 class Events:
     """m events of n users.
@@ -38,7 +61,7 @@ class Events:
         user: (m,) index into `users`.
         id_hash: (m,) xxh64 of the event id.
         time_us, published_us: (m,) microseconds UTC.
-        columns: one (m,) array for each of `plan.fields`: int64 codes into `pool`, float64, or int64.
+        columns: for each of `plan.fields` an array (m,) of int64 codes into `pool`, float64, or int64; or lists.
         pool: the strings that codes stand for.
     """
 
@@ -47,7 +70,7 @@ class Events:
     id_hash: U64
     time_us: I64
     published_us: I64
-    columns: tuple[npt.NDArray[Any], ...]
+    columns: tuple[Column, ...]
     pool: StringPool
 
     def __len__(self) -> int:
@@ -64,7 +87,13 @@ class Events:
         if taken is None:
             raise ValueError("expected rows of the plan's fields, each of its kind or None, got others")
         users, user, id_hash, time_us, published_us, columns, code_of = taken
-        return cls(users, user, id_hash, time_us, published_us, columns, StringPool.of_codes(code_of))
+        return cls(users, user, id_hash, time_us, published_us, _columns(columns), StringPool.of_codes(code_of))
+
+    @classmethod
+    def of_batch(cls, batch: native.EventBatch) -> Events:
+        """Return a batch's columns; the arrays are views of it."""
+        users, user, id_hash, time_us, published_us, columns, code_of = batch.columns()
+        return cls(users, user, id_hash, time_us, published_us, _columns(columns), StringPool.of_codes(code_of))
 
     def take(self, chosen: Bool | I64) -> Events:
         """Return the chosen events, by mask or index; users and pool stay."""
@@ -74,7 +103,7 @@ class Events:
             self.id_hash[chosen],
             self.time_us[chosen],
             self.published_us[chosen],
-            tuple(column[chosen] for column in self.columns),
+            tuple(column.take(chosen) if isinstance(column, ListColumn) else column[chosen] for column in self.columns),
             self.pool,
         )
 
@@ -88,8 +117,10 @@ class Events:
         return present, replace(self, users=[self.users[user] for user in present.tolist()], user=number[self.user])
 
     def has(self, plan: Plan, field: int) -> Bool:
-        """Return (m,) whether each event's field is not null."""
+        """Return (m,) whether each event's field is not null; of a list, whether it has a value."""
         column = self.columns[field]
+        if isinstance(column, ListColumn):
+            return np.asarray(np.diff(column.ends) > 0, np.bool_)
         match plan.fields[field].kind:
             case "string":
                 present = column != NULL_CODE
@@ -98,3 +129,7 @@ class Events:
             case _:
                 present = column != NULL_INT
         return np.asarray(present, np.bool_)
+
+
+def _columns(columns: Sequence[Any]) -> tuple[Column, ...]:
+    return tuple(ListColumn(*column) if isinstance(column, tuple) else column for column in columns)

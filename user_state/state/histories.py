@@ -34,13 +34,24 @@ class HistoryReader:
         self._logs = list(dict.fromkeys(logs))
         self._native = native_program(plan, compile_program(select_outputs(plan, ()), whole=False))
 
-    def read(self, blobs: Sequence[bytes | None]) -> Histories:
+    def read(self, blobs: Sequence[bytes | None], at_us: int | I64 | None = None) -> Histories:
         """Return the histories of n users; what is wrong with a record shows in `errors`, and costs no other.
+
+        Args:
+            blobs: n packed records, None being a user without one.
+            at_us: the reading time that the rows are for, one or (n,), microseconds UTC: a record that cannot answer
+                for it is refused. None refuses none.
 
         Raises:
             StoreUnavailable, StoreError: as the source of layouts.
         """
-        found, errors = self._records.reading(lambda: self._native.histories(self._records.native, blobs, self._logs))
+        times_us: I64 | None = None
+        if at_us is not None:
+            times_us = np.empty(len(blobs), np.int64)
+            times_us[:] = at_us
+        found, errors = self._records.reading(
+            lambda: self._native.histories(self._records.native, blobs, self._logs, times_us)
+        )
         return histories_of(len(blobs), self._logs, found, errors)
 
 

@@ -10,9 +10,6 @@ docs/design/layers.md.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Protocol
-
-from user_state.state.events import I64
 
 
 class Outcome(IntEnum):
@@ -25,17 +22,3 @@ class Outcome(IntEnum):
     BAD_RECORD = 4
     OVERSIZED = 5
     CONTENDED = 6
-
-
-class Times(Protocol):
-    """What n users' records say of time."""
-
-    @property
-    def clock_us(self) -> I64:
-        """(n,) greatest publish time among the applied events; 0 for a user without any."""
-        ...
-
-    @property
-    def horizon_us(self) -> I64:
-        """(n,) event times from which on the remembered ids are complete; earlier events are refused."""
-        ...

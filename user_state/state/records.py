@@ -26,7 +26,7 @@ from user_state.state.layouts import LayoutSource, Unregistered
 T = TypeVar("T")
 TOO_LARGE = "with these events the record would hold more than its bytes can count"
 """What is wrong with users whose records may stay as they are, and take other events."""
-CORRUPT, OVERFLOWING, UNKNOWN_LAYOUT = range(3)
+CORRUPT, OVERFLOWING, UNKNOWN_LAYOUT, TOO_EARLY = range(4)
 """The kinds of what is wrong, as `native/record/envelope.hpp` numbers them."""
 Made = list[bytes | None]
 Wrong = Iterable[tuple[int, int, str | bytes]]

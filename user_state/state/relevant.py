@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from user_state import native
 from user_state.plan.plan import Plan
+from user_state.state.event_batch import EventBatch
 from user_state.state.events import Bool, Events
 
 _PREPARED = "relevance"
 
 
-def relevant(plan: Plan, events: Events) -> Bool:
+def relevant(plan: Plan, events: Events | EventBatch) -> Bool:
     """Return (m,) whether any output of the plan is made of the event."""
     return _of(plan).relevant(events)
 

@@ -7,7 +7,7 @@ The version says which record the ids belong to: whoever finds ids of another ve
 that Redis has lost one of the two. The generation is compared by whoever writes next (`user_state.store.registry`).
 
 Between reading and writing, ids are handled without that head: u1 format, 1 | id hashes | seconds. Those are what
-`user_state.state.admission` takes and gives.
+a fold takes and gives.
 """
 
 from __future__ import annotations

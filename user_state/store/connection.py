@@ -38,7 +38,7 @@ from user_state.store.credentials import credentials
 from user_state.store.deadline import limited_connection
 from user_state.store.redis_url import masked, parse_redis_url
 
-__all__ = ["connect", "fetch", "masked", "translate_response", "translated"]
+__all__ = ["connect", "fetch", "masked", "other_types", "translate_response", "translated"]
 
 _DENIED = (AuthenticationError, AuthorizationError, NoPermissionError)
 _PASSING = (
@@ -97,6 +97,20 @@ def connect(url: str, timeout_s: float) -> Any:
         return redis.Redis.from_url(bare, retry=Retry(NoBackoff(), 0), **options)
     except ValueError as exc:
         raise InputError(f"expected a Redis URL such as redis://localhost:6379, got {masked(url)!r}: {exc}") from exc
+
+
+def check_reachable(url: str, timeout_s: float) -> None:
+    """Find out whether a server answers at `url`, and takes the user and the password.
+
+    Raises:
+        InputError, StoreUnavailable, StoreDenied, StoreError: it does not; as `connect` and `translated` say.
+    """
+    client = connect(url, timeout_s)
+    try:
+        with translated(url):
+            client.ping()
+    finally:
+        client.close()
 
 
 class translated:  # noqa: N801 - reads as the statement that it is part of
@@ -172,6 +186,21 @@ def broke_off(exc: StoreUnavailable) -> bool:
     """Return whether the connection broke, instead of the server being slow, full or not ready."""
     cause = exc.__cause__
     return isinstance(cause, RedisConnectionError) and not isinstance(cause, RedisTimeoutError | BusyLoadingError)
+
+
+def other_types(client: Any, url: str, keys: Sequence[str]) -> dict[str, str]:
+    """Return the types of those keys that hold something else than a string, in one round trip.
+
+    MGET answers for such a key as for one that is not there. Raises as `translated` says.
+    """
+    if not keys:
+        return {}
+    with translated(url):
+        pipeline = client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.type(key)
+        found = [answer.decode() for answer in pipeline.execute()]
+    return {key: kind for key, kind in zip(keys, found, strict=True) if kind not in ("none", "string")}
 
 
 def fetch(client: Any, url: str, keys: Sequence[str]) -> list[bytes | None]:

@@ -32,6 +32,8 @@ from user_state.store.store import Answer, Refused, Replaced, Replacement, Store
 
 Durability = Literal["none", "fsync", "replica"]
 CONFIRM_MS = 5000
+KEYS_A_READ = 128
+"""Keys of one command, which the server does not interrupt."""
 SINGLY_AFTER = 3
 """Batches in a row whose connection broke; then users are written one by one, to find the one that breaks it."""
 SUSPICIOUS_BYTES = 64 << 10
@@ -116,12 +118,21 @@ class RedisStateStore:
             )
 
     def _check_fsync(self) -> None:
+        try:
+            self._redis.execute_command("WAITAOF", 0, 0, 1)
+        except ResponseError as exc:
+            if "unknown command" not in str(exc).lower():
+                raise
+            version = self._redis.info("server").get("redis_version", "of an unknown version")
+            raise StoreError(
+                f"{self._where} is Redis {version}, which has no WAITAOF: --durability fsync needs Redis 7.2 or newer,"
+                " or Valkey; use one of these, or --durability none"
+            ) from exc
         if not self._redis.info("persistence").get("aof_enabled"):
             raise StoreError(
                 f"{self._where} keeps no append-only file, which --durability fsync needs:"
                 " set `appendonly yes`, or use --durability none"
             )
-        self._redis.execute_command("WAITAOF", 0, 0, 1)
 
     def claim(self, writer: Writer) -> None:
         """See `StateStore.claim`."""
@@ -129,14 +140,38 @@ class RedisStateStore:
 
     def read(self, users: Sequence[str]) -> list[Stored]:
         """See `StateStore.read`."""
-        with translated(self._url):
-            pipeline = self._redis.pipeline(transaction=False)
-            for user in users:
-                for key in record_and_seen_keys(self._name, user):
-                    pipeline.get(key)
-            answers = pipeline.execute(raise_on_error=False)
+        keys = [key for user in users for key in record_and_seen_keys(self._name, user)]
+        answers = self._get(keys) if self._cluster else self._get_together(keys)
         self._raise_what_is_no_users_fault(answers)
         return [_stored(record, seen) for record, seen in zip(answers[::2], answers[1::2], strict=True)]
+
+    def _get_together(self, keys: Sequence[str]) -> list[Any]:
+        """Read many keys a command, which takes a third of the time.
+
+        MGET takes a key of another type for none, so the keys are counted too. Where the server has more keys than
+        values, or refuses a key, each is read by itself, which says whose it is.
+        """
+        begins = range(0, len(keys), KEYS_A_READ)
+        with translated(self._url):
+            pipeline = self._redis.pipeline(transaction=False)
+            for begin in begins:
+                some = keys[begin : begin + KEYS_A_READ]
+                pipeline.execute_command("MGET", *some)
+                pipeline.execute_command("EXISTS", *some)
+            found = pipeline.execute(raise_on_error=False)
+        answers: list[Any] = []
+        for begin, values, held in zip(begins, found[::2], found[1::2], strict=True):
+            is_whole = isinstance(values, list) and held == len(values) - values.count(None)
+            answers += values if is_whole else self._get(keys[begin : begin + KEYS_A_READ])
+        return answers
+
+    def _get(self, keys: Sequence[str]) -> list[Any]:
+        with translated(self._url):
+            pipeline = self._redis.pipeline(transaction=False)
+            for key in keys:
+                pipeline.get(key)
+            answers: list[Any] = pipeline.execute(raise_on_error=False)
+        return answers
 
     def replace(self, replacements: Sequence[Replacement]) -> Replaced:
         """See `StateStore.replace`."""

@@ -19,17 +19,9 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from user_state.errors import InputError
+from user_state.store.url_options import OF_CREDENTIALS, OPTIONS, TLS_OPTIONS, why_not
 
 SCHEMES = ("redis", "rediss", "redis-cluster", "rediss-cluster", "unix")
-OPTIONS = (
-    *("client_name", "db", "health_check_interval", "max_connections", "protocol"),
-    *("socket_connect_timeout", "socket_keepalive", "socket_timeout"),
-)
-TLS_OPTIONS = (
-    *("ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_ciphers"),
-    *("ssl_keyfile", "ssl_min_version"),
-)
-_OF_CREDENTIALS = ("username", "password", "password_file")
 _SHORTEST = "redis://localhost:6379"
 HOW_TO_ESCAPE = (
     "special characters of a password are written %2F for /, %23 for #, %3F for ?, %40 for @ and so on, or the password"
@@ -123,17 +115,18 @@ def parse_redis_url(url: str) -> RedisUrl:
         host, port, path = path, None, ""
     else:
         host, port = _host_and_port(url, host)
-        if not re.fullmatch(r"(/\d*)?", path, re.ASCII):
+        if not re.fullmatch(r"(/\d{0,6})?", path, re.ASCII):
             raise _refused(url, f"a path is the number of a database, such as /0; {HOW_TO_ESCAPE}")
     user, colon, password = credentials.partition(":")
     options = _options(url, scheme, query)
-    named = {name: unquote(value) for name, value in options if name in _OF_CREDENTIALS}
+    _check_database(url, scheme, path if scheme != "unix" else "", options)
+    named = {name: unquote(value) for name, value in options if name in OF_CREDENTIALS}
     return RedisUrl(
         scheme,
         host,
         port,
         path,
-        tuple((name, value) for name, value in options if name not in _OF_CREDENTIALS),
+        tuple((name, value) for name, value in options if name not in OF_CREDENTIALS),
         unquote(user) or named.get("username", ""),
         unquote(password) if colon else named.get("password"),
         named.get("password_file"),
@@ -201,14 +194,28 @@ def _is_host(text: str) -> bool:
 
 
 def _options(url: str, scheme: str, query: str) -> list[tuple[str, str]]:
-    known = (*OPTIONS, *_OF_CREDENTIALS, *(TLS_OPTIONS if scheme.startswith("rediss") else ()))
-    options = []
+    tls = scheme.startswith("rediss")
+    known = (*OPTIONS, *OF_CREDENTIALS, *(TLS_OPTIONS if tls else ()))
+    options: dict[str, str] = {}
     for option in query.split("&") if query else ():
         name, equals, value = option.partition("=")
+        reason = why_not(name, value, tls=tls)
+        if reason is not None:
+            raise _refused(url, reason)
         if name not in known or not equals or not value:
             raise _refused(url, f"options are {', '.join(known)}; {HOW_TO_ESCAPE}")
-        options.append((name, value))
-    return options
+        if name in options:
+            raise _refused(url, f"the option {name} is there twice")
+        options[name] = value
+    return list(options.items())
+
+
+def _check_database(url: str, scheme: str, path: str, options: list[tuple[str, str]]) -> None:
+    numbers = [int(text) for text in (path[1:], dict(options).get("db", "")) if text]
+    if len(numbers) > 1 and numbers[0] != numbers[1]:
+        raise _refused(url, "the path and the option db name different databases")
+    if any(numbers) and scheme.endswith("-cluster"):
+        raise _refused(url, "a cluster has database 0 alone")
 
 
 def _refused(url: str, why: str) -> InputError:

@@ -76,6 +76,12 @@ class RunBoard:
                     total[name] = total.get(name, 0) + value
         return total
 
+    def has_joined(self) -> bool:
+        """Return whether any process has reported, if only that it is there."""
+        with translated(self._url):
+            held = self._redis.hkeys(self._key)
+        return any(process not in (_STOP, _PAUSE, _WATCHED) for process in held)
+
     def say_watched(self) -> None:
         """Write that the run is watched: raises where Redis can be read and not be written to."""
         with translated(self._url):  # not together, lest the error names a command of a pipeline

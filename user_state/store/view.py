@@ -2,15 +2,14 @@
 
 Versions tell which of two records knows more. A job that is restored from a checkpoint folds events anew that Redis
 already shows; until it has caught up, what it writes is refused, so that features do not go back in time. Hence the
-first half of a version is the number of events in the record (`replace.lua`'s versions count writes, of which a record
-never has more than events, so either kind of pipeline can take over from the other).
+first half of a version is the number of events in the record (`Folder(counts_events=True)`; `replace.lua`'s versions
+count writes, of which a record never has more than events, so either kind of pipeline can take over from the other).
 
     {name}:writer    the run that writes the view, forgotten WRITER_MS after its last word
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,16 +25,6 @@ from user_state.store.script import Script
 from user_state.store.store import Replacement
 
 WRITER_MS = 60_000
-MOST_EVENTS = 2**32 - 1
-
-
-def view_version(events: int) -> bytes:
-    """Return the version of a record of so many events, 8 bytes; the second half is chance.
-
-    >>> view_version(258)[:4].hex()
-    '00000102'
-    """
-    return min(events, MOST_EVENTS).to_bytes(4, "big") + secrets.token_bytes(4)
 
 
 class RedisView:

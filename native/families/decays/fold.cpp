@@ -18,6 +18,8 @@ class Decays : public Family {
  public:
   explicit Decays(const Plan& plan) : plan_(plan), held_(sizes(plan)) {}
 
+  bool stays(const Arrivals& arrivals, std::int64_t) const override { return !arrivals.any_wanted(plan_.decays); }
+
   void read(Reader in, const Strings&) override { held_.read(in); }
 
   void fold(const Arrivals& arrivals, Strings&) override {

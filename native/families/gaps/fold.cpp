@@ -13,8 +13,6 @@ namespace user_state {
 
 namespace {
 
-constexpr std::int64_t kSecondUs = 1'000'000;
-
 class Gaps : public Family {
  public:
   explicit Gaps(const Plan& plan) : plan_(plan), axes_(plan.gap_axes), held_(plan.gaps.size()) {}

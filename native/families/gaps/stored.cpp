@@ -6,8 +6,6 @@ namespace user_state {
 
 namespace {
 
-constexpr std::int64_t kSecondUs = 1'000'000;
-
 /// Returns a time that is so much before another.
 std::int64_t before(std::int64_t time_us, std::uint64_t earlier_us) {
   need(earlier_us <= static_cast<std::uint64_t>(time_us), "an event is before 1970");

@@ -13,10 +13,10 @@ namespace {
 
 class Hlls : public Part {
  public:
-  explicit Hlls(const Program& program) : program_(program), held_(sizes(program)) {
-    wanted_.assign(program.hlls.size(), false);
+  explicit Hlls(const Program& program) : program_(program), held_(program.hll_lg_ks) {
+    wanted_.assign(program.hll_lg_ks.size(), false);
     for (const DistinctOutput& output : program.distinct) wanted_[output.track] = true;
-    for (const HllPart& part : program.hlls) estimates_.emplace_back(part.lg_k, part.knots);
+    for (int lg_k : program.hll_lg_ks) estimates_.emplace_back(lg_k);
   }
 
   void set_time(std::int64_t at_us) override { starts_.set(starts_s(program_.distinct, at_us)); }
@@ -29,12 +29,6 @@ class Hlls : public Part {
   }
 
  private:
-  static std::vector<int> sizes(const Program& program) {
-    std::vector<int> made;
-    for (const HllPart& part : program.hlls) made.push_back(part.lg_k);
-    return made;
-  }
-
   /// Windows that have registers among their tiles are counted by those, others by their coupons.
   void count(int track, const Row& row) {
     std::size_t by_registers = 0;  // how many of the windows, the longest ones
@@ -75,7 +69,7 @@ class Hlls : public Part {
     coupons_in_.assign(starts_.size(), 0);
     for (std::size_t at = 0; at < coupons_.size(); ++at) {
       if (at > 0 && coupons_[at] >> kWindowBits == coupons_[at - 1] >> kWindowBits) continue;
-      ++coupons_in_[starts_.size() - 1 - (coupons_[at] & ((1u << kWindowBits) - 1))];
+      ++coupons_in_[starts_.size() - 1 - (coupons_[at] & ((std::uint64_t{1} << kWindowBits) - 1))];
     }
     for (std::size_t window = starts_.size(); window-- > 1;) coupons_in_[window - 1] += coupons_in_[window];
   }
@@ -120,8 +114,8 @@ class Hlls : public Part {
     }
   }
 
-  /// A spec has fewer windows than this many bits can count.
-  static constexpr unsigned kWindowBits = 16;
+  /// Windows are counted by an int, so that a coupon and the number of its window share 64 bits.
+  static constexpr unsigned kWindowBits = 32;
 
   const Program& program_;
   StoredHlls held_;

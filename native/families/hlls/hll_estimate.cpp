@@ -48,12 +48,12 @@ double cubic(const double* x, double first_y, double stride, double raw) {
 
 }  // namespace
 
-HllEstimate::HllEstimate(int lg_k, std::vector<double> knots)
+HllEstimate::HllEstimate(int lg_k)
     : size_(std::size_t{1} << lg_k),
       k_(static_cast<double>(size_)),
       // The library's curve has a knot every 5 values of 128 registers, and so on.
       stride_(5 * k_ / 128),
-      knots_(std::move(knots)) {}
+      knots_(hll_knots(lg_k)) {}
 
 double HllEstimate::operator()(std::span<const std::uint8_t> registers) const {
   static const auto powers = [] {

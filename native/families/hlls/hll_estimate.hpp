@@ -4,21 +4,22 @@
 //   smooth   where `raw` lies between knots of a curve, a cubic through the four nearest
 //   linear   k (H(k) - H(registers that are 0)), H(n) being the n-th harmonic number: linear counting
 //
-// Few values are counted by `linear`, many by `smooth`. The curve is the library's own: plan/hll_knots.py gets its knots
-// from the library's estimates, so that none of its numbers has to be kept here.
+// Few values are counted by `linear`, many by `smooth`. The curve is the library's own, as its estimates tell it
+// (hll_knots.hpp).
 //
 // Source: DataSketches, `HllArray::getCompositeEstimate`.
 #pragma once
 
 #include <cstdint>
 #include <span>
-#include <vector>
+
+#include "families/hlls/hll_knots.hpp"
 
 namespace user_state::reading {
 
 class HllEstimate {
  public:
-  HllEstimate(int lg_k, std::vector<double> knots);
+  explicit HllEstimate(int lg_k);
 
   /// Of 2^lg_k registers.
   double operator()(std::span<const std::uint8_t> registers) const;
@@ -28,7 +29,7 @@ class HllEstimate {
 
   std::size_t size_;
   double k_, stride_;
-  std::vector<double> knots_;
+  const HllKnots& knots_;
 };
 
 }  // namespace user_state::reading

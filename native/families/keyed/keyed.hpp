@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "families/keyed/stored_keys.hpp"
@@ -22,11 +23,12 @@ inline KeyShapes shapes_of(const std::vector<KeyedPart>& parts) {
   return KeyShapes(texts);
 }
 
-/// The key of a call that a key of a record is; `stored` is as StoredKeys has it.
-inline CallKey of_call(const Key& stored, const KeyedPart& part, const Row& row) {
+/// The key of a call that a key of a record's track is; `stored` is as StoredKeys has it.
+inline CallKey of_call(const Key& stored, const KeyShapes& shapes, int track, const Row& row) {
   CallKey key{};
-  for (std::size_t column = 0; column < part.texts.size(); ++column) {
-    key[column] = part.texts[column] ? row.first_code + static_cast<std::int64_t>(stored[column]) : unfolded(stored[column]);
+  for (std::size_t column = 0; column < shapes.parts_of(track); ++column) {
+    key[column] = shapes.holds(track, column, true) ? row.first_code + static_cast<std::int64_t>(stored[column])
+                                                    : unfolded(stored[column]);
   }
   return key;
 }
@@ -44,29 +46,32 @@ class Heaviest {
  public:
   void begin(int most) {
     most_ = static_cast<std::size_t>(most);
-    listed_.clear();
+    size_ = 0;
   }
 
   void add(std::size_t key, std::int64_t weight) {
-    if (listed_.size() == most_) {
-      if (most_ == 0 || weight <= listed_.back().weight) return;
-      listed_.pop_back();
+    if (size_ == most_) {
+      if (most_ == 0 || weight <= listed_[most_ - 1].weight) return;
+    } else {
+      if (++size_ > listed_.size()) listed_.resize(2 * size_);
     }
-    auto lighter = std::ranges::find_if(listed_, [&](const Listed& one) { return one.weight < weight; });
-    listed_.insert(lighter, {key, weight});
+    std::size_t at = size_ - 1;
+    for (; at > 0 && listed_[at - 1].weight < weight; --at) listed_[at] = listed_[at - 1];
+    listed_[at] = {key, weight};
   }
 
-  std::size_t size() const { return listed_.size(); }
+  std::size_t size() const { return size_; }
   std::size_t operator[](std::size_t at) const { return listed_[at].key; }
 
   /// Puts the keys of a list, of which `keys` has all, and returns where the columns beside them go on.
-  std::size_t put_keys(int list, const KeyedPart& part, const std::vector<CallKey>& keys, const Row& row) const {
+  std::size_t put_keys(int list, const KeyedPart& part, std::span<const CallKey> keys, const Row& row) const {
     row.out.lengths[list][row.at] = static_cast<std::int64_t>(size());
-    for (std::size_t column = 0; column < part.texts.size(); ++column) {
+    std::size_t columns = part.texts.size();
+    for (std::size_t column = 0; column < columns; ++column) {
       std::int64_t null = part.texts[column] ? kNullText : kNullWhole;
       put(list, column, row, null, [&](std::size_t key) { return keys[key][column]; });
     }
-    return part.texts.size();
+    return columns;
   }
 
   /// Puts one column of a list, padded with `null`.
@@ -88,15 +93,18 @@ class Heaviest {
     std::int64_t weight;
   };
 
-  std::size_t most_ = 0;
+  std::size_t most_ = 0, size_ = 0;
+  /// The first `size_` are those that are listed.
   std::vector<Listed> listed_;
 };
 
 /// Puts the places of keys in the order of those.
-inline void in_order(const std::vector<CallKey>& keys, std::vector<std::size_t>& order) {
+inline void in_order(std::span<const CallKey> keys, std::vector<std::size_t>& order) {
   order.resize(keys.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::sort(order, [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
+  auto before = [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; };
+  // Those of one group are in order already, but for numbers below 0.
+  if (!std::ranges::is_sorted(order, before)) std::ranges::sort(order, before);
 }
 
 }  // namespace user_state::reading

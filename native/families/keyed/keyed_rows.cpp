@@ -24,16 +24,6 @@ std::vector<std::vector<bool>> texts_of(const Plan& plan, const std::vector<std:
 KeyColumns::KeyColumns(const Plan& plan, std::vector<std::vector<int>> by)
     : KeyShapes(texts_of(plan, by)), by_(std::move(by)) {}
 
-Key KeyColumns::lift(std::size_t track, const Events& events, std::uint32_t row, Strings& strings) const {
-  const std::vector<int>& fields = by_[track];
-  Key key{};
-  for (std::size_t column = 0; column < fields.size(); ++column) {
-    std::int64_t value = events.integer(fields[column], row);
-    key[column] = holds(static_cast<int>(track), column, true) ? static_cast<std::uint64_t>(strings.code_of_batch(value)) : folded(value);
-  }
-  return key;
-}
-
 bool KeyColumns::before(int track, const Key& a, const Key& b, const Strings& strings) const {
   for (std::size_t column = 0; column < by_[track].size(); ++column) {
     if (a[column] == b[column]) continue;

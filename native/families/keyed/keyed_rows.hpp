@@ -25,6 +25,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -39,6 +40,14 @@ namespace user_state {
 
 /// Of strings codes, of other columns folded numbers; 0 in columns that a track's keys do not have, and in rests.
 using Key = std::array<std::uint64_t, kMostKeyColumns>;
+
+/// The fields that the keys of each track consist of.
+template <class Track>
+std::vector<std::vector<int>> fields_of(const std::vector<Track>& tracks) {
+  std::vector<std::vector<int>> by;
+  for (const Track& track : tracks) by.push_back(track.by);
+  return by;
+}
 
 /// Rows are of a group: of a tile of a track, or of a decayed track, for which the start is 0.
 struct GroupName {
@@ -109,8 +118,25 @@ class KeyColumns : public KeyShapes {
   /// `by` has the fields of each track's keys.
   KeyColumns(const Plan& plan, std::vector<std::vector<int>> by);
 
-  /// The key of an event that the track takes.
-  Key lift(std::size_t track, const Events& events, std::uint32_t row, Strings& strings) const;
+  /// Calls `take` with each key of an event that the track takes: one, or one for each value of a field that is a list.
+  template <class Take>
+  void each_key(std::size_t track, const Events& events, std::uint32_t row, Strings& strings, Take take) const {
+    Key key{};
+    std::optional<std::size_t> list;
+    for (std::size_t column = 0; column < by_[track].size(); ++column) {
+      int field = by_[track][column];
+      if (events.is_list(field)) {
+        list = column;
+      } else {
+        key[column] = part_of(track, column, events.integer(field, row), strings);
+      }
+    }
+    if (!list) return take(key);
+    for (std::int64_t value : events.integers(by_[track][*list], row)) {
+      key[*list] = part_of(track, *list, value, strings);
+      take(key);
+    }
+  }
 
   /// Whether a key's numbers are written before those of another key of its track.
   bool before(int track, const Key& a, const Key& b, const Strings& strings) const;
@@ -125,6 +151,10 @@ class KeyColumns : public KeyShapes {
   }
 
  private:
+  std::uint64_t part_of(std::size_t track, std::size_t column, std::int64_t value, Strings& strings) const {
+    if (!holds(static_cast<int>(track), column, true)) return folded(value);
+    return static_cast<std::uint64_t>(strings.code_of_batch(value));
+  }
   static std::int64_t code_of(std::uint64_t part) { return static_cast<std::int64_t>(part); }
 
   std::vector<std::vector<int>> by_;

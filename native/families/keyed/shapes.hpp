@@ -41,6 +41,11 @@ class KeyShapes {
   }
   /// Whether keys of any track have such a part.
   bool any(std::size_t column, bool text) const { return any_[text][column]; }
+  /// Whether keys of a track are of strings alone.
+  bool all_texts(int track) const {
+    Shape shape = shapes_[static_cast<std::size_t>(track)];
+    return shape.texts + 1u == 1u << shape.parts;
+  }
   /// Whether keys of a track are one string each.
   bool one_text(int track) const { return parts_of(track) == 1 && holds(track, 0, true); }
 

@@ -70,6 +70,25 @@ class StoredKeys {
     });
   }
 
+  /// Calls `see(row, key)` with each key of a stored group, in order.
+  template <class Group, class See>
+  void each_key(const Group& group, See see) const {
+    std::size_t parts = columns_.parts_of(group.track);
+    if (!columns_.all_texts(group.track)) {
+      for (std::size_t row = 0; row < group.keys; ++row) see(row, key(group, row));
+      return;
+    }
+    texts_.typed([&]<class T>(const char* texts, T) {
+      for (std::size_t row = 0; row < group.keys; ++row) {
+        Key made{};
+        for (std::size_t column = 0; column < parts; ++column) {
+          made[column] = load<T>(texts + sizeof(T) * (group.places[column] + row)) - std::uint64_t{1};
+        }
+        see(row, made);
+      }
+    });
+  }
+
   /// The key of a row of a stored group.
   template <class Group>
   Key key(const Group& group, std::size_t row) const {

@@ -27,8 +27,10 @@ class KeyedDecays : public Part {
       bool some = found != held_.groups.end() && found->track == static_cast<int>(decay);
       const KeyedGroup<double> group = some ? *found++ : KeyedGroup<double>{};
       call_keys_.clear();
-      for (std::size_t at = 0; at < group.keys; ++at) {
-        call_keys_.push_back(of_call(held_.keys.key(group, at), program_.keyed_decays[decay], row));
+      if (some) {
+        held_.keys.each_key(group, [&](std::size_t, const Key& key) {
+          call_keys_.push_back(of_call(key, shapes_, static_cast<int>(decay), row));
+        });
       }
       in_order(call_keys_, order_);
       for (const DecayedTable& table : program_.decayed_tables) {

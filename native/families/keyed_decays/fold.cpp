@@ -20,18 +20,12 @@ namespace {
 /// Below this a key, or a rest, is dropped.
 constexpr double kForgotten = 1e-290;
 
-std::vector<std::vector<int>> fields_of(const Plan& plan) {
-  std::vector<std::vector<int>> by;
-  for (const KeyedDecay& decay : plan.keyed_decays) by.push_back(decay.by);
-  return by;
-}
-
 class KeyedDecays : public Family {
  public:
   using Row = KeyedRow<double>;
   using Group = KeyedGroup<double>;
 
-  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan)), held_(keys_), fresh_(keys_) {
+  explicit KeyedDecays(const Plan& plan) : plan_(plan), keys_(plan, fields_of(plan.keyed_decays)), held_(keys_), fresh_(keys_) {
     for (const KeyedDecay& decay : plan.keyed_decays) most_keys_.push_back(decay.most_keys);
     factors_.resize(keys_.tracks());
   }
@@ -107,12 +101,13 @@ class KeyedDecays : public Family {
     for (std::uint32_t row : arrivals.rows) {
       if (!takes(decay, events, row)) continue;
       double weight = events.weight(decay.weights, row);
-      Key key = keys_.lift(track, events, row, strings);
       // A reference time of 0 stands for none.
       need(events.time_us(row) > 0);
       newest_us = std::max(newest_us, events.time_us(row));
-      times_us_of_arrived_.push_back(events.time_us(row));
-      rows_.arrived.push_back({{0, static_cast<int>(track)}, false, key, weight, 0.0});
+      keys_.each_key(track, events, row, strings, [&](const Key& key) {
+        times_us_of_arrived_.push_back(events.time_us(row));
+        rows_.arrived.push_back({{0, static_cast<int>(track)}, false, key, weight, 0.0});
+      });
     }
     std::int64_t time_us = std::max(held_.times_us[track], newest_us);
     factors_[track] = fading(track, held_.times_us[track], time_us);

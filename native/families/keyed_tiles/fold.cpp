@@ -15,12 +15,6 @@ namespace user_state {
 
 namespace {
 
-std::vector<std::vector<int>> fields_of(const Plan& plan) {
-  std::vector<std::vector<int>> by;
-  for (const KeyedTrack& track : plan.keyed_tracks) by.push_back(track.by);
-  return by;
-}
-
 std::vector<bool> sums_of(const Plan& plan) {
   std::vector<bool> sums;
   for (const KeyedTrack& track : plan.keyed_tracks) sums.push_back(track.of.has_value());
@@ -33,7 +27,7 @@ class KeyedTiles : public Family {
   using Tile = KeyedTile;
 
   explicit KeyedTiles(const Plan& plan)
-      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan)), held_(keys_, sums_of(plan)), fresh_(keys_) {
+      : plan_(plan), axes_(plan.keyed_axes), keys_(plan, fields_of(plan.keyed_tracks)), held_(keys_, sums_of(plan)), fresh_(keys_) {
     for (const KeyedTrack& track : plan.keyed_tracks) most_keys_.push_back(track.most_keys);
   }
 
@@ -94,9 +88,10 @@ class KeyedTiles : public Family {
       const KeyedTrack& track = plan_.keyed_tracks[index];
       for (std::uint32_t row : arrivals.rows) {
         if (!takes(track, events, row)) continue;
-        Key key = keys_.lift(index, events, row, strings);
         double number = track.of ? events.number(*track.of, row) : 0.0;
-        changing_.arrived.push_back({{events.second(row), static_cast<int>(index)}, false, key, 1, number});
+        keys_.each_key(index, events, row, strings, [&](const Key& key) {
+          changing_.arrived.push_back({{events.second(row), static_cast<int>(index)}, false, key, 1, number});
+        });
       }
     }
   }
@@ -123,7 +118,9 @@ class KeyedTiles : public Family {
   template <class Placed>
   void place(std::vector<Placed>& all) const {
     std::size_t kept = 0;
-    for (const Placed& one : all) {
+    // Tiles are many, and most of them stay.
+    while (kept < all.size() && axes_.stays_on(axes_.axis_of(all[kept].track), all[kept].start_s)) ++kept;
+    for (const Placed& one : std::span(all).subspan(kept)) {
       std::int64_t start_s = axes_.place(one.track, one.start_s);
       if (start_s == TrackAxes::kDropped) continue;
       if (&all[kept] != &one) all[kept] = one;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "families/keyed/stored_keys.hpp"
@@ -29,6 +30,16 @@ class StoredKeyedTiles {
   void read(Reader in, std::size_t strings, std::vector<KeyedTile>& tiles);
 
   bool has_sums(int track) const { return sums_[static_cast<std::size_t>(track)]; }
+
+  /// Returns what gives the count and the sum of a tile's first key, then of the next one and so on.
+  auto counts_of(const KeyedTile& tile) const {
+    return [this, row = std::size_t{tile.at}, wide = std::size_t{tile.wide_at}, sum = std::size_t{tile.sum_at},
+            summed = has_sums(tile.track)]() mutable {
+      std::uint64_t count = columns.counts[row++];
+      if (count == kWide) [[unlikely]] count = columns.wides[wide++];
+      return std::pair(count, summed ? columns.sums[sum++] : 0.0);
+    };
+  }
 
   /// Calls `see(row, count, sum)` with each key of a tile.
   template <class See>

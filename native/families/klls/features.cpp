@@ -49,7 +49,9 @@ class Klls : public Part {
       if (tile.track() != track || tile.start_s() < since_s) continue;
       if (!tile.has_sketch()) {
         const Numbers& items = tile.items;
-        for (std::uint32_t at = 0; at < items.size; ++at) plain_.push_back(items.real(at));
+        std::size_t before = plain_.size();
+        plain_.resize(before + items.size);
+        items.reals([to = plain_.data() + before](std::uint32_t place, double number) { to[place] = number; });
         seen_ += items.size;
         continue;
       }

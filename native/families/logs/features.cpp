@@ -12,7 +12,7 @@ namespace {
 
 class Logs : public Part {
  public:
-  explicit Logs(const Program& program) : program_(program), cells_(program.logs) {}
+  explicit Logs(const Program& program) : program_(program), cells_(program) {}
 
   void set_time(std::int64_t at_us) override {
     list_since_us_.clear(), number_since_us_.clear();

@@ -112,7 +112,12 @@ class LogRows {
     for (std::uint32_t event : arrivals.rows) {
       if (!takes(log_, events, event)) continue;
       add(events.time_us(event), static_cast<std::uint32_t>(events.id_hash(event) >> 32));
-      for (int field : log_.fields) {
+      for (std::size_t column = 0; column < width(); ++column) {
+        int field = log_.fields[column];
+        if (log_.is_time[column]) {
+          cells_.push_back(events.time_us(event));
+          continue;
+        }
         switch (events.kind(field)) {
           case Kind::kString: cells_.push_back(strings.code_of_batch(events.integer(field, event))); break;
           case Kind::kFloat: cells_.push_back(std::bit_cast<std::int64_t>(events.real(field, event))); break;

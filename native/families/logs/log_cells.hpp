@@ -13,8 +13,9 @@ namespace user_state::reading {
 
 class LogCells {
  public:
-  /// `kinds` are those of each log's columns, and have to outlive this.
-  explicit LogCells(const std::vector<std::vector<LogKind>>& kinds) : kinds_(kinds), stored_(shapes_of(kinds)) {}
+  /// `program` has the kinds of each log's columns, and has to outlive this.
+  explicit LogCells(const Program& program)
+      : kinds_(program.logs), time_unit_us_(program.time_unit_us), stored_(shapes_of(program.logs)) {}
 
   /// Takes a section in, of a record with so many strings. Throws Corrupt.
   void read(Reader in, std::size_t strings) {
@@ -31,15 +32,18 @@ class LogCells {
   std::uint32_t tie(std::size_t log, std::size_t row) const { return stored_.tie(stored_.begin(log) + row); }
 
   /// Calls `see(cell, is_text)`, where `cell(row)` is the number of a string in the record's dictionary, 0 for a null,
-  /// or the bits of a number, or a time; `is_text` is std::true_type or std::false_type.
+  /// or the bits of a number, or a time in the unit of the event field; `is_text` is std::true_type or std::false_type.
   template <class See>
   void see_column(std::size_t log, std::size_t column, See see) const {
     auto before = std::span(kinds_[log]).first(column);
     if (kind(log, column) == LogKind::kTime) {
-      see([times_us = times_us(log)](std::size_t row) { return times_us[row]; }, std::false_type{});
+      see([times_us = times_us(log), unit_us = time_unit_us_](std::size_t row) { return times_us[row] / unit_us; },
+          std::false_type{});
     } else if (kind(log, column) == LogKind::kText) {
       std::size_t first = stored_.first_text(log, static_cast<std::size_t>(std::ranges::count_if(before, is_text)));
-      see([this, first](std::size_t row) { return stored_.text(first + row); }, std::true_type{});
+      stored_.see_texts([&](auto texts) {
+        see([texts, first](std::size_t row) { return texts(first + row); }, std::true_type{});
+      });
     } else {
       std::size_t first = stored_.first_number(log, static_cast<std::size_t>(std::ranges::count_if(before, is_number)));
       see([this, first](std::size_t row) { return stored_.number(first + row); }, std::false_type{});
@@ -60,6 +64,7 @@ class LogCells {
   }
 
   const std::vector<std::vector<LogKind>>& kinds_;
+  const std::int64_t time_unit_us_;
   StoredLogs stored_;
 };
 

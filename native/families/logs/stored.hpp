@@ -26,6 +26,11 @@ class StoredLogs {
   /// Where a log's column of strings begins among the cells of all of them; columns are counted by themselves.
   std::size_t first_text(std::size_t log, std::size_t column) const { return begins_[log].text + column * rows(log); }
   std::uint64_t text(std::size_t cell) const { return columns_.texts[cell]; }
+  /// Calls `see(texts)`, where `texts(cell)` is what `text(cell)` is; for many of them.
+  template <class See>
+  void see_texts(See see) const {
+    columns_.texts.seen(see);
+  }
   /// The greatest number of a string.
   std::uint64_t greatest_text() const;
 

@@ -18,6 +18,8 @@ class Profiles : public Family {
  public:
   explicit Profiles(const Plan& plan) : plan_(plan), held_(shapes(plan)) {}
 
+  bool stays(const Arrivals& arrivals, std::int64_t) const override { return !arrivals.any_wanted(plan_.profiles); }
+
   void read(Reader in, const Strings&) override { held_.read(in); }
 
   void fold(const Arrivals& arrivals, Strings&) override {

@@ -1,6 +1,7 @@
 #include "families/profiles/stored.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace user_state {
@@ -32,19 +33,21 @@ void StoredProfiles::read(Reader in) {
 
 void StoredProfiles::take(const ProfileColumns<Stored>& columns, const ProfileShape& shape, std::vector<double>& sums) {
   need(columns.time_us > 0 && columns.time_us < kTooLarge, "invalid time of the newest event");
-  std::size_t at = 0, in_mask = bits_in(columns.mask);
-  for (std::size_t bin = 0; bin < 8 * columns.mask.size(); ++bin) {
-    if (!is_set(columns.mask, bin)) continue;
-    need(bin < shape.bins, "a bin that there is not");
-    bool holds = false;
-    for (std::size_t half_life = 0; half_life < shape.half_lives; ++half_life) {
-      double sum = columns.sums[half_life * in_mask + at];
-      need(sum >= 0 && sum < kMost, "a sum is negative or too large");
-      holds |= sum > 0;
-      sums[half_life * shape.bins + bin] = sum;
+  std::size_t at = 0, in_mask = columns.sums.size() / std::max<std::size_t>(shape.half_lives, 1);
+  for (std::size_t byte = 0; byte < columns.mask.size(); ++byte) {
+    for (unsigned left = columns.mask[byte]; left != 0; left &= left - 1) {
+      std::size_t bin = 8 * byte + static_cast<std::size_t>(std::countr_zero(left));
+      need(bin < shape.bins, "a bin that there is not");
+      bool holds = false;
+      for (std::size_t half_life = 0; half_life < shape.half_lives; ++half_life) {
+        double sum = columns.sums[half_life * in_mask + at];
+        need(sum >= 0 && sum < kMost, "a sum is negative or too large");
+        holds |= sum > 0;
+        sums[half_life * shape.bins + bin] = sum;
+      }
+      need(holds, "a bin in the mask holds nothing");
+      ++at;
     }
-    need(holds, "a bin in the mask holds nothing");
-    ++at;
   }
 }
 

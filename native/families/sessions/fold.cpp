@@ -20,8 +20,6 @@ namespace user_state {
 
 namespace {
 
-constexpr std::int64_t kSecondUs = 1'000'000;
-
 class Sessions : public Family {
  public:
   explicit Sessions(const Plan& plan) : plan_(plan), held_(plan.sessions.size()), horizon_us_(plan.sessions.size()) {}

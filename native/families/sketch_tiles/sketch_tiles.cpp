@@ -6,6 +6,11 @@
 namespace user_state {
 
 template <class Item>
+bool SketchTiles<Item>::stays(const Arrivals& arrivals, std::int64_t since_us) const {
+  return !arrivals.any_wanted(tracks_) && axes_.same_places(since_us, arrivals.clock_us);
+}
+
+template <class Item>
 void SketchTiles<Item>::fold(const Arrivals& arrivals, Strings&) {
   axes_.set_clock(arrivals.clock_us);
   lift(arrivals);
@@ -80,8 +85,10 @@ template <class Item>
 void SketchTiles<Item>::place() {
   std::size_t kept = 0;
   for (SketchTile& tile : tiles_) {
-    tile.key = placed(tile.key);
-    if (tile.key != TrackAxes::kDropped) tiles_[kept++] = tile;
+    if (!axes_.stays_on(axes_.axis_of(tile.track()), tile.start_s())) tile.key = placed(tile.key);
+    if (tile.key == TrackAxes::kDropped) continue;
+    if (&tiles_[kept] != &tile) tiles_[kept] = tile;
+    ++kept;
   }
   tiles_.resize(kept);
   auto by_key = [](const SketchTile& a, const SketchTile& b) { return a.key < b.key; };

@@ -36,6 +36,7 @@ struct SketchTrack {
 template <class Item>
 class SketchTiles : public Family {
  public:
+  bool stays(const Arrivals& arrivals, std::int64_t since_us) const final;
   void fold(const Arrivals& arrivals, Strings&) final;
   void absorb(const Family& other, std::span<const int> becomes, std::int64_t clock_us, Strings&) final;
 

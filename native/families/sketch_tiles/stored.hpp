@@ -25,6 +25,15 @@ struct Numbers {
   double real(std::uint32_t place) const {
     return width == sizeof(float) ? load<float>(at + sizeof(float) * place) : load<double>(at + sizeof(double) * place);
   }
+  /// Calls `see(place, number)` with all floating-point numbers.
+  template <class See>
+  void reals(See see) const {
+    if (width == sizeof(float)) {
+      for (std::uint32_t place = 0; place < size; ++place) see(place, load<float>(at + sizeof(float) * place));
+    } else {
+      for (std::uint32_t place = 0; place < size; ++place) see(place, load<double>(at + sizeof(double) * place));
+    }
+  }
   /// Whether floating-point numbers are the same in single precision.
   bool are_single() const;
   /// Whether floating-point numbers are finite and ascend.

@@ -28,15 +28,19 @@ constexpr double kRounding = 1e-12;
 
 /// How many central moments beyond the sum are kept.
 int moments_of(Held held) { return held == Held::kMoments ? 3 : held == Held::kVariance ? 1 : 0; }
-bool keeps_least(Held held) { return held == Held::kMin || held == Held::kTimes; }
-/// In which column the greatest is, if it is kept.
-int column_of_greatest(Held held) { return held == Held::kTimes ? 1 : 0; }
 
 class Tiles : public Part {
  public:
   explicit Tiles(const Program& program)
       : program_(program), stored_(program.tracks), tracks_(program.tracks.size()), width_(stored_.shape().width) {
-    for (Held held : program.tracks) central_ |= moments_of(held) > 0;
+    for (std::size_t track = 0; track < tracks_; ++track) {
+      Held held = program.tracks[track];
+      if (adds_up(held) || moments_of(held) > 0) adding_.push_back(track);
+      if (moments_of(held) > 0) central_.push_back(track);
+      if (held == Held::kMin || held == Held::kTimes) least_.push_back(track);
+      if (held == Held::kMax) greatest_.push_back({0, track});
+      if (held == Held::kTimes) greatest_.push_back({1, track});
+    }
     numbers_.resize(program.numbers.size());
   }
 
@@ -46,6 +50,10 @@ class Tiles : public Part {
     for (const Window& window : program_.windows) starts.push_back(start_s(window, at_us));
     starts_.set(std::move(starts));
     cells_ = starts_.size() * tracks_;
+    cell_of_number_.clear();
+    for (const TileNumber& number : program_.numbers) {
+      cell_of_number_.push_back(starts_.place(number.window) * tracks_ + static_cast<std::size_t>(number.track));
+    }
     count_.resize(cells_);
     values_.resize(width_ * cells_);
   }
@@ -54,10 +62,12 @@ class Tiles : public Part {
     stored_.read(in);
     clear();
     add_tiles();
-    if (central_) start_moments();
+    if (!central_.empty()) start_moments();
     add_up_windows();
-    if (central_) finish_moments();
-    for (std::size_t at = 0; at < numbers_.size(); ++at) numbers_[at] = finished(program_.numbers[at]);
+    if (!central_.empty()) finish_moments();
+    for (std::size_t at = 0; at < numbers_.size(); ++at) {
+      numbers_[at] = finished(program_.numbers[at], cell_of_number_[at]);
+    }
     for (const TileOutput& output : program_.tiled) {
       row.values[output.column] = static_cast<float>(numbers_[output.number]);
     }
@@ -80,6 +90,10 @@ class Tiles : public Part {
     double count;
     std::array<double, kMostNumbers> values;
   };
+  /// A number of a track's tiles.
+  struct Column {
+    std::size_t at, track;
+  };
 
   double& value(std::size_t column, std::size_t cell) { return values_[column * cells_ + cell]; }
 
@@ -87,12 +101,9 @@ class Tiles : public Part {
     std::ranges::fill(count_, 0.0);
     std::ranges::fill(values_, 0.0);
     central_tiles_.clear();
-    for (std::size_t track = 0; track < tracks_; ++track) {
-      Held held = program_.tracks[track];
-      for (std::size_t cell = track; cell < cells_; cell += tracks_) {
-        if (keeps_least(held)) value(0, cell) = kInfinity;
-        if (held == Held::kMax || held == Held::kTimes) value(column_of_greatest(held), cell) = -kInfinity;
-      }
+    for (std::size_t first = 0; first < cells_; first += tracks_) {
+      for (std::size_t track : least_) value(0, first + track) = kInfinity;
+      for (Column of : greatest_) value(of.at, first + of.track) = -kInfinity;
     }
   }
 
@@ -103,20 +114,36 @@ class Tiles : public Part {
       std::int64_t start = stored_.start_s(bucket);
       if (start < starts_[0]) continue;
       while (window + 1 < starts_.size() && start >= starts_[window + 1]) ++window;
-      stored_.each_tile(bucket, [&](const Tile& tile) {
-        auto track = static_cast<std::size_t>(tile.track);
-        add(window * tracks_ + track, program_.tracks[track], static_cast<double>(tile.count), tile.values);
+      std::size_t first = window * tracks_;
+      stored_.each(bucket, [this, first, counts = count_.data() + first](std::size_t track, std::int64_t count, auto number) {
+        counts[track] += static_cast<double>(count);
+        Held held = program_.tracks[track];
+        if (held != Held::kNothing) add(first + track, held, static_cast<double>(count), number);
       });
     }
   }
 
-  void add(std::size_t cell, Held held, double count, const std::array<double, kMostNumbers>& values) {
-    count_[cell] += count;
-    if (keeps_least(held)) value(0, cell) = std::min(value(0, cell), values[0]);
-    if (held == Held::kMax) value(0, cell) = std::max(value(0, cell), values[0]);
-    if (held == Held::kTimes) value(1, cell) = std::max(value(1, cell), values[1]);
-    if (adds_up(held) || moments_of(held) > 0) value(0, cell) += values[0];
-    if (moments_of(held) > 0) central_tiles_.push_back({cell, held, count, values});
+  /// Adds the numbers of a tile to those of its cell.
+  template <class Number>
+  void add(std::size_t cell, Held held, double count, Number number) {
+    double& first = value(0, cell);
+    switch (held) {
+      case Held::kNothing: return;
+      case Held::kSum:
+      case Held::kLogSum: first += number(0); return;
+      case Held::kMin: first = std::min(first, number(0)); return;
+      case Held::kMax: first = std::max(first, number(0)); return;
+      case Held::kTimes:
+        first = std::min(first, number(0));
+        value(1, cell) = std::max(value(1, cell), number(1));
+        return;
+      case Held::kVariance:
+      case Held::kMoments: {
+        first += number(0);
+        CentralTile& tile = central_tiles_.emplace_back(CentralTile{cell, held, count, {}});
+        for (std::size_t of = 0; of <= static_cast<std::size_t>(moments_of(held)); ++of) tile.values[of] = number(of);
+      }
+    }
   }
 
   /// Moves the moments of each tile to the mean of its cell, which is what they add up around.
@@ -133,23 +160,23 @@ class Tiles : public Part {
 
   void add_up_windows() {
     for (std::size_t window = starts_.size(); window-- > 1;) {
-      for (std::size_t track = 0; track < tracks_; ++track) {
-        std::size_t from = window * tracks_ + track, into = from - tracks_;
-        Held held = program_.tracks[track];
-        count_[into] += count_[from];
-        if (keeps_least(held)) value(0, into) = std::min(value(0, into), value(0, from));
-        if (held == Held::kMax) value(0, into) = std::max(value(0, into), value(0, from));
-        if (held == Held::kTimes) value(1, into) = std::max(value(1, into), value(1, from));
-        if (adds_up(held) || moments_of(held) > 0) value(0, into) += value(0, from);
+      std::size_t from = window * tracks_, into = from - tracks_;
+      const double* shorter = count_.data() + from;
+      double* longer = count_.data() + into;
+      for (std::size_t track = 0; track < tracks_; ++track) longer[track] += shorter[track];
+      for (std::size_t track : adding_) value(0, into + track) += value(0, from + track);
+      for (std::size_t track : least_) value(0, into + track) = std::min(value(0, into + track), value(0, from + track));
+      for (auto [at, track] : greatest_) {
+        value(at, into + track) = std::max(value(at, into + track), value(at, from + track));
       }
     }
   }
 
   /// Moves the moments of the cells of each window to the mean of the window.
   void finish_moments() {
-    for (std::size_t track = 0; track < tracks_; ++track) {
+    for (std::size_t track : central_) {
       int moments = moments_of(program_.tracks[track]);
-      for (std::size_t cell = track; moments > 0 && cell < cells_; cell += tracks_) {
+      for (std::size_t cell = track; cell < cells_; cell += tracks_) {
         double mean = value(0, cell) / count_[cell];
         for (std::size_t part = cell; part < cells_; part += tracks_) {
           if (cell_count_[part] == 0) continue;
@@ -173,12 +200,10 @@ class Tiles : public Part {
     into(4) += of(4) + 4 * distance * third + 6 * distance * distance * second + count * std::pow(distance, 4);
   }
 
-  double finished(const TileNumber& number) {
+  double finished(const TileNumber& number, std::size_t cell) {
     using enum TileAggregate;
-    std::size_t cell = starts_.place(number.window) * tracks_ + number.track;
-    double count = count_[cell];
-    if (!(count > (number.aggregate == kGapMean ? 1 : 0))) return number.empty;
-    double n = std::max(count, 1.0);
+    double n = count_[cell];
+    if (!(n > (number.aggregate == kGapMean ? 1 : 0))) return number.empty;
     auto variance = [&] {
       double found = std::max(value(1, cell), 0.0) / n;
       return std::sqrt(found) <= kRounding * std::fabs(value(0, cell) / n) ? 0.0 : found;
@@ -187,7 +212,7 @@ class Tiles : public Part {
       return std::max(at_us_ - value(column, cell), 0.0) / static_cast<double>(kSecondUs);
     };
     switch (number.aggregate) {
-      case kCount: return count;
+      case kCount: return n;
       case kSum:
       case kMin:
       case kMax: return value(0, cell);
@@ -199,7 +224,7 @@ class Tiles : public Part {
       case kKurtosis: return variance() == 0 ? 0.0 : n * value(3, cell) / (value(1, cell) * value(1, cell)) - 3;
       case kRecency: return age_s(1);
       case kFirstSeen: return age_s(0);
-      case kGapMean: return (value(1, cell) - value(0, cell)) / std::max(n - 1, 1.0) / static_cast<double>(kSecondUs);
+      case kGapMean: return (value(1, cell) - value(0, cell)) / (n - 1) / static_cast<double>(kSecondUs);
     }
     throw Corrupt{};
   }
@@ -207,9 +232,13 @@ class Tiles : public Part {
   const Program& program_;
   StoredTiles stored_;
   std::size_t tracks_, width_, cells_ = 0;
-  bool central_ = false;
+  /// Tracks whose first number adds up, those with central moments, those that keep the least of their first numbers, and
+  /// those that keep the greatest of some number.
+  std::vector<std::size_t> adding_, central_, least_;
+  std::vector<Column> greatest_;
   double at_us_ = 0;
   Starts starts_;
+  std::vector<std::size_t> cell_of_number_;
   /// By window and track, of tiles and from then on of windows; values by column first.
   std::vector<double> count_, values_;
   /// The same before windows are added up, of moments.

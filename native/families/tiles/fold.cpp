@@ -31,6 +31,10 @@ class Tiles : public Family {
     }
   }
 
+  bool stays(const Arrivals& arrivals, std::int64_t since_us) const override {
+    return !arrivals.any_wanted(plan_.tracks) && axes_.same_places(since_us, arrivals.clock_us);
+  }
+
   void read(Reader in, const Strings&) override {
     stored_.read(in);
     tiles_.clear();
@@ -109,10 +113,9 @@ class Tiles : public Family {
   void find_displaced(std::size_t bucket) {
     std::int64_t start_s = stored_.start_s(bucket);
     for (std::size_t axis = 0; axis < tracks_of_axis_.size(); ++axis) {
-      std::int64_t placed_s = axes_.place_on(axis, start_s);
-      if (placed_s == start_s || !stored_.has_any(bucket, tracks_of_axis_[axis])) continue;
+      if (axes_.stays_on(axis, start_s) || !stored_.has_any(bucket, tracks_of_axis_[axis])) continue;
       changes_[bucket] = 1;
-      change(placed_s);
+      change(axes_.place_on(axis, start_s));
     }
   }
 
@@ -189,7 +192,7 @@ class Tiles : public Family {
         if (start_s == TrackAxes::kDropped) continue;
         Tile tile{start_s, static_cast<int>(index), 1, {}};
         if (track.of && columns_of(held) > 0) tile.values[0] = number;
-        if (held == Held::kTimes) tile.values[1] = number;
+        if (held == Held::kTimes) tile.values[0] = tile.values[1] = static_cast<double>(events.time_us(row));
         if (held == Held::kLogSum) tile.values[0] = log_of(number);
         bool joins = adds_exactly(held) && !arrived_.empty() && arrived_.back().same_place(tile);
         joins ? add_exactly(arrived_.back(), tile, held) : arrived_.push_back(tile);

@@ -4,27 +4,22 @@
 
 namespace user_state {
 
-namespace {
-
-/// Bits set in a byte; x86-64 at its oldest, which this is built for, has no instruction for it.
-constexpr auto kOnes = [] {
-  std::array<std::uint8_t, 256> ones{};
-  for (unsigned byte = 0; byte < ones.size(); ++byte) ones[byte] = static_cast<std::uint8_t>(std::popcount(byte));
-  return ones;
-}();
-
-}  // namespace
-
 StoredTiles::StoredTiles(std::vector<Held> held) : held_(std::move(held)), mask_bytes_((held_.size() + 7) / 8) {
-  known_.resize(mask_bytes_);
-  for (auto& keeping : keeping_) keeping.resize(mask_bytes_);
-  for (std::size_t track = 0; track < held_.size(); ++track) {
-    auto bit = static_cast<std::uint8_t>(1 << track % 8);
-    auto numbers = static_cast<std::size_t>(columns_of(held_[track]));
-    known_[track / 8] |= bit;
-    for (std::size_t at = 0; at < numbers; ++at) keeping_[at][track / 8] |= bit;
-    numbers_.push_back(static_cast<std::uint8_t>(numbers));
-    width_ = std::max(width_, numbers);
+  for (Held one : held_) {
+    numbers_.push_back(static_cast<std::uint8_t>(columns_of(one)));
+    width_ = std::max<std::size_t>(width_, numbers_.back());
+  }
+  in_byte_.resize(mask_bytes_);
+  for (std::size_t track = 0; track < 8 * mask_bytes_; ++track) {
+    std::uint64_t one = std::uint64_t{1} << kUnknownBit;
+    if (track < held_.size()) {
+      one = 1;
+      for (unsigned of = 1; of <= numbers_[track]; ++of) one |= std::uint64_t{1} << kCountBits * of;
+    }
+    for (unsigned byte = 0; byte < 256; ++byte) {
+      std::uint64_t& sum = in_byte_[track / 8][byte];
+      if (byte >> track % 8 & 1) sum = one >> kUnknownBit ? sum | one : sum + one;
+    }
   }
 }
 
@@ -35,28 +30,46 @@ void StoredTiles::read(Reader in) {
 }
 
 void StoredTiles::find_buckets() {
-  Begin next;
-  begins_.assign(1, next);
-  odd_.assign(columns_.buckets, 0);
-  for (std::size_t bucket = 0; bucket < columns_.buckets; ++bucket) {
-    need(bucket == 0 || columns_.starts_s[bucket] > columns_.starts_s[bucket - 1], "starts are not ascending");
-    for (std::size_t byte = 0; byte < mask_bytes_; ++byte) {
-      std::uint8_t bits = columns_.masks[mask_bytes_ * bucket + byte];
-      need((bits & ~known_[byte]) == 0, "a mask names a track that there is not");
-      next.tile += kOnes[bits];
-      for (std::size_t at = 0; at < width_; ++at) next.numbers[at] += kOnes[bits & keeping_[at][byte]];
+  constexpr std::uint64_t kOneCount = (1u << kCountBits) - 1;
+  std::size_t buckets = columns_.buckets;
+  need(ascend<std::uint32_t>(columns_.starts_s.bytes(0, buckets).data(), buckets, true), "starts are not ascending");
+  begins_.resize(buckets + 1);
+  odd_.assign(buckets, 0);
+  // Bytes that are written may be anything's, as far as the compiler knows: what is read again and again stands apart.
+  const auto* in_byte = in_byte_.data();
+  const char* mask = columns_.masks.bytes(0, 0).data();
+  const std::size_t mask_bytes = mask_bytes_, width = width_;
+  std::uint8_t* odd = odd_.data();
+  Begin* begin = begins_.data();
+  *begin = {};
+  std::uint64_t all = 0;
+  for (std::size_t bucket = 0; bucket < buckets; ++bucket, ++begin) {
+    Begin next = *begin;
+    for (std::size_t byte = 0; byte < mask_bytes;) {
+      std::uint64_t sum = 0;
+      for (std::size_t end = std::min(byte + kBytesAtOnce, mask_bytes); byte < end; ++byte) {
+        std::uint64_t counts = in_byte[byte][static_cast<std::uint8_t>(*mask++)];
+        sum += counts;
+        all |= counts;
+      }
+      next.tile += sum & kOneCount;
+      for (std::size_t at = 0; at < width; ++at) next.numbers[at] += (sum >>= kCountBits) & kOneCount;
     }
-    if (next.tile == begins_.back().tile) odd_[bucket] = 1;
-    begins_.push_back(next);
+    odd[bucket] = next.tile == begin->tile;
+    begin[1] = next;
   }
+  need(all >> kUnknownBit == 0, "a mask names a track that there is not");
 }
 
 void StoredTiles::find_wide() {
+  std::string_view counts = columns_.counts.bytes(0, columns_.counts.size());
+  need(counts.find('\0') == std::string_view::npos, "a tile has no events");
+  constexpr char kMark = static_cast<char>(kWide);
+  std::size_t next = counts.find(kMark);
   std::uint32_t met = 0;
-  for (std::size_t bucket = 0; bucket < buckets(); ++bucket) {
-    for (std::uint32_t tile = begins_[bucket].tile; tile < begins_[bucket + 1].tile; ++tile) {
-      need(columns_.counts[tile] > 0, "a tile has no events");
-      if (columns_.counts[tile] < kWide) continue;
+  // Where there are none, `find_buckets` has said so already.
+  for (std::size_t bucket = 0; bucket < buckets() && columns_.wide + (next != std::string_view::npos) > 0; ++bucket) {
+    for (; next < begins_[bucket + 1].tile; next = counts.find(kMark, next + 1)) {
       need(met < columns_.wide, "there are fewer wide counts than tiles of that many events");
       std::uint64_t count = columns_.wide_counts[met++];
       need(count > 0 && count < static_cast<std::uint64_t>(kTooLarge), "a count is out of range");

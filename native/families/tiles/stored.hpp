@@ -43,14 +43,24 @@ class StoredTiles {
   /// Calls `see(tile)` for every tile of a bucket.
   template <class See>
   void each_tile(std::size_t bucket, See see) const {
+    each(bucket, [&](std::size_t track, std::int64_t count, auto number) {
+      Tile tile{start_s(bucket), static_cast<int>(track), count, {}};
+      for (std::size_t of = 0; of < numbers_[track]; ++of) tile.values[of] = number(of);
+      see(tile);
+    });
+  }
+
+  /// Calls `see(track, count, number)` for every tile of a bucket; `number(i)` is the i-th number that it has.
+  template <class See>
+  void each(std::size_t bucket, See see) const {
     Begin at = begins_[bucket];
     for (std::size_t byte = 0; byte < mask_bytes_; ++byte) {
       for (unsigned left = columns_.masks[mask_bytes_ * bucket + byte]; left != 0; left &= left - 1) {
-        int track = static_cast<int>(8 * byte) + std::countr_zero(left);
-        Tile tile{start_s(bucket), track, columns_.counts[at.tile++], {}};
-        if (tile.count == kWide) tile.count = static_cast<std::int64_t>(columns_.wide_counts[at.wide++]);
-        for (std::size_t of = 0; of < numbers_[track]; ++of) tile.values[of] = columns_.numbers[of][at.numbers[of]++];
-        see(tile);
+        std::size_t track = 8 * byte + static_cast<std::size_t>(std::countr_zero(left));
+        std::int64_t count = columns_.counts[at.tile++];
+        if (count == kWide) [[unlikely]] count = static_cast<std::int64_t>(columns_.wide_counts[at.wide++]);
+        see(track, count, [&](std::size_t of) { return columns_.numbers[of][at.numbers[of]]; });
+        for (std::size_t of = 0; of < numbers_[track]; ++of) ++at.numbers[of];
       }
     }
   }
@@ -60,6 +70,9 @@ class StoredTiles {
 
  private:
   static constexpr std::uint8_t kWide = TileColumns<Stored>::kWide;
+  static constexpr unsigned kCountBits = 12, kUnknownBit = kCountBits * (1 + kMostNumbers);
+  /// How many bytes of a mask can be added up before a count has no room.
+  static constexpr std::size_t kBytesAtOnce = ((1u << kCountBits) - 1) / 8;
 
   /// Where in the columns a bucket begins.
   struct Begin {
@@ -81,9 +94,9 @@ class StoredTiles {
   std::vector<Held> held_;
   std::vector<std::uint8_t> numbers_;
   std::size_t mask_bytes_, width_ = 0;
-  /// Masks: of all tracks, and of those that keep so many numbers.
-  std::vector<std::uint8_t> known_;
-  std::array<std::vector<std::uint8_t>, kMostNumbers> keeping_;
+  /// What each byte of a mask comes to, by its place and the byte: how many tiles, and how many of them keep a first
+  /// number, a second one and so on, in kCountBits each; in the highest bits 1 if it names a track that there is not.
+  std::vector<std::array<std::uint64_t, 256>> in_byte_;
   TileColumns<Stored> columns_;
   /// Of each bucket, and of what comes after the last.
   std::vector<Begin> begins_{1};

@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <stdexcept>
 #include <string>
 
 #include "families/sums.hpp"
@@ -39,7 +40,9 @@ inline Held held_by(const std::string& kind) {
   if (kind == "min") return Held::kMin;
   if (kind == "max") return Held::kMax;
   if (kind == "times") return Held::kTimes;
-  return kind == "variance" ? Held::kVariance : Held::kMoments;
+  if (kind == "variance") return Held::kVariance;
+  if (kind == "moments") return Held::kMoments;
+  throw std::invalid_argument("expected tiles of a kind that this release knows, got \"" + kind + "\"");
 }
 
 /// Whether tiles hold a sum that adds up as it is: of values, or of their logarithms.

@@ -18,7 +18,7 @@ constexpr double kLeastLength = 1e-6;
 
 class Vectors : public Part {
  public:
-  explicit Vectors(const Program& program) : program_(program), held_(shapes_of(program.vector_parts)) {}
+  explicit Vectors(const Program& program) : program_(program), held_(vector_shapes(program.vector_parts)) {}
 
   void set_time(std::int64_t at_us) override { at_us_ = at_us; }
 

@@ -25,7 +25,9 @@ constexpr int kBits = 64;
 
 class VectorSums : public Family {
  public:
-  explicit VectorSums(const Plan& plan) : plan_(plan), held_(shapes_of(plan.vectors)) {}
+  explicit VectorSums(const Plan& plan) : plan_(plan), held_(vector_shapes(plan.vectors)) {}
+
+  bool stays(const Arrivals& arrivals, std::int64_t) const override { return !arrivals.any_wanted(plan_.vectors); }
 
   void read(Reader in, const Strings&) override { held_.read(in); }
 

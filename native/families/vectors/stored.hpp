@@ -19,7 +19,7 @@ struct DecayedSums {
 
 /// The shapes of the embeddings of a plan, or of the parts of a program.
 template <class Parts>
-std::vector<VectorShape> shapes_of(const Parts& parts) {
+std::vector<VectorShape> vector_shapes(const Parts& parts) {
   std::vector<VectorShape> made;
   for (const auto& part : parts) {
     made.push_back({part.half_lives_us.size(), static_cast<std::size_t>(part.dimensions), part.component_bytes});

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from user_state.durations import SECOND_US, parse_duration_us
+from user_state.plan.conditions import AllOf, AnyOf, Condition, Contains, Exists, Not, OneOf, compare
 from user_state.plan.kept import (
     Kept,
     kept_of_keyed_decay,
@@ -59,10 +59,11 @@ from user_state.plan.state_definitions import (
     Window,
 )
 from user_state.plan.time_axis import TimeAxis, default_tile_width_s
-from user_state.spec import LoadedSpec
+from user_state.spec import LoadedSpec, filters
+from user_state.spec.event_field import UNITS, EventField
 from user_state.spec.model import Spec
 from user_state.spec.time_zones import utc_offsets
-from user_state.spec.values import LIFETIME, Scalar
+from user_state.spec.values import LIFETIME
 
 NAN = float("nan")
 
@@ -101,24 +102,70 @@ class Builder:
         self.learned: list[LearnedItems] = []
 
     def field(self, name: str) -> int:
-        """Return the index of an event field."""
-        field = Field(name, self.schema.fields[name].kind)
+        """Return the index of an event field, as it is."""
+        return self._field(name, self.schema.fields[name].kind)
+
+    def number_field(self, name: str) -> int:
+        """Return the index of an event field that numbers are asked of."""
+        return self._field(name, self.schema.fields[name].number or "")
+
+    def id_field(self, name: str) -> int:
+        """Return the index of the text of an event field that names somebody or something."""
+        return self._field(name, "string")
+
+    def _field(self, name: str, kind: str) -> int:
+        field = Field(name, kind)
         if field not in self.fields:
             self.fields.append(field)
         return self.fields.index(field)
 
     def field_name(self, field: int | None) -> str | None:
-        """Return the name of a field, None for no field."""
-        return None if field is None else self.fields[field].name
+        """Return what keys of state call a field, None for no field: its name, with the unit of a time.
 
-    def filter(self, where: Mapping[str, list[Scalar]]) -> int:
-        """Return the index of a filter."""
-        found = Filter(tuple(sorted((self.field(name), frozenset(values)) for name, values in where.items())))
-        if found not in self.filters:
-            self.filters.append(found)
-            canonical = {name: sorted(set(values), key=repr) for name, values in sorted(where.items())}
-            self._filter_texts.append(json.dumps(canonical, ensure_ascii=False))
-        return self.filters.index(found)
+        So state goes on from values of the same unit alone, if a schema says another one from now on.
+        """
+        if field is None:
+            return None
+        name = self.fields[field].name
+        unit = self.schema.fields[name].unit
+        return name if unit in (None, "us") else f"{name} in {unit}"
+
+    def filter(self, where: filters.AllOf, of: str | None = None) -> int:
+        """Return the index of a filter; with `of`, of one that leaves out events in which that field is null."""
+        # Whether or not it may be null: a schema that lets it be null later goes on from what there is.
+        if of is not None:
+            where = filters.both(where, filters.AllOf((filters.Exists(of),)))
+        text = where.text()
+        if text not in self._filter_texts:
+            for name in where.fields:
+                self.field(name)
+            ordered = sorted(where.conditions, key=self._place)
+            self.filters.append(Filter(tuple(self._condition(condition) for condition in ordered)))
+            self._filter_texts.append(text)
+        return self._filter_texts.index(text)
+
+    def _place(self, condition: filters.Condition) -> tuple[int, int, str]:
+        """Return what conditions are sorted by: those on values by field, then the others by what they say."""
+        if isinstance(condition, filters.OneOf):
+            return 0, self.field(condition.field), ""
+        return 1, 0, filters.AllOf((condition,)).text()
+
+    def _condition(self, condition: filters.Condition) -> Condition:
+        match condition:
+            case filters.OneOf(field, values):
+                return OneOf(self.field(field), frozenset(values))
+            case filters.Contains(field, values):
+                return Contains(self.field(field), frozenset(values))
+            case filters.Compares(field, how, number):
+                return compare(self.field(field), self.schema.fields[field].kind, how, number)
+            case filters.Exists(field):
+                return Exists(self.field(field))
+            case filters.Not(part):
+                return Not(self._condition(part))
+            case filters.AnyOf(parts):
+                return AnyOf(tuple(map(self._condition, parts)))
+            case filters.AllOf(parts):
+                return AllOf(tuple(map(self._condition, parts)))
 
     def filter_text(self, index: int) -> str:
         """Return a filter as the text that keys of pieces contain."""
@@ -147,9 +194,9 @@ class Builder:
             user_field=spec.events.user,
             id_field=spec.events.id,
             time_field=spec.events.time,
-            time_unit_us=_unit_us(schema.fields[spec.events.time].unit),
+            time_unit_ns=unit_ns(schema.fields[spec.events.time], spec.events.time_unit),
             published_field=published,
-            published_unit_us=_unit_us(schema.fields[published].unit) if published else 1,
+            published_unit_ns=unit_ns(schema.fields[published], spec.events.published_unit) if published else 0,
             allowed_lateness_us=spec.allowed_lateness,
             max_clock_skew_us=spec.max_clock_skew,
             retention_us=spec.retention,
@@ -182,17 +229,18 @@ class Builder:
             declared_by={key: tuple(names) for key, names in self._declared_by.items()},
         )
 
-    def _kind_in_logs(self, field: int) -> str:
-        # Every row of a log has its event's time already.
-        return TIME_KIND if self.fields[field].name == self.spec.events.time else self.fields[field].kind
+    def _logged(self, field: int) -> tuple[str, str]:
+        """Return what a log calls a field, and its kind there."""
+        name = self.fields[field].name
+        # Every row of a log has its event's time already, from which it follows in the field's unit.
+        if name == self.spec.events.time and self.schema.fields[name].unit in ("us", "ms"):
+            return name, TIME_KIND
+        return self.field_name(field) or name, self.fields[field].kind
 
     def _layout(self) -> Layout:
         return Layout(
             tracks=tuple(TrackLayout(track.key, track.kind) for track in self.tracks.values()),
-            logs=tuple(
-                LogLayout(log.key, tuple((self.fields[f].name, self._kind_in_logs(f)) for f in log.fields))
-                for log in self.logs.values()
-            ),
+            logs=tuple(LogLayout(log.key, tuple(map(self._logged, log.fields))) for log in self.logs.values()),
             decays=tuple(DecayLayout(decay.key, len(decay.half_lives_us)) for decay in self.decays.values()),
             vectors=tuple(
                 VectorsLayout(v.key, len(v.half_lives_us), v.dimensions, v.component_bytes)
@@ -228,7 +276,7 @@ class Builder:
         yield from (kept_of_tiles(track, skew_us) for track in self.gaps.values())
 
     def _kinds(self, fields: tuple[int, ...]) -> tuple[str, ...]:
-        return tuple(self.fields[field].kind for field in fields)
+        return tuple(self.fields[field].value_kind for field in fields)
 
 
 def windows_of(spec: Spec) -> dict[str, Window]:
@@ -264,5 +312,8 @@ def longer(horizon: Window | None, window: Window) -> Window | None:
     return Window(window.text, reach_s, 1)
 
 
-def _unit_us(unit: str | None) -> int:
-    return 1000 if unit == "ms" else 1
+def unit_ns(field: EventField, stated: str | None) -> int:
+    """Return how many nanoseconds a unit of a time has, 0 for a text, as the schema or else the spec says."""
+    if field.kind == "string":
+        return 0
+    return UNITS[field.unit or stated or "us"]

@@ -13,7 +13,7 @@ from user_state.plan.compile.builder import Builder
 from user_state.plan.compile.logs import kept_log
 from user_state.plan.outputs import ComposedOutput, FoldInOutput, History, InterestsOutput, InterestWeightsOutput
 from user_state.spec.embedding import Embedding
-from user_state.spec.values import Scalar
+from user_state.spec.filters import AllOf, OneOf, both
 
 
 def composed_vectors(builder: Builder, name: str, declared: Embedding) -> None:
@@ -54,13 +54,12 @@ def _dimensions(builder: Builder, declared: Embedding) -> int:
 
 def _history(builder: Builder, declared: Embedding) -> History:
     """Return the log of the last events that count, with what they weigh."""
-    of = builder.field(declared.of)
-    where: dict[str, list[Scalar]] = dict(declared.where)
+    of = builder.id_field(declared.of)
+    where = declared.where
     fields: tuple[int, ...] = (of,)
     if declared.weights is not None:
         by = declared.weight_field
-        listed: list[Scalar] = list(declared.weights)
-        where[by] = [value for value in listed if value in where.get(by, listed)]
+        where = both(where, AllOf((OneOf(by, tuple(declared.weights)),)))
         fields = (of, builder.field(by))
     log, columns = kept_log(builder, "last", builder.filter(where), of, fields, declared.last, None)
     weights = None if declared.weights is None else tuple(declared.weights.items())

@@ -11,8 +11,9 @@ from user_state.spec.model import Feature
 
 def decayed_number(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
     """Add a decayed count or sum for each of the feature's half-lives."""
-    where = builder.filter(feature.where)
-    of = builder.field(feature.of) if aggregate == "decayed_sum" and feature.of is not None else None
+    summed = feature.of if aggregate == "decayed_sum" else None
+    where = builder.filter(feature.where, None if summed else feature.of)
+    of = None if summed is None else builder.number_field(summed)
     half_lives_us = tuple(parse_duration_us(text) for text in feature.half_life)
     key = f"decay {builder.filter_text(where)} of {builder.field_name(of)} by {list(half_lives_us)}"
     index = builder.keep(builder.decays, Decay(key, where, of, half_lives_us))

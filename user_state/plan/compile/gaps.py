@@ -10,7 +10,7 @@ from user_state.spec.model import Feature
 
 def longest_gap(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
     """Add the longest gap over each of the feature's windows."""
-    where = builder.filter(feature.where)
+    where = builder.filter(feature.where, feature.of)
     key = f"gaps {builder.filter_text(where)}"
     empty = NAN if feature.default is None else feature.default
     for window in (builder.windows[text] for text in feature.windows):

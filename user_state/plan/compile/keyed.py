@@ -30,7 +30,7 @@ def entropy(builder: Builder, name: str, aggregate: str, feature: Feature) -> No
 
 def decayed_table(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
     """Add a table of decayed counts by key for each of the feature's half-lives."""
-    where, by = builder.filter(feature.where), tuple(builder.field(field) for field in feature.by)
+    where, by = builder.filter(feature.where, feature.of), tuple(builder.field(field) for field in feature.by)
     for text in feature.half_life:
         half_life_us = parse_duration_us(text)
         key = f"keyed decay {builder.filter_text(where)} by {_key_text(builder, by)} by {half_life_us}"
@@ -41,9 +41,10 @@ def decayed_table(builder: Builder, name: str, aggregate: str, feature: Feature)
 
 
 def _track(builder: Builder, feature: Feature, of_name: str | None, window: Window) -> int:
-    where, by = builder.filter(feature.where), tuple(builder.field(field) for field in feature.by)
-    of = None if of_name is None else builder.field(of_name)
-    key = f"keyed tiles {builder.filter_text(where)} by {_key_text(builder, by)} of {of_name}"
+    where = builder.filter(feature.where, feature.of if of_name is None else None)
+    by = tuple(builder.field(field) for field in feature.by)
+    of = None if of_name is None else builder.number_field(of_name)
+    key = f"keyed tiles {builder.filter_text(where)} by {_key_text(builder, by)} of {builder.field_name(of)}"
     old = builder.keyed_tracks.get(key)
     windows = with_window(old.windows if old else (), window)
     # How many keys are kept is no part of the key: a changed number goes on from the tiles there are.
@@ -53,4 +54,4 @@ def _track(builder: Builder, feature: Feature, of_name: str | None, window: Wind
 
 def _key_text(builder: Builder, by: tuple[int, ...]) -> str:
     """Return the key's fields with their kinds, since a field of another kind makes other keys."""
-    return ", ".join(f"{builder.fields[field].name} ({builder.fields[field].kind})" for field in by)
+    return ", ".join(f"{builder.field_name(field)} ({builder.fields[field].value_kind})" for field in by)

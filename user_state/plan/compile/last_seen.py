@@ -16,14 +16,14 @@ def distinct_values(builder: Builder, name: str, aggregate: str, feature: Featur
     """Add a count of distinct values over each of the feature's windows."""
     assert feature.of is not None  # the model demands it  # noqa: S101
     where, of = builder.filter(feature.where), builder.field(feature.of)
-    key = f"distinct {builder.filter_text(where)} of {feature.of} as {builder.fields[of].kind}"
+    key = f"distinct {builder.filter_text(where)} of {builder.field_name(of)} as {builder.fields[of].kind}"
     cap = DEFAULT_CAP if feature.cap is None else feature.cap
     _add(builder, LastSeen(key, VALUES, where, of, 0, cap), name, aggregate, feature)
 
 
 def local_days(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
     """Add a count of active days, or of those in a row, over each of the feature's windows."""
-    where, zone = builder.filter(feature.where), builder.local_time().zone
+    where, zone = builder.filter(feature.where, feature.of), builder.local_time().zone
     key = f"days {builder.filter_text(where)} in {zone}"
     _add(builder, LastSeen(key, DAYS, where, None, 0, MAX_DAYS), name, aggregate, feature)
 

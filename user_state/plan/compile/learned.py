@@ -16,6 +16,7 @@ from user_state.plan.plan import Plan
 from user_state.plan.state_definitions import LearnedItems, Vectors
 from user_state.spec import LoadedSpec
 from user_state.spec.event_schema import parse_event_schema
+from user_state.spec.filters import EVERY
 from user_state.spec.items import Items
 from user_state.spec.model import Spec
 from user_state.spec.values import LONGEST_DURATION
@@ -44,7 +45,7 @@ def learned_items(builder: Builder, table: str, items: Items) -> None:
     """Add a learned table: a log of the events it pairs."""
     declared = items.learned
     assert declared is not None  # the caller asks  # noqa: S101
-    of = builder.field(declared.of)
+    of = builder.id_field(declared.of)
     where = builder.filter(declared.where)
     log, columns = kept_log(builder, "last", where, of, (of,), ROOM * declared.reach, None)
     forget_us = parse_duration_us(LONGEST_DURATION) if declared.forget is None else declared.forget
@@ -86,7 +87,9 @@ def item_plan(plan: Plan, learned: LearnedItems) -> Plan:
     builder = Builder(LoadedSpec(spec, parse_event_schema(PAIR_SCHEMA), None))
     partner, weight = builder.field("partner"), builder.field("weight")
     key = f"learned from pairs weighed 2^-(t/{learned.half_life_us}), {learned.dimensions} by {learned.forget_us}"
-    vectors = Vectors(key, builder.filter({}), partner, learned.dimensions, (learned.forget_us,), None, None, 4, weight)
+    vectors = Vectors(
+        key, builder.filter(EVERY), partner, learned.dimensions, (learned.forget_us,), None, None, 4, weight
+    )
     builder.keep(builder.vectors, vectors)
     return replace(
         builder.plan(),

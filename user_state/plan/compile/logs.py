@@ -26,7 +26,8 @@ _KEEPS: dict[str, Keeps] = {
 def edge_values(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
     """Add the last or first values over each of the feature's windows: a number, or a list of k."""
     assert feature.of is not None  # the model demands it of them all  # noqa: S101
-    where, of = builder.filter(feature.where), builder.field(feature.of)
+    as_it_is = aggregate.endswith("_k")
+    where, of = builder.filter(feature.where), (builder.field if as_it_is else builder.number_field)(feature.of)
     fields = (of, *(builder.field(beside) for beside in feature.with_))
     k = feature.k if aggregate.endswith("_k") else 1
     assert k is not None  # the model demands it where it is used  # noqa: S101

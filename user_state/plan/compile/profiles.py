@@ -13,7 +13,7 @@ BINS = {"hour_of_day": 24, "day_of_week": 7}
 
 def profile(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
     """Add a profile for each of the feature's half-lives."""
-    where, zone = builder.filter(feature.where), builder.local_time().zone
+    where, zone = builder.filter(feature.where, feature.of), builder.local_time().zone
     half_lives_us = tuple(parse_duration_us(text) for text in feature.half_life)
     key = f"{aggregate} {builder.filter_text(where)} by {list(half_lives_us)} in {zone}"
     index = builder.keep(builder.profiles, Profile(key, aggregate, where, BINS[aggregate], half_lives_us))

@@ -16,7 +16,7 @@ def recent_items(builder: Builder, name: str, declared: Embedding) -> None:
 
     Without weights it is the state of a `decayed_count_by` of the same field, and shared with it.
     """
-    where, of = builder.filter(declared.where), builder.field(declared.of)
+    where, of = builder.filter(declared.where), builder.id_field(declared.of)
     kind = builder.fields[of].kind
     weight_field, weighed = None, ""
     if declared.weights is not None:

@@ -20,7 +20,7 @@ SESSION_AGGREGATES = {
 def session_number(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
     """Add an aggregation of sessions over each of the feature's windows."""
     assert feature.gap is not None  # the model demands it  # noqa: S101
-    where = builder.filter(feature.where)
+    where = builder.filter(feature.where, feature.of)
     key = f"sessions {builder.filter_text(where)} gap {feature.gap}"
     empty = SESSION_AGGREGATES[aggregate] if feature.default is None else feature.default
     for window in (builder.windows[text] for text in feature.windows):

@@ -18,7 +18,7 @@ def approximate_count(builder: Builder, name: str, aggregate: str, feature: Feat
     assert feature.of is not None  # the model demands it  # noqa: S101
     where, of = builder.filter(feature.where), builder.field(feature.of)
     lg_k = lg_k_for(DISTINCT_ERROR if feature.error is None else feature.error)
-    key = f"distinct {builder.filter_text(where)} of {feature.of} by 2^{lg_k} registers"
+    key = f"distinct {builder.filter_text(where)} of {builder.field_name(of)} by 2^{lg_k} registers"
     empty = 0.0 if feature.default is None else feature.default
     for window in (builder.windows[text] for text in feature.windows):
         old = builder.hlls.get(key)
@@ -31,9 +31,9 @@ def approximate_count(builder: Builder, name: str, aggregate: str, feature: Feat
 def approximate_quantiles(builder: Builder, name: str, aggregate: str, feature: Feature) -> None:
     """Add an array of quantiles over each of the feature's windows."""
     assert feature.of is not None  # the model demands it  # noqa: S101
-    where, of = builder.filter(feature.where), builder.field(feature.of)
+    where, of = builder.filter(feature.where), builder.number_field(feature.of)
     k = k_for(RANK_ERROR if feature.error is None else feature.error)
-    key = f"quantiles {builder.filter_text(where)} of {feature.of} by k {k}"
+    key = f"quantiles {builder.filter_text(where)} of {builder.field_name(of)} by k {k}"
     empty = NAN if feature.default is None else feature.default
     quantiles = tuple(float(share) for share in feature.quantiles)
     for window in (builder.windows[text] for text in feature.windows):

@@ -20,7 +20,7 @@ COMPONENT_BYTES = {"float32": 4, "float16": 2}
 
 def decayed_vectors(builder: Builder, name: str, declared: Embedding) -> None:
     """Add an embedding's vector for each of its half-lives."""
-    where, of = builder.filter(declared.where), builder.field(declared.of)
+    where, of = builder.filter(declared.where), builder.id_field(declared.of)
     weighed_by = declared.weight_field if declared.weights is not None else None
     weight_field = None if weighed_by is None else builder.field(weighed_by)
     half_lives_us = tuple(parse_duration_us(text) for text in declared.half_life)

@@ -1,0 +1,90 @@
+"""What would help against dead letters: each hint where it is right, and not where it is not."""
+
+import json
+
+import pytest
+
+from tests.trying import T0, D, H, M, S, event, spec_of
+from user_state.dead_letters.hints import hints, time_attribute, times_of
+from user_state.dead_letters.letters import Letter
+from user_state.events.avro_files import SingleObject
+
+SPEC = spec_of()  # a lateness of an hour, a skew of a minute
+BODIES = SingleObject(SPEC.schema.original)
+
+
+def letter(event_us, published_us, *, dead_us=T0, attributes=None, reason="too_late", **fields):
+    body = BODIES.encode(event(event_us, **fields))
+    return Letter(body, attributes or {}, published_us, reason, "why", "projects/p/subscriptions/s", dead_us)
+
+
+@pytest.mark.parametrize(
+    ("gap_us", "attributes", "expected"),
+    [
+        (
+            2 * H,
+            {},
+            "publish times are 2h after event times, more than `allowed_lateness` (1h): a longer one",
+        ),
+        (9 * 365 * D, {}, "publish times are 9 years after event times: history? --publish_time_attribute names the"),
+        (40 * D, {"ts": str((T0 - 40 * D) // 1000)}, "history? --publish_time_attribute ts"),
+        (40 * D, {"ts": "2021-11-29T00:00:00Z"}, "history? --publish_time_attribute ts"),
+        (40 * D, {"ts": str(T0 // 1000)}, "history? --publish_time_attribute names the"),
+        (40 * D, {"id": "123456"}, "history? --publish_time_attribute names the"),
+        (30 * M, {}, "these events came after events of the same users that were published later"),
+    ],
+)
+def test_events_that_are_too_late(gap_us, attributes, expected):
+    letters = [letter(T0 - gap_us - n * S, T0, attributes=attributes) for n in range(5)]
+    (hint,) = hints(SPEC, "too_late", letters)
+    assert expected in hint
+
+
+@pytest.mark.parametrize(
+    ("ahead_us", "dead_us", "expected"),
+    [
+        (2 * H, T0, "event times are 2h after publish times, a local time that is 2 h ahead of UTC?"),
+        (2 * H + 20 * M, T0, "event times are 2h after publish times: a wrong clock?"),
+        (2 * H, T0 - 3 * D, "publish times are 3d ahead of the reading machine's clock"),
+    ],
+)
+def test_events_from_the_future(ahead_us, dead_us, expected):
+    letters = [letter(T0 + ahead_us, T0, dead_us=dead_us, reason="from_future") for _ in range(3)]
+    (hint,) = hints(SPEC, "from_future", letters)
+    assert expected in hint
+
+
+@pytest.mark.parametrize(("unit", "name"), [(1_000_000, "seconds"), (1000, "milliseconds")])
+def test_times_in_another_unit_than_the_schema_says(unit, name):
+    letters = [letter(T0 // unit, None, reason="invalid")]
+    assert hints(SPEC, "invalid", letters) == [f"values of event_time look like {name}; the schema says microseconds"]
+
+
+def test_nothing_is_guessed_of_times_that_are_right():
+    assert hints(SPEC, "invalid", [letter(T0, None, user="", reason="invalid")]) == []
+
+
+def test_bodies_of_json_of_a_foreign_schema_and_damaged_ones():
+    def of(body):
+        return Letter(body, {}, T0, "undecodable", "why", "s", T0)
+
+    body = BODIES.encode(event(T0))
+    (json_hint,) = hints(SPEC, "undecodable", [of(json.dumps({"a": n}).encode()) for n in range(3)])
+    assert "the bodies look like JSON" in json_hint
+    (foreign,) = hints(SPEC, "undecodable", [of(b"\xc3\x01abcdefgh" + body[10:])] * 3)
+    assert "which the spec does not name: add that schema to `events.versions`" in foreign
+    (damaged,) = hints(SPEC, "undecodable", [of(body[:-1])] * 3)
+    assert "most bodies name a schema of the spec and are damaged" in damaged
+    assert hints(SPEC, "undecodable", [of(b"\x05\x06\x07")]) == []
+
+
+@pytest.mark.parametrize("reason", ["hot_user", "oversized", "bad_record"])
+def test_every_other_reason_has_a_hint_and_an_unknown_one_has_none(reason):
+    assert len(hints(SPEC, reason, [])) == 1
+    assert hints(SPEC, "of a later release", []) == []
+
+
+def test_an_attribute_that_only_some_letters_have_is_not_named():
+    letters = [letter(T0, T0, attributes={"ts": str(T0)}), letter(T0, T0)]
+    assert time_attribute(letters[:1], times_of(SPEC, letters[:1])) == "ts"
+    assert time_attribute(letters, times_of(SPEC, letters)) is None

@@ -1,0 +1,1 @@
+"""Dead letters, read and explained: what was refused, how often, when, and what would help."""

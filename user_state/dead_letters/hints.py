@@ -1,0 +1,178 @@
+"""What would help against dead letters: a guess from a few of them and the spec, one line each.
+
+A hint says what was seen and names the option, the key of the spec or the place to look at. It holds nothing of the
+messages but times and what kind of bytes they are.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from user_state.dead_letters.letters import Letter
+from user_state.durations import SECOND_US, format_duration
+from user_state.errors import EventError
+from user_state.events.avro_files import SingleObject
+from user_state.events.decode import SINGLE_OBJECT, EventDecoder
+from user_state.events.looks_like import looks_like
+from user_state.events.publish_times import publish_time_us
+from user_state.events.screening import DAY_US, clock_tolerance_us, roughly
+from user_state.plan.compile import compile_plan
+from user_state.spec import LoadedSpec
+from user_state.spec.model import Events
+
+HISTORY_US = 2 * DAY_US
+"""Whoever publishes events this long after they happened, beyond what the spec allows, replays history."""
+YEAR_US = 365 * DAY_US
+HOUR_US = 3600 * SECOND_US
+YEAR_2000_US, YEAR_2100_US = 946_684_800 * SECOND_US, 4_102_444_800 * SECOND_US
+UNITS = {1: "microseconds", 1000: "milliseconds", SECOND_US: "seconds"}
+
+
+class Times(NamedTuple):
+    """When an event happened, and when it was published, microseconds UTC."""
+
+    event_us: int
+    published_us: int
+
+
+def hints(spec: LoadedSpec, reason: str, letters: Sequence[Letter]) -> list[str]:
+    """Return what would help against dead letters of one reason, the likeliest first; empty if nothing is known."""
+    if reason == "undecodable":
+        return list(_of_bodies(spec, letters))
+    if reason == "invalid":
+        return list(_of_units(spec, letters))
+    if reason in ("too_late", "from_future"):
+        times = times_of(spec, letters)
+        return list((_too_late if reason == "too_late" else _from_future)(spec, letters, times)) if times else []
+    return {
+        "hot_user": [
+            "one user has more events a second than --user_events_per_second: is history published at once? then name"
+            " its time with --publish_time_attribute; 0 turns the limit off"
+        ],
+        "oversized": ["records would be larger than `max_record` in the spec: `user-state check` says what fills them"],
+        "bad_record": ["Redis holds something else under these users' keys: docs/recovery.md says what to do"],
+    }.get(reason, [])
+
+
+def times_of(spec: LoadedSpec, letters: Sequence[Letter]) -> list[Times]:
+    """Return the times of those letters that are events."""
+    decoder = EventDecoder(compile_plan(spec), spec.schema)
+    found = []
+    for letter in letters:
+        try:
+            row = decoder.row(decoder.decode(letter.data), letter.published_us)
+        except EventError:
+            continue
+        found.append(Times(row[2], row[3]))
+    return found
+
+
+def is_of_spec(spec: LoadedSpec, letter: Letter) -> bool:
+    """Return whether a body says that it is of one of the spec's schemas."""
+    known = {one.fingerprint for one in (spec.schema, *spec.schema.versions)}
+    return letter.data[:2] == SINGLE_OBJECT and letter.data[2:10] in known
+
+
+def _of_bodies(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
+    others = [letter for letter in letters if not is_of_spec(spec, letter)]
+    if 2 * len(others) < len(letters):
+        yield "most bodies name a schema of the spec and are damaged: cut short, or changed on their way"
+        return
+    seen = Counter(looks for letter in others if (looks := looks_like(letter.data)) is not None)
+    if not seen:
+        return
+    (looks, number), *_ = seen.most_common(1)
+    some = "" if number == len(letters) else f"{number} of {len(letters)} looked at: "
+    if looks.kind == "single object":
+        yield f"{some}the bodies are {looks.words}, which the spec does not name: add that schema to `events.versions`"
+    elif looks.kind == "empty":
+        yield f"{some}the bodies are empty: is the event in an attribute, or the subscription of another topic?"
+    elif looks.kind == "json" and "encoding" in Events.model_fields:
+        yield f"{some}the bodies look like JSON; set events.encoding: json"
+    else:
+        yield (
+            f"{some}the bodies look like {looks.words}; the spec expects Avro's single-object encoding, or the event"
+            " alone"
+        )
+
+
+def _of_units(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
+    """Say in which unit times that are refused would make sense."""
+    name = spec.spec.events.time
+    schema = spec.schema
+    bodies = SingleObject(schema.original, [version.original for version in schema.versions])
+    unit_us = 1000 if schema.fields[name].unit == "ms" else 1
+    fitting: Counter[int] = Counter()
+    for letter in letters:
+        try:
+            value = bodies.decode(letter.data).get(name)
+        except EventError:
+            continue
+        if not isinstance(value, int) or YEAR_2000_US <= value < YEAR_2100_US:
+            continue
+        fitting.update(unit for unit in UNITS if YEAR_2000_US <= value // unit_us * unit < YEAR_2100_US)
+    if fitting:
+        (unit, _), *_ = fitting.most_common(1)
+        yield f"values of {name} look like {UNITS[unit]}; the schema says {UNITS[unit_us]}"
+
+
+def _too_late(spec: LoadedSpec, letters: Sequence[Letter], times: Sequence[Times]) -> Iterator[str]:
+    lateness_us = spec.spec.allowed_lateness
+    gap_us = int(statistics.median(one.published_us - one.event_us for one in times))
+    allowed = f"`allowed_lateness` ({format_duration(lateness_us)})"
+    if gap_us <= lateness_us:
+        yield (
+            "these events came after events of the same users that were published later: are the files in order of"
+            f" time, or several read at once? {allowed} says how late an event may come"
+        )
+        return
+    ago = f"publish times are {in_words(gap_us)} after event times"
+    if gap_us < max(HISTORY_US, 2 * lateness_us):
+        yield f"{ago}, more than {allowed}: a longer one takes them"
+    elif any(letter.published_us is None for letter in letters):
+        yield f"{ago}: history? leave `events.published` out of the spec while you read it"
+    else:
+        name = time_attribute(letters, times)
+        yield f"{ago}: history? --publish_time_attribute{f' {name}' if name else ' names the attribute with its time'}"
+
+
+def _from_future(spec: LoadedSpec, letters: Sequence[Letter], times: Sequence[Times]) -> Iterator[str]:
+    dead_us = [letter.dead_us for letter in letters if letter.dead_us is not None]
+    published_us = int(statistics.median(one.published_us for one in times))
+    tolerance_us = clock_tolerance_us(compile_plan(spec))
+    if dead_us and published_us - statistics.median(dead_us) > tolerance_us:
+        ahead_us = int(published_us - statistics.median(dead_us))
+        yield f"publish times are {in_words(ahead_us)} ahead of the reading machine's clock: one of the two is wrong"
+        return
+    ahead_us = int(statistics.median(one.event_us - one.published_us for one in times))
+    hours = round(ahead_us / HOUR_US)
+    zone = 0 < hours <= 14 and abs(ahead_us - hours * HOUR_US) <= spec.spec.max_clock_skew + 60 * SECOND_US
+    of_zone = f", a local time that is {hours} h ahead of UTC?" if zone else ": a wrong clock?"
+    skew = format_duration(spec.spec.max_clock_skew)
+    yield f"event times are {in_words(ahead_us)} after publish times{of_zone} `max_clock_skew` allows {skew}"
+
+
+def time_attribute(letters: Sequence[Letter], times: Sequence[Times]) -> str | None:
+    """Return the attribute that holds times about those of the events, None if none does."""
+    first_us, last_us = min(one.event_us for one in times), max(one.event_us for one in times)
+    held: dict[str, list[int]] = defaultdict(list)
+    for letter in letters:
+        for name, value in letter.attributes.items():
+            if (time_us := publish_time_us(value)) is not None:
+                held[name].append(time_us)
+    for name, times_us in held.items():
+        if len(times_us) == len(letters) and first_us - DAY_US <= statistics.median(times_us) <= last_us + DAY_US:
+            return name
+    return None
+
+
+def in_words(duration_us: int) -> str:
+    """Return about how long a duration is, in years from two on.
+
+    >>> in_words(9 * YEAR_US + DAY_US), in_words(40 * DAY_US), in_words(90 * SECOND_US)
+    ('9 years', '40d', '1m')
+    """
+    return f"{duration_us // YEAR_US} years" if duration_us >= 2 * YEAR_US else roughly(duration_us)
