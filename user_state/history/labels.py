@@ -6,11 +6,12 @@ unit. What a column without either is likely to be, the error says; nothing is g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import xxhash
 
 from user_state.errors import InputError
 from user_state.id_text import id_text
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
 UNITS_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Units of whole numbers that are times, in nanoseconds."""
 FIRST_TIME_US = 31_536_000 * 10**6
@@ -38,18 +40,25 @@ class Labels:
         user: (q,) index into `users`.
         users: the text of each user's id, each once, in order of first coming.
         at_us: (q,) the label's time, microseconds UTC. An event is before the label if its time is less.
+        own_event: (q,) xxh64 of the id of the event that the label is made of and must not know; None if no label has
+            one.
+        has_own_event: (q,) whether the label has one.
     """
 
     table: pa.Table
     user: I64
     users: tuple[str, ...]
     at_us: I64
+    own_event: U64 | None = None
+    has_own_event: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __len__(self) -> int:
         return len(self.at_us)
 
 
-def labels_of(table: pa.Table, user: str, time: str, time_unit: str | None = None) -> Labels:
+def labels_of(
+    table: pa.Table, user: str, time: str, time_unit: str | None = None, event_id: str | None = None
+) -> Labels:
     """Return the labels of a table.
 
     Args:
@@ -57,15 +66,27 @@ def labels_of(table: pa.Table, user: str, time: str, time_unit: str | None = Non
         user: the column of user ids: text, whole numbers, bytes.
         time: the column of times.
         time_unit: a key of `UNITS_NS`, of a column of whole numbers; none of timestamps, which have their own.
+        event_id: the column of the ids of the labels' own events, null where there is none; None if there are none.
 
     Raises:
         InputError: a column is missing, has nulls, or a type that says nothing of a moment; a time is out of range.
     """
     codes, users = _users(_column(table, user, "users"))
-    return Labels(table, codes, users, _times_us(_column(table, time, "times"), time, time_unit))
+    at_us = _times_us(_column(table, time, "times"), time, time_unit)
+    if event_id is None:
+        return Labels(table, codes, users, at_us)
+    return Labels(table, codes, users, at_us, *_own_events(_column(table, event_id, "event ids", nulls=True)))
 
 
-def _column(table: pa.Table, name: str, what: str) -> pa.ChunkedArray:
+def _own_events(column: pa.ChunkedArray) -> tuple[U64, npt.NDArray[np.bool_]]:
+    there = ~np.asarray(column.is_null().to_numpy(), np.bool_)
+    ids, texts = _users(column.drop_null(), "event ids")
+    hashes = np.zeros(len(there), np.uint64)
+    hashes[there] = np.array([xxhash.xxh64_intdigest(text.encode()) for text in texts], np.uint64)[ids]
+    return hashes, there
+
+
+def _column(table: pa.Table, name: str, what: str, *, nulls: bool = False) -> pa.ChunkedArray:
     found = table.schema.get_all_field_indices(name)
     if len(found) != 1:
         number = "no" if not found else f"{len(found)} columns"
@@ -73,7 +94,7 @@ def _column(table: pa.Table, name: str, what: str) -> pa.ChunkedArray:
             f"expected labels with one column {name!r} of {what}, got {number} of {', '.join(table.column_names)}"
         )
     column: pa.ChunkedArray = table.column(found[0])
-    if column.null_count:
+    if column.null_count and not nulls:
         first = int(np.flatnonzero(column.is_null().to_numpy())[0])
         raise InputError(
             f"expected a value in every row of the labels' column {name!r}, got {column.null_count:,} nulls;"
@@ -82,13 +103,13 @@ def _column(table: pa.Table, name: str, what: str) -> pa.ChunkedArray:
     return column
 
 
-def _users(column: pa.ChunkedArray) -> tuple[I64, tuple[str, ...]]:
+def _users(column: pa.ChunkedArray, what: str = "user ids") -> tuple[I64, tuple[str, ...]]:
     import pyarrow as pa  # only whoever reads labels needs it
 
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type) or pa.types.is_nested(column.type):
-        raise InputError(f"expected user ids as texts, whole numbers or bytes, got a column of {column.type}")
+        raise InputError(f"expected {what} as texts, whole numbers or bytes, got a column of {column.type}")
     coded = column.combine_chunks().dictionary_encode()
     texts = [id_text(value) for value in coded.dictionary.to_pylist()]
     # Two values may have one text, such as bytes and what they spell; then they are one user.

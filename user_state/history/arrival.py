@@ -1,0 +1,65 @@
+"""Events in the order in which history has them arrive, and in order of event time.
+
+    order of arrival       (publish time, event time, hash of the event id)
+    order of event time    (event time, hash of the event id), as outputs have it
+
+What has no publish time arrives at its event time, so that files without publish times are sorted. Of copies that are
+equal in all of these the contents decide, so that no result depends on the order of files and of their rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from user_state.state.events import I64, Events, ListColumn
+from user_state.state.string_dictionary import NULL_CODE
+
+
+def in_order_of_arrival(events: Events, kinds: str) -> Events:
+    """Return events in order of arrival; `kinds` are the plan's."""
+    order = np.lexsort((events.id_hash, events.time_us, events.published_us))
+    same = np.ones(max(len(order) - 1, 0), np.bool_)
+    for column in (events.published_us, events.time_us, events.id_hash):
+        sorted_ = column[order]
+        same &= sorted_[1:] == sorted_[:-1]
+    if same.any():
+        order = _ties_by_contents(events, order, same, kinds)
+    return events.take(order)
+
+
+def in_order_of_event_time(events: Events) -> Events:
+    """Return events in order of event time, each arriving at it."""
+    sorted_ = events.take(np.lexsort((events.id_hash, events.time_us)))
+    return Events(
+        sorted_.users,
+        sorted_.user,
+        sorted_.id_hash,
+        sorted_.time_us,
+        sorted_.time_us,
+        sorted_.columns,
+        sorted_.pool,
+    )
+
+
+def _ties_by_contents(events: Events, order: I64, same: np.ndarray, kinds: str) -> I64:
+    """Return the order with runs of equal keys sorted by user and contents; `same[i]` is whether i + 1 equals i."""
+    begins = np.flatnonzero(np.diff(np.concatenate([[0], same.astype(np.int8)])) == 1)
+    ends = np.flatnonzero(np.diff(np.concatenate([same.astype(np.int8), [0]])) == -1) + 2
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        rows = order[begin:end].tolist()
+        order[begin:end] = sorted(rows, key=lambda row: _contents(events, row, kinds))
+    return order
+
+
+def _contents(events: Events, row: int, kinds: str) -> tuple[object, ...]:
+    held: list[object] = [events.users[events.user[row]]]
+    for column, kind in zip(events.columns, kinds, strict=True):
+        if isinstance(column, ListColumn):
+            values = column.values[column.ends[row] : column.ends[row + 1]].tolist()
+        else:
+            values = [column[row].item()]
+        if kind in "sS":
+            values = ["" if code == NULL_CODE else f"={events.pool[code]}" for code in values]
+        # As text: NaN stands for null, and is not in order with anything.
+        held.append([value if isinstance(value, str) else repr(value) for value in values])
+    return tuple(held)
