@@ -57,7 +57,12 @@ class Labels:
 
 
 def labels_of(
-    table: pa.Table, user: str, time: str, time_unit: str | None = None, event_id: str | None = None
+    table: pa.Table,
+    user: str,
+    time: str,
+    time_unit: str | None = None,
+    event_id: str | None = None,
+    first_row: int = 0,
 ) -> Labels:
     """Return the labels of a table.
 
@@ -66,16 +71,19 @@ def labels_of(
         user: the column of user ids: text, whole numbers, bytes.
         time: the column of times.
         time_unit: a key of `UNITS_NS`, of a column of whole numbers; none of timestamps, which have their own.
+        first_row: how many rows came before the table, for messages.
         event_id: the column of the ids of the labels' own events, null where there is none; None if there are none.
 
     Raises:
         InputError: a column is missing, has nulls, or a type that says nothing of a moment; a time is out of range.
     """
-    codes, users = _users(_column(table, user, "users"))
-    at_us = _times_us(_column(table, time, "times"), time, time_unit)
+    codes, users = _users(_column(table, user, "users", first_row))
+    at_us = _times_us(_column(table, time, "times", first_row), time, time_unit, first_row)
     if event_id is None:
         return Labels(table, codes, users, at_us)
-    return Labels(table, codes, users, at_us, *_own_events(_column(table, event_id, "event ids", nulls=True)))
+    return Labels(
+        table, codes, users, at_us, *_own_events(_column(table, event_id, "event ids", first_row, nulls=True))
+    )
 
 
 def _own_events(column: pa.ChunkedArray) -> tuple[U64, npt.NDArray[np.bool_]]:
@@ -86,7 +94,7 @@ def _own_events(column: pa.ChunkedArray) -> tuple[U64, npt.NDArray[np.bool_]]:
     return hashes, there
 
 
-def _column(table: pa.Table, name: str, what: str, *, nulls: bool = False) -> pa.ChunkedArray:
+def _column(table: pa.Table, name: str, what: str, first_row: int, *, nulls: bool = False) -> pa.ChunkedArray:
     found = table.schema.get_all_field_indices(name)
     if len(found) != 1:
         number = "no" if not found else f"{len(found)} columns"
@@ -95,7 +103,7 @@ def _column(table: pa.Table, name: str, what: str, *, nulls: bool = False) -> pa
         )
     column: pa.ChunkedArray = table.column(found[0])
     if column.null_count and not nulls:
-        first = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        first = first_row + int(np.flatnonzero(column.is_null().to_numpy())[0])
         raise InputError(
             f"expected a value in every row of the labels' column {name!r}, got {column.null_count:,} nulls;"
             f" the first is in row {first:,}, counted from 0"
@@ -118,7 +126,7 @@ def _users(column: pa.ChunkedArray, what: str = "user ids") -> tuple[I64, tuple[
     return code[np.asarray(coded.indices)] if len(code) else np.zeros(0, np.int64), tuple(code_of)
 
 
-def _times_us(column: pa.ChunkedArray, name: str, unit: str | None) -> I64:
+def _times_us(column: pa.ChunkedArray, name: str, unit: str | None, first_row: int) -> I64:
     import pyarrow as pa
 
     kind = column.type
@@ -128,7 +136,7 @@ def _times_us(column: pa.ChunkedArray, name: str, unit: str | None) -> I64:
             raise InputError(f"expected the unit of the whole numbers in the labels' column {name!r}{_likely(numbers)}")
         if unit not in UNITS_NS:
             raise InputError(f"expected a unit of time ({', '.join(UNITS_NS)}), got {unit!r}")
-        return _in_range(_scaled(numbers, UNITS_NS[unit]), name, _likely(numbers))
+        return _in_range(_scaled(numbers, UNITS_NS[unit]), name, _likely(numbers), first_row)
     if not pa.types.is_timestamp(kind):
         hint = {True: ": a day is no moment; say at which time of it a label is asked"}.get(pa.types.is_date(kind), "")
         raise InputError(f"expected times in the labels' column {name!r}, got {kind}{hint}")
@@ -139,7 +147,7 @@ def _times_us(column: pa.ChunkedArray, name: str, unit: str | None) -> I64:
             f"expected timestamps with a time zone in the labels' column {name!r}, got {kind}; if they are UTC, cast"
             f" the column to timestamp('{kind.unit}', tz='UTC')"
         )
-    return _in_range(_scaled(_whole(column.cast(pa.int64())), UNITS_NS[kind.unit]), name, "")
+    return _in_range(_scaled(_whole(column.cast(pa.int64())), UNITS_NS[kind.unit]), name, "", first_row)
 
 
 def _whole(column: Any) -> I64:
@@ -158,12 +166,12 @@ def _scaled(numbers: I64, unit_ns: int) -> I64:
     return np.clip(numbers, -limit, limit) * factor
 
 
-def _in_range(at_us: I64, name: str, hint: str) -> I64:
+def _in_range(at_us: I64, name: str, hint: str, first_row: int) -> I64:
     wrong = np.flatnonzero((at_us < FIRST_TIME_US) | (at_us >= END_TIME_US))
     if len(wrong):
         raise InputError(
             f"expected times from 1971 to 2099 in the labels' column {name!r}, got {len(wrong):,} others; the first is"
-            f" in row {int(wrong[0]):,}, counted from 0{hint}"
+            f" in row {first_row + int(wrong[0]):,}, counted from 0{hint}"
         )
     return at_us
 

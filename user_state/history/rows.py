@@ -96,8 +96,9 @@ class RowWriter:
         for output in self._plan.embeddings:
             vectors = finished.embeddings[output.name]
             rows = _fixed(vectors.reshape(-1, output.dimensions))
-            many = isinstance(output, InterestsOutput)
-            yield pa.FixedSizeListArray.from_arrays(rows, output.most) if many else rows
+            if isinstance(output, InterestsOutput):
+                rows = pa.FixedSizeListArray.from_arrays(rows, output.most)
+            yield rows
         for name in self._composed():
             yield pa.array(finished.missing_items[name], pa.int64())
 
