@@ -151,6 +151,10 @@ class TrainingSetJob:
                 self._work.mkdir(parents=True, exist_ok=True)
             write_json(self._work / "job.json", self._what)
             return None
+        if manifest is None and not (self._work / "split.json").exists():
+            # It has come to nothing yet: labels that were refused, say, and have been mended since.
+            write_json(self._work / "job.json", self._what)
+            return None
         for key, value in self._what.items():
             if found.get(key) != value:
                 raise InputError(
