@@ -37,6 +37,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item.get_closest_marker("nightly") is None]
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a parameter that is bytes by its place: pytest-xdist wants the same names from every worker.
+
+    Bytes that a test file makes as it is imported may differ, as gzip's do by the second.
+    """
+    return argname if isinstance(val, bytes) else None
+
+
 def _origins_of_fixtures(item: pytest.Function) -> Iterator[str]:
     for definitions in item._fixtureinfo.name2fixturedefs.values():
         function = definitions[-1].func

@@ -22,11 +22,12 @@ LAYERS = {
     "user_state/printable.py": (set(), set()),
     "user_state/times.py": ({"errors"}, set()),
     "user_state/id_text.py": ({"errors"}, set()),
-    "user_state/native.py": ({"errors", "_native"}, set()),
+    "user_state/source_id.py": (set(), set()),
+    "user_state/native.py": ({"errors", "source_id", "_native"}, set()),
     "user_state/plan": ({"spec", "durations", "errors"}, {"numpy"}),
     "user_state/state": ({"plan", "native", "errors"}, {"numpy"}),
     "user_state/embeddings": (
-        {"plan", "state", "spec", "errors"},
+        {"plan", "state", "spec", "errors", "id_text"},
         {"numpy", "xxhash", "fastavro", "pyarrow", "usearch"},
     ),
     "user_state/reading": ({"plan", "state", "embeddings", "native"}, {"numpy"}),
@@ -41,7 +42,18 @@ LAYERS = {
     "user_state/state_reads.py": ({"plan", "state", "embeddings", "reading", "store", "errors"}, set()),
     "user_state/similarity.py": ({"state_reads", "plan", "embeddings", "store", "errors", "printable"}, {"numpy"}),
     "user_state/client.py": (
-        {"results", "questions", "state_reads", "similarity", "plan", "embeddings", "store", "spec", "errors"},
+        {
+            "results",
+            "id_text",
+            "questions",
+            "state_reads",
+            "similarity",
+            "plan",
+            "embeddings",
+            "store",
+            "spec",
+            "errors",
+        },
         set(),
     ),
     "user_state/ranking": ({"results", "durations", "errors"}, {"numpy"}),
@@ -61,7 +73,8 @@ LAYERS = {
         {"fastavro"},
     ),
     "user_state/capacity": ({"plan", "state", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
-    "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
+    "user_state/schema_registry": ({"spec", "errors"}, set()),
+    "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash", "fastavro"}),
 }
 CORE = ("user_state/plan", "user_state/state", "user_state/embeddings", "user_state/reading")
 """What computes, without clock, chance or files."""

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from user_state.errors import InputError
+from user_state.id_text import of_bytes
 from user_state.questions import items_of, microseconds, user_of, users_of
 
 NOW_S = 1_764_007_200
@@ -76,8 +77,11 @@ def test_what_is_no_user_is_refused_by_name(users: Any, message: str) -> None:
 
 
 def test_bytes_are_ids_where_the_events_have_bytes() -> None:
-    assert users_of([b"\x00\xff", "00fe"], takes_bytes=True) == ("00ff", "00fe")
-    assert user_of(b"\x01", takes_bytes=True) == "01"
+    assert users_of([b"\x00\xff", "00fe"], of_bytes=bytes.hex) == ("00ff", "00fe")
+    assert user_of(b"\x01", of_bytes=bytes.hex) == "01"
+    assert user_of(b"\x0f" * 16, of_bytes=of_bytes("fixed (uuid)")) == "0f0f0f0f-0f0f-0f0f-0f0f-0f0f0f0f0f0f"
+    with pytest.raises(InputError, match="a UUID of 16 bytes, got 3"):
+        user_of(b"\x0f" * 3, of_bytes=of_bytes("fixed (uuid)"))
 
 
 def test_one_user_and_items_are_taken_alike() -> None:

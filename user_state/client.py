@@ -18,6 +18,7 @@ from user_state.embeddings.nearest import Nearest
 from user_state.embeddings.provider import VectorProvider
 from user_state.embeddings.scoring import Scores
 from user_state.errors import InputError
+from user_state.id_text import OfBytes, of_bytes
 from user_state.plan.compile import compile_plan
 from user_state.plan.plan import Plan
 from user_state.questions import EPOCH, At, items_of, microseconds, names_of, user_of, users_of
@@ -46,10 +47,10 @@ class UserStateClient:
         plan: Plan,
         providers: Mapping[str, VectorProvider] | None = None,
         *,
-        takes_bytes: bool = False,
+        bytes_as_id: OfBytes | None = None,
     ) -> None:
         self._server = server
-        self._takes_bytes = takes_bytes
+        self._bytes_as_id = bytes_as_id
         self._plan = plan
         self._providers = {} if providers is None else dict(providers)
         self._reads = StateReads(server, plan, self._providers)
@@ -90,8 +91,8 @@ class UserStateClient:
         reading = TableReading(timeout_s, items_refresh_s, int(items_memory_mb * 2**20), dict(item_versions or {}))
         providers = open_providers(url, plan, reading)
         user = loaded.schema.fields.get(loaded.spec.events.user)
-        takes_bytes = user is not None and user.avro_type in ("bytes", "fixed")
-        client = cls(Server(url, timeout_s), plan, providers, takes_bytes=takes_bytes)
+        bytes_as_id = None if user is None else of_bytes(user.avro_type)
+        client = cls(Server(url, timeout_s), plan, providers, bytes_as_id=bytes_as_id)
         try:
             for provider in providers.values():
                 provider.start()
@@ -241,7 +242,7 @@ class UserStateClient:
             CodecError: the user's record cannot be read, or not for that time.
             StoreUnavailable, StoreError: as `get_many`.
         """
-        whose = user_of(user, takes_bytes=self._takes_bytes)
+        whose = user_of(user, of_bytes=self._bytes_as_id)
         return self._similarity.nearest_items(whose, k, embedding, exclude_seen, items_of(exclude), microseconds(at))
 
     def nearest_users(
@@ -257,8 +258,8 @@ class UserStateClient:
             CodecError: the user's own record cannot be read, or not for that time.
             StoreUnavailable, StoreError: as `get_many`.
         """
-        whose = user_of(user, takes_bytes=self._takes_bytes)
+        whose = user_of(user, of_bytes=self._bytes_as_id)
         return self._similarity.nearest_users(whose, k, self._users(among), embedding, microseconds(at))
 
     def _users(self, users: Iterable[Id]) -> tuple[str, ...]:
-        return users_of(users, takes_bytes=self._takes_bytes)
+        return users_of(users, of_bytes=self._bytes_as_id)

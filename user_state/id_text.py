@@ -17,9 +17,12 @@ on their own.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from uuid import UUID
 
 from user_state.errors import InputError, shorten
+
+OfBytes = Callable[[bytes], str]
 
 
 def id_text(value: object) -> str:
@@ -45,3 +48,21 @@ def id_text(value: object) -> str:
         except TypeError:
             pass
     raise InputError(f"expected an id as a text, a whole number, bytes or a UUID, got {shorten(value)}")
+
+
+def of_bytes(avro_type: str) -> OfBytes | None:
+    r"""Return what gives the text of ids whose field has this type, in words as EventField has it; None if no bytes.
+
+    >>> of_bytes("bytes")(b"\x00\xff"), of_bytes("fixed (uuid)")(bytes(16)), of_bytes("string")
+    ('00ff', '00000000-0000-0000-0000-000000000000', None)
+    """
+    return _OF_BYTES.get(avro_type)
+
+
+def _uuid_text(value: bytes) -> str:
+    if len(value) != 16:
+        raise InputError(f"expected a UUID of 16 bytes, got {len(value)} bytes")
+    return str(UUID(bytes=value))
+
+
+_OF_BYTES: dict[str, OfBytes] = {"bytes": bytes.hex, "fixed": bytes.hex, "fixed (uuid)": _uuid_text}

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from user_state.errors import InputError, shorten
-from user_state.id_text import id_text
+from user_state.id_text import OfBytes, id_text
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 At = int | datetime.datetime | None
@@ -32,13 +32,13 @@ FARTHEST_US = FIRST_S * UNITS["nanoseconds"]
 """Reading times are less than this: from here on they are nanoseconds."""
 
 
-def users_of(users: Iterable[Any], *, takes_bytes: bool = False) -> tuple[str, ...]:
+def users_of(users: Iterable[Any], *, of_bytes: OfBytes | None = None) -> tuple[str, ...]:
     """Return the users of a call as texts, once: they may be a generator's. `id_text` says which text an id has.
 
     Args:
         users: their ids.
-        takes_bytes: whether ids are bytes in the events. Where they are texts, bytes would be taken for somebody else:
-            the text of bytes is hexadecimal.
+        of_bytes: the text of ids that are bytes in the events (`id_text.of_bytes`); None where they are no bytes, so
+            that bytes would be taken for somebody else.
 
     Raises:
         InputError: one value in place of several, or a value that is no id.
@@ -46,22 +46,22 @@ def users_of(users: Iterable[Any], *, takes_bytes: bool = False) -> tuple[str, .
     if isinstance(users, str | bytes | bytearray):
         kind = "string" if isinstance(users, str) else "bytes"
         raise InputError(f"expected a sequence of user ids, got the {kind} {shorten(users)}; use get() for one user")
-    return _ids(users, "user", takes_bytes)
+    return _ids(users, "user", of_bytes)
 
 
-def user_of(user: Any, *, takes_bytes: bool = False) -> str:
+def user_of(user: Any, *, of_bytes: OfBytes | None = None) -> str:
     """Return one user's id as a text, as `users_of`."""
-    return _ids((user,), "user", takes_bytes)[0]
+    return _ids((user,), "user", of_bytes)[0]
 
 
 def items_of(items: Iterable[Any]) -> tuple[str, ...]:
     """Return ids of items as texts, as `users_of`."""
     if isinstance(items, str | bytes | bytearray):
         raise InputError(f"expected a sequence of item ids, got {shorten(items)}")
-    return _ids(items, "item", takes_bytes=False)
+    return _ids(items, "item", None)
 
 
-def _ids(values: Iterable[Any], what: str, takes_bytes: bool) -> tuple[str, ...]:
+def _ids(values: Iterable[Any], what: str, of_bytes: OfBytes | None) -> tuple[str, ...]:
     try:
         listed = tuple(values)
     except TypeError as exc:
@@ -70,12 +70,15 @@ def _ids(values: Iterable[Any], what: str, takes_bytes: bool) -> tuple[str, ...]
         return listed
     texts = []
     for value in listed:
-        if isinstance(value, bytes | bytearray | memoryview) and not takes_bytes:
+        if not isinstance(value, bytes | bytearray | memoryview):
+            texts.append(str(id_text(value)))
+        elif of_bytes is not None:
+            texts.append(of_bytes(bytes(value)))
+        else:
             raise InputError(
-                f"expected {what} ids as texts, got the bytes {shorten(bytes(value))}; decode them, or give the"
-                " hexadecimal digits of ids that are bytes in the events"
+                f"expected {what} ids as texts, got the bytes {shorten(bytes(value))}; decode them, or give the text"
+                " of ids that are bytes in the events"
             )
-        texts.append(str(id_text(value)))
     return tuple(texts)
 
 

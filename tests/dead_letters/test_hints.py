@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from tests.trying import T0, D, H, M, S, event, spec_of
+from tests.trying import T0, D, H, M, S, event, spec_of, text_of
 from user_state.dead_letters.hints import hints, time_attribute, times_of
 from user_state.dead_letters.letters import Letter
 from user_state.events.avro_files import SingleObject
+from user_state.spec import parse_spec
+from user_state.spec.event_field import UNITS
 
 SPEC = spec_of()  # a lateness of an hour, a skew of a minute
 BODIES = SingleObject(SPEC.schema.original)
@@ -58,6 +60,33 @@ def test_events_from_the_future(ahead_us, dead_us, expected):
 def test_times_in_another_unit_than_the_schema_says(unit, name):
     letters = [letter(T0 // unit, None, reason="invalid")]
     assert hints(SPEC, "invalid", letters) == [f"values of event_time look like {name}; the schema says microseconds"]
+
+
+@pytest.mark.parametrize(
+    ("logical", "stated", "written", "said"),
+    [
+        (None, "us", "ms", "look like milliseconds; `events.time_unit` says microseconds"),
+        (None, "s", "ns", "look like nanoseconds; `events.time_unit` says seconds"),
+        ("timestamp-nanos", None, "s", "look like seconds; the schema says nanoseconds"),
+        ("timestamp-millis", None, "us", "look like microseconds; the schema says milliseconds"),
+    ],
+)
+def test_times_in_another_unit_inside_a_record(tmp_path, logical, stated, written, said):
+    at = {"type": "long", **({"logicalType": logical} if logical else {})}
+    inner = {"type": "record", "name": "Meta", "fields": [{"name": "at", "type": at}]}
+    texts = [{"name": name, "type": "string"} for name in ("event_id", "user")]
+    schema = {"type": "record", "name": "E", "fields": [*texts, {"name": "meta", "type": inner}]}
+    (tmp_path / "e.avsc").write_text(json.dumps(schema))
+    events = {"schema": "e.avsc", "user": "user", "id": "event_id", "time": "meta.at"}
+    text = text_of(events={**events, **({"time_unit": stated} if stated else {})})
+    value = {"event_id": "e", "user": "u", "meta": {"at": T0 * 1000 // UNITS[written]}}
+    plain = {
+        **schema,
+        "fields": [*texts, {"name": "meta", "type": {**inner, "fields": [{"name": "at", "type": "long"}]}}],
+    }
+    body = b"".join((SingleObject(schema).header, SingleObject(plain).encode(value)[10:]))
+    (hint,) = hints(parse_spec(text, beside=tmp_path), "invalid", [Letter(body, {}, T0, "invalid", "why", "s", T0)])
+    assert hint == f"values of meta.at {said}"
 
 
 def test_nothing_is_guessed_of_times_that_are_right():

@@ -60,13 +60,21 @@ class ArrowEvents:
         schema: of the events.
         columns: names of the record batches' columns.
         publish_column: the column with the publish times; None if there is none.
+        units_ns: by name, fields of integers that are times, and how many nanoseconds their unit has.
     """
 
-    def __init__(self, plan: Plan, schema: EventSchema, columns: list[str], publish_column: str | None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        schema: EventSchema,
+        columns: list[str],
+        publish_column: str | None,
+        units_ns: Mapping[str, int] | None = None,
+    ) -> None:
         self._plan = plan
         self._publish_column = publish_column if publish_column in columns else None
         self._checks = check_names(plan)
-        fields = _plain_fields(schema, columns)
+        fields = _plain_fields(schema, columns, units_ns or {})
         asked = [plan.user_field, plan.id_field, plan.time_field, *(field.name for field in plan.fields)]
         lists = any(field.is_list for field in plan.fields)
         text_times = 0 in (plan.time_unit_ns, plan.published_unit_ns if plan.published_field else 1)
@@ -161,7 +169,7 @@ def hashes_of(texts: pa.LargeStringArray) -> U64:
     return native.hashes_of_texts(ends, memoryview(data) if data is not None else b"", 0)
 
 
-def _plain_fields(schema: EventSchema, columns: list[str]) -> dict[str, _Field] | None:
+def _plain_fields(schema: EventSchema, columns: list[str], units_ns: Mapping[str, int]) -> dict[str, _Field] | None:
     """Return the schema's fields, None if one is not plain or its column cannot be told by its name."""
     named = named_types(schema.whole)
     fields = {}
@@ -180,7 +188,10 @@ def _plain_fields(schema: EventSchema, columns: list[str]) -> dict[str, _Field] 
             return None
         if "default" in field and not may_be_null:
             return None
-        fields[name] = _Field(kind, _TIMESTAMPS_NS.get(logical), may_be_null)
+        unit_ns = units_ns.get(name) if kind in ("int", "long") else None
+        if unit_ns == 0 or (unit_ns is not None and kind == "int"):
+            return None
+        fields[name] = _Field(kind, _TIMESTAMPS_NS.get(logical, unit_ns), may_be_null)
     return fields
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from user_state.errors import EventError, InputError, shorten
 from user_state.events.avro_blocks import each_message
-from user_state.events.avro_files import Schema, SingleObject, read_arrivals
+from user_state.events.avro_files import Schema, SingleObject, read_arrivals, view_of
 from user_state.events.event_reader import write_event
 from user_state.events.message import Message
 from user_state.events.publish_times import EXPECTED, publish_time_us
@@ -25,6 +25,7 @@ from user_state.events.table_rows import Row, TableRows, csv_rows, json_rows, pa
 from user_state.events.writers import head_of
 from user_state.oracle import Arrival
 from user_state.spec import LoadedSpec
+from user_state.spec.event_field import UNITS
 from user_state.state.event_batch import MessageList
 
 PUBLISH_COLUMN = "publish_time"
@@ -56,7 +57,7 @@ class RowMessages:
         self._head = head_of(spec.schema)
         self._origin = origin
         self._publish_column = publish_column
-        self.convert = RowConverter(spec.schema, texts=texts)
+        self.convert = RowConverter(spec.schema, texts=texts, units_ns=stated_units_ns(spec))
 
     def message(self, row: Row) -> tuple[Message, Why | None]:
         """Return a row's message, and why it is refused if it is."""
@@ -84,6 +85,13 @@ class RowMessages:
         if published_us is None:
             raise ValueError(f"column {column}: expected {EXPECTED}, got {shorten(value)}")
         return published_us
+
+
+def stated_units_ns(spec: LoadedSpec) -> dict[str, int]:
+    """Return the fields of integers that the spec says are times, and how many nanoseconds their unit has."""
+    roles = spec.spec.events
+    stated = {roles.time: roles.time_unit, roles.published: roles.published_unit}
+    return {name: UNITS[unit] for name, unit in stated.items() if name is not None and unit is not None}
 
 
 def publish_column_of(spec: LoadedSpec, named: str | None) -> str | None:
@@ -180,14 +188,22 @@ class RowFile:
 
 
 def arrivals_of(
-    path: str, spec: LoadedSpec, schema: Schema | None = None, versions: Iterable[Schema] = ()
+    path: str,
+    spec: LoadedSpec,
+    schema: Schema | None = None,
+    versions: Iterable[Schema] = (),
+    publish_column: str | None = None,
 ) -> Iterator[Arrival]:
-    """Yield what the oracle judges, of a file of any kind; as `read_arrivals`."""
+    """Yield what the oracle judges, of a file of any kind; as `read_arrivals`.
+
+    `publish_column` is as for `RowFile`, and of no other file.
+    """
     if not is_row_file(path):
-        yield from read_arrivals(path, spec.spec, schema, versions)
+        yield from read_arrivals(path, spec.spec, schema, versions, spec.schema.bodies)
         return
     bodies = SingleObject(spec.schema.original)
-    file = RowFile(path, spec)
+    view = view_of(path, spec.spec, spec.schema.original)
+    file = RowFile(path, spec, publish_column=publish_column)
     try:
         for segment in file.segments(0, SEGMENT_ROWS, SEGMENT_BYTES):
             for at, message in enumerate(each_message(segment.messages)):
@@ -195,7 +211,7 @@ def arrivals_of(
                     yield Arrival(None, None, segment.refused[at].reason)
                     continue
                 try:
-                    yield Arrival(bodies.decode(message.data), message.publish_us)
+                    yield view.arrival(bodies.decode(message.data), message.publish_us)
                 except EventError as exc:
                     yield Arrival(None, message.publish_us, exc.reason)
     finally:

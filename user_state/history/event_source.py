@@ -18,7 +18,7 @@ from user_state.events.arrow_events import ArrowEvents
 from user_state.events.decode import EventDecoder
 from user_state.events.event_files import event_file
 from user_state.events.message import Message
-from user_state.events.row_files import PARQUET, RowFile, RowMessages, publish_column_of
+from user_state.events.row_files import PARQUET, RowFile, RowMessages, publish_column_of, stated_units_ns
 from user_state.events.segments import Segment, Why, open_local, opened
 from user_state.events.table_rows import Row, rows_of_batch
 from user_state.plan.plan import Plan
@@ -81,7 +81,7 @@ class EventSource:
     def of_batches(self, columns: list[str], batches: Iterable[pa.RecordBatch], origin: str) -> Iterator[Found]:
         """Yield the events of record batches that have these columns."""
         publish_column = publish_column_of(self._spec, self._publish_column)
-        taken = ArrowEvents(self._plan, self._spec.schema, columns, publish_column)
+        taken = ArrowEvents(self._plan, self._spec.schema, columns, publish_column, stated_units_ns(self._spec))
         by_row = RowMessages(self._spec, origin, publish_column)
         number = 0
         for whole in batches:

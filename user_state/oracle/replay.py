@@ -186,16 +186,15 @@ def _is_number(value: Any) -> bool:
 
 def _number_fields(spec: Spec) -> list[str]:
     """Return the event fields that numbers are asked of."""
-    asked: list[tuple[str, str | None]] = []
+    asking: list[tuple[str, str | None]] = []
     for feature in spec.features.values():
-        asked += [(aggregate, feature.of) for aggregate in feature.aggregate]
+        asking += [(aggregate, feature.of) for aggregate in feature.aggregate]
         parts = (feature.numerator, feature.denominator)
-        asked += [(part.aggregate, part.of) for part in parts if part is not None]
-    return [of for aggregate, of in asked if of is not None and _takes_numbers(aggregate)]
+        asking += [(part.aggregate, part.of) for part in parts if part is not None]
+    return [of for aggregate, of in asking if of is not None and _asks_numbers(aggregate)]
 
 
-def _takes_numbers(aggregate: str) -> bool:
-    """Return whether an aggregation is of numbers alone: a count is of anything."""
+def _asks_numbers(aggregate: str) -> bool:
     known = AGGREGATIONS.get(aggregate)
     return known is not None and bool(known.of) and "string" not in known.of
 
