@@ -15,6 +15,7 @@ uses the cores that it can. Polars is a development dependency.
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import time
@@ -40,6 +41,7 @@ from user_state.spec import LoadedSpec, load_spec, parse_spec
 EXAMPLES = Path(__file__).parent.parent / "examples"
 EVENTS, USERS, LABELS, PAIRS = 2_000_000, 40_000, 300_000, 5
 QUICK_EVENTS, QUICK_USERS, QUICK_LABELS, QUICK_PAIRS = 300_000, 6_000, 45_000, 3
+SHARDS = 8
 FEED_SHARE = 20
 """The rows of the feed example are so many times fewer than those of the 19 numbers: each is 60 times as wide."""
 
@@ -78,11 +80,11 @@ def silent(_doing: str, _total: int | None) -> Any:
     yield bool
 
 
-def make(spec: LoadedSpec, history: History, out: Path, labels: str | None = None) -> None:
+def make(spec: LoadedSpec, history: History, out: Path) -> None:
     """Make a training set in a folder."""
     plan = compile_plan(spec)
     columns = label_columns(spec, read_labels(history.labels).schema)
-    settings = Settings(paths_of(history.events), labels or history.labels, columns)
+    settings = Settings(paths_of(history.events), history.labels, columns, shards=SHARDS, workers=os.cpu_count() or 1)
     TrainingSetJob(spec, plan, settings, {}, out, silent).run()
 
 

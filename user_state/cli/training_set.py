@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +61,10 @@ def training_set(
     until: Annotated[str | None, typer.Option(help="Answer labels before this time alone (RFC 3339).")] = None,
     shards: Annotated[
         int | None,
-        typer.Option(help="How many parts the users are split into, a file each; one is in memory at a time."),
+        typer.Option(help="How many parts the users are split into, a file each; default: one for 64 MB of input."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="How many shards are in memory at a time; default: one a core, at most 8.")
     ] = None,
     publish_time_column: Annotated[
         str | None, typer.Option(help="Of tables: the column of publish times; default: publish_time, if there is one.")
@@ -108,6 +112,7 @@ def training_set(
         shards,
         publish_time_column,
         version(),
+        min(8, os.cpu_count() or 1) if workers is None else workers,
     )
     tables = pinned(loaded, plan, parsed_pins(items or []))
     manifest = TrainingSetJob(loaded, plan, settings, tables, out, progress).run()

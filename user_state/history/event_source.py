@@ -29,7 +29,7 @@ from user_state.state.events import Events
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS_AT_ONCE = 200_000
+ROWS_AT_ONCE = 100_000
 """How many rows of columns are taken over at once."""
 _MESSAGES, _BYTES = 20_000, 8 << 20
 _ROWS_ONE_BY_ONE = 5_000

@@ -16,6 +16,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ class Settings:
         shards: how many; None chooses by the size of the input.
         publish_column: the column of tables of events with the publish times.
         version: of this program, for the manifest.
+        workers: how many shards are answered, and in memory, at a time; says nothing of the rows.
     """
 
     inputs: Sequence[str]
@@ -70,6 +72,7 @@ class Settings:
     shards: int | None = None
     publish_column: str | None = None
     version: str = ""
+    workers: int = 1
 
 
 class TrainingSetJob:
@@ -123,8 +126,7 @@ class TrainingSetJob:
             return done
         split = self._split()
         with self._progress("answering labels", split["labels"]) as advance:
-            for shard in range(self._count):
-                self._answer(shard, advance)
+            self._answer_all(advance)
         manifest = {**self._what, "counts": self._counts(split)}
         write_json(self._out / MANIFEST, manifest)
         shutil.rmtree(self._work, ignore_errors=True)
@@ -188,6 +190,18 @@ class TrainingSetJob:
         }
         write_json(self._work / "split.json", split)
         return split
+
+    def _answer_all(self, advance: Callable[[int], object]) -> None:
+        """Write the rows of all shards, several at a time."""
+        with ThreadPoolExecutor(self._settings.workers) as pool:
+            started = [pool.submit(self._answer, shard, advance) for shard in range(self._count)]
+            try:
+                for one in started:
+                    one.result()
+            except BaseException:
+                for one in started:
+                    one.cancel()
+                raise
 
     def _answer(self, shard: int, advance: Callable[[int], object]) -> None:
         """Write the rows of a shard, unless they are there."""
@@ -267,6 +281,8 @@ def _check(settings: Settings) -> None:
         raise InputError(f"expected a share of users above 0 % and up to 100 %, got {settings.user_share:%}")
     if settings.shards is not None and not 1 <= settings.shards <= MOST_SHARDS:
         raise InputError(f"expected 1 to {MOST_SHARDS} shards, got {settings.shards}")
+    if settings.workers < 1:
+        raise InputError(f"expected 1 worker or more, got {settings.workers}")
     since_us, until_us = settings.since_us, settings.until_us
     if since_us is not None and until_us is not None and since_us >= until_us:
         raise InputError("expected labels since a time before the one that they are until")

@@ -23,7 +23,7 @@ from user_state.history.labels import Labels, labels_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS_AT_ONCE = 200_000
+ROWS_AT_ONCE = 100_000
 ROW, USER, AT, OWN = "label_row", " user", " at_us", " own_event"
 """Of these, no label may have a column."""
 PARQUET, CSV, ARROW = (".parquet", ".pq"), (".csv", ".tsv", ".csv.gz", ".tsv.gz"), (".arrow", ".feather", ".ipc")

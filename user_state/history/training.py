@@ -109,11 +109,12 @@ class TrainingRows:
         """
         events = self._in_order(self._of_users(events, labels.users))
         by_user = np.argsort(events.user, kind="stable")
+        ends = np.cumsum(np.bincount(events.user, minlength=len(labels.users)))
         order = np.argsort(labels.user, kind="stable")
         for chosen in _chunks(labels.user[order], LABELS_AT_ONCE):
             asked = np.sort(order[chosen])
             users, number = np.unique(labels.user[asked], return_inverse=True)
-            own = _own_events(events, by_user, users)
+            own = _own_events(events, by_user, ends, users)
             held_back = self._knows_its_own(own, labels, asked, number)
             self.counts.held_back += int(held_back.sum())
             # Also if none is left: what becomes of the events is counted here.
@@ -139,7 +140,7 @@ class TrainingRows:
 
     def _knows_its_own(self, events: Events, labels: Labels, asked: I64, user: I64) -> npt.NDArray[np.bool_]:
         """Return which of the labels would see their own event; `user` are their users as the events have them."""
-        if labels.own_event is None or not len(events):
+        if labels.own_event is None or not len(events) or not labels.has_own_event[asked].any():
             return np.zeros(len(asked), np.bool_)
         seen_us = events.time_us if self._by_event_time else events.published_us
         keys = _mixed(events.id_hash, events.user)
@@ -188,12 +189,20 @@ class TrainingRows:
         return finished
 
 
-def _own_events(events: Events, by_user: I64, users: I64) -> Events:
-    """Return the events of these users, ascending, numbered as here; `by_user` are all rows by user."""
-    begins = np.searchsorted(events.user, users, side="left", sorter=by_user)
-    ends = np.searchsorted(events.user, users, side="right", sorter=by_user)
-    own = events.take(np.sort(by_user[_ranges(begins, ends)]))
-    return replace(own, users=[events.users[of] for of in users.tolist()], user=np.searchsorted(users, own.user))
+def _own_events(events: Events, by_user: I64, ends: I64, users: I64) -> Events:
+    """Return the events of these users, ascending, numbered as here.
+
+    Args:
+        events: of all users.
+        by_user: all rows by user.
+        ends: where the rows of each user end there.
+        users: whose.
+    """
+    begins = np.where(users > 0, ends[users - 1], 0)
+    own = events.take(np.sort(by_user[_ranges(begins, ends[users])]))
+    number = np.zeros(len(events.users), np.int64)
+    number[users] = np.arange(len(users))
+    return replace(own, users=[events.users[of] for of in users.tolist()], user=number[own.user])
 
 
 def _mixed(id_hash: U64, user: I64) -> U64:
