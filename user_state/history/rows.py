@@ -24,8 +24,9 @@ from user_state.plan.outputs import EmbeddingOutput, InterestsOutput, InterestWe
 from user_state.plan.plan import Plan
 from user_state.plan.reading_program import REAL, TEXT, TIME, ListShape, compile_program
 from user_state.reading.features import Finished
-from user_state.state.events import NULL_INT
+from user_state.state.events import I64, NULL_INT
 from user_state.state.padding import Padded
+from user_state.state.string_dictionary import NULL_CODE, StringPool
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,13 +110,9 @@ class RowWriter:
         values = padded.grids[column][mask]
         if kind == TEXT:
             used, codes = np.unique(values, return_inverse=True)
-            texts = padded.pool.objects[used]
-            null = np.array([text is None for text in texts], np.bool_)
             # Several codes may stand for one text.
-            different = {text: at for at, text in enumerate(dict.fromkeys(text for text in texts if text is not None))}
-            place = np.array([0 if text is None else different[text] for text in texts], np.int32)
-            indices = pa.array(place[codes], pa.int32(), mask=null[codes] if len(null) else None)
-            return pa.DictionaryArray.from_arrays(indices, pa.array(list(different), pa.string()))
+            coded = _texts_of(padded.pool, used).dictionary_encode()
+            return pa.DictionaryArray.from_arrays(coded.indices.take(pa.array(codes)), coded.dictionary)
         if kind == REAL:
             return pa.array(values, pa.float64(), mask=np.isnan(values))
         return pa.array(values, pa.int64(), mask=values == NULL_INT).cast(self._value_type(shape, column, kind))
@@ -147,6 +144,20 @@ class RowWriter:
 
 def _column_name(shape: ListShape, column: str) -> str:
     return shape.name if shape.single else f"{shape.name}.{column}"
+
+
+def _texts_of(pool: StringPool, codes: I64) -> Any:
+    """Return the texts of codes, null for NULL_CODE."""
+    import pyarrow as pa
+
+    if pool.utf8 is None:
+        return pa.array(pool.objects[codes], pa.string())
+    joined, lengths = pool.utf8
+    ends = np.zeros(len(pool) + 1, np.int64)
+    np.cumsum(np.frombuffer(lengths, np.uint16), out=ends[1:])
+    texts = pa.LargeStringArray.from_buffers(len(pool), pa.py_buffer(ends), pa.py_buffer(joined))
+    is_null = codes == NULL_CODE
+    return texts.take(pa.array(np.where(is_null, 0, codes), mask=is_null)).cast(pa.string())
 
 
 def _fixed(rows: npt.NDArray[np.float32]) -> Any:
