@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.random_worlds import QUICK
-from tests.trying import T0, S, spec_of
+from tests.trying import T0, S, spec_of, text_of
 from user_state.events.arrow_events import ArrowEvents, hashes_of
 from user_state.events.row_files import publish_column_of
 from user_state.history.event_source import EventSource
 from user_state.plan.compile import compile_plan
+from user_state.spec import parse_spec
 from user_state.state.events import Events
 
 LOADED = spec_of(
@@ -126,6 +128,37 @@ def test_columns_are_what_rows_are(table: pa.Table):
         patch.setattr(ArrowEvents, "events", lambda *_: None)
         by_row = found_in(table)
     assert by_column == by_row
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("times", [[T0 // S, T0 // S + 1], [T0 // 1000, T0 // 1000 + 1], [T0, T0 + 1]])
+def test_integers_of_a_stated_unit_are_what_rows_are(unit: str, times: list[int], tmp_path, monkeypatch):
+    types = {"id": "string", "u": "long", "t": "long", "p": ["null", "long"], "x": ["null", "float"]}
+    schema = {
+        "type": "record",
+        "name": "E",
+        "fields": [{"name": n, "type": t, **({"default": None} if len(t) == 2 else {})} for n, t in types.items()],
+    }
+    (tmp_path / "e.avsc").write_text(json.dumps(schema))
+    events = {"schema": "e.avsc", "user": "u", "id": "id", "time": "t", "published": "p", "time_unit": unit}
+    text = text_of(events={**events, "published_unit": unit}, sequences={"s": {"fields": ["t", "x"], "last": 3}})
+    loaded = parse_spec(text, beside=tmp_path)
+    table = pa.table({"id": ["a", "b"], "u": [1, 2], "t": times, "p": pa.array([None, times[0]]), "x": [0.1, None]})
+
+    def found() -> list[object]:
+        read = EventSource(compile_plan(loaded), loaded).of_batches(table.column_names, table.to_batches(), "t")
+        made = []
+        for one in read:
+            events = one.events
+            times_us = events.time_us.tolist(), events.published_us.tolist()
+            columns = [repr(np.asarray(column).tolist()) for column in events.columns]
+            made.append((events.users, times_us, columns, one.refused))
+        return made
+
+    by_column = found()
+    monkeypatch.setattr(ArrowEvents, "events", lambda *_: None)
+    assert by_column == found()
+    assert by_column[0][0] == ["1", "2"]
 
 
 def plain(**columns: Any) -> pa.RecordBatch:

@@ -9,6 +9,8 @@ import fastavro
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.ipc
+import pyarrow.parquet as pq
 import pytest
 
 from tests.families.test_against_oracle import assert_row_equals_oracle
@@ -228,3 +230,20 @@ def texts(events: Events) -> list[tuple[object, ...]]:
             users, events.id_hash.tolist(), events.time_us.tolist(), events.published_us.tolist(), *columns, strict=True
         )
     )
+
+
+def test_labels_in_every_kind_of_file_are_the_same_and_ids_in_text_keep_their_zeros(tmp_path: Path):
+    events = [event(T0, "007", "1", published_at=T0), event(T0 + S, "7", "2", published_at=T0 + S)]
+    made = {"user_id": ["007", "7", "007"], "event_time": pa.array([T0 + M] * 3, UTC), "event_id": [None, "2", "1"]}
+    labels = pa.table({**made, "note": ["NA", "x,y", None], "weight": [1.5, None, 2.0]})
+    pq.write_table(labels, tmp_path / "labels.parquet")
+    pyarrow.csv.write_csv(labels, tmp_path / "labels.csv")
+    with pa.OSFile(str(tmp_path / "labels.arrow"), "wb") as sink, pa.ipc.new_file(sink, labels.schema) as writer:
+        writer.write_table(labels)
+    expected = values_of(rows_of(table_of(events), labels).drop_columns("event_time"))
+    assert [row["views_count_1h"] for row in rows_of(table_of(events), labels).to_pylist()] == [1, 0, 0]
+    for name in ("labels.parquet", "labels.csv", "labels.arrow"):
+        assert values_of(rows_of(table_of(events), tmp_path / name).drop_columns("event_time")) == expected
+    (tmp_path / "labels.csv").write_text("user_id,event_time\n,2022-01-08T00:01:00Z\n")
+    with pytest.raises(InputError, match="got 1 nulls"):
+        list(history.training_set(LOADED, table_of(events), tmp_path / "labels.csv"))

@@ -85,7 +85,7 @@ def training_set(
     from user_state.history.item_pins import parsed_pins, pinned
     from user_state.history.job import Settings, TrainingSetJob
     from user_state.history.label_source import read_labels
-    from user_state.history.training_set import label_columns, parsed_delay_us, paths_of
+    from user_state.history.training_set import id_columns, label_columns, parsed_delay_us, paths_of
     from user_state.plan.compile import compile_plan
     from user_state.spec import load_spec
     from user_state.times import parse_time_us
@@ -94,7 +94,7 @@ def training_set(
     plan = compile_plan(loaded)
     columns = label_columns(
         loaded,
-        read_labels(labels).schema,
+        read_labels(labels, id_columns(loaded, user_column, event_id_column)).schema,
         user=user_column,
         time=time_column,
         time_unit=time_unit,

@@ -26,7 +26,7 @@ from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
 from user_state.history.durable import PART, read_json, whole_file, write_json, writing
 from user_state.history.event_source import EventSource
-from user_state.history.label_source import LabelColumns, read_labels
+from user_state.history.label_source import LabelBatches, LabelColumns, read_labels
 from user_state.history.shards import MOST_SHARDS, Shards
 from user_state.history.training import AsOf, Counts
 from user_state.history.training_batches import Answering, TrainingBatches
@@ -110,7 +110,7 @@ class TrainingSetJob:
         self._what = self._described(tables)
         self._batches = TrainingBatches(
             plan,
-            read_labels(settings.labels).schema,
+            self._labels().schema,
             Answering(settings.as_of, settings.arrival_delay_us, tables),
         )
         self._shards = Shards(self._work, plan, self._count, settings.user_share)
@@ -131,6 +131,10 @@ class TrainingSetJob:
         write_json(self._out / MANIFEST, manifest)
         shutil.rmtree(self._work, ignore_errors=True)
         return manifest
+
+    def _labels(self) -> LabelBatches:
+        columns = self._settings.columns
+        return read_labels(self._settings.labels, [columns.user, columns.event_id or columns.user])
 
     def _claim(self) -> dict[str, Any] | None:
         """Take the folder; return the manifest if all is done.
@@ -174,7 +178,7 @@ class TrainingSetJob:
             return dict(done)
         source = EventSource(self._plan, self._spec, self._settings.publish_column)
         with writing(self._work):
-            labels = read_labels(self._settings.labels)
+            labels = self._labels()
             users, left_labels, latest_us = self._shards.split_labels(
                 labels, self._settings.columns, self._settings.since_us, self._settings.until_us
             )

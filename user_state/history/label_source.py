@@ -1,7 +1,8 @@
 """Where labels come from: a file, or anything that Arrow can read, a batch at a time.
 
     .parquet .pq               Parquet
-    .csv .tsv, also .gz        delimited text; types are Arrow's guess: a time with its zone is a timestamp
+    .csv .tsv, also .gz        delimited text; ids are text, an empty cell is null, other types are Arrow's guess: a
+                               time with its zone is a timestamp
     .arrow .feather .ipc       Arrow's own files
 
 A batch gets columns of its own beside those that it came with: the number of the row, the text of the user, the time in
@@ -10,7 +11,7 @@ microseconds, the hash of the label's own event. They stay inside: training rows
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,8 +54,10 @@ class LabelBatches:
     batches: Iterator[pa.RecordBatch]
 
 
-def read_labels(source: Any) -> LabelBatches:
+def read_labels(source: Any, ids: Collection[str] = ()) -> LabelBatches:
     """Open labels: the path of a file, or what Arrow takes over, such as a frame of Polars, pandas or DuckDB.
+
+    `ids` are columns of ids, which a CSV has as texts: 007 is not 7.
 
     Raises:
         InputError: it cannot be read.
@@ -62,7 +65,7 @@ def read_labels(source: Any) -> LabelBatches:
     import pyarrow as pa
 
     if isinstance(source, str | Path):
-        return _of_file(str(source))
+        return _of_file(str(source), ids)
     try:
         if isinstance(source, pa.Table):
             return LabelBatches(source.schema, iter(source.to_batches(ROWS_AT_ONCE)))
@@ -75,7 +78,7 @@ def read_labels(source: Any) -> LabelBatches:
     return LabelBatches(table.schema, iter(table.to_batches(ROWS_AT_ONCE)))
 
 
-def _of_file(path: str) -> LabelBatches:
+def _of_file(path: str, ids: Collection[str]) -> LabelBatches:
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.ipc
@@ -90,7 +93,16 @@ def _of_file(path: str) -> LabelBatches:
             return LabelBatches(file.schema_arrow, _undamaged(path, file.iter_batches(ROWS_AT_ONCE)))
         if name.endswith(CSV):
             delimiter = "\t" if ".tsv" in name else ","
-            reader = pa.csv.open_csv(path, parse_options=pa.csv.ParseOptions(delimiter=delimiter))
+            reader = pa.csv.open_csv(
+                path,
+                parse_options=pa.csv.ParseOptions(delimiter=delimiter),
+                convert_options=pa.csv.ConvertOptions(
+                    column_types=dict.fromkeys(ids, pa.string()),
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            )
             return LabelBatches(reader.schema, _undamaged(path, iter(reader)))
         if name.endswith(ARROW):
             source = pa.memory_map(path)

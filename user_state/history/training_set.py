@@ -71,7 +71,7 @@ def training_set(
     delay_us = parsed_delay_us(arrival_delay)
     if as_of == "event" and delay_us:
         raise InputError("expected a delay of arrival only in order of publishing: in event order nothing arrives")
-    opened = read_labels(labels)
+    opened = read_labels(labels, id_columns(loaded, user, event_id))
     columns = label_columns(loaded, opened.schema, user=user, time=time, time_unit=time_unit, event_id=event_id)
     how = Answering(as_of, delay_us, pinned(loaded, plan, items or {}))
     batches = TrainingBatches(plan, opened.schema, how)
@@ -92,6 +92,12 @@ def _rows(
         shards.split_events(found, users, None, bool)
         for shard in range(count):
             yield from batches.of_shard(shards, shard)[0]
+
+
+def id_columns(spec: LoadedSpec, user: str | None = None, event_id: str | None = None) -> list[str]:
+    """Return the labels' columns that are ids, if they are there."""
+    names = spec.spec.events
+    return [user or names.user, event_id or names.id]
 
 
 def label_columns(
