@@ -60,12 +60,28 @@ def in_order_of_event_time(events: Events) -> Events:
 
 def _ties_by_contents(events: Events, order: I64, same: npt.NDArray[np.bool_], kinds: str) -> I64:
     """Return the order with runs of equal keys sorted by user and contents; `same[i]` is whether i + 1 equals i."""
+    differs = np.concatenate([[0], np.cumsum(same & _differ(events, order))])
     begins = np.flatnonzero(np.diff(np.concatenate([[0], same.astype(np.int8)])) == 1)
     ends = np.flatnonzero(np.diff(np.concatenate([same.astype(np.int8), [0]])) == -1) + 2
-    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+    # Copies of files are common, and of equal copies any may be the first.
+    odd = differs[ends - 1] > differs[begins]
+    for begin, end in zip(begins[odd].tolist(), ends[odd].tolist(), strict=True):
         rows = order[begin:end].tolist()
         order[begin:end] = sorted(rows, key=lambda row: _contents(events, row, kinds))
     return order
+
+
+def _differ(events: Events, order: I64) -> npt.NDArray[np.bool_]:
+    """Return whether row i + 1 in order has another user or other contents than row i; of lists it may have."""
+    differ = np.zeros(len(order) - 1, np.bool_)
+    for column in (events.user, *events.columns):
+        if isinstance(column, ListColumn):
+            differ[:] = True
+        else:
+            # As bits: NaN, which stands for null, is equal to itself then.
+            bits = column.view(np.int64)[order]
+            differ |= bits[1:] != bits[:-1]
+    return differ
 
 
 def _contents(events: Events, row: int, kinds: str) -> tuple[object, ...]:
