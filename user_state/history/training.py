@@ -128,7 +128,9 @@ class TrainingRows:
         number_of = {user: number for number, user in enumerate(users)}
         number = np.array([number_of.get(user, -1) for user in events.users], np.int64)
         user = number[events.user] if len(number) else np.zeros(0, np.int64)
-        return replace(events.take(user >= 0), users=list(users), user=user[user >= 0])
+        known = user >= 0
+        own = events if known.all() else events.take(known)
+        return replace(own, users=list(users), user=user[known])
 
     def _in_order(self, events: Events) -> Events:
         """Return events in order of arrival, without those that are too old as they arrive."""
