@@ -31,7 +31,7 @@ class History:
     number_of_labels: int
 
 
-def write_history(folder: Path, events: int, users: int, labels: int, seed: int = 1) -> History:
+def write_history(folder: Path, events: int, users: int, labels: int, seed: int = 1, files: int = FILES) -> History:
     """Write the files; return where they are."""
     chance = np.random.default_rng(seed)
     published = np.sort(chance.integers(0, SPAN_US, events)) + BEGIN_US
@@ -59,8 +59,8 @@ def write_history(folder: Path, events: int, users: int, labels: int, seed: int 
     later = pa.array(published[doubled] + chance.integers(0, H, len(doubled)), kind)
     together = pa.concat_tables([table, again.set_column(table.num_columns - 1, "published_at", later)])
     whole = together.sort_by("published_at").combine_chunks()
-    size = len(whole) // FILES + 1
-    for file in range(FILES):
+    size = len(whole) // files + 1
+    for file in range(files):
         pq.write_table(whole.slice(file * size, size), folder / f"events-{file}.parquet")
     chosen = pa.array(chance.integers(0, events, labels))
     asked = table.select(["user_id", "event_time"]).take(chosen)

@@ -14,7 +14,7 @@ from bench.history_data import write_history
 from tests.trying import D
 from user_state.durations import format_duration
 
-EVENTS, USERS, LABELS, SHARDS = 250_000, 5_000, 40_000, 2
+EVENTS, USERS, LABELS, SHARDS = 250_000, 5_000, 40_000, 5
 SPEC = f"""
 name: tried
 events: {{schema: interaction.avsc, user: user_id, id: event_id, time: event_time, published: published_at}}
@@ -42,9 +42,9 @@ print(status["VmHWM"].split()[0])
 
 
 def peak_kb(folder: Path, times: int) -> int:
-    """Return the peak of a job of so many times the events, users, labels and shards."""
+    """Return the peak of a job of so many times the events, users, labels, files and shards."""
     folder.mkdir()
-    history = write_history(folder, times * EVENTS, times * USERS, times * LABELS)
+    history = write_history(folder, times * EVENTS, times * USERS, times * LABELS, files=times)
     (folder / "spec.yaml").write_text(SPEC, "utf-8")
     arguments = [
         *("training-set", "--spec", str(folder / "spec.yaml"), "--input", history.events, "--labels", history.labels),
