@@ -64,6 +64,10 @@ LAYERS = {
         },
         {"numpy", "matplotlib"},
     ),
+    "user_state/history": (
+        {"plan", "state", "embeddings", "reading", "events", "spec", "durations", "id_text", "errors"},
+        {"numpy", "xxhash", "pyarrow"},
+    ),
     "user_state/dead_letters": (
         {"events", "plan", "spec", "durations", "errors", "printable", "times"},
         {"fastavro"},

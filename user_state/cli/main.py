@@ -33,6 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("user_state.cli.rollback:rollback", "Let an earlier spec write again."),
     "generate": ("user_state.cli.generate:generate", "Write synthetic traffic of an app to an Avro file."),
     "convert": ("user_state.cli.convert:convert", "Turn a delimited file of interactions into an Avro file of events."),
+    "training-set": (
+        "user_state.cli.training_set:training_set",
+        "Write labels with every feature as serving would have answered at the label's time.",
+    ),
     "evaluate": ("user_state.cli.evaluate:evaluate", "Measure next-item prediction, and compare it with baselines."),
     "plan": ("user_state.cli.plan:plan", "Estimate what a spec needs at a scale, and what that costs."),
     "items": ("user_state.cli.items:items", "Tables of item vectors: fit one, load it, list them, switch back."),
