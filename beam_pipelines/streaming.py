@@ -163,7 +163,7 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> StreamingSe
         check_topic(settings.dead_letters)
     # A server that does not answer at all is told within ten seconds.
     quick = replace(settings, redis_timeout_s=min(CHECK_TIMEOUT_S, settings.redis_timeout_s))
-    store = open_store(quick, spec.spec.name)
+    store = open_store(quick, spec.keyspace)
     try:
         store.check(may_evict=settings.allow_eviction)
     finally:
@@ -181,21 +181,21 @@ def _now_us() -> int:
 
 def _check_writer(spec: LoadedSpec, settings: StreamingSettings) -> None:
     """Refuse to write records that a run with state `runner` overwrites, as it knows of no events but its own."""
-    view = RedisView(settings.redis, spec.spec.name, timeout_s=CHECK_TIMEOUT_S)
+    view = RedisView(settings.redis, spec.keyspace, timeout_s=CHECK_TIMEOUT_S)
     try:
         writer = view.writer()
     finally:
         view.close()
     if writer is not None:
         raise InputError(
-            f"run {writer} with --state runner writes the records of {spec.spec.name} in this Redis: stop it first, or,"
+            f"run {writer} with --state runner writes the records of {spec.keyspace} in this Redis: stop it first, or,"
             f" if it was killed, wait {WRITER_MS // 1000} s"
         )
 
 
 def sign_off(spec: LoadedSpec, settings: StreamingSettings) -> None:
     """Say that this run, of state `runner`, writes no more, so that another may at once."""
-    view = RedisView(settings.redis, spec.spec.name, timeout_s=CHECK_TIMEOUT_S)
+    view = RedisView(settings.redis, spec.keyspace, timeout_s=CHECK_TIMEOUT_S)
     try:
         view.sign_off(settings.run or DIRECT_WRITER)
     except StoreError as exc:
@@ -265,7 +265,7 @@ def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings
     else:
         folded = packets | "FoldIntoRedis" >> FoldIntoRedis(
             spec,
-            partial(open_store, settings, spec.spec.name),
+            partial(open_store, settings, spec.keyspace),
             cache_bytes=settings.cache_mb << 20,
             ack_deadline_s=settings.ack_deadline_s,
             run=run,

@@ -116,7 +116,7 @@ class _FoldFn(beam.DoFn):
 
     def setup(self) -> None:
         join(self._run)
-        name = self._spec.spec.name
+        name = self._spec.keyspace
         plan = self._plan = compile_plan(self._spec)
         # A cluster is connected to at once, and may be away just now.
         self._store = Backoff().to_get(lambda: RedisStateStore(self._redis, name, timeout_s=self._timeout_s))

@@ -43,7 +43,7 @@ def registered_specs(url: str, plan: Plan) -> Registered:
         StoreUnavailable, StoreError: as `translated` says.
     """
     with closing(connect(url, TIMEOUT_S)) as redis:
-        return Registry(redis, url, plan.name).registered()
+        return Registry(redis, url, plan.keyspace).registered()
 
 
 def plans_of(plan: Plan) -> tuple[Plan, ...]:
@@ -56,4 +56,4 @@ def _each(url: str, plan: Plan, now_us: int, ask: Callable[[Registry, Writer], W
     yield now_us
     with closing(connect(url, TIMEOUT_S)) as redis:
         for one in plans_of(plan):
-            yield ask(Registry(redis, url, one.name), Writer(one.layout, plan.definition, now_us)).generation
+            yield ask(Registry(redis, url, one.keyspace), Writer(one.layout, plan.definition, now_us)).generation
