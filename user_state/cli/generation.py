@@ -123,7 +123,9 @@ def drop(
     redis: Annotated[str, _REDIS],
     yes: Annotated[bool, _YES] = False,
 ) -> None:
-    """Delete a generation that is not served: records, remembered ids, learned items. Stop the run that writes it first.
+    """Delete a generation that is not served: records, remembered ids, learned items.
+
+    Stop the run that writes it first.
 
     Example: `user-state generation drop 2026-10 --spec user_state.yaml --redis redis://localhost:6379`
     """

@@ -123,8 +123,9 @@ class Generations:
                 pipeline = self._redis.pipeline(transaction=False)
                 for key in keys:
                     pipeline.unlink(key)
-                deleted += sum(pipeline.execute())
-                each(deleted)
+                gone = sum(pipeline.execute())
+                deleted += gone
+                each(gone)
             self._redis.hdel(self._key, _ONE + name)
         return deleted
 
