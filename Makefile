@@ -113,7 +113,8 @@ $(VENV)/run.stamp: $(PINS)
 # The compiled code again, after its sources changed; not where what installed the project has just compiled it.
 $(VENV)/native.stamp: $(VENV)/run.stamp $(NATIVE)
 	@built=$$(ls -t user_state/_native*.so 2>/dev/null | head -1); \
-	if [ -z "$$built" ] || [ -n "$$(find native setup.py -newer "$$built" -print -quit)" ]; then \
+	if [ -z "$$built" ] || [ -n "$$(find native setup.py -newer "$$built" -print -quit)" ] || \
+		! $(BIN)/python -c 'import user_state.native' 2>/dev/null; then \
 		$(FETCH_COMPILER) && $(BIN)/python setup.py --quiet build_ext --inplace; fi
 	@touch $@
 

@@ -14,6 +14,7 @@ Environment:
 
 import importlib.util
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -49,12 +50,25 @@ def units(sources: list[str], *, apart: bool) -> list[str]:
     written = []
     for unit in sorted(members, key=lambda unit: (unit != BINDINGS, -sizes[unit])):
         path = Path(UNITS, f"{unit}.cpp")
-        text = "".join(f'#include "{os.path.relpath(source, path.parent)}"\n' for source in members[unit])
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:  # what is newer is compiled again
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        write(path, "".join(f'#include "{os.path.relpath(source, path.parent)}"\n' for source in members[unit]))
         written.append(path)
     return [str(path) for path in written]
+
+
+def source_id_unit() -> str:
+    """Write the file that says of which sources the rest is built, and return it; alone, since it always changes."""
+    found = runpy.run_path("user_state/source_id.py")["source_id"](str(ROOT))
+    path = Path(UNITS, "source_id.cpp")
+    header = os.path.relpath(ROOT / "bindings/source_id.hpp", path.parent)
+    write(path, f'#include "{header}"\nconst char* const user_state::kSourceId = "{found}";\n')
+    return str(path)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, unless it holds this text already: what is newer is compiled again."""
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 class BuildUnits(build_ext):
@@ -62,7 +76,7 @@ class BuildUnits(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Build an extension."""
-        ext.sources = units(ext.sources, apart=os.environ.get("COMPILE_APART") == "1")
+        ext.sources = [*units(ext.sources, apart=os.environ.get("COMPILE_APART") == "1"), source_id_unit()]
         super().build_extension(ext)
 
 

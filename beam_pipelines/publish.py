@@ -1,11 +1,11 @@
 """Publish Avro files to a Pub/Sub topic: history to replay, generated traffic, dead letters after a fix.
 
     file of `user_state.Message`   `data` and `attributes` go out untouched, so corrupt bodies stay corrupt
-    file of events                 each goes out as Avro's single-object encoding under the file's own schema: C3 01,
-                                   CRC-64-AVRO fingerprint (little-endian), the event's bytes as in the file
+    file of events                 each goes out in the spec's encoding, under the file's own schema, with the event's
+                                   bytes as in the file; where the spec names no encoding, in single-object encoding
 
-A pipeline of the spec finds an event's schema by that fingerprint. So events of a schema that the spec does not name
-are resolved to the one that it does, and go out under that; if they cannot be, nothing goes out.
+Events of a schema that a body cannot tell, since the spec or the registry does not know it, are resolved to the spec's,
+and go out under that; if they cannot be, nothing goes out.
 
 Requests of up to BATCH_MESSAGES, a few under way at once: five times as fast as the client library's own batching
 (tried on the emulator: 70,000 messages a second and 14,000), and a failure names its request. Order is kept but for
@@ -32,8 +32,9 @@ from transforms.pubsub_check import parse_topic
 from user_state.errors import InputError, SpecError, shorten
 from user_state.events.avro_blocks import MESSAGE_NAME
 from user_state.events.avro_program import program_of
-from user_state.events.decode import SINGLE_OBJECT
+from user_state.events.body_writer import BodyWriter
 from user_state.events.event_reader import event_reader, write_event
+from user_state.events.writers import head_of
 from user_state.oracle.view import View
 from user_state.spec import LoadedSpec
 from user_state.spec.event_schema import EventSchema, parse_event_schema
@@ -132,7 +133,7 @@ def publish_file(
     found = 0
     try:
         for file in files:
-            for message in _messages(file, spec, publish_time_attribute, with_times=replay is not None):
+            for message in _messages(file, spec, topic, publish_time_attribute, with_times=replay is not None):
                 found += 1
                 publisher.add(message)
         if not found:
@@ -168,7 +169,9 @@ def _files(path: str) -> list[Path]:
     return files
 
 
-def _messages(file: Path, spec: LoadedSpec, attribute: str | None, with_times: bool = False) -> Iterator[_Outgoing]:
+def _messages(
+    file: Path, spec: LoadedSpec, topic: str, attribute: str | None, with_times: bool = False
+) -> Iterator[_Outgoing]:
     """Yield a file's messages in order; `with_times` says when they were published, where that can be told."""
     schema, records = _open(file)
     if schema.name == MESSAGE_NAME:
@@ -184,19 +187,20 @@ def _messages(file: Path, spec: LoadedSpec, attribute: str | None, with_times: b
     check_resolves(str(file), schema, spec.schema)
     check_written_anew(str(file), schema, spec.schema)
     stamp = _stamp(file, spec) if attribute is not None or with_times else None
-    own, header = (SINGLE_OBJECT + known.fingerprint for known in (schema, spec.schema))
-    if own == header:
+    name = topic.rpartition("/")[2]
+    bodies = BodyWriter(spec.schema, (f"{name}-value", spec.schema.name, f"{name}-{spec.schema.name}"))
+    if schema.fingerprint == spec.schema.fingerprint:
         for body, event in records:
-            yield _stamped(header + body, event, attribute, stamp)
+            yield _stamped(bodies.body(spec.schema, body), event, attribute, stamp)
         return
-    resolve, known = event_reader(schema, spec.schema), spec.schema.knows(schema)
+    resolve, known = event_reader(schema, spec.schema), bodies.tells(schema)
     for body, _ in records:
         try:
             event = resolve(body)
         except Exception:  # null where the spec's schema takes none: the pipeline will say so, in a dead letter
-            yield _Outgoing(own + body, {})
+            yield _Outgoing(head_of(schema) + body, {})
             continue
-        data = own + body if known else header + write_event(spec.schema, event)
+        data = bodies.body(schema, body) if known else bodies.body(spec.schema, write_event(spec.schema, event))
         yield _stamped(data, event, attribute, stamp)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -137,9 +139,14 @@ def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
         InputError: there is no such runner, or it refuses the options.
     """
     try:
-        return beam.Pipeline(options=options)
+        pipeline = beam.Pipeline(options=options)
     except (ValueError, ImportError, AttributeError) as exc:
         raise InputError(f"expected options that Apache Beam accepts: {exc}") from exc
+    # Beam makes a folder for every pipeline, and removes it only after a run.
+    folder = getattr(pipeline, "local_tempdir", None)
+    if folder is not None:
+        weakref.finalize(pipeline, shutil.rmtree, folder, ignore_errors=True)
+    return pipeline
 
 
 def _unknown_options(arguments: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "deploy/dataflow/README.md": "deploy/dataflow.md",
     "deploy/kubernetes/README.md": "deploy/kubernetes.md",
     "examples/sequence_models/README.md": "examples/sequence-models.md",
+    "examples/shop/README.md": "examples/shop.md",
 }
 FILES = "files"
 """The folder of the site that holds copies of what is no page."""

@@ -23,11 +23,12 @@ LAYERS = {
     "user_state/times.py": ({"errors"}, set()),
     "user_state/id_text.py": ({"errors"}, set()),
     "user_state/generation_name.py": ({"errors"}, set()),
-    "user_state/native.py": ({"errors", "_native"}, set()),
+    "user_state/source_id.py": (set(), set()),
+    "user_state/native.py": ({"errors", "source_id", "_native"}, set()),
     "user_state/plan": ({"spec", "durations", "errors"}, {"numpy"}),
     "user_state/state": ({"plan", "native", "errors"}, {"numpy"}),
     "user_state/embeddings": (
-        {"plan", "state", "spec", "errors"},
+        {"plan", "state", "spec", "errors", "id_text"},
         {"numpy", "xxhash", "fastavro", "pyarrow", "usearch"},
     ),
     "user_state/reading": ({"plan", "state", "embeddings", "native"}, {"numpy"}),
@@ -78,7 +79,8 @@ LAYERS = {
         {"fastavro"},
     ),
     "user_state/capacity": ({"plan", "state", "store", "fold", "costs", "spec", "errors"}, {"yaml"}),
-    "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash"}),
+    "user_state/schema_registry": ({"spec", "errors"}, set()),
+    "user_state/oracle": ({"spec", "durations"}, {"numpy", "xxhash", "fastavro"}),
 }
 CORE = ("user_state/plan", "user_state/state", "user_state/embeddings", "user_state/reading")
 """What computes, without clock, chance or files."""

@@ -22,7 +22,7 @@ from transforms.hot_users import HotUsers
 from transforms.packet import KEYED_PACKETS, USERS_PACKETS, DeadLetter, pack_dead
 from transforms.pull import FilePull, Pull, decoded_of
 from transforms.remote_run import RemoteRun, bundle_ended, join
-from user_state.events.decode import EventDecoder
+from transforms.waiting_decoder import WaitingDecoder
 from user_state.events.message import Message
 from user_state.events.screening import Screened, ahead_detail, keeping_days, screen
 from user_state.plan.compile import compile_plan
@@ -71,7 +71,7 @@ class _DecodeFn(beam.DoFn):
     def setup(self) -> None:
         join(self._run)
         self._plan: Plan = compile_plan(self._spec)
-        self._decoder = EventDecoder(self._plan, self._spec.schema)
+        self._decoder = WaitingDecoder(self._plan, self._spec.schema)
         self._hot = HotUsers(self._most_a_second)
 
     def start_bundle(self) -> None:
@@ -115,7 +115,9 @@ class _DecodeFn(beam.DoFn):
             self._counts.update(map(counters.expired_needing, keeping_days(now_us - batch.time_us[expired]).tolist()))
 
     def finish_bundle(self) -> None:
-        self._counts.update({counters.IGNORED: 0, counters.EXPIRED: 0})  # there before they are needed
+        self._counts.update(
+            {counters.IGNORED: 0, counters.EXPIRED: 0, counters.REGISTRY_UNAVAILABLE: 0}
+        )  # there before they are needed
         for name, number in self._counts.items():
             counters.count(name, number)
         acknowledge_ids(self._ended.take())

@@ -187,6 +187,13 @@ METRICS = (
         "FoldIntoRedis",
         "Attempts that found Redis unavailable, slow, full or read-only; the bundle waits.",
     ),
+    Metric(
+        "registry_unavailable",
+        "counter",
+        "tries",
+        "DecodeEvents",
+        "Attempts that got no answer from the schema registry (`encoding: confluent`); the messages wait.",
+    ),
     Metric("learned_pairs", "counter", "pairs", "FoldIntoRedis", "Pairs folded into records of items."),
     Metric(
         "learned_pairs_again",

@@ -27,7 +27,7 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 from transforms.drain import draining
 from transforms.file_systems import open_path
 from transforms.pull import FilePull, Pull
-from user_state.events.decode import EventDecoder
+from transforms.waiting_decoder import WaitingDecoder
 from user_state.events.event_files import event_file
 from user_state.events.merged_files import HistoryFile, MergedFiles, Place
 from user_state.events.screening import clock_tolerance_us
@@ -166,7 +166,7 @@ class _ReadFn(beam.DoFn):
 
     def setup(self) -> None:
         self._plan = compile_plan(self._spec)
-        self._decoder = EventDecoder(self._plan, self._spec.schema)
+        self._decoder = WaitingDecoder(self._plan, self._spec.schema)
         self._named = ""
         self._files: list[HistoryFile] = []
         self._merged: MergedFiles | None = None

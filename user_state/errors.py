@@ -10,6 +10,7 @@
     +-- StoreError                 Redis refuses, and a retry does not help: a key of another type, ...
         +-- StoreUnavailable       Redis cannot be reached or is not ready; a retry can help
         |   +-- StoreDenied        Redis refuses the password, or a right; a retry helps after that is fixed
+        |   +-- RegistryUnavailable  the schema registry does not answer as one, or refuses us; as with a store
         +-- SpecSuperseded         a newer spec writes these records; this run must stop
 
 A command that has not started its work reports any of them immediately. A running pipeline waits while the store is
@@ -70,6 +71,10 @@ class SpecSuperseded(StoreError):
 
 class StoreDenied(StoreUnavailable):
     """Redis refuses the user, the password or a right: a retry helps after that is fixed."""
+
+
+class RegistryUnavailable(StoreUnavailable):
+    """The schema registry cannot be reached, answers as none would, or refuses us: a retry can help."""
 
 
 def shorten(value: object, limit: int = 80) -> str:

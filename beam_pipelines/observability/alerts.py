@@ -79,6 +79,13 @@ ALERTS = (
         "Redis was repeatedly unavailable, full, read-only or too slow: bundles wait for it.",
     ),
     Alert(
+        "RegistryUnavailable",
+        "page",
+        "2m",
+        "user_state:registry_unavailable:rate > 0",
+        "The schema registry gave no schema of an id that events have: their messages wait for it.",
+    ),
+    Alert(
         "RedisLostData",
         "page",
         "0m",

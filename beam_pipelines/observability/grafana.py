@@ -117,6 +117,7 @@ ROWS = (
             Panel("Read", "ms", [*_quantiles("redis_read_ms"), _mean("redis_read_ms")], "redis_read_ms"),
             Panel("Replace", "ms", [*_quantiles("redis_replace_ms"), _mean("redis_replace_ms")], "redis_replace_ms"),
             Panel("Unavailable", "cps", _rate("store_unavailable"), "store_unavailable"),
+            Panel("Schema registry unavailable", "cps", _rate("registry_unavailable"), "registry_unavailable"),
             Panel("Lost data", "cps", _rate("redis_went_back", "records_lost", "ids_lost"), "redis_went_back"),
         ),
     ),

@@ -28,6 +28,12 @@ constexpr const char* kLenient = "surrogatepass";
   throw py::error_already_set();
 }
 
+/// (reason, detail) of Python's as what is thrown for it.
+Refused refused_of(const py::tuple& words) {
+  auto reason = words[0].cast<std::string>();
+  return {reason == "invalid" ? "invalid" : "undecodable", words[1].cast<std::string>()};
+}
+
 struct AtIndex {
   std::size_t index;
   Refused refused;
@@ -93,7 +99,20 @@ EventDecoder::Writer writer_of(py::handle writer) {
           program_of(writer.attr("program"))};
 }
 
-EventDecoder decoder_of(const py::iterable& places, const py::iterable& writers, py::handle limits, std::string known) {
+EventDecoder::Framing framing_of(const std::string& name) {
+  using Framing = EventDecoder::Framing;
+  constexpr std::pair<std::string_view, Framing> kNames[] = {{"raw", Framing::kRaw},
+                                                             {"single_object", Framing::kSingleObject},
+                                                             {"confluent", Framing::kConfluent},
+                                                             {"", Framing::kNone}};
+  for (const auto& [known, framing] : kNames) {
+    if (name == known) return framing;
+  }
+  throw py::value_error("unknown framing: " + name);
+}
+
+EventDecoder decoder_of(const py::iterable& places, const py::iterable& writers, py::handle limits, std::string known,
+                        const std::string& framing) {
   std::vector<EventDecoder::Place> taken;
   for (py::handle place : places) {
     auto [name, check, is_list] = place.cast<std::tuple<std::string, std::string, bool>>();
@@ -105,7 +124,7 @@ EventDecoder decoder_of(const py::iterable& places, const py::iterable& writers,
   EventDecoder::Limits held{static_cast<std::size_t>(number("id_bytes")), static_cast<std::size_t>(number("text_bytes")),
                             number("first_us"),                            number("end_us"),
                             number("time_unit_ns"),                        number("published_unit_ns")};
-  return {std::move(taken), std::move(written), held, std::move(known)};
+  return {std::move(taken), std::move(written), held, std::move(known), framing_of(framing)};
 }
 
 template <class T>
@@ -273,6 +292,29 @@ MessageList MessageList::chosen(const py::sequence& lists, const Indices& which,
   return made;
 }
 
+py::list MessageList::attributes_but(const std::map<std::string, std::set<std::string>>& names) const {
+  py::list found;
+  std::string lower;
+  for (std::size_t at = 0; at < messages_.size(); ++at) {
+    if (messages_[at].attributes.empty()) [[likely]] continue;
+    try {
+      BodyCursor in(messages_[at].attributes);
+      take_map(in, [&](std::string_view name, std::string_view value) {
+        lower.assign(name);
+        for (char& letter : lower) {
+          if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+        }
+        auto asked = names.find(lower);
+        if (asked == names.end() || asked->second.contains(std::string(value))) return;
+        found.append(py::make_tuple(at, py::str(lower), str_of(value)));
+      });
+    } catch (const Unreadable&) {
+      refuse_damaged();
+    }
+  }
+  return found;
+}
+
 py::tuple MessageList::message(std::size_t at) const {
   if (at >= messages_.size()) throw py::index_error("no such message");
   return tuple_of(messages_[at]);
@@ -408,8 +450,9 @@ py::array_t<bool> HeldBatch::has_ack_id() const {
   return made;
 }
 
-DecodingEvents::DecodingEvents(const py::iterable& places, const py::iterable& writers, py::handle limits, std::string known)
-    : decoder_(decoder_of(places, writers, limits, std::move(known))) {}
+DecodingEvents::DecodingEvents(const py::iterable& places, const py::iterable& writers, py::handle limits, std::string known,
+                               const std::string& framing)
+    : decoder_(decoder_of(places, writers, limits, std::move(known), framing)) {}
 
 py::tuple DecodingEvents::decode(const py::object& self, const py::object& messages, const py::object& values) {
   const EventDecoder& decoder = self.cast<const DecodingEvents&>().decoder_;
@@ -433,11 +476,18 @@ py::tuple DecodingEvents::decode(const py::object& self, const py::object& messa
     made->kept.push_back(given);
     for (std::size_t at = 0; at < listed.size(); ++at) {
       try {
+        scratch.copies = false;
         if (py::isinstance<py::list>(given[at])) {
           take_values(decoder, given[at], scratch.values);
-          decoder.add(listed[at], scratch.values, made->batch, scratch.made);
-        } else {
+          decoder.add(listed[at], made->batch, scratch);
+        } else if (given[at].is_none()) {
           decoder.decode(listed[at], made->batch, scratch);
+        } else {
+          // One at a time, and nothing of it is kept but what the batch has: together they may be of any size.
+          py::object body = given[at]();
+          if (py::isinstance<py::tuple>(body)) throw refused_of(body);
+          scratch.copies = true;
+          decoder.decode(listed[at], {}, bytes_of(body), made->batch, scratch);
         }
       } catch (const Refused& words) {
         refused.push_back({at, words});
@@ -456,10 +506,10 @@ py::object DecodingEvents::event(const py::bytes& data) const {
     BodyCursor in(body);
     try {
       py::object made = object_of(writer.program, in, body.size());
-      if (in.left() > 0) throw EventDecoder::left_over(writer, body.size(), in.left());
+      if (in.left() > 0) throw decoder_.instead_of(EventDecoder::left_over(writer, body.size(), in.left()), {}, bytes_of(data));
       return made;
     } catch (const Unreadable& unreadable) {
-      throw EventDecoder::undecodable(writer, body.size(), unreadable);
+      throw decoder_.instead_of(EventDecoder::undecodable(writer, body.size(), unreadable), {}, bytes_of(data));
     }
   } catch (const Refused& refused) {
     return words_of(refused);
@@ -471,7 +521,7 @@ py::tuple DecodingEvents::row(const py::list& values, const py::object& publish_
   if (!publish_us.is_none()) message.publish_us = publish_us.cast<std::int64_t>();
   EventDecoder::Scratch scratch(decoder_.places());
   take_values(decoder_, values, scratch.values);
-  return row_made([&](EventBatch& batch) { decoder_.add(message, scratch.values, batch, scratch.made); });
+  return row_made([&](EventBatch& batch) { decoder_.add(message, batch, scratch); });
 }
 
 py::tuple DecodingEvents::row_of_body(const py::bytes& data, const py::object& publish_us) const {
@@ -514,6 +564,7 @@ void define_event_batches(py::module_& module) {
       .def_static("of_blocks", &MessageList::of_blocks, py::arg("blocks"), py::arg("layout"), py::arg("head"), py::arg("origin"))
       .def_static("chosen", &MessageList::chosen, py::arg("lists"), py::arg("which"), py::arg("rows"))
       .def("__len__", &MessageList::size)
+      .def("attributes_but", &MessageList::attributes_but, py::arg("names"))
       .def("message", &MessageList::message, py::arg("at"));
   py::class_<HeldBatch>(module, "EventBatch")
       .def_static("join", &HeldBatch::join, py::arg("plan"), py::arg("packed"))
@@ -531,8 +582,8 @@ void define_event_batches(py::module_& module) {
       .def("ack_ids", &HeldBatch::ack_ids, py::arg("rows"))
       .def("has_ack_id", &HeldBatch::has_ack_id);
   py::class_<DecodingEvents>(module, "EventDecoder")
-      .def(py::init<py::iterable, py::iterable, py::handle, std::string>(), py::arg("places"), py::arg("writers"),
-           py::arg("limits"), py::arg("known"))
+      .def(py::init<py::iterable, py::iterable, py::handle, std::string, std::string>(), py::arg("places"), py::arg("writers"),
+           py::arg("limits"), py::arg("known"), py::arg("framing") = "raw")
       .def("decode",
            [](const py::object& self, const py::object& messages, const py::object& values) {
              return DecodingEvents::decode(self, messages, values);

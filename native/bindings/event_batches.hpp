@@ -6,6 +6,8 @@
 
 #include <deque>
 #include <functional>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,9 @@ class MessageList {
   const std::vector<Message>& messages() const { return messages_; }
   /// (data, attributes, publish_us, ack_id, origin) of one message.
   pybind11::tuple message(std::size_t at) const;
+  /// Returns [(index, name, value)] of the attributes that have one of these names, in lower case, whatever the case of
+  /// theirs, and none of the values that each is given with.
+  pybind11::list attributes_but(const std::map<std::string, std::set<std::string>>& names) const;
 
  private:
   std::string_view text_of(pybind11::handle text);
@@ -80,10 +85,11 @@ class HeldBatch {
 class DecodingEvents {
  public:
   DecodingEvents(const pybind11::iterable& places, const pybind11::iterable& writers, pybind11::handle limits,
-                 std::string known);
+                 std::string known, const std::string& framing);
 
   /// Returns (batch, [(index, reason, detail)]). Of messages whose events somebody else has read, `values` has a list of
-  /// one value a place; None for all others.
+  /// one value a place; of those whose bodies have to be unpacked, a function that returns the unpacked bytes, or (reason,
+  /// detail); None for all others.
   static pybind11::tuple decode(const pybind11::object& self, const pybind11::object& messages,
                                 const pybind11::object& values);
   /// All fields of one event by name, or (reason, detail).

@@ -7,12 +7,14 @@
 #include "bindings/reading.hpp"
 #include "bindings/relevance.hpp"
 #include "bindings/replaying.hpp"
+#include "bindings/source_id.hpp"
 #include "bindings/trials.hpp"
 
 namespace py = pybind11;
 
 PYBIND11_MODULE(_native, module) {
   module.doc() = "The compiled core: see docs/design/native.md.";
+  module.attr("SOURCE_ID") = user_state::kSourceId;
   py::register_exception_translator([](std::exception_ptr thrown) {
     try {
       if (thrown) std::rethrow_exception(thrown);

@@ -13,7 +13,7 @@ namespace user_state {
 namespace {
 
 constexpr std::string_view kSingleObject = "\xc3\x01";
-constexpr std::size_t kHead = 10;
+constexpr std::size_t kHead = 10, kMarker = 2, kIdHead = 5;
 constexpr std::size_t kUser = 0, kId = 1, kTime = 2, kPublished = 3, kFixed = 4;
 constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
 
@@ -59,15 +59,52 @@ std::optional<std::string_view> text_of(const AvroValue& value, std::string& mad
   return made;
 }
 
-/// The code of a text in a table; one that lies in `made` is kept.
-std::int64_t code_of(StringTable& table, std::string_view text, const std::string& made, std::deque<std::string>& kept) {
-  return text.data() == made.data() ? table.code_of_copy(text, kept) : table.code_of(text);
+/// The code of a text in a table; one that does not outlive the batch is kept.
+std::int64_t code_of(StringTable& table, std::string_view text, const EventDecoder::Scratch& scratch,
+                     std::deque<std::string>& kept) {
+  return scratch.copies || text.data() == scratch.made.data() ? table.code_of_copy(text, kept) : table.code_of(text);
+}
+
+/// How the bytes of such values begin.
+struct Beginning {
+  /// Whether with C3 01: as the length of a text that is a negative number, as the index of a branch or a symbol there is
+  /// no such one.
+  bool marked;
+  /// Whether there are none.
+  bool empty = false;
+};
+
+Beginning beginning_of(const AvroProgram& program, const AvroNode& node, int levels = 0) {
+  using Is = AvroNode::Kind;
+  switch (node.kind) {
+    case Is::kNull: return {false, true};
+    case Is::kBoolean:
+    case Is::kString:
+    case Is::kBytes:
+    case Is::kBytesOfString:
+    case Is::kDecimal:
+    case Is::kEnum:
+    case Is::kUnion:
+    case Is::kConstant: return {false};
+    case Is::kFixed:
+    case Is::kUuid:
+    case Is::kFixedDecimal: return {node.size > 0, node.size == 0};
+    case Is::kRecord:
+      if (levels > kMostLevels) return {true};
+      for (std::uint32_t child : node.children) {
+        Beginning first = beginning_of(program, program.nodes[child], levels + 1);
+        if (!first.empty) return first;
+      }
+      return {false, true};
+    default: return {true};
+  }
 }
 
 }  // namespace
 
-EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writers, Limits limits, std::string known)
-    : places_(std::move(places)), writers_(std::move(writers)), limits_(limits), known_(std::move(known)) {
+EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writers, Limits limits, std::string known,
+                           Framing framing)
+    : places_(std::move(places)), writers_(std::move(writers)), limits_(limits), known_(std::move(known)), framing_(framing) {
   constexpr Check kFirst[] = {Check::kUser, Check::kId, Check::kTime, Check::kPublished};
   need(!writers_.empty() && places_.size() >= kFixed);
   for (std::size_t at = 0; at < kFixed; ++at) need(places_[at].check == kFirst[at] && !places_[at].is_list);
@@ -75,27 +112,67 @@ EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writer
     shapes_.push_back({kind_of(places_[at].check), places_[at].is_list});
   }
   for (const Writer& writer : writers_) {
-    need(writer.head.size() == kHead && writer.head.starts_with(kSingleObject));
+    need(writer.head.starts_with(kSingleObject) ? writer.head.size() == kHead : writer.head.size() == kIdHead && writer.head[0] == 0);
+    by_head_.emplace(writer.head, by_head_.size());
     for (const AvroNode& node : writer.program.nodes) {
       for (std::uint32_t place : node.places) need(place < places_.size());
       for (std::uint32_t place : node.beneath) need(place < places_.size());
     }
   }
+  need(by_head_.size() == writers_.size());
+  const AvroProgram& own = writers_.front().program;
+  may_begin_so_ = beginning_of(own, own.nodes[own.root]).marked;
+}
+
+const EventDecoder::Writer* EventDecoder::of_head(std::string_view head) const {
+  if (writers_.front().head == head) [[likely]] return &writers_.front();
+  auto found = by_head_.find(head);
+  return found == by_head_.end() ? nullptr : &writers_[found->second];
+}
+
+Refused EventDecoder::unknown(std::string_view head) const {
+  std::string got;
+  put_hex(head.substr(kMarker), got);
+  return {"undecodable", "expected one of the event schemas that the spec names: " + known_ + "; got fingerprint " + got +
+                             ", of a schema to be added to `versions:`, or of other events"};
 }
 
 const EventDecoder::Writer& EventDecoder::writer_of(std::string_view head, std::string_view& body) const {
-  if (head.empty()) {
-    if (!body.starts_with(kSingleObject)) return writers_.front();
-    head = body.substr(0, kHead);
-    body.remove_prefix(head.size());
+  if (!head.empty()) {
+    if (const Writer* found = of_head(head)) return *found;
+    throw unknown(head);
   }
-  for (const Writer& writer : writers_) {
-    if (writer.head == head) return writer;
+  if (body.starts_with(kSingleObject)) {
+    std::string_view before = body.substr(0, kHead);
+    if (const Writer* found = of_head(before)) [[likely]] {
+      body.remove_prefix(kHead);
+      return *found;
+    }
+    // No event alone begins like this, unless with a number, a fixed or an array.
+    if (framing_ != Framing::kRaw || !may_begin_so_) throw unknown(before);
   }
-  std::string got;
-  put_hex(head.substr(kSingleObject.size()), got);
-  throw Refused{"undecodable", "expected one of the event schemas that the spec names: " + known_ + "; got fingerprint " +
-                                   got + ", of a schema to be added to `versions:`, or of other events"};
+  switch (framing_) {
+    case Framing::kRaw: return writers_.front();
+    case Framing::kSingleObject:
+      throw Refused{"undecodable", "expected the bytes C3 01 and a schema's fingerprint before the event (`encoding: single_object`)"};
+    case Framing::kConfluent: break;
+    case Framing::kNone: throw Refused{"undecodable", "expected a body as the spec's `encoding:` says"};
+  }
+  if (body.size() <= kIdHead || body[0] != 0) {
+    throw Refused{"undecodable", "expected a zero byte and a schema id of 4 bytes before the event (`encoding: confluent`)"};
+  }
+  if (const Writer* found = of_head(body.substr(0, kIdHead))) [[likely]] {
+    body.remove_prefix(kIdHead);
+    return *found;
+  }
+  std::uint32_t id = 0;
+  for (char byte : body.substr(1, kIdHead - 1)) id = id << 8 | static_cast<unsigned char>(byte);
+  throw Refused{"unknown id", std::to_string(id)};
+}
+
+Refused EventDecoder::instead_of(const Refused& refused, std::string_view head, std::string_view body) const {
+  bool is_marked = head.empty() && body.starts_with(kSingleObject) && of_head(body.substr(0, kHead)) == nullptr;
+  return is_marked ? unknown(body.substr(0, kHead)) : refused;
 }
 
 Refused EventDecoder::undecodable(const Writer& writer, std::size_t bytes, const Unreadable& unreadable) {
@@ -111,21 +188,24 @@ Refused EventDecoder::left_over(const Writer& writer, std::size_t bytes, std::si
                              std::to_string(left) + " bytes are left over behind the last field"};
 }
 
-void EventDecoder::decode(const Message& message, EventBatch& batch, Scratch& scratch) const {
-  std::string_view body = message.body;
-  const Writer& writer = writer_of(message.head, body);
+void EventDecoder::decode(const Message& message, std::string_view head, std::string_view whole, EventBatch& batch,
+                          Scratch& scratch) const {
+  std::string_view body = whole;
+  const Writer& writer = writer_of(head, body);
   scratch.values.clear();
   BodyCursor in(body);
   try {
     AvroColumns(writer.program, in, body.size(), scratch.values).take();
   } catch (const Unreadable& unreadable) {
-    throw undecodable(writer, body.size(), unreadable);
+    throw instead_of(undecodable(writer, body.size(), unreadable), head, whole);
   }
-  if (in.left() > 0) throw left_over(writer, body.size(), in.left());
-  add(message, scratch.values, batch, scratch.made);
+  if (in.left() > 0) throw instead_of(left_over(writer, body.size(), in.left()), head, whole);
+  add(message, batch, scratch);
 }
 
-void EventDecoder::add(const Message& message, const AvroValues& values, EventBatch& batch, std::string& made) const {
+void EventDecoder::add(const Message& message, EventBatch& batch, Scratch& scratch) const {
+  const AvroValues& values = scratch.values;
+  std::string& made = scratch.made;
   // All are checked before the first is put.
   identifier(kUser, values.at[kUser], made);
   std::string_view id = identifier(kId, values.at[kId], made);
@@ -137,27 +217,27 @@ void EventDecoder::add(const Message& message, const AvroValues& values, EventBa
   }
   for (std::size_t place = kFixed; place < places_.size(); ++place) check(place, values, made);
   std::string_view user = identifier(kUser, values.at[kUser], made);
-  batch.user.push_back(code_of(batch.users, user, made, batch.made));
+  batch.user.push_back(code_of(batch.users, user, scratch, batch.made));
   batch.id_hash.push_back(id_hash);
   batch.time_us.push_back(time_us);
   batch.published_us.push_back(published_us);
   for (std::size_t place = kFixed; place < places_.size(); ++place) {
     EventBatch::Field& field = batch.fields[place - kFixed];
     if (!field.shape.is_list) {
-      append(batch, field, checked(place, values.at[place], made), made);
+      append(batch, field, checked(place, values.at[place], made), scratch);
       continue;
     }
-    for (const AvroValue& value : values.lists[place]) append(batch, field, checked(place, value, made), made);
+    for (const AvroValue& value : values.lists[place]) append(batch, field, checked(place, value, made), scratch);
     field.ends.push_back(static_cast<std::int64_t>(field.size()));
   }
   batch.messages.push_back(message);
 }
 
-void EventDecoder::append(EventBatch& batch, EventBatch::Field& field, const Cell& cell, const std::string& made) const {
+void EventDecoder::append(EventBatch& batch, EventBatch::Field& field, const Cell& cell, const Scratch& scratch) const {
   switch (field.shape.kind) {
     case Kind::kFloat: field.doubles.push_back(cell.real); break;
     case Kind::kString:
-      field.integers.push_back(cell.integer == kNullCode ? kNullCode : code_of(batch.texts, cell.text, made, batch.made));
+      field.integers.push_back(cell.integer == kNullCode ? kNullCode : code_of(batch.texts, cell.text, scratch, batch.made));
       break;
     default: field.integers.push_back(cell.integer);
   }

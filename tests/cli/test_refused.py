@@ -19,14 +19,14 @@ COMMANDS = {
     "check": ["check", SPEC],
     "rollback": ["rollback", "--spec", SPEC, "--yes"],
 }
-TOLD_S = 2.0
-"""Of processor time: how long it takes else depends on what the machine has to do beside."""
+TOLD_S = 5.0
+"""Of processor time, of which it takes about one: nothing waits, and nothing is imported that is not needed."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["redis", "redis-cluster"])
 @pytest.mark.parametrize("name", list(COMMANDS))
-def test_it_is_told_in_two_seconds(tmp_path, name, scheme):
+def test_it_is_told_at_once(tmp_path, name, scheme):
     write_events(tmp_path / "events.avro", [], interaction_schema())
     command = [part.replace("EVENTS", str(tmp_path / "events.avro")) for part in COMMANDS[name]]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.logs import random_log
 from user_state.embeddings import cooccurrence
-from user_state.embeddings.cooccurrence import Fit, fit_vectors, normalised_pairs
+from user_state.embeddings.cooccurrence import Fit, fit_vectors, normalised_pairs, with_vectors
 from user_state.errors import InputError
 
 
@@ -68,6 +68,20 @@ def test_an_item_without_a_pair_has_no_vector() -> None:
     vectors = fit_vectors(np.array([0, 0, 1]), np.array([0, 1, 2]), 4, Fit(2))
     assert np.abs(vectors[[2, 3]]).max() < 1e-12
     assert np.abs(vectors[[0, 1]]).max() > 0.1
+
+
+def test_an_item_outside_the_leading_dimensions_has_no_vector() -> None:
+    """Rounding gave such items vectors of about 1e-9, and `nearest` ranked by them."""
+    rng = np.random.default_rng(5)
+    large = [np.sort(rng.choice(30, 4, replace=False)) for _ in range(200)]
+    small = [np.array([30 + 2 * n, 31 + 2 * n]) for n in range(20)]
+    item = np.concatenate([*large, *small])
+    user = np.repeat(np.arange(len(large) + len(small)), [len(one) for one in (*large, *small)])
+    vectors = fit_vectors(user, item, 70, Fit(1))
+    values = np.linalg.eigvalsh(normalised_pairs(user, item, 70, Fit(1)).dense())
+    assert values[-1] > 0.6  # so that the dimension is of the large part: a small one's is 0.5
+    assert with_vectors(vectors).tolist() == list(range(30))
+    assert with_vectors(np.zeros((3, 2))).tolist() == []
 
 
 @pytest.mark.parametrize("fit", [Fit(0), Fit(3, reach=-1), Fit(3, fade=0.0), Fit(3, fade=1.1), Fit(3, fade=np.nan)])

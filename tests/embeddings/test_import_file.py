@@ -83,11 +83,30 @@ def test_what_is_no_table_is_refused(tmp_path: Path, rows: list[dict[str, Any]],
         import_table(tmp_path / "items.parquet")
 
 
-def test_ids_that_are_no_texts_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"texts for ids in .*, got 7 in row 1"):
-        import_table(avro(tmp_path / "items.avro", [{"id": 7, "vector": [1.0]}], "long"))
-    with pytest.raises(InputError, match=r"texts for ids in .*, got int64"):
-        import_table(table_of(tmp_path / "items.parquet", [7], [[1.0]]))
+def test_ids_of_any_type_have_the_text_that_events_have(tmp_path: Path) -> None:
+    """Events of a shop name products by number; its table of vectors was refused."""
+    vectors = pa.array([[1.0], [2.0]])
+    numbers = [{"id": 7, "vector": [1.0]}, {"id": -8, "vector": [2.0]}]
+    paths = [
+        avro(tmp_path / "items.avro", numbers, "long"),
+        table_of(tmp_path / "items.parquet", pa.array([7, -8], pa.int32()), vectors),
+    ]
+    np.savez(tmp_path / "items.npz", ids=np.array([7, -8]), vectors=np.array([[1.0], [2.0]]))
+    for path in (*paths, tmp_path / "items.npz"):
+        assert list(import_table(path).ids) == ["7", "-8"]
+    bytes_ = [{"id": b"\x00\xff", "vector": [1.0]}]
+    assert list(import_table(avro(tmp_path / "items.avro", bytes_, "bytes")).ids) == ["00ff"]
+    path = table_of(tmp_path / "items.parquet", pa.array([b"\x00\xff"]), pa.array([[1.0]]))
+    assert list(import_table(path).ids) == ["00ff"]
+
+
+def test_numbers_that_are_no_ids_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"texts, whole numbers or bytes for ids in .*, got 7.5 in row 1"):
+        import_table(avro(tmp_path / "items.avro", [{"id": 7.5, "vector": [1.0]}], "double"))
+    with pytest.raises(InputError, match=r"texts, whole numbers or bytes for ids in .*, got double"):
+        import_table(table_of(tmp_path / "items.parquet", [7.5], [[1.0]]))
+    with pytest.raises(InputError, match=r"each id once in .*, got '7' twice"):
+        import_table(table_of(tmp_path / "items.parquet", [7, 7], [[1.0], [2.0]]))
 
 
 @pytest.mark.parametrize(

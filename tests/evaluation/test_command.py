@@ -136,7 +136,7 @@ def test_a_table_is_fitted_and_can_be_read_back(
     assert table.vectors.shape == (12, 4)
     assert capsys.readouterr().out == (
         f"{out}: version {table.version}, 12 items of 4 dimensions from 200 interactions;"
-        " 0 items without a pair left out\n"
+        " 0 items without a pair, or outside the leading dimensions, left out\n"
     )
 
 
@@ -149,7 +149,7 @@ def test_items_without_a_pair_are_left_out_and_a_log_without_any_pair_is_an_erro
     out = tmp_path / "items.npz"
     assert typed(monkeypatch, "items", "fit", "--input", some, "--output", out, "--dimensions", "1") == 0
     assert list(read_table(out).ids) == ["jam", "tea"]
-    assert "1 items without a pair left out" in capsys.readouterr().out
+    assert "1 items without a pair, or outside the leading dimensions, left out" in capsys.readouterr().out
     assert typed(monkeypatch, "items", "fit", "--input", none, "--output", out, "--dimensions", "1") == 2
     assert "no item has a pair" in capsys.readouterr().err
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from user_state.durations import SECOND_US
@@ -14,7 +18,7 @@ from user_state.evaluation.log_files import YEAR_2000_US, Reading, read_interact
 from user_state.events.avro_files import interaction_schema, write_events, write_messages
 from user_state.events.convert import Columns
 from user_state.events.message import Message
-from user_state.spec import parse_spec
+from user_state.spec import LoadedSpec, parse_spec
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + "\n".join(
     ("1\ta\t5\t881250949", "2\tb\t3\t881250940", "1\tc\t4\t881250949")
@@ -27,6 +31,27 @@ max_clock_skew: 5m
 retention: 400d
 embeddings: {taste: {kind: decayed_mean, of: item_id, dimensions: 8, half_life: 1h, weights: {like: 1.0}}}
 """
+
+SHOP = """
+name: shop
+events: {schema: action.avsc, user: user, id: id, time: at}
+allowed_lateness: 1d
+max_clock_skew: 5m
+retention: 3650d
+sequences: {recent: {fields: [item.sku, stars], last: 5}}
+"""
+ACTION: list[dict[str, Any]] = [
+    {"name": "id", "type": "long"},
+    {"name": "user", "type": "int"},
+    {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    {
+        "name": "item",
+        "type": ["null", {"type": "record", "name": "Item", "fields": [{"name": "sku", "type": "long"}]}],
+        "default": None,
+    },
+    {"name": "stars", "type": ["null", "int"], "default": None},
+    {"name": "tags", "type": {"type": "array", "items": "string"}, "default": []},
+]
 
 
 def written(folder: Path, text: str, name: str = "log.txt") -> Path:
@@ -127,6 +152,52 @@ def test_messages_with_corrupt_ones_among_them(tmp_path: Path) -> None:
     assert dict(log.left_out) == {"undecodable": 1}
 
 
+def shop_spec(folder: Path) -> LoadedSpec:
+    (folder / "action.avsc").write_text(json.dumps({"type": "record", "name": "Action", "fields": ACTION}))
+    return parse_spec(SHOP, beside=folder)
+
+
+@pytest.mark.parametrize("kind", ["avro", "parquet", "jsonl"])
+def test_events_of_any_kind_of_file_with_ids_that_are_numbers_and_an_item_at_a_path(tmp_path: Path, kind: str) -> None:
+    """A Parquet file was read as text, and an item that is a number was no item."""
+    spec = shop_spec(tmp_path)
+    rows = [
+        {"id": 7, "user": 2, "at": 1_764_000_000_000, "item": {"sku": 30}, "stars": None},
+        {"id": 8, "user": 1, "at": 1_763_000_000_000, "item": {"sku": 20}, "stars": 4},
+        {"id": 9, "user": 1, "at": 1_763_000_000_001, "item": None, "stars": 5},
+        {"id": 8, "user": 1, "at": 1_763_000_000_000, "item": {"sku": 20}, "stars": 4},
+    ]
+    for number, part in enumerate((rows[:2], rows[2:])):
+        path = tmp_path / f"day-{number}.{kind}"
+        if kind == "avro":
+            write_events(path, part, spec.schema.original)
+        elif kind == "parquet":
+            pq.write_table(pa.Table.from_pylist(part), path)
+        else:
+            path.write_text("".join(json.dumps(row) + "\n" for row in part))
+    how = Reading(columns=Columns(item="item.sku", value="stars"), spec=spec)
+    log = read_interactions(tmp_path / f"day-*.{kind}", how)
+    found = [
+        (log.users[user], log.items[item]) for user, item in zip(log.user.tolist(), log.item.tolist(), strict=True)
+    ]
+    assert found == [("1", "20"), ("2", "30")]
+    assert log.time_us.tolist() == [1_763_000_000_000_000, 1_764_000_000_000_000]
+    assert dict(log.left_out) == {"without an item": 1, "duplicate": 1}
+    assert [row[4:] for row in log.rows or ()] == [(20, 4), (30, None)]
+    least = read_interactions(tmp_path / f"day-*.{kind}", replace(how, min_value=4))
+    assert (least.users, least.items) == (["1"], ["20", "30"])
+
+
+def test_a_list_is_no_item_and_a_text_no_value(tmp_path: Path) -> None:
+    spec = shop_spec(tmp_path)
+    path = tmp_path / "day.avro"
+    write_events(path, [{"id": 1, "user": 1, "at": 1_764_000_000_000}], spec.schema.original)
+    with pytest.raises(InputError, match=r"expected the item in a field that can be an id, got 'tags', which is array"):
+        read_interactions(path, Reading(columns=Columns(item="tags"), spec=spec))
+    with pytest.raises(InputError, match=r"expected the value in a field of numbers, got 'tags', which is array"):
+        read_interactions(path, Reading(columns=Columns(item="id", value="tags"), spec=spec))
+
+
 def test_the_beginning_of_a_log_keeps_the_catalogue(tmp_path: Path) -> None:
     log = read_interactions(avro(tmp_path), Reading(spec=parse_spec(SPEC, beside=tmp_path))).first(1)
     assert (len(log), len(log.items), len(log.rows or ())) == (1, 3, 1)
@@ -144,7 +215,7 @@ def test_the_beginning_of_a_log_keeps_the_catalogue(tmp_path: Path) -> None:
         (INTER, Reading(min_value=4), r"expected a value column to go with a least value"),
         (INTER, Reading(columns=Columns(value="rating"), min_value=9), r"got none \(3 below the least value\)"),
         ("1 2 0\n", Reading(columns=Columns(value="rating"), min_value=1), r"read as triples"),
-        (INTER, Reading("parquet"), r"format of auto, triples, table, avro, got 'parquet'"),
+        (INTER, Reading("parquet"), r"format of auto, triples, table, events, got 'parquet'"),
         (INTER, Reading("avro"), r"expected an Avro file, got"),
     ],
 )
@@ -161,5 +232,5 @@ def test_a_file_that_is_not_there_or_not_utf8_or_without_the_field_is_an_input_e
         read_interactions(tmp_path / "latin")
     with pytest.raises(InputError, match=r"expected the item in an event field of .*; got 'page'"):
         read_interactions(avro(tmp_path), Reading(columns=Columns(item="page")))
-    with pytest.raises(InputError, match="expected an Avro file of the spec's events"):
+    with pytest.raises(InputError, match="expected a file of the spec's events"):
         read_interactions(written(tmp_path, "1 2 0\n"), Reading(spec=parse_spec(SPEC, beside=tmp_path)))

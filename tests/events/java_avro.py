@@ -33,6 +33,11 @@ class JavaAvro:
         plain, blocked = ([bytes.fromhex(body) for body in answer[key]] for key in ("plain", "blocked"))
         return plain, blocked
 
+    def framed(self, schema: Any, seed: int, count: int, number: int) -> dict[str, list[bytes]]:
+        """Return bodies of random values in each encoding; `number` is the schema's id."""
+        answer = self._ask({"frame": schema, "seed": seed, "count": count, "id": number})
+        return {encoding: [bytes.fromhex(body) for body in bodies] for encoding, bodies in answer.items()}
+
     def resolved(self, writer: Any, reader: Any, bodies: list[bytes]) -> list[bytes | None]:
         """Return each body of `writer` as one of `reader`, None for one that Java refuses."""
         answer = self._ask({"writer": writer, "reader": reader, "bodies": [body.hex() for body in bodies]})

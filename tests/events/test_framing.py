@@ -66,9 +66,9 @@ CHANGE = {"before": None, "after": event(T0, "someone"), "op": "c"}
         (base64.urlsafe_b64encode(BARE).rstrip(b"="), "base64 of an event"),
         (base64.b64encode(gzip.compress(SINGLE, mtime=0)), "base64 of gzip"),
         (base64.b64encode(JSON), "base64 of JSON"),
-        (JSON, "JSON: publish it as Avro"),
-        (b"\xef\xbb\xbf\n " + JSON, "JSON: publish"),
-        (b"[" + JSON + b"]", "JSON: publish it as Avro, one event a message"),
+        (JSON, "JSON: set events.encoding: json"),
+        (b"\xef\xbb\xbf\n " + JSON, "JSON: set"),
+        (b"[" + JSON + b"]", "JSON: publish one event a message, and set events.encoding: json"),
         (json.dumps({"schema": {"type": "struct"}, "payload": {}}).encode(), "Kafka Connect's JSON"),
         (json.dumps(CHANGE).encode(), "a change event (CDC) in JSON"),
         (json.dumps({"payload": CHANGE}).encode(), "a change event (CDC) in JSON"),
@@ -106,5 +106,5 @@ def test_what_is_cut_or_damaged_is_named_nothing_else() -> None:
 def test_a_bomb_is_not_unpacked_to_be_named() -> None:
     """A small body that becomes a large one (EDCD/EDDN#171)."""
     bomb = base64.b64encode(gzip.compress(bytes(10_000_000)))
-    assert told(bomb).endswith("looks like base64 of gzip: publish it as it was before")
+    assert told(bomb).endswith("looks like base64 of gzip: publish the bytes themselves")
     assert looks_like(b"[" * 60_000, lambda body: False) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pytest
 
 from user_state.errors import InputError
 from user_state.events.avro_blocks import each_message
+from user_state.events.avro_files import write_events
 from user_state.events.decode import EventDecoder
-from user_state.events.row_files import RowFile
+from user_state.events.row_files import RowFile, arrivals_of
+from user_state.oracle import replay
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.spec.event_schema import parse_event_schema
@@ -43,19 +46,16 @@ FIELDS: list[dict[str, Any]] = [
         "default": None,
     },
 ]
+DECLARED = {
+    "name": "orders",
+    "events": {"schema": "order.avsc", "user": "who", "id": "eid", "time": "at"},
+    "allowed_lateness": "1d",
+    "max_clock_skew": "5m",
+    "retention": "3650d",
+    "features": {"n": {"aggregate": "count", "windows": "lifetime"}},
+}
 SPEC = LoadedSpec(
-    Spec.model_validate(
-        {
-            "name": "orders",
-            "events": {"schema": "order.avsc", "user": "who", "id": "eid", "time": "at"},
-            "allowed_lateness": "1d",
-            "max_clock_skew": "5m",
-            "retention": "3650d",
-            "features": {"n": {"aggregate": "count", "windows": "lifetime"}},
-        }
-    ),
-    parse_event_schema({"type": "record", "name": "Order", "fields": FIELDS}),
-    None,
+    Spec.model_validate(DECLARED), parse_event_schema({"type": "record", "name": "Order", "fields": FIELDS}), None
 )
 ROW = {"eid": "e1", "who": "ann", "at": FIRST_S}
 
@@ -273,3 +273,39 @@ def test_reading_goes_on_from_any_place(tmp_path: Path, kind: str) -> None:
         events, refused = read(path, most=7, place=place)
         assert [event["eid"] for event in events] == [f"e{n}" for n in range(place, 100)]
         assert refused == []
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv"])
+def test_verify_sees_in_rows_what_it_sees_in_avro(tmp_path: Path, kind: str) -> None:
+    """Brute force took rows as they stood: paths were null, times in milliseconds none, and nothing was compared."""
+    rows = [
+        {"eid": "a", "who": "u", "at": FIRST_S * 1000, "tags": ["x", "y"], "device": {"os": "ios"}},
+        {"eid": "b", "who": "v", "at": FIRST_S * 1000 + 7, "tags": [], "device": None},
+    ]
+    features = {
+        "tags": {"aggregate": "count_by", "by": "tags", "windows": "lifetime"},
+        "systems": {"aggregate": "count_by", "by": "device.os", "windows": "lifetime"},
+    }
+    spec = replace(SPEC, spec=SPEC.spec.model_validate({**DECLARED, "features": features}))
+    write_events(tmp_path / "rows.avro", rows, spec.schema.original)
+    path = tmp_path / f"rows.{kind}"
+    received = [{**row, "received": FIRST_S + 60 + at} for at, row in enumerate(rows)]
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(received), path)
+    elif kind == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in received))
+    else:
+        path.write_text(
+            "eid,who,at,tags,device.os,received\n"
+            f'a,u,{FIRST_S * 1000},"[""x"",""y""]",ios,{FIRST_S + 60}\nb,v,{FIRST_S * 1000 + 7},[],,{FIRST_S + 61}\n'
+        )
+    expected = list(arrivals_of(str(tmp_path / "rows.avro"), spec, spec.schema.original))
+    actual = list(arrivals_of(str(path), spec))
+    assert actual == expected
+    assert [(one.time_us("at"), one.event["tags"], one.event["device.os"]) for one in actual if one.event] == [
+        (FIRST_S * 10**6, ["x", "y"], "ios"),
+        (FIRST_S * 10**6 + 7000, None, None),
+    ]
+    assert replay(spec.spec, actual).counts == {"applied": 1, "duplicate": 0, "ignored": 1}
+    stamped = arrivals_of(str(path), spec, publish_column="received")
+    assert [one.published_us for one in stamped] == [(FIRST_S + 60) * 10**6, (FIRST_S + 61) * 10**6]

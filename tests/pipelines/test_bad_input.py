@@ -39,7 +39,9 @@ def _assert_refused(good: dict[str, str | Path], valkey: Valkey, words: list[str
     """Run with one thing changed; hold message and exit code, and that nothing was touched."""
     env = changed.pop("env", None)
     options = good | {f"--{name.replace('_', '-')}": value for name, value in changed.items()}
-    ended = _run(options, *more, env=env)
+    scratch = Path(good["--spec"]).parent / "scratch"
+    scratch.mkdir(exist_ok=True)
+    ended = _run(options, *more, env={**(env or {}), "TMPDIR": str(scratch)})
 
     said = ended.stdout + ended.stderr
     assert ended.returncode == 2, said
@@ -48,14 +50,17 @@ def _assert_refused(good: dict[str, str | Path], valkey: Valkey, words: list[str
     assert "Traceback" not in said
     assert PASSWORD not in said
     assert not Path(good["--dead-letters"]).exists()
+    assert list(scratch.iterdir()) == []  # Beam removes a pipeline's folder only after a run
     with valkey.client() as client:
         assert client.dbsize() == 0
 
 
-def test_with_nothing_wrong_the_same_command_runs(good: dict[str, str | Path]):
-    ended = _run(good)
+def test_with_nothing_wrong_the_same_command_runs(good: dict[str, str | Path], tmp_path: Path):
+    (tmp_path / "scratch").mkdir()
+    ended = _run(good, env={"TMPDIR": str(tmp_path / "scratch")})
 
     assert ended.returncode == 0, ended.stderr
+    assert list((tmp_path / "scratch").iterdir()) == []
     assert "read 0 = applied 0" in ended.stderr
 
 

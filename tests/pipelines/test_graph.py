@@ -2,7 +2,9 @@
 
 import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_pipelines.running import new_pipeline
 from beam_pipelines.streaming import StreamingSettings, build
 from user_state.spec import LoadedSpec, load_spec
 
@@ -25,7 +27,7 @@ def spec() -> LoadedSpec:
 
 def _steps(spec: LoadedSpec, **settings) -> list[str]:
     """Return the labels of the steps that hold no others, a reshuffle counting as one."""
-    pipeline = beam.Pipeline()
+    pipeline = new_pipeline(PipelineOptions())
     source = "pubsub://projects/local-dev/subscriptions/events"
     build(pipeline, spec, StreamingSettings(input=source, redis="redis://localhost", dead_letters="out", **settings))
     transforms = pipeline.to_runner_api().components.transforms.values()
@@ -58,7 +60,7 @@ def test_keeping_records_in_the_runners_state_folds_by_user(spec: LoadedSpec):
 
 
 def test_no_step_is_named_after_a_line_of_source(spec: LoadedSpec):
-    pipeline = beam.Pipeline()
+    pipeline = new_pipeline(PipelineOptions())
     pipeline | beam.Create([1])
     named = [step.unique_name for step in pipeline.to_runner_api().components.transforms.values()]
     assert any(".py:" in name for name in named)  # what Beam's own Create does

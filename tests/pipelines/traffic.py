@@ -151,28 +151,33 @@ class Expected:
 def expected_of_file(traffic: Traffic) -> Expected:
     """Return what must become of the file when it is run as a file, with the publish times it says."""
     with traffic.path.open("rb") as file:
-        return _expected(traffic, ((m["data"], oracle.microseconds(m["publish_time"])) for m in fastavro.reader(file)))
+        return _expected(traffic, map(_of_envelope, fastavro.reader(file)))
 
 
 def expected_of_first(traffic: Traffic, messages: int, after: int = 0) -> Expected:
     """Return what must become of the first so many messages of the file, without those that they come after."""
     with traffic.path.open("rb") as file:
         first = itertools.islice(fastavro.reader(file), after, messages)
-        return _expected(traffic, ((m["data"], oracle.microseconds(m["publish_time"])) for m in first))
+        return _expected(traffic, map(_of_envelope, first))
 
 
 def expected_of_messages(traffic: Traffic, received: Iterable[Any]) -> Expected:
     """Return what must become of messages that another subscription has received, with their real publish times."""
-    return _expected(traffic, ((r.message.data, oracle.microseconds(r.message.publish_time)) for r in received))
+    parts = ((r.message.data, dict(r.message.attributes), r.message.publish_time) for r in received)
+    return _expected(traffic, ((data, said, oracle.microseconds(time)) for data, said, time in parts))
 
 
-def _expected(traffic: Traffic, messages: Iterable[tuple[bytes, int]]) -> Expected:
+def _of_envelope(message: Any) -> tuple[bytes, dict[str, str], int]:
+    return message["data"], message["attributes"], oracle.microseconds(message["publish_time"])
+
+
+def _expected(traffic: Traffic, messages: Iterable[tuple[bytes, dict[str, str], int]]) -> Expected:
     schema = traffic.spec.schema
-    bodies = SingleObject(schema.original, [version.original for version in schema.versions])
+    bodies = SingleObject(schema.original, [version.original for version in schema.versions], schema.bodies)
     arrivals, corrupt = [], Counter[bytes]()
-    for data, published_us in messages:
+    for data, attributes, published_us in messages:
         try:
-            arrivals.append(oracle.Arrival(bodies.decode(data), published_us))
+            arrivals.append(oracle.Arrival(bodies.decode(data, attributes), published_us))
         except EventError as exc:
             arrivals.append(oracle.Arrival(None, published_us, exc.reason))
             corrupt[data] += 1

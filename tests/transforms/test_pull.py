@@ -5,7 +5,9 @@ import pickle
 import apache_beam as beam
 import pytest
 from apache_beam.coders import registry
+from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_pipelines.running import new_pipeline
 from transforms.pull import Pull, PullCoder
 from transforms.read_native_pubsub import ReadFromNativePubSub
 from transforms.read_pubsub import ReadFromPubSubSubscription
@@ -36,5 +38,5 @@ def test_the_size_is_near_the_truth_and_nothing_is_pickled_for_it(monkeypatch: p
 
 @pytest.mark.parametrize("source", [ReadFromPubSubSubscription(SUBSCRIPTION), ReadFromNativePubSub(SUBSCRIPTION)])
 def test_beam_takes_this_coder_for_what_sources_emit(source: beam.PTransform) -> None:
-    pulls = beam.Pipeline() | source
+    pulls = new_pipeline(PipelineOptions()) | source
     assert isinstance(registry.get_coder(pulls.element_type), PullCoder)

@@ -26,13 +26,15 @@ AGES = "0-10s,60s,5m,15m,1h,6h,24h"
 
 def evaluate(
     *,
-    events: Annotated[Path, typer.Option("--input", help="The log: Avro events, a delimited file, or triples.")],
+    events: Annotated[
+        str, typer.Option("--input", help="The log: files of events (a path or pattern), a delimited file, or triples.")
+    ],
     protocol: Annotated[str, typer.Option(help="tgb or prequential; see above.", show_default=False)],
     scorer: Annotated[
         list[str] | None,
         typer.Option(help="A scorer: NAME or NAME:setting=value,...; may be repeated. Default: those of the protocol."),
     ] = None,
-    spec: Annotated[Path | None, typer.Option(help="The spec of Avro events, for its embeddings.")] = None,
+    spec: Annotated[Path | None, typer.Option(help="The spec of the events, for its embeddings.")] = None,
     ages: Annotated[
         str | None,
         typer.Option(help=f"Also test states of these ages, such as {AGES}: a lag, or 0-10s for a refresh every 10 s."),

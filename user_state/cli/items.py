@@ -26,7 +26,9 @@ def group() -> None:
 @items.command()
 def fit(
     *,
-    events: Annotated[Path, typer.Option("--input", help="The log: Avro events, a delimited file, or triples.")],
+    events: Annotated[
+        str, typer.Option("--input", help="The log: files of events (a path or pattern), a delimited file, or triples.")
+    ],
     output: Annotated[Path, typer.Option(help="The table to write, .npz.", show_default=False)],
     dimensions: Annotated[int, typer.Option(min=1, help="Length of a vector.")] = 64,
     reach: Annotated[
@@ -36,7 +38,7 @@ def fit(
     fade: Annotated[
         float, typer.Option(help="Factor on a pair's weight for each further step between its items.")
     ] = 0.9,
-    spec: Annotated[Path | None, typer.Option(help="The spec of Avro events; default: interaction.avsc.")] = None,
+    spec: Annotated[Path | None, typer.Option(help="The spec of the events; default: interaction.avsc.")] = None,
     log_format: LogFormat = "auto",
     user_column: UserColumn = None,
     item_column: ItemColumn = None,
@@ -53,21 +55,21 @@ def fit(
 
     The leading eigenvectors of the co-occurrences of items in users' histories, pairs weighing less the more steps lie
     between, divided by the items' popularity. The inner product of two vectors is how much the items belong together;
-    a user's decayed mean of them scores items. Items without a pair have no vector and are left out of the table.
+    a user's decayed mean of them scores items. Items without a pair, and those that the leading dimensions leave out,
+    have no vector and are left out of the table. In a log in which few users have two items, many have none.
 
     The table is numpy's .npz: `ids`, `vectors` (float32) and `version`, which names its content.
 
     Example: `user-state items fit --input events.avro --output items.npz`
     """
-    import numpy as np
-
     from user_state.cli.progress import progress
-    from user_state.embeddings.cooccurrence import Fit, fit_vectors, steps_of
+    from user_state.embeddings.cooccurrence import Fit, fit_vectors, steps_of, with_vectors
     from user_state.embeddings.table import checked_table
     from user_state.embeddings.table_file import write_table
     from user_state.errors import InputError
     from user_state.evaluation.log_files import Reading, read_interactions
     from user_state.evaluation.spec_columns import columns_of
+    from user_state.events.row_files import JSON_LINES, PARQUET
     from user_state.spec import load_spec
 
     how = Fit(dimensions=dimensions, reach=reach, fade=fade)
@@ -88,13 +90,14 @@ def fit(
         value=value_column,
         table=load_into,
     )
-    # With --load the spec says where the table belongs, and not that the log holds its events.
-    of_events = loaded if load_into is None or events.suffix == ".avro" else None
+    # With --load the spec says where the table belongs, and not that a delimited file holds its events.
+    are_events = log_format in ("events", "avro") or events.lower().endswith((".avro", *PARQUET, *JSON_LINES))
+    of_events = loaded if load_into is None or are_events else None
     with progress(f"reading {events}") as advance:
         log = read_interactions(events, Reading(log_format, columns, min_value, of_events), advance)
     with progress("fitting", steps_of(log.user, log.item, len(log.items), how)) as advance:
         vectors = fit_vectors(log.user, log.item, len(log.items), how, advance)
-    paired = np.flatnonzero(np.abs(vectors).max(axis=1) > 0)
+    paired = with_vectors(vectors)
     if len(paired) == 0:
         raise InputError(f"expected users with two items or more in {events}, got none, so no item has a pair")
     table = checked_table([log.items[at] for at in paired.tolist()], vectors[paired], str(output))
@@ -102,7 +105,8 @@ def fit(
     without = len(log.items) - len(paired)
     say(
         f"{output}: version {table.version}, {len(paired):,} items of {dimensions} dimensions from"
-        f" {len(log):,} interactions; {without:,} items without a pair left out"
+        f" {len(log):,} interactions; {without:,} items without a pair, or outside the"
+        f" leading dimensions, left out"
     )
     if load_into is not None and loaded is not None and redis is not None:
         put(loaded, load_into, table, str(output), redis, 600)
@@ -123,7 +127,7 @@ def load(
         Path, typer.Option("--from", help="The file: .npz (ids, vectors), .avro or .parquet.", show_default=False)
     ],
     redis: Annotated[str, _REDIS],
-    id_column: Annotated[str, typer.Option(help="Of Avro and Parquet: the column of the id, text.")] = "id",
+    id_column: Annotated[str, typer.Option(help="Of Avro and Parquet: the column of the id.")] = "id",
     vector_column: Annotated[str, typer.Option(help="Of Avro and Parquet: the column of the vector.")] = "vector",
     grace: Annotated[str, _GRACE] = "10m",
 ) -> None:

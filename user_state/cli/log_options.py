@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 LogFormat = Annotated[
-    str, typer.Option("--format", help="auto, avro, table (names in the first line), triples (user item seconds).")
+    str, typer.Option("--format", help="auto, events, table (names in the first line), triples (user item seconds).")
 ]
 UserColumn = Annotated[
     str | None, typer.Option(help="Of a table: the column of the user; default: the spec's, or user_id.")

@@ -26,11 +26,25 @@ def verify(
     *,
     spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
     events: Annotated[
-        str, typer.Option(help="Every event file that was ever ingested: a path or a pattern.", show_default=False)
+        str,
+        typer.Option(
+            "--events",
+            "--input",
+            help="Every event file that was ever ingested: a path or a pattern.",
+            show_default=False,
+        ),
     ],
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
     at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
     generation: Generation = None,
+    publish_time_attribute: Annotated[
+        str | None,
+        typer.Option(
+            "--publish_time_attribute",
+            "--publish-time-attribute",
+            help="Of Parquet, CSV and JSON lines: the column of the publish times that `run` was given.",
+        ),
+    ] = None,
 ) -> None:
     """Compare every user and feature with brute force over the events; print the differences, worst first.
 
@@ -65,7 +79,10 @@ def verify(
     schema = loaded.schema.original
     versions = [version.original for version in loaded.schema.versions]
     now_us = time.time_ns() // 1000
-    files = [list(with_progress(arrivals_of(path, loaded, schema, versions), f"reading {path}")) for path in paths]
+    files = [
+        list(with_progress(arrivals_of(path, loaded, schema, versions, publish_time_attribute), f"reading {path}"))
+        for path in paths
+    ]
     rows = oracle.in_order_of_time(loaded.spec, files, now_us)
     arrivals = [row.arrival for row in rows]
     written = [Path(path).stat().st_mtime_ns // 1000 for path in paths]

@@ -46,7 +46,9 @@ def sample_line(letter: Letter, spec: LoadedSpec | None, *, payload: bool = Fals
     if letter.dead_us is not None:
         parts.append(f"refused {_time(letter.dead_us)}")
     looks = looks_like(letter.data)
-    known = looks is None or (spec is not None and is_of_spec(spec, letter))
+    known = looks is None or (
+        spec is not None and (looks.encoding == spec.schema.bodies.encoding or is_of_spec(spec, letter))
+    )
     parts.append(f"{len(letter.data):,} bytes" + ("" if looks is None or known else f" ({looks.words})"))
     if letter.attributes:
         parts.append(f"{len(letter.attributes)} attributes")

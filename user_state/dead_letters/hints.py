@@ -13,16 +13,15 @@ from typing import Any, NamedTuple
 
 from user_state.dead_letters.letters import Letter
 from user_state.durations import SECOND_US, format_duration
-from user_state.errors import EventError
+from user_state.errors import EventError, RegistryUnavailable
 from user_state.events.avro_files import SingleObject
 from user_state.events.decode import SINGLE_OBJECT, EventDecoder
-from user_state.events.looks_like import looks_like
+from user_state.events.known_writers import ID_HEAD
 from user_state.events.publish_times import publish_time_us
 from user_state.events.screening import DAY_US, clock_tolerance_us, roughly
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 from user_state.spec.event_field import UNITS
-from user_state.spec.model import Events
 
 HISTORY_US = 2 * DAY_US
 """Whoever publishes events this long after they happened, beyond what the spec allows, replays history."""
@@ -64,15 +63,20 @@ def times_of(spec: LoadedSpec, letters: Sequence[Letter]) -> list[Times]:
     found = []
     for letter in letters:
         try:
-            row = decoder.row(decoder.decode(letter.data), letter.published_us)
+            row = decoder.row(decoder.decode(letter.data, letter.attributes), letter.published_us)
         except EventError:
             continue
+        except RegistryUnavailable:  # nobody knows their schemas just now
+            break
         found.append(Times(row[2], row[3]))
     return found
 
 
 def is_of_spec(spec: LoadedSpec, letter: Letter) -> bool:
-    """Return whether a body says that it is of one of the spec's schemas."""
+    """Return whether a body says that it is of one of the spec's schemas, by fingerprint or by id."""
+    bodies = spec.schema.bodies
+    if bodies.encoding == "confluent" and letter.data[:1] == ID_HEAD:
+        return int.from_bytes(letter.data[1:5], "big") in bodies.by_id
     known = {one.fingerprint for one in (spec.schema, *spec.schema.versions)}
     return letter.data[:2] == SINGLE_OBJECT and letter.data[2:10] in known
 
@@ -82,7 +86,8 @@ def _of_bodies(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
     if 2 * len(others) < len(letters):
         yield "most bodies name a schema of the spec and are damaged: cut short, or changed on their way"
         return
-    seen = Counter(looks for letter in others if (looks := looks_like(letter.data)) is not None)
+    decoder = EventDecoder(compile_plan(spec), spec.schema)
+    seen = Counter(looks for one in others if (looks := decoder.looks(one.data, one.attributes)) is not None)
     if not seen:
         return
     (looks, number), *_ = seen.most_common(1)
@@ -91,13 +96,8 @@ def _of_bodies(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
         yield f"{some}the bodies are {looks.words}, which the spec does not name: add that schema to `events.versions`"
     elif looks.kind == "empty":
         yield f"{some}the bodies are empty: is the event in an attribute, or the subscription of another topic?"
-    elif looks.kind == "json" and "encoding" in Events.model_fields:
-        yield f"{some}the bodies look like JSON; set events.encoding: json"
     else:
-        yield (
-            f"{some}the bodies look like {looks.words}; the spec expects Avro's single-object encoding, or the event"
-            " alone"
-        )
+        yield f"{some}the bodies look like {looks.words}; {looks.advice}"
 
 
 def _of_units(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
@@ -105,11 +105,12 @@ def _of_units(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
     name, stated = spec.spec.events.time, spec.spec.events.time_unit
     unit = spec.schema.fields[name].unit
     expected_ns = compile_plan(spec).time_unit_ns
-    bodies = SingleObject(spec.schema.original, [version.original for version in spec.schema.versions])
+    versions = [version.original for version in spec.schema.versions]
+    bodies = SingleObject(spec.schema.original, versions, spec.schema.bodies)
     fitting: Counter[str] = Counter()
     for letter in letters:
         try:
-            value = _at(bodies.decode(letter.data), name)
+            value = _at(bodies.decode(letter.data, letter.attributes), name)
         except EventError:
             continue
         if isinstance(value, int) and not _is_plausible(value * expected_ns):

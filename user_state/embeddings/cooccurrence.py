@@ -26,6 +26,8 @@ from user_state.errors import InputError
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
+NOISE = 1e-6
+"""A vector whose components are all below this part of the largest of any vector is what rounding leaves of zeros."""
 DENSE_ITEMS = 4_000
 PAIRS_AT_ONCE = 2_000_000
 ITERATIONS = 12
@@ -103,6 +105,16 @@ def fit_vectors(user: I64, item: I64, items: int, fit: Fit, advance: Callable[[i
     values, vectors = _leading(pairs, fit, advance)
     scaled: F64 = vectors * np.sqrt(np.maximum(values, 0))
     return scaled
+
+
+def with_vectors(vectors: F64) -> I64:
+    """Return which items have a vector: not those in no pair, nor those that the leading dimensions leave out.
+
+    >>> with_vectors(np.array([[1.0, 0.5], [1e-9, -1e-10], [0.0, 0.0], [0.0, 0.01]])).tolist()
+    [0, 3]
+    """
+    size = np.abs(vectors).max(axis=1)
+    return np.flatnonzero(size > NOISE * size.max(initial=0))
 
 
 def steps_of(user: I64, item: I64, items: int, fit: Fit) -> int:

@@ -1,18 +1,20 @@
 """Tables of item vectors from the files that models leave behind: numpy's .npz, Avro, Parquet.
 
     .npz       arrays `ids` and `vectors` (table_file.py)
-    .avro      an Avro object container file: a string field and an array of floats or doubles a record
-    .parquet   a column of strings and one of lists of floats; needs pyarrow, which comes with the pipeline
+    .avro      an Avro object container file: a field with the id and an array of floats or doubles a record
+    .parquet   a column of ids and one of lists of floats; needs pyarrow, which comes with the pipeline
 
+An id is a text, a whole number or bytes, and gets the text that it has in events (`user_state/id_text.py`).
 What is no table is refused by name, before anything is used: see `checked_table`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +22,10 @@ import numpy.typing as npt
 from user_state.embeddings.table import ItemTable, checked_table
 from user_state.embeddings.table_file import read_table
 from user_state.errors import InputError, shorten
+from user_state.id_text import id_text
 
 ROWS_AT_ONCE = 10_000
+AN_ID = "texts, whole numbers or bytes"
 
 
 def import_table(path: str | Path, *, id_column: str = "id", vector_column: str = "vector") -> ItemTable:
@@ -62,13 +66,13 @@ def _read_avro(path: Path, id_column: str, vector_column: str) -> ItemTable:
             for number, record in enumerate(reader):
                 _has_columns(record, (id_column, vector_column), path)
                 item, vector = record[id_column], record[vector_column]
-                if not isinstance(item, str):
-                    raise InputError(f"expected texts for ids in {path}, got {shorten(item)} in row {number + 1}")
+                if not isinstance(item, str | int | bytes | UUID) or isinstance(item, bool):
+                    raise InputError(f"expected {AN_ID} for ids in {path}, got {shorten(item)} in row {number + 1}")
                 if not isinstance(vector, list) or (vectors and len(vector) != len(vectors[0])):
                     expected = f"{len(vectors[0])} numbers, as in the first row," if vectors else "a list of numbers"
                     got = len(vector) if isinstance(vector, list) else shorten(vector)
                     raise InputError(f"expected {expected} for {shorten(item)} in {path}, got {got}")
-                ids.append(item)
+                ids.append(id_text(item))
                 vectors.append(vector)
     except OSError as exc:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
@@ -97,17 +101,23 @@ def _read_parquet(path: Path, id_column: str, vector_column: str) -> ItemTable:
                 held, lists = batch.column(id_column), batch.column(vector_column)
                 if pyarrow.types.is_dictionary(held.type):
                     held = held.dictionary_decode()
-                if not (pyarrow.types.is_string(held.type) or pyarrow.types.is_large_string(held.type)):
-                    raise InputError(f"expected texts for ids in {path}, got {held.type}")
+                if not any(is_type(held.type) for is_type in _id_types(pyarrow.types)):
+                    raise InputError(f"expected {AN_ID} for ids in {path}, got {held.type}")
                 if held.null_count or lists.null_count:
                     raise InputError(f"expected an id and a vector in every row of {path}, got nulls")
-                ids += held.to_pylist()
+                ids += map(id_text, held.to_pylist())
                 blocks.append(_lists(lists, blocks, ids, path))
     except OSError as exc:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
     except pyarrow.ArrowException as exc:
         raise InputError(f"expected a Parquet file, got {path}: {exc}") from exc
     return checked_table(ids, np.concatenate(blocks) if blocks else np.zeros((0, 0)), str(path))
+
+
+def _id_types(types: Any) -> Sequence[Callable[[Any], bool]]:
+    """Return what says of a column's type that ids may have it."""
+    of_bytes = types.is_binary, types.is_large_binary, types.is_fixed_size_binary
+    return types.is_string, types.is_large_string, types.is_integer, *of_bytes
 
 
 def _lists(lists: Any, before: list[npt.NDArray[np.float64]], ids: list[str], path: Path) -> npt.NDArray[np.float64]:

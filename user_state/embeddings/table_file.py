@@ -1,6 +1,6 @@
 """Item vectors in a file: numpy's .npz with two or three arrays, none of them pickled.
 
-    ids        (items,) text, each once, none empty
+    ids        (items,) text or whole numbers, each once, none empty
     vectors    (items, dimensions) float32, finite
     version    one text, `ItemTable.version`, so that the same table has the same name; may be left out
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from user_state.embeddings.table import ItemTable, checked_table
 from user_state.errors import InputError, shorten
+from user_state.id_text import id_text
 
 ARRAYS = ("ids", "vectors")
 
@@ -55,11 +56,12 @@ def read_table(path: str | Path) -> ItemTable:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
     except (ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile, NotImplementedError) as exc:
         raise InputError(f"expected a table of item vectors (.npz), got {path}: {exc}") from exc
-    if ids.dtype.kind != "U" or vectors.dtype.kind != "f":
+    if ids.dtype.kind not in "Uiu" or vectors.dtype.kind != "f":
         raise InputError(
-            f"expected texts for ids and floats for vectors in {path}, got {ids.dtype} and {vectors.dtype}"
+            f"expected texts or whole numbers for ids and floats for vectors in {path}, got {ids.dtype} and"
+            f" {vectors.dtype}"
         )
-    table = checked_table(ids.tolist(), vectors, str(path))
+    table = checked_table([id_text(one) for one in ids.tolist()], vectors, str(path))
     if version is not None and str(version) != table.version:
         raise InputError(f"expected version {table.version} in {path}, got {shorten(str(version))}: damaged or edited?")
     return table

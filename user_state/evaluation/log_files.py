@@ -5,7 +5,8 @@
               from whatever the data set begins with, so they are put after the year 2000.
     table     delimited text with column names in its first line: RecBole's `.inter` and any CSV, read as
               `user-state convert` reads it
-    avro      a file of events or of messages; without a spec, of interaction.avsc. An id that came before is left out
+    events    files of events, Avro, Parquet, CSV or JSON lines, one or all that match a pattern (`event_log.py`);
+              without a spec, of interaction.avsc
 
 Data sets: Kumar, Zhang, Leskovec, "Predicting dynamic embedding trajectory in temporal interaction networks", KDD 2019
 (JODIE); Harper, Konstan, "The MovieLens datasets", TiiS 2015.
@@ -13,27 +14,26 @@ Data sets: Kumar, Zhang, Leskovec, "Predicting dynamic embedding trajectory in t
 
 from __future__ import annotations
 
+import glob
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from user_state.durations import SECOND_US
-from user_state.errors import EventError, InputError, shorten
+from user_state.errors import InputError, shorten
+from user_state.evaluation.event_log import read_event_log
 from user_state.evaluation.interactions import Interactions, in_order
 from user_state.evaluation.own_spec import own_spec
-from user_state.events.avro_blocks import BlockReader, each_message
 from user_state.events.convert import Columns, read_log
-from user_state.events.decode import EventDecoder
-from user_state.plan.compile import compile_plan
+from user_state.events.row_files import is_row_file
 from user_state.spec import LoadedSpec
-from user_state.state.events import EventRow
 
 T = TypeVar("T")
-FORMATS = ("auto", "triples", "table", "avro")
-AVRO_MAGIC = b"Obj\x01"
+FORMATS = ("auto", "triples", "table", "events", "avro")
+"""`avro` is another word for `events`."""
+AVRO_MAGIC, PARQUET_MAGIC = b"Obj\x01", b"PAR1"
 YEAR_2000_US = 946_684_800 * SECOND_US
 LATEST_S = 3_000_000_000
 
@@ -44,9 +44,9 @@ class Reading:
 
     Attributes:
         format: one of FORMATS; `auto` looks into the file.
-        columns: which column or field is what; user and time are the spec's for Avro.
+        columns: which column or field is what; user and time of events are the spec's.
         min_value: interactions with less than this in `columns.value`, or nothing, are left out, their items kept.
-        spec: the spec of Avro events, whose rows the log then keeps; None for interaction.avsc.
+        spec: the spec of the events, whose rows the log then keeps; None for interaction.avsc.
     """
 
     format: str = "auto"
@@ -61,29 +61,37 @@ def read_interactions(
     """Return the file's interactions.
 
     Args:
-        path: the file.
+        path: the file; of events, also a pattern.
         reading: how to read it.
         advance: called with how many further interactions have been read, for progress.
 
     Raises:
         InputError: it cannot be read as what it should be; says where.
     """
-    source = Path(path)
     how = reading or Reading()
     if how.format not in FORMATS:
-        raise InputError(f"expected a format of {', '.join(FORMATS)}, got {how.format!r}")
+        raise InputError(f"expected a format of {', '.join(FORMATS[:-1])}, got {how.format!r}")
     if how.min_value is not None and how.columns.value is None:
         raise InputError("expected a value column to go with a least value, got none")
-    kind = _kind_of(source) if how.format == "auto" else how.format
-    if kind == "avro":
-        return _from_avro(source, how, advance)
+    paths = _matching(str(path))
+    kind = _kind_of(Path(paths[0]), how) if how.format == "auto" else how.format
+    if kind in ("events", "avro"):
+        return _from_events(paths, str(path), how, advance)
     if how.spec is not None:
-        raise InputError(f"expected an Avro file of the spec's events, got {source}, which is read as {kind}")
+        raise InputError(f"expected a file of the spec's events, got {path}, which is read as {kind}")
+    if len(paths) > 1:
+        raise InputError(f"expected one file of this kind, got {len(paths)} that match {path}")
+    source = Path(paths[0])
     if kind == "triples":
         if how.min_value is not None:
             raise InputError(f"expected a file with a value column for a least value, got {source}, read as triples")
         return in_order(str(source), list(_told(_triples(source), advance)))
     return _from_table(source, how, advance)
+
+
+def _matching(pattern: str) -> list[str]:
+    """Return the files of a path or pattern by name; a path that is no file stays, to be told of as it is opened."""
+    return sorted(glob.glob(pattern, recursive=True)) or [pattern]
 
 
 def _told(items: Iterable[T], advance: Callable[[int], object]) -> Iterator[T]:
@@ -92,14 +100,16 @@ def _told(items: Iterable[T], advance: Callable[[int], object]) -> Iterator[T]:
         advance(1)
 
 
-def _kind_of(path: Path) -> str:
+def _kind_of(path: Path, how: Reading) -> str:
+    if how.spec is not None and is_row_file(str(path)):
+        return "events"
     try:
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError as exc:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
-    if head.startswith(AVRO_MAGIC):
-        return "avro"
+    if head.startswith((AVRO_MAGIC, PARQUET_MAGIC)):
+        return "events"
     first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
     return "triples" if _triple(first) is not None else "table"
 
@@ -147,66 +157,17 @@ def _from_table(path: Path, how: Reading, advance: Callable[[int], object]) -> I
     return in_order(str(path), triples, catalogue=sorted(catalogue), left_out=(("below the least value", below),))
 
 
-def _from_avro(path: Path, how: Reading, advance: Callable[[int], object]) -> Interactions:
-    loaded = own_spec() if how.spec is None else how.spec
-    plan = compile_plan(loaded)
-    item_field, value_field = how.columns.item, how.columns.value
-    for role, name in (("item", item_field), ("value", value_field)):
-        if name is not None and name not in loaded.schema.fields:
-            raise InputError(
-                f"expected the {role} in an event field of {loaded.schema.name}, which has"
-                f" {', '.join(loaded.schema.fields)}; got {name!r}"
-            )
-    decoder = EventDecoder(plan, loaded.schema)
-    left_out: Counter[str] = Counter()
-    triples: list[tuple[str, str, int]] = []
-    rows: list[EventRow] = []
-    catalogue: set[str] = set()
-    ids: set[tuple[str, int]] = set()
-    for event, publish_us in _told(_events(path, loaded, decoder, left_out), advance):
-        item = event.get(item_field)
-        if not isinstance(item, str) or not item:
-            left_out["without an item"] += 1
-            continue
-        catalogue.add(item)
-        if how.min_value is not None and _is_below(event.get(str(value_field)), how.min_value):
-            left_out["below the least value"] += 1
-            continue
-        try:
-            row = decoder.row(event, publish_us)
-        except EventError as exc:
-            left_out[exc.reason] += 1
-            continue
-        if (row[0], row[1]) in ids:
-            left_out["duplicate"] += 1
-            continue
-        ids.add((row[0], row[1]))
-        triples.append((row[0], item, row[2]))
-        rows.append(row)
-    return in_order(
-        str(path),
-        triples,
-        catalogue=sorted(catalogue),
-        rows=None if how.spec is None else rows,
-        left_out=tuple(sorted(left_out.items())),
+def _from_events(paths: Sequence[str], source: str, how: Reading, advance: Callable[[int], object]) -> Interactions:
+    return read_event_log(
+        paths,
+        own_spec() if how.spec is None else how.spec,
+        how.columns.item,
+        how.columns.value,
+        how.min_value,
+        with_rows=how.spec is not None,
+        source=source,
+        advance=advance,
     )
-
-
-def _events(
-    path: Path, loaded: LoadedSpec, decoder: EventDecoder, left_out: Counter[str]
-) -> Iterator[tuple[dict[str, Any], int | None]]:
-    reader = BlockReader(str(path), loaded.schema)
-    try:
-        for block in reader.blocks(reader.first_offset):
-            for message in each_message(reader.messages([block])):
-                try:
-                    event = message.event if message.event is not None else decoder.decode(message.data)
-                except EventError as exc:
-                    left_out[exc.reason] += 1
-                    continue
-                yield event, message.publish_us
-    finally:
-        reader.close()
 
 
 def _is_below(value: Any, least: float | None) -> bool:

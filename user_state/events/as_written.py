@@ -19,9 +19,10 @@ from typing import Any
 
 import xxhash
 
-from user_state.events.decode import SINGLE_OBJECT
+from user_state.events.body_writer import BodyWriter
 from user_state.events.event_reader import write_event
 from user_state.events.made_values import ASKED_SHARE, ValueMaker, asked_values, id_as, time_as
+from user_state.events.writers import head_of
 from user_state.spec import LoadedSpec
 from user_state.spec.avro_types import NamedTypes, looked_up, named_types
 from user_state.spec.event_field import UNITS
@@ -35,9 +36,9 @@ _BITS = {"int": 31, "long": 63}
 class Writer:
     """Events of `interaction.avsc` as events of `schema`, one of a spec's versions."""
 
-    def __init__(self, schema: EventSchema, spec: LoadedSpec) -> None:
+    def __init__(self, schema: EventSchema, spec: LoadedSpec, bodies: BodyWriter | None = None) -> None:
         self.schema = schema
-        self.header = SINGLE_OBJECT + schema.fingerprint
+        self._bodies = BodyWriter(spec.schema, (spec.schema.name,)) if bodies is None else bodies
         self._named = named_types(schema.whole)
         self._sources = _sources(schema, spec)
         self._asked = asked_values(spec)
@@ -92,16 +93,22 @@ class Writer:
         return [path, *self._sources.get(path, ())]
 
     def body(self, interaction: Mapping[str, Any]) -> bytes:
-        """Return that event in single-object encoding."""
-        return self.header + write_event(self.schema, self.event(interaction))
+        """Return that event in the spec's encoding."""
+        return self._bodies.body(self.schema, write_event(self.schema, self.event(interaction)))
+
+    def single_object(self, interaction: Mapping[str, Any]) -> bytes:
+        """Return it in single-object encoding."""
+        return head_of(self.schema) + write_event(self.schema, self.event(interaction))
 
 
 class Writers:
-    """Every version that a spec accepts; an event goes to one of them by its id, so that a copy of it is the same."""
+    """Every version that a body of the spec can tell; an event gets one by its id, so that a copy of it is the same."""
 
     def __init__(self, spec: LoadedSpec) -> None:
         self.read_as = spec.schema
-        self._writers = [Writer(schema, spec) for schema in (spec.schema, *spec.schema.versions)]
+        bodies = BodyWriter(spec.schema, (spec.schema.name,))
+        told = [schema for schema in (spec.schema, *spec.schema.versions) if bodies.tells(schema)]
+        self._writers = [Writer(schema, spec, bodies) for schema in told]
 
     def of(self, interaction: Mapping[str, Any]) -> Writer:
         """Return the writer of an event."""

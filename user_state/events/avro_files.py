@@ -4,14 +4,14 @@
     write_messages   `message.avsc` envelopes, for traffic with corrupt messages, which must keep their bytes
     read_arrivals    either of them, as what the oracle judges
 
-A message body is Avro's single-object encoding:
+A message body that is written here is Avro's single-object encoding:
 
     byte 0-1   C3 01
     byte 2-9   CRC-64-AVRO fingerprint of the schema, little-endian
     byte 10-   the event
 
-or, from senders that leave the first ten bytes out, the event alone. The fingerprint may be that of another version of
-the schema; the event is then what fastavro resolves it to.
+One that is read may also be as the spec's `encoding` says; `user_state.oracle.framing` takes it apart. An event of
+another schema is what fastavro resolves it to.
 
 Logical types are left out as events are read: a UUID is text, a date a number, as in a record. A time in milliseconds
 becomes microseconds, the unit of every time from there on.
@@ -37,14 +37,17 @@ from typing import IO, Any
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from user_state.errors import EventError, InputError
+from user_state.errors import EventError, InputError, SpecError
 from user_state.events.message import Message
 from user_state.oracle import Arrival, View, microseconds, used_fields
 from user_state.oracle.body import read_body, read_records
+from user_state.oracle.framing import opened
+from user_state.schema_registry.schemas import schemas_of
+from user_state.spec.bodies import Bodies
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.model import Spec
 from user_state.spec.schema_bounds import check_bounds_of_fastavro, fastavro_can_read
-from user_state.spec.version_checks import check_resolves
+from user_state.spec.version_checks import check_resolves, unread
 
 MARKER = b"\xc3\x01"
 MESSAGE_NAME = "user_state.Message"
@@ -71,10 +74,13 @@ class SingleObject:
     Args:
         schema: what events are read as, and written with.
         versions: other schemas that bodies may have been written with.
+        bodies: how bodies that are read are encoded.
     """
 
-    def __init__(self, schema: Schema, versions: Iterable[Schema] = ()) -> None:
+    def __init__(self, schema: Schema, versions: Iterable[Schema] = (), bodies: Bodies | None = None) -> None:
         self.schema = schema
+        self._bodies = bodies or Bodies()
+        self._met: dict[str, _Reading | _Resolving | None] = {}
         # fastavro spells the fingerprint as little-endian hex already
         self.header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
         self._reading = _Reading(parse_event_schema(schema))
@@ -88,19 +94,53 @@ class SingleObject:
         fastavro.schemaless_writer(buffer, self.schema, event)
         return buffer.getvalue()
 
-    def decode(self, data: bytes) -> dict[str, Any]:
+    def decode(self, data: bytes, attributes: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Return the event in `data`, its times in the units of their fields.
 
         Raises:
             EventError: `undecodable`.
+            RegistryUnavailable: its schema is in a registry, which does not answer.
         """
-        header = data[: len(self.header)] if data.startswith(MARKER) else b""
-        body = data[len(header) :]
-        if header in self._others:
-            return self._others[header].read(body)
-        if header not in (self.header, b""):
-            raise EventError("undecodable", f"expected a body that begins with {self.header.hex()}, got {header.hex()}")
-        return self._reading.read(body)
+        known = {header[len(MARKER) :] for header in (self.header, *self._others)}
+        try:
+            framed = opened(data, attributes or {}, self._bodies.encoding, known, self._schema_of)
+        except ValueError as exc:
+            raise EventError("undecodable", f"expected a body of {self._bodies.encoding}: {exc}") from exc
+        if framed.schema is not None:
+            return self._reader_of(framed.schema).read(framed.event)
+        header = MARKER + framed.fingerprint if framed.fingerprint is not None else self.header
+        return self._others.get(header, self._reading).read(framed.event)
+
+    def _schema_of(self, number: int) -> Any:
+        """Return the schema of an id, None if there is none."""
+        if self._bodies.registry is None:
+            found: EventSchema | str | None = self._bodies.by_id.get(number)
+        else:
+            found = schemas_of(self._bodies.registry).schema(number)
+        return found.original if isinstance(found, EventSchema) else None
+
+    def _reader_of(self, written: Any) -> _Reading | _Resolving:
+        """Return how events of a schema are read that their body names.
+
+        Raises:
+            EventError: they cannot be.
+        """
+        text = json.dumps(written)
+        if text not in self._met:
+            self._met[text] = self._new_reader_of(written)
+        reader = self._met[text]
+        if reader is None:
+            raise EventError("undecodable", "expected a schema that resolves")
+        return reader
+
+    def _new_reader_of(self, written: Any) -> _Reading | _Resolving | None:
+        try:
+            writer = parse_event_schema(written)
+        except SpecError:
+            return None
+        if MARKER + writer.fingerprint == self.header:
+            return self._reading
+        return None if unread(writer, parse_event_schema(self.schema)) else _Resolving(written, self.schema)
 
 
 class _Reading:
@@ -194,7 +234,11 @@ def write_messages(
 
 
 def read_arrivals(
-    path: str | os.PathLike[str], spec: Spec, schema: Schema | None = None, versions: Iterable[Schema] = ()
+    path: str | os.PathLike[str],
+    spec: Spec,
+    schema: Schema | None = None,
+    versions: Iterable[Schema] = (),
+    bodies: Bodies | None = None,
 ) -> Iterator[Arrival]:
     """Yield what the oracle judges, in file order, from a file of events or of messages.
 
@@ -206,6 +250,7 @@ def read_arrivals(
         schema: what events are read as, whatever schema a plain file brings; if not given, the file's own, and
             `interaction.avsc` inside envelopes.
         versions: other schemas that events inside envelopes may have been written with.
+        bodies: how the bodies inside envelopes are encoded.
 
     Raises:
         InputError: no such file, no Avro file, events without the fields that the spec names, or of a schema that
@@ -218,10 +263,10 @@ def read_arrivals(
                 yield from _plain_arrivals(path, file, written, spec, schema)
                 return
             body_schema = interaction_schema() if schema is None else schema
-            view = _view(path, spec, body_schema)
-            bodies = SingleObject(body_schema, versions)
+            view = view_of(path, spec, body_schema)
+            decoder = SingleObject(body_schema, versions, bodies)
             for envelope in fastavro.reader(file):
-                yield _arrival(envelope, bodies, view)
+                yield _arrival(envelope, decoder, view)
     except OSError as exc:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
     except (ValueError, EOFError, OverflowError) as exc:
@@ -248,7 +293,7 @@ def _written_schema(path: str | os.PathLike[str], file: IO[bytes]) -> Schema:
 def _plain_arrivals(
     path: str | os.PathLike[str], file: IO[bytes], written: Schema, spec: Spec, schema: Schema | None
 ) -> Iterator[Arrival]:
-    view = _view(path, spec, written if schema is None else schema)
+    view = view_of(path, spec, written if schema is None else schema)
     if schema is None or SingleObject(written).header == SingleObject(schema).header:
         yield from (view.arrival(event) for _, event in _records(file, written))
         return
@@ -276,7 +321,7 @@ def _records(file: IO[bytes], written: Schema) -> Iterator[tuple[bytes, dict[str
             yield data[begin : stream.tell()], event
 
 
-def _view(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> View:
+def view_of(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> View:
     """Return how the spec sees events of a schema.
 
     Raises:
@@ -296,7 +341,7 @@ def _arrival(envelope: Mapping[str, Any], bodies: SingleObject, view: View) -> A
     published = envelope["publish_time"]
     published_us = None if published is None else microseconds(published)
     try:
-        return view.arrival(bodies.decode(envelope["data"]), published_us)
+        return view.arrival(bodies.decode(envelope["data"], envelope.get("attributes")), published_us)
     except EventError as exc:
         return Arrival(None, published_us, exc.reason)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+import struct
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -56,6 +57,16 @@ def as_float(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
         raise ValueError(f"expected a finite number, got {shorten(value)}")
     return float(value)
+
+
+def as_single(value: Any) -> float:
+    """Return a finite number of single precision."""
+    number = as_float(value)
+    try:
+        struct.pack("<f", number)
+    except OverflowError:
+        raise ValueError(f"expected a number of single precision, got {shorten(value)}") from None
+    return number
 
 
 def as_boolean(value: Any) -> bool:
@@ -112,10 +123,15 @@ def as_symbol(declared: Mapping[str, Any]) -> Convert:
     return convert
 
 
-def as_fixed(size: int) -> Convert:
-    """Return what takes so many bytes."""
+def as_fixed(size: int, *, is_uuid: bool = False) -> Convert:
+    """Return what takes so many bytes, of a UUID also its text."""
 
     def convert(value: Any) -> bytes:
+        if is_uuid and isinstance(value, str) and len(value) != size:
+            try:
+                value = uuid.UUID(value)
+            except ValueError:
+                raise ValueError(f"expected a UUID, got {shorten(value)}") from None
         taken = value.bytes if isinstance(value, uuid.UUID) else as_bytes(value)
         if len(taken) != size:
             raise ValueError(f"expected {size} bytes, got {len(taken)}")
@@ -151,6 +167,22 @@ def as_time(unit_ns: int) -> Convert:
 def _since_epoch_us(moment: datetime.datetime) -> int:
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
     return (aware - _EPOCH) // _MICROSECOND
+
+
+def as_time_of_day(unit_us: int, bits: int) -> Convert:
+    """Return what takes times of day, as numbers of a unit of so many microseconds."""
+    whole = as_whole(bits)
+
+    def convert(value: Any) -> int:
+        if isinstance(value, str) and ":" in value:
+            with suppress(ValueError):
+                value = datetime.time.fromisoformat(value.strip())
+        if isinstance(value, datetime.time):
+            seconds = (value.hour * 60 + value.minute) * 60 + value.second
+            return (seconds * 1_000_000 + value.microsecond) // unit_us
+        return int(whole(value))
+
+    return convert
 
 
 def as_date(value: Any) -> int:

@@ -1,10 +1,7 @@
 """Message bodies -> events in columns, or the one error that says why not.
 
-A body is Avro's single-object encoding (C3 01, schema fingerprint, event) or the event alone. The two cannot be
-confused where the schema's first field is a string: C3 01 would be a negative length.
-
-The fingerprint says which of the schema's versions the event was written with. An event alone does not say, so it is
-taken for one of the schema itself.
+How bodies are encoded is the spec's to say (`user_state/spec/bodies.py`). What stands before an event says which schema
+it was written with; an event alone does not, so it is taken for one of the spec's own schema.
 
 An event must be bytes that a writer writes for it, so that what was damaged on its way is found out. Compiled code
 reads them (`native/events/event_decoder.hpp`), whatever the schema.
@@ -13,14 +10,17 @@ reads them (`native/events/event_decoder.hpp`), whatever the schema.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from user_state.errors import EventError
+from user_state.errors import EventError, SpecError
 from user_state.events.event_reader import write_event
+from user_state.events.framing import Unpacking
+from user_state.events.known_writers import KnownWriters, Unreadable
 from user_state.events.limits import limits_of
-from user_state.events.looks_like import looks_like
+from user_state.events.looks_like import Looks, looks_like
 from user_state.events.message import Message
-from user_state.events.writers import SINGLE_OBJECT, head_of, places_of, writer_of
+from user_state.events.writers import SINGLE_OBJECT, Writer, head_of, places_of
 from user_state.plan.plan import Plan
 from user_state.spec.event_schema import EventSchema
 from user_state.spec.problems import listing
@@ -28,6 +28,11 @@ from user_state.state.event_batch import BodyDecoder, EventBatch, MessageList
 from user_state.state.events import EventRow
 
 __all__ = ["SINGLE_OBJECT", "Decoded", "EventDecoder"]
+
+
+UNKNOWN_ID = "unknown id"
+"""What the core says of a body with a schema id that it was not told of."""
+_FRAMING = {"raw": "raw", "single_object": "single_object", "confluent": "confluent"}
 
 
 class Decoded(NamedTuple):
@@ -53,18 +58,23 @@ class EventDecoder:
     """
 
     def __init__(self, plan: Plan, schema: EventSchema) -> None:
+        if schema.bodies.encoding == "json":
+            raise SpecError("events.encoding: json cannot be read by this version of user-state")
         self._plan = plan
         self._schema = schema
         self._head = head_of(schema)
-        known = {one.fingerprint: one for one in (*schema.versions, schema)}
-        self._fingerprints = frozenset(known)
+        self._fingerprints = frozenset(one.fingerprint for one in (*schema.versions, schema))
         self._places = places_of(plan)
-        writers = [
-            writer_of(one, schema, self._places) for one in sorted(known.values(), key=lambda one: one is not schema)
-        ]
-        listed = listing(one.label for one in (schema, *schema.versions))
-        self._native = BodyDecoder(self._places, writers, limits_of(plan), listed)
+        self._known = KnownWriters(schema, self._places)
+        self._unpacking = Unpacking(schema.bodies.encoding, self._known)
+        self._framing = _FRAMING.get(schema.bodies.encoding, "")
+        self._native = self._made(self._framing)
+        self._number = self._known.number
         self._is_flat = not schema.has_logical_bytes and all("." not in place.name for place in self._places)
+
+    def _made(self, framing: str) -> BodyDecoder:
+        listed = listing(one.label for one in (self._schema, *self._schema.versions))
+        return BodyDecoder(self._places, self._known.writers, limits_of(self._plan), listed, framing)
 
     def batch(self, messages: Sequence[Message] | MessageList) -> Decoded:
         """Return the events of messages, and which are none."""
@@ -74,40 +84,77 @@ class EventDecoder:
             held = MessageList.of_messages(messages)
             read = [None if one.event is None else self._values_of(one.event) for one in messages]
             values = read if any(one is not None for one in read) else None
+        unpack = self._unpacking.of_messages(held)
+        if unpack:
+            given: list[Any] = [None] * len(held) if values is None else values
+            for at, one in unpack.items():
+                given[at] = one if given[at] is None else given[at]
+            values = given
+        self._renew()
         batch, refused = self._native.decode(held, values)
+        # A schema id that was never met: its schema is asked for, and all is decoded anew.
+        if any(reason == UNKNOWN_ID for _, reason, _ in refused):
+            reasons = {detail: self._known.of_id(int(detail)) for _, reason, detail in refused if reason == UNKNOWN_ID}
+            if self._renew():
+                batch, refused = self._native.decode(held, values)
+            refused = [(at, *_told(reason, detail, reasons)) for at, reason, detail in refused]
         return Decoded(
             batch,
             [self._refused(Message(*held.message(at)), reason, detail) for at, reason, detail in refused],
             [at for at, *_ in refused],
         )
 
+    def _renew(self) -> bool:
+        """Decode what was met since by its schema, too; returns whether there was anything new."""
+        if self._known.number == self._number:
+            return False
+        self._native, self._number = self._made(self._framing), self._known.number
+        return True
+
     def _refused(self, message: Message, reason: str, detail: str) -> tuple[Message, EventError]:
         """Return a refused message and why, with what its body looks like."""
         if reason == "undecodable" and message.event is None:
-            seen = looks_like(message.data, self._is_event, self._fingerprints)
+            seen = self.looks(message.data, message.attributes)
             if seen is not None and seen.kind != "single object":  # of which the detail says that nobody knows it
                 detail = f"{detail}; looks like {seen.words}{': ' if seen.advice else ''}{seen.advice}"
         return message, EventError(reason, detail)
 
-    def _is_event(self, body: bytes) -> bool:
+    def looks(self, data: bytes, attributes: Mapping[str, str]) -> Looks | None:
+        """Return what a refused body looks like; None where its attributes say what is wrong with it."""
         try:
-            self.decode(body)
+            body = self._unpacking.decompressed(data, attributes)
         except EventError:
-            return False
-        return True
+            return None
+        return looks_like(body, self._is_event, self._fingerprints, self._schema.bodies.encoding)
+
+    def _is_event(self, body: bytes) -> bool:
+        """Return whether bytes are an event alone, or in single-object encoding."""
+        return isinstance(self._bare.event(body), dict)
+
+    @cached_property
+    def _bare(self) -> BodyDecoder:
+        return self._made("raw")
 
     def _values_of(self, event: Mapping[str, Any]) -> list[Any]:
         if self._is_flat:
             return [event.get(place.name) for place in self._places]
         raise TypeError("expected a body: an event of nested or logical types has to be written to be read")
 
-    def decode(self, data: bytes) -> dict[str, Any]:
-        """Return the event that `data` holds, as the schema has it, whichever version it was written with.
+    def decode(self, data: bytes, attributes: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Return the event that a body holds, as the schema has it, whichever version it was written with.
 
         Raises:
             EventError: `undecodable`.
+            RegistryUnavailable: its schema is in a registry, which does not answer.
         """
-        event = self._native.event(data)
+        body = data
+        if attributes or self._framing == "":
+            body = self._unpacking.unpacked(data, attributes or {})
+            self._renew()
+        event = self._native.event(body)
+        if not isinstance(event, dict) and event[0] == UNKNOWN_ID:
+            reasons = {event[1]: self._known.of_id(int(event[1]))}
+            event = self._native.event(body) if self._renew() else _told(*event, reasons)
         if isinstance(event, dict):
             return event
         raise EventError(*event)
@@ -136,3 +183,9 @@ class EventDecoder:
         if row is None:
             raise EventError(*wrong)
         return row
+
+
+def _told(reason: str, detail: str, ids: Mapping[str, Writer | Unreadable]) -> tuple[str, str]:
+    """Return reason and detail of a dead letter, of an id that there is no schema of why."""
+    known = ids.get(detail) if reason == UNKNOWN_ID else None
+    return ("undecodable", known.why) if isinstance(known, Unreadable) else (reason, detail)

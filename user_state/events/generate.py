@@ -171,9 +171,12 @@ def _messages(
         kept: dict[str, Any] | None = event
         if writers is not None:
             writer = writers.of(event)
-            data, kept = writer.body(event), None
+            kept = None
             if index in corrupt:
-                data = damage(data, writer.schema.parsed, rng, writers.read_as.parsed)
+                # In whichever encoding bodies are read: known by its header, it is damaged behind it.
+                data = damage(writer.single_object(event), writer.schema.parsed, rng, writers.read_as.parsed)
+            else:
+                data = writer.body(event)
         elif index in corrupt:
             data, kept = damage(bodies.encode(event), schema, rng), None
         yield Message(data, {}, event["published_at"], None, ORIGIN, kept)

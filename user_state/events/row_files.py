@@ -15,7 +15,7 @@ from typing import Any
 
 from user_state.errors import EventError, InputError, shorten
 from user_state.events.avro_blocks import each_message
-from user_state.events.avro_files import Schema, SingleObject, read_arrivals
+from user_state.events.avro_files import Schema, SingleObject, read_arrivals, view_of
 from user_state.events.event_reader import write_event
 from user_state.events.message import Message
 from user_state.events.publish_times import EXPECTED, publish_time_us
@@ -25,6 +25,7 @@ from user_state.events.table_rows import Row, TableRows, csv_rows, json_rows, pa
 from user_state.events.writers import head_of
 from user_state.oracle import Arrival
 from user_state.spec import LoadedSpec
+from user_state.spec.event_field import UNITS
 from user_state.state.event_batch import MessageList
 
 PUBLISH_COLUMN = "publish_time"
@@ -60,7 +61,10 @@ class RowFile:
         self._path = path
         self._schema = spec.schema
         self._head = head_of(spec.schema)
-        self._convert = RowConverter(spec.schema, texts=path.lower().endswith(CSV))
+        roles = spec.spec.events
+        stated = {roles.time: roles.time_unit, roles.published: roles.published_unit}
+        units_ns = {name: UNITS[unit] for name, unit in stated.items() if name is not None and unit is not None}
+        self._convert = RowConverter(spec.schema, texts=path.lower().endswith(CSV), units_ns=units_ns)
         self._publish_column = publish_column or (PUBLISH_COLUMN if PUBLISH_COLUMN not in spec.schema.fields else None)
         self._file = opened(path, open_file)
         try:
@@ -157,14 +161,22 @@ class RowFile:
 
 
 def arrivals_of(
-    path: str, spec: LoadedSpec, schema: Schema | None = None, versions: Iterable[Schema] = ()
+    path: str,
+    spec: LoadedSpec,
+    schema: Schema | None = None,
+    versions: Iterable[Schema] = (),
+    publish_column: str | None = None,
 ) -> Iterator[Arrival]:
-    """Yield what the oracle judges, of a file of any kind; as `read_arrivals`."""
+    """Yield what the oracle judges, of a file of any kind; as `read_arrivals`.
+
+    `publish_column` is as for `RowFile`, and of no other file.
+    """
     if not is_row_file(path):
-        yield from read_arrivals(path, spec.spec, schema, versions)
+        yield from read_arrivals(path, spec.spec, schema, versions, spec.schema.bodies)
         return
     bodies = SingleObject(spec.schema.original)
-    file = RowFile(path, spec)
+    view = view_of(path, spec.spec, spec.schema.original)
+    file = RowFile(path, spec, publish_column=publish_column)
     try:
         for segment in file.segments(0, SEGMENT_ROWS, SEGMENT_BYTES):
             for at, message in enumerate(each_message(segment.messages)):
@@ -172,7 +184,7 @@ def arrivals_of(
                     yield Arrival(None, None, segment.refused[at].reason)
                     continue
                 try:
-                    yield Arrival(bodies.decode(message.data), message.publish_us)
+                    yield view.arrival(bodies.decode(message.data), message.publish_us)
                 except EventError as exc:
                     yield Arrival(None, message.publish_us, exc.reason)
     finally:

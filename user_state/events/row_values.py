@@ -7,7 +7,8 @@ record `device` where a file has no nested values. Columns that no field asks fo
     empty text in a CSV     as null where the field may be null, else empty text
     a time                  a datetime, ISO text or a number. A number of seconds, milliseconds, microseconds or
                             nanoseconds from 1971 up to 2100 says its unit itself (`publish_times.py`); any other counts
-                            the field's unit. What has no zone is taken for UTC
+                            the field's unit. What has no zone is taken for UTC. So is an integer for which the spec
+                            states a unit (`time_unit`)
     a whole number          int, a float or text without a fraction (tools that know no integers beside nulls write
                             17.0)
     text                    also whole numbers, so that an id is the same whether a file has it as 17, 17.0 or "17"
@@ -22,6 +23,7 @@ import datetime
 import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from user_state.errors import shorten
@@ -34,9 +36,11 @@ from user_state.events.column_values import (
     as_fixed,
     as_float,
     as_null,
+    as_single,
     as_symbol,
     as_text,
     as_time,
+    as_time_of_day,
     as_whole,
 )
 from user_state.spec.avro_types import NamedTypes, default_value, in_words, looked_up, named_types
@@ -44,6 +48,7 @@ from user_state.spec.event_schema import EventSchema
 
 _BITS = {"int": 31, "long": 63}
 _NANOS_OF = {"millis": 1_000_000, "micros": 1_000, "nanos": 1}
+_TIMES_OF_DAY_US = {"time-millis": 1_000, "time-micros": 1}
 _MISSING = object()
 
 
@@ -53,12 +58,13 @@ class RowConverter:
     Args:
         schema: of the events.
         texts: whether values are texts, as in a CSV, so that an empty one may stand for null.
+        units_ns: by name, fields of integers that are times, and how many nanoseconds their unit has.
     """
 
-    def __init__(self, schema: EventSchema, *, texts: bool) -> None:
+    def __init__(self, schema: EventSchema, *, texts: bool, units_ns: Mapping[str, int] | None = None) -> None:
         self._texts = texts
         self._named = named_types(schema.whole)
-        self._fields = self._record(schema.whole)
+        self._fields = self._record(schema.whole, units_ns or {})
         self._required = [
             field["name"]
             for field in schema.whole["fields"]
@@ -83,11 +89,12 @@ class RowConverter:
         event: dict[str, Any] = self._fields(row)
         return event
 
-    def _record(self, declared: Mapping[str, Any]) -> Convert:
+    def _record(self, declared: Mapping[str, Any], units_ns: Mapping[str, int] = MappingProxyType({})) -> Convert:
         parts = []
         for field in declared["fields"]:
             names = [field["name"], *field.get("aliases", ())]
-            parts.append((field["name"], names, self._field(field)))
+            unit_ns = units_ns.get(field["name"])
+            parts.append((field["name"], names, self._field(field, None if unit_ns is None else as_time(unit_ns))))
 
         def convert(row: Any) -> dict[str, Any]:
             if isinstance(row, str):
@@ -105,8 +112,8 @@ class RowConverter:
 
         return convert
 
-    def _field(self, field: Mapping[str, Any]) -> Convert:
-        declared, convert = field["type"], self._type(field["type"])
+    def _field(self, field: Mapping[str, Any], as_said: Convert | None = None) -> Convert:
+        declared, convert = field["type"], as_said or self._type(field["type"])
         null = _may_be_null(declared, self._named)
         default = _MISSING
         if "default" in field:
@@ -133,6 +140,8 @@ class RowConverter:
             return as_time(_NANOS_OF[logical.rpartition("-")[2]])
         if kind == "int" and logical == "date":
             return as_date
+        if kind in _BITS and logical in _TIMES_OF_DAY_US:
+            return as_time_of_day(_TIMES_OF_DAY_US[logical], _BITS[kind])
         if kind in _BITS:
             return as_whole(_BITS[kind])
         if logical == "decimal":
@@ -140,7 +149,7 @@ class RowConverter:
         if kind == "enum":
             return as_symbol(declared)
         if kind == "fixed":
-            return as_fixed(declared["size"])
+            return as_fixed(declared["size"], is_uuid=logical == "uuid")
         if kind == "array":
             return self._array(declared)
         if kind == "map":
@@ -149,7 +158,7 @@ class RowConverter:
             return self._record(declared)
         return {
             "boolean": as_boolean,
-            "float": as_float,
+            "float": as_single,
             "double": as_float,
             "string": as_text,
             "bytes": as_bytes,

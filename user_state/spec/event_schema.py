@@ -19,6 +19,7 @@ import fastavro.schema
 
 from user_state.errors import SpecError, shorten
 from user_state.spec.avro_types import logical_type, named_types
+from user_state.spec.bodies import Bodies
 from user_state.spec.event_field import EventFields
 from user_state.spec.problems import did_you_mean, listing
 from user_state.spec.schema_bounds import check_bounds
@@ -41,6 +42,7 @@ class EventSchema:
         fields: the record's fields by name or path, listed in the order of the schema.
         file: the file as the spec names it; empty if the schema came from elsewhere.
         versions: other schemas that events may have been written with, each of which resolves to this one.
+        bodies: how message bodies are encoded.
     """
 
     name: str
@@ -51,6 +53,7 @@ class EventSchema:
     fields: EventFields = field(compare=False, repr=False)
     file: str = field(default="", compare=False)
     versions: tuple[EventSchema, ...] = field(default=(), compare=False, repr=False)
+    bodies: Bodies = field(default_factory=Bodies, compare=False, repr=False)
 
     def knows(self, writer: EventSchema) -> bool:
         """Return whether `writer` is this schema or one of its versions, so that its fingerprint says what to do."""

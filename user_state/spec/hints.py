@@ -65,6 +65,8 @@ KEYS_ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("mean", "ratio"), "rate"),
     **dict.fromkeys(("dim", "dims", "d"), "dimensions"),
     **dict.fromkeys(("precision", "dtype", "encoding"), "storage"),
+    **dict.fromkeys(("format", "body", "wire_format", "framing"), "encoding"),
+    **dict.fromkeys(("schema_registry", "registry_url", "schema_registry_url", "schemas"), "registry"),
     **dict.fromkeys(("tz", "zone"), "timezone"),
     **dict.fromkeys(("lateness", "watermark"), "allowed_lateness"),
     **dict.fromkeys(("ttl", "expiry"), "retention"),
@@ -104,6 +106,28 @@ def aggregation_meant(name: Any, accepted: Iterable[str]) -> str:
         return ""
     elsewhere = AGGREGATIONS_ELSEWHERE.get(name.casefold())
     return did_you_mean(name, accepted) if elsewhere is None else f"; did you mean {elsewhere}?"
+
+
+def encoding_meant(name: Any, accepted: Iterable[str]) -> str:
+    """Return which encoding of bodies was meant, to append to a message, or nothing.
+
+    >>> encoding_meant("ocf", ["container"]), encoding_meant("jsn", ["json"]), encoding_meant("protobuf", ["json"])
+    ('; did you mean `container`?', '; did you mean `json`?', '')
+    """
+    if not isinstance(name, str):
+        return ""
+    word = name.casefold().replace("-", "_").replace(" ", "_")
+    return did_you_mean(_ENCODINGS.get(word, word), accepted)
+
+
+_ENCODINGS = {
+    **dict.fromkeys(("avro", "binary", "bare", "avro_binary", "datum"), "raw"),
+    **dict.fromkeys(("ocf", "avro_file", "object_container", "file"), "container"),
+    **dict.fromkeys(("schema_registry", "confluent_avro", "wire_format", "registry", "apicurio"), "confluent"),
+    **dict.fromkeys(("avro_json", "json_schema", "text"), "json"),
+    **dict.fromkeys(("fingerprint", "single", "avro_single_object"), "single_object"),
+}
+"""Names of encodings elsewhere, and what they are called here."""
 
 
 def duration_meant(value: Any) -> str:

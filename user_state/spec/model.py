@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from user_state.sizes import MB
 from user_state.spec.aggregations import AGGREGATIONS, DEFAULT_K, DEFAULT_KEYS, MOST_KEY_FIELDS, PARTS_OF_RATIO
+from user_state.spec.bodies import ENCODINGS, Encoding
 from user_state.spec.embedding import Embedding
 from user_state.spec.filters import EVERY, WHERE, Where
 from user_state.spec.items import Items
@@ -96,6 +97,10 @@ class Events(Settings):
         AfterValidator(distinct),
         Field(description="the file of another Avro schema that events were written with, or a list of them"),
     ] = []
+    encoding: Encoding = Field(default="raw", description=f"how message bodies are encoded: {', '.join(ENCODINGS)}")
+    registry: str | None = Field(
+        default=None, description="a folder with a file ID.avsc for each schema, or the URL of a schema registry"
+    )
 
 
 class Part(Settings):

@@ -18,6 +18,7 @@ from user_state.spec.hints import (
     HINTS,
     aggregation_meant,
     duration_meant,
+    encoding_meant,
     key_meant,
     share_meant,
     size_meant,
@@ -123,7 +124,8 @@ def _explain(kind: str, path: KeyPath, said: Any, document: Document) -> tuple[K
         if "aggregate" in path:
             meant = aggregation_meant(document.at(path), choices)
             return path, f"expected an aggregation, got {got}{meant}; choose one of {', '.join(choices)}"
-        return path, f"expected {_accepted(path)}, got {got}{did_you_mean(document.at(path), choices)}"
+        meant = (encoding_meant if path[-1] == "encoding" else did_you_mean)(document.at(path), choices)
+        return path, f"expected {_accepted(path)}, got {got}{meant}"
     quote = isinstance(document.at(path), bool) and "number" not in _accepted(path)
     return path, f"expected {_accepted(path)}, got {got}{QUOTE * quote}{_meant(kind, path, document.at(path))}"
 

@@ -32,12 +32,12 @@ def load_versions(document: Document, schema: EventSchema, beside: Path) -> tupl
         except SpecError as exc:
             problems.append(document.problem(path, str(exc)))
             continue
-        unread = _unread(version, schema)
+        wrong = unread(version, schema)
         problems += [
             document.problem(path, f"events of {name} cannot be read as {schema.name} of {schema.file}: {found}")
-            for found in unread
+            for found in wrong
         ]
-        if version.fingerprint in known and not unread:
+        if version.fingerprint in known and not wrong:
             twin = known[version.fingerprint].file
             problems.append(
                 document.problem(
@@ -57,11 +57,11 @@ def check_resolves(path: str, writer: EventSchema, reader: EventSchema) -> None:
     Raises:
         InputError: they cannot; says which field is in the way.
     """
-    unread = _unread(writer, reader)
-    if unread:
-        more = f"; and {len(unread) - 1} more" if len(unread) > 1 else ""
+    wrong = unread(writer, reader)
+    if wrong:
+        more = f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise InputError(
-            f"expected events that can be read as {reader.name} in {path}, got {writer.name}: {unread[0]}{more}"
+            f"expected events that can be read as {reader.name} in {path}, got {writer.name}: {wrong[0]}{more}"
         )
 
 
@@ -84,5 +84,6 @@ def check_written_anew(path: str, writer: EventSchema, reader: EventSchema) -> N
         )
 
 
-def _unread(writer: EventSchema, reader: EventSchema) -> list[Mismatch]:
+def unread(writer: EventSchema, reader: EventSchema) -> list[Mismatch]:
+    """Return why no event of `writer` can be read as one of `reader`; nothing if all but certain nulls can."""
     return [found for found in mismatches(writer.whole, reader.whole) if not found.null_only]

@@ -6,22 +6,29 @@ import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
 import org.apache.avro.Schema;
+import org.apache.avro.file.CodecFactory;
+import org.apache.avro.file.DataFileWriter;
+import org.apache.avro.generic.GenericData;
 import org.apache.avro.generic.GenericDatumReader;
 import org.apache.avro.generic.GenericDatumWriter;
 import org.apache.avro.io.BinaryDecoder;
 import org.apache.avro.io.DecoderFactory;
 import org.apache.avro.io.Encoder;
 import org.apache.avro.io.EncoderFactory;
+import org.apache.avro.message.BinaryMessageEncoder;
 import org.apache.avro.util.RandomData;
 
 /**
  * Writes and reads event bodies with Avro's own Java, for tests in Python: a line of JSON asks, a line answers.
  *
  * <p>{"write": schema, "seed": n, "count": n} -> {"plain": [hex], "blocked": [hex]}: random values, with the blocks of
- * arrays and maps counted, or with their sizes in bytes too. {"writer": schema, "reader": schema, "bodies": [hex]} ->
+ * arrays and maps counted, or with their sizes in bytes too. {"frame": schema, "seed": n, "count": n, "id": n} ->
+ * {"raw": [hex], "single_object": [hex], "container": [hex], "confluent": [hex]}: random values in Avro's own framings, and
+ * with the header that Confluent's serializers write. {"writer": schema, "reader": schema, "bodies": [hex]} ->
  * {"resolved": [hex or null]}: each as one of the reader's schema, null where Java refuses it.
  */
 public final class AvroBodies {
@@ -36,6 +43,8 @@ public final class AvroBodies {
       ObjectNode answer = JSON.createObjectNode();
       if (asked.has("write")) {
         write(schema(asked.get("write")), asked.get("seed").asLong(), asked.get("count").asInt(), answer);
+      } else if (asked.has("frame")) {
+        frame(schema(asked.get("frame")), asked, answer);
       } else {
         resolve(schema(asked.get("writer")), schema(asked.get("reader")), asked.get("bodies"), answer);
       }
@@ -55,6 +64,28 @@ public final class AvroBodies {
       plain.add(written(schema, value, EncoderFactory.get().binaryEncoder(out, null), out));
       out = new ByteArrayOutputStream();
       blocked.add(written(schema, value, SMALL_BLOCKS.blockingBinaryEncoder(out, null), out));
+    }
+  }
+
+  private static void frame(Schema schema, JsonNode asked, ObjectNode answer) throws IOException {
+    ArrayNode raw = answer.putArray("raw");
+    ArrayNode singleObject = answer.putArray("single_object");
+    ArrayNode container = answer.putArray("container");
+    ArrayNode confluent = answer.putArray("confluent");
+    BinaryMessageEncoder<Object> messages = new BinaryMessageEncoder<>(new GenericData(), schema);
+    for (Object value : new RandomData(schema, asked.get("count").asInt(), asked.get("seed").asLong())) {
+      ByteArrayOutputStream out = new ByteArrayOutputStream();
+      String plain = written(schema, value, EncoderFactory.get().binaryEncoder(out, null), out);
+      raw.add(plain);
+      ByteBuffer message = messages.encode(value);
+      singleObject.add(HEX.formatHex(message.array(), message.arrayOffset() + message.position(), message.limit()));
+      ByteArrayOutputStream file = new ByteArrayOutputStream();
+      try (DataFileWriter<Object> writer = new DataFileWriter<>(new GenericDatumWriter<>(schema))) {
+        writer.setCodec(CodecFactory.deflateCodec(6)).create(schema, file).append(value);
+      }
+      container.add(HEX.formatHex(file.toByteArray()));
+      byte[] header = ByteBuffer.allocate(5).put((byte) 0).putInt(asked.get("id").asInt()).array();
+      confluent.add(HEX.formatHex(header) + plain);
     }
   }
 

@@ -1,0 +1,1 @@
+"""Schemas by id, from a registry that speaks Confluent's REST interface."""

@@ -1,0 +1,131 @@
+"""How the spec says that message bodies are encoded, and where the schemas are that they name by number.
+
+    encoding        a body is                                                        names its schema by
+    raw             the event alone, in Avro's binary encoding                       nothing: it is of the spec's
+    single_object   C3 01, fingerprint (8 bytes), event                              fingerprint
+    container       a whole Avro file of one event                                   the schema itself
+    confluent       00, schema id (4 bytes, big-endian), event                       id
+    json            the event as JSON                                                nothing: it is of the spec's
+
+Whatever the spec says, a body that begins with the single-object header of a schema that the spec names is read as
+that: no other body begins with those ten bytes, and it is what this package writes itself. Nothing here reads bodies or
+speaks to a registry; a folder of schemas is read with the spec, which is invalid if one of them cannot be read as the
+events' schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+from urllib.parse import urlsplit
+
+from user_state.errors import SpecError, shorten
+from user_state.spec.problems import Problem
+from user_state.spec.yaml_document import Document
+
+if TYPE_CHECKING:
+    from user_state.spec.event_schema import EventSchema
+
+Encoding = Literal["raw", "single_object", "container", "confluent", "json"]
+ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
+MOST_ID = (1 << 31) - 1
+"""Registries count from 1, in 31 bits."""
+_REGISTRY = ("events", "registry")
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """How bodies of a schema are encoded.
+
+    Attributes:
+        encoding: one of ENCODINGS.
+        registry: the URL of the registry that knows schemas by id, without a `/` at its end; None where there is none.
+        by_id: the schemas of a folder, by id; each resolves to the events' schema.
+        declared: whether the spec says so.
+    """
+
+    encoding: Encoding = "raw"
+    registry: str | None = None
+    by_id: Mapping[int, EventSchema] = field(default_factory=dict)
+    declared: bool = False
+
+
+def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[EventSchema, list[Problem]]:
+    """Return `schema` with what the spec says of bodies, and what is wrong with that."""
+    events = document.mapping("events")
+    encoding, registry = events.get("encoding", "raw"), events.get("registry")
+    if encoding not in ENCODINGS or not isinstance(registry, str | None):
+        return schema, []  # said already
+    if encoding != "confluent":
+        if registry is None:
+            return replace(schema, bodies=Bodies(encoding, declared="encoding" in events)), []
+        said = "`registry:` is for `encoding: confluent`, whose bodies name their schema by id"
+        return schema, [document.problem(_REGISTRY, f"{said}; got `encoding: {encoding}`")]
+    if registry is None:
+        said = "encoding confluent needs `registry:`, a folder with a file ID.avsc for each schema, or a registry's URL"
+        return schema, [document.problem(("events", "encoding"), said)]
+    if "://" in registry:
+        wrong = _wrong_url(registry)
+        if wrong is not None:
+            return schema, [document.problem(_REGISTRY, wrong)]
+        return replace(schema, bodies=Bodies(encoding, registry.rstrip("/"), declared=True)), []
+    problems: list[Problem] = []
+    by_id: dict[int, EventSchema] = {}
+    for number, found in _of_folder(beside / registry, schema):
+        if isinstance(found, str):
+            problems.append(document.problem(_REGISTRY, found))
+        else:
+            by_id[number] = found
+    return replace(schema, bodies=Bodies(encoding, None, by_id, declared=True)), problems
+
+
+def _wrong_url(url: str) -> str | None:
+    """Return what is wrong with a registry's URL; None if nothing is."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as exc:
+        return f"expected the URL of a registry: {exc}"
+    if parts.scheme not in ("http", "https") or not host:
+        return "expected the URL of a registry, such as https://registry.internal:8081, or a folder of schemas"
+    if parts.username is not None or parts.password is not None:
+        return (
+            "expected the URL of a registry without user and password, which would be part of jobs and of what they"
+            " show: set USER_STATE_REGISTRY_USERNAME and USER_STATE_REGISTRY_PASSWORD where workers run"
+        )
+    if parts.query or parts.fragment:
+        return "expected the URL of a registry without `?` and `#`"
+    return None
+
+
+def _of_folder(folder: Path, schema: EventSchema) -> Iterator[tuple[int, EventSchema | str]]:
+    """Yield each id and its schema, or what is wrong with it."""
+    from user_state.spec.event_schema import load_event_schema
+    from user_state.spec.version_checks import unread
+
+    try:
+        files = sorted(folder.glob("*.avsc")) if folder.is_dir() else []
+    except OSError as exc:
+        yield 0, f"expected a folder of schemas: {exc.strerror}"
+        return
+    if not files:
+        what = "which has none" if folder.is_dir() else "which is no folder"
+        yield 0, f"expected a folder with a file ID.avsc for each schema, got {shorten(folder.name)}, {what}"
+        return
+    for file in files:
+        number = int(file.stem) if file.stem.isascii() and file.stem.isdigit() else 0
+        if not 0 < number <= MOST_ID or str(number) != file.stem:
+            yield 0, f"expected files called by schema id, such as 7.avsc, got {shorten(file.name)}"
+            continue
+        try:
+            found = replace(load_event_schema(file.name, folder), file=f"{folder.name}/{file.name}")
+        except SpecError as exc:
+            yield number, str(exc)
+            continue
+        wrong = unread(found, schema)
+        if wrong:
+            yield number, f"events of {found.file} cannot be read as {schema.name} of {schema.file}: {wrong[0]}"
+        else:
+            yield number, found
