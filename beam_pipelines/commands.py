@@ -345,7 +345,7 @@ def publish(
         ),
     ] = None,
 ) -> None:
-    """Publish an Avro file to a Pub/Sub topic: events in single-object encoding, messages and dead letters untouched.
+    """Publish an Avro file to a Pub/Sub topic: events in the spec's encoding, messages and dead letters untouched.
 
     Example: `user-state publish --spec user_state.yaml --from events.avro --to pubsub://projects/p/topics/t`
     """

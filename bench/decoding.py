@@ -1,8 +1,9 @@
-"""How fast bodies become columns: flat and nested Avro, beside fastavro alone, which makes dicts of them.
+"""How fast bodies become columns: flat and nested Avro beside fastavro alone, and JSON beside orjson alone.
 
     python -m bench.decoding [--quick] [--json]
 
-Prints events a second of one thread; the fastest of several runs counts.
+fastavro and orjson make dicts of the same bodies. JSON is written without spaces, as orjson writes it. Prints events a
+second of one thread. What is compared runs in turns; the fastest of several runs counts.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import argparse
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import fastavro
+import orjson
 
 from user_state.durations import parse_duration_us
 from user_state.events.as_written import Writers
@@ -23,12 +26,15 @@ from user_state.events.decode import EventDecoder
 from user_state.events.generate import generate
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec, parse_spec
+from user_state.spec.bodies import Bodies
 from user_state.state.event_batch import MessageList
 
 PULL = 1000
 EVENTS, QUICK_EVENTS = 100_000, 10_000
 RUNS = 5
 HEADER_BYTES = 10
+BELOW = 1000
+"""Ratios are below, speeds are above."""
 BESIDE = Path(__file__).parent
 COMMON = "allowed_lateness: 1d\nmax_clock_skew: 5m\nretention: 90d\n"
 FLAT = f"""
@@ -63,10 +69,13 @@ def bodies_of(spec: LoadedSpec, events: int) -> list[bytes]:
     return [message.data for message in made]
 
 
-def events_a_second(events: int, run: Callable[[], Any]) -> float:
-    """Return how many events a second the fastest of several runs makes."""
-    fastest_s = min(_timed(run) for _ in range(RUNS))
-    return events / fastest_s
+def events_a_second(events: int, runs: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
+    """Return how many events a second the fastest of several runs of each makes; they run in turns."""
+    fastest_s = dict.fromkeys(runs, float("inf"))
+    for _ in range(RUNS):
+        for name, run in runs.items():
+            fastest_s[name] = min(fastest_s[name], _timed(run))
+    return {name: events / time_s for name, time_s in fastest_s.items()}
 
 
 def _timed(run: Callable[[], Any]) -> float:
@@ -76,22 +85,32 @@ def _timed(run: Callable[[], Any]) -> float:
 
 
 def measure(text: str, events: int) -> dict[str, float]:
-    """Return events a second: of this decoder to columns, of it to dicts, of fastavro to dicts."""
+    """Return events a second: of this decoder to columns, of it to dicts, of fastavro and orjson to dicts."""
     spec = parse_spec(text, beside=BESIDE)
     decoder = EventDecoder(compile_plan(spec), spec.schema)
+    of_json = EventDecoder(compile_plan(spec), replace(spec.schema, bodies=Bodies("json")))
     bodies = bodies_of(spec, events)
-    messages = [(body, {}, None, None, "") for body in bodies]
-    pulls = [MessageList.of_messages(messages[at : at + PULL]) for at in range(0, events, PULL)]
-    assert all(not decoder.batch(pull).refused for pull in pulls)  # else nothing was measured
+    texts = [orjson.dumps(decoder.decode(body)) for body in bodies]
+    pulls, pulls_of_json = _pulls(bodies), _pulls(texts)
+    for one, of in ((decoder, pulls), (of_json, pulls_of_json)):
+        assert all(not one.batch(pull).refused for pull in of)  # else nothing was measured
     plain = [body[HEADER_BYTES:] for body in bodies]
     schema = spec.schema.parsed
-    return {
-        "columns": events_a_second(events, lambda: [decoder.batch(pull) for pull in pulls]),
-        "dicts": events_a_second(events, lambda: [decoder.decode(body) for body in bodies]),
-        "fastavro": events_a_second(
-            events, lambda: [fastavro.schemaless_reader(io.BytesIO(body), schema, None) for body in plain]
-        ),
-    }
+    return events_a_second(
+        events,
+        {
+            "columns": lambda: [decoder.batch(pull) for pull in pulls],
+            "dicts": lambda: [decoder.decode(body) for body in bodies],
+            "fastavro": lambda: [fastavro.schemaless_reader(io.BytesIO(body), schema, None) for body in plain],
+            "json_columns": lambda: [of_json.batch(pull) for pull in pulls_of_json],
+            "orjson": lambda: [orjson.loads(text) for text in texts],
+        },
+    )
+
+
+def _pulls(bodies: list[bytes]) -> list[MessageList]:
+    messages = [(body, {}, None, None, "") for body in bodies]
+    return [MessageList.of_messages(messages[at : at + PULL]) for at in range(0, len(messages), PULL)]
 
 
 def main() -> None:
@@ -105,10 +124,13 @@ def main() -> None:
     if given.json:
         print(json.dumps(found))
         return
-    print(f"{'events a second':12} {'columns':>12} {'dicts':>12} {'fastavro':>12} {'columns / fastavro':>20}")
+    titles = ("avro", "to dicts", "fastavro", "avro / fastavro", "json", "orjson", "json / orjson")
+    print(f"{'events a second':15} {' '.join(f'{title:>15}' for title in titles)}")
     for name, speeds in found.items():
-        shown = [f"{speeds[kind]:>12,.0f}" for kind in ("columns", "dicts", "fastavro")]
-        print(f"{name:15} {' '.join(shown)} {speeds['columns'] / speeds['fastavro']:>20.1f}")
+        avro, of_json = (speeds[kind] for kind in ("columns", "json_columns"))
+        shown = (avro, speeds["dicts"], speeds["fastavro"], avro / speeds["fastavro"], of_json, speeds["orjson"])
+        cells = [f"{one:>15,.1f}" if one < BELOW else f"{one:>15,.0f}" for one in (*shown, of_json / speeds["orjson"])]
+        print(f"{name:15} {' '.join(cells)}")
 
 
 if __name__ == "__main__":

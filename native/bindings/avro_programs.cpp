@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "bindings/from_python.hpp"
+#include "events/json_reading.hpp"
 
 namespace user_state {
 
@@ -50,6 +51,19 @@ T part(py::handle node, const char* name) {
   return node.attr(name).cast<T>();
 }
 
+/// What members a record's fields are, by their own names and then by others.
+std::vector<std::string> names_in_json(const AvroNode& record) {
+  std::vector<std::string> names = record.names;
+  for (const AvroNode::Key& key : record.keys) names.push_back(key.text);
+  return names;
+}
+
+std::vector<std::string> symbols_in_json(const AvroNode& declared) {
+  std::vector<std::string> symbols;
+  for (const AvroNode::Symbol& symbol : declared.symbols) symbols.push_back(symbol.text);
+  return symbols;
+}
+
 AvroNode node_of(py::handle node) {
   using Numbers = std::vector<std::uint32_t>;
   AvroNode taken;
@@ -72,6 +86,13 @@ AvroNode node_of(py::handle node) {
   taken.beneath = part<Numbers>(node, "beneath");
   taken.bytes = part<std::string>(node, "data");
   taken.why = part<std::string>(node, "why");
+  taken.unit_ns = part<std::int64_t>(node, "unit_ns");
+  taken.is_local = part<bool>(node, "is_local");
+  for (py::handle constant : node.attr("absent")) {
+    taken.absent.push_back(constant.is_none() ? AvroNode::kNobody : constant.cast<std::uint32_t>());
+  }
+  if (!taken.absent.empty()) taken.index = TextIndex(names_in_json(taken));
+  if (taken.kind == NodeKind::kEnum) taken.index = TextIndex(symbols_in_json(taken));
   return taken;
 }
 
@@ -91,7 +112,13 @@ void check_program(const AvroProgram& program) {
     if (is_record) {
       need(node.written.size() == node.children.size());
       need(node.names.size() == node.children.size() + node.constants.size());
+      need(node.absent.empty() || (node.absent.size() == node.children.size() && node.constants.empty()));
+      for (std::uint32_t constant : node.absent) {
+        need(constant == AvroNode::kNobody || (is_node(constant) && program.nodes[constant].kind == NodeKind::kConstant));
+      }
+      for (const AvroNode::Key& key : node.keys) need(key.child < node.children.size());
     }
+    if (node.kind == NodeKind::kUnion) need(node.names.empty() || node.names.size() == node.children.size());
     if (node.kind == NodeKind::kUuid) need(node.size == 16);
   }
 }
@@ -129,6 +156,20 @@ class AvroObjects : AvroReading {
     }
   }
 
+  static py::object scalar_object(const AvroValue& value) {
+    using Is = AvroValue::Is;
+    switch (value.is) {
+      case Is::kBoolean: return py::bool_(value.integer != 0);
+      case Is::kInteger: return py::int_(value.integer);
+      case Is::kReal: return py::float_(value.real);
+      case Is::kText: return str_of(value.text);
+      case Is::kBytes:
+      case Is::kUuid:
+      case Is::kDecimal: return py::bytes(value.text.data(), value.text.size());
+      default: return py::none();
+    }
+  }
+
  private:
   py::object record(const AvroNode& node) {
     py::dict made;
@@ -144,24 +185,65 @@ class AvroObjects : AvroReading {
     return made;
   }
 
-  static py::object scalar_object(const AvroValue& value) {
-    using Is = AvroValue::Is;
-    switch (value.is) {
-      case Is::kBoolean: return py::bool_(value.integer != 0);
-      case Is::kInteger: return py::int_(value.integer);
-      case Is::kReal: return py::float_(value.real);
-      case Is::kText: return str_of(value.text);
-      case Is::kBytes:
-      case Is::kUuid:
-      case Is::kDecimal: return py::bytes(value.text.data(), value.text.size());
-      default: return py::none();
+  const AvroProgram& program_;
+};
+
+/// Makes of JSON what AvroObjects makes of Avro.
+class JsonObjects {
+ public:
+  explicit JsonObjects(const AvroProgram& program) : program_(program) {}
+
+  void scalar(const AvroNode&, const AvroValue& value) { put(AvroObjects::scalar_object(value)); }
+  void absent(const AvroNode& constant) {
+    BodyCursor bytes(constant.bytes);
+    put(AvroObjects(program_, bytes, constant.bytes.size()).take(constant));
+  }
+  void begin_record(const AvroNode&) { held_.push_back({py::dict(), {}}); }
+  void field(const AvroNode& record, std::uint32_t number) { held_.back().key = py::str(record.names[number]); }
+  void end_record(const AvroNode&) { end(); }
+  void begin_array(const AvroNode&) { held_.push_back({py::list(), {}}); }
+  void end_array(const AvroNode&) { end(); }
+  int begin_map(const AvroNode&) {
+    held_.push_back({py::dict(), {}});
+    return 0;
+  }
+  void entry(const AvroNode&, std::string_view key, const AvroNode&, int) { held_.back().key = str_of(key); }
+  void end_map(const AvroNode&) { end(); }
+
+  py::object made;
+
+ private:
+  struct Held {
+    py::object values, key;
+  };
+
+  void end() {
+    py::object whole = std::move(held_.back().values);
+    held_.pop_back();
+    put(whole);
+  }
+  void put(py::object value) {
+    if (held_.empty()) {
+      made = std::move(value);
+    } else if (py::isinstance<py::list>(held_.back().values)) {
+      held_.back().values.cast<py::list>().append(value);
+    } else {
+      held_.back().values[held_.back().key] = value;
     }
   }
 
   const AvroProgram& program_;
+  std::vector<Held> held_;
 };
 
 }  // namespace
+
+py::object object_of_json(const AvroProgram& program, std::string_view body) {
+  JsonScratch scratch;
+  JsonObjects objects(program);
+  JsonReading(program, body, scratch, objects).take();
+  return objects.made;
+}
 
 py::object str_of(std::string_view text) {
   auto size = static_cast<Py_ssize_t>(text.size());

@@ -14,6 +14,9 @@ AvroProgram program_of(pybind11::handle program);
 /// All fields of one record by the names of the program's reader; throws Unreadable.
 pybind11::object object_of(const AvroProgram& program, BodyCursor& in, std::size_t bytes);
 
+/// The same of JSON, of a program for it.
+pybind11::object object_of_json(const AvroProgram& program, std::string_view body);
+
 /// A value that Python has read, which has to outlive this.
 AvroValue value_of(pybind11::handle value);
 

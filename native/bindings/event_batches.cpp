@@ -96,7 +96,7 @@ FileLayout file_layout_of(py::handle program, const py::iterable& roles) {
 
 EventDecoder::Writer writer_of(py::handle writer) {
   return {writer.attr("head").cast<std::string>(), writer.attr("name").cast<std::string>(),
-          program_of(writer.attr("program"))};
+          program_of(writer.attr("program")), writer.attr("is_json").cast<bool>()};
 }
 
 EventDecoder::Framing framing_of(const std::string& name) {
@@ -104,6 +104,7 @@ EventDecoder::Framing framing_of(const std::string& name) {
   constexpr std::pair<std::string_view, Framing> kNames[] = {{"raw", Framing::kRaw},
                                                              {"single_object", Framing::kSingleObject},
                                                              {"confluent", Framing::kConfluent},
+                                                             {"json", Framing::kJson},
                                                              {"", Framing::kNone}};
   for (const auto& [known, framing] : kNames) {
     if (name == known) return framing;
@@ -505,6 +506,7 @@ py::object DecodingEvents::event(const py::bytes& data) const {
     const EventDecoder::Writer& writer = decoder_.writer_of({}, body);
     BodyCursor in(body);
     try {
+      if (writer.is_json) return object_of_json(writer.program, body);
       py::object made = object_of(writer.program, in, body.size());
       if (in.left() > 0) throw decoder_.instead_of(EventDecoder::left_over(writer, body.size(), in.left()), {}, bytes_of(data));
       return made;

@@ -19,6 +19,22 @@ void AvroValues::clear() {
   for (std::vector<AvroValue>& list : lists) list.clear();
 }
 
+std::vector<std::size_t> AvroValues::begin_map(const AvroNode& map) const {
+  std::vector<std::size_t> before;
+  if (map.keys.empty()) return before;
+  for (std::uint32_t place : map.beneath) before.push_back(lists[place].size());
+  return before;
+}
+
+void AvroValues::begin_entry(const AvroNode& map, const AvroNode& value, const std::vector<std::size_t>& before) {
+  for (std::size_t index = 0; index < map.beneath.size(); ++index) {
+    std::uint32_t place = map.beneath[index];
+    if (std::ranges::find(value.beneath, place) == value.beneath.end()) continue;
+    at[place] = {};
+    lists[place].resize(before[index]);
+  }
+}
+
 void AvroReading::throw_too_deep() {
   throw Unreadable{"values lie more than " + std::to_string(kMostLevels) + " levels deep in records, arrays and maps"};
 }
@@ -85,10 +101,10 @@ void AvroColumns::take(const AvroNode& node) {
     case NodeKind::kRecord:
       fields(node, [this](std::size_t, const AvroNode& field) { take(field); });
       for (std::uint32_t constant : node.constants) take(this->node(constant));
-      put(node, {Is::kOther, 0, 0, {}});
+      values_.put(node, {Is::kOther, 0, 0, {}});
       break;
     case NodeKind::kArray: {
-      for (std::uint32_t place : node.beneath) values_.at[place].is = Is::kList;
+      values_.begin_array(node);
       const AvroNode& item = this->node(node.children[0]);
       items("[]", [&] { take(item); });
       break;
@@ -100,7 +116,7 @@ void AvroColumns::take(const AvroNode& node) {
       AvroColumns(program_, constant, node.bytes.size(), values_).take(node.children[0]);
       break;
     }
-    default: put(node, scalar(node));
+    default: values_.put(node, scalar(node));
   }
 }
 
@@ -112,26 +128,18 @@ void AvroColumns::take_map(const AvroNode& node) {
       take(others);
     });
   } else {
-    // Lists that were there before this map are another array item's.
-    std::vector<std::size_t> before;
-    for (std::uint32_t place : node.beneath) before.push_back(values_.lists[place].size());
+    std::vector<std::size_t> before = values_.begin_map(node);
     items("{}", [&] {
       std::string_view text = in_.avro_text();
       const AvroNode* value = &others;
       for (const AvroNode::Key& key : node.keys) {
         if (key.text == text) value = &this->node(key.child);
       }
-      // What an equal key further up has left is of no account.
-      for (std::size_t at = 0; value != &others && at < node.beneath.size(); ++at) {
-        std::uint32_t place = node.beneath[at];
-        if (std::ranges::find(value->beneath, place) == value->beneath.end()) continue;
-        values_.at[place] = {};
-        values_.lists[place].resize(before[at]);
-      }
+      if (value != &others) values_.begin_entry(node, *value, before);
       take(*value);
     });
   }
-  put(node, {Is::kOther, 0, 0, {}});
+  values_.put(node, {Is::kOther, 0, 0, {}});
 }
 
 }  // namespace user_state

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "events/avro_value.hpp"
+#include "events/text_index.hpp"
 
 namespace user_state {
 
@@ -62,33 +63,44 @@ struct AvroNode {
     std::uint32_t child;
   };
 
+  // What is asked of every value comes first, so that it lies together.
   Kind kind = Kind::kNull;
   /// Whether it lies in an array: its values are appended to lists.
   bool appends = false;
+  /// Where the value goes.
+  std::vector<std::uint32_t> places;
+  /// The nodes of a union's branches, a record's fields, an array's items, a map's values, a constant's value.
+  std::vector<std::uint32_t> children;
   /// Bytes of a fixed, of whatever kind.
   std::size_t size = 0;
   /// Digits behind the point of a decimal.
   std::int64_t scale = 0;
   /// Of an enum.
   std::vector<Symbol> symbols;
-  /// The nodes of a union's branches, a record's fields, an array's items, a map's values, a constant's value.
-  std::vector<std::uint32_t> children;
   /// Of a record, the constants that stand for fields that only the reader has, behind those that were written.
   std::vector<std::uint32_t> constants;
   /// Of a record's fields as the writer calls them; for people.
   std::vector<std::string> written;
-  /// Of a record's fields, then its constants, as the reader calls them; empty for a field that is read over.
+  /// Of a record's fields, then its constants, as the reader calls them; empty for a field that is read over. Of a
+  /// union's branches in JSON, as Avro's own JSON calls them; empty for one that it may not be used for.
   std::vector<std::string> names;
-  /// Keys of a map whose values are wanted.
+  /// Keys of a map whose values are wanted. Of a record in JSON, its fields' other names, and the fields.
   std::vector<Key> keys;
-  /// Where the value goes.
-  std::vector<std::uint32_t> places;
   /// Where this value and those in it go, of maps and of nodes that are a map's values.
   std::vector<std::uint32_t> beneath;
-  /// The bytes of a constant.
+  /// The bytes of a constant. Of an enum in JSON, the symbol that stands for unknown ones; empty for none.
   std::string bytes;
   /// Of kRefused: what is written, and what the reader's schema takes.
   std::string why;
+  /// Only in programs for JSON. Nanoseconds in the unit of a time, 0 for what is none, and whether it is a local one.
+  std::int64_t unit_ns = 0;
+  bool is_local = false;
+  /// Of a record, for each field the constant that stands for it where it is left out; kNobody for none.
+  std::vector<std::uint32_t> absent;
+  /// Of a record its fields' names, own ones first; of an enum its symbols.
+  TextIndex index;
+
+  static constexpr std::uint32_t kNobody = 0xFFFFFFFF;
 };
 
 /// How values of one schema are read as those of another, or the same.
@@ -100,13 +112,31 @@ struct AvroProgram {
   void let_be_any_bytes();
 };
 
-/// The values that are asked for, by place; those of an array are in `lists`.
+/// The values that are asked for, by place; those of an array are in `lists`. Whatever a body is written in, its values
+/// come here, and from here to the columns of a batch.
 struct AvroValues {
   std::vector<AvroValue> at;
   std::vector<std::vector<AvroValue>> lists;
 
   explicit AvroValues(std::size_t places) : at(places), lists(places) {}
   void clear();
+
+  void put(const AvroNode& node, const AvroValue& value) {
+    for (std::uint32_t place : node.places) {
+      if (!node.appends) [[likely]] {
+        at[place] = value;
+      } else if (value.is != AvroValue::Is::kNull) {
+        lists[place].push_back(value);
+      }
+    }
+  }
+  void begin_array(const AvroNode& array) {
+    for (std::uint32_t place : array.beneath) at[place].is = AvroValue::Is::kList;
+  }
+  /// How many values the lists have that lie in a map, before its entries: those are another array item's.
+  std::vector<std::size_t> begin_map(const AvroNode& map) const;
+  /// Forgets what an equal key further up has left; `value` is the node of the key's values.
+  void begin_entry(const AvroNode& map, const AvroNode& value, const std::vector<std::size_t>& before);
 };
 
 constexpr int kMostLevels = 128;
@@ -214,15 +244,6 @@ class AvroColumns : AvroReading {
  private:
   void take(const AvroNode& node);
   void take_map(const AvroNode& node);
-  void put(const AvroNode& node, const AvroValue& value) {
-    for (std::uint32_t place : node.places) {
-      if (!node.appends) [[likely]] {
-        values_.at[place] = value;
-      } else if (value.is != AvroValue::Is::kNull) {
-        values_.lists[place].push_back(value);
-      }
-    }
-  }
 
   const AvroProgram& program_;
   AvroValues& values_;

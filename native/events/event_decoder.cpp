@@ -1,11 +1,13 @@
 #include "events/event_decoder.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <limits>
 #include <optional>
 
 #include "codec/xxh64.hpp"
+#include "events/json_columns.hpp"
 #include "events/value_text.hpp"
 
 namespace user_state {
@@ -62,7 +64,7 @@ std::optional<std::string_view> text_of(const AvroValue& value, std::string& mad
 /// The code of a text in a table; one that does not outlive the batch is kept.
 std::int64_t code_of(StringTable& table, std::string_view text, const EventDecoder::Scratch& scratch,
                      std::deque<std::string>& kept) {
-  return scratch.copies || text.data() == scratch.made.data() ? table.code_of_copy(text, kept) : table.code_of(text);
+  return scratch.has(text) ? table.code_of_copy(text, kept) : table.code_of(text);
 }
 
 /// How the bytes of such values begin.
@@ -112,20 +114,28 @@ EventDecoder::EventDecoder(std::vector<Place> places, std::vector<Writer> writer
     shapes_.push_back({kind_of(places_[at].check), places_[at].is_list});
   }
   for (const Writer& writer : writers_) {
-    need(writer.head.starts_with(kSingleObject) ? writer.head.size() == kHead : writer.head.size() == kIdHead && writer.head[0] == 0);
+    need(writer.is_json && writer.head.empty()    ? true
+         : writer.head.starts_with(kSingleObject) ? writer.head.size() == kHead && !writer.is_json
+                                                  : writer.head.size() == kIdHead && writer.head[0] == 0);
     by_head_.emplace(writer.head, by_head_.size());
     for (const AvroNode& node : writer.program.nodes) {
       for (std::uint32_t place : node.places) need(place < places_.size());
       for (std::uint32_t place : node.beneath) need(place < places_.size());
     }
   }
-  need(by_head_.size() == writers_.size());
+  need(by_head_.size() == writers_.size() && !writers_.front().is_json);
+  need(framing_ != Framing::kJson || of_head({}) != nullptr);
   const AvroProgram& own = writers_.front().program;
   may_begin_so_ = beginning_of(own, own.nodes[own.root]).marked;
 }
 
 const EventDecoder::Writer* EventDecoder::of_head(std::string_view head) const {
-  if (writers_.front().head == head) [[likely]] return &writers_.front();
+  // Few are found sooner by looking at each.
+  constexpr std::size_t kFew = 8;
+  for (std::size_t at = 0; at < std::min(kFew, writers_.size()); ++at) {
+    if (writers_[at].head == head) return &writers_[at];
+  }
+  if (writers_.size() <= kFew) return nullptr;
   auto found = by_head_.find(head);
   return found == by_head_.end() ? nullptr : &writers_[found->second];
 }
@@ -156,6 +166,7 @@ const EventDecoder::Writer& EventDecoder::writer_of(std::string_view head, std::
     case Framing::kSingleObject:
       throw Refused{"undecodable", "expected the bytes C3 01 and a schema's fingerprint before the event (`encoding: single_object`)"};
     case Framing::kConfluent: break;
+    case Framing::kJson: return *of_head({});
     case Framing::kNone: throw Refused{"undecodable", "expected a body as the spec's `encoding:` says"};
   }
   if (body.size() <= kIdHead || body[0] != 0) {
@@ -179,8 +190,9 @@ Refused EventDecoder::undecodable(const Writer& writer, std::size_t bytes, const
   constexpr std::size_t kMostSaid = 100;
   std::string field = unreadable.field;
   if (field.size() > kMostSaid) field.replace(kMostSaid, std::string::npos, "...");
-  return {"undecodable", "cannot decode " + std::to_string(bytes) + " bytes as Avro " + writer.name + ": field " +
-                             field + ", at byte " + std::to_string(unreadable.at) + ": " + unreadable.why};
+  if (!field.empty()) field = "field " + field + ", ";
+  return {"undecodable", "cannot decode " + std::to_string(bytes) + (writer.is_json ? " bytes as JSON of " : " bytes as Avro ") +
+                             writer.name + ": " + field + "at byte " + std::to_string(unreadable.at) + ": " + unreadable.why};
 }
 
 Refused EventDecoder::left_over(const Writer& writer, std::size_t bytes, std::size_t left) {
@@ -193,8 +205,15 @@ void EventDecoder::decode(const Message& message, std::string_view head, std::st
   std::string_view body = whole;
   const Writer& writer = writer_of(head, body);
   scratch.values.clear();
+  scratch.reads_json = writer.is_json;
   BodyCursor in(body);
   try {
+    if (writer.is_json) {
+      JsonColumns columns(writer.program, scratch.values);
+      JsonReading(writer.program, body, scratch.json, columns).take();
+      add(message, batch, scratch);
+      return;
+    }
     AvroColumns(writer.program, in, body.size(), scratch.values).take();
   } catch (const Unreadable& unreadable) {
     throw instead_of(undecodable(writer, body.size(), unreadable), head, whole);

@@ -5,9 +5,10 @@
 //   single object   C3 01, fingerprint (8 bytes): read whatever the framing, if the fingerprint is known
 //   confluent       00, schema id (4 bytes, big-endian)
 //   raw             nothing: the event is one of the spec's own schema
+//   json            nothing: the event is one of the spec's own schema, as JSON
 //
-// An event must be the very bytes that a writer writes, so that what was damaged on its way is found out. First all of
-// it is read (`undecodable` if that fails), then each value is held against what an event may have (`invalid`). The
+// In Avro an event must be the very bytes that a writer writes, so that what was damaged on its way is found out. First
+// all of it is read (`undecodable` if that fails), then each value is held against what an event may have (`invalid`). The
 // words say where and why, and never what: details are logged and published, values are users'.
 #pragma once
 
@@ -20,6 +21,7 @@
 
 #include "events/avro_program.hpp"
 #include "events/event_batch.hpp"
+#include "events/json_reading.hpp"
 
 namespace user_state {
 
@@ -35,7 +37,7 @@ struct Refused {
 class EventDecoder {
  public:
   /// What stands before an event that has no single-object header; `kNone` is for bodies that are taken apart before.
-  enum class Framing : std::uint8_t { kRaw, kSingleObject, kConfluent, kNone };
+  enum class Framing : std::uint8_t { kRaw, kSingleObject, kConfluent, kJson, kNone };
   enum class Check : std::uint8_t { kUser, kId, kTime, kPublished, kText, kItem, kFloat, kInt };
   /// A column of the batch: the user, the event id, the event time, the publish time, then the fields of the plan.
   struct Place {
@@ -51,18 +53,27 @@ class EventDecoder {
     std::int64_t first_us, end_us, time_unit_ns, published_unit_ns;
   };
   struct Writer {
-    /// C3 01 and the fingerprint, or 00 and the schema id.
+    /// C3 01 and the fingerprint, or 00 and the schema id, of JSON too; nothing of JSON alone.
     std::string head;
     /// For people.
     std::string name;
     AvroProgram program;
+    /// Whether bodies are JSON.
+    bool is_json = false;
   };
   /// What decoding writes on, made once for many events.
   struct Scratch {
     explicit Scratch(std::size_t places) : values(places) {}
 
+    /// Whether a text is gone before the batch is.
+    bool has(std::string_view text) const {
+      return copies || text.data() == made.data() || (reads_json && json.made.has(text));
+    }
+
     AvroValues values;
     std::string made;
+    JsonScratch json;
+    bool reads_json = false;
     /// Whether texts are copied into the batch, since the body does not outlive it.
     bool copies = false;
   };

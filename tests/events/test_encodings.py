@@ -25,17 +25,20 @@ from tests.events.encodings import (
     container,
     decoder_in,
     single_object,
+    spec_in,
 )
 from tests.trying import T0, event
 from user_state.errors import EventError
+from user_state.events.avro_files import SingleObject
 from user_state.events.containers import ContainerWriter
 from user_state.events.decode import EventDecoder
 from user_state.events.message import Message
 from user_state.events.unpacking import MOST_UNPACKED_BYTES
+from user_state.plan.compile import compile_plan
 from user_state.spec.event_schema import parse_event_schema
 from user_state.state.events import Events
 
-READ = ("raw", "single_object", "container", "confluent")
+READ = ("raw", "single_object", "container", "confluent", "json")
 """Encodings whose bodies are Avro."""
 EVENT = event(T0, "someone", "some-id", item_id="tea", value=1.5)
 
@@ -293,14 +296,44 @@ class TestPubSubsSchemas:
         assert ids_of(decoder_in(tmp_path, "raw"), bare(EVENT), attributes=said) == ["someone"]
         assert ids_of(decoder_in(tmp_path, None), bare(EVENT), attributes=said) == ["someone"]
 
-    @pytest.mark.parametrize("read_as", ["single_object", "container", "confluent"])
+    @pytest.mark.parametrize("read_as", ["single_object", "container", "confluent", "json"])
     def test_binary_goes_with_no_other_encoding(self, tmp_path: Path, read_as: str) -> None:
         said = {**SAYS, "googclient_schemaencoding": "BINARY"}
         detail = told(decoder_in(tmp_path, read_as), WRITERS[read_as](EVENT), said)
         assert f"messages are 'BINARY' (googclient_schemaencoding), and the spec that they are {read_as}" in detail
         assert "set events.encoding: raw" in detail
 
-    @pytest.mark.parametrize("read_as", READ)
+    def test_the_revision_says_which_schema_an_event_alone_was_written_with(self, tmp_path: Path) -> None:
+        """Read as the spec's schema, two texts that changed places would be each other without a word."""
+        swapped = copy.deepcopy(SCHEMA)
+        swapped["fields"][0], swapped["fields"][1] = swapped["fields"][1], swapped["fields"][0]
+        (tmp_path / "schemas").mkdir()
+        for revision, schema in (("0a1b2c3d", SCHEMA), ("00000002", swapped)):
+            (tmp_path / "schemas" / f"{revision}.avsc").write_text(json.dumps(schema))
+        spec = spec_in(tmp_path, "raw", registry="schemas")
+        decoder = EventDecoder(compile_plan(spec), spec.schema)
+        reference = SingleObject(SCHEMA, [], spec.schema.bodies)
+        for revision, schema in (("0a1b2c3d", SCHEMA), ("00000002", swapped)):
+            said = {"googclient_schemaencoding": "BINARY", "googclient_schemarevisionid": revision}
+            for body in (bare(EVENT, schema), single_object(EVENT)):
+                assert ids_of(decoder, body, attributes=said) == ["someone"]
+                assert reference.decode(body, said) == decoder.decode(body, said)
+            packed = gzip.compress(bare(EVENT, schema))
+            assert ids_of(decoder, packed, attributes={**said, **GZIP}) == ["someone"]
+        assert ids_of(decoder, bare(EVENT)) == ["someone"]
+        empty = {"googclient_schemaencoding": "", "googclient_schemarevisionid": ""}
+        assert ids_of(decoder, bare(EVENT), attributes=empty) == ["someone"]
+        assert reference.decode(bare(EVENT), empty) == decoder.decode(bare(EVENT), empty)
+        said = {"googclient_schemarevisionid": "ffffffff"}
+        assert "`registry:` has a file of: 00000002, 0a1b2c3d; got ffffffff" in told(decoder, bare(EVENT), said)
+        with pytest.raises(EventError):
+            reference.decode(bare(EVENT), said)
+
+    def test_json_is_an_event_as_json(self, tmp_path: Path) -> None:
+        said = {**SAYS, "googclient_schemaencoding": "JSON"}
+        assert ids_of(decoder_in(tmp_path, "json"), WRITERS["json"](EVENT), attributes=said) == ["someone"]
+
+    @pytest.mark.parametrize("read_as", [one for one in READ if one != "json"])
     def test_json_is_refused_with_what_to_set(self, tmp_path: Path, read_as: str) -> None:
         """GoogleCloudPlatform/php-docs-samples#1812: one topic's encoding taken for another's."""
         said = {**SAYS, "googclient_schemaencoding": "JSON"}

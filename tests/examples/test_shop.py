@@ -86,6 +86,7 @@ def test_the_walk_from_raw_files_to_features_works_and_is_right(tmp_path: Path) 
     ended = run(made(tmp_path))
     assert ended.returncode == 0, ended.stdout
     events = len(MADE_OF_VISITOR) + 600
+    assert "user_state.yaml: ok. 12 features, 1 sequences, 1 embeddings of events of shop.Action" in ended.stdout
     assert f"read {events} = applied {events} + duplicate 0" in ended.stdout
     assert re.search(r"values of \d+ users at 2016-04-10T15:46:13Z: all equal", ended.stdout)
     shown = ended.stdout.split(f"{VISITOR}  as of 2016-04-10T14:30:00Z")[1]

@@ -13,6 +13,7 @@ from tests.folded import FoldedRecord
 from tests.random_worlds import World, worlds
 from user_state.costs import Activity, made_up, rows
 from user_state.events.decode import EventDecoder
+from user_state.events.json_written import write_json
 from user_state.events.message import Message
 from user_state.oracle import replay
 from user_state.plan.compile import compile_plan
@@ -32,7 +33,7 @@ class Subject:
     Attributes:
         loaded, plan: the spec.
         next_plan: another spec's, which records may be migrated to.
-        records, seen, bodies, batches, layouts: sound bytes of each sort.
+        records, seen, bodies, texts, batches, layouts: sound bytes of each sort; texts are bodies in JSON.
         arriving: event rows that have not been folded into any record.
         at_us: a time at which all records may be read.
     """
@@ -43,13 +44,14 @@ class Subject:
     records: list[bytes] = field(default_factory=list)
     seen: list[bytes] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    texts: list[bytes] = field(default_factory=list)
     batches: list[bytes] = field(default_factory=list)
     layouts: list[bytes] = field(default_factory=list)
     arriving: list[EventRow] = field(default_factory=list)
     at_us: int = 0
 
     def of(self, sort: str) -> list[bytes]:
-        """Return the sound bytes of a sort: `records`, `seen`, `bodies`, `batches` or `layouts`."""
+        """Return the sound bytes of a sort: `records`, `seen`, `bodies`, `texts`, `batches` or `layouts`."""
         found: list[bytes] = getattr(self, sort)
         return found
 
@@ -100,6 +102,7 @@ def subject_of(world: World) -> Subject:
     of_user: dict[str, list[EventRow]] = defaultdict(list)
     for arrival in world.arrivals:
         subject.bodies.append(decoder.encode(arrival.event or {}))
+        subject.texts.append(write_json(loaded.schema, arrival.event or {}))
         if replay(loaded.spec, [arrival]).bins[0] != "ignored":
             row = decoder.row(arrival.event or {}, arrival.published_us)
             of_user[row[0]].append(row)

@@ -7,7 +7,7 @@ refused as the verb refuses; whatever else it raises is a finding. A new verb is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from user_state.events.message import Message
 from user_state.plan.layout import Layout
 from user_state.plan.plan import Plan
 from user_state.reading.features import Finished, Reader
+from user_state.spec.bodies import Bodies, Encoding
 from user_state.state.envelope import heads_of
 from user_state.state.event_batch import EventBatch
 from user_state.state.events import I64, Events
@@ -258,9 +259,10 @@ class Admit(_Bundles):
 class DecodeBodies:
     """Decode a damaged body between two sound ones."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._decoder = EventDecoder(subject.plan, subject.loaded.schema)
-        self._sound = Message(subject.bodies[0], {}, None, None, "fuzz")
+    def __init__(self, subject: Subject, encoding: Encoding = "raw") -> None:
+        bodies, sound = Bodies(encoding), subject.bodies if encoding == "raw" else subject.texts
+        self._decoder = EventDecoder(subject.plan, replace(subject.loaded.schema, bodies=bodies))
+        self._sound = Message(sound[0], {}, None, None, "fuzz")
         self._expected = self._decoder.batch([self._sound]).batch.pack()
 
     def __call__(self, blob: bytes) -> bool:
@@ -335,6 +337,7 @@ VERBS = (
     Named("heads", "records", ReadHeads, 1),
     Named("admit", "seen", Admit, 2),
     Named("decode", "bodies", DecodeBodies, 4),
+    Named("decode JSON", "texts", lambda subject: DecodeBodies(subject, "json"), 4),
     Named("join", "batches", JoinBatches, 2),
     Named("layout", "layouts", ReadLayout, 1),
 )

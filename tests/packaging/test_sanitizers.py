@@ -8,8 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TESTS = (
+    # fold, merge, migrate, features, histories, admission, decoding and joining of whatever bytes
     "tests/fuzz/test_fuzz.py::test_every_input_is_a_value_or_the_one_error_and_costs_what_it_is_long",
-    *(f"tests/state/test_{name}.py" for name in ("envelope", "event_batch", "features", "golden", "histories")),
+    "tests/state/test_golden.py",
+    "tests/state/test_event_batch.py",
+    "tests/events/test_any_bytes.py",
 )
 INPUTS = 8_000
 """Those that a build without sanitizers is given are many more; nightly, so are these."""

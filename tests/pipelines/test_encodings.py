@@ -33,8 +33,9 @@ from tests.servers.pipeline import run_command, running_pipeline
 from tests.servers.pubsub import PubSubEmulator
 from tests.servers.redis import Valkey
 from tests.servers.registry import Answer, TestRegistry, running_registry
-from user_state.events.avro_files import message_schema
+from user_state.events.avro_files import SingleObject, message_schema
 from user_state.schema_registry import schemas
+from user_state.spec import load_spec
 from user_state.spec.event_schema import BUNDLED
 
 EVENTS, USERS, CORRUPT = 2_000, 60, 20
@@ -44,6 +45,7 @@ BEGINNINGS = {
     "single_object": b"\xc3\x01",
     "container": b"Obj\x01",
     "confluent": b"\0\0\0\0\7",
+    "json": b"{",
 }
 
 
@@ -183,3 +185,31 @@ def test_a_run_whose_registry_does_not_answer_ends_at_once(valkey: Valkey, tmp_p
     assert ended.returncode == 2
     assert "error: the schema registry http://127.0.0.1:1 cannot be reached" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.pubsub
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", BEGINNINGS)
+def test_a_file_of_events_is_published_in_the_specs_encoding(
+    pubsub: PubSubEmulator, registry: TestRegistry, tmp_path: Path, encoding: str
+) -> None:
+    registry.versions.clear()
+    name = f"clicks-{uuid.uuid4().hex[:8]}"
+    registry.register(SCHEMA, f"{name}-value", 7)
+    made = run_command("generate", "--users", "5", "--events", "20", "--out", tmp_path / "events.avro")
+    assert made.returncode == 0, made.stderr
+    more = f"  encoding: {encoding}\n" + (f"  registry: {registry.url}\n" if encoding == "confluent" else "")
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC_TEXT.replace("  schema: interaction.avsc\n", f"  schema: interaction.avsc\n{more}"))
+    topic = pubsub.create_topic(name)
+    witness = pubsub.create_subscription(f"{name}-witness", topic)
+    published = run_command("publish", "--spec", spec, "--from", tmp_path / "events.avro", "--to", f"pubsub://{topic}")
+    assert published.returncode == 0, published.stderr
+    bodies = [received.message.data for received in pubsub.pull_all(witness)]
+    assert len(bodies) == 20
+    begin = BEGINNINGS[encoding]
+    assert all(body.startswith(begin) for body in bodies) if begin else not any(b[:2] == b"\xc3\x01" for b in bodies)
+    loaded = load_spec(spec)
+    reference = SingleObject(SCHEMA, [], loaded.schema.bodies)
+    expected = [event["event_id"] for event in bodies_in(tmp_path / "events.avro")]
+    assert sorted(reference.decode(body)["event_id"] for body in bodies) == sorted(expected)

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.events.encodings import SCHEMA, bare, confluent, decoder_in
+from tests.events.encodings import SCHEMA, as_json, bare, confluent, decoder_in, spec_in
 from tests.events.test_encodings import EVENT, batch_of, ids_of, told
 from tests.servers.registry import Answer, TestRegistry, running_registry
 from user_state.errors import RegistryUnavailable
+from user_state.events.avro_files import SingleObject
+from user_state.events.decode import EventDecoder
+from user_state.plan.compile import compile_plan
 from user_state.schema_registry import http
 from user_state.schema_registry.http import Registry
 from user_state.schema_registry.schemas import UNKNOWN_S, RegisteredSchemas, schemas_of
@@ -90,7 +93,6 @@ def test_a_body_with_such_an_id_is_a_dead_letter_that_says_so(registry: TestRegi
     ("schema", "more", "said"),
     [
         ('syntax = "proto3";', {"schemaType": "PROTOBUF"}, "schema id 3 is of type 'PROTOBUF', and events are read as"),
-        ("{}", {"schemaType": "JSON"}, "schema id 3 is of type 'JSON'"),
         ('"string"', {}, "schema id 3: expected an Avro schema of type record, got 'string'"),
         ("{", {}, "schema id 3: "),
         (
@@ -107,6 +109,20 @@ def test_a_schema_that_no_event_could_have_is_told(
     decoder = decoder_in(tmp_path, "confluent", registry=registry.url)
     assert said in told(decoder, confluent(EVENT, 3))
     assert registry.asked == ["GET /schemas/ids/3"]
+
+
+def test_bodies_of_a_json_schema_are_json_behind_their_id(registry: TestRegistry, tmp_path: Path) -> None:
+    """Confluent's JSON Schema serializer writes the same five bytes before JSON."""
+    registry.register("{}", number=3, schemaType="JSON")
+    avro = registry.register(SCHEMA)
+    spec = spec_in(tmp_path, "confluent", registry=registry.url)
+    decoder, reference = EventDecoder(compile_plan(spec), spec.schema), SingleObject(SCHEMA, [], spec.schema.bodies)
+    body = b"\0\0\0\0\3" + as_json(EVENT)
+    assert ids_of(decoder, body, confluent(EVENT, avro), body) == ["someone"]
+    assert reference.decode(body) == decoder.decode(body)
+    assert "cannot decode" in told(decoder, body[:-1])
+    assert "cannot decode" in told(decoder, b"\0\0\0\0\3" + bare(EVENT))
+    assert "cannot decode" in told(decoder, b"\0" + avro.to_bytes(4, "big") + as_json(EVENT))
 
 
 def test_an_answer_that_is_no_schema_is_the_registrys_fault(registry: TestRegistry, tmp_path: Path) -> None:

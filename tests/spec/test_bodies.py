@@ -68,7 +68,9 @@ def test_how_bodies_are_encoded_has_no_part_in_what_is_stored(tmp_path: Path) ->
         ({"format": "json"}, "unknown key; did you mean `encoding`?"),
         ({"encoding": "confluent", "schema_registry": '"http://r"'}, "unknown key; did you mean `registry`?"),
         ({"encoding": "confluent"}, "encoding confluent needs `registry:`, a folder with a file ID.avsc"),
-        ({"registry": "schemas"}, "`registry:` is for `encoding: confluent`"),
+        ({"encoding": "json", "registry": "schemas"}, "`registry:` is for `encoding: confluent`"),
+        ({"registry": '"https://registry"'}, "a file REVISION.avsc for each revision of the topic's schema, got a URL"),
+        ({"registry": "nowhere"}, "expected a folder with a file REVISION.avsc for each schema, got 'nowhere'"),
         ({"encoding": "confluent", "registry": '"ftp://r"'}, "expected the URL of a registry, such as https://"),
         ({"encoding": "confluent", "registry": '"http://"'}, "expected the URL of a registry, such as https://"),
         ({"encoding": "confluent", "registry": '"http://r:port"'}, "expected the URL of a registry: "),
@@ -86,6 +88,15 @@ def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
     said = message_of(text)
     assert "USER_STATE_REGISTRY_PASSWORD" in said
     assert "hush" not in said
+
+
+def test_revisions_of_pubsubs_schemas_are_files_of_a_folder(tmp_path: Path) -> None:
+    folder_of(tmp_path, _0a1b2c3d=INTERACTION.read_text())
+    bodies = load(tmp_path, registry="schemas").schema.bodies
+    assert list(bodies.by_revision) == ["0a1b2c3d"]
+    (tmp_path / "schemas" / "7.avsc").write_text(INTERACTION.read_text())
+    said = message_of(text_with(registry="schemas"), tmp_path)
+    assert "expected files called by Pub/Sub's revision id, such as 0a1b2c3d.avsc, got '7.avsc'" in said
 
 
 @pytest.mark.parametrize(

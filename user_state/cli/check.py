@@ -84,9 +84,10 @@ def check(
     # A file or pipe has any width. Names are never cut: a terminal wraps what is too wide for it.
     fits = console.is_terminal or "COLUMNS" in os.environ
     console.width = max(console.width, widths.minimum if fits else widths.maximum)
+    declared = loaded.spec
     console.print(
-        f"{spec}: ok. {len(plan.scalars) + len(plan.arrays)} features, {len(plan.all_lists)} sequences,"
-        f" {len(plan.embeddings)} embeddings of events of {loaded.schema.name}\n",
+        f"{spec}: ok. {len(declared.features)} features, {len(declared.sequences)} sequences,"
+        f" {len(declared.embeddings)} embeddings of events of {loaded.schema.name}\n",
     )
     console.print(table, soft_wrap=False)
     if plan.keyed_tracks or plan.keyed_decays:
@@ -161,6 +162,7 @@ def _jsonable(
             {"fingerprint": schema.fingerprint.hex(), "file": schema.file, "differs": _differs(schema, loaded.schema)}
             for schema in schemas
         ],
+        "encoding": loaded.schema.bodies.encoding,
         "costs": [
             {
                 **asdict(activity),
@@ -186,6 +188,18 @@ def _print_versions(console: Terminal, schema: EventSchema) -> None:
         note = "the schema that all events are read as" if accepted is schema else differs
         line = f"  {accepted.fingerprint.hex()}  {accepted.file}: {note}"
         console.print(line)
+    _print_bodies(console, schema)
+
+
+def _print_bodies(console: Terminal, schema: EventSchema) -> None:
+    """Print how bodies are encoded, and the schemas that they name by id or revision."""
+    bodies = schema.bodies
+    if bodies.declared or bodies.by_revision:
+        known = f", schemas by id from {bodies.registry}" if bodies.registry else ""
+        console.print(f"\nbodies: {bodies.encoding}{known}")
+    for name, accepted in (*bodies.by_id.items(), *bodies.by_revision.items()):
+        differs = ", ".join(_differs(accepted, schema)) or "no difference"
+        console.print(f"  {name}  {accepted.file}: {differs}")
 
 
 def costs_table(costs: Mapping[Activity, Cost]) -> Table:

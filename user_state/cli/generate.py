@@ -49,9 +49,9 @@ def generate(
     stand on the wire, in envelopes (avro/message.avsc), since what is corrupt is no event. `run` and
     `publish` read both.
 
-    With --spec, events are written as the spec's `schema` and `versions` have them: fields that the made-up app has
-    too, by name, alias or part (user, id, time), others with values of their type, and such that the spec's filters are
-    met and missed. These are messages too.
+    With --spec, events are written as the spec's `schema` and `versions` have them, in its `encoding`: fields that the
+    made-up app has too, by name, alias or part (user, id, time), others with values of their type, and such that the
+    spec's filters are met and missed. These are messages too.
 
     Example: user-state generate --users 500 --events 20000 --seed 7 --out traffic.avro --span 2d --late 0.05
     """

@@ -149,7 +149,13 @@ def _too_late(spec: LoadedSpec, letters: Sequence[Letter], times: Sequence[Times
         yield f"{ago}: history? leave `events.published` out of the spec while you read it"
     else:
         name = time_attribute(letters, times)
-        yield f"{ago}: history? --publish_time_attribute{f' {name}' if name else ' names the attribute with its time'}"
+        if name is not None:
+            yield f"{ago}: history? --publish_time_attribute {name}"
+        else:
+            yield (
+                f"{ago}: history? no attribute of these messages holds their event times; publish it with one, and name"
+                " that with --publish_time_attribute"
+            )
 
 
 def _from_future(spec: LoadedSpec, letters: Sequence[Letter], times: Sequence[Times]) -> Iterator[str]:

@@ -27,7 +27,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib import resources
@@ -41,8 +41,9 @@ from user_state.errors import EventError, InputError, SpecError
 from user_state.events.message import Message
 from user_state.oracle import Arrival, View, microseconds, used_fields
 from user_state.oracle.body import read_body, read_records
-from user_state.oracle.framing import opened
-from user_state.schema_registry.schemas import schemas_of
+from user_state.oracle.framing import JSON, opened
+from user_state.oracle.json_body import read_json
+from user_state.schema_registry.schemas import JsonSchema, schemas_of
 from user_state.spec.bodies import Bodies
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.model import Spec
@@ -80,11 +81,12 @@ class SingleObject:
     def __init__(self, schema: Schema, versions: Iterable[Schema] = (), bodies: Bodies | None = None) -> None:
         self.schema = schema
         self._bodies = bodies or Bodies()
+        self._revisions = {name: one.original for name, one in self._bodies.by_revision.items()}
         self._met: dict[str, _Reading | _Resolving | None] = {}
         # fastavro spells the fingerprint as little-endian hex already
         self.header = MARKER + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
         self._reading = _Reading(parse_event_schema(schema))
-        others = [SingleObject(version) for version in versions]
+        others = [SingleObject(version) for version in (*versions, *self._revisions.values())]
         self._others = {other.header: _Resolving(other.schema, schema) for other in others}
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
@@ -103,20 +105,32 @@ class SingleObject:
         """
         known = {header[len(MARKER) :] for header in (self.header, *self._others)}
         try:
-            framed = opened(data, attributes or {}, self._bodies.encoding, known, self._schema_of)
+            framed = opened(data, attributes or {}, self._bodies.encoding, known, self._schema_of, self._revisions)
         except ValueError as exc:
             raise EventError("undecodable", f"expected a body of {self._bodies.encoding}: {exc}") from exc
+        if framed.schema == JSON:
+            return self._of_json(framed.event)
         if framed.schema is not None:
             return self._reader_of(framed.schema).read(framed.event)
+        if self._bodies.encoding == "json" and framed.fingerprint is None:
+            return self._of_json(framed.event)
         header = MARKER + framed.fingerprint if framed.fingerprint is not None else self.header
         return self._others.get(header, self._reading).read(framed.event)
+
+    def _of_json(self, body: bytes) -> dict[str, Any]:
+        try:
+            return read_json(self._reading.whole, body)
+        except ValueError as exc:
+            raise EventError("undecodable", f"expected one event in JSON, got {len(body)} bytes that are none") from exc
 
     def _schema_of(self, number: int) -> Any:
         """Return the schema of an id, None if there is none."""
         if self._bodies.registry is None:
-            found: EventSchema | str | None = self._bodies.by_id.get(number)
+            found: EventSchema | JsonSchema | str | None = self._bodies.by_id.get(number)
         else:
             found = schemas_of(self._bodies.registry).schema(number)
+        if isinstance(found, JsonSchema):
+            return JSON
         return found.original if isinstance(found, EventSchema) else None
 
     def _reader_of(self, written: Any) -> _Reading | _Resolving:
@@ -147,6 +161,7 @@ class _Reading:
     """Events of one schema, read without logical types."""
 
     def __init__(self, schema: EventSchema) -> None:
+        self.whole = schema.whole
         self._schema = schema.parsed
         self._is_quick = fastavro_can_read(schema.whole)
 
@@ -178,7 +193,8 @@ class _Resolving:
         written = parse_event_schema(writer)
         self._reading = _Reading(written)
         self._writer = written.parsed
-        self._reader = _without_idle_aliases(parse_event_schema(reader).parsed, self._writer)
+        read = _with_aliases(parse_event_schema(reader).parsed, _names_of_nobody(self._writer))
+        self._reader = _without_idle_aliases(read, self._writer)
 
     def read(self, body: bytes) -> dict[str, Any]:
         """Return the event that `body` holds.
@@ -359,6 +375,35 @@ def _without_idle_aliases(reader: Schema, writer: Schema) -> Schema:
         aliases = [name for name in field.get("aliases", []) if name in written and name not in claimed]
         fields.append({**field, "aliases": aliases[:1]})
     return {**reader, "fields": fields}
+
+
+def _names_of_nobody(schema: Any) -> list[str]:
+    """Return the names of records that are none in Avro's sense: Beam's rows have random UUIDs."""
+    if isinstance(schema, list):
+        return [name for one in schema for name in _names_of_nobody(one)]
+    if not isinstance(schema, Mapping):
+        return []
+    own = schema.get("name", "_") if schema.get("type") == "record" else "_"
+    inside = [field["type"] for field in schema.get("fields", ())] + [
+        schema[key] for key in ("type", "items", "values") if key in schema
+    ]
+    return [*([] if own.rpartition(".")[2].isidentifier() else [own]), *_names_of_nobody(inside)]
+
+
+def _with_aliases(schema: Any, names: Sequence[str]) -> Any:
+    """Return `schema` with these names as aliases of every record, since fastavro compares names."""
+    if not names or isinstance(schema, str):
+        return schema
+    if isinstance(schema, list):
+        return [_with_aliases(one, names) for one in schema]
+    made = {
+        key: _with_aliases(value, names) if key in ("type", "items", "values") else value
+        for key, value in schema.items()
+    }
+    if schema.get("type") == "record":
+        made["aliases"] = [*schema.get("aliases", ()), *names]
+        made["fields"] = [{**field, "type": _with_aliases(field["type"], names)} for field in schema["fields"]]
+    return made
 
 
 def _check_fields(path: str | os.PathLike[str], spec: Spec, schema: Schema) -> None:

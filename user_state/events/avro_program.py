@@ -40,12 +40,16 @@ class Node(NamedTuple):
         children: branches, fields, items, values, or a constant's value.
         constants: of a record, for the fields that only the reader has.
         written: of a record, what the writer calls its fields.
-        names: of a record, what the reader calls its fields and constants; None for one that is read over.
-        keys: of a map, (key, child) where a key's value is wanted.
+        names: of a record, what the reader calls its fields and constants; None for one that is read over. Of a
+            union in JSON, what Avro's own JSON calls its branches; None for one that may mean something else.
+        keys: of a map, (key, child) where a key's value is wanted. Of a record in JSON, (alias, number of the field).
         places: where the value goes.
         beneath: where it and what lies in it goes.
-        data: the bytes of a constant.
+        data: the bytes of a constant; of an enum in JSON, its default symbol.
         why: why it is refused.
+        unit_ns: of a time in JSON, nanoseconds in its unit; 0 for what is none.
+        is_local: whether that is a local time.
+        absent: of a record in JSON, for each field the constant that it has where it is left out; None for none.
     """
 
     kind: str
@@ -62,6 +66,9 @@ class Node(NamedTuple):
     beneath: tuple[int, ...] = ()
     data: bytes = b""
     why: str = ""
+    unit_ns: int = 0
+    is_local: bool = False
+    absent: tuple[int | None, ...] = ()
 
 
 class Program(NamedTuple):
@@ -71,11 +78,20 @@ class Program(NamedTuple):
     root: int
 
 
-class _Wanted(NamedTuple):
+class Wanted(NamedTuple):
     """A place that wants a value, and the parts of its path from here on."""
 
     place: int
     parts: tuple[str, ...]
+
+    def within(self) -> Wanted:
+        """Return it as what lies at the first part sees it."""
+        return Wanted(self.place, self.parts[1:])
+
+
+def wanted_of(wanted: Mapping[str, Sequence[int]] | None) -> list[Wanted]:
+    """Return places by path as the root sees them."""
+    return [Wanted(place, tuple(path.split("."))) for path, places in (wanted or {}).items() for place in places]
 
 
 def program_of(writer: Any, reader: Any = None, wanted: Mapping[str, Sequence[int]] | None = None) -> Program:
@@ -87,14 +103,13 @@ def program_of(writer: Any, reader: Any = None, wanted: Mapping[str, Sequence[in
         wanted: the places that want the value at each path, the paths being the reader's.
     """
     reader = writer if reader is None else reader
-    compiling = _Compiling(NamedPair.of(writer, reader))
-    asked = [_Wanted(place, tuple(path.split("."))) for path, places in (wanted or {}).items() for place in places]
-    root = compiling.node(writer, reader, compiling.named, asked, str(writer["name"]), in_array=False)
+    compiling = Compiling(NamedPair.of(writer, reader))
+    root = compiling.node(writer, reader, compiling.named, wanted_of(wanted), str(writer["name"]), in_array=False)
     return Program([node for node in compiling.nodes if node is not None], root)
 
 
-class _Compiling:
-    """Goes through two schemas side by side."""
+class Compiling:
+    """Goes through two schemas side by side; `json_program` has more to say of some nodes."""
 
     def __init__(self, named: NamedPair) -> None:
         self.named = named
@@ -104,13 +119,14 @@ class _Compiling:
         self._shared: dict[tuple[int, int, str, str], int] = {}
 
     def node(
-        self, writer: Any, reader: Any, named: NamedPair, wanted: Sequence[_Wanted], field: str, *, in_array: bool
+        self, writer: Any, reader: Any, named: NamedPair, wanted: Sequence[Wanted], field: str, *, in_array: bool
     ) -> int:
         """Return the number of the node that reads `writer` as `reader`; `field` is for messages."""
         writer, reader = looked_up(writer, named.writer), looked_up(reader, named.reader)
         if isinstance(writer, list):
             branches = [self.node(branch, reader, named, wanted, field, in_array=in_array) for branch in writer]
-            return self._add(_asked(Node("union", children=tuple(branches)), wanted, in_array))
+            made = self.union(Node("union", children=tuple(branches)), writer, named)
+            return self._add(_asked(made, wanted, in_array))
         if isinstance(reader, list):
             branch = read_as(writer, reader, named)
             reader = reader if branch is None else looked_up(branch, named.reader)
@@ -125,14 +141,32 @@ class _Compiling:
                 return self._add(_asked(Node("array", children=(items,)), wanted, in_array=True, is_leaf=False))
             case "map":
                 return self._map(writer, reader, named, wanted, field, in_array=in_array)
-        return self._add(_asked(_scalar(writer, reader), wanted, in_array))
+        return self._add(_asked(self.scalar(_scalar(writer, reader), reader), wanted, in_array))
+
+    def union(self, node: Node, branches: Sequence[Any], named: NamedPair) -> Node:
+        """Return the node of a union with what else is to be known of it; here and below, nothing is."""
+        return node
+
+    def record(
+        self, node: Node, declared: Mapping[str, Any], named: NamedPair, wanted: Sequence[Wanted], *, in_array: bool
+    ) -> Node:
+        """Return the node of the record `declared`, as above."""
+        return node
+
+    def scalar(self, node: Node, declared: Mapping[str, Any]) -> Node:
+        """Return the node of a scalar, as above."""
+        return node
+
+    def constant(self, child: int, data: bytes, wanted: Sequence[Wanted], *, in_array: bool) -> int:
+        """Return the number of the node that has `data` where the node `child` would read it."""
+        return self._add(_asked(Node("constant", children=(child,), data=data), wanted, in_array, is_leaf=False))
 
     def _record(
         self,
         writer: Mapping[str, Any],
         reader: Mapping[str, Any],
         named: NamedPair,
-        wanted: Sequence[_Wanted],
+        wanted: Sequence[Wanted],
         *,
         in_array: bool,
     ) -> int:
@@ -149,7 +183,7 @@ class _Compiling:
         for field in writer["fields"]:
             name = read_names.get(field["name"])
             if name is None:
-                pair, declared, within = self._as_written, field["type"], list[_Wanted]()
+                pair, declared, within = self._as_written, field["type"], list[Wanted]()
                 if named.writer is named.reader:
                     pair = named
             else:
@@ -169,22 +203,23 @@ class _Compiling:
             written=tuple(field["name"] for field in writer["fields"]),
             names=tuple(names),
         )
+        made = self.record(made, reader, named, wanted, in_array=in_array)
         self.nodes[number] = _asked(made, wanted, in_array)
         return number
 
-    def _constant(self, field: Mapping[str, Any], named: NamedPair, wanted: Sequence[_Wanted], in_array: bool) -> int:
+    def _constant(self, field: Mapping[str, Any], named: NamedPair, wanted: Sequence[Wanted], in_array: bool) -> int:
         data = default_bytes(field["type"], field["default"], named.reader)
         child = self.node(field["type"], field["type"], named, wanted, field["name"], in_array=in_array)
-        return self._add(_asked(Node("constant", children=(child,), data=data), wanted, in_array, is_leaf=False))
+        return self.constant(child, data, wanted, in_array=in_array)
 
     def _map(
-        self, writer: Any, reader: Any, named: NamedPair, wanted: Sequence[_Wanted], field: str, *, in_array: bool
+        self, writer: Any, reader: Any, named: NamedPair, wanted: Sequence[Wanted], field: str, *, in_array: bool
     ) -> int:
-        by_key: dict[str, list[_Wanted]] = {}
+        by_key: dict[str, list[Wanted]] = {}
         for one in wanted:
             if one.parts:
                 key, rest = key_in_map(one.parts, reader["values"], named.reader)
-                by_key.setdefault(key, []).append(_Wanted(one.place, rest))
+                by_key.setdefault(key, []).append(Wanted(one.place, rest))
         types = (writer["values"], reader["values"], named)
         others = self.node(*types, [], field, in_array=in_array)
         keys = [(key, self.node(*types, within, field, in_array=in_array)) for key, within in by_key.items()]
@@ -195,11 +230,11 @@ class _Compiling:
         return len(self.nodes) - 1
 
 
-def _within(name: str, wanted: Iterable[_Wanted]) -> list[_Wanted]:
-    return [_Wanted(one.place, one.parts[1:]) for one in wanted if one.parts[:1] == (name,)]
+def _within(name: str, wanted: Iterable[Wanted]) -> list[Wanted]:
+    return [one.within() for one in wanted if one.parts[:1] == (name,)]
 
 
-def _asked(node: Node, wanted: Sequence[_Wanted], in_array: bool, *, is_leaf: bool = True) -> Node:
+def _asked(node: Node, wanted: Sequence[Wanted], in_array: bool, *, is_leaf: bool = True) -> Node:
     """Return the node with the places that want its value."""
     if not wanted:
         return node

@@ -1,10 +1,12 @@
 """Events as message bodies in the spec's encoding: for what publishes files, and for made-up traffic.
 
 raw             the event alone, if the spec says `encoding: raw`; where it says nothing, in single-object encoding,
-which is read as well, and says of which version it is
+                which is read as well, and says of which version it is
 single_object   C3 01, fingerprint, event
 container       an Avro file of the one event
 confluent       00, the id that the schema has in the registry, event; nothing is ever registered
+json            the event as JSON; one that JSON cannot say, such as of an infinite number, in single-object encoding,
+                which is read as well
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Iterable
 
 from user_state.errors import InputError
 from user_state.events.containers import ContainerWriter
+from user_state.events.json_written import JsonWriter
 from user_state.events.known_writers import ID_HEAD
 from user_state.events.writers import head_of
 from user_state.schema_registry.schemas import schemas_of
@@ -27,7 +30,7 @@ class BodyWriter:
         subjects: under which a registry may have the schemas.
 
     Raises:
-        InputError: bodies of the encoding are not written, or the registry has no id for the schema.
+        InputError: the registry has no id for the schema.
         RegistryUnavailable: the registry does not say.
     """
 
@@ -37,8 +40,7 @@ class BodyWriter:
         self._subjects = list(subjects)
         self._before: dict[bytes, bytes | None] = {}
         self._containers: dict[bytes, ContainerWriter] = {}
-        if self._encoding == "json":
-            raise InputError("bodies of `encoding: json` are read, and not written")
+        self._json = JsonWriter(schema) if self._encoding == "json" else None
         if not self.tells(schema):
             where = schema.bodies.registry or "the folder of `registry:`"
             under = f" under {' or '.join(self._subjects)}" if schema.bodies.registry else ""
@@ -46,7 +48,7 @@ class BodyWriter:
 
     def tells(self, written: EventSchema) -> bool:
         """Return whether a body can say that its event is of this schema."""
-        if self._encoding == "raw" and self._schema.bodies.declared:
+        if self._json is not None or (self._encoding == "raw" and self._schema.bodies.declared):
             return written.fingerprint == self._schema.fingerprint
         if self._encoding == "confluent":
             return self._id_head(written) is not None
@@ -62,7 +64,7 @@ class BodyWriter:
             return (self._id_head(written) or b"") + event
         if self._encoding == "raw" and self._schema.bodies.declared:
             return event
-        return head_of(written) + event
+        return (self._json.body(event) if self._json is not None else None) or head_of(written) + event
 
     def _id_head(self, written: EventSchema) -> bytes | None:
         """Return what stands before an event of a schema, None if it has no id."""

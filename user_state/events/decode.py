@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from user_state.errors import EventError, SpecError
+from user_state.errors import EventError
 from user_state.events.event_reader import write_event
 from user_state.events.framing import Unpacking
 from user_state.events.known_writers import KnownWriters, Unreadable
@@ -32,7 +32,7 @@ __all__ = ["SINGLE_OBJECT", "Decoded", "EventDecoder"]
 
 UNKNOWN_ID = "unknown id"
 """What the core says of a body with a schema id that it was not told of."""
-_FRAMING = {"raw": "raw", "single_object": "single_object", "confluent": "confluent"}
+_FRAMING = {"raw": "raw", "single_object": "single_object", "confluent": "confluent", "json": "json"}
 
 
 class Decoded(NamedTuple):
@@ -58,15 +58,13 @@ class EventDecoder:
     """
 
     def __init__(self, plan: Plan, schema: EventSchema) -> None:
-        if schema.bodies.encoding == "json":
-            raise SpecError("events.encoding: json cannot be read by this version of user-state")
         self._plan = plan
         self._schema = schema
         self._head = head_of(schema)
         self._fingerprints = frozenset(one.fingerprint for one in (*schema.versions, schema))
         self._places = places_of(plan)
         self._known = KnownWriters(schema, self._places)
-        self._unpacking = Unpacking(schema.bodies.encoding, self._known)
+        self._unpacking = Unpacking(schema.bodies, schema.fingerprint, self._known)
         self._framing = _FRAMING.get(schema.bodies.encoding, "")
         self._native = self._made(self._framing)
         self._number = self._known.number

@@ -3,6 +3,7 @@
     content-encoding            gzip: the body is decompressed, at most MOST_UNPACKED_BYTES; identity; no other
     googclient_schemaencoding   as Pub/Sub says it of a topic with a schema: BINARY goes with `encoding: raw`, JSON with
                                 `encoding: json`
+    googclient_schemarevisionid which revision of that schema the event is of, if the spec tells them apart
 
 Names of attributes are taken in any case. What does not go with the spec is refused, though the body may look right:
 who sends it says otherwise. A message keeps its bytes and attributes as they came.
@@ -16,12 +17,13 @@ from user_state.errors import EventError
 from user_state.events.containers import Contained, only_record, read_head
 from user_state.events.known_writers import KnownWriters, Unreadable
 from user_state.events.unpacking import Limited
-from user_state.events.writers import SINGLE_OBJECT
-from user_state.spec.bodies import Encoding
+from user_state.events.writers import SINGLE_OBJECT, head_of
+from user_state.spec.bodies import Bodies, Encoding
 from user_state.state.event_batch import MessageList
 
 COMPRESSION = "content-encoding"
 PUBSUB_ENCODING = "googclient_schemaencoding"
+REVISION = "googclient_schemarevisionid"
 _PLAIN = {"", "identity"}
 _OF_PUBSUB: dict[str, Encoding] = {"BINARY": "raw", "JSON": "json"}
 Unpack = Callable[[], bytes | tuple[str, str]]
@@ -32,15 +34,19 @@ class Unpacking:
     """Finds the messages whose bodies are not decoded as they stand.
 
     Args:
-        encoding: what the spec says.
+        bodies: what the spec says.
+        own: the fingerprint of the spec's schema.
         known: which schemas can be read; those that bodies bring along are added.
     """
 
-    def __init__(self, encoding: Encoding, known: KnownWriters) -> None:
-        self._encoding = encoding
+    def __init__(self, bodies: Bodies, own: bytes, known: KnownWriters) -> None:
+        encoding = self._encoding = bodies.encoding
+        self._revisions = bodies.by_revision
         self._known = known
         fitting = {name for name, one in _OF_PUBSUB.items() if one == encoding}
         self._asked = {COMPRESSION: _PLAIN, PUBSUB_ENCODING: fitting}
+        if self._revisions:
+            self._asked[REVISION] = {name for name, one in self._revisions.items() if one.fingerprint == own}
 
     def of_messages(self, held: MessageList) -> dict[int, Unpack]:
         """Return, by index, how bodies are unpacked that have to be."""
@@ -58,7 +64,7 @@ class Unpacking:
         Raises:
             EventError: `undecodable`.
         """
-        body = self.decompressed(body, attributes)
+        body = self._headed(body, self._said(attributes))
         if self._encoding != "container" or body.startswith(SINGLE_OBJECT):
             return body
         return self._event_of(body, *self._head(body))
@@ -69,14 +75,32 @@ class Unpacking:
         Raises:
             EventError: `undecodable`, also where the attributes do not go with the spec.
         """
+        return self._plain(body, self._said(attributes))
+
+    def _said(self, attributes: Mapping[str, str]) -> dict[str, str]:
+        """Return the attributes that a body cannot be read without."""
         said = {name.lower(): value for name, value in attributes.items()}
-        asked = {name: said[name] for name, fine in self._asked.items() if said.get(name, "") not in {"", *fine}}
-        return self._plain(body, asked)
+        return {name: said[name] for name, fine in self._asked.items() if said.get(name) not in {None, *fine}}
+
+    def _headed(self, body: bytes, said: Mapping[str, str]) -> bytes:
+        """Return a body without its compression, behind the header of its revision's schema if it has one."""
+        body = self._plain(body, said)
+        revision = said.get(REVISION)
+        if not revision or body[: len(SINGLE_OBJECT) + 8] in self._known.named_heads:
+            return body
+        schema = self._revisions.get(revision)
+        if schema is None:
+            known = ", ".join(sorted(self._revisions))
+            raise EventError(
+                "undecodable",
+                f"expected a revision of the schema that `registry:` has a file of: {known}; got {revision[:40]}",
+            )
+        return head_of(schema) + body
 
     def _plain(self, body: bytes, said: Mapping[str, str]) -> bytes:
         """Return a body without its compression, if the attributes go with the spec."""
         encoding = said.get(PUBSUB_ENCODING)
-        if encoding is not None:
+        if encoding:
             fitting = _OF_PUBSUB.get(encoding)
             advice = "" if fitting is None else f"; set events.encoding: {fitting}"
             raise EventError(
@@ -92,7 +116,7 @@ class Unpacking:
         return Limited("gzip").unpacked(body)
 
     def _later(self, held: MessageList, at: int, said: Mapping[str, str]) -> Unpack:
-        return lambda: _tried(lambda: self._plain(held.message(at)[0], said))
+        return lambda: _tried(lambda: self._headed(held.message(at)[0], said))
 
     def _of_container(self, held: MessageList, at: int, said: Mapping[str, str]) -> Unpack:
         """Look at the head of a file now, since its schema has to be known before the event is decoded."""

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from user_state.errors import SpecError, shorten
-from user_state.events.writers import Place, Writer, head_of, writer_of
-from user_state.schema_registry.schemas import schemas_of
+from user_state.events.writers import Place, Writer, head_of, json_writer_of, writer_of
+from user_state.schema_registry.schemas import JsonSchema, schemas_of
 from user_state.spec.event_schema import EventSchema, parse_event_schema
 from user_state.spec.version_checks import unread
 
@@ -42,9 +42,13 @@ class KnownWriters:
         self._schema = schema
         self._places = places
         self._by_id = dict(schema.bodies.by_id)
-        own = {one.fingerprint: one for one in (*schema.versions, schema)}
+        own = {one.fingerprint: one for one in (*schema.bodies.by_revision.values(), *schema.versions, schema)}
         ordered = sorted(own.values(), key=lambda one: one is not schema)
         self._named = [writer_of(one, schema, places) for one in ordered]
+        self.named_heads = frozenset(one.head for one in self._named)
+        """What stands before events of the schemas that the spec names."""
+        if schema.bodies.encoding == "json":
+            self._named.append(json_writer_of(schema, places))
         self._of_ids: dict[int, Writer | Unreadable] = {}
         self._met: dict[bytes, Writer | Unreadable] = {}
         self._texts: dict[bytes, Writer | Unreadable] = {}
@@ -75,7 +79,7 @@ class KnownWriters:
             )
         registry = self._schema.bodies.registry
         if registry is None:
-            found = self._by_id.get(number)
+            found: EventSchema | JsonSchema | None = self._by_id.get(number)
             if found is None:
                 known = ", ".join(map(str, sorted(self._by_id)))
                 return Unreadable(f"expected a schema id that `registry:` has a file of: {known}; got {number}")
@@ -84,7 +88,10 @@ class KnownWriters:
             if isinstance(asked, str):
                 return Unreadable(asked)
             found = asked
-        made = self._read(found, f"schema id {number} ({found.name})")
+        if isinstance(found, JsonSchema):
+            made = self._json()
+        else:
+            made = self._read(found, f"schema id {number} ({found.name})")
         if isinstance(made, Writer):
             made = made._replace(head=ID_HEAD + number.to_bytes(4, "big"))
             self.number += 1
@@ -118,6 +125,13 @@ class KnownWriters:
         head = head_of(schema)
         known = next((one for one in self._named if one.head == head), None)
         return known or self._read(schema, f"the schema in the body ({schema.name})")
+
+    def _json(self) -> Writer | Unreadable:
+        """Return how bodies in JSON are read: as the spec's schema, whatever a JSON Schema says of them."""
+        try:
+            return json_writer_of(self._schema, self._places)
+        except ValueError as exc:
+            return Unreadable(f"events in JSON cannot be read as {self._schema.name}: {exc}")
 
     def _read(self, schema: EventSchema, called: str) -> Writer | Unreadable:
         wrong = unread(schema, self._schema)

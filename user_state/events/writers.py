@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from user_state.events.avro_program import Program, program_of
+from user_state.events.json_program import json_program_of
 from user_state.events.limits import check_names
 from user_state.plan.plan import Plan
 from user_state.spec.event_schema import EventSchema
@@ -38,11 +39,13 @@ class Writer(NamedTuple):
         head: the first bytes of such a body.
         name: for people.
         program: how they are read.
+        is_json: whether such bodies are JSON, which has no head but a schema id.
     """
 
     head: bytes
     name: str
     program: Program
+    is_json: bool = False
 
 
 def head_of(schema: EventSchema) -> bytes:
@@ -65,9 +68,19 @@ def writer_of(writer: EventSchema, reader: EventSchema, places: list[Place]) -> 
     """Return how events of `writer` are read as `reader`, which must resolve."""
     same = writer.fingerprint == reader.fingerprint
     name = writer.name if same else f"{writer.name} of {writer.file or writer.fingerprint.hex()}"
+    wanted = _wanted(places)
+    # The reader's logical types count, whatever those of a writer with the same fingerprint.
+    return Writer(head_of(writer), name, program_of(reader.whole if same else writer.whole, reader.whole, wanted))
+
+
+def json_writer_of(schema: EventSchema, places: list[Place]) -> Writer:
+    """Return how JSON events of `schema` are read; raises ValueError where a default cannot be used."""
+    return Writer(b"", schema.name, json_program_of(schema.whole, _wanted(places)), is_json=True)
+
+
+def _wanted(places: list[Place]) -> dict[str, list[int]]:
     wanted: dict[str, list[int]] = {}
     for at, place in enumerate(places):
         if place.name:
             wanted.setdefault(place.name, []).append(at)
-    # The reader's logical types count, whatever those of a writer with the same fingerprint.
-    return Writer(head_of(writer), name, program_of(reader.whole if same else writer.whole, reader.whole, wanted))
+    return wanted

@@ -3,7 +3,7 @@
     single object   C3 01, fingerprint (8 bytes), event
     container       an Avro file with one record, read by fastavro
     confluent       00, schema id (4 bytes, big-endian), event
-    raw             the event
+    raw, json       the event
 
 A body in single-object encoding of a schema that is known is read whatever the encoding. Attributes: `content-encoding`
 gzip; `googclient_schemaencoding`, which has to go with the encoding.
@@ -38,12 +38,16 @@ class Framed(NamedTuple):
     schema: Any = None
 
 
+JSON = "JSON"
+
+
 def opened(
     body: bytes,
     attributes: Mapping[str, str],
     encoding: str,
     fingerprints: Collection[bytes],
     schema_of: Callable[[int], Any],
+    revisions: Mapping[str, Any],
 ) -> Framed:
     """Return what a body holds.
 
@@ -52,7 +56,8 @@ def opened(
         attributes: the message's.
         encoding: the spec's.
         fingerprints: of the schemas that the spec names.
-        schema_of: the schema of an id, None if there is none.
+        schema_of: the schema of an id, None if there is none; JSON of one whose bodies are JSON.
+        revisions: the schemas of a Pub/Sub topic by revision; none where they are not told apart.
 
     Raises:
         ValueError: no event of the encoding.
@@ -60,8 +65,15 @@ def opened(
     body = _unpacked(body, {name.lower(): value for name, value in attributes.items()}, encoding)
     if body[:2] == b"\xc3\x01" and body[2:10] in fingerprints:
         return Framed(body[10:], body[2:10])
-    if encoding == "raw":
+    if encoding == "json":
         return Framed(body)
+    if encoding == "raw":
+        revision = attributes.get("googclient_schemarevisionid")
+        if not revisions or not revision:
+            return Framed(body)
+        if revision not in revisions:
+            raise ValueError("a revision of no schema")
+        return Framed(body, schema=revisions[revision])
     if encoding == "confluent":
         if len(body) < 6 or body[0] != 0:
             raise ValueError("no id")
@@ -76,7 +88,7 @@ def opened(
 
 def _unpacked(body: bytes, attributes: Mapping[str, str], encoding: str) -> bytes:
     checked = attributes.get("googclient_schemaencoding")
-    if checked is not None and OF_PUBSUB.get(checked) != encoding:
+    if checked and OF_PUBSUB.get(checked) != encoding:
         raise ValueError("Pub/Sub says otherwise")
     packing = attributes.get("content-encoding", "").lower()
     if packing in ("", "identity"):

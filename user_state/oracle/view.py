@@ -83,7 +83,7 @@ class View:
         if isinstance(value, datetime.datetime):
             return microseconds(value)
         if isinstance(value, str):
-            return _of_iso(value)
+            return of_iso(value)
         if isinstance(value, bool) or not isinstance(value, int):
             return value
         logical = logical_type(declared) or ""
@@ -93,7 +93,7 @@ class View:
         return value * (of_type or NANOSECONDS[stated or "us"]) // 1000
 
 
-def _of_iso(text: str) -> Any:
+def of_iso(text: str) -> Any:
     """Return the microseconds of a time in ISO 8601, or the text, if it is none."""
     found = _ISO.fullmatch(text)
     if found is None:

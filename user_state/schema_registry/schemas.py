@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from user_state.errors import RegistryUnavailable, SpecError, shorten
@@ -26,6 +26,12 @@ from user_state.spec.event_schema import EventSchema, parse_event_schema
 UNKNOWN_S = 30.0
 MOST_UNKNOWN = 10_000
 MOST_REFERENCES = 100
+
+
+class JsonSchema(NamedTuple):
+    """A JSON Schema: its bodies are JSON behind their id. What it says of them is the producer's to check."""
+
+    number: int
 
 
 class RegisteredSchemas:
@@ -39,10 +45,10 @@ class RegisteredSchemas:
     def __init__(self, registry: Registry, clock: Callable[[], float] = time.monotonic) -> None:
         self._registry = registry
         self._clock = clock
-        self._known: dict[int, EventSchema | str] = {}
+        self._known: dict[int, EventSchema | JsonSchema | str] = {}
         self._unknown_until_s: dict[int, tuple[float, str]] = {}
 
-    def schema(self, number: int) -> EventSchema | str:
+    def schema(self, number: int) -> EventSchema | JsonSchema | str:
         """Return the schema with this id, or why there is none that events could have.
 
         Raises:
@@ -82,10 +88,12 @@ class RegisteredSchemas:
             raise self._strange(f"/subjects/{subject}")
         return None
 
-    def _read(self, number: int, found: Any) -> EventSchema | str:
+    def _read(self, number: int, found: Any) -> EventSchema | JsonSchema | str:
         text, kind = self._text(found, f"/schemas/ids/{number}")
+        if kind == "JSON":
+            return JsonSchema(number)
         if kind != "AVRO":
-            return f"schema id {number} is of type {shorten(kind)}, and events are read as Avro"
+            return f"schema id {number} is of type {shorten(kind)}, and events are read as Avro or JSON"
         try:
             whole = with_definitions(json.loads(text), self._definitions(found))
             return replace(parse_event_schema(whole), file=f"schema id {number}")

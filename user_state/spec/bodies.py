@@ -7,6 +7,8 @@
     confluent       00, schema id (4 bytes, big-endian), event                       id
     json            the event as JSON                                                nothing: it is of the spec's
 
+A topic of Pub/Sub's with a schema says in an attribute which revision of it an event alone was written with.
+
 Whatever the spec says, a body that begins with the single-object header of a schema that the spec names is read as
 that: no other body begins with those ten bytes, and it is what this package writes itself. Nothing here reads bodies or
 speaks to a registry; a folder of schemas is read with the spec, which is invalid if one of them cannot be read as the
@@ -15,13 +17,15 @@ events' schema.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
 from user_state.errors import SpecError, shorten
+from user_state.spec.defaults import unfit_defaults
 from user_state.spec.problems import Problem
 from user_state.spec.yaml_document import Document
 
@@ -35,6 +39,24 @@ MOST_ID = (1 << 31) - 1
 _REGISTRY = ("events", "registry")
 
 
+_ID = r"[1-9][0-9]{0,9}"
+_NO_URL = "expected a folder with a file REVISION.avsc for each revision of the topic's schema, got a URL"
+
+
+class _Names(NamedTuple):
+    """How files of schemas are called: what to say of them, and what their names match without `.avsc`."""
+
+    file: str
+    what: str
+    pattern: str
+
+
+_NAMES = {
+    "confluent": _Names("ID.avsc", "schema id, such as 7.avsc", _ID),
+    "raw": _Names("REVISION.avsc", "Pub/Sub's revision id, such as 0a1b2c3d.avsc", r"[0-9a-f]{8}"),
+}
+
+
 @dataclass(frozen=True)
 class Bodies:
     """How bodies of a schema are encoded.
@@ -43,6 +65,7 @@ class Bodies:
         encoding: one of ENCODINGS.
         registry: the URL of the registry that knows schemas by id, without a `/` at its end; None where there is none.
         by_id: the schemas of a folder, by id; each resolves to the events' schema.
+        by_revision: the same of `raw`, by the id that Pub/Sub gives to a revision; empty where none are told apart.
         declared: whether the spec says so.
     """
 
@@ -50,6 +73,7 @@ class Bodies:
     registry: str | None = None
     by_id: Mapping[int, EventSchema] = field(default_factory=dict)
     declared: bool = False
+    by_revision: Mapping[str, EventSchema] = field(default_factory=dict)
 
 
 def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[EventSchema, list[Problem]]:
@@ -58,26 +82,32 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
     encoding, registry = events.get("encoding", "raw"), events.get("registry")
     if encoding not in ENCODINGS or not isinstance(registry, str | None):
         return schema, []  # said already
-    if encoding != "confluent":
-        if registry is None:
-            return replace(schema, bodies=Bodies(encoding, declared="encoding" in events)), []
+    declared = "encoding" in events
+    problems: list[Problem] = []
+    if registry is None and encoding != "confluent":
+        unfit = unfit_defaults(schema.whole) if encoding == "json" else ()
+        problems += [document.problem(("events", "schema"), found) for found in unfit]
+        return replace(schema, bodies=Bodies(encoding, declared=declared)), problems
+    if encoding not in ("confluent", "raw"):
         said = "`registry:` is for `encoding: confluent`, whose bodies name their schema by id"
         return schema, [document.problem(_REGISTRY, f"{said}; got `encoding: {encoding}`")]
     if registry is None:
         said = "encoding confluent needs `registry:`, a folder with a file ID.avsc for each schema, or a registry's URL"
         return schema, [document.problem(("events", "encoding"), said)]
     if "://" in registry:
-        wrong = _wrong_url(registry)
+        wrong = _wrong_url(registry) if encoding == "confluent" else _NO_URL
         if wrong is not None:
             return schema, [document.problem(_REGISTRY, wrong)]
         return replace(schema, bodies=Bodies(encoding, registry.rstrip("/"), declared=True)), []
-    problems: list[Problem] = []
-    by_id: dict[int, EventSchema] = {}
-    for number, found in _of_folder(beside / registry, schema):
+    held: dict[str, EventSchema] = {}
+    for name, found in _of_folder(beside / registry, schema, _NAMES[encoding]):
         if isinstance(found, str):
             problems.append(document.problem(_REGISTRY, found))
         else:
-            by_id[number] = found
+            held[name] = found
+    if encoding == "raw":
+        return replace(schema, bodies=Bodies(encoding, declared=declared, by_revision=held)), problems
+    by_id = {int(name): one for name, one in held.items()}
     return replace(schema, bodies=Bodies(encoding, None, by_id, declared=True)), problems
 
 
@@ -100,32 +130,31 @@ def _wrong_url(url: str) -> str | None:
     return None
 
 
-def _of_folder(folder: Path, schema: EventSchema) -> Iterator[tuple[int, EventSchema | str]]:
-    """Yield each id and its schema, or what is wrong with it."""
+def _of_folder(folder: Path, schema: EventSchema, names: _Names) -> Iterator[tuple[str, EventSchema | str]]:
+    """Yield the name of each file and its schema, or what is wrong with it."""
     from user_state.spec.event_schema import load_event_schema
     from user_state.spec.version_checks import unread
 
     try:
         files = sorted(folder.glob("*.avsc")) if folder.is_dir() else []
     except OSError as exc:
-        yield 0, f"expected a folder of schemas: {exc.strerror}"
+        yield "", f"expected a folder of schemas: {exc.strerror}"
         return
     if not files:
         what = "which has none" if folder.is_dir() else "which is no folder"
-        yield 0, f"expected a folder with a file ID.avsc for each schema, got {shorten(folder.name)}, {what}"
+        yield "", f"expected a folder with a file {names.file} for each schema, got {shorten(folder.name)}, {what}"
         return
     for file in files:
-        number = int(file.stem) if file.stem.isascii() and file.stem.isdigit() else 0
-        if not 0 < number <= MOST_ID or str(number) != file.stem:
-            yield 0, f"expected files called by schema id, such as 7.avsc, got {shorten(file.name)}"
+        if not re.fullmatch(names.pattern, file.stem) or (names.pattern == _ID and int(file.stem) > MOST_ID):
+            yield "", f"expected files called by {names.what}, got {shorten(file.name)}"
             continue
         try:
             found = replace(load_event_schema(file.name, folder), file=f"{folder.name}/{file.name}")
         except SpecError as exc:
-            yield number, str(exc)
+            yield file.stem, str(exc)
             continue
         wrong = unread(found, schema)
         if wrong:
-            yield number, f"events of {found.file} cannot be read as {schema.name} of {schema.file}: {wrong[0]}"
+            yield file.stem, f"events of {found.file} cannot be read as {schema.name} of {schema.file}: {wrong[0]}"
         else:
-            yield number, found
+            yield file.stem, found

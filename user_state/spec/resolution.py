@@ -10,6 +10,8 @@
     enum -> enum                  a symbol that the reader lacks becomes the reader's default symbol
     union                         the branch written -> the reader's branch of that type, else the first that fits
 
+A record whose name is no name in Avro's sense is taken for the reader's: Beam gives the records of rows random UUIDs.
+
 A field's own name goes before its aliases, so that a writer may write old name and new for a while.
 Two rules are stricter than Avro's. What *may* fail for some value fails here and now: an enum without a default, a
 branch of a union that nothing fits. Only null is let through, since a field that was made required is no mistake:
@@ -22,6 +24,7 @@ Sources: Apache Avro 1.12 specification, "Schema Resolution" and "Aliases".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -43,6 +46,7 @@ _UNIT_OF_TIME = {
     "timestamp-micros": "microseconds",
     "timestamp-nanos": "nanoseconds",
 }
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OFTEN_NULL = "null, which the reader does not accept"
 
 
@@ -122,6 +126,8 @@ def read_as(writer: Any, branches: list[Any], named: NamedPair) -> Any:
     writer = looked_up(writer, named.writer)
     fitting = [branch for branch in branches if matches(writer, branch, named)]
     own = [branch for branch in fitting if _is_own(writer, looked_up(branch, named.reader))]
+    if len(fitting) > 1 and isinstance(writer, Mapping) and _is_nameless(writer):
+        return None  # which of the records it is, nothing says
     return next(iter([*own, *fitting]), None)
 
 
@@ -241,10 +247,17 @@ class _Walk:
 
 def _same_name(writer: Mapping[str, Any], reader: Mapping[str, Any]) -> bool:
     """Return whether two named types are one: namespaces do not count, and the reader's aliases do."""
+    if _is_nameless(writer):
+        return True
     name = writer["name"]
     plain = name.rpartition(".")[2]
     aliases = reader.get("aliases", ())
     return plain == reader["name"].rpartition(".")[2] or name in aliases or plain in aliases
+
+
+def _is_nameless(writer: Mapping[str, Any]) -> bool:
+    """Return whether a type is a record with a name that Avro does not allow, such as a UUID."""
+    return writer["type"] == "record" and _NAME.fullmatch(writer["name"].rpartition(".")[2]) is None
 
 
 def _unlike(writer: Mapping[str, Any], reader: Mapping[str, Any]) -> str:
