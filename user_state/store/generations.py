@@ -37,7 +37,6 @@ class Generation:
         definition: of the spec that began it, hex.
         began_us: when it was begun.
         ended_us: when its backfill had read all; None while it has not, or if there was none.
-        until_us: the backfill left out what was published at or after this; None: nothing.
         events: how many events the backfill applied.
     """
 
@@ -45,7 +44,6 @@ class Generation:
     definition: str
     began_us: int
     ended_us: int | None = None
-    until_us: int | None = None
     events: int = 0
 
     @property
@@ -122,7 +120,7 @@ class Generations:
             while keys := list(islice(found, KEYS_A_STEP)):
                 pipeline = self._redis.pipeline(transaction=False)
                 for key in keys:
-                    pipeline.unlink(key)
+                    pipeline.delete(key)
                 gone = sum(pipeline.execute())
                 deleted += gone
                 each(gone)
