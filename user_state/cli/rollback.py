@@ -40,14 +40,14 @@ def rollback(
     """
     from user_state.plan.compile import compile_plan
     from user_state.store.generations import generation_to_read
-    from user_state.store.specs import force_generation, registered_specs
+    from user_state.store.specs import force_epoch, registered_specs
 
     loaded = load_spec(spec)
     loaded = loaded.of_generation(generation_to_read(redis, loaded.spec.name, generation))
     plan = compile_plan(loaded)
     registered = registered_specs(redis, plan)
     if registered.current == plan.definition:
-        say(f"{spec} writes {plan.keyspace} already, since {format_time(registered.generation)}: nothing to do")
+        say(f"{spec} writes {plan.keyspace} already, since {format_time(registered.epoch)}: nothing to do")
         return
     _show(plan, registered, redis)
     if not yes:
@@ -55,7 +55,7 @@ def rollback(
             raise InputError("cannot ask for confirmation without a terminal: add --yes to roll back")
         if not typer.confirm("Roll back?"):
             raise typer.Exit(EXIT_REFUSED)
-    force_generation(redis, plan, time.time_ns() // 1000)
+    force_epoch(redis, plan, time.time_ns() // 1000)
     say(f"{spec} writes {plan.keyspace} from now on: start it with `user-state run`")
 
 
@@ -69,8 +69,7 @@ def _show(plan: Plan, registered: Registered, redis: str) -> None:
     lines = [
         f"{plan.keyspace} is written by no spec that is registered"
         if registered.current is None
-        else f"{plan.keyspace} is written by spec {registered.current.hex()}, since"
-        f" {format_time(registered.generation)}",
+        else f"{plan.keyspace} is written by spec {registered.current.hex()}, since {format_time(registered.epoch)}",
         f"the spec given is {plan.definition.hex()}, which "
         + ("never wrote here" if before is None else f"took over at {format_time(before)} and was taken over from"),
     ]
