@@ -25,6 +25,14 @@ def run(
         ),
     ],
     redis: Annotated[str, typer.Option(help="Where records go: redis://host:port", show_default=False)],
+    generation: Annotated[
+        str | None,
+        typer.Option(
+            help="Which generation of the records to write, `base` for those of none, which is the default while no"
+            " other is served.",
+            show_default=False,
+        ),
+    ] = None,
     dead_letters: Annotated[
         str, typer.Option("--dead-letters", "--dead_letters", help="A folder, or pubsub://projects/P/topics/T.")
     ] = "dead-letters",
@@ -233,6 +241,7 @@ def run(
     from user_state.schema_registry.schemas import check_registry
     from user_state.spec import load_spec
     from user_state.store.connection import check_reachable
+    from user_state.store.generations import generation_to_write
 
     if replay_start is not None and replay_speed is None:
         raise InputError("--replay_start needs --replay_speed")
@@ -244,6 +253,7 @@ def run(
         # Beam takes seconds to import: what can be told before it is told at once.
         check_reachable(redis, REACHABLE_S)
         check_registry(loaded.schema.bodies.registry)
+    loaded = loaded.of_generation(generation_to_write(redis, loaded.spec.name, generation))
     from beam_pipelines.dead_letter_limit import end, parse_share
     from beam_pipelines.streaming import StreamingSettings
 

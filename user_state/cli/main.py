@@ -1,9 +1,9 @@
 """`user-state`: every command, and the one place where our errors become a message and exit code 2.
 
 A command is imported when it is the one that is run, so that `--help` and `--version` are quick; COMMANDS has what
-`--help` says of the others. Those that need Apache Beam (run, publish, demo, dead-letters) are found by the entry point
-group `user_state.commands`, so that the library never imports the pipeline; where the pipeline is not installed, the
-command says how to get it.
+`--help` says of the others. Those that need Apache Beam (run, backfill, publish, demo, dead-letters) are found by the
+entry point group `user_state.commands`, so that the library never imports the pipeline; where the pipeline is not
+installed, the command says how to get it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # where it is, and what it does: the first sentence of its docstring
     "demo": (PIPELINE, "Run everything once: traffic, pipeline, Redis, look-ups, and a comparison with brute force."),
     "run": (PIPELINE, "Run the streaming pipeline: events in, Redis records out."),
+    "backfill": (PIPELINE, "Make a generation of records from history, while another one is served."),
     "publish": (PIPELINE, "Publish an Avro file, or dead letters, to a Pub/Sub topic."),
     "dead-letters": (PIPELINE, "Show what was refused, why and when; with --replay, publish it again."),
     "get": ("user_state.cli.get:get", "Read users' features, sequences and embeddings as a ranking service would."),
@@ -31,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("user_state.cli.check:check", "Validate a spec, list its outputs, and estimate the bytes a user."),
     "verify": ("user_state.cli.verify:verify", "Compare every user and feature with brute force over the events."),
     "rollback": ("user_state.cli.rollback:rollback", "Let an earlier spec write again."),
+    "generation": ("user_state.cli.generation:generation", "Generations of records: list them, serve one, delete one."),
     "generate": ("user_state.cli.generate:generate", "Write synthetic traffic of an app to an Avro file."),
     "convert": ("user_state.cli.convert:convert", "Turn a delimited file of interactions into an Avro file of events."),
     "training-set": (
