@@ -25,7 +25,7 @@ _YES = typer.Option("--yes", "-y", help="Do not ask.")
 
 @generation.callback()
 def group() -> None:
-    """Records that lie beside each other under one spec's name, of which clients read one generation.
+    """Generations of records lie beside each other under one spec's name; clients read the one that is served.
 
     `user-state backfill` makes a generation from history while another one is served; `use` changes which is served,
     and changing back is the way back. `run --generation` keeps one up to date.

@@ -32,7 +32,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("user_state.cli.check:check", "Validate a spec, list its outputs, and estimate the bytes a user."),
     "verify": ("user_state.cli.verify:verify", "Compare every user and feature with brute force over the events."),
     "rollback": ("user_state.cli.rollback:rollback", "Let an earlier spec write again."),
-    "generation": ("user_state.cli.generation:generation", "Generations of records: list them, serve one, delete one."),
     "generate": ("user_state.cli.generate:generate", "Write synthetic traffic of an app to an Avro file."),
     "convert": ("user_state.cli.convert:convert", "Turn a delimited file of interactions into an Avro file of events."),
     "training-set": (
@@ -41,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "evaluate": ("user_state.cli.evaluate:evaluate", "Measure next-item prediction, and compare it with baselines."),
     "plan": ("user_state.cli.plan:plan", "Estimate what a spec needs at a scale, and what that costs."),
+    "generation": ("user_state.cli.generation:generation", "Generations of records: list, serve one, delete one."),
     "items": ("user_state.cli.items:items", "Tables of item vectors: fit one, load it, list them, switch back."),
 }
 _ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}
