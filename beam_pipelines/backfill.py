@@ -86,6 +86,7 @@ def backfill(
         dead_letters=dead_letters,
         shards=shards,
         publish_time_attribute=publish_time_attribute,
+        names_generation=True,
     )
     counts = run_streaming(loaded, settings, ["--runner=direct"], limit=limit)
     console = Terminal(stderr=True)

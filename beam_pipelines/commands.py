@@ -241,11 +241,11 @@ def run(
     from user_state.schema_registry.schemas import check_registry
     from user_state.spec import load_spec
     from user_state.store.connection import check_reachable
-    from user_state.store.generations import generation_to_write
 
     if replay_start is not None and replay_speed is None:
         raise InputError("--replay_start needs --replay_speed")
     loaded = load_spec(spec)
+    loaded = loaded if generation is None else loaded.of_generation(generation)
     on_flink, on_dataflow = (runner.lower() in (name, f"{name}runner") for name in ("flink", "dataflow"))
     if not on_flink and not on_dataflow and (savepoint_path or savepoint_dir):
         raise InputError(f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}")
@@ -253,7 +253,6 @@ def run(
         # Beam takes seconds to import: what can be told before it is told at once.
         check_reachable(redis, REACHABLE_S)
         check_registry(loaded.schema.bodies.registry)
-    loaded = loaded.of_generation(generation_to_write(redis, loaded.spec.name, generation))
     from beam_pipelines.dead_letter_limit import end, parse_share
     from beam_pipelines.streaming import StreamingSettings
 
@@ -276,6 +275,7 @@ def run(
         state=state,
         view_refresh_s=view_refresh,
         allow_eviction=allow_eviction,
+        names_generation=generation is not None,
     )
     if on_flink:
         from beam_pipelines.flink.job import run_on_flink

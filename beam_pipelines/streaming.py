@@ -41,6 +41,7 @@ from user_state.events.merged_files import HistoryFile
 from user_state.events.screening import clock_tolerance_us
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
+from user_state.store.generations import refuse_unread
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.specs import propose_epoch
 from user_state.store.view import WRITER_MS, RedisView
@@ -75,6 +76,7 @@ class StreamingSettings:
         view_refresh_s: with state `runner`: how often the view of a user who does nothing is written again.
         run: where workers are other processes: the id under which they and the command meet in Redis.
         allow_eviction: whether to write to a Redis that may drop records when its memory is full.
+        names_generation: whether somebody said which generation of the records to write.
         epoch: of the spec, microseconds UTC, as `check_settings` gives it; 0 is the time when the graph is built.
     """
 
@@ -97,6 +99,7 @@ class StreamingSettings:
     view_refresh_s: float = 86_400.0
     run: str | None = None
     allow_eviction: bool = False
+    names_generation: bool = False
     epoch: int = 0
 
 
@@ -168,6 +171,8 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> StreamingSe
         store.check(may_evict=settings.allow_eviction)
     finally:
         store.close()
+    if not settings.names_generation:
+        refuse_unread(settings.redis, spec.spec.name)
     _check_writer(spec, settings)
     epoch = propose_epoch(settings.redis, compile_plan(spec), _now_us())
     if not settings.dead_letters.startswith(PUBSUB):

@@ -155,20 +155,19 @@ def generation_to_read(url: str, name: str, named: str | None, timeout_s: float 
         return generations.serving() or BASE
 
 
-def generation_to_write(url: str, name: str, named: str | None, timeout_s: float = 5.0) -> str:
-    """Return the generation to write of a spec's records: the one that somebody names; BASE while no other is served.
+def refuse_unread(url: str, name: str, timeout_s: float = 5.0) -> None:
+    """Refuse to write the records of no generation, of the spec called `name`, while another generation is served.
 
     Raises:
-        InputError: another one is served, and nobody says which to write.
+        InputError: it is.
         StoreUnavailable, StoreError: as `translated`.
     """
-    served = generation_to_read(url, name, named, timeout_s)
-    if named is None and served != BASE:
+    served = generation_to_read(url, name, None, timeout_s)
+    if served != BASE:
         raise InputError(
             f"expected --generation, since {served} is the generation of {name} that is served: --generation {served}"
             f" to write it, --generation {BASE} to write the records of none, which no client reads now"
         )
-    return served
 
 
 def _parsed(value: bytes, url: str) -> Generation:
