@@ -64,7 +64,7 @@ def test_generations_lie_beside_each_other_and_clients_follow_the_one_that_is_se
 
     with (
         UserStateClient.from_url(valkey.url, STARTER, timeout_s=10, generation_refresh_s=0) as following,
-        UserStateClient.from_url(valkey.url, STARTER, timeout_s=10) as slow,
+        UserStateClient.from_url(valkey.url, STARTER, timeout_s=10, generation_refresh_s=3600) as slow,
         UserStateClient.from_url(valkey.url, STARTER, timeout_s=10, generation="g2") as pinned,
     ):
         users = sorted(stored_users(valkey.url, "feed"))
