@@ -71,6 +71,7 @@ bench: $(VENV)/dev.stamp ## pipeline and serving, beside their baselines
 	@$(BIN)/python -m bench.flink
 	@$(BIN)/python -m bench.coalesce
 	@$(BIN)/python -m bench.learned
+	@$(BIN)/python -m bench.history
 
 bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.pipeline --quick
@@ -80,6 +81,7 @@ bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.flink --quick
 	@$(BIN)/python -m bench.coalesce --quick
 	@$(BIN)/python -m bench.learned --quick
+	@$(BIN)/python -m bench.history --quick
 
 docs: $(VENV)/dev.stamp ## write the pages that come from the code anew, and dashboard and alerts
 	@$(BIN)/python docs/generate_cli.py

@@ -25,6 +25,14 @@ def run(
         ),
     ],
     redis: Annotated[str, typer.Option(help="Where records go: redis://host:port", show_default=False)],
+    generation: Annotated[
+        str | None,
+        typer.Option(
+            help="Which generation of the records to write, `base` for those of none, which is the default while no"
+            " other is served.",
+            show_default=False,
+        ),
+    ] = None,
     dead_letters: Annotated[
         str, typer.Option("--dead-letters", "--dead_letters", help="A folder, or pubsub://projects/P/topics/T.")
     ] = "dead-letters",
@@ -237,6 +245,7 @@ def run(
     if replay_start is not None and replay_speed is None:
         raise InputError("--replay_start needs --replay_speed")
     loaded = load_spec(spec)
+    loaded = loaded if generation is None else loaded.of_generation(generation)
     on_flink, on_dataflow = (runner.lower() in (name, f"{name}runner") for name in ("flink", "dataflow"))
     if not on_flink and not on_dataflow and (savepoint_path or savepoint_dir):
         raise InputError(f"expected --runner flink with --savepoint_path and --savepoint_dir, got --runner {runner}")
@@ -266,6 +275,7 @@ def run(
         state=state,
         view_refresh_s=view_refresh,
         allow_eviction=allow_eviction,
+        names_generation=generation is not None,
     )
     if on_flink:
         from beam_pipelines.flink.job import run_on_flink

@@ -68,7 +68,7 @@ def run_streaming(
     letter_samples.reset()
     print_spec_changes(console, spec, settings.redis)
     build(pipeline, spec, settings)
-    console.print(f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops.")
+    console.print(f"{settings.input} -> {spec.keyspace} in Redis. Ctrl-C drains and stops.")
     with draining_on_signals(console), reporting(console, stop_when_idle_s, limit), without_stack_traces():
         try:
             result = pipeline.run()
@@ -95,8 +95,8 @@ def print_spec_changes(console: Terminal, spec: LoadedSpec, redis: str) -> None:
     """
     plan, *items = plans_of(compile_plan(spec))
     for one in items:
-        check_readable(redis, one.name, one.layout.fingerprint)
-    found = check_readable(redis, plan.name, plan.layout.fingerprint)
+        check_readable(redis, one.keyspace, one.layout.fingerprint)
+    found = check_readable(redis, plan.keyspace, plan.layout.fingerprint)
     total = f"{found.held.total():,} records{'' if found.whole else ' looked at'}"
     for fingerprint, number in found.held.most_common():
         if fingerprint == plan.layout.fingerprint:

@@ -41,8 +41,9 @@ from user_state.events.merged_files import HistoryFile
 from user_state.events.screening import clock_tolerance_us
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
+from user_state.store.generations import refuse_unread
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.specs import propose_generation
+from user_state.store.specs import propose_epoch
 from user_state.store.view import WRITER_MS, RedisView
 
 CHECK_TIMEOUT_S = 5.0
@@ -75,7 +76,8 @@ class StreamingSettings:
         view_refresh_s: with state `runner`: how often the view of a user who does nothing is written again.
         run: where workers are other processes: the id under which they and the command meet in Redis.
         allow_eviction: whether to write to a Redis that may drop records when its memory is full.
-        generation: of the spec, microseconds UTC, as `check_settings` gives it; 0 is the time when the graph is built.
+        names_generation: whether somebody said which generation of the records to write.
+        epoch: of the spec, microseconds UTC, as `check_settings` gives it; 0 is the time when the graph is built.
     """
 
     input: str
@@ -97,7 +99,8 @@ class StreamingSettings:
     view_refresh_s: float = 86_400.0
     run: str | None = None
     allow_eviction: bool = False
-    generation: int = 0
+    names_generation: bool = False
+    epoch: int = 0
 
 
 def open_store(settings: StreamingSettings, name: str) -> RedisStateStore:
@@ -132,7 +135,7 @@ def input_files(pattern: str, spec: LoadedSpec, publish_column: str | None = Non
 def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> StreamingSettings:
     """Find out, before anything starts, whether the input, Redis and the dead letters can be used.
 
-    Returns the settings with the spec's generation.
+    Returns the settings with the spec's epoch.
 
     Raises:
         SpecSuperseded: a newer spec of this name writes the records.
@@ -163,16 +166,18 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> StreamingSe
         check_topic(settings.dead_letters)
     # A server that does not answer at all is told within ten seconds.
     quick = replace(settings, redis_timeout_s=min(CHECK_TIMEOUT_S, settings.redis_timeout_s))
-    store = open_store(quick, spec.spec.name)
+    store = open_store(quick, spec.keyspace)
     try:
         store.check(may_evict=settings.allow_eviction)
     finally:
         store.close()
+    if not settings.names_generation:
+        refuse_unread(settings.redis, spec.spec.name)
     _check_writer(spec, settings)
-    generation = propose_generation(settings.redis, compile_plan(spec), _now_us())
+    epoch = propose_epoch(settings.redis, compile_plan(spec), _now_us())
     if not settings.dead_letters.startswith(PUBSUB):
         _check_folder(settings.dead_letters)  # last, since it makes the folder
-    return replace(settings, generation=generation)
+    return replace(settings, epoch=epoch)
 
 
 def _now_us() -> int:
@@ -181,21 +186,21 @@ def _now_us() -> int:
 
 def _check_writer(spec: LoadedSpec, settings: StreamingSettings) -> None:
     """Refuse to write records that a run with state `runner` overwrites, as it knows of no events but its own."""
-    view = RedisView(settings.redis, spec.spec.name, timeout_s=CHECK_TIMEOUT_S)
+    view = RedisView(settings.redis, spec.keyspace, timeout_s=CHECK_TIMEOUT_S)
     try:
         writer = view.writer()
     finally:
         view.close()
     if writer is not None:
         raise InputError(
-            f"run {writer} with --state runner writes the records of {spec.spec.name} in this Redis: stop it first, or,"
+            f"run {writer} with --state runner writes the records of {spec.keyspace} in this Redis: stop it first, or,"
             f" if it was killed, wait {WRITER_MS // 1000} s"
         )
 
 
 def sign_off(spec: LoadedSpec, settings: StreamingSettings) -> None:
     """Say that this run, of state `runner`, writes no more, so that another may at once."""
-    view = RedisView(settings.redis, spec.spec.name, timeout_s=CHECK_TIMEOUT_S)
+    view = RedisView(settings.redis, spec.keyspace, timeout_s=CHECK_TIMEOUT_S)
     try:
         view.sign_off(settings.run or DIRECT_WRITER)
     except StoreError as exc:
@@ -239,7 +244,7 @@ def source_of(spec: LoadedSpec, settings: StreamingSettings) -> Any:
 def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings) -> None:
     """Add the graph to a pipeline."""
     run = remote_run(spec, settings)
-    generation = settings.generation or _now_us()
+    epoch = settings.epoch or _now_us()
     by_user = settings.state == "runner"
     pulls = pipeline | "Read" >> source_of(spec, settings)
     events = pulls | "DecodeEvents" >> DecodeEvents(
@@ -260,17 +265,17 @@ def build(pipeline: beam.Pipeline, spec: LoadedSpec, settings: StreamingSettings
             timeout_s=settings.redis_timeout_s,
             refresh_s=settings.view_refresh_s,
             run=run,
-            generation=generation,
+            epoch=epoch,
         )
     else:
         folded = packets | "FoldIntoRedis" >> FoldIntoRedis(
             spec,
-            partial(open_store, settings, spec.spec.name),
+            partial(open_store, settings, spec.keyspace),
             cache_bytes=settings.cache_mb << 20,
             ack_deadline_s=settings.ack_deadline_s,
             run=run,
             open_items=partial(open_store, settings),
-            generation=generation,
+            epoch=epoch,
         )
     # A writer for each, not one behind a Flatten: DirectRunner would hold what is flattened until the pipeline drains,
     # while the messages, unacknowledged, come again and again.

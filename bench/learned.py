@@ -75,7 +75,7 @@ class Task(NamedTuple):
     events: int
     worker: int
     workers: int
-    generation: int
+    epoch: int
 
 
 class Turn(NamedTuple):
@@ -115,7 +115,7 @@ def rows_of(task: Task) -> list[list[EventRow]]:
     """Return the worker's bundles, in order of time."""
     rng = random.Random(7)
     mine: list[EventRow] = []
-    end_us = task.generation
+    end_us = task.epoch
     for n in range(task.before + task.events):
         user = f"user-{rng.randrange(USERS)}"
         # The rest by Zipf, roughly.
@@ -138,10 +138,10 @@ def fold(task: Task, together: Barrier | None) -> Done:
     plan, bundles = plan_of(task.spread), rows_of(task)
     with ExitStack() as stack:
         users = stack.enter_context(closing(RedisStateStore(task.url, plan.name)))
-        stage = ItemStage(plan, lambda name: RedisStateStore(task.url, name), generation=task.generation)
+        stage = ItemStage(plan, lambda name: RedisStateStore(task.url, name), epoch=task.epoch)
         stack.callback(stage.close)
         stage.start()
-        folder = Folder(plan, users, generation=task.generation, before_write=stage.learn)
+        folder = Folder(plan, users, epoch=task.epoch, before_write=stage.learn)
         before = len(bundles) * task.before // (task.before + task.events)
         for bundle in bundles[:before]:
             folder.fold(bundle)
@@ -158,9 +158,9 @@ def run(workers: Workers, url: str, spread: int, many: int, before: int, events:
     """Fold the events with so many workers into an empty Valkey."""
     with closing(connect(url, 30)) as redis:
         redis.flushall()
-        generation = time.time_ns() // 1000
+        epoch = time.time_ns() // 1000
         for worker in range(many):
-            workers.tasks[worker].put(Task(url, spread, before, events, worker, many, generation))
+            workers.tasks[worker].put(Task(url, spread, before, events, worker, many, epoch))
         done = [workers.done.get(timeout=LONGEST_S) for _ in range(many)]
         plan = plan_of(spread)
         name = item_store_name(plan, plan.learned[0])

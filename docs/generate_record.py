@@ -32,7 +32,7 @@ Written by `make docs` from the code that packs it; `avro/user_state.avsc` is th
 
 Two string keys a user, the record and the remembered ids, which change together in one Lua script
 (`user_state/store/replace.lua`) and expire together, and one hash a spec, its **registry**: which spec may write, by
-its **generation**, and the **layouts** of all that did. The same script compares the generation, so that a newer spec
+its **epoch**, and the **layouts** of all that did. The same script compares the epoch, so that a newer spec
 stops an older one with its first write (`user_state/store/registry.py`, below). A layout lists what a record holds, in
 order: the pieces of each family, each with the text of its definition (filter, field, half-lives, ...), and how far
 back, how finely and how many of its events are kept. A record names its layout by fingerprint (BLAKE2b of the layout's

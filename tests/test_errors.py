@@ -82,9 +82,9 @@ def superseded():
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder, running_valkey(Path(folder)) as server:
-        for generation, plan in ((1, plan_of()), (2, plan_of(allowed_lateness="2h")), (3, plan_of())):
+        for epoch, plan in ((1, plan_of()), (2, plan_of(allowed_lateness="2h")), (3, plan_of())):
             with closing(RedisStateStore(server.url, "tried")) as store:
-                store.claim(Writer(plan.layout, plan.definition, generation))
+                store.claim(Writer(plan.layout, plan.definition, epoch))
 
 
 def without_the_compiled_core() -> None:

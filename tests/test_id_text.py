@@ -28,6 +28,7 @@ FIRST = UUID(int=1)
         (memoryview(b"\x01"), "01"),
         (FIRST, "00000000-0000-0000-0000-000000000001"),
     ],
+    ids=lambda value: f"{type(value).__name__} {value!s:.20}" if not isinstance(value, memoryview) else "memoryview",
 )
 def test_an_id_of_any_type_that_ids_have(value: Any, text: str) -> None:
     assert id_text(value) == text

@@ -22,6 +22,7 @@ LAYERS = {
     "user_state/printable.py": (set(), set()),
     "user_state/times.py": ({"errors"}, set()),
     "user_state/id_text.py": ({"errors"}, set()),
+    "user_state/generation_name.py": ({"errors"}, set()),
     "user_state/source_id.py": (set(), set()),
     "user_state/native.py": ({"errors", "source_id", "_native"}, set()),
     "user_state/plan": ({"spec", "durations", "errors"}, {"numpy"}),
@@ -31,7 +32,10 @@ LAYERS = {
         {"numpy", "xxhash", "fastavro", "pyarrow", "usearch"},
     ),
     "user_state/reading": ({"plan", "state", "embeddings", "native"}, {"numpy"}),
-    "user_state/store": ({"plan", "state", "embeddings", "native", "errors"}, {"redis", "hiredis", "numpy"}),
+    "user_state/store": (
+        {"plan", "state", "embeddings", "native", "generation_name", "errors"},
+        {"redis", "hiredis", "numpy"},
+    ),
     "user_state/fold_report.py": (set(), {"numpy"}),
     "user_state/fold_memory.py": ({"state", "store"}, {"numpy"}),
     "user_state/fold.py": ({"plan", "state", "store", "fold_memory", "fold_report", "errors"}, {"numpy"}),
@@ -41,12 +45,18 @@ LAYERS = {
     "user_state/questions.py": ({"errors", "id_text"}, set()),
     "user_state/state_reads.py": ({"plan", "state", "embeddings", "reading", "store", "errors"}, set()),
     "user_state/similarity.py": ({"state_reads", "plan", "embeddings", "store", "errors", "printable"}, {"numpy"}),
+    "user_state/served_state.py": (
+        {"state_reads", "similarity", "plan", "embeddings", "store", "spec", "errors"},
+        set(),
+    ),
     "user_state/client.py": (
         {
             "results",
             "id_text",
+            "generation_name",
             "questions",
             "state_reads",
+            "served_state",
             "similarity",
             "plan",
             "embeddings",
@@ -63,6 +73,10 @@ LAYERS = {
             *("events", "spec", "durations", "errors"),
         },
         {"numpy", "matplotlib"},
+    ),
+    "user_state/history": (
+        {"plan", "state", "embeddings", "reading", "events", "spec", "durations", "id_text", "errors"},
+        {"numpy", "xxhash", "pyarrow"},
     ),
     "user_state/dead_letters": (
         {"events", "plan", "spec", "durations", "errors", "printable", "times"},

@@ -50,7 +50,7 @@ class FoldIntoRedis(beam.PTransform):
         ack_deadline_s: what the leases of messages are extended by while they wait to be stored; 0 extends none.
         run: the run this is part of, if its command is another process.
         open_items: opens the store of items' records in the worker, if the spec has tables that are learned.
-        generation: of the spec, microseconds UTC: a newer one has a greater (`user_state.store.registry`).
+        epoch: of the spec, microseconds UTC: a newer one has a greater (`user_state.store.registry`).
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class FoldIntoRedis(beam.PTransform):
         ack_deadline_s: int = 0,
         run: RemoteRun | None = None,
         open_items: OpenItems | None = None,
-        generation: int | None = None,
+        epoch: int | None = None,
     ) -> None:
         super().__init__()
         if open_items is None and any(items.learned is not None for items in spec.spec.items.values()):
             raise InputError("expected a store for the learned items that the spec declares, got none")
-        self._fold = _FoldFn(spec, open_store, cache_bytes, ack_deadline_s, run, open_items, generation)
+        self._fold = _FoldFn(spec, open_store, cache_bytes, ack_deadline_s, run, open_items, epoch)
 
     def expand(self, packets: Any) -> Any:
         """Fold each bundle's packets."""
@@ -89,9 +89,9 @@ class _FoldFn(beam.DoFn):
         ack_deadline_s: int,
         run: RemoteRun | None,
         open_items: OpenItems | None,
-        generation: int | None,
+        epoch: int | None,
     ) -> None:
-        self._generation = generation
+        self._epoch = epoch
         self._open_items = open_items
         self._spec = spec
         self._open_store = open_store
@@ -107,12 +107,12 @@ class _FoldFn(beam.DoFn):
         self._stage = None
         if (open_items := self._open_items) is not None and plan.learned:
             self._stage = Backoff().to_get(
-                lambda: ItemStage(plan, open_items, generation=self._generation, cache_bytes=self._cache_bytes)
+                lambda: ItemStage(plan, open_items, epoch=self._epoch, cache_bytes=self._cache_bytes)
             )
         self._folder = Folder(
             plan,
             TimedStore(self._store),
-            generation=self._generation,
+            epoch=self._epoch,
             cache_bytes=self._cache_bytes,
             before_write=None if self._stage is None else self._stage.learn,
         )

@@ -71,7 +71,7 @@ class FoldIntoState(beam.PTransform):
         timeout_s: longest a call to Redis takes.
         refresh_s: how often the view of a user who does nothing is written again, seconds.
         run: the run this is part of, if its command is another process.
-        generation: of the spec, microseconds UTC: a newer one has a greater (`user_state.store.registry`).
+        epoch: of the spec, microseconds UTC: a newer one has a greater (`user_state.store.registry`).
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class FoldIntoState(beam.PTransform):
         timeout_s: float,
         refresh_s: float,
         run: RemoteRun | None = None,
-        generation: int | None = None,
+        epoch: int | None = None,
     ) -> None:
         super().__init__()
-        self._fold = _FoldFn(spec, redis, timeout_s, refresh_s, run, generation)
+        self._fold = _FoldFn(spec, redis, timeout_s, refresh_s, run, epoch)
 
     def expand(self, packets: Any) -> Any:
         """Fold each bundle's packets."""
@@ -105,9 +105,9 @@ class _FoldFn(beam.DoFn):
         timeout_s: float,
         refresh_s: float,
         run: RemoteRun | None,
-        generation: int | None,
+        epoch: int | None,
     ) -> None:
-        self._generation = generation
+        self._epoch = epoch
         self._spec = spec
         self._redis = redis
         self._timeout_s = timeout_s
@@ -116,7 +116,7 @@ class _FoldFn(beam.DoFn):
 
     def setup(self) -> None:
         join(self._run)
-        name = self._spec.spec.name
+        name = self._spec.keyspace
         plan = self._plan = compile_plan(self._spec)
         # A cluster is connected to at once, and may be away just now.
         self._store = Backoff().to_get(lambda: RedisStateStore(self._redis, name, timeout_s=self._timeout_s))
@@ -128,7 +128,7 @@ class _FoldFn(beam.DoFn):
         self._folder = Folder(
             plan,
             self._cells,
-            generation=self._generation,
+            epoch=self._epoch,
             cache_bytes=0,
             counts_events=True,
         )

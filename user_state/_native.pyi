@@ -86,6 +86,9 @@ def replay(
     logs: Sequence[int],
     seen_ids_cap: int,
     most_bytes: int,
+    retention_us: int,
+    delay_us: int,
+    judged: npt.NDArray[np.int8] | None,
 ) -> tuple[npt.NDArray[np.int8], list[tuple[int, int, str]], tuple[Any, ...], tuple[Any, ...] | None, I64]: ...
 
 class FileLayout:
@@ -138,6 +141,7 @@ def pack_mget(keys: Sequence[str]) -> bytes: ...
 def columns_of_rows(
     kinds: str, rows: Sequence[tuple[Any, ...]]
 ) -> tuple[list[str], I64, U64, I64, I64, tuple[npt.NDArray[Any], ...], dict[str, int]] | None: ...
+def hashes_of_texts(offsets: I64, bytes: Any, seed: int) -> U64: ...
 def place_tiles(axes: TrackAxes, track: I64, start_s: I64, clock_us: int) -> I64: ...
 def unite_klls(
     k: int, sketches: Sequence[tuple[Sequence[int], float, float, F64]], numbers: F64

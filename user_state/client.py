@@ -7,6 +7,7 @@ training sets. `state_reads` has how records are read, `similarity` how vectors 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -18,15 +19,18 @@ from user_state.embeddings.nearest import Nearest
 from user_state.embeddings.provider import VectorProvider
 from user_state.embeddings.scoring import Scores
 from user_state.errors import InputError
+from user_state.generation_name import BASE
 from user_state.id_text import OfBytes, of_bytes
 from user_state.plan.compile import compile_plan
 from user_state.plan.plan import Plan
 from user_state.questions import EPOCH, At, items_of, microseconds, names_of, user_of, users_of
 from user_state.results import UserState, UserStateBatch
-from user_state.similarity import Similarity
+from user_state.served_state import Following
 from user_state.spec import LoadedSpec, load_spec
-from user_state.state_reads import StateReads, values_of
-from user_state.store.connection import masked
+from user_state.state_reads import values_of
+from user_state.store.connection import masked, translated
+from user_state.store.deadline import within
+from user_state.store.generations import served_generation
 from user_state.store.look_up import look_up
 from user_state.store.providers import TableReading, open_providers
 from user_state.store.served_table import ServedTable, TableState
@@ -45,16 +49,14 @@ class UserStateClient:
         self,
         server: Server,
         plan: Plan,
-        providers: Mapping[str, VectorProvider] | None = None,
+        following: Following,
         *,
         bytes_as_id: OfBytes | None = None,
     ) -> None:
         self._server = server
         self._bytes_as_id = bytes_as_id
         self._plan = plan
-        self._providers = {} if providers is None else dict(providers)
-        self._reads = StateReads(server, plan, self._providers)
-        self._similarity = Similarity(self._reads, plan, self._providers)
+        self._following = following
         self._names = tuple(output.name for output in plan.scalars)
 
     @classmethod
@@ -67,6 +69,8 @@ class UserStateClient:
         items_refresh_s: float = 5.0,
         items_memory_mb: float = 1024,
         item_versions: Mapping[str, str] | None = None,
+        generation: str | None = None,
+        generation_refresh_s: float = 10.0,
     ) -> UserStateClient:
         """Return a client for the records of `spec` (a path, or loaded) in the Redis at `url`.
 
@@ -79,23 +83,37 @@ class UserStateClient:
             items_memory_mb: a table that needs more is not held whole but as a cache of that size; items that it lacks
                 cost one further round trip.
             item_versions: versions of tables to read whatever is in use, by table.
+            generation: which generation of the records to read whatever is served, `base` for those of none; default:
+                the one that is served.
+            generation_refresh_s: how often to look which generation is served; a call in so many seconds takes one
+                round trip more.
 
         Raises:
             SpecError: the spec cannot be used.
-            InputError: the URL is no Redis URL, or a version asked for is not there.
+            InputError: the URL is no Redis URL, a version asked for is not there, or `generation` is no name of one.
             StoreUnavailable, StoreError: a cluster that cannot be reached, or tables of item vectors that cannot be
                 read; a single server that holds none is tried at first use.
         """
         loaded = spec if isinstance(spec, LoadedSpec) else load_spec(spec)
+        loaded = loaded if generation is None else loaded.of_generation(generation)
         plan = compile_plan(loaded)
         reading = TableReading(timeout_s, items_refresh_s, int(items_memory_mb * 2**20), dict(item_versions or {}))
-        providers = open_providers(url, plan, reading)
         user = loaded.schema.fields.get(loaded.spec.events.user)
         bytes_as_id = None if user is None else of_bytes(user.avro_type)
-        client = cls(Server(url, timeout_s), plan, providers, bytes_as_id=bytes_as_id)
+        server = Server(url, timeout_s)
+
+        def served() -> str | None:
+            with within(timeout_s), translated(url):
+                return served_generation(server.client, plan.name)
+
+        def opened(of: Plan, others: Mapping[str, VectorProvider] | None) -> dict[str, VectorProvider]:
+            return open_providers(url, of, reading, others)
+
+        refresh_s = math.inf if generation is not None or loaded.generation is not None else generation_refresh_s
+        following = Following(server, loaded, plan, opened, served, refresh_s)
+        client = cls(server, plan, following, bytes_as_id=bytes_as_id)
         try:
-            for provider in providers.values():
-                provider.start()
+            following.start()
         except BaseException:
             client.close()
             raise
@@ -114,7 +132,7 @@ class UserStateClient:
 
     def close(self) -> None:
         """Close the connections."""
-        for provider in self._providers.values():
+        for provider in self._following.now.providers.values():
             provider.close()
         self._server.close()
 
@@ -124,9 +142,14 @@ class UserStateClient:
         return self._names
 
     @property
+    def generation(self) -> str:
+        """Which generation is read, as it was looked up last; `base`: the records of none."""
+        return self._following.now.generation or BASE
+
+    @property
     def unreadable_records(self) -> int:
         """How many users' records could not be read since the client was opened, in all calls together."""
-        return self._reads.unreadable
+        return self._following.now.reads.unreadable
 
     def get(self, user: Id, at: At = None, *, select: Collection[str] | None = None) -> UserState:
         """Return one user's state; see `get_many`."""
@@ -154,7 +177,7 @@ class UserStateClient:
             StoreUnavailable: Redis did not answer in time; of a cluster, no node that was asked did.
             StoreError: Redis refused.
         """
-        read = self._reads.read(self._users(users), microseconds(at), names_of(select))
+        read = self._following.current().reads.read(self._users(users), microseconds(at), names_of(select))
         finished = read.finished
         return UserStateBatch(
             users=read.users,
@@ -181,11 +204,14 @@ class UserStateClient:
             StoreUnavailable, StoreError: as `get_many`.
         """
         absent = [user for user, there in zip(batch.users, batch.present.tolist(), strict=True) if not there]
-        return self._reads.not_records(tuple(user for user in dict.fromkeys(absent) if user not in batch.errors))
+        return self._following.current().reads.not_records(
+            tuple(user for user in dict.fromkeys(absent) if user not in batch.errors)
+        )
 
     def item_tables(self) -> dict[str, TableState]:
         """Return what is held of each table of item vectors, and why a newer version is not in use."""
-        return {name: held.state for name, held in self._providers.items() if isinstance(held, ServedTable)}
+        providers = self._following.now.providers
+        return {name: held.state for name, held in providers.items() if isinstance(held, ServedTable)}
 
     def item_vectors(self, table: str, items: Iterable[Id]) -> ItemVectors:
         """Return the vectors of these items in the version of a table that is in use.
@@ -194,10 +220,11 @@ class UserStateClient:
             InputError: the spec's embeddings use no such table.
             StoreUnavailable, StoreError: they cannot be read.
         """
-        if table not in self._providers:
-            known = ", ".join(self._providers) or "it has none"
+        providers = self._following.current().providers
+        if table not in providers:
+            known = ", ".join(providers) or "it has none"
             raise InputError(f"expected a table that the spec's embeddings use ({known}), got {table!r}")
-        provider = self._providers[table]
+        provider = providers[table]
         return provider.vectors(items_of(items), values_of(look_up(self._server, provider.keys(time.monotonic()))))
 
     def score(self, users: Iterable[Id], items: Iterable[Id], *, embedding: str, at: At = None) -> Scores:
@@ -215,7 +242,9 @@ class UserStateClient:
             InputError: there is no such embedding.
             StoreUnavailable, StoreError: as `get_many`.
         """
-        return self._similarity.score(self._users(users), items_of(items), embedding, microseconds(at))
+        return self._following.current().similarity.score(
+            self._users(users), items_of(items), embedding, microseconds(at)
+        )
 
     def nearest_items(
         self,
@@ -243,7 +272,9 @@ class UserStateClient:
             StoreUnavailable, StoreError: as `get_many`.
         """
         whose = user_of(user, of_bytes=self._bytes_as_id)
-        return self._similarity.nearest_items(whose, k, embedding, exclude_seen, items_of(exclude), microseconds(at))
+        return self._following.current().similarity.nearest_items(
+            whose, k, embedding, exclude_seen, items_of(exclude), microseconds(at)
+        )
 
     def nearest_users(
         self, user: Id, k: int, among: Iterable[Id], *, embedding: str, at: At = None
@@ -259,7 +290,9 @@ class UserStateClient:
             StoreUnavailable, StoreError: as `get_many`.
         """
         whose = user_of(user, of_bytes=self._bytes_as_id)
-        return self._similarity.nearest_users(whose, k, self._users(among), embedding, microseconds(at))
+        return self._following.current().similarity.nearest_users(
+            whose, k, self._users(among), embedding, microseconds(at)
+        )
 
     def _users(self, users: Iterable[Id]) -> tuple[str, ...]:
         return users_of(users, of_bytes=self._bytes_as_id)

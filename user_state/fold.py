@@ -52,7 +52,7 @@ class Folder:
     Args:
         plan: what the records hold.
         store: where they are.
-        generation: of the spec, microseconds UTC; the greater one is the newer (`user_state.store.registry`). None is
+        epoch: of the spec, microseconds UTC; the greater one is the newer (`user_state.store.registry`). None is
             now.
         definition: of the spec, where the plan is of a part of it; None is the plan's.
         cache_bytes: how much of what was last read or written is kept.
@@ -69,7 +69,7 @@ class Folder:
         plan: Plan,
         store: StateStore,
         *,
-        generation: int | None = None,
+        epoch: int | None = None,
         definition: bytes | None = None,
         cache_bytes: int = 64 << 20,
         before_write: BeforeWrite | None = None,
@@ -82,7 +82,7 @@ class Folder:
         self._counts_events = counts_events
         self._store = store
         definition = plan.definition if definition is None else definition
-        self._writer = Writer(plan.layout, definition, now_us() if generation is None else generation)
+        self._writer = Writer(plan.layout, definition, now_us() if epoch is None else epoch)
         self._claimed = False
         self._contention = contention or Contention()
         self._now_us = now_us

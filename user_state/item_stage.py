@@ -52,7 +52,7 @@ class ItemStage:
     """Learns the tables that a plan declares; give `learn` to a `Folder` as `before_write`."""
 
     def __init__(
-        self, plan: Plan, open_items: OpenItems, *, generation: int | None = None, cache_bytes: int = 64 << 20
+        self, plan: Plan, open_items: OpenItems, *, epoch: int | None = None, cache_bytes: int = 64 << 20
     ) -> None:
         self._plan = plan
         self._stores: list[StateStore] = []
@@ -64,7 +64,7 @@ class ItemStage:
             folder = Folder(
                 of_items,
                 self._stores[-1],
-                generation=generation,
+                epoch=epoch,
                 definition=plan.definition,
                 cache_bytes=cache_bytes,
             )

@@ -78,7 +78,7 @@ class StateReads:
         """
         reader = self._reader_of(select)
         try:
-            keys = record_keys(self._plan.name, users)
+            keys = record_keys(self._plan.keyspace, users)
             with within(self._server.timeout_s):
                 if reader.reads_as_they_come and not self._server.is_cluster:
                     read = self._read_coming(users, keys, at_us, reader)
@@ -95,7 +95,7 @@ class StateReads:
         Raises:
             StoreUnavailable, StoreError: as `translated`.
         """
-        keys = record_keys(self._plan.name, users)
+        keys = record_keys(self._plan.keyspace, users)
         with within(self._server.timeout_s):
             types = other_types(self._server.client, self._server.url, keys)
         return {
@@ -106,7 +106,7 @@ class StateReads:
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered, or None."""
-        return Registry(self._server.client, self._server.url, self._plan.name).layout(fingerprint)
+        return Registry(self._server.client, self._server.url, self._plan.keyspace).layout(fingerprint)
 
     def _reader_of(self, select: tuple[str, ...] | None) -> Reader:
         reader = self._readers.get(select)

@@ -63,7 +63,7 @@ def told(settings: StreamingSettings, spec: LoadedSpec, cloud: Any, result: Any)
         return f"wrote the job to {cloud.template_location}"
     job = result.job_id()
     return (
-        f"{settings.input} -> {spec.spec.name} in Redis. Dataflow job {job}\n"
+        f"{settings.input} -> {spec.keyspace} in Redis. Dataflow job {job}\n"
         f"https://console.cloud.google.com/dataflow/jobs/{cloud.region}/{job}?project={cloud.project}\n"
         f"Drain it, never cancel it, since Dataflow has acknowledged what is in flight:\n"
         f"  gcloud dataflow jobs drain {job} --region={cloud.region} --project={cloud.project}"

@@ -96,7 +96,7 @@ def run_on_flink(
             job = _job_id(cluster, name, earlier, failed)
         _wait_for_tasks(cluster, job)
         console.print(
-            f"{settings.input} -> {spec.spec.name} in Redis. Ctrl-C drains and stops. Flink job {job}, {parallelism}"
+            f"{settings.input} -> {spec.keyspace} in Redis. Ctrl-C drains and stops. Flink job {job}, {parallelism}"
             f" slot(s), {cluster.address}",
         )
         board = RunBoard(settings.redis, spec.spec.name, run)

@@ -126,6 +126,7 @@ def main() -> None:
     parser.add_argument("--spec", required=True, type=Path)
     parser.add_argument("--input", required=True)
     parser.add_argument("--redis", required=True)
+    parser.add_argument("--generation", default="base", help="of the records; default: those of none")
     parser.add_argument("--dead-letters", "--dead_letters", required=True)
     parser.add_argument("--durability", choices=("none", "fsync", "replica"), default="none")
     parser.add_argument("--flush_interval", type=float, default=0)
@@ -158,7 +159,7 @@ def main() -> None:
         checkpoint_interval_s=args.checkpoint_interval,
     )
     try:
-        make_jar(load_spec(args.spec), settings, flink, args.jars, args.out, given)
+        make_jar(load_spec(args.spec).of_generation(args.generation), settings, flink, args.jars, args.out, given)
     except UserStateError as exc:
         sys.exit(f"error: {exc}")
 

@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+#include "bindings/from_python.hpp"
+#include "codec/xxh64.hpp"
 #include "events/events.hpp"
 
 namespace user_state {
@@ -162,6 +164,27 @@ py::object columns_of_rows(std::string_view kinds, const py::object& rows) {
     return py::none();
   }
   return py::make_tuple(users.texts(), user, id_hash, time_us, published_us, fields, pool.numbers());
+}
+
+py::array_t<std::uint64_t> hashes_of_texts(const py::array_t<std::int64_t>& offsets, const py::buffer& bytes,
+                                           std::uint64_t seed) {
+  std::vector<py::object> kept;
+  auto ends = column_of<std::int64_t>(offsets, kept);
+  if (ends.empty()) throw py::value_error("expected an offset more than there are texts");
+  py::buffer_info held = bytes.request();
+  std::int64_t size = held.size * held.itemsize, before = 0;
+  for (std::int64_t end : ends) {
+    if (end < before || end > size) throw py::value_error("expected ascending offsets within the bytes");
+    before = end;
+  }
+  py::array_t<std::uint64_t> hashes(static_cast<py::ssize_t>(ends.size() - 1));
+  auto* into = hashes.mutable_data();
+  const auto* from = static_cast<const char*>(held.ptr);
+  py::gil_scoped_release released;
+  for (std::size_t text = 0; text + 1 < ends.size(); ++text) {
+    into[text] = Xxh64::hash({from + ends[text], static_cast<std::size_t>(ends[text + 1] - ends[text])}, seed);
+  }
+  return hashes;
 }
 
 }  // namespace user_state

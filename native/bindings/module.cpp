@@ -25,6 +25,7 @@ PYBIND11_MODULE(_native, module) {
   user_state::define_folding(module);
   user_state::define_event_batches(module);
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
+  module.def("hashes_of_texts", &user_state::hashes_of_texts, py::arg("offsets"), py::arg("bytes"), py::arg("seed"));
   user_state::define_relevance(module);
   user_state::define_trials(module);
   user_state::reading::define_record_reader(module);

@@ -21,10 +21,11 @@ namespace {
 
 /// Returns (outcomes, what is wrong by question, outputs as `Arrays` makes them, histories, their order).
 ///
-/// `logs` are those whose histories are asked for, at each question; without any, histories are None.
+/// `judged` are outcomes that are known, or None. `logs` are those whose histories are asked for, at each question; without any, histories are None.
 py::tuple replay(const reading::SharedProgram& shared, Folding& folding, const py::object& batch, const py::object& user,
                  const py::object& at_us, const py::object& visible, const std::vector<std::size_t>& logs,
-                 std::int64_t seen_ids_cap, std::size_t most_bytes) {
+                 std::int64_t seen_ids_cap, std::size_t most_bytes, std::int64_t retention_us, std::int64_t delay_us,
+                 const std::optional<py::array_t<std::int8_t, py::array::c_style>>& judged) {
   const Plan& plan = folding.plan();
   EventsOfPython taken(plan, batch);
   const Columns& columns = taken.columns;
@@ -48,13 +49,18 @@ py::tuple replay(const reading::SharedProgram& shared, Folding& folding, const p
   std::optional<reading::Histories> histories;
   if (!logs.empty()) histories.emplace(program, *folder, logs);
   py::array_t<std::int8_t> outcome(static_cast<py::ssize_t>(columns.user.size()));
+  if (judged) {
+    if (judged->size() != outcome.size()) throw py::value_error("expected an outcome for each event");
+    std::copy(judged->data(), judged->data() + judged->size(), outcome.mutable_data());
+  }
   auto* outcomes = reinterpret_cast<Outcome*>(outcome.mutable_data());
   std::vector<Wrong> wrong;
   std::vector<std::uint32_t> order;
   without_gil([&] {
     Admission admission({plan.allowed_lateness_us, plan.max_clock_skew_us, seen_ids_cap});
     Events events(plan, columns);
-    Replay replay(*folder, admission, program, arrays.out, histories ? &*histories : nullptr, most_bytes);
+    Replay replay(*folder, admission, program, arrays.out, histories ? &*histories : nullptr,
+                  {most_bytes, retention_us, delay_us, judged.has_value()});
     order = replay.play(events, {columns.id_hash, columns.time_us, columns.published_us}, questions, outcomes,
                         [&](std::uint32_t question, RecordError error) { wrong.push_back({question, std::move(error)}); });
   });
@@ -68,7 +74,8 @@ py::tuple replay(const reading::SharedProgram& shared, Folding& folding, const p
 
 void define_replay(py::module_& module) {
   module.def("replay", &replay, py::arg("program"), py::arg("folding"), py::arg("events"), py::arg("user"),
-             py::arg("at_us"), py::arg("visible"), py::arg("logs"), py::arg("seen_ids_cap"), py::arg("most_bytes"));
+             py::arg("at_us"), py::arg("visible"), py::arg("logs"), py::arg("seen_ids_cap"), py::arg("most_bytes"),
+             py::arg("retention_us"), py::arg("delay_us"), py::arg("judged"));
 }
 
 }  // namespace user_state

@@ -84,7 +84,8 @@ struct AvroNode {
   /// Of a record's fields, then its constants, as the reader calls them; empty for a field that is read over. Of a
   /// union's branches in JSON, as Avro's own JSON calls them; empty for one that it may not be used for.
   std::vector<std::string> names;
-  /// Keys of a map whose values are wanted. Of a record in JSON, its fields' other names, and the fields.
+  /// Keys of a map whose values are wanted. Of a record in JSON, its fields' other names, and the fields. Of
+  /// a union in JSON, the names of branches that are not in `names`, and the branches.
   std::vector<Key> keys;
   /// Where this value and those in it go, of maps and of nodes that are a map's values.
   std::vector<std::uint32_t> beneath;
@@ -121,7 +122,8 @@ struct AvroValues {
   explicit AvroValues(std::size_t places) : at(places), lists(places) {}
   void clear();
 
-  void put(const AvroNode& node, const AvroValue& value) {
+  /// Inlined: a call costs what it does, and every value comes here.
+  [[gnu::always_inline]] void put(const AvroNode& node, const AvroValue& value) {
     for (std::uint32_t place : node.places) {
       if (!node.appends) [[likely]] {
         at[place] = value;

@@ -5,8 +5,8 @@
 //            refused. Other members are read over.
 //   map      an object; of equal keys the last counts, as in Avro
 //   array    an array
-//   union    the value itself, or, as in Avro's own JSON, an object with one member, the name of the branch, wherever
-//            that can mean nothing else. A text is a string before all else; a whole number an int or long, and another
+//   union    the value itself, or, as in Avro's own JSON, an object with one member, the name of the branch; such an
+//            object is refused where it may be one of another branch, too. A text is a string before all else; a whole number an int or long, and another
 //            a double, before any other number; else the first branch that takes it counts.
 //
 // All of an event is held against the schema, asked for or not, so that whether it is one does not hang on what a spec
@@ -313,14 +313,21 @@ class JsonReading {
     }
     const AvroNode* named = nullptr;
     in_.enter();
+    std::string_view name;
     if (in_.next() == '"') {
-      std::string_view name = in_.name(scratch_.made);
+      name = in_.name(scratch_.made);
       for (std::size_t at = 0; at < node.names.size(); ++at) {
         if (!node.names[at].empty() && node.names[at] == name) named = &this->node(node.children[at]);
       }
     }
-    // In a map of its own the name would be a key; its values are no objects then (json_program.py).
+    // A map's entries are an object, or else the name is a key.
     if (named != nullptr && named->kind == Kind::kMap && in_.next() != '{') named = nullptr;
+    for (const AvroNode::Key& key : node.keys) {
+      if (name != key.text || (this->node(key.child).kind == Kind::kMap && in_.next() != '{')) continue;
+      in_.skip_value();
+      if (in_.another('}')) break;
+      throw Unreadable{"an object whose one member is called as a branch of the union may be that, or an object of another branch"};
+    }
     if (named != nullptr) {
       if (is_scalar(*named)) {
         take_scalar(*named, true);

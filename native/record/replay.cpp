@@ -6,6 +6,13 @@
 
 namespace user_state {
 
+namespace {
+
+/// Rows that are judged at once at first, where a user may be forgotten in between.
+constexpr std::size_t kFirstJudged = 1024;
+
+}  // namespace
+
 std::vector<std::uint32_t> Replay::play(const Events& events, const Admission::Arrived& arrived,
                                         const Questions& questions, Outcome* outcome,
                                         const Refuse& refuse) {
@@ -18,28 +25,76 @@ std::vector<std::uint32_t> Replay::play(const Events& events, const Admission::A
   std::size_t next = 0;
   for (std::size_t user = 0; user < events.users(); ++user) {
     auto rows = events.rows_of(user);
-    admission_.judge({0, 0}, std::nullopt, arrived, rows, outcome);
+    judge(arrived, rows, outcome);
     std::size_t begin = next;
     while (next < count && questions.user[order[next]] == static_cast<std::int64_t>(user)) ++next;
-    if (next > begin) play_user(events, rows, outcome, questions, std::span(order).subspan(begin, next - begin), refuse);
+    if (next > begin) {
+      play_user(events, arrived, rows, outcome, questions, std::span(order).subspan(begin, next - begin), refuse);
+    }
   }
   return order;
 }
 
-void Replay::play_user(const Events& events, std::span<const std::uint32_t> rows, const Outcome* outcome,
-                       const Questions& questions, std::span<const std::uint32_t> asked, const Refuse& refuse) {
-  folder_.begin(record_);
-  has_record_ = false;
-  bool has_room = true;
+void Replay::judge(const Admission::Arrived& arrived, std::span<const std::uint32_t> rows, Outcome* outcome) {
+  anew_.clear();
+  // Twice as many at once as long as nothing is forgotten: the time is linear in the rows, however often that happens.
+  for (std::size_t most = kFirstJudged; !rows.empty();) {
+    auto some = rows.first(std::min(most, rows.size()));
+    if (!rules_.is_judged) admission_.judge({0, 0}, std::nullopt, arrived, some, outcome);
+    std::size_t first = first_forgotten(arrived, some, outcome);
+    if (first < some.size()) {
+      anew_.push_back(rows[first]);
+      rows = rows.subspan(first);
+      most = kFirstJudged;
+    } else if (some.size() == rows.size()) {
+      return;
+    } else {
+      most *= 2;
+    }
+  }
+}
+
+std::size_t Replay::first_forgotten(const Admission::Arrived& arrived, std::span<const std::uint32_t> rows,
+                                    const Outcome* outcome) const {
+  std::optional<std::int64_t> last_us;
+  for (std::size_t at = 0; at < rows.size(); ++at) {
+    std::uint32_t row = rows[at];
+    if (last_us && is_forgotten(*last_us, arrived.published_us[row] + rules_.delay_us)) return at;
+    if (outcome[row] == Outcome::kApplied) last_us = std::max(last_us.value_or(0), arrived.time_us[row]);
+  }
+  return rows.size();
+}
+
+void Replay::play_user(const Events& events, const Admission::Arrived& arrived, std::span<const std::uint32_t> rows,
+                       const Outcome* outcome, const Questions& questions, std::span<const std::uint32_t> asked,
+                       const Refuse& refuse) {
+  auto begin = [&] {
+    folder_.begin(record_);
+    applied_.clear();
+    has_record_ = false;
+    last_event_us_ = 0;
+    return true;
+  };
+  bool has_room = begin();
   auto row = rows.begin();
+  auto anew = anew_.begin();
   for (std::uint32_t question : asked) {
     applied_.clear();
     for (; row != rows.end() && *row < questions.visible[question]; ++row) {
-      if (outcome[*row] == Outcome::kApplied) applied_.push_back(*row);
+      if (anew != anew_.end() && *row == *anew) {
+        has_room = begin();
+        ++anew;
+      }
+      if (outcome[*row] != Outcome::kApplied) continue;
+      applied_.push_back(*row);
+      last_event_us_ = std::max(last_event_us_, arrived.time_us[*row]);
     }
     if (has_room && !applied_.empty()) has_room = fold(events);
-    if (!has_room) refuse(question, {RecordError::Kind::kTooLarge, "the record would get larger than `max_record`"});
-    auto wrong = answer(question, questions.at_us[question], has_room && has_record_);
+    bool is_kept = !is_forgotten(last_event_us_, questions.at_us[question]);
+    if (!has_room && is_kept) {
+      refuse(question, {RecordError::Kind::kTooLarge, "the record would get larger than `max_record`"});
+    }
+    auto wrong = answer(question, questions.at_us[question], has_room && has_record_ && is_kept);
     if (wrong) refuse(question, std::move(*wrong));
   }
 }
@@ -53,7 +108,7 @@ bool Replay::fold(const Events& events) {
     // It was made here, so that nothing else can be wrong with it than that it gets too large.
     return false;
   }
-  return size_of_record(record_.envelope) <= most_bytes_;
+  return size_of_record(record_.envelope) <= rules_.most_bytes;
 }
 
 std::optional<RecordError> Replay::answer(std::uint32_t question, std::int64_t at_us, bool there) {

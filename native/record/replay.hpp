@@ -27,11 +27,18 @@ class Replay {
  public:
   using Refuse = std::function<void(std::uint32_t question, RecordError error)>;
 
+  struct Rules {
+    std::size_t most_bytes;
+    /// How long after its last event a record is forgotten, and how long after its publish time an event arrives.
+    std::int64_t retention_us, delay_us;
+    /// Whether the outcomes are known already.
+    bool is_judged;
+  };
+
   /// `folder` is nobody else's meanwhile; `histories` may be none. What is filled has a row a question.
   Replay(Folder& folder, Admission& admission, const reading::Program& program, reading::Outputs& out,
-         reading::Histories* histories, std::size_t most_bytes)
-      : folder_(folder), admission_(admission), reader_(program), histories_(histories),
-        most_bytes_(most_bytes) {
+         reading::Histories* histories, const Rules& rules)
+      : folder_(folder), admission_(admission), reader_(program), histories_(histories), rules_(rules) {
     reader_.begin(out, folder);
   }
 
@@ -42,8 +49,17 @@ class Replay {
                                   Outcome* outcome, const Refuse& refuse);
 
  private:
-  void play_user(const Events& events, std::span<const std::uint32_t> rows, const Outcome* outcome,
-                 const Questions& questions, std::span<const std::uint32_t> asked, const Refuse& refuse);
+  /// Judges the rows of a user, and notes those at which the user had been forgotten.
+  void judge(const Admission::Arrived& arrived, std::span<const std::uint32_t> rows, Outcome* outcome);
+  /// Returns the first of the rows at which the record of those applied before it had been forgotten, or their number.
+  std::size_t first_forgotten(const Admission::Arrived& arrived, std::span<const std::uint32_t> rows,
+                              const Outcome* outcome) const;
+  bool is_forgotten(std::int64_t last_event_us, std::int64_t at_us) const {
+    return last_event_us <= at_us - rules_.retention_us;
+  }
+  void play_user(const Events& events, const Admission::Arrived& arrived, std::span<const std::uint32_t> rows,
+                 const Outcome* outcome, const Questions& questions, std::span<const std::uint32_t> asked,
+                 const Refuse& refuse);
   /// Folds what was applied into the user's record; returns whether it has room.
   bool fold(const Events& events);
   std::optional<RecordError> answer(std::uint32_t question, std::int64_t at_us, bool there);
@@ -52,11 +68,15 @@ class Replay {
   Admission& admission_;
   reading::RecordReader reader_;
   reading::Histories* histories_;
-  const std::size_t most_bytes_;
+  const Rules rules_;
   std::int64_t set_us_ = std::numeric_limits<std::int64_t>::min();
   /// The user's record, what it was before, and whether there is one.
   OpenRecord record_, before_;
   bool has_record_ = false;
+  /// Of the events of the user's that are not forgotten.
+  std::int64_t last_event_us_ = 0;
+  /// Rows of the user at which the record begins anew, ascending.
+  std::vector<std::uint32_t> anew_;
   /// Applied since the user was asked for last.
   std::vector<std::uint32_t> applied_;
 };

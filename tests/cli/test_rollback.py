@@ -19,7 +19,7 @@ from user_state.spec import load_spec
 from user_state.store.connection import connect
 from user_state.store.keys import registry_key
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.specs import propose_generation, registered_specs
+from user_state.store.specs import propose_epoch, registered_specs
 from user_state.store.survey import check_readable
 
 EARLIER = """
@@ -49,7 +49,7 @@ class Specs:
         plan = compile_plan(loaded)
         with closing(RedisStateStore(self.url, plan.name)) as store:
             now_us = time.time_ns() // 1000
-            folder = Folder(plan, store, generation=propose_generation(self.url, plan, now_us))
+            folder = Folder(plan, store, epoch=propose_epoch(self.url, plan, now_us))
             folder.fold([EventDecoder(plan, loaded.schema).row(event(now_us, user), None)])
 
 

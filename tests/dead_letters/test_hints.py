@@ -1,6 +1,7 @@
 """What would help against dead letters: each hint where it is right, and not where it is not."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,11 @@ from tests.trying import T0, D, H, M, S, event, spec_of, text_of
 from user_state.dead_letters.hints import hints, time_attribute, times_of
 from user_state.dead_letters.letters import Letter
 from user_state.events.avro_files import SingleObject
+from user_state.events.decode import EventDecoder
+from user_state.events.message import Message
+from user_state.plan.compile import compile_plan
 from user_state.spec import parse_spec
+from user_state.spec.bodies import Bodies
 from user_state.spec.event_field import UNITS
 
 SPEC = spec_of()  # a lateness of an hour, a skew of a minute
@@ -105,6 +110,22 @@ def test_bodies_of_json_of_a_foreign_schema_and_damaged_ones():
     (damaged,) = hints(SPEC, "undecodable", [of(body[:-1])] * 3)
     assert "most bodies name a schema of the spec and are damaged" in damaged
     assert hints(SPEC, "undecodable", [of(b"\x05\x06\x07")]) == []
+
+
+def test_the_member_of_json_bodies_that_is_refused_most_often_is_named():
+    spec = replace(SPEC, schema=replace(SPEC.schema, bodies=Bodies("json")))
+    sound = event(T0)
+    decoder = EventDecoder(compile_plan(spec), spec.schema)
+
+    def letter_of(**changed):
+        body = json.dumps({**sound, **changed}).encode()
+        refused = decoder.batch([Message(body, {}, None, None, "s")]).refused
+        return Letter(body, {}, T0, "undecodable", refused[0][1].detail if refused else "", "s", T0)
+
+    letters = [letter_of(value="1,5"), letter_of(value="2,5"), letter_of(user_id=7)]
+    said = "2 of 3 looked at: field value: expected null or a number that a double holds, got a text"
+    assert hints(spec, "undecodable", letters) == [f"{said}; does the schema say what is sent?"]
+    assert decoder.decode(json.dumps(sound).encode())["user_id"] == "u"
 
 
 @pytest.mark.parametrize("reason", ["hot_user", "oversized", "bad_record"])

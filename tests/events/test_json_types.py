@@ -125,7 +125,8 @@ VALUES = [
     (["null", {"type": "array", "items": "int"}], '{"array": [1]}', [1]),
     (["null", {"type": "map", "values": "int"}], '{"map": {"map": 1}}', {"map": 1}),
     (["null", {"type": "map", "values": "int"}], '{"map": 1}', {"map": 1}),
-    (["null", {"type": "map", "values": ["null", "int"]}], '{"map": {"int": 1}}', {"map": 1}),
+    (["null", {"type": "map", "values": ["null", "int"]}], '{"map": {"int": 1}, "a": 2}', {"map": 1, "a": 2}),
+    (["string", {"type": "map", "values": "bytes"}], '{"string": "x", "a": ""}', {"string": b"x", "a": b""}),
     (["null", "bytes"], '{"bytes": "\\u00ff"}', b"\xff"),
     (["null", CENTS], '{"bytes": "\\u0004\xe2"}', b"\x04\xe2"),
     (["null", CENTS], '{"bytes": "12"}', b"12"),
@@ -198,6 +199,12 @@ OTHERS = [
     (["null", "string"], '{"string": "x", "more": 1}', "expected one member, the name of the union's branch, got more"),
     (["int", "string"], "5.5", "expected a whole number of 32 bits or a text, got another one"),
     (["null", "boolean"], "0", "expected null or true or false, got a number"),
+    (["null", {"type": "map", "values": ["null", "int"]}], '{"map": {"int": 1}}', "an object whose one member"),
+    (
+        ["string", {"type": "map", "values": "bytes"}],
+        '{"string": "x"}',
+        "one member is called as a branch",
+    ),
     ([DEVICE, {"type": "map", "values": "int"}], '{"os": "ios"}', "the union has several that are objects"),
 ]
 

@@ -337,7 +337,7 @@ VERBS = (
     Named("heads", "records", ReadHeads, 1),
     Named("admit", "seen", Admit, 2),
     Named("decode", "bodies", DecodeBodies, 4),
-    Named("decode JSON", "texts", lambda subject: DecodeBodies(subject, "json"), 4),
+    Named("decode json", "texts", lambda subject: DecodeBodies(subject, "json"), 4),
     Named("join", "batches", JoinBatches, 2),
     Named("layout", "layouts", ReadLayout, 1),
 )

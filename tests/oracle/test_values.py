@@ -236,3 +236,9 @@ def test_features_do_not_depend_on_the_order_of_events() -> None:
     )
     events = applied(*(event(f"e{i}", T0 - i * M, value=0.1 * i) for i in range(20)))
     assert features(spec, events, T0) == features(spec, events[::-1], T0)
+
+
+def test_a_ratio_may_count_events_with_a_text():
+    part = {"aggregate": "count", "of": "item_id"}
+    ratio = {"aggregate": "ratio", "numerator": part, "denominator": {"aggregate": "count"}, "windows": ["1h"]}
+    assert replay(spec_of(features={"f": ratio}), [Arrival(event("e", T0, item_id="a"), T0)]).bins == ["applied"]

@@ -16,7 +16,7 @@ from tests.servers.redis import Valkey, running_valkey
 from user_state.events.avro_files import interaction_schema, write_events
 from user_state.plan.compile import compile_plan
 from user_state.spec import load_spec
-from user_state.store.specs import force_generation
+from user_state.store.specs import force_epoch
 from user_state.store.view import RedisView
 
 PASSWORD = "correct-horse"
@@ -184,14 +184,14 @@ def test_a_spec_that_another_has_superseded_is_refused_until_somebody_goes_back(
     assert newer.read_text() != SPEC_TEXT
     older, newer_spec = (compile_plan(load_spec(path)) for path in (good["--spec"], newer))
     for plan in (older, newer_spec):
-        force_generation(valkey.url, plan, 1)
+        force_epoch(valkey.url, plan, 1)
     ended = _run(good)
     assert ended.returncode == 2, ended.stderr
     assert "user-state rollback" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not Path(good["--dead-letters"]).exists()
     assert _run(good | {"--spec": newer}).returncode == 0
-    force_generation(valkey.url, older, 1)
+    force_epoch(valkey.url, older, 1)
     assert _run(good).returncode == 0
 
 

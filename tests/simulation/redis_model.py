@@ -158,14 +158,14 @@ class RedisModel:
 
     def _replace(self, keys: list[bytes], argv: list[bytes]) -> Any:
         """replace.lua."""
-        generation, writer, keys_a_user, turn_ms = int(argv[0]), argv[1], int(argv[2]), argv[3]
+        epoch, writer, keys_a_user, turn_ms = int(argv[0]), argv[1], int(argv[2]), argv[3]
         registry, of_users = None, keys
         if len(keys) % keys_a_user:
             registry, of_users = keys[0], keys[1:]
             held = self._hash(registry)
-            current = int(held.get(b"generation", b"0"))
-            if current != generation:
-                return -2 if current > generation else -3
+            current = int(held.get(b"epoch", b"0"))
+            if current != epoch:
+                return -2 if current > epoch else -3
             if keys_a_user == 2 and int(held.get(b"turns_until", b"0")) > self.now_ms:
                 return -4
         answers = []
@@ -174,9 +174,7 @@ class RedisModel:
             turn = of_users[at + 2] if keys_a_user == 3 else None
             pair = (of_users[at], of_users[at + 1])
             try:
-                answers.append(
-                    self._replace_one(pair, turn, argv[user : user + 4], writer, turn_ms, registry, generation)
-                )
+                answers.append(self._replace_one(pair, turn, argv[user : user + 4], writer, turn_ms, registry, epoch))
             except ResponseError as exc:
                 answers.append(str(exc).encode())
         return answers
@@ -189,7 +187,7 @@ class RedisModel:
         writer: bytes,
         turn_ms: bytes,
         registry: bytes | None,
-        generation: int,
+        epoch: int,
     ) -> int:
         expected, record, seen, expire_at = values
         if (self._text(pair[0]) or b"")[10:18] != expected:
@@ -200,7 +198,7 @@ class RedisModel:
                     self._hset(registry, b"turns_until", str(until).encode())
             return 0
         beside = (self._text(pair[1]) or b"")[9:17]
-        if len(beside) == 8 and int.from_bytes(beside, "big") > generation:
+        if len(beside) == 8 and int.from_bytes(beside, "big") > epoch:
             return -2
         if record == b"":
             return 1
@@ -227,19 +225,19 @@ class RedisModel:
         """registry.lua."""
         mode, definition, proposed, fingerprint, layout = argv
         held = self._hash(keys[0])
-        current, generation = held.get(b"current"), int(held.get(b"generation", b"0"))
+        current, epoch = held.get(b"current"), int(held.get(b"epoch", b"0"))
         new = int(proposed)
         if mode in (b"propose", b"force"):
-            new = max(new, generation + 1)
+            new = max(new, epoch + 1)
         if current == definition and mode != b"force":
-            generation = max(generation, new) if mode == b"assert" else generation
-        elif new > generation and not (mode in (b"claim", b"propose") and b"spec:" + definition in held):
-            generation = new
+            epoch = max(epoch, new) if mode == b"assert" else epoch
+        elif new > epoch and not (mode in (b"claim", b"propose") and b"spec:" + definition in held):
+            epoch = new
         else:
-            return [0, str(generation).encode()]
-        number = str(generation).encode()
+            return [0, str(epoch).encode()]
+        number = str(epoch).encode()
         if mode != b"propose":
-            fields = (b"current", definition, b"generation", number, b"spec:" + definition, number)
+            fields = (b"current", definition, b"epoch", number, b"spec:" + definition, number)
             self._hset(keys[0], *fields, b"layout:" + fingerprint, layout)
         return [1, number]
 

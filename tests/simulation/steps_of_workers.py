@@ -64,7 +64,7 @@ def roll_back(world: World, a: int, b: int) -> bool | None:
         forced = registry.force(Writer(spec.plan.layout, spec.plan.definition, world.now_us))
     except StoreUnavailable:
         return False
-    world.runs.append(Run(spec, forced.generation))
+    world.runs.append(Run(spec, forced.epoch))
     return None
 
 
@@ -76,7 +76,7 @@ def _start(world: World, name: str) -> bool | None:
         proposed = registry.propose(Writer(spec.plan.layout, spec.plan.definition, world.now_us))
     except StoreError:  # superseded, or the server refuses: the command says so and ends
         return False
-    world.runs.append(Run(spec, max(world.now_us, proposed.generation)))
+    world.runs.append(Run(spec, max(world.now_us, proposed.epoch)))
     return None
 
 

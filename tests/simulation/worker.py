@@ -69,9 +69,9 @@ class Message:
 class Run:
     """One start of the command, with a spec: its workers share it."""
 
-    def __init__(self, spec: Compiled, generation: int) -> None:
+    def __init__(self, spec: Compiled, epoch: int) -> None:
         self.spec = spec
-        self.generation = generation
+        self.epoch = epoch
         self.superseded = False
 
 
@@ -92,7 +92,7 @@ class Worker:
         self.folder = Folder(
             run.spec.plan,
             self.store,
-            generation=run.generation,
+            epoch=run.epoch,
             contention=Contention(lambda _: None, lambda: world.now_us / 1e6, lambda: 0.5),
             now_us=lambda: world.now_us,
         )

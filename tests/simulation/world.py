@@ -65,7 +65,7 @@ class World:
         self.large: set[str] = set()
         self.foreign: set[str] = set()
         self.registry_lost_at = -1
-        self.generation = 0
+        self.epoch = 0
         self.claimed_at: int | None = None
         self.writes_now = b""
         """The definition of the spec that began to write last."""
@@ -93,11 +93,11 @@ class World:
     def note_claim(self) -> None:
         """Note when another spec begins to write, and what is counted then."""
         held = self.server.get(registry_key(NAME))
-        generation = int(held.get(b"generation", b"0")) if isinstance(held, dict) else 0
-        if generation > self.generation:
-            self.generation, self.claimed_at = generation, self.step
+        epoch = int(held.get(b"epoch", b"0")) if isinstance(held, dict) else 0
+        if epoch > self.epoch:
+            self.epoch, self.claimed_at = epoch, self.step
             self.writes_now = bytes.fromhex(held[b"current"].decode()) if isinstance(held, dict) else b""
-            self.note(f"a spec begins to write with generation {generation - T0}")
+            self.note(f"a spec begins to write with epoch {epoch - T0}")
             found = {user: counted(self, user) for user in self.users}
             self.counted_at_claim = {
                 user: [number for number, count in enumerate(one.total) if count] if one else list(range(MOST_EVENTS))

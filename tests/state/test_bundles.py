@@ -226,7 +226,7 @@ def verbs_called(work: Callable[[], object]) -> list[str]:
 
 @pytest.mark.parametrize("users", [1, 300])
 def test_a_fold_calls_the_core_once_however_many_users_it_has(users: int) -> None:
-    folder = Folder(PLAN, MemoryStore(), generation=1)
+    folder = Folder(PLAN, MemoryStore(), epoch=1)
     for begin in (0, 3):
         packed = batch_of(PLAN, [one for user in range(users) for one in views(f"u{user}", begin)])
         assert verbs_called(lambda packed=packed: folder.fold_events(packed)) == ["fold_bundle"]

@@ -191,6 +191,7 @@ def test_a_damaged_record_costs_nobody_else_theirs(client, valkey, garbage):
 def test_a_record_of_an_unregistered_layout_is_asked_for_once_in_a_while(client, valkey):
     with valkey.client() as plain:
         blob = plain.get(record_key(PLAN.name, "u3"))
+        client.get("u3", NOW)  # which also asks which generation is served
         plain.set(record_key(PLAN.name, "u3"), resealed(blob[:18] + b"unlisted" + blob[26:]))
         plain.config_resetstat()
         for _ in range(10):

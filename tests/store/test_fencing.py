@@ -10,7 +10,7 @@ from user_state.errors import SpecSuperseded
 from user_state.fold import Folder
 from user_state.store.keys import record_key, registry_key, seen_key
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.specs import force_generation, propose_generation
+from user_state.store.specs import force_epoch, propose_epoch
 
 OLD = plan_of(features={"f": {"aggregate": "count", "windows": ["1h"]}})
 NEW = plan_of(features={"f": {"aggregate": "count", "windows": ["1h", "lifetime"]}})
@@ -28,9 +28,9 @@ def folder_of(server):
     """Return makes of folders of a plan, each with a store of its own, as another process has it."""
     with ExitStack() as opened:
 
-        def make(plan, generation):
+        def make(plan, epoch):
             store = opened.enter_context(closing(RedisStateStore(server.url, plan.name, timeout_s=5)))
-            folder = Folder(plan, Wrapped(store), generation=generation)
+            folder = Folder(plan, Wrapped(store), epoch=epoch)
             folder.store, folder.plan = folder._store, plan
             return folder
 
@@ -63,7 +63,7 @@ def test_the_newer_spec_stops_the_older_for_users_it_has_written(server, folder_
 def test_the_newer_spec_stops_the_older_for_users_it_never_touched(valkey, warm, request):
     """In the same step as the write, so not one record is written."""
     with closing(RedisStateStore(valkey.url, "tried")) as one, closing(RedisStateStore(valkey.url, "tried")) as two:
-        older, newer = Folder(OLD, one, generation=1), Folder(NEW, two, generation=2)
+        older, newer = Folder(OLD, one, epoch=1), Folder(NEW, two, epoch=2)
         older.fold(rows(*(views("v") if warm else views("other")), plan=OLD))
         before = bytes_of(valkey, "v", "w")
         newer.start()
@@ -76,7 +76,7 @@ def test_the_newer_spec_stops_the_older_for_users_it_never_touched(valkey, warm,
 def test_on_a_cluster_the_older_is_not_told_that_anything_is_stored_and_no_event_counts_twice(cluster):
     """A user's node does not know the registry: one batch may still be written, and is never acknowledged."""
     with closing(RedisStateStore(cluster.url, "tried")) as one, closing(RedisStateStore(cluster.url, "tried")) as two:
-        older, newer = Folder(OLD, one, generation=1), Folder(NEW, two, generation=2)
+        older, newer = Folder(OLD, one, epoch=1), Folder(NEW, two, epoch=2)
         older.fold(rows(*views("v"), plan=OLD))
         newer.start()
         late = views("v", begin=3)
@@ -84,7 +84,7 @@ def test_on_a_cluster_the_older_is_not_told_that_anything_is_stored_and_no_event
             older.fold(rows(*late, *views("w"), plan=OLD))
         after = bytes_of(cluster, "v", "w")
         with pytest.raises(SpecSuperseded):
-            Folder(OLD, one, generation=1).start()
+            Folder(OLD, one, epoch=1).start()
         assert bytes_of(cluster, "v", "w") == after
         report = newer.fold(rows(*late, *views("v", begin=6), plan=NEW))
         assert set(outcomes(report)[:3]) <= {APPLIED, DUPLICATE}
@@ -103,14 +103,14 @@ def test_duplicates_are_not_settled_by_a_superseded_spec(server, folder_of):
     assert outcomes(fold(newer, *known)) == [DUPLICATE] * 3
 
 
-def test_an_older_spec_that_starts_again_is_refused_with_whatever_generation(server, folder_of):
+def test_an_older_spec_that_starts_again_is_refused_with_whatever_epoch(server, folder_of):
     fold(folder_of(OLD, 1), *views("u"))
     fold(folder_of(NEW, 2), *views("u", begin=3))
-    for generation in (1, 2, 3, None):
+    for epoch in (1, 2, 3, None):
         with pytest.raises(SpecSuperseded):
-            folder_of(OLD, generation).start()
+            folder_of(OLD, epoch).start()
     with pytest.raises(SpecSuperseded):
-        propose_generation(server.url, OLD, 9)
+        propose_epoch(server.url, OLD, 9)
 
 
 def test_runs_of_one_spec_write_side_by_side(server, folder_of):
@@ -126,8 +126,8 @@ def test_runs_of_one_spec_write_side_by_side(server, folder_of):
     assert counted(first.store, "u", NEW) == (7, 7)
 
 
-def lose_generation(client):
-    client.hdel(registry_key("tried"), "generation")
+def lose_epoch(client):
+    client.hdel(registry_key("tried"), "epoch")
 
 
 def lose_current(client):
@@ -143,7 +143,7 @@ def lose_everything(client):
 
 
 @pytest.mark.parametrize("older_first", [True, False])
-@pytest.mark.parametrize("lose", [lose_generation, lose_current, lose_registry, lose_everything])
+@pytest.mark.parametrize("lose", [lose_epoch, lose_current, lose_registry, lose_everything])
 def test_after_the_registry_is_lost_the_newer_spec_wins_whoever_writes_first(server, folder_of, lose, older_first):
     older, newer = folder_of(OLD, 1), folder_of(NEW, 2)
     fold(older, *views("old"))
@@ -167,7 +167,7 @@ def test_after_the_registry_is_lost_the_newer_spec_wins_whoever_writes_first(ser
     assert counted(newer.store, "new", NEW)[0] == expected
 
 
-@pytest.mark.parametrize("lose", [lose_generation, lose_registry])
+@pytest.mark.parametrize("lose", [lose_epoch, lose_registry])
 def test_a_record_of_a_newer_spec_is_never_overwritten_by_an_older_one_though_the_registry_is_lost(
     server, folder_of, lose
 ):
@@ -191,11 +191,11 @@ def test_going_back_on_purpose_lets_the_older_spec_write_and_stops_the_newer(ser
     fold(older, *views("u"))
     fold(newer, *views("u", begin=3))
 
-    generation = force_generation(server.url, OLD, 3)
+    epoch = force_epoch(server.url, OLD, 3)
 
-    again = folder_of(OLD, propose_generation(server.url, OLD, 4))
+    again = folder_of(OLD, propose_epoch(server.url, OLD, 4))
     assert outcomes(fold(again, *views("u", begin=6))) == [APPLIED] * 3
-    assert again.store.registry.claimed.generation == generation
+    assert again.store.registry.claimed.epoch == epoch
     with pytest.raises(SpecSuperseded):
         fold(newer, *views("u", begin=9))
     with pytest.raises(SpecSuperseded):

@@ -29,7 +29,7 @@ from user_state.state.histories import SumsReader
 from user_state.state.outcome import Outcome
 from user_state.state.records import PackedRecords
 from user_state.store.redis_store import RedisStateStore
-from user_state.store.specs import force_generation, propose_generation
+from user_state.store.specs import force_epoch, propose_epoch
 from user_state.store.store import Answer, Replaced, Replacement, StateStore
 
 SPEC = """
@@ -331,22 +331,22 @@ def test_items_are_written_by_the_spec_that_writes_users_and_by_no_older_one(val
     assert len({plan.definition for plan in specs}) == 3
     with ExitStack() as opened:
 
-        def stage_of(plan: Plan, generation: int) -> ItemStage:
-            stage = ItemStage(plan, lambda name: RedisStateStore(valkey.url, name), generation=generation)
+        def stage_of(plan: Plan, epoch: int) -> ItemStage:
+            stage = ItemStage(plan, lambda name: RedisStateStore(valkey.url, name), epoch=epoch)
             opened.callback(stage.close)
             stage.start()
             return stage
 
-        for generation, plan in enumerate(specs, 1):
-            assert propose_generation(valkey.url, plan, generation) == generation
+        for epoch, plan in enumerate(specs, 1):
+            assert propose_epoch(valkey.url, plan, epoch) == epoch
             with closing(RedisStateStore(valkey.url, plan.name)) as users:
-                Folder(plan, users, generation=generation).start()
-            stage_of(plan, generation)
+                Folder(plan, users, epoch=epoch).start()
+            stage_of(plan, epoch)
         for plan in specs[:2]:
             with pytest.raises(SpecSuperseded):
                 stage_of(plan, 9)
         stage_of(specs[2], 9)
-        force_generation(valkey.url, specs[0], 10)
+        force_epoch(valkey.url, specs[0], 10)
         stage_of(specs[0], 11)
         with pytest.raises(SpecSuperseded):
             stage_of(specs[2], 12)

@@ -166,9 +166,9 @@ def test_one_record_that_is_deleted_is_said_to_be_lost_and_what_expired_is_not(s
 def test_a_redis_that_comes_back_empty_is_told_every_layout_that_was_met(server, store, tmp_path, lose):
     old = plan_of(features={"f": {"aggregate": "count", "windows": ["1h"]}})
     decoder = EventDecoder(old, SPEC.schema)
-    Folder(old, store, generation=1).fold([decoder.row(one, None) for one in (*views("met"), *views("unmet"))])
+    Folder(old, store, epoch=1).fold([decoder.row(one, None) for one in (*views("met"), *views("unmet"))])
     with closing(RedisStateStore(server.url, PLAN.name, timeout_s=5)) as newer:
-        folder = Folder(PLAN, newer, generation=2)
+        folder = Folder(PLAN, newer, epoch=2)
         folder.fold(rows(*views("met", begin=5)))
         (unmet,) = newer.read(["unmet"])
         assert unmet.record[18:26] == old.layout.fingerprint
@@ -186,19 +186,19 @@ def test_a_redis_that_comes_back_empty_is_told_every_layout_that_was_met(server,
 def test_records_of_a_registry_that_was_lost_can_be_read_by_a_later_spec(server, store):
     old = plan_of(features={"f": {"aggregate": "count", "windows": ["1h", "lifetime"]}})
     decoder = EventDecoder(old, SPEC.schema)
-    Folder(old, store, generation=1).fold([decoder.row(one, None) for one in (*views("met"), *views("unmet"))])
+    Folder(old, store, epoch=1).fold([decoder.row(one, None) for one in (*views("met"), *views("unmet"))])
     latest = plan_of(features={"f": {"aggregate": "count", "windows": ["lifetime"]}})
     with (
         closing(RedisStateStore(server.url, PLAN.name, timeout_s=5)) as newer,
         closing(RedisStateStore(server.url, PLAN.name, timeout_s=5)) as newest,
         server.client() as client,
     ):
-        folder = Folder(PLAN, newer, generation=2)
+        folder = Folder(PLAN, newer, epoch=2)
         folder.fold(rows(*views("met", begin=5)))
         client.delete(registry_key("tried"))
         folder.fold(rows(*views("v")))
 
-        report = Folder(latest, newest, generation=3).fold(
+        report = Folder(latest, newest, epoch=3).fold(
             [EventDecoder(latest, SPEC.schema).row(one, None) for one in views("unmet", begin=5)]
         )
         assert outcomes(report) == [APPLIED] * 3

@@ -41,10 +41,10 @@ WRITER = Writer(plan_of().layout, b"the spec", 1)
 
 
 @contextmanager
-def claimed(url: str, *, generation: int = 1, **options: object):
+def claimed(url: str, *, epoch: int = 1, **options: object):
     """Open a store whose records are claimed."""
     with closing(RedisStateStore(url, "tried", **{"timeout_s": 5, **options})) as opened:
-        opened.claim(dataclasses.replace(WRITER, generation=generation))
+        opened.claim(dataclasses.replace(WRITER, epoch=epoch))
         yield opened
 
 

@@ -8,7 +8,7 @@ from tests.trying import plan_of
 from user_state.errors import CodecError, SpecSuperseded, StoreError, StoreUnavailable
 from user_state.store.keys import registry_key
 from user_state.store.registry import Registry, Writer
-from user_state.store.specs import force_generation, propose_generation
+from user_state.store.specs import force_epoch, propose_epoch
 
 LAYOUTS = [plan_of(features={"f": {"aggregate": "count", "windows": [window]}}).layout for window in ("1h", "1d")]
 A, B = bytes.fromhex("aaaaaaaaaaaaaaaa"), bytes.fromhex("bbbbbbbbbbbbbbbb")
@@ -16,8 +16,8 @@ LAYOUT_OF = dict(zip((A, B), LAYOUTS, strict=True))
 KEY = registry_key("tried")
 
 
-def writer(definition: bytes, generation: int) -> Writer:
-    return Writer(LAYOUT_OF[definition], definition, generation)
+def writer(definition: bytes, epoch: int) -> Writer:
+    return Writer(LAYOUT_OF[definition], definition, epoch)
 
 
 @pytest.fixture
@@ -32,21 +32,21 @@ def registry(client, valkey):
 
 
 def held(client):
-    """Return (current, generation, generation of each spec) as they stand, layouts left out."""
+    """Return (current, epoch, epoch of each spec) as they stand, layouts left out."""
     fields = {field.decode(): text.decode() for field, text in client.hgetall(KEY).items()}
     specs = {
         bytes.fromhex(field.removeprefix("spec:")): int(text) for field, text in fields.items() if "spec:" in field
     }
     current = fields.get("current")
-    return (None if current is None else bytes.fromhex(current), int(fields.get("generation", 0)), specs)
+    return (None if current is None else bytes.fromhex(current), int(fields.get("epoch", 0)), specs)
 
 
-def put(client, current, generation, specs):
+def put(client, current, epoch, specs):
     client.delete(KEY)
     if current is not None:
         client.hset(KEY, "current", current.hex())
-    if generation:
-        client.hset(KEY, "generation", generation)
+    if epoch:
+        client.hset(KEY, "epoch", epoch)
     for definition, number in specs.items():
         client.hset(KEY, f"spec:{definition.hex()}", number)
 
@@ -56,7 +56,7 @@ NEVER = (None, 0, {})
 A5 = (A, 5, {A: 5})
 B7_AFTER_A = (B, 7, {A: 5, B: 7})
 CASES = [
-    # what is there, mode, who asks with which generation; the generation it gets, and what is there then
+    # what is there, mode, who asks with which epoch; the epoch it gets, and what is there then
     (NEVER, "propose", A, 9, 9, NEVER),
     (NEVER, "claim", A, 9, 9, (A, 9, {A: 9})),
     (NEVER, "assert", A, 9, 9, (A, 9, {A: 9})),
@@ -67,16 +67,16 @@ CASES = [
     (A5, "claim", A, 3, 5, A5),
     (A5, "assert", A, 5, 5, A5),
     (A5, "assert", A, 3, 5, A5),
-    # One that claimed a later generation before the registry was set back takes it up again.
+    # One that claimed a later epoch before the registry was set back takes it up again.
     (A5, "assert", A, 9, 9, (A, 9, {A: 9})),
-    # A new spec is the next one; should its clock be behind, it is proposed a generation that wins.
+    # A new spec is the next one; should its clock be behind, it is proposed an epoch that wins.
     (A5, "propose", B, 7, 7, A5),
     (A5, "propose", B, 5, 6, A5),
     (A5, "propose", B, 3, 6, A5),
     (A5, "claim", B, 7, 7, B7_AFTER_A),
     (A5, "claim", B, 5, REFUSED, A5),
     (A5, "claim", B, 3, REFUSED, A5),
-    # An older spec is refused, with whatever generation.
+    # An older spec is refused, with whatever epoch.
     (B7_AFTER_A, "propose", A, 9, REFUSED, B7_AFTER_A),
     (B7_AFTER_A, "claim", A, 9, REFUSED, B7_AFTER_A),
     (B7_AFTER_A, "assert", A, 5, REFUSED, B7_AFTER_A),
@@ -87,7 +87,7 @@ CASES = [
     # A registry that an older spec has made again, after it was lost, goes to the newer one.
     (A5, "assert", B, 7, 7, B7_AFTER_A),
     (A5, "assert", B, 4, REFUSED, A5),
-    # Half of it lost: whose generation is greater.
+    # Half of it lost: whose epoch is greater.
     ((None, 7, {}), "assert", A, 5, REFUSED, (None, 7, {})),
     ((None, 7, {}), "assert", B, 8, 8, (B, 8, {B: 8})),
     ((B, 0, {}), "assert", A, 5, 5, (A, 5, {A: 5})),
@@ -95,10 +95,10 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("there", "mode", "definition", "generation", "gets", "then"), CASES)
-def test_who_may_write(registry, client, there, mode, definition, generation, gets, then):
+@pytest.mark.parametrize(("there", "mode", "definition", "epoch", "gets", "then"), CASES)
+def test_who_may_write(registry, client, there, mode, definition, epoch, gets, then):
     put(client, *there)
-    asking = writer(definition, generation)
+    asking = writer(definition, epoch)
     if mode == "assert":
         registry._writer = asking  # claimed before what is there came to be
 
@@ -121,18 +121,18 @@ def test_who_may_write(registry, client, there, mode, definition, generation, ge
     else:
         assert ask() == writer(definition, gets)
     assert held(client) == then
-    assert registry.generation() == then[1]
+    assert registry.epoch() == then[1]
     changed = there != then
     layouts = registry.layouts()
     assert layouts == ({LAYOUT_OF[definition].fingerprint: LAYOUT_OF[definition]} if changed else layouts)
     assert not changed or layouts
 
 
-def test_generations_are_compared_as_numbers_to_the_microsecond(registry, client):
+def test_epochs_are_compared_as_numbers_to_the_microsecond(registry, client):
     now_us = 1_790_000_000_123_456
     registry.claim(writer(A, now_us))
-    assert registry.propose(writer(B, now_us)).generation == now_us + 1
-    assert registry.propose(writer(B, 999)).generation == now_us + 1
+    assert registry.propose(writer(B, now_us)).epoch == now_us + 1
+    assert registry.propose(writer(B, 999)).epoch == now_us + 1
     registry.claim(writer(B, now_us + 1))
     assert held(client)[:2] == (B, now_us + 1)
 
@@ -176,19 +176,19 @@ def test_a_layout_under_anothers_name_and_one_that_is_none_are_codec_errors(regi
 def test_a_spec_is_asked_about_before_it_runs_and_forced_back_on_purpose(request, kind):
     url = request.getfixturevalue(kind).url
     old, new = plan_of(), plan_of(allowed_lateness="2h")
-    assert propose_generation(url, old, 5) == 5
-    assert force_generation(url, old, 5) == 5
-    assert propose_generation(url, new, 7) == 7
-    assert force_generation(url, new, 7) == 7
+    assert propose_epoch(url, old, 5) == 5
+    assert force_epoch(url, old, 5) == 5
+    assert propose_epoch(url, new, 7) == 7
+    assert force_epoch(url, new, 7) == 7
     with pytest.raises(SpecSuperseded):
-        propose_generation(url, old, 9)
-    assert propose_generation(url, new, 9) == 9  # the time; a claim would go on with 7
-    assert force_generation(url, old, 9) == 9
+        propose_epoch(url, old, 9)
+    assert propose_epoch(url, new, 9) == 9  # the time; a claim would go on with 7
+    assert force_epoch(url, old, 9) == 9
     with pytest.raises(SpecSuperseded):
-        propose_generation(url, new, 10)
+        propose_epoch(url, new, 10)
 
 
 def test_a_server_that_is_not_there_is_unavailable():
-    for ask in (propose_generation, force_generation):
+    for ask in (propose_epoch, force_epoch):
         with pytest.raises(StoreUnavailable):
             ask("redis://127.0.0.1:1", plan_of(), 5)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from user_state.cli.generation_option import Generation
 from user_state.cli.outputs import output_rows, outputs_table
 from user_state.cli.terminal import Terminal, say_json
 from user_state.cli.worst import worst_case_json, worst_case_lines
@@ -42,6 +43,7 @@ def check(
             help="Also say what this spec keeps, starts, misses and drops of the records there: redis://host:port"
         ),
     ] = None,
+    generation: Generation = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: outputs, event_schemas, costs, worst_case, records.")
     ] = False,
@@ -62,6 +64,10 @@ def check(
     changed spec is run.
     """
     loaded = load_spec(spec)
+    if redis is not None:
+        from user_state.store.generations import generation_to_read
+
+        loaded = loaded.of_generation(generation_to_read(redis, loaded.spec.name, generation))
     plan = compile_plan(loaded)
     added = _bytes_by_output(loaded)
     activities: tuple[Activity, ...] = ACTIVITIES
@@ -97,7 +103,7 @@ def check(
     for line in worst_case_lines(plan, {activity.label: bytes_of.record for activity, bytes_of in costs.items()}):
         console.print(line)
     if stored is not None:
-        _print_stored(console, plan.name, stored)
+        _print_stored(console, plan.keyspace, stored)
 
 
 def _stored(plan: Plan, redis: str) -> Iterator[dict[str, Any]]:
@@ -108,7 +114,7 @@ def _stored(plan: Plan, redis: str) -> Iterator[dict[str, Any]]:
     """
     from user_state.store.survey import stored_layouts
 
-    found = stored_layouts(redis, plan.name)
+    found = stored_layouts(redis, plan.keyspace)
     for fingerprint in sorted(found.held.keys() | found.registered.keys(), key=lambda f: (-found.held[f], f)):
         layout = found.registered.get(fingerprint)
         yield {

@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from user_state.cli.generation_option import Generation
 from user_state.cli.terminal import Terminal, say_json
 from user_state.client import UserStateClient
 from user_state.durations import SECOND_US
@@ -36,6 +37,7 @@ def get(
     spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
     at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
+    generation: Generation = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: user -> present, as_of, features, ...")] = False,
 ) -> None:
     """Read users' features, sequences and embeddings as a ranking service would.
@@ -44,7 +46,7 @@ def get(
     """
     at_us = None if at is None else parse_time_us(at)
     loaded = load_spec(spec)
-    with UserStateClient.from_url(redis, loaded, timeout_s=5) as client:
+    with UserStateClient.from_url(redis, loaded, timeout_s=5, generation=generation) as client:
         batch = client.get_many(users, at_us)
         batch = replace(batch, errors=batch.errors | client.not_records(batch))
     states = [batch[index] for index in range(len(batch))]

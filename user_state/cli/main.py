@@ -1,9 +1,9 @@
 """`user-state`: every command, and the one place where our errors become a message and exit code 2.
 
 A command is imported when it is the one that is run, so that `--help` and `--version` are quick; COMMANDS has what
-`--help` says of the others. Those that need Apache Beam (run, publish, demo, dead-letters) are found by the entry point
-group `user_state.commands`, so that the library never imports the pipeline; where the pipeline is not installed, the
-command says how to get it.
+`--help` says of the others. Those that need Apache Beam (run, backfill, publish, demo, dead-letters) are found by the
+entry point group `user_state.commands`, so that the library never imports the pipeline; where the pipeline is not
+installed, the command says how to get it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # where it is, and what it does: the first sentence of its docstring
     "demo": (PIPELINE, "Run everything once: traffic, pipeline, Redis, look-ups, and a comparison with brute force."),
     "run": (PIPELINE, "Run the streaming pipeline: events in, Redis records out."),
+    "backfill": (PIPELINE, "Make a generation of records from history, while another one is served."),
     "publish": (PIPELINE, "Publish an Avro file, or dead letters, to a Pub/Sub topic."),
     "dead-letters": (PIPELINE, "Show what was refused, why and when; with --replay, publish it again."),
     "get": ("user_state.cli.get:get", "Read users' features, sequences and embeddings as a ranking service would."),
@@ -33,8 +34,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("user_state.cli.rollback:rollback", "Let an earlier spec write again."),
     "generate": ("user_state.cli.generate:generate", "Write synthetic traffic of an app to an Avro file."),
     "convert": ("user_state.cli.convert:convert", "Turn a delimited file of interactions into an Avro file of events."),
+    "training-set": (
+        "user_state.cli.training_set:training_set",
+        "Write labels with every feature as serving would have answered at the label's time.",
+    ),
     "evaluate": ("user_state.cli.evaluate:evaluate", "Measure next-item prediction, and compare it with baselines."),
     "plan": ("user_state.cli.plan:plan", "Estimate what a spec needs at a scale, and what that costs."),
+    "generation": ("user_state.cli.generation:generation", "Generations of records: list, serve one, delete one."),
     "items": ("user_state.cli.items:items", "Tables of item vectors: fit one, load it, list them, switch back."),
 }
 _ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from user_state.cli.generation_option import Generation
+
 MOST_DECIMALS = 12
 
 
@@ -25,6 +27,7 @@ def nearest(
         bool, typer.Option("--unseen", help="Leave out the items that the embedding is composed of.")
     ] = False,
     at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
+    generation: Generation = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: items, scores, version.")] = False,
 ) -> None:
     """Print the items whose vectors have the greatest inner products with a user's, as a ranking service finds them.
@@ -37,7 +40,7 @@ def nearest(
     from user_state.times import parse_time_us
 
     at_us = None if at is None else parse_time_us(at)
-    with UserStateClient.from_url(redis, spec, timeout_s=5) as client:
+    with UserStateClient.from_url(redis, spec, timeout_s=5, generation=generation) as client:
         found = client.nearest_items(user, k, embedding=embedding, exclude_seen=unseen, at=at_us)
     scores = [float(str(score)) for score in found.scores]
     if as_json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from user_state.cli.generation_option import Generation
 from user_state.cli.terminal import Terminal, say
 from user_state.errors import InputError
 from user_state.spec import load_spec
@@ -24,6 +25,7 @@ EXIT_REFUSED = 1
 def rollback(
     spec: Annotated[Path, typer.Option(help="The spec that is to write again.", show_default=False)],
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
+    generation: Generation = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Let an earlier spec write again.
@@ -37,12 +39,15 @@ def rollback(
     Example: `user-state rollback --spec user_state.yaml --redis redis://localhost:6379`
     """
     from user_state.plan.compile import compile_plan
-    from user_state.store.specs import force_generation, registered_specs
+    from user_state.store.generations import generation_to_read
+    from user_state.store.specs import force_epoch, registered_specs
 
-    plan = compile_plan(load_spec(spec))
+    loaded = load_spec(spec)
+    loaded = loaded.of_generation(generation_to_read(redis, loaded.spec.name, generation))
+    plan = compile_plan(loaded)
     registered = registered_specs(redis, plan)
     if registered.current == plan.definition:
-        say(f"{spec} writes {plan.name} already, since {format_time(registered.generation)}: nothing to do")
+        say(f"{spec} writes {plan.keyspace} already, since {format_time(registered.epoch)}: nothing to do")
         return
     _show(plan, registered, redis)
     if not yes:
@@ -50,8 +55,8 @@ def rollback(
             raise InputError("cannot ask for confirmation without a terminal: add --yes to roll back")
         if not typer.confirm("Roll back?"):
             raise typer.Exit(EXIT_REFUSED)
-    force_generation(redis, plan, time.time_ns() // 1000)
-    say(f"{spec} writes {plan.name} from now on: start it with `user-state run`")
+    force_epoch(redis, plan, time.time_ns() // 1000)
+    say(f"{spec} writes {plan.keyspace} from now on: start it with `user-state run`")
 
 
 def _show(plan: Plan, registered: Registered, redis: str) -> None:
@@ -62,13 +67,13 @@ def _show(plan: Plan, registered: Registered, redis: str) -> None:
     console = Terminal()
     before = registered.known.get(plan.definition)
     lines = [
-        f"{plan.name} is written by no spec that is registered"
+        f"{plan.keyspace} is written by no spec that is registered"
         if registered.current is None
-        else f"{plan.name} is written by spec {registered.current.hex()}, since {format_time(registered.generation)}",
+        else f"{plan.keyspace} is written by spec {registered.current.hex()}, since {format_time(registered.epoch)}",
         f"the spec given is {plan.definition.hex()}, which "
         + ("never wrote here" if before is None else f"took over at {format_time(before)} and was taken over from"),
     ]
-    found = stored_layouts(redis, plan.name)
+    found = stored_layouts(redis, plan.keyspace)
     total = f"{found.held.total():,} records{'' if found.whole else ' looked at'}"
     for fingerprint, number in found.held.most_common():
         layout = found.registered.get(fingerprint)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from user_state.cli.generation_option import Generation
 from user_state.cli.terminal import say
 from user_state.client import UserStateClient
 from user_state.errors import InputError
@@ -35,6 +36,7 @@ def verify(
     ],
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
     at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
+    generation: Generation = None,
     publish_time_attribute: Annotated[
         str | None,
         typer.Option(
@@ -61,12 +63,15 @@ def verify(
     from user_state import oracle
     from user_state.cli.progress import progress, with_progress
     from user_state.events.row_files import arrivals_of
+    from user_state.generation_name import BASE
     from user_state.store.connection import check_reachable
+    from user_state.store.generations import generation_to_read
     from user_state.store.survey import stored_users
     from user_state.verify import verify as compare
 
     loaded = load_spec(spec)
     check_reachable(redis, REACHABLE_S)  # told now, and not after all events have been judged
+    loaded = loaded.of_generation(generation_to_read(redis, loaded.spec.name, generation))
     paths = sorted(glob.glob(events, recursive=True))
     if not paths:
         raise InputError(f"expected a file of events or a pattern of them, got {events}, which matches no file")
@@ -85,8 +90,9 @@ def verify(
     judged = with_progress(arrivals, "judging events", len(arrivals))
     replayed = oracle.replay(loaded.spec, judged, now_us=now_us)
     possible = oracle.possible(loaded.spec, arrivals, replayed.bins, written_us, now_us)
-    with UserStateClient.from_url(redis, loaded, timeout_s=10) as client:
-        stored = stored_users(redis, loaded.spec.name)
+    pinned = loaded.generation or BASE
+    with UserStateClient.from_url(redis, loaded, timeout_s=10, generation=pinned) as client:
+        stored = stored_users(redis, loaded.keyspace)
         with progress("comparing users", len(replayed.applied.keys() | possible.keys())) as advance:
             verified = compare(client, loaded, replayed.applied, at_us, stored, possible, advance)
     say(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))

@@ -6,6 +6,7 @@ messages but times and what kind of bytes they are.
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,9 @@ YEAR_US = 365 * DAY_US
 HOUR_US = 3600 * SECOND_US
 YEAR_2000_US, YEAR_2100_US = 946_684_800 * SECOND_US, 4_102_444_800 * SECOND_US
 UNIT_NAMES = {"us": "microseconds", "ms": "milliseconds", "s": "seconds", "ns": "nanoseconds", "d": "days"}
+
+_MEMBER = re.compile(r" as JSON of \S+: (field [^,]+), at byte \d+: (.*)")
+"""Of the detail of a dead letter (`native/events/event_decoder.cpp`)."""
 
 
 class Times(NamedTuple):
@@ -89,6 +93,8 @@ def _of_bodies(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
     decoder = EventDecoder(compile_plan(spec), spec.schema)
     seen = Counter(looks for one in others if (looks := decoder.looks(one.data, one.attributes)) is not None)
     if not seen:
+        if spec.schema.bodies.encoding == "json":
+            yield from _of_members(letters)
         return
     (looks, number), *_ = seen.most_common(1)
     some = "" if number == len(letters) else f"{number} of {len(letters)} looked at: "
@@ -98,6 +104,14 @@ def _of_bodies(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:
         yield f"{some}the bodies are empty: is the event in an attribute, or the subscription of another topic?"
     else:
         yield f"{some}the bodies look like {looks.words}; {looks.advice}"
+
+
+def _of_members(letters: Sequence[Letter]) -> Iterator[str]:
+    """Say which member of JSON bodies is refused most often, and why."""
+    wrong = Counter(found.groups() for one in letters if (found := _MEMBER.search(one.detail)) is not None)
+    if wrong:
+        ((field, why), number), *_ = wrong.most_common(1)
+        yield f"{number} of {len(letters)} looked at: {field}: {why}; does the schema say what is sent?"
 
 
 def _of_units(spec: LoadedSpec, letters: Sequence[Letter]) -> Iterator[str]:

@@ -42,7 +42,8 @@ class Node(NamedTuple):
         written: of a record, what the writer calls its fields.
         names: of a record, what the reader calls its fields and constants; None for one that is read over. Of a
             union in JSON, what Avro's own JSON calls its branches; None for one that may mean something else.
-        keys: of a map, (key, child) where a key's value is wanted. Of a record in JSON, (alias, number of the field).
+        keys: of a map, (key, child) where a key's value is wanted. Of a record in JSON, (alias, number of the field);
+            of a union in JSON, (name, branch) of those that may mean something else.
         places: where the value goes.
         beneath: where it and what lies in it goes.
         data: the bytes of a constant; of an enum in JSON, its default symbol.

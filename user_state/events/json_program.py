@@ -7,7 +7,7 @@
     an enum      its default, which stands for symbols that the schema does not have
 
 `{"string": "x"}` can mean something else where a record of the union has a field of that name, or where the union has a
-map. `{"map": {}}` is the map itself if no value of it is an object.
+map. `{"map": {}}` can if a value of the map may be an object. Such objects are refused.
 """
 
 from __future__ import annotations
@@ -51,7 +51,14 @@ class _JsonCompiling(Compiling):
     """Writer and reader are one."""
 
     def union(self, node: Node, branches: Sequence[Any], named: NamedPair) -> Node:
-        return node._replace(names=tuple(avros_names(branches, named.reader)))
+        names = tuple(avros_names(branches, named.reader))
+        types = [looked_up(branch, named.reader) for branch in branches]
+        others = [
+            (str(one.get("name", one["type"])), child)
+            for one, child, name in zip(types, node.children, names, strict=True)
+            if name is None and one["type"] != "null"
+        ]
+        return node._replace(names=names, keys=tuple(others))
 
     def record(
         self, node: Node, declared: Mapping[str, Any], named: NamedPair, wanted: Sequence[Wanted], *, in_array: bool

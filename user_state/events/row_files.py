@@ -42,6 +42,63 @@ def is_row_file(path: str) -> bool:
     return path.lower().endswith((*PARQUET, *CSV, *JSON_LINES))
 
 
+class RowMessages:
+    """Rows -> messages in the spec's schema.
+
+    Args:
+        spec: what events are.
+        origin: where the rows are from, for dead letters.
+        publish_column: the column with the publish times; None if there is none.
+        texts: whether values are texts, as in a CSV.
+    """
+
+    def __init__(self, spec: LoadedSpec, origin: str, publish_column: str | None, *, texts: bool = False) -> None:
+        self._schema = spec.schema
+        self._head = head_of(spec.schema)
+        self._origin = origin
+        self._publish_column = publish_column
+        self.convert = RowConverter(spec.schema, texts=texts, units_ns=stated_units_ns(spec))
+
+    def message(self, row: Row) -> tuple[Message, Why | None]:
+        """Return a row's message, and why it is refused if it is."""
+        if row.values is None:
+            return self._refused(row), Why("undecodable", row.wrong)
+        try:
+            published_us = self._published_us(row.values)
+            body = self._head + write_event(self._schema, self.convert.event(row.values))
+        except ValueError as exc:
+            return self._refused(row), Why("invalid", str(exc))
+        return Message(body, {}, published_us, None, self._origin), None
+
+    def _refused(self, row: Row) -> Message:
+        return Message(row.raw or _as_json(row.values), {}, None, None, self._origin)
+
+    def _published_us(self, values: Mapping[str, Any]) -> int | None:
+        column = self._publish_column
+        value = None if column is None else values.get(column)
+        if value is None or value == "":
+            return None
+        if isinstance(value, datetime.datetime):
+            aware = value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)
+            return (aware - _EPOCH) // datetime.timedelta(microseconds=1)
+        published_us = publish_time_us(str(value))
+        if published_us is None:
+            raise ValueError(f"column {column}: expected {EXPECTED}, got {shorten(value)}")
+        return published_us
+
+
+def stated_units_ns(spec: LoadedSpec) -> dict[str, int]:
+    """Return the fields of integers that the spec says are times, and how many nanoseconds their unit has."""
+    roles = spec.spec.events
+    stated = {roles.time: roles.time_unit, roles.published: roles.published_unit}
+    return {name: UNITS[unit] for name, unit in stated.items() if name is not None and unit is not None}
+
+
+def publish_column_of(spec: LoadedSpec, named: str | None) -> str | None:
+    """Return the column with the publish times: the one that is named, else `publish_time`, if it is no field."""
+    return named or (PUBLISH_COLUMN if PUBLISH_COLUMN not in spec.schema.fields else None)
+
+
 class RowFile:
     """Reads one file; a place is the number of a row.
 
@@ -59,13 +116,9 @@ class RowFile:
         self, path: str, spec: LoadedSpec, open_file: OpenFile = open_local, publish_column: str | None = None
     ) -> None:
         self._path = path
-        self._schema = spec.schema
-        self._head = head_of(spec.schema)
-        roles = spec.spec.events
-        stated = {roles.time: roles.time_unit, roles.published: roles.published_unit}
-        units_ns = {name: UNITS[unit] for name, unit in stated.items() if name is not None and unit is not None}
-        self._convert = RowConverter(spec.schema, texts=path.lower().endswith(CSV), units_ns=units_ns)
-        self._publish_column = publish_column or (PUBLISH_COLUMN if PUBLISH_COLUMN not in spec.schema.fields else None)
+        self._publish_column = publish_column_of(spec, publish_column)
+        self._messages = RowMessages(spec, path, self._publish_column, texts=path.lower().endswith(CSV))
+        self._convert = self._messages.convert
         self._file = opened(path, open_file)
         try:
             self._table = self._opened()
@@ -111,7 +164,7 @@ class RowFile:
         refused: dict[int, Why] = {}
         size, number = 0, place
         for row in self._rows(place):
-            message, why = self._message(row)
+            message, why = self._messages.message(row)
             if why is not None:
                 refused[len(messages)] = why._replace(detail=f"row {number + 1}: {why.detail}")
             messages.append(message)
@@ -128,32 +181,6 @@ class RowFile:
             yield from self._table.rows(place)
         except (OSError, EOFError) as exc:  # such as a .gz that is cut
             raise InputError(f"{self._path}: damaged: {exc}") from exc
-
-    def _message(self, row: Row) -> tuple[Message, Why | None]:
-        if row.values is None:
-            return self._refused(row), Why("undecodable", row.wrong)
-        try:
-            published_us = self._published_us(row.values)
-            body = self._head + write_event(self._schema, self._convert.event(row.values))
-        except ValueError as exc:
-            return self._refused(row), Why("invalid", str(exc))
-        return Message(body, {}, published_us, None, self._path), None
-
-    def _refused(self, row: Row) -> Message:
-        return Message(row.raw or _as_json(row.values), {}, None, None, self._path)
-
-    def _published_us(self, values: Mapping[str, Any]) -> int | None:
-        column = self._publish_column
-        value = None if column is None else values.get(column)
-        if value is None or value == "":
-            return None
-        if isinstance(value, datetime.datetime):
-            aware = value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)
-            return (aware - _EPOCH) // datetime.timedelta(microseconds=1)
-        published_us = publish_time_us(str(value))
-        if published_us is None:
-            raise ValueError(f"column {column}: expected {EXPECTED}, got {shorten(value)}")
-        return published_us
 
     def close(self) -> None:
         """Close the file."""

@@ -165,7 +165,7 @@ def parquet_rows(path: str, file: BinaryIO, wanted: Callable[[list[str]], list[s
                 if skip >= len(batch):
                     skip -= len(batch)
                     continue
-                yield from _of_batch(batch.slice(skip))
+                yield from rows_of_batch(batch.slice(skip))
                 skip = 0
         except (OSError, ValueError) as exc:  # pyarrow's are of these kinds
             raise InputError(f"{path}: damaged: {exc}") from exc
@@ -173,7 +173,7 @@ def parquet_rows(path: str, file: BinaryIO, wanted: Callable[[list[str]], list[s
     return TableRows(columns, opened.metadata.num_rows, rows)
 
 
-def _of_batch(batch: Any) -> Iterator[Row]:
+def rows_of_batch(batch: Any) -> Iterator[Row]:
     """Yield the rows of a record batch; of one with a value that Python cannot hold, each by itself."""
     columns = [_to_microseconds(column) for column in batch.columns]
     names = batch.schema.names

@@ -6,13 +6,15 @@ read and believed, not to be fast, and must not borrow a formula or a constant f
 
     replay    judges messages in order, one at a time, by the rules in docs/design/layers.md
     files     says in what order the rows of several files arrive
+    history   says which events a label in the past may know
     possible  says which events may have been applied where it is not known when they were read
     features  computes one user's features at one moment from the events that were applied
 
 Each group of aggregations has a file here; `features.py` lists them.
 
-Two things it does not model: `seen_ids_cap` (memory is no limit here, so keep test users below the cap) and the
-server's own expiry, which ends a whole record `retention` after its last event (but for `possible`).
+The server's own expiry ends a whole record `retention` after its last event: `replay` models it where it is told when
+messages arrive (`delay_us`), and `known_at` always. One thing is not modelled: `seen_ids_cap` (memory is no limit here,
+so keep test users below the cap).
 An event id is remembered while its event would not be `too_late` itself, so a copy that comes after that is
 `too_late` and not `duplicate`. Which of the two it is changes no feature.
 """
@@ -24,6 +26,7 @@ from user_state.oracle.embeddings import item_vector
 from user_state.oracle.events import AppliedEvent, Arrival, microseconds
 from user_state.oracle.features import Expected, features
 from user_state.oracle.files import FileRow, in_order_of_time
+from user_state.oracle.history import known_at
 from user_state.oracle.possible import Possible, possible
 from user_state.oracle.replay import Replay, id_of, replay, used_fields
 from user_state.oracle.view import View
@@ -41,6 +44,7 @@ __all__ = [
     "id_of",
     "in_order_of_time",
     "item_vector",
+    "known_at",
     "microseconds",
     "possible",
     "replay",

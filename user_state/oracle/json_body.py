@@ -162,18 +162,19 @@ class _Reading:
         raise _Unfit
 
     def _named_branch(self, branches: list[Any], tree: _Members) -> Any:
-        """Return the branch that an object names, as Avro's own JSON does, where it can mean nothing else."""
+        """Return the branch that an object names, as Avro's own JSON does; refuse one that can mean something else."""
         name, value = tree[0] if tree else ("", None)
-        for record in (one for one in branches if one["type"] == "record"):
-            for field in record["fields"]:
-                if name in (field["name"], *field.get("aliases", ())):
-                    return None
-        held = next((one for one in branches if one["type"] == "map"), None)
-        if held is not None:
+        named = next((one for one in branches if one["type"] != "null" and one.get("name", one["type"]) == name), None)
+        if named is None or (named["type"] == "map" and not isinstance(value, _Members)):
+            return None
+        fields = [field for one in branches if one["type"] == "record" for field in one["fields"]]
+        is_other = any(name in (field["name"], *field.get("aliases", ())) for field in fields)
+        for held in (one for one in branches if one["type"] == "map"):
             values = looked_up(held["values"], self._named)
-            is_plain = not isinstance(values, list) and values["type"] not in ("record", "map")
-            return held if name == "map" and is_plain and isinstance(value, _Members) else None
-        return next((one for one in branches if one["type"] != "null" and one.get("name", one["type"]) == name), None)
+            is_other |= named is not held or isinstance(values, list) or values["type"] in ("record", "map")
+        if is_other and len(tree) == 1:
+            _refuse("a branch by name, or an object of another")
+        return None if is_other else named
 
 
 def _rank(branch: Any, tree: Any) -> int:

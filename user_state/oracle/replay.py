@@ -37,7 +37,7 @@ class Replay:
     """What became of every message.
 
     Attributes:
-        applied: each user's applied events, in order of arrival.
+        applied: each user's applied events, in order of arrival; those of a user who was forgotten since then.
         bins: the bin of every arrival, in order: applied, duplicate, ignored, expired or
             dead_letter/<reason>.
         counts: arrivals by bin; applied, duplicate and ignored are always there.
@@ -48,18 +48,23 @@ class Replay:
     counts: dict[str, int]
 
 
-def replay(spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None) -> Replay:
+def replay(
+    spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None, delay_us: int | None = None
+) -> Replay:
     """Return the fate of every arrival, judged one message at a time in the order given.
 
     Args:
         spec: the rules.
         arrivals: the messages, in order of arrival.
         now_us: the wall clock as they were read, microseconds UTC; None judges nothing by it.
+        delay_us: for how long each was on its way, from its publish time on, microseconds: what is too old by then is
+            `expired`, and a user whose last event is is forgotten. None has all read at once: nobody is forgotten.
     """
     applied: dict[str, list[AppliedEvent]] = {}
     clock_us: dict[str, int] = {}
     # user -> event id -> event time, for every id ever applied; whether it is still remembered is asked when it matters
     times_us: dict[str, dict[str, int]] = {}
+    last_us: dict[str, int] = {}
     used = used_fields(spec)
     bins = []
     for arrival in arrivals:
@@ -77,6 +82,9 @@ def replay(spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None
         if now_us is not None and is_expired(spec, time_us, now_us):
             bins.append("expired")
             continue
+        if delay_us is not None and is_expired(spec, time_us, published_us + delay_us):
+            bins.append("expired")
+            continue
         if now_us is not None and is_ahead(spec, published_us, now_us):
             bins.append("dead_letter/from_future")
             continue
@@ -87,6 +95,9 @@ def replay(spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None
             bins.append("dead_letter/too_late")
             continue
         user, event_id = id_of(event[spec.events.user]), id_of(event[spec.events.id])
+        if delay_us is not None and user in last_us and is_expired(spec, last_us[user], published_us + delay_us):
+            for held in (last_us, times_us, clock_us, applied):
+                held.pop(user, None)
         seen = times_us.setdefault(user, {})
         horizon_us = clock_us.get(user, published_us) - spec.allowed_lateness
         if time_us < horizon_us:
@@ -97,6 +108,7 @@ def replay(spec: Spec, arrivals: Iterable[Arrival], *, now_us: int | None = None
             continue
         seen[event_id] = time_us
         clock_us[user] = max(clock_us.get(user, published_us), published_us)
+        last_us[user] = max(last_us.get(user, time_us), time_us)
         applied.setdefault(user, []).append(AppliedEvent(time_us, _xxh64(event_id), published_us, event))
         bins.append("applied")
     counts = Counter({"applied": 0, "duplicate": 0, "ignored": 0})

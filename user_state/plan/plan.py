@@ -49,7 +49,18 @@ from user_state.plan.time_axis import TimeAxis
 from user_state.plan.track_axes import TrackAxes, axis_of
 
 READ_ONLY = frozenset(
-    {"name", "scalars", "arrays", "lists", "sequences", "embeddings", "item_fields", "layout", "declared_by"}
+    {
+        "name",
+        "keyspace",
+        "scalars",
+        "arrays",
+        "lists",
+        "sequences",
+        "embeddings",
+        "item_fields",
+        "layout",
+        "declared_by",
+    }
 )
 """The fields of a plan that say how records are read, or what is called what; `layout` follows from the others."""
 
@@ -59,6 +70,8 @@ class Plan:
     """Everything the core executes for one spec."""
 
     name: str
+    keyspace: str
+    """What the keys of the records begin with: the spec's name, and the generation if they are of one."""
     user_field: str
     id_field: str
     time_field: str

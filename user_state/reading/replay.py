@@ -10,12 +10,18 @@ asked for.
 Events are judged as in the stream (user_state/state/outcome.py has the rules), all in one batch and from nothing on:
 no record, no remembered ids. So an id that comes again is a duplicate and the first to arrive counts; an event more
 than `allowed_lateness` before its publish time or the user's clock is too late; one more than `max_clock_skew` ahead of
-its publish time is from the future. None of those is in any answer, and `outcome` says which they are. Three things the
-stream does besides are the caller's: events that no output wants, that are expired or ahead of the wall clock never get
-as far in the stream (user_state/events/screening.py), so leave them out here; `seen_ids_cap` shortens horizons where a
-batch ends, which here is once, at the end; and a user whose record outgrows `max_record` gets no answer from there on,
-but an error, where the stream would refuse that batch and go on with the next. A question at a time before what the
-record can answer for, its clock less `max_clock_skew`, gets an error too: less of the history should be visible to it.
+its publish time is from the future. None of those is in any answer, and `outcome` says which they are.
+
+A user is forgotten `retention` after the last event that was applied, remembered ids and clock included, as the server
+forgets a record that expires: a question from then on finds nobody, and an event that arrives then begins a new record.
+An event arrives `delay_us` after its publish time.
+
+Three things the stream does besides are the caller's: events that no output wants, that are expired or ahead of the
+wall clock never get as far in the stream (user_state/events/screening.py), so leave them out here; `seen_ids_cap`
+shortens horizons where a batch ends, which here is once, at the end; and a user whose record outgrows `max_record` gets
+no answer from there on, but an error, where the stream would refuse that batch and go on with the next. A question at a
+time before what the record can answer for, its clock less `max_clock_skew`, gets an error too: less of the history
+should be visible to it.
 """
 
 from __future__ import annotations
@@ -88,12 +94,22 @@ class Replay:
         self._records = PackedRecords(plan)
         self._reader = Reader(plan, self._records, select)
 
-    def play(self, events: Events, questions: Questions) -> Replayed:
+    def play(
+        self,
+        events: Events,
+        questions: Questions,
+        *,
+        delay_us: int = 0,
+        judged: npt.NDArray[np.int8] | None = None,
+    ) -> Replayed:
         """Return what the questions' records hold.
 
         Args:
             events: m events of n users, in order of arrival; what the plan's `fields` are, as columns.
             questions: about those users.
+            delay_us: how long after its publish time an event arrives, microseconds.
+            judged: (m,) the outcomes, where they are known already: the events that are applied are folded as they
+                come, and nothing is judged.
 
         Raises:
             ValueError: a question is about nobody, or at a time that nothing can be read at.
@@ -108,6 +124,9 @@ class Replay:
             list(self._reader.logs),
             self._plan.seen_ids_cap,
             self._plan.max_record_bytes,
+            self._plan.retention_us,
+            delay_us,
+            judged,
         )
         errors = {question: TOO_LARGE if kind == OVERFLOWING else text for question, kind, text in wrong}
         histories = None

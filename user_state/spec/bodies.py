@@ -84,6 +84,9 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
         return schema, []  # said already
     declared = "encoding" in events
     problems: list[Problem] = []
+    if schema.is_json and encoding not in ("json", "confluent"):
+        said = f"{schema.file} is a JSON Schema, which is for `encoding: json`; got `encoding: {encoding}`"
+        problems.append(document.problem(("events", "encoding" if declared else "schema"), said))
     if registry is None and encoding != "confluent":
         unfit = unfit_defaults(schema.whole) if encoding == "json" else ()
         problems += [document.problem(("events", "schema"), found) for found in unfit]

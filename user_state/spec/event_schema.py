@@ -21,6 +21,7 @@ from user_state.errors import SpecError, shorten
 from user_state.spec.avro_types import logical_type, named_types
 from user_state.spec.bodies import Bodies
 from user_state.spec.event_field import EventFields
+from user_state.spec.json_schema import avro_of, is_json_schema
 from user_state.spec.problems import did_you_mean, listing
 from user_state.spec.schema_bounds import check_bounds
 
@@ -43,6 +44,7 @@ class EventSchema:
         file: the file as the spec names it; empty if the schema came from elsewhere.
         versions: other schemas that events may have been written with, each of which resolves to this one.
         bodies: how message bodies are encoded.
+        is_json: whether the file has a JSON Schema, of which this is the translation.
     """
 
     name: str
@@ -54,6 +56,7 @@ class EventSchema:
     file: str = field(default="", compare=False)
     versions: tuple[EventSchema, ...] = field(default=(), compare=False, repr=False)
     bodies: Bodies = field(default_factory=Bodies, compare=False, repr=False)
+    is_json: bool = field(default=False, compare=False, repr=False)
 
     def knows(self, writer: EventSchema) -> bool:
         """Return whether `writer` is this schema or one of its versions, so that its fingerprint says what to do."""
@@ -90,6 +93,9 @@ def load_event_schema(name: str, beside: Path) -> EventSchema:
     except (ValueError, RecursionError) as exc:
         raise SpecError(f"{path}: expected an Avro schema as JSON in UTF-8: {shorten(str(exc))}") from exc
     try:
+        if is_json_schema(original):
+            translated = avro_of(original, path.name.partition(".")[0])
+            return replace(parse_event_schema(translated), file=name, is_json=True)
         return replace(parse_event_schema(original), file=name)
     except SpecError as exc:
         raise SpecError(f"{path}: {exc}") from exc.__cause__

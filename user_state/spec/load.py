@@ -17,10 +17,11 @@ Nothing here decides what a feature means: `user_state.plan.compile` does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from user_state.errors import SpecError
+from user_state.generation_name import generation_name, keyspace
 from user_state.spec.bodies import load_bodies
 from user_state.spec.event_schema import EventSchema, load_event_schema
 from user_state.spec.field_checks import field_problems
@@ -43,11 +44,26 @@ class LoadedSpec:
         spec: what the team declares.
         schema: the events' schema, with the other versions that they may have been written with.
         path: the file it came from; None if it came as text.
+        generation: which generation of its records is meant; None for those that are of none.
     """
 
     spec: Spec
     schema: EventSchema
     path: Path | None
+    generation: str | None = None
+
+    @property
+    def keyspace(self) -> str:
+        """Return the name that the keys of the records begin with."""
+        return keyspace(self.spec.name, self.generation)
+
+    def of_generation(self, named: str) -> LoadedSpec:
+        """Return this spec for the records of a generation, `base` for those of none.
+
+        Raises:
+            InputError: it is no name of one.
+        """
+        return replace(self, generation=generation_name(named))
 
     def __repr__(self) -> str:
         """Return what there is, in a line."""

@@ -111,7 +111,7 @@ def pool_of(joined: bytes, lengths: bytes) -> StringPool:
         joined: UTF-8.
         lengths: of each string in bytes, two bytes a length.
     """
-    return StringPool.of_records(len(lengths) // 2, partial(_texts, joined, lengths))
+    return StringPool.of_records(len(lengths) // 2, partial(_texts, joined, lengths), (joined, lengths))
 
 
 def _texts(joined: bytes, lengths: bytes) -> list[str]:

@@ -1,10 +1,10 @@
 """Remembered event ids as bytes, kept beside the record and never read by ranking services.
 
-    u1 format, 2 | version of the record, 8 bytes | generation of the spec that wrote both, u8 big-endian
+    u1 format, 2 | version of the record, 8 bytes | epoch of the spec that wrote both, u8 big-endian
     u8 id hash x n | u4 event time in seconds x n
 
 The version says which record the ids belong to: whoever finds ids of another version, or none beside a record, knows
-that Redis has lost one of the two. The generation is compared by whoever writes next (`user_state.store.registry`).
+that Redis has lost one of the two. The epoch is compared by whoever writes next (`user_state.store.registry`).
 
 Between reading and writing, ids are handled without that head: u1 format, 1 | id hashes | seconds. Those are what
 a fold takes and gives.
@@ -27,15 +27,15 @@ class LostIdsError(Exception):
     """There are no remembered ids that belong to the record."""
 
 
-def stored_seen(ids: bytes, version: bytes, generation: int) -> bytes:
+def stored_seen(ids: bytes, version: bytes, epoch: int) -> bytes:
     """Return remembered ids as they are stored beside the record of a version.
 
     Args:
         ids: without that head.
         version: of the record, 8 bytes.
-        generation: of the spec that writes them, microseconds.
+        epoch: of the spec that writes them, microseconds.
     """
-    return STORED_FORMAT + version + generation.to_bytes(8, "big") + ids[1:]
+    return STORED_FORMAT + version + epoch.to_bytes(8, "big") + ids[1:]
 
 
 def ids_beside(stored: bytes | None, version: bytes) -> bytes | None:

@@ -20,7 +20,7 @@ class StringPool:
     that is how strings are added. Or the pool is `of_records`, and equal codes of one record mean equal strings.
     """
 
-    __slots__ = ("_code_of", "_later", "_objects", "_size", "_texts")
+    __slots__ = ("_code_of", "_later", "_objects", "_size", "_texts", "utf8")
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._code_of: dict[str, int] | None = {}
@@ -28,6 +28,7 @@ class StringPool:
         self._objects: npt.NDArray[Any] | None = None
         self._later: Callable[[], list[str]] | None = None
         self._size = 0
+        self.utf8: tuple[bytes, bytes] | None = None
         self.codes(texts)
 
     @classmethod
@@ -42,14 +43,19 @@ class StringPool:
         return pool
 
     @classmethod
-    def of_records(cls, size: int, texts: Callable[[], list[str]]) -> StringPool:
+    def of_records(
+        cls, size: int, texts: Callable[[], list[str]], utf8: tuple[bytes, bytes] | None = None
+    ) -> StringPool:
         """Return a pool of the strings of several records, record by record, each record's own once and ascending.
 
         Decoded records are read much oftener than written, and reading needs nothing more; most of it does not need
-        the strings themselves, so that the `size` strings are made by `texts` when they are asked for.
+        the strings themselves, so that the `size` strings are made by `texts` when they are asked for. Whoever needs no
+        strings of Python's finds them in `utf8`: all of them one after the other, and the length of each in bytes, two
+        bytes a length.
         """
         pool = cls.__new__(cls)
         pool._code_of, pool._texts, pool._objects, pool._later, pool._size = None, [], None, texts, size
+        pool.utf8 = utf8
         return pool
 
     def __len__(self) -> int:

@@ -10,6 +10,10 @@
     {name}:run:{run}         hash: what the processes of a run tell each other (`run_board`)
     {name}:run:{run}:trouble what hinders them, while it does
     {name}:items:{table}     which version of a table of item vectors is in use; below it the versions (`item_tables`)
+    {name}:generations       hash: the generations of the spec's records, and which one is served (`generations`)
+
+Of the records of a generation, {name} is the spec's name, @ and the generation: `feed@2026-11`. Tables that are loaded
+and the list of generations are the spec's alone.
 
 The braces around the user are Redis Cluster's hash tag: a user's two keys lie in one slot and can change together.
 Braces inside a user id would move the tag, so they are percent-escaped, and so is the percent sign.
@@ -108,6 +112,20 @@ def run_key(name: str, run: str) -> str:
 def run_trouble_key(name: str, run: str) -> str:
     """Return the key of what hinders the processes of a run."""
     return f"{name}:run:{run}:trouble"
+
+
+def generations_key(name: str) -> str:
+    """Return the key of the hash of a spec's generations."""
+    return f"{name}:generations"
+
+
+def key_patterns(keyspace: str) -> tuple[str, ...]:
+    """Return the globs that all keys of a generation match, and no key of another.
+
+    >>> key_patterns("feed@g1")
+    ('feed@g1:*', 'feed@g1.items.*')
+    """
+    return f"{keyspace}:*", f"{keyspace}.items.*"
 
 
 def item_pointer_key(name: str, table: str) -> str:

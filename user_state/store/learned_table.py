@@ -64,7 +64,7 @@ class LearnedTable:
 
     def layout(self, fingerprint: bytes) -> Layout | None:
         """Return a layout that a pipeline registered for the items' records, or None."""
-        return Registry(self._redis, self._url, self._plan.name).layout(fingerprint)
+        return Registry(self._redis, self._url, self._plan.keyspace).layout(fingerprint)
 
     def close(self) -> None:
         """Close the connections."""
@@ -72,7 +72,9 @@ class LearnedTable:
 
     def _fetch(self, items: Sequence[str]) -> list[F32 | None]:
         spread, forget_us = self._learned.spread, self._learned.forget_us
-        blobs = fetch(self._redis, self._url, [record_key(self._plan.name, part) for part in part_names(items, spread)])
+        blobs = fetch(
+            self._redis, self._url, [record_key(self._plan.keyspace, part) for part in part_names(items, spread)]
+        )
         # Most items have few of their parts.
         there = [at for at, blob in enumerate(blobs) if blob is not None]
         sums, broken = self._sums.read([blobs[at] for at in there])

@@ -31,8 +31,17 @@ class TableReading:
     versions: Mapping[str, str]
 
 
-def open_providers(url: str, plan: Plan, reading: TableReading) -> dict[str, VectorProvider]:
+def open_providers(
+    url: str, plan: Plan, reading: TableReading, opened: Mapping[str, VectorProvider] | None = None
+) -> dict[str, VectorProvider]:
     """Return a provider for each of `plan.item_tables`, not yet started.
+
+    Args:
+        url: of the server.
+        plan: what is read.
+        reading: how.
+        opened: providers of the same spec for another generation of its records. Loaded tables are of no generation,
+            and are taken from here.
 
     Raises:
         InputError: a version is asked for of what is no loaded table of the plan.
@@ -45,10 +54,10 @@ def open_providers(url: str, plan: Plan, reading: TableReading) -> dict[str, Vec
         known = ", ".join(loadable) or "it has none"
         raise InputError(f"expected loaded tables that the spec's embeddings use ({known}), got {unknown[0]!r}")
     whole = {output.table for output in plan.composed if isinstance(output, FoldInOutput)}
-    opened: dict[str, VectorProvider] = {}
+    found: dict[str, VectorProvider] = {}
     for table, dimensions in plan.item_tables.items():
         if table in learned:
-            opened[table] = LearnedTable(
+            found[table] = LearnedTable(
                 url,
                 item_plan(plan, learned[table]),
                 learned[table],
@@ -56,8 +65,10 @@ def open_providers(url: str, plan: Plan, reading: TableReading) -> dict[str, Vec
                 refresh_s=reading.refresh_s,
                 timeout_s=reading.timeout_s,
             )
+        elif opened is not None:
+            found[table] = opened[table]
         else:
-            opened[table] = ServedTable(
+            found[table] = ServedTable(
                 url,
                 plan.name,
                 table,
@@ -68,4 +79,4 @@ def open_providers(url: str, plan: Plan, reading: TableReading) -> dict[str, Vec
                 timeout_s=reading.timeout_s,
                 version=reading.versions.get(table),
             )
-    return opened
+    return found

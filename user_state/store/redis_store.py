@@ -2,7 +2,7 @@
 
 The compare-and-set is a Lua script (replace.lua): record and remembered ids change together or not at all, and only
 while no newer spec writes. On a cluster, where the registry lies on another node than most users, the spec's
-generation is compared by the generation beside each user's ids, and once more for the batch when it is written.
+epoch is compared by the epoch beside each user's ids, and once more for the batch when it is written.
 
 Every batch also counts itself (`user_state.store.beat`), which tells whether the server has lost data.
 
@@ -198,7 +198,7 @@ class RedisStateStore:
             self._registry.restore()
             self._repeat(registered, replacements, answers, turns=True)
             if SUPERSEDED in answers or UNREGISTERED in answers:
-                raise self._registry.superseded(max(self._registry.generation(), self._registry.claimed.generation))
+                raise self._registry.superseded(max(self._registry.epoch(), self._registry.claimed.epoch))
         self._raise_what_is_no_users_fault(answers)
         return answers
 
@@ -211,13 +211,13 @@ class RedisStateStore:
                 answers[index] = answer
 
     def _run_once(self, replacements: Sequence[Replacement], *, turns: bool = False) -> list[Any]:
-        generation = self._registry.claimed.generation
+        epoch = self._registry.claimed.epoch
         with translated(self._url):
             self._script.load(self._redis)
             pipeline = self._redis.pipeline(transaction=False)
-            sizes = self._script.add(pipeline, replacements, generation, turns=turns)
+            sizes = self._script.add(pipeline, replacements, epoch, turns=turns)
             if self._cluster:
-                pipeline.hget(self._registry.key, "generation")
+                pipeline.hget(self._registry.key, "epoch")
             self._beat.add(pipeline)
             self._await_durability(pipeline)
             answers: list[Any] = pipeline.execute(raise_on_error=False)
@@ -228,7 +228,7 @@ class RedisStateStore:
         self._check_confirmed(confirmed)
         with translated(self._url):
             self._beat.check(counted)
-        if self._cluster and int(self._plain(answers.pop()) or 0) != generation:
+        if self._cluster and int(self._plain(answers.pop()) or 0) != epoch:
             # Users on other nodes cannot be compared with the registry while they are written, so that is done after.
             self._registry.restore()
         return self._script.answers(answers, sizes)
@@ -273,7 +273,7 @@ class RedisStateStore:
             self._redis.get(keys[0])
             soon_ms = int(time.time() * 1000) + 1000
             values = (b"", b"-" * 18, b"-" * 17, soon_ms)
-            self._script.run(self._redis, keys, self._registry.generation_claimed, values)
+            self._script.run(self._redis, keys, self._registry.epoch_claimed, values)
             self._redis.delete(*keys)
 
     def _await_durability(self, pipeline: Any) -> None:

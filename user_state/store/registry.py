@@ -1,15 +1,15 @@
 """Which spec writes the records of a name, and the layouts of all that did: one hash beside the records (registry.lua).
 
     {name}:registry    current            the definition of the spec that writes, hex
-                       generation         when it began to, microseconds UTC: a greater one is newer
-                       spec:<definition>  the generation of each that did
+                       epoch         when it began to, microseconds UTC: a greater one is newer
+                       spec:<definition>  the epoch of each that did
                        layout:<fingerprint>  each layout, as JSON (`user_state.plan.layout`)
 
 A spec that was never seen supersedes the current one; one that was is an older spec, and goes on only if somebody says
-so (`user-state rollback`). Whoever writes records names its generation, and is refused once there is a newer one. A
-generation is a time, so that after Redis has lost the hash, the newer of two runs is still the newer.
+so (`user-state rollback`). Whoever writes records names its epoch, and is refused once there is a newer one. A
+epoch is a time, so that after Redis has lost the hash, the newer of two runs is still the newer.
 
-Everything lies in one hash, so that it is lost together: whoever finds the generation finds the layouts.
+Everything lies in one hash, so that it is lost together: whoever finds the epoch finds the layouts.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Writer:
     Attributes:
         layout: of the records.
         definition: eight bytes that name what the spec writes (`Plan.definition`).
-        generation: when the spec began to write, microseconds UTC.
+        epoch: when the spec began to write, microseconds UTC.
     """
 
     layout: Layout
     definition: bytes
-    generation: int
+    epoch: int
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Registered:
 
     Attributes:
         current: the definition of the spec that writes now, None if none ever did.
-        generation: when it began to, microseconds UTC; 0 if none did.
-        known: the generation of each definition that ever wrote.
+        epoch: when it began to, microseconds UTC; 0 if none did.
+        known: the epoch of each definition that ever wrote.
     """
 
     current: bytes | None
-    generation: int
+    epoch: int
     known: Mapping[bytes, int]
 
 
@@ -94,12 +94,12 @@ class Registry:
         return self._writer
 
     @property
-    def generation_claimed(self) -> int:
-        """The generation of the writer that has claimed the records, 0 before."""
-        return 0 if self._writer is None else self._writer.generation
+    def epoch_claimed(self) -> int:
+        """The epoch of the writer that has claimed the records, 0 before."""
+        return 0 if self._writer is None else self._writer.epoch
 
     def propose(self, writer: Writer) -> Writer:
-        """Return the writer with the generation that it can write with; nothing changes yet.
+        """Return the writer with the epoch that it can write with; nothing changes yet.
 
         Raises:
             SpecSuperseded: it is an older spec.
@@ -117,7 +117,7 @@ class Registry:
     def restore(self) -> None:
         """Register the claimed writer anew, and the layouts that were met: Redis may have lost them.
 
-        If another run of the same spec has claimed a later generation, that is taken over.
+        If another run of the same spec has claimed a later epoch, that is taken over.
 
         Raises:
             SpecSuperseded: there is a newer spec.
@@ -129,7 +129,7 @@ class Registry:
         self._writer = self._ask("assert", self.claimed)
 
     def force(self, writer: Writer) -> Writer:
-        """Make a spec the one that writes, though it be an older one; return the writer with its generation."""
+        """Make a spec the one that writes, though it be an older one; return the writer with its epoch."""
         return self._ask("force", writer)
 
     def layout(self, fingerprint: bytes) -> Layout | None:
@@ -165,10 +165,10 @@ class Registry:
                 layouts[layout.fingerprint] = layout
         return layouts
 
-    def generation(self) -> int:
-        """Return the generation of the spec that writes now, 0 if none is registered."""
+    def epoch(self) -> int:
+        """Return the epoch of the spec that writes now, 0 if none is registered."""
         with translated(self._url):
-            return int(self._redis.hget(self.key, "generation") or 0)
+            return int(self._redis.hget(self.key, "epoch") or 0)
 
     def registered(self) -> Registered:
         """Return which specs write, or wrote."""
@@ -177,17 +177,17 @@ class Registry:
         current = held.get(b"current")
         return Registered(
             None if current is None else bytes.fromhex(current.decode()),
-            int(held.get(b"generation", 0)),
+            int(held.get(b"epoch", 0)),
             {
-                bytes.fromhex(field.removeprefix(_SPEC).decode()): int(generation)
-                for field, generation in held.items()
+                bytes.fromhex(field.removeprefix(_SPEC).decode()): int(epoch)
+                for field, epoch in held.items()
                 if field.startswith(_SPEC)
             },
         )
 
-    def superseded(self, generation: int) -> SpecSuperseded:
-        """Return the error for a writer when a spec of another, newer generation writes: microseconds UTC."""
-        since = datetime.datetime.fromtimestamp(generation / 1e6, datetime.UTC).isoformat(" ", "seconds")
+    def superseded(self, epoch: int) -> SpecSuperseded:
+        """Return the error for a writer when a spec of another, newer epoch writes: microseconds UTC."""
+        since = datetime.datetime.fromtimestamp(epoch / 1e6, datetime.UTC).isoformat(" ", "seconds")
         return SpecSuperseded(
             f"another spec named {self._name} writes the records in Redis at {masked(self._url)} since {since}, so this"
             " one no longer may: nothing more is written or acknowledged. To try two specs side by side, give them"
@@ -196,12 +196,12 @@ class Registry:
 
     def _ask(self, mode: Mode, writer: Writer) -> Writer:
         layout = writer.layout
-        values = (mode, writer.definition.hex(), writer.generation, layout.fingerprint.hex(), layout.to_json())
+        values = (mode, writer.definition.hex(), writer.epoch, layout.fingerprint.hex(), layout.to_json())
         with translated(self._url):
-            wins, generation = self._script.run(self._redis, [self.key], *values)
+            wins, epoch = self._script.run(self._redis, [self.key], *values)
         if not wins:
-            raise self.superseded(int(generation))
-        return Writer(layout, writer.definition, int(generation))
+            raise self.superseded(int(epoch))
+        return Writer(layout, writer.definition, int(epoch))
 
 
 def _field(fingerprint: bytes) -> str:

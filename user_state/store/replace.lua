@@ -1,13 +1,13 @@
 -- Replaces users' records and remembered ids, each if the record's version is still the one that was read.
 -- KEYS: the registry, where it lies on the same server; then for each user record and seen, and turn if so many.
--- ARGV: generation of the writer's spec, the writer's name, keys a user (2 or 3), for how many ms the writer wants the
+-- ARGV: epoch of the writer's spec, the writer's name, keys a user (2 or 3), for how many ms the writer wants the
 -- next turn at users who are refused (0: it can wait); then for each user the expected version ('' for no record), the
 -- record ('' to compare only), seen, expiry in ms UTC.
--- The version is bytes 10 to 17 of a record; bytes 9 to 16 of seen are the generation of the spec that wrote it.
+-- The version is bytes 10 to 17 of a record; bytes 9 to 16 of seen are the epoch of the spec that wrote it.
 -- Returns for each user 1 if replaced, or the same; 0 if somebody else was faster; -1 if it is another writer's turn; -2
 -- if a newer spec has written the record; or an error's text. Or one number for all: -2 if a newer spec writes; -3 if
 -- the registry does not know the writer's spec; -4 if some turn is taken, so that keys of turns have to be sent.
-local generation, writer, keys_a_user, turn_ms = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local epoch, writer, keys_a_user, turn_ms = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local first = #KEYS % keys_a_user
 
 local function now_ms()
@@ -37,7 +37,7 @@ local function replace(record, seen, turn, expected, new_record, new_seen, expir
   local beside = redis.pcall('GETRANGE', seen, 9, 16)
   if type(beside) == 'table' then
     return beside.err
-  elseif #beside == 8 and struct.unpack('>I8', beside) > generation then
+  elseif #beside == 8 and struct.unpack('>I8', beside) > epoch then
     return -2
   end
   if new_record == '' then
@@ -59,11 +59,11 @@ local function replace(record, seen, turn, expected, new_record, new_seen, expir
 end
 
 if first == 1 then
-  local held = redis.call('HMGET', KEYS[1], 'generation', 'turns_until')
+  local held = redis.call('HMGET', KEYS[1], 'epoch', 'turns_until')
   local current = tonumber(held[1] or 0)
-  if current > generation then
+  if current > epoch then
     return -2
-  elseif current < generation then
+  elseif current < epoch then
     return -3
   elseif keys_a_user == 2 and held[2] and tonumber(held[2]) > now_ms() then
     return -4

@@ -44,13 +44,13 @@ class ReplaceScript:
         """Give the server the script, unless it has it for all that is known."""
         self._script.load(redis)
 
-    def add(self, pipeline: Any, replacements: Sequence[Replacement], generation: int, *, turns: bool) -> list[int]:
+    def add(self, pipeline: Any, replacements: Sequence[Replacement], epoch: int, *, turns: bool) -> list[int]:
         """Add the calls for a batch to a pipeline; return how many users each has.
 
         Args:
             pipeline: of the server, which has the script.
             replacements: the batch.
-            generation: of the worker's spec.
+            epoch: of the worker's spec.
             turns: whether to send the keys of turns.
         """
         turn_ms = max((one.turn_ms for one in replacements), default=0)
@@ -58,7 +58,7 @@ class ReplaceScript:
         sizes = []
         for call in self._calls(replacements):
             keys = [] if self._registry is None else [self._registry]
-            values: list[Any] = [generation, self._worker, 3 if turns else 2, turn_ms]
+            values: list[Any] = [epoch, self._worker, 3 if turns else 2, turn_ms]
             for one in call:
                 keys += record_and_seen_keys(self._name, one.user)
                 if turns:
@@ -66,7 +66,7 @@ class ReplaceScript:
                 if one.record is None:
                     values += (one.expected, b"", b"", 0)
                 else:
-                    seen = stored_seen(one.seen, version_of(one.record), generation)
+                    seen = stored_seen(one.seen, version_of(one.record), epoch)
                     values += (one.expected, one.record, seen, one.expire_at_ms)
             self._script.call(pipeline, keys, *values)
             sizes.append(len(call))
@@ -99,13 +99,13 @@ class ReplaceScript:
         """Return the users whose call did not run because a restarted server has forgotten the script."""
         return self._script.forgotten(answers)
 
-    def run(self, redis: Any, keys: Sequence[str], generation: int, values: Sequence[Any]) -> None:
+    def run(self, redis: Any, keys: Sequence[str], epoch: int, values: Sequence[Any]) -> None:
         """Replace what lies under keys of nobody's.
 
         Raises:
             RedisError: the server refuses.
         """
         registry = [] if self._registry is None else [self._registry]
-        answer = self._script.run(redis, [*registry, *keys], generation, self._worker, 3, 0, *values)
+        answer = self._script.run(redis, [*registry, *keys], epoch, self._worker, 3, 0, *values)
         if isinstance(answer, list) and isinstance(answer[0], bytes):
             raise ResponseError(answer[0].decode())

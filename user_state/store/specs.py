@@ -17,8 +17,8 @@ from user_state.store.registry import Registered, Registry, Writer
 TIMEOUT_S = 5.0
 
 
-def propose_generation(url: str, plan: Plan, now_us: int) -> int:
-    """Return the generation that a run of the plan's spec can write with; nothing changes in Redis.
+def propose_epoch(url: str, plan: Plan, now_us: int) -> int:
+    """Return the epoch that a run of the plan's spec can write with; nothing changes in Redis.
 
     Raises:
         SpecSuperseded: it is an older spec than the one that writes.
@@ -27,8 +27,8 @@ def propose_generation(url: str, plan: Plan, now_us: int) -> int:
     return max(_each(url, plan, now_us, Registry.propose))
 
 
-def force_generation(url: str, plan: Plan, now_us: int) -> int:
-    """Make the plan's spec the one that writes, though it be an older one; return its generation.
+def force_epoch(url: str, plan: Plan, now_us: int) -> int:
+    """Make the plan's spec the one that writes, though it be an older one; return its epoch.
 
     Raises:
         StoreUnavailable, StoreError: as `translated` says.
@@ -43,7 +43,7 @@ def registered_specs(url: str, plan: Plan) -> Registered:
         StoreUnavailable, StoreError: as `translated` says.
     """
     with closing(connect(url, TIMEOUT_S)) as redis:
-        return Registry(redis, url, plan.name).registered()
+        return Registry(redis, url, plan.keyspace).registered()
 
 
 def plans_of(plan: Plan) -> tuple[Plan, ...]:
@@ -56,4 +56,4 @@ def _each(url: str, plan: Plan, now_us: int, ask: Callable[[Registry, Writer], W
     yield now_us
     with closing(connect(url, TIMEOUT_S)) as redis:
         for one in plans_of(plan):
-            yield ask(Registry(redis, url, one.name), Writer(one.layout, plan.definition, now_us)).generation
+            yield ask(Registry(redis, url, one.keyspace), Writer(one.layout, plan.definition, now_us)).epoch

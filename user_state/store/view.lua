@@ -1,20 +1,20 @@
 -- Writes a user's record and remembered ids, whose truth lies elsewhere, unless a record of more events is there.
 -- KEYS: record, seen, and where it lies on the same server, the registry.
--- ARGV: record, seen, expiry in ms UTC, generation of the writer's spec (compared as in replace.lua).
+-- ARGV: record, seen, expiry in ms UTC, epoch of the writer's spec (compared as in replace.lua).
 -- Bytes 10 to 13 of a record are the first half of its version: here how many events are in it (`store/view.py`).
 -- Returns 1 if written, 0 if what is there is newer, -2 if a newer spec writes these records, -3 if the registry does
 -- not know the writer's spec.
-local generation = tonumber(ARGV[4])
+local epoch = tonumber(ARGV[4])
 if KEYS[3] then
-  local current = tonumber(redis.call('HGET', KEYS[3], 'generation') or 0)
-  if current > generation then
+  local current = tonumber(redis.call('HGET', KEYS[3], 'epoch') or 0)
+  if current > epoch then
     return -2
-  elseif current < generation then
+  elseif current < epoch then
     return -3
   end
 end
 local writer = redis.call('GETRANGE', KEYS[2], 9, 16)
-if #writer == 8 and struct.unpack('>I8', writer) > generation then
+if #writer == 8 and struct.unpack('>I8', writer) > epoch then
   return -2
 end
 local function events(version)

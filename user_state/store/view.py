@@ -72,11 +72,11 @@ class RedisView:
             if isinstance(answer, RedisError) and answer not in foreign:
                 raise translate_response(self._where, answer) from answer
             if answer in (SUPERSEDED, UNREGISTERED):
-                raise self._registry.superseded(max(self._registry.generation(), self._registry.claimed.generation))
+                raise self._registry.superseded(max(self._registry.epoch(), self._registry.claimed.epoch))
         return len(foreign) + answers.count(0)
 
     def _run(self, replacements: Sequence[Replacement]) -> list[Any]:
-        generation = self._registry.claimed.generation
+        epoch = self._registry.claimed.epoch
         with translated(self._url):
             self._script.load(self._redis)
             pipeline = self._redis.pipeline(transaction=False)
@@ -85,8 +85,8 @@ class RedisView:
                     continue
                 keys = [record_key(self._name, r.user), seen_key(self._name, r.user)]
                 keys += [] if self._cluster else [self._registry.key]
-                seen = stored_seen(r.seen, version_of(r.record), generation)
-                self._script.call(pipeline, keys, r.record, seen, r.expire_at_ms, generation)
+                seen = stored_seen(r.seen, version_of(r.record), epoch)
+                self._script.call(pipeline, keys, r.record, seen, r.expire_at_ms, epoch)
             return list(pipeline.execute(raise_on_error=False))
 
     def sign(self, run: str) -> None:

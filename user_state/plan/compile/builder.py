@@ -74,6 +74,7 @@ class Builder:
 
     def __init__(self, loaded: LoadedSpec) -> None:
         self.spec = loaded.spec
+        self.keyspace = loaded.keyspace
         self.schema = loaded.schema
         self.windows = windows_of(self.spec)
         self._local_time = LocalTime()
@@ -197,6 +198,7 @@ class Builder:
         published = spec.events.published
         return Plan(
             name=spec.name,
+            keyspace=self.keyspace,
             user_field=spec.events.user,
             id_field=spec.events.id,
             time_field=spec.events.time,

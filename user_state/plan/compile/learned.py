@@ -62,10 +62,10 @@ def item_store_name(plan: Plan, learned: LearnedItems) -> str:
     counted twice. So a table that is spread anew starts anew.
 
     >>> from types import SimpleNamespace
-    >>> item_store_name(SimpleNamespace(name="feed"), SimpleNamespace(table="together", spread=8))
+    >>> item_store_name(SimpleNamespace(keyspace="feed"), SimpleNamespace(table="together", spread=8))
     'feed.items.together.8'
     """
-    return f"{plan.name}.items.{learned.table}.{learned.spread}"
+    return f"{plan.keyspace}.items.{learned.table}.{learned.spread}"
 
 
 def item_plan(plan: Plan, learned: LearnedItems) -> Plan:
@@ -94,6 +94,7 @@ def item_plan(plan: Plan, learned: LearnedItems) -> Plan:
     return replace(
         builder.plan(),
         name=item_store_name(plan, learned),
+        keyspace=item_store_name(plan, learned),
         allowed_lateness_us=2 * plan.allowed_lateness_us + plan.max_clock_skew_us,
         max_clock_skew_us=plan.max_clock_skew_us,
         retention_us=plan.retention_us,

@@ -147,6 +147,40 @@ def test_a_file_of_messages_is_run_and_verified_in_every_encoding(
     assert "all equal" in verified.stdout
 
 
+TEXTS = ("event_id", "user_id", "item_id", "action", "category", "creator", "surface")
+JSON_SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        **{
+            name: {"type": "string"}
+            for name in ("event_id", "user_id", "item_id", "action", "category", "creator", "surface")
+        },
+        "event_time": {"type": "integer"},
+        "published_at": {"type": ["integer", "null"]},
+        "value": {"type": "number"},
+    },
+    "required": ["event_id", "user_id", "item_id", "action", "event_time"],
+}
+
+
+@pytest.mark.slow
+def test_events_of_a_json_schema_are_generated_run_and_verified(valkey: Valkey, tmp_path: Path) -> None:
+    (tmp_path / "interaction.json").write_text(json.dumps(JSON_SCHEMA))
+    events = "  schema: interaction.json\n  encoding: json\n  time_unit: us\n"
+    events += "  published_unit: us\n" if "published:" in SPEC_TEXT else ""
+    text = SPEC_TEXT.replace("  schema: interaction.avsc\n", events)
+    traffic = make_traffic(
+        tmp_path, events=500, users=20, seed=5, spec_text=text, more=["--spec", tmp_path / "user_state.yaml"]
+    )
+    assert sum(one["data"].startswith(b'{"event_id":') for one in bodies_in(traffic.path)) >= 400
+    ended = run_command("run", *run_arguments(traffic, traffic.path, valkey.url, tmp_path / "dead-letters"))
+    assert ended.returncode == 0, ended.stderr
+    verified = run_command("verify", "--spec", traffic.spec_path, "--redis", valkey.url, "--events", traffic.path)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "all equal" in verified.stdout
+
+
 @pytest.mark.pubsub
 @pytest.mark.slow
 def test_while_the_registry_is_away_messages_wait_and_none_is_a_dead_letter(

@@ -1,0 +1,313 @@
+"""A training set in a folder: a Parquet file a shard, and a manifest that says what they are of.
+
+    part-00003-of-00008.parquet    the rows of a shard; there only if it is whole
+    _manifest.json                 there once all shards are
+    .work/                         what a job needs to go on after it was killed; gone at the end
+
+The folder is one job's. A job is named by the spec, the files (path, size, time of change) and the options; the same
+one goes on where it was, another is refused. The files of a job are the same bytes however often it was killed. Readers
+of folders of Parquet pass over names that begin with _ or a dot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from user_state.embeddings.table import ItemTable
+from user_state.errors import InputError
+from user_state.history.durable import PART, read_json, whole_file, write_json, writing
+from user_state.history.event_source import EventSource
+from user_state.history.label_source import LabelBatches, LabelColumns, read_labels
+from user_state.history.shards import MOST_SHARDS, Shards
+from user_state.history.training import AsOf, Counts
+from user_state.history.training_batches import Answering, TrainingBatches
+from user_state.plan.plan import Plan
+from user_state.spec import LoadedSpec
+
+MANIFEST, WORK = "_manifest.json", ".work"
+FORMAT = 1
+"""Of the files: raised when rows of the same job are written otherwise."""
+SHARD_BYTES = 64 << 20
+"""Of input files, for each shard, where nobody says how many there are to be."""
+ROW_GROUP = 50_000
+Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], object]]]
+"""Called with what is done and how often; gives a function that is told of each."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training set is made of, beside the spec.
+
+    Attributes:
+        inputs: the files of events.
+        labels: the file of labels.
+        columns: which of its columns are what.
+        as_of: publish or event.
+        arrival_delay_us: as for `TrainingRows`.
+        user_share: the share of users whose labels are answered, above 0 and up to 1.
+        since_us, until_us: labels from and before these times are answered; None for all.
+        shards: how many; None chooses by the size of the input.
+        publish_column: the column of tables of events with the publish times.
+        version: of this program, for the manifest.
+        workers: how many shards are answered, and in memory, at a time; says nothing of the rows.
+    """
+
+    inputs: Sequence[str]
+    labels: str
+    columns: LabelColumns
+    as_of: AsOf = "publish"
+    arrival_delay_us: int = 0
+    user_share: float = 1.0
+    since_us: int | None = None
+    until_us: int | None = None
+    shards: int | None = None
+    publish_column: str | None = None
+    version: str = ""
+    workers: int = 1
+
+
+class TrainingSetJob:
+    """Makes a training set, or the rest of it.
+
+    Args:
+        spec, plan: of the features.
+        settings: of what.
+        tables: the item tables that outputs are composed of.
+        out: the folder.
+        progress: shows how far it is.
+
+    Raises:
+        InputError: the settings cannot be, an input cannot be read, or the folder holds something else.
+    """
+
+    def __init__(
+        self,
+        spec: LoadedSpec,
+        plan: Plan,
+        settings: Settings,
+        tables: Mapping[str, ItemTable],
+        out: Path,
+        progress: Progress,
+    ) -> None:
+        self._spec = spec
+        self._plan = plan
+        self._settings = settings
+        self._out = out
+        self._work = out / WORK
+        self._progress = progress
+        _check(settings)
+        self._inputs = [_file(path) for path in settings.inputs]
+        self._count = settings.shards or min(MOST_SHARDS, 1 + sum(one["bytes"] for one in self._inputs) // SHARD_BYTES)
+        self._what = self._described(tables)
+        self._batches = TrainingBatches(
+            plan,
+            self._labels().schema,
+            Answering(settings.as_of, settings.arrival_delay_us, tables),
+        )
+        self._shards = Shards(self._work, plan, self._count, settings.user_share)
+
+    def run(self) -> dict[str, Any]:
+        """Make what is missing; return the manifest.
+
+        Raises:
+            InputError: a file cannot be read, a label has no user or no time, the disk is full.
+        """
+        done = self._claim()
+        if done is not None:
+            return done
+        split = self._split()
+        with self._progress("answering labels", split["labels"]) as advance:
+            self._answer_all(advance)
+        manifest = {**self._what, "counts": self._counts(split)}
+        write_json(self._out / MANIFEST, manifest)
+        shutil.rmtree(self._work, ignore_errors=True)
+        return manifest
+
+    def _labels(self) -> LabelBatches:
+        columns = self._settings.columns
+        return read_labels(self._settings.labels, [columns.user, columns.event_id or columns.user])
+
+    def _claim(self) -> dict[str, Any] | None:
+        """Take the folder; return the manifest if all is done.
+
+        Raises:
+            InputError: it holds something else.
+        """
+        manifest, job = read_json(self._out / MANIFEST), read_json(self._work / "job.json")
+        found = manifest if manifest is not None else job
+        if found is None:
+            # A job that was killed before it had a name has left nothing but that.
+            others = [path.name for path in self._out.glob("*") if path.name != WORK] if self._out.exists() else []
+            others += [path.name for path in self._work.glob("*") if not path.name.endswith(PART)]
+            if others:
+                raise InputError(
+                    f"expected an empty folder, or one of the same job, got {self._out}, which has"
+                    f" {', '.join(sorted(others)[:3])}"
+                )
+            with writing(self._work):
+                self._work.mkdir(parents=True, exist_ok=True)
+            write_json(self._work / "job.json", self._what)
+            return None
+        if manifest is None and not (self._work / "split.json").exists():
+            # It has come to nothing yet: labels that were refused, say, and have been mended since.
+            write_json(self._work / "job.json", self._what)
+            return None
+        for key, value in self._what.items():
+            if found.get(key) != value:
+                raise InputError(
+                    f"expected an empty folder, or one of the same job, got {self._out}, whose job has another {key}:"
+                    f" {_difference(found.get(key), value)}"
+                )
+        if manifest is not None:
+            shutil.rmtree(self._work, ignore_errors=True)
+        return None if manifest is None else dict(manifest)
+
+    def _split(self) -> dict[str, Any]:
+        """Have events and labels by shard; return how many there are."""
+        done = read_json(self._work / "split.json")
+        if done is not None and done["boot"] == _boot() and done["files"] == self._shards.sizes():
+            return dict(done)
+        source = EventSource(self._plan, self._spec, self._settings.publish_column)
+        with writing(self._work):
+            labels = self._labels()
+            users, left_labels, latest_us = self._shards.split_labels(
+                labels, self._settings.columns, self._settings.since_us, self._settings.until_us
+            )
+            end_us = latest_us - self._settings.arrival_delay_us if self._settings.as_of == "publish" else None
+            with self._progress("reading events", None) as advance:
+                left_events = self._shards.split_events(source.of_files(self._settings.inputs), users, end_us, advance)
+        split = {
+            "boot": _boot(),
+            "files": self._shards.sizes(),
+            "labels": sum(len(self._shards.labels(shard)) for shard in range(self._count)),
+            "events_left_out": dict(left_events),
+            "labels_left_out": dict(left_labels),
+        }
+        write_json(self._work / "split.json", split)
+        return split
+
+    def _answer_all(self, advance: Callable[[int], object]) -> None:
+        """Write the rows of all shards, several at a time."""
+        with ThreadPoolExecutor(self._settings.workers) as pool:
+            started = [pool.submit(self._answer, shard, advance) for shard in range(self._count)]
+            try:
+                for one in started:
+                    one.result()
+            except BaseException:
+                for one in started:
+                    one.cancel()
+                raise
+
+    def _answer(self, shard: int, advance: Callable[[int], object]) -> None:
+        """Write the rows of a shard, unless they are there."""
+        import pyarrow.parquet as pq
+
+        path = self._out / f"part-{shard:05}-of-{self._count:05}.parquet"
+        counted = self._work / f"counts-{shard:05}.json"
+        held = read_json(counted)
+        if held is not None and path.exists():
+            advance(held["labels"])
+            return
+        path.unlink(missing_ok=True)
+        batches, counts = self._batches.of_shard(self._shards, shard)
+        with whole_file(path) as part, pq.ParquetWriter(part, self._batches.schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch, ROW_GROUP)
+                advance(len(batch))
+            writer.close()
+            # First: a shard that is there is counted.
+            write_json(counted, asdict(counts))
+
+    def _counts(self, split: Mapping[str, Any]) -> dict[str, Any]:
+        events: Counter[str] = Counter({name: number for name, number in split["events_left_out"].items() if number})
+        total = Counts()
+        for shard in range(self._count):
+            held = read_json(self._work / f"counts-{shard:05}.json")
+            events.update(held["events"])
+            for name in ("labels", "without_events", "errors", "held_back"):
+                setattr(total, name, getattr(total, name) + held[name])
+        labels = {
+            "answered": total.labels,
+            "present": total.labels - total.without_events - total.errors,
+            "errors": total.errors,
+            "held_back_own_event": total.held_back,
+            **{name: number for name, number in split["labels_left_out"].items() if number},
+        }
+        return {"events": dict(events), "labels": labels}
+
+    def _described(self, tables: Mapping[str, ItemTable]) -> dict[str, Any]:
+        """Return what names the job and no other."""
+        import pyarrow as pa
+
+        settings = self._settings
+        return {
+            "format": FORMAT,
+            "spec": {"name": self._spec.spec.name, "fingerprint": self._fingerprint()},
+            "inputs": self._inputs,
+            "labels": _file(settings.labels),
+            "columns": asdict(settings.columns),
+            "as_of": settings.as_of,
+            "arrival_delay_us": settings.arrival_delay_us,
+            "users": settings.user_share,
+            "since_us": settings.since_us,
+            "until_us": settings.until_us,
+            "publish_column": settings.publish_column,
+            "item_versions": {name: table.version for name, table in sorted(tables.items())},
+            "shards": self._count,
+            "versions": {"user_state": settings.version, "pyarrow": pa.__version__},
+        }
+
+    def _fingerprint(self) -> str:
+        """Return what names the spec: all that it says, and the schema of its events."""
+        said = self._spec.spec.model_dump_json(by_alias=True)
+        return hashlib.blake2b(said.encode() + self._spec.schema.fingerprint, digest_size=16).hexdigest()
+
+
+def _check(settings: Settings) -> None:
+    if not settings.inputs:
+        raise InputError("expected a file of events, got none")
+    if settings.as_of not in ("publish", "event"):
+        raise InputError(f"expected rows as of publish or event, got {settings.as_of!r}")
+    if settings.as_of == "event" and settings.arrival_delay_us:
+        raise InputError("expected a delay of arrival only in order of publishing: in event order nothing arrives")
+    if settings.arrival_delay_us < 0:
+        raise InputError("expected a delay of arrival of 0 or more")
+    if not 0 < settings.user_share <= 1:
+        raise InputError(f"expected a share of users above 0 % and up to 100 %, got {settings.user_share:%}")
+    if settings.shards is not None and not 1 <= settings.shards <= MOST_SHARDS:
+        raise InputError(f"expected 1 to {MOST_SHARDS} shards, got {settings.shards}")
+    if settings.workers < 1:
+        raise InputError(f"expected 1 worker or more, got {settings.workers}")
+    since_us, until_us = settings.since_us, settings.until_us
+    if since_us is not None and until_us is not None and since_us >= until_us:
+        raise InputError("expected labels since a time before the one that they are until")
+
+
+def _file(path: str) -> dict[str, Any]:
+    try:
+        found = Path(path).stat()
+    except OSError as exc:
+        raise InputError(f"cannot read {path}: {exc.strerror}") from exc
+    return {"path": path, "bytes": found.st_size, "changed_ns": found.st_mtime_ns}
+
+
+def _difference(old: Any, new: Any) -> str:
+    texts = [json.dumps(one, sort_keys=True) for one in (old, new)]
+    return " instead of ".join(text if len(text) <= 200 else f"{text[:200]}..." for text in reversed(texts))
+
+
+def _boot() -> str:
+    """Return what names the time since the machine was started; empty where nothing tells."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
+    except OSError:
+        return ""
