@@ -80,6 +80,14 @@ def test_times_are_shown_by_the_type_of_their_field_and_not_by_its_name():
     assert f"last: {T0}" in found
 
 
+def test_lists_in_a_sequence_are_shown_as_lists_of_what_they_hold():
+    sequences = {"recent": {"tags": [["a", "b"], None, ["c\x1b"]], "sizes": [[1_000_000], [], None], "seen": [[0]]}}
+    text = shown(state_of(sequences=sequences), {("recent", "seen"): 1000})
+    assert "recent.tags: [a, b], null, [c\\x1b]" in text
+    assert "recent.sizes: [1000000], [], null" in text
+    assert "recent.seen: [1970-01-01T00:00:00Z]" in text
+
+
 def test_the_schema_says_which_columns_are_times():
     spec = spec_of(
         features={

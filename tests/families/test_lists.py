@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.packed import Records, features, from_events
+from tests.fuzz.envelope import resealed, sections_of, with_sections
+from tests.packed import VERSION, Records, apply, features, from_events, packed
 from tests.state.test_migrate import migrated
 from tests.trying import T0, M, S, batch, event, fold_all, plan_of, record_of, row, spec_of, value_of
 from user_state.errors import EventError, InputError
@@ -18,6 +19,7 @@ from user_state.events.limits import MAX_LIST_VALUES, MAX_TEXT_BYTES
 from user_state.plan.compile import compile_plan
 from user_state.plan.plan import Plan
 from user_state.plan.spec_change import spec_change
+from user_state.reading.features import Reader
 from user_state.spec.event_schema import parse_event_schema
 from user_state.state.events import Events
 from user_state.worst_case import worst_case
@@ -185,3 +187,59 @@ def test_json_of_a_list_is_what_any_language_reads() -> None:
     assert values["tags"] == json.dumps(TEXTS, ensure_ascii=False, separators=(",", ":"))
     assert values["sizes"] == json.dumps(WHOLE, separators=(",", ":"))
     assert list(map(str, json.loads(values["ratings"]))) == list(map(str, REALS))
+
+
+def test_lists_move_to_a_longer_sequence_with_other_fields_beside_them() -> None:
+    old = plan_of(sequences=RECENT)
+    new = plan_of(sequences={"recent": {"fields": ["sizes", "action", "tags"], "last": 6}})
+    made = [event(T0, tags=["a", "b"], sizes=[1, 2]), event(T0 + S, tags=["b"])]
+    records = migrated(new, old, record_of(old, made))
+    assert lists_of(new, records)["recent"] == {
+        "sizes": [None, [1, 2]],
+        "action": [None, None],
+        "tags": [["b"], ["a", "b"]],
+    }
+    later = apply(new, records, batch(new, [event(T0 + 2 * S, tags=["b"], sizes=[3])]))
+    assert lists_of(new, later)["recent"]["tags"] == [["b"], ["b"], ["a", "b"]]
+
+
+def test_a_sequence_full_of_the_longest_lists_is_within_its_bound_and_near_it() -> None:
+    plan = plan_of(sequences={"recent": {"fields": ["tags"], "last": 8}}, max_record="1MB")
+    made = [event(T0 + at * S, tags=[f"{at}" + "x" * (MAX_TEXT_BYTES - len('[""]') - 1)]) for at in range(8)]
+    size, bound = record_of(plan, made).size, worst_case(plan).record_bytes
+    assert 0.99 * bound < size <= bound
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "text", "sound"),
+    [
+        ("tags", ["a"], '["b"]', True),
+        ("tags", ["a"], "[1,2]", False),
+        ("tags", ["a"], '["a,]', False),
+        ("tags", ["aaaa"], '["\\ud8"]', False),
+        ("sizes", [-5], "[-7]", True),
+        ("sizes", [100], "[1.5]", False),
+        ("sizes", [100], "[007]", False),
+        ("ratings", [1.5], "[2.5]", True),
+        ("ratings", [1.5], "[NaN]", False),
+        ("ratings", [1.5], "[125]", False),
+    ],
+)
+def test_a_text_that_is_no_list_sets_its_user_aside_whoever_opens_the_record(
+    field: str, values: list[Any], text: str, sound: bool
+) -> None:
+    """The only text of a record is replaced by one of the same length, behind a right checksum."""
+    plan = plan_of(sequences={"recent": {"fields": [field], "last": 4}})
+    blob = record_of(plan, [event(T0, **{field: values})]).blobs[0]
+    sections = sections_of(blob)
+    assert sections is not None
+    written = json.dumps(values, separators=(",", ":")).encode()
+    assert (sections[0][1].count(written), len(written)) == (1, len(text))
+    sections[0] = (b"", sections[0][1].replace(written, text.encode()))
+    changed = resealed(with_sections(blob, sections))
+    finished = Reader(plan, packed(plan)).features([changed, blob], T0 + M)
+    assert finished.present.tolist() == [sound, True]
+    assert finished.sequences["recent"].of_user(0) == {field: [json.loads(text)] if sound else []}
+    _, broken = packed(plan).fold([changed], batch(plan, [event(T0 + S)]), np.zeros(1, np.int64), [VERSION])
+    assert bool(broken) != sound
+    assert all("a text that is no list, where one has to be" in why for why in finished.errors.values())

@@ -57,8 +57,10 @@ features:
   music: {aggregate: count, where: {tags: {contains: music}, device.os: {exists: true}}, windows: [7d]}
   untagged: {aggregate: count, where: {tags: {exists: false}}, windows: [7d]}
   countries: {aggregate: distinct, of: attributes.country, windows: [7d]}
+  skus: {aggregate: [distinct, approx_distinct], of: items.sku, windows: [7d]}
 sequences:
   recent: {fields: [item, at, device.parent.os, attributes.country], last: 5}
+  baskets: {fields: [at, tags, items.sku, items.price], last: 5, where: {items.sku: {exists: true}}}
 embeddings:
   taste: {kind: decayed_mean, of: item, dimensions: 16, half_life: 7d}
 """

@@ -43,15 +43,20 @@ def check(tmp_path: Path) -> Any:
     (tmp_path / "act.avsc").write_text(json.dumps(schema))
 
     def wrong(parts: dict[str, Any], **roles: str) -> str | None:
-        events = {"schema": "act.avsc", "user": "who", "id": "id", "time": "at", **roles}
-        times = {"allowed_lateness": "1d", "max_clock_skew": "5m", "retention": "90d"}
-        try:
-            parse_spec(yaml.safe_dump({"name": "acts", "events": events, **times, **parts}), beside=tmp_path)
-        except SpecError as exc:
-            return str(exc)
-        return None
+        return mistakes(tmp_path, parts, **roles)
 
     return wrong
+
+
+def mistakes(beside: Path, parts: dict[str, Any], **roles: str) -> str | None:
+    """Return what is wrong with a spec of these parts, or None."""
+    events = {"schema": "act.avsc", "user": "who", "id": "id", "time": "at", **roles}
+    times = {"allowed_lateness": "1d", "max_clock_skew": "5m", "retention": "90d"}
+    try:
+        parse_spec(yaml.safe_dump({"name": "acts", "events": events, **times, **parts}), beside=beside)
+    except SpecError as exc:
+        return str(exc)
+    return None
 
 
 def feature(name: str, **given: Any) -> dict[str, Any]:
@@ -118,4 +123,22 @@ def test_a_list_is_taken_as_keys_by_contains_and_exists_and_by_what_counts_diffe
 def test_two_lists_are_no_key(check: Any) -> None:
     assert "expected one array at most among the key fields, got tags, more" in check(
         feature("count_by", by=["tags", "more"])
+    )
+
+
+def test_lists_of_one_array_stand_side_by_side_or_are_refused(tmp_path: Path) -> None:
+    def item(price: Any) -> dict[str, Any]:
+        fields = [{"name": "sku", "type": "int"}, {"name": "price", "type": price}]
+        return {"type": "array", "items": {"type": "record", "name": "Item", "fields": fields}}
+
+    def wrong(price: Any, *listed: str) -> str | None:
+        fields = [{"name": n, "type": t} for n, t in {**FIELDS, "items": item(price)}.items()]
+        (tmp_path / "act.avsc").write_text(json.dumps({"type": "record", "name": "Act", "fields": fields}))
+        return mistakes(tmp_path, {"sequences": {"s": {"fields": list(listed), "last": 3}}})
+
+    assert wrong("double", "items.sku", "tags", "items.price") is None
+    assert wrong(["null", "double"], "items.price", "tags", "more") is None
+    assert "line" in (wrong(["null", "double"], "items.sku", "items.price") or "")
+    assert "side by side, got items.sku and items.price" in (
+        wrong(["null", "double"], "items.sku", "items.price") or ""
     )

@@ -76,7 +76,7 @@ class ArrowEvents:
         self._checks = check_names(plan)
         fields = _plain_fields(schema, columns, units_ns or {})
         asked = [plan.user_field, plan.id_field, plan.time_field, *(field.name for field in plan.fields)]
-        lists = any(field.is_list for field in plan.fields)
+        lists = any(field.is_list or field.is_one_text for field in plan.fields)
         text_times = 0 in (plan.time_unit_ns, plan.published_unit_ns if plan.published_field else 1)
         is_plain = fields is not None and not lists and not text_times and all(name in fields for name in asked)
         self._fields: Mapping[str, _Field] = (fields or {}) if is_plain else {}

@@ -4,6 +4,7 @@
     several numbers (histogram)  fixed_size_list<float32>
     a list (last_k)              list<...>, named as the output
     a sequence, a table of keys  a list<...> a field, named output.field; their offsets are jagged lengths
+    an array in a sequence       list<list<...>>, null for none
     an embedding                 fixed_size_list<float32>; interests a fixed_size_list of those
     present                      whether the user had done anything by then
     error                        why there is no answer, null where there is one
@@ -107,6 +108,8 @@ class RowWriter:
         self, shape: ListShape, padded: Padded, column: str, kind: int, mask: npt.NDArray[np.bool_]
     ) -> pa.Array:
         pa = self._pa()
+        if column in shape.lists:
+            return pa.array(padded.columns[column][mask].tolist(), self._value_type(shape, column, kind))
         values = padded.grids[column][mask]
         if kind == TEXT:
             used, codes = np.unique(values, return_inverse=True)
@@ -119,6 +122,9 @@ class RowWriter:
 
     def _value_type(self, shape: ListShape, column: str, kind: int) -> pa.DataType:
         pa = self._pa()
+        if column in shape.lists:
+            of = {"string": pa.string(), "float": pa.float64()}
+            return pa.list_(of.get(shape.lists[column], pa.int64()))
         if kind == TEXT:
             return pa.dictionary(pa.int32(), pa.string())
         if kind == REAL:

@@ -43,7 +43,7 @@ struct LogColumns {
     Count rows{total(sizes), "row"};
     of.split(ages_us, rows, flags, "microseconds before the newest");
     of.column(ties, rows, "the upper half of the event id's hash: orders rows of one microsecond");
-    of.split(texts, {in_texts, "row and field of strings"}, flags, "the string's number, 0 for null");
+    of.split(texts, {in_texts, "row and field of strings"}, flags, "the string's number, 0 for null; a list is a string, as JSON");
     of.column(numbers, {in_numbers, "row and other field"},
               "the bits of a float, NaN being null, or an integer, -2^63 being null");
   }
