@@ -21,6 +21,7 @@ class ListText {
 
   bool item(ListOf kind) {
     if (kind == ListOf::kTexts) return string();
+    if (kind == ListOf::kBools) return one_of("01");
     return kind == ListOf::kReals ? real() : whole();
   }
 
@@ -91,7 +92,8 @@ class ListText {
 ListOf list_of(std::string_view kind) {
   if (kind == "list of strings") return ListOf::kTexts;
   if (kind == "list of floats") return ListOf::kReals;
-  if (kind == "list of ints" || kind == "list of bools") return ListOf::kWholes;
+  if (kind == "list of ints") return ListOf::kWholes;
+  if (kind == "list of bools") return ListOf::kBools;
   return ListOf::kNothing;
 }
 

@@ -2,7 +2,7 @@
 // that whoever reads one looks whether a text is such a list before anybody takes it for one.
 //
 //     ["a","b"]   texts; escaped are the quote, the backslash, and what is below a space
-//     [1,-2]      whole numbers of 64 bits
+//     [1,-2]      whole numbers of 64 bits; booleans are 0 and 1
 //     [0.5,1e+22] numbers with a point or an exponent
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace user_state {
 
-enum class ListOf : std::uint8_t { kNothing, kTexts, kReals, kWholes };
+enum class ListOf : std::uint8_t { kNothing, kTexts, kReals, kWholes, kBools };
 
 /// What a column of a log has lists of, by its kind in the layout (user_state/plan/layout.py).
 ListOf list_of(std::string_view kind);

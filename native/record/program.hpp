@@ -15,7 +15,7 @@ namespace user_state::reading {
 enum class Cells : std::uint8_t { kText, kReal, kWhole };
 
 /// The kinds of a log's columns. Times take no bytes of their own; lists are texts (codec/list_text.hpp).
-enum class LogKind : std::uint8_t { kText, kReal, kWhole, kTime, kTexts, kReals, kWholes };
+enum class LogKind : std::uint8_t { kText, kReal, kWhole, kTime, kTexts, kReals, kWholes, kBools };
 
 enum class TileAggregate : std::uint8_t {
   kCount, kSum, kMin, kMax, kMean, kGeometricMean, kVariance, kStddev, kSkew, kKurtosis, kRecency, kFirstSeen, kGapMean

@@ -1,4 +1,5 @@
-"""Writes `user_state_v2.json`: records of version 2 as hex, with what they are made of and what they say.
+"""Writes `user_state_v2.json`: records of version 2 as hex, with what they are made of and what they say; and
+`user_state_v2_lists.json`, of sequences with lists.
 
     python -m tests.golden.write_user_state_v2
 
@@ -88,9 +89,31 @@ SOME = [
 """Ages are whole half-lives and values exact in binary, so that no machine rounds differently."""
 
 
-def fold(plan: Plan, decoder: EventDecoder) -> tuple[list[str], Records, list[bytes]]:
+LISTS_PATH = Path(__file__).parent / "user_state_v2_lists.json"
+LIST_PARTS: dict[str, Any] = {
+    "sequences": {"recent": {"fields": ["tags", "sizes", "item_id", "ratings"], "last": 4}},
+    "features": {
+        "by_tag": {"aggregate": "count_by", "by": ["tags", "action"], "windows": ["1h"]},
+        "sizes": {"aggregate": ["distinct", "approx_distinct"], "of": "sizes", "windows": ["1d"]},
+    },
+}
+LISTS = [
+    event(
+        T0,
+        "few",
+        "e0",
+        tags=["a", 'b"\\\n\x00', "\u00e9\U0001f389"],
+        sizes=[1, None, -(2**63) + 1],
+        ratings=[0.1, -0.0],
+    ),
+    event(T0 + S, "few", "e1", tags=[], item_id="[1]", sizes=[7], ratings=[1e22, 5e-324, 1.0]),
+    *(event(T0 + n * S, "many", f"f{n}", tags=["a", f"t{n % 2}"], ratings=[n / 2]) for n in range(6)),
+]
+
+
+def fold(plan: Plan, decoder: EventDecoder, made: list[dict[str, Any]]) -> tuple[list[str], Records, list[bytes]]:
     """Return (users, records, remembered ids) of the events; the old one was published when it happened."""
-    events = Events.from_rows(plan, [decoder.row(e, None) for e in SOME])
+    events = Events.from_rows(plan, [decoder.row(e, None) for e in made])
     nobody = Records.empty(plan, len(events.users))
     seen = judged(plan, nobody.heads, nobody.blobs, events).seen
     return events.users, apply(plan, nobody, events), seen
@@ -108,11 +131,11 @@ def saying(plan: Plan, records: Records, user: int) -> dict[str, Any]:
     }
 
 
-def golden() -> dict[str, Any]:
-    """Return what the file holds."""
-    loaded = spec_of(**PARTS)
+def golden(parts: dict[str, Any], made: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a file holds."""
+    loaded = spec_of(**parts)
     plan = compile_plan(loaded)
-    users, records, seen = fold(plan, EventDecoder(plan, loaded.schema))
+    users, records, seen = fold(plan, EventDecoder(plan, loaded.schema), made)
     heads = records.heads
     return {
         "layout": plan.layout.to_json(),
@@ -134,4 +157,5 @@ def golden() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    PATH.write_text(json.dumps(golden(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for path, parts, made in ((PATH, PARTS, SOME), (LISTS_PATH, LIST_PARTS, LISTS)):
+        path.write_text(json.dumps(golden(parts, made), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -28,7 +28,7 @@ MEASURES = ("count", "sum", "mean")
 TEXT, REAL, WHOLE, TIME = range(4)
 LOG_KINDS = {
     **{"string": TEXT, "float": REAL, "int": WHOLE, "bool": WHOLE, "time": TIME},
-    **dict(zip(LIST_KINDS, (4, 5, 6, 6), strict=True)),
+    **dict(zip(LIST_KINDS, (4, 5, 6, 7), strict=True)),
 }
 """The kinds of a log's fields in its layout."""
 Row = tuple[Any, ...]

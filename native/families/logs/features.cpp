@@ -90,7 +90,8 @@ class Logs : public Part {
 
   /// Refuses a text that is no list where there has to be one.
   void check_lists(LogKind kind, std::span<const std::int64_t> codes, const Row& row) const {
-    ListOf of = kind == LogKind::kTexts ? ListOf::kTexts : kind == LogKind::kReals ? ListOf::kReals : ListOf::kWholes;
+    constexpr ListOf kOf[] = {ListOf::kTexts, ListOf::kReals, ListOf::kWholes, ListOf::kBools};
+    ListOf of = kOf[static_cast<std::size_t>(kind) - static_cast<std::size_t>(LogKind::kTexts)];
     for (std::int64_t code : codes) {
       if (code == kNullText) continue;
       auto at = static_cast<std::size_t>(code - row.first_code);
