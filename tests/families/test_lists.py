@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.fuzz.envelope import resealed, sections_of, with_sections
-from tests.packed import VERSION, Records, apply, features, from_events, packed
+from tests.packed import VERSION, Records, apply, features, from_events, merge, packed
+from tests.random_worlds import QUICK
 from tests.state.test_migrate import migrated
 from tests.trying import T0, M, S, batch, event, fold_all, plan_of, record_of, row, spec_of, value_of
 from user_state.errors import EventError, InputError
@@ -84,6 +87,27 @@ def test_a_sequence_has_lists_as_the_events_had_them_without_nulls_and_null_for_
         assert recent["sizes"] == [[3, 3], None, WHOLE]
         assert recent["ratings"][:2] == [None, [2.0]]
         assert list(map(str, recent["ratings"][2])) == list(map(str, REALS))
+
+
+INT64 = st.integers(-(2**63) + 1, 2**63 - 1)
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]))),
+    st.lists(INT64),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False)),
+)
+@settings(QUICK, max_examples=150)
+def test_any_list_is_read_as_it_was_and_a_record_with_it_is_folded_and_merged(
+    tags: list[str], sizes: list[int], ratings: list[float]
+) -> None:
+    plan = plan_of(sequences=RECENT)
+    made = [event(T0, tags=tags, sizes=sizes, ratings=ratings), event(T0 + S, tags=["later"])]
+    for records in (fold_all(plan, [made[:1], made[1:]]), merge(plan, *(record_of(plan, [one]) for one in made))):
+        recent = lists_of(plan, records)["recent"]
+        assert recent["tags"] == [["later"], tags or None]
+        assert recent["sizes"] == [None, sizes or None]
+        assert list(map(repr, recent["ratings"][1] or [])) == list(map(repr, ratings))
 
 
 def test_equal_lists_are_one_string_of_the_record() -> None:

@@ -158,7 +158,7 @@ def _keyed(plan: Plan, output: TableOutput | DecayedTableOutput) -> OutputRow:
 
 
 def _sequence(output: SequenceOutput) -> OutputRow:
-    fields = ", ".join(field.name for field in output.fields)
+    fields = ", ".join(f"{field.name} (a list)" if field.is_one_text else field.name for field in output.fields)
     over = LIFETIME if output.within_us is None else format_duration(output.within_us)
     return OutputRow(output.name, f"last {output.last} of {fields}", over, "-", "0", EMPTY)
 
