@@ -30,7 +30,7 @@ from user_state.spec import LoadedSpec, load_spec
 from user_state.state_reads import values_of
 from user_state.store.connection import masked, translated
 from user_state.store.deadline import within
-from user_state.store.generations import served_generation
+from user_state.store.generations import served_generation, written_generation
 from user_state.store.look_up import look_up
 from user_state.store.providers import TableReading, open_providers
 from user_state.store.served_table import ServedTable, TableState
@@ -84,7 +84,7 @@ class UserStateClient:
                 cost one further round trip.
             item_versions: versions of tables to read whatever is in use, by table.
             generation: which generation of the records to read whatever is served, `base` for those of none; default:
-                the one that is served.
+                the one that is served. One that nobody has written is an InputError of the first call.
             generation_refresh_s: how often to look which generation is served; a call in so many seconds takes one
                 round trip more.
 
@@ -102,14 +102,18 @@ class UserStateClient:
         bytes_as_id = None if user is None else of_bytes(user.avro_type)
         server = Server(url, timeout_s)
 
+        is_pinned = generation is not None or loaded.generation is not None
+
         def served() -> str | None:
             with within(timeout_s), translated(url):
+                if is_pinned:
+                    return written_generation(server.client, plan.name, loaded.generation)
                 return served_generation(server.client, plan.name)
 
         def opened(of: Plan, others: Mapping[str, VectorProvider] | None) -> dict[str, VectorProvider]:
             return open_providers(url, of, reading, others)
 
-        refresh_s = math.inf if generation is not None or loaded.generation is not None else generation_refresh_s
+        refresh_s = math.inf if is_pinned else generation_refresh_s
         following = Following(server, loaded, plan, opened, served, refresh_s)
         client = cls(server, plan, following, bytes_as_id=bytes_as_id)
         try:
