@@ -181,7 +181,8 @@ class UserStateClient:
             StoreUnavailable: Redis did not answer in time; of a cluster, no node that was asked did.
             StoreError: Redis refused.
         """
-        read = self._following.current().reads.read(self._users(users), microseconds(at), names_of(select))
+        asked = self._users(users), microseconds(at), names_of(select)
+        read = self._following.current().reads.read(*asked)
         finished = read.finished
         return UserStateBatch(
             users=read.users,
@@ -224,11 +225,11 @@ class UserStateClient:
             InputError: the spec's embeddings use no such table.
             StoreUnavailable, StoreError: they cannot be read.
         """
-        providers = self._following.current().providers
-        if table not in providers:
-            known = ", ".join(providers) or "it has none"
-            raise InputError(f"expected a table that the spec's embeddings use ({known}), got {table!r}")
-        provider = providers[table]
+        known = self._following.now.providers
+        if table not in known:
+            listed = ", ".join(known) or "it has none"
+            raise InputError(f"expected a table that the spec's embeddings use ({listed}), got {table!r}")
+        provider = self._following.current().providers[table]
         return provider.vectors(items_of(items), values_of(look_up(self._server, provider.keys(time.monotonic()))))
 
     def score(self, users: Iterable[Id], items: Iterable[Id], *, embedding: str, at: At = None) -> Scores:
@@ -246,9 +247,8 @@ class UserStateClient:
             InputError: there is no such embedding.
             StoreUnavailable, StoreError: as `get_many`.
         """
-        return self._following.current().similarity.score(
-            self._users(users), items_of(items), embedding, microseconds(at)
-        )
+        asked = self._users(users), items_of(items), embedding, microseconds(at)
+        return self._following.current().similarity.score(*asked)
 
     def nearest_items(
         self,
@@ -276,9 +276,8 @@ class UserStateClient:
             StoreUnavailable, StoreError: as `get_many`.
         """
         whose = user_of(user, of_bytes=self._bytes_as_id)
-        return self._following.current().similarity.nearest_items(
-            whose, k, embedding, exclude_seen, items_of(exclude), microseconds(at)
-        )
+        asked = whose, k, embedding, exclude_seen, items_of(exclude), microseconds(at)
+        return self._following.current().similarity.nearest_items(*asked)
 
     def nearest_users(
         self, user: Id, k: int, among: Iterable[Id], *, embedding: str, at: At = None
@@ -294,9 +293,8 @@ class UserStateClient:
             StoreUnavailable, StoreError: as `get_many`.
         """
         whose = user_of(user, of_bytes=self._bytes_as_id)
-        return self._following.current().similarity.nearest_users(
-            whose, k, self._users(among), embedding, microseconds(at)
-        )
+        asked = whose, k, self._users(among), embedding, microseconds(at)
+        return self._following.current().similarity.nearest_users(*asked)
 
     def _users(self, users: Iterable[Id]) -> tuple[str, ...]:
         return users_of(users, of_bytes=self._bytes_as_id)
