@@ -155,6 +155,7 @@ def test_any_stream_in_any_batches_comes_to_what_brute_force_says(world: World, 
             assert_same(users[user], oracle.features(spec, applied, at_us).scalars, at_us)
 
 
+@pytest.mark.slow
 @given(st.randoms(use_true_random=False), st.integers(2, 60), st.sampled_from(["10m", "1h", "1d"]))
 @settings(QUICK, max_examples=60)
 def test_no_order_and_no_batching_of_the_same_events_changes_a_byte(rng: random.Random, count: int, late: str) -> None:
