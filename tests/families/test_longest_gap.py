@@ -107,6 +107,7 @@ def test_gaps_that_no_event_can_split_any_more_live_in_tiles_and_roll_up_with_th
     }
 
 
+@pytest.mark.slow
 def test_a_cap_on_remembered_ids_bounds_the_times_that_are_kept_apart() -> None:
     """A flood of events at different times: the horizon moves up, and what is before it is closed."""
     plan = plan_of(features={"f": GAP}, allowed_lateness="1d", seen_ids_cap=100)
@@ -134,6 +135,7 @@ def test_in_every_case_brute_force_says_the_same(case: str) -> None:
         assert_same(record, oracle.features(loaded.spec, applied, at_us).scalars, at_us)
 
 
+@pytest.mark.slow
 @given(worlds(most=30, only="longest_gap"), st.lists(st.integers(0, 30), max_size=5))
 @settings(QUICK, max_examples=80)
 def test_any_stream_in_any_batches_comes_to_what_brute_force_says(world: World, cuts: list[int]) -> None:
@@ -194,6 +196,7 @@ def longest_s(times: list[int]) -> float:
     return max(later - earlier for earlier, later in itertools.pairwise(sorted(times))) / 1e6
 
 
+@pytest.mark.slow
 def test_records_of_events_one_after_the_other_merge_exactly() -> None:
     rng = random.Random(1)
     times = sorted(T0 + rng.randrange(6 * D) for _ in range(300))
