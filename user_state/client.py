@@ -30,7 +30,7 @@ from user_state.spec import LoadedSpec, load_spec
 from user_state.state_reads import values_of
 from user_state.store.connection import masked, translated
 from user_state.store.deadline import within
-from user_state.store.generations import served_generation
+from user_state.store.generations import served_generation, written_generation
 from user_state.store.look_up import look_up
 from user_state.store.providers import TableReading, open_providers
 from user_state.store.served_table import ServedTable, TableState
@@ -84,7 +84,7 @@ class UserStateClient:
                 cost one further round trip.
             item_versions: versions of tables to read whatever is in use, by table.
             generation: which generation of the records to read whatever is served, `base` for those of none; default:
-                the one that is served.
+                the one that is served. One that nobody has written is an InputError of the first call.
             generation_refresh_s: how often to look which generation is served; a call in so many seconds takes one
                 round trip more.
 
@@ -102,14 +102,18 @@ class UserStateClient:
         bytes_as_id = None if user is None else of_bytes(user.avro_type)
         server = Server(url, timeout_s)
 
+        is_pinned = generation is not None or loaded.generation is not None
+
         def served() -> str | None:
             with within(timeout_s), translated(url):
+                if is_pinned:
+                    return written_generation(server.client, plan.name, loaded.generation)
                 return served_generation(server.client, plan.name)
 
         def opened(of: Plan, others: Mapping[str, VectorProvider] | None) -> dict[str, VectorProvider]:
             return open_providers(url, of, reading, others)
 
-        refresh_s = math.inf if generation is not None or loaded.generation is not None else generation_refresh_s
+        refresh_s = math.inf if is_pinned else generation_refresh_s
         following = Following(server, loaded, plan, opened, served, refresh_s)
         client = cls(server, plan, following, bytes_as_id=bytes_as_id)
         try:
@@ -177,7 +181,8 @@ class UserStateClient:
             StoreUnavailable: Redis did not answer in time; of a cluster, no node that was asked did.
             StoreError: Redis refused.
         """
-        read = self._following.current().reads.read(self._users(users), microseconds(at), names_of(select))
+        asked = self._users(users), microseconds(at), names_of(select)
+        read = self._following.current().reads.read(*asked)
         finished = read.finished
         return UserStateBatch(
             users=read.users,
@@ -220,11 +225,11 @@ class UserStateClient:
             InputError: the spec's embeddings use no such table.
             StoreUnavailable, StoreError: they cannot be read.
         """
-        providers = self._following.current().providers
-        if table not in providers:
-            known = ", ".join(providers) or "it has none"
-            raise InputError(f"expected a table that the spec's embeddings use ({known}), got {table!r}")
-        provider = providers[table]
+        known = self._following.now.providers
+        if table not in known:
+            listed = ", ".join(known) or "it has none"
+            raise InputError(f"expected a table that the spec's embeddings use ({listed}), got {table!r}")
+        provider = self._following.current().providers[table]
         return provider.vectors(items_of(items), values_of(look_up(self._server, provider.keys(time.monotonic()))))
 
     def score(self, users: Iterable[Id], items: Iterable[Id], *, embedding: str, at: At = None) -> Scores:
@@ -242,9 +247,8 @@ class UserStateClient:
             InputError: there is no such embedding.
             StoreUnavailable, StoreError: as `get_many`.
         """
-        return self._following.current().similarity.score(
-            self._users(users), items_of(items), embedding, microseconds(at)
-        )
+        asked = self._users(users), items_of(items), embedding, microseconds(at)
+        return self._following.current().similarity.score(*asked)
 
     def nearest_items(
         self,
@@ -272,9 +276,8 @@ class UserStateClient:
             StoreUnavailable, StoreError: as `get_many`.
         """
         whose = user_of(user, of_bytes=self._bytes_as_id)
-        return self._following.current().similarity.nearest_items(
-            whose, k, embedding, exclude_seen, items_of(exclude), microseconds(at)
-        )
+        asked = whose, k, embedding, exclude_seen, items_of(exclude), microseconds(at)
+        return self._following.current().similarity.nearest_items(*asked)
 
     def nearest_users(
         self, user: Id, k: int, among: Iterable[Id], *, embedding: str, at: At = None
@@ -290,9 +293,8 @@ class UserStateClient:
             StoreUnavailable, StoreError: as `get_many`.
         """
         whose = user_of(user, of_bytes=self._bytes_as_id)
-        return self._following.current().similarity.nearest_users(
-            whose, k, self._users(among), embedding, microseconds(at)
-        )
+        asked = whose, k, self._users(among), embedding, microseconds(at)
+        return self._following.current().similarity.nearest_users(*asked)
 
     def _users(self, users: Iterable[Id]) -> tuple[str, ...]:
         return users_of(users, of_bytes=self._bytes_as_id)

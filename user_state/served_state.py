@@ -7,8 +7,6 @@ where nobody made a generation, and where what was said is lost, a client stays 
 
 from __future__ import annotations
 
-import math
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -58,7 +56,7 @@ class Following:
         plan: of the spec.
         open_providers: opens a generation's providers, given those of another one, if there is one.
         served: asks Redis which generation is served; None: it does not say.
-        refresh_s: how often to look; infinity: never.
+        refresh_s: how often to look; infinity: at first use alone.
     """
 
     def __init__(
@@ -72,10 +70,9 @@ class Following:
     ) -> None:
         self._server, self._spec, self._plan, self._open = server, spec, plan, open_providers
         self._served, self._refresh_s = served, refresh_s
-        self._lock = threading.Lock()
         self._now = opened(server, plan, open_providers(plan, None), spec.generation)
         self._is_known = False
-        self._due_s = math.inf if refresh_s == math.inf else 0.0
+        self._due_s = 0.0
 
     def start(self) -> None:
         """Load what the outputs are composed of, as `VectorProvider.start` does."""
@@ -92,16 +89,17 @@ class Following:
 
         Raises:
             StoreUnavailable, StoreError: Redis does not say, and never did.
+            InputError: as `served`.
         """
-        if time.monotonic() >= self._due_s and self._lock.acquire(blocking=not self._is_known):
-            try:
-                if time.monotonic() >= self._due_s:
-                    self._look()
-            finally:
-                self._lock.release()
+        if time.monotonic() >= self._due_s:
+            self._look()
         return self._now
 
     def _look(self) -> None:
+        # No lock: a child forked while another thread holds it would wait for ever. Several threads may look at once,
+        # and find the same.
+        if self._is_known:
+            self._due_s = time.monotonic() + self._refresh_s  # for the others
         try:
             served = self._served()
         except StoreError:

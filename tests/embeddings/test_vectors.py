@@ -118,6 +118,7 @@ def test_folded_one_by_one_through_bytes_it_stays_within_1e_6_of_float64_at_ever
         assert error <= 1e-6 * np.abs(expected).max(), n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [{"view": 1.0}, {"view": 1.0, "skip": -1.0}])
 def test_thousands_of_folds_of_one_event_stay_within_1e_6_of_float64(weights):
     """The promise holds for a user who has acted for years, one bundle an event."""
@@ -135,6 +136,7 @@ def test_thousands_of_folds_of_one_event_stay_within_1e_6_of_float64(weights):
     assert np.abs(vector(plan, records, "taste_30d") - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_thousands_of_folds_through_half_precision_do_not_drift():
     """Rounded to the nearest each time, what one item adds would be rounded the same way each time."""
     plan = plan_of(embeddings={"taste": {**TASTE, "half_life": "1d", "weights": {"view": 1.0}, "storage": "float16"}})

@@ -168,6 +168,7 @@ def test_hundreds_of_files_and_an_empty_one(tmp_path: Path) -> None:
     assert at_us == sorted(at_us)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_any_files_arrive_as_brute_force_says(tmp_path: Path, seed: int) -> None:
     """Late rows, rows of wrong clocks, files sorted by user, files that overlap; and again from each place."""

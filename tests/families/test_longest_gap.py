@@ -107,6 +107,7 @@ def test_gaps_that_no_event_can_split_any_more_live_in_tiles_and_roll_up_with_th
     }
 
 
+@pytest.mark.slow
 def test_a_cap_on_remembered_ids_bounds_the_times_that_are_kept_apart() -> None:
     """A flood of events at different times: the horizon moves up, and what is before it is closed."""
     plan = plan_of(features={"f": GAP}, allowed_lateness="1d", seen_ids_cap=100)
@@ -134,6 +135,7 @@ def test_in_every_case_brute_force_says_the_same(case: str) -> None:
         assert_same(record, oracle.features(loaded.spec, applied, at_us).scalars, at_us)
 
 
+@pytest.mark.slow
 @given(worlds(most=30, only="longest_gap"), st.lists(st.integers(0, 30), max_size=5))
 @settings(QUICK, max_examples=80)
 def test_any_stream_in_any_batches_comes_to_what_brute_force_says(world: World, cuts: list[int]) -> None:
@@ -155,6 +157,7 @@ def test_any_stream_in_any_batches_comes_to_what_brute_force_says(world: World, 
             assert_same(users[user], oracle.features(spec, applied, at_us).scalars, at_us)
 
 
+@pytest.mark.slow
 @given(st.randoms(use_true_random=False), st.integers(2, 60), st.sampled_from(["10m", "1h", "1d"]))
 @settings(QUICK, max_examples=60)
 def test_no_order_and_no_batching_of_the_same_events_changes_a_byte(rng: random.Random, count: int, late: str) -> None:
@@ -193,6 +196,7 @@ def longest_s(times: list[int]) -> float:
     return max(later - earlier for earlier, later in itertools.pairwise(sorted(times))) / 1e6
 
 
+@pytest.mark.slow
 def test_records_of_events_one_after_the_other_merge_exactly() -> None:
     rng = random.Random(1)
     times = sorted(T0 + rng.randrange(6 * D) for _ in range(300))

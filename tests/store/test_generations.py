@@ -158,6 +158,16 @@ def test_what_to_read_and_write_follows_what_is_served(valkey: Valkey) -> None:
         refuse_unread(valkey.url, "tried")
 
 
+def test_a_generation_that_nobody_has_written_is_a_mistake_and_not_users_without_records(valkey: Valkey) -> None:
+    with (
+        UserStateClient.from_url(valkey.url, STARTER, timeout_s=10, generation="typo") as client,
+        pytest.raises(InputError, match="that has been written, got typo"),
+    ):
+        client.get("u001")
+    with UserStateClient.from_url(valkey.url, STARTER, timeout_s=10, generation="base") as client:
+        assert not client.get("u001").present
+
+
 def test_a_client_that_was_never_told_says_that_redis_is_away(valkey: Valkey) -> None:
     url = valkey.url
     with UserStateClient.from_url(url, STARTER, timeout_s=1) as client:

@@ -87,7 +87,7 @@ def _of_bytes(declared: Mapping[str, Any], value: bytes, *, wrapped: bool) -> st
 
 def _of_union(branches: Sequence[Any], value: Any, named: NamedTypes) -> str:
     types = [looked_up(branch, named) for branch in branches]
-    fitting = [at for at, declared in enumerate(types) if _fits(value, declared)]
+    fitting = [at for at, declared in enumerate(types) if _fits(value, declared, named)]
     fitting.sort(key=lambda at: bool(types[at]["type"] == "float"))  # a double says what a float does, and more
     if not fitting:
         raise ValueError("expected a value of a branch of its union")
@@ -97,7 +97,11 @@ def _of_union(branches: Sequence[Any], value: Any, named: NamedTypes) -> str:
     return _object([(name, _text(types[fitting[0]], value, named, wrapped=True))])
 
 
-def _fits(value: Any, declared: Mapping[str, Any]) -> bool:
+def _fits(value: Any, declared: Any, named: NamedTypes) -> bool:
+    """Return whether a type has a value, down to its last part: records of a union may differ there alone."""
+    declared = looked_up(declared, named)
+    if isinstance(declared, list):
+        return any(_fits(value, branch, named) for branch in declared)
     kind = declared["type"]
     match value:
         case None:
@@ -112,6 +116,11 @@ def _fits(value: Any, declared: Mapping[str, Any]) -> bool:
             return kind == "string" or (kind == "enum" and value in declared["symbols"])
         case bytes():
             return bool(kind == "bytes") or (kind == "fixed" and declared["size"] == len(value))
+        case Mapping() if kind == "map":
+            return all(_fits(held, declared["values"], named) for held in value.values())
+        case Mapping() if kind == "record":
+            types = {field["name"]: field["type"] for field in declared["fields"]}
+            return types.keys() == value.keys() and all(_fits(value[name], types[name], named) for name in types)
         case Mapping():
-            return kind == "map" or (kind == "record" and {one["name"] for one in declared["fields"]} == value.keys())
-    return bool(kind == "array")
+            return False
+    return kind == "array" and all(_fits(item, declared["items"], named) for item in value)

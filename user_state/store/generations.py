@@ -21,7 +21,7 @@ from typing import Any
 from user_state.errors import InputError, StoreError
 from user_state.generation_name import BASE, keyspace
 from user_state.store.connection import connect, masked, translated
-from user_state.store.keys import generations_key, key_patterns
+from user_state.store.keys import generations_key, key_patterns, registry_key
 
 SERVING = "serving"
 _ONE = "generation:"
@@ -141,6 +141,25 @@ def served_generation(redis: Any, name: str) -> str | None:
     """
     served = redis.hget(generations_key(name), SERVING)
     return None if served is None else str(served.decode())
+
+
+def written_generation(redis: Any, name: str, generation: str | None) -> str:
+    """Return what a generation is called, after a look whether anybody has written it; the records of none need not be.
+
+    Args:
+        redis: a client of redis-py's, whose errors go through.
+        name: of the spec.
+        generation: which; None: the records of none.
+
+    Raises:
+        InputError: nobody has.
+    """
+    if generation is not None and not redis.exists(registry_key(keyspace(name, generation))):
+        raise InputError(
+            f"expected a generation of {name} that has been written, got {generation}: `user-state generation list` has"
+            " those that there are"
+        )
+    return generation or BASE
 
 
 def generation_to_read(url: str, name: str, named: str | None, timeout_s: float = 5.0) -> str:
