@@ -14,12 +14,13 @@
 namespace user_state::reading {
 
 /// Makes an array without setting it to anything; `width` -1 makes one of one dimension. pybind11's own constructor works
-/// out strides, in memory that it asks for, which costs more than the array; a call makes dozens.
+/// out strides, in memory that it asks for, which costs more than the array; a call makes dozens. The type is asked for
+/// each time: a `static` would be made by the first caller under a lock of its own while it waits for the GIL, which the
+/// second caller holds while it waits for that lock.
 template <class T>
 T* made_array(pybind11::object& into, pybind11::ssize_t rows, pybind11::ssize_t width = -1) {
-  static PyObject* const type = pybind11::dtype::of<T>().release().ptr();
   auto& numpy = pybind11::detail::npy_api::get();
-  Py_INCREF(type);  // the array keeps it
+  PyObject* type = numpy.PyArray_DescrFromType_(pybind11::detail::npy_format_descriptor<T>::value);  // the array keeps it
   Py_ssize_t shape[] = {rows, width};
   into = pybind11::reinterpret_steal<pybind11::object>(numpy.PyArray_NewFromDescr_(
       numpy.PyArray_Type_, type, width < 0 ? 1 : 2, shape, nullptr, nullptr, 0, nullptr));

@@ -302,8 +302,8 @@ void check_arrivals(const Columns& columns) {
   for (auto times_us : {columns.time_us, columns.published_us}) {
     if (times_us.size() != rows) throw py::value_error("expected two times for each event");
     for (std::int64_t time_us : times_us) {
-      if (time_us >= 0 && time_us < kTooLarge) continue;
-      throw py::value_error("expected times from 0 to 2^62 us, got " + std::to_string(time_us));
+      if (time_us >= 0 && time_us < kFarthestUs) continue;
+      throw py::value_error("expected times from 0 to 2^61 us, got " + std::to_string(time_us));
     }
   }
 }

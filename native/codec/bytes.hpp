@@ -25,6 +25,9 @@ struct Corrupt {
 
 /// Times and counts that a record holds stay below this, so that two can be added.
 constexpr std::int64_t kTooLarge = std::int64_t{1} << 62;
+/// Times of events, and those at which records are read, are less than this from 1970, so that lengths of windows can be
+/// added and taken off: whatever was applied can be read.
+constexpr std::int64_t kFarthestUs = std::int64_t{1} << 61;
 
 /// Refuses what does not hold of bytes that are read; `what` is what is wrong then. While a record is folded and packed,
 /// it says that the record gets too large: its numbers, or how many there are (record/folder.hpp).

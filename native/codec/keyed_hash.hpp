@@ -26,16 +26,16 @@ class KeyedHash {
   using Key = std::array<std::uint64_t, 4>;
   __extension__ using Wide = unsigned __int128;
 
-  /// Drawn once a process, from what the system has for it. Odd, so that no factor is 0.
-  static const Key& drawn() {
-    static const Key key = [] {
-      std::random_device chance;
-      Key made{};
-      for (std::uint64_t& word : made) word = (std::uint64_t{chance()} << 32 | chance()) | 1;
-      return made;
-    }();
-    return key;
+  /// From what the system has for it. Odd, so that no factor is 0.
+  static Key drawn() {
+    std::random_device chance;
+    Key made{};
+    for (std::uint64_t& word : made) word = (std::uint64_t{chance()} << 32 | chance()) | 1;
+    return made;
   }
+
+  /// Drawn when the library is loaded, not at first use: a process that forks meanwhile would leave its child waiting.
+  inline static const Key process_key = drawn();
 
   static std::uint64_t mixed(std::uint64_t number, std::uint64_t factor) {
     Wide product = static_cast<Wide>(number) * factor;
@@ -43,7 +43,7 @@ class KeyedHash {
   }
 
   /// A copy, which lies where it is used.
-  Key key_ = drawn();
+  Key key_ = process_key;
 };
 
 }  // namespace user_state

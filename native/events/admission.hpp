@@ -41,7 +41,7 @@ class Admission {
 
   explicit Admission(Rules rules) : rules_(rules) {}
 
-  /// Judges the rows of one user, in order of arrival, into `outcome` (m,). All times are from 0 to kTooLarge. Throws
+  /// Judges the rows of one user, in order of arrival, into `outcome` (m,). All times are from 0 to kFarthestUs. Throws
   /// Corrupt for bytes that are no remembered ids.
   ///
   /// The time is linear in the rows and the remembered ids, and these are only compared with the batch's few.

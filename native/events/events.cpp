@@ -10,7 +10,7 @@ namespace user_state {
 Events::Events(const Plan& plan, const Columns& columns) : columns_(columns), by_user_(columns.user, columns.users) {
   // What is before 1970 has no tile.
   for (std::int64_t at : columns.time_us) {
-    if (at < 0 || at >= kTooLarge) throw std::invalid_argument("expected event times from 0 to 2^62 us");
+    if (at < 0 || at >= kFarthestUs) throw std::invalid_argument("expected event times from 0 to 2^61 us");
   }
   hashes_.resize(columns.texts.size());
   hashed_.resize(columns.texts.size());

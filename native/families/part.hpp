@@ -16,8 +16,6 @@ namespace user_state::reading {
 inline constexpr std::int64_t kNullWhole = std::numeric_limits<std::int64_t>::min();
 inline constexpr std::int64_t kNullText = -1;
 inline constexpr double kNullReal = std::numeric_limits<double>::quiet_NaN();
-/// Reading times are less than this from 1970, so that lengths of windows can be taken off.
-inline constexpr std::int64_t kFarthestUs = std::int64_t{1} << 61;
 
 /// What became of a record: there was none, it was read, or it could not be.
 enum class Status : std::uint8_t { kAbsent, kRead, kRefused };

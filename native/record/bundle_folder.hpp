@@ -45,7 +45,7 @@ class BundleFolder {
     bool counts_events;
   };
 
-  /// Everything has to outlive this, and `folder` to be nobody else's meanwhile. All times are from 0 to kTooLarge.
+  /// Everything has to outlive this, and `folder` to be nobody else's meanwhile. All times are from 0 to kFarthestUs.
   BundleFolder(const Rules& rules, Folder& folder, const Events& events, const Admission::Arrived& arrived)
       : rules_(rules), folder_(folder), events_(events), arrived_(arrived), admission_(rules.admission) {
     folder_.begin(events);

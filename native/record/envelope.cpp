@@ -129,6 +129,9 @@ Envelope open_record(std::string_view blob) {
     envelope.version = in.bytes(kNameBytes);
     envelope.layout = in.bytes(kNameBytes);
     for (std::int64_t& value : envelope.longs) value = take_long(in);
+    for (auto time : {Envelope::kClock, Envelope::kLastEvent}) {
+      need(envelope.longs[time] < kFarthestUs, "a time that is not before 2^61 us");
+    }
     envelope.body = covered.substr(covered.size() - in.left());
     take_sections(in, envelope);
     in.end();

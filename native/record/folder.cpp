@@ -105,6 +105,7 @@ template <class Change>
 void Folder::make(Envelope& envelope, std::string_view version, Change change) {
   try {
     for (std::int64_t value : envelope.longs) need(value >= 0 && value < kTooLarge);
+    need(std::max(envelope.longs[Envelope::kClock], envelope.longs[Envelope::kLastEvent]) < kFarthestUs);
     becomes_.assign(families_.size(), Section::kBlank);
     for (std::size_t at = 0; at < families_.size(); ++at) {
       if (families_[at]) becomes_[at] = change(at, *families_[at]);

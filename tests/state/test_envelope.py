@@ -214,6 +214,8 @@ def test_a_kind_that_this_release_does_not_know_is_refused_by_name(family, piece
         ({"sections": {"Tiles!": b"x"}}, "a family whose name is none"),
         ({"strings": b"\1\0\0\0\1\0\xff"}, "invalid section strings of a record: a string that is not UTF-8"),
         ({"clock_us": -1}, "a number that is not from 0 to 2^62"),
+        ({"clock_us": 2**61}, "a time that is not before 2^61 us"),
+        ({"last_event_us": 2**62 - 1}, "a time that is not before 2^61 us"),
     ],
 )
 def test_what_is_wrong_with_a_record_that_has_a_right_checksum_is_said_by_section(changed, said):

@@ -18,8 +18,6 @@ MARKER = native.MARKER
 """What every record begins with."""
 VERSION = slice(10, 18)
 LAYOUT = slice(18, 26)
-MOST_US = (1 << 62) - 1
-"""The greatest time that a record can hold."""
 NO_VERSION = b""
 """The version of a record that is not there."""
 

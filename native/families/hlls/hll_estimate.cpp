@@ -56,7 +56,7 @@ HllEstimate::HllEstimate(int lg_k)
       knots_(hll_knots(lg_k)) {}
 
 double HllEstimate::operator()(std::span<const std::uint8_t> registers) const {
-  static const auto powers = [] {
+  static constexpr auto powers = [] {
     std::array<std::uint64_t, 2 * kHalf> made{};
     for (int value = 0; value < 2 * kHalf; ++value) made[value] = std::uint64_t{1} << (kHalf - 1 - value % kHalf);
     return made;
