@@ -24,7 +24,6 @@ from typing import Any
 
 from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
-from user_state.history.ahead import ahead
 from user_state.history.durable import PART, read_json, whole_file, write_json, writing
 from user_state.history.event_source import EventSource
 from user_state.history.label_source import LabelBatches, LabelColumns, read_labels
@@ -187,11 +186,8 @@ class TrainingSetJob:
             )
             give_back()
             end_us = latest_us - self._settings.arrival_delay_us if self._settings.as_of == "publish" else None
-            with (
-                self._progress("reading events", None) as advance,
-                ahead(source.of_files(self._settings.inputs)) as found,
-            ):
-                left_events = self._shards.split_events(found, users, end_us, advance)
+            with self._progress("reading events", None) as advance:
+                left_events = self._shards.split_events(source.of_files(self._settings.inputs), users, end_us, advance)
         split = {
             "boot": _boot(),
             "files": self._shards.sizes(),
