@@ -2,8 +2,8 @@
 
     call -> sampled users' records and numbers -> bounded queue -> thread -> Parquet: a temporary name, then renamed
 
-All calls of a sampled user are logged: the upper 32 bits of xxh64 of the id's text are below the share of 2^32, the same
-users as those of `training-set --users`. A full queue drops, a disk that cannot be written to loses rows; both are
+All calls of a sampled user are logged: the upper 32 bits of xxh64 of the id's text are below the share of 2^32, the
+same users as those of `training-set --users`. A full queue drops, a disk that cannot be written to loses rows; both are
 counted, and the first failure is logged. Numbers are copied as they were answered. Lists and embeddings are made of the
 record's bytes as they were answered from, by the function that made the answer, in the thread.
 """
@@ -11,6 +11,7 @@ record's bytes as they were answered from, by the function that made the answer,
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import math
 import os
@@ -135,7 +136,7 @@ class AnswerLog:
             is_last = self._ended.wait(WAIT_S)
             try:
                 self._collect()
-            except Exception as exc:  # noqa: BLE001 - whatever it is, the service goes on
+            except Exception as exc:
                 self._say(exc)
             if is_last or self._rows >= self._rows_a_file or self._is_old():
                 self._write()
@@ -158,7 +159,7 @@ class AnswerLog:
             rows = sum(len(one.users) for one in answers)
             try:
                 table = table_of(answers, self._spec)
-            except Exception as exc:  # noqa: BLE001 - a record that cannot be finished again, a layout's look-up
+            except Exception as exc:
                 self.counts.failed += rows
                 self._say(exc)
                 continue
@@ -182,13 +183,11 @@ class AnswerLog:
                 pq.write_table(pa.concat_tables(tables).unify_dictionaries(), part, compression="zstd")
                 part.replace(self._folder / name)
                 self.counts.written += rows
-            except Exception as exc:  # noqa: BLE001 - a full disk, a folder that cannot be written to
+            except Exception as exc:
                 self.counts.failed += rows
                 self._say(exc)
-                try:
+                with contextlib.suppress(OSError):
                     part.unlink(missing_ok=True)
-                except OSError:
-                    pass
 
     def _say(self, exc: BaseException) -> None:
         if not self._has_said:

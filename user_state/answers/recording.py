@@ -1,4 +1,4 @@
-"""Reads for a client and logs what it answers: what a call does for its log, all of which is for sampled users alone."""
+"""Reads for a client and logs what it answers to sampled users: what a call does for its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of some calls -> one table of what was answered: columns.py and user_state/history/rows.py have its columns."""
+"""Answers of some calls -> one table; columns.py and user_state/history/rows.py say what its columns are."""
 
 from __future__ import annotations
 

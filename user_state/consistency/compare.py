@@ -31,7 +31,7 @@ from user_state.reading.replay import Questions, Replay
 from user_state.state.events import I64, Events
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 EQUAL, IN_FLIGHT, UNEXPLAINED = "equal", "in flight", "unexplained"
 RECORD = "the record's events"
@@ -152,14 +152,14 @@ class Comparison:
         ]
         flat = [tried for some in tries for tried in some if not tried.why_not]
         answers = iter(self._answers(events, flat, user, at_us))
-        for (one, names, recomputed), some in zip(differing, tries, strict=True):
-            row, left, reason, waited_us = one.row, names, "", 0
+        for (one, names, of_history), some in zip(differing, tries, strict=True):
+            row, left, reason, waited_us, recomputed = one.row, names, "", 0, of_history
             for tried in some:
                 if tried.why_not:
                     reason = reason or tried.why_not
                     continue
                 answer = next(answers)
-                still = [name for name in self._differing(served[row], answer)]
+                still = self._differing(served[row], answer)
                 if left is names or len(still) < len(left):
                     left, recomputed = still, answer
                     reason = "also without the events that had not been folded"

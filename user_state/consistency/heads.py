@@ -38,7 +38,7 @@ class Timeline:
         return NOTHING if last < 0 or at_us >= self.forgets_us[last] else self.heads[last]
 
     def place_of(self, head: Head, near: int) -> int | None:
-        """Return the place `visible` after which the record says this, the latest up to `near`, else the first later."""
+        """Return a place `visible` at which the record says this: the latest up to `near`, else the first later."""
         if head == NOTHING:
             return self.rows[0] if self.rows else near
         found = [place for place, one in zip(self.rows, self.heads, strict=True) if one == head]

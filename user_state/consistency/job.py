@@ -83,10 +83,10 @@ def _compare(
 
     with tempfile.TemporaryDirectory(prefix="user-state-consistency-") as work:
         shards = Shards(Path(work), plan, count)
-        users, _, latest_us = shards.split_labels(read_labels(asked), LabelColumns(USER, AT, None, None), None, None)
+        users, _, _ = shards.split_labels(read_labels(asked), LabelColumns(USER, AT, None, None), None, None)
         with progress("reading events", None) as advance:
             source = EventSource(plan, spec)
-            # Also what was published after the answers: a record may have been asked for a time before its newest event.
+            # Also what was published after the answers: some were asked for a time before the record's newest event.
             shards.split_events(watched(source.of_files(against.inputs)), users, None, advance)
         comparison = Comparison(
             plan, served, against.within_us, against.delay_us, newest_us, against.tables or {}, report
