@@ -142,11 +142,10 @@ def test_events_published_but_not_yet_folded_are_in_flight(server: Valkey, tmp_p
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_events_folded_out_of_turn_are_in_flight_or_admitted_otherwise(server: Valkey, tmp_path: Path, seed: int):
+def test_events_that_others_were_folded_before_are_in_flight(server: Valkey, tmp_path: Path, seed: int):
     report = lived(server, tmp_path, seed, lag=3, out_of_turn=True).report(within_us=H)
-    assert report.answers[IN_FLIGHT] > 10
-    # Which event of two is late or the copy depends on the order of folding: the few that are left say so.
-    assert report.answers[UNEXPLAINED] < report.answers[IN_FLIGHT]
+    assert report.answers[IN_FLIGHT] > 5
+    assert report.samples == []
 
 
 def test_an_event_that_is_not_folded_for_longer_than_allowed_is_unexplained(server: Valkey, tmp_path: Path):
@@ -226,7 +225,7 @@ def test_a_folder_without_answers_and_one_of_something_else_are_refused(world: W
     with pytest.raises(InputError, match="which has none"):
         consistency(SPEC, world.folder / "nothing", Against([]), progress)
     pq.write_table(pa.table({"x": [1]}), world.folder / "served" / "x.parquet")
-    with pytest.raises(InputError, match="has no column served[.]applied"):
+    with pytest.raises(InputError, match=r"has no column served\.applied"):
         world.report()
 
 
@@ -264,11 +263,13 @@ def test_the_page_escapes_what_users_chose_and_refers_to_nothing_elsewhere():
 
 def test_a_folder_that_cannot_be_written_costs_no_answer_and_is_counted(server: Valkey, tmp_path: Path, caplog):
     (tmp_path / "file").write_text("")
-    log = AnswerLog(tmp_path / "file" / "served", 1.0, rows_a_file=1)
+    log = AnswerLog(tmp_path / "file" / "served", 1.0, rows_a_file=1, most_queued=4)
     with UserStateClient.from_url(server.url, SPEC, timeout_s=5, log=log) as client:
         for _ in range(2):
             assert len(client.get_many(["a", "b"])) == 2
-            time.sleep(0.5)
+            deadline = time.monotonic() + 20
+            while log.counts.failed % 2 or (log.counts.failed < 2 and time.monotonic() < deadline):
+                time.sleep(0.05)
     assert (log.counts.written, log.counts.failed) == (0, 4)
     assert len([one for one in caplog.records if "not logged" in one.message]) == 1
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import logging
 import math
 import os
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 PART = ".part"
 WAIT_S = 0.2
-"""How often the thread looks at the queue: in between, rows collect, which is cheaper than one at a time."""
+"""How often the thread looks at the queue."""
+COLLECT_S = 2.0
+"""How long answers wait in a queue that is less than a quarter full: many at once take less work than one by one."""
 CLOSE_S = 10.0
 """How long closing waits for what is queued."""
 
@@ -88,6 +91,7 @@ class AnswerLog:
         if self._spec and self._spec != fingerprint_of(spec):
             raise InputError("expected a log of answers of its own for each client, got one that logs another spec's")
         self._spec = fingerprint_of(spec)
+        importlib.import_module("pyarrow.parquet")  # takes a while, which is not to fall on the first calls
 
     def sampled(self, users: tuple[str, ...]) -> list[int]:
         """Return which of these users are logged, ascending."""
@@ -132,8 +136,13 @@ class AnswerLog:
             self._say(exc)
 
     def _run(self) -> None:
+        looked_s = time.monotonic()
         while True:
             is_last = self._ended.wait(WAIT_S)
+            now_s = time.monotonic()
+            if not is_last and self._queue.qsize() * 4 < self._most_queued and now_s - looked_s < COLLECT_S:
+                continue
+            looked_s = now_s
             try:
                 self._collect()
             except Exception as exc:
