@@ -189,7 +189,7 @@ class AnswerLog:
                 import pyarrow.parquet as pq
 
                 self._folder.mkdir(parents=True, exist_ok=True)
-                # Plain: dictionaries and statistics of vectors take ten times as long, and nobody looks for rows by them.
+                # Dictionaries and statistics of vectors take ten times as long, and nobody looks for rows by them.
                 table = pa.concat_tables(tables).unify_dictionaries()
                 pq.write_table(table, part, compression="lz4", use_dictionary=False, write_statistics=False)
                 part.replace(self._folder / name)
