@@ -11,6 +11,9 @@ FETCH_COMPILER = $(BIN)/python setup.py --quiet fetch_compiler
 PINS := requirements.txt pyproject.toml setup.py
 NATIVE := $(wildcard native/*.?pp native/*/*.?pp native/*/*/*.?pp)
 
+# Each command that imports Beam would compile it anew, for a second or two; tests start hundreds of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-nightly check lint types wheel sanitize fuzz simulate movielens flink-up flink-down soak bench bench-quick docs docs-site pins clean
 

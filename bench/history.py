@@ -129,7 +129,7 @@ def join(spec: LoadedSpec, history: History, folder: Path, pairs: int) -> float:
     frames = history_polars.read(history.events, history.labels)
 
     def ours(_number: int) -> None:
-        for one in TrainingRows(plan).answer(events, labels):
+        for one in TrainingRows(plan, threads=os.cpu_count() or 1).answer(events, labels):
             assert len(one.finished.values) == len(one.rows)
 
     def polars(_number: int) -> None:

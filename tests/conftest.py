@@ -1,5 +1,7 @@
 """Fixtures that several test folders share."""
 
+import functools
+import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Without NIGHTLY=1, leave out what is marked `nightly`.
 
-    `server`: the test's file, or a fixture that it uses, names something of tests/servers, which start processes.
+    `server`: the test's file, or a fixture that it uses, names something of tests/servers, which start processes, or
+    calls a function of the tests that does.
     `beam`: the test stands in a file that imports Beam, the pipelines or transforms.
     """
     for item in items:
@@ -46,10 +49,32 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def _origins_of_fixtures(item: pytest.Function) -> Iterator[str]:
-    for definitions in item._fixtureinfo.name2fixturedefs.values():
-        function = definitions[-1].func
-        if isinstance(function, FunctionType):
-            yield from (_origin(function.__globals__.get(name)) for name in function.__code__.co_names)
+    # Fixtures that are asked for by `request.getfixturevalue` have their names among the parameters.
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    names, left = set(), [*item.fixturenames, *(value for value in parameters if isinstance(value, str))]
+    while left:
+        name = left.pop()
+        if name in names:
+            continue
+        names.add(name)
+        for definition in item.session._fixturemanager.getfixturedefs(name, item) or ():
+            yield from _origins(definition.func)
+            left += definition.argnames
+
+
+@functools.cache
+def _origins(function: object) -> frozenset[str]:
+    """Return where everything comes from that a function names, and that functions of the tests name which it names."""
+    found, seen, left = set(), set(), [function]
+    while left:
+        named = inspect.unwrap(left.pop())
+        if not isinstance(named, FunctionType) or named in seen:
+            continue
+        seen.add(named)
+        values = [named.__globals__.get(name) for name in named.__code__.co_names]
+        found |= {_origin(value) for value in values}
+        left += [value for value in values if _origin(value).startswith("tests.")]
+    return frozenset(found)
 
 
 def _origin(value: object) -> str:

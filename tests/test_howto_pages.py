@@ -15,7 +15,7 @@ from tests.servers.redis import Valkey
 from tests.test_readme import ROOT, _run, _typed
 
 HOWTO = ROOT / "docs" / "howto"
-WITH_COMMANDS = ["first-feature", "sequences", "item-vectors", "training-set", "backfill"]
+WITH_COMMANDS = ["first-feature", "sequences", "item-vectors", "training-set", "consistency", "backfill"]
 
 
 def blocks(page: str) -> list[tuple[str, str]]:

@@ -56,6 +56,7 @@ LAYERS = {
             "generation_name",
             "questions",
             "state_reads",
+            "answers",
             "served_state",
             "similarity",
             "plan",
@@ -77,6 +78,14 @@ LAYERS = {
     "user_state/history": (
         {"plan", "state", "embeddings", "reading", "events", "spec", "durations", "id_text", "errors"},
         {"numpy", "xxhash", "pyarrow"},
+    ),
+    "user_state/answers": (
+        {"plan", "state", "reading", "history", "state_reads", "spec", "native", "errors"},
+        {"numpy", "pyarrow"},
+    ),
+    "user_state/consistency": (
+        {"answers", "history", "plan", "state", "embeddings", "reading", "spec", "errors", "times"},
+        {"numpy", "pyarrow"},
     ),
     "user_state/dead_letters": (
         {"events", "plan", "spec", "durations", "errors", "printable", "times"},
@@ -233,7 +242,15 @@ def test_what_the_package_exports_can_be_had_and_reads_without_beam():
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
-    names = ["UserState", "UserStateBatch", "UserStateClient", "UserStateError", "__version__", "load_spec"]
+    names = [
+        "AnswerLog",
+        "UserState",
+        "UserStateBatch",
+        "UserStateClient",
+        "UserStateError",
+        "__version__",
+        "load_spec",
+    ]
     assert done.stdout == f"{names} True True False\n"
 
 

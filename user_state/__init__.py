@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 from user_state.errors import UserStateError
 
 if TYPE_CHECKING:
+    from user_state.answers.log import AnswerLog
     from user_state.client import UserStateClient
     from user_state.results import UserState, UserStateBatch
     from user_state.spec import load_spec
 
 __version__ = "0.1.0"
-__all__ = ["UserState", "UserStateBatch", "UserStateClient", "UserStateError", "__version__", "load_spec"]
+__all__ = ["AnswerLog", "UserState", "UserStateBatch", "UserStateClient", "UserStateError", "__version__", "load_spec"]
 _HOME = {
+    "AnswerLog": "user_state.answers.log",
     "UserState": "user_state.results",
     "UserStateBatch": "user_state.results",
     "UserStateClient": "user_state.client",

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from uuid import UUID
 
+from user_state.answers.log import AnswerLog
+from user_state.answers.recording import Recording
 from user_state.embeddings.item_vectors import ItemVectors
 from user_state.embeddings.nearest import Nearest
 from user_state.embeddings.provider import VectorProvider
@@ -52,7 +54,9 @@ class UserStateClient:
         following: Following,
         *,
         bytes_as_id: OfBytes | None = None,
+        recording: Recording | None = None,
     ) -> None:
+        self._recording = recording
         self._server = server
         self._bytes_as_id = bytes_as_id
         self._plan = plan
@@ -71,6 +75,7 @@ class UserStateClient:
         item_versions: Mapping[str, str] | None = None,
         generation: str | None = None,
         generation_refresh_s: float = 10.0,
+        log: AnswerLog | None = None,
     ) -> UserStateClient:
         """Return a client for the records of `spec` (a path, or loaded) in the Redis at `url`.
 
@@ -87,6 +92,8 @@ class UserStateClient:
                 the one that is served. One that nobody has written is an InputError of the first call.
             generation_refresh_s: how often to look which generation is served; a call in so many seconds takes one
                 round trip more.
+            log: where what `get` and `get_many` answer is logged for some users, for `user-state consistency`; the
+                client closes it.
 
         Raises:
             SpecError: the spec cannot be used.
@@ -115,7 +122,8 @@ class UserStateClient:
 
         refresh_s = math.inf if is_pinned else generation_refresh_s
         following = Following(server, loaded, plan, opened, served, refresh_s)
-        client = cls(server, plan, following, bytes_as_id=bytes_as_id)
+        recording = None if log is None else Recording(log, loaded)
+        client = cls(server, plan, following, bytes_as_id=bytes_as_id, recording=recording)
         try:
             following.start()
         except BaseException:
@@ -135,7 +143,9 @@ class UserStateClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and the log of answers."""
+        if self._recording is not None:
+            self._recording.log.close()
         for provider in self._following.now.providers.values():
             provider.close()
         self._server.close()
@@ -182,7 +192,11 @@ class UserStateClient:
             StoreError: Redis refused.
         """
         asked = self._users(users), microseconds(at), names_of(select)
-        read = self._following.current().reads.read(*asked)
+        served, recording = self._following.current(), self._recording
+        if recording is None:
+            read = served.reads.read(*asked)
+        else:
+            read = recording.read(served.reads, served.generation or BASE, *asked)
         finished = read.finished
         return UserStateBatch(
             users=read.users,

@@ -45,6 +45,7 @@ try:
         heads,
         pack_mget,
         replay,
+        sampled,
     )
 except NotCompiled:
     raise
@@ -70,4 +71,5 @@ __all__ = [
     "heads",
     "pack_mget",
     "replay",
+    "sampled",
 ]

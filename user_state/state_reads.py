@@ -33,13 +33,14 @@ MOST_SELECTIONS = 64
 
 @dataclass(slots=True)
 class StateRead:
-    """Users' outputs as one round trip brought them, and what they were composed of."""
+    """Users' outputs as one round trip brought them, what they were composed of, and the records to be kept."""
 
     users: tuple[str, ...]
     at_us: int
     finished: Finished
     histories: Histories | None
     vectors: dict[str, ItemVectors]
+    kept: list[bytes | None]
 
     @property
     def errors(self) -> dict[str, str]:
@@ -64,26 +65,29 @@ class StateReads:
         self._readers: dict[tuple[str, ...] | None, Reader] = {None: Reader(plan, self._records)}
         self.unreadable = 0
 
-    def read(self, users: tuple[str, ...], at_us: int, select: tuple[str, ...] | None) -> StateRead:
+    def read(
+        self, users: tuple[str, ...], at_us: int, select: tuple[str, ...] | None, keep: Sequence[int] = ()
+    ) -> StateRead:
         """Read users' records, and pointers of tables when it is time, in one round trip; finish them.
 
         Args:
             users: whose.
             at_us: when, microseconds UTC.
             select: names of outputs, None for all.
+            keep: which of the users' records to give as they were read, ascending.
 
         Raises:
             InputError: there is no such output, or a user whom UTF-8 cannot hold.
             StoreUnavailable, StoreError: as `look_up`.
         """
-        reader = self._reader_of(select)
+        reader = self.reader_of(select)
         try:
             keys = record_keys(self._plan.keyspace, users)
             with within(self._server.timeout_s):
                 if reader.reads_as_they_come and not self._server.is_cluster:
-                    read = self._read_coming(users, keys, at_us, reader)
+                    read = self._read_coming(users, keys, at_us, reader, keep)
                 else:
-                    read = self._read_fetched(users, keys, at_us, reader)
+                    read = self._read_fetched(users, keys, at_us, reader, keep)
         except UnicodeEncodeError as exc:
             raise InputError(f"expected user ids that are text, got one that UTF-8 cannot hold: {exc.reason}") from exc
         self.unreadable += len(read.finished.errors)
@@ -108,7 +112,8 @@ class StateReads:
         """Return a layout that a pipeline registered, or None."""
         return Registry(self._server.client, self._server.url, self._plan.keyspace).layout(fingerprint)
 
-    def _reader_of(self, select: tuple[str, ...] | None) -> Reader:
+    def reader_of(self, select: tuple[str, ...] | None) -> Reader:
+        """Return what finishes these outputs, None being all."""
         reader = self._readers.get(select)
         if reader is None:
             reader = Reader(self._plan, self._records, select)
@@ -117,12 +122,18 @@ class StateReads:
             self._readers[select] = reader
         return reader
 
-    def _read_coming(self, users: tuple[str, ...], keys: Sequence[str], at_us: int, reader: Reader) -> StateRead:
+    def _read_coming(
+        self, users: tuple[str, ...], keys: Sequence[str], at_us: int, reader: Reader, keep: Sequence[int]
+    ) -> StateRead:
         coming = reader.begin(len(users), at_us)
+        if keep:
+            coming.keep(keep)
         look_up_into(self._server, keys, coming)
-        return StateRead(users, at_us, reader.finish(coming), None, {})
+        return StateRead(users, at_us, reader.finish(coming), None, {}, coming.kept() if keep else [])
 
-    def _read_fetched(self, users: tuple[str, ...], keys: Sequence[str], at_us: int, reader: Reader) -> StateRead:
+    def _read_fetched(
+        self, users: tuple[str, ...], keys: Sequence[str], at_us: int, reader: Reader, keep: Sequence[int]
+    ) -> StateRead:
         answers, values = self._fetch(keys, reader)
         blobs = [None if isinstance(answer, StoreError) else answer for answer in answers]
         histories = reader.histories(blobs, at_us)
@@ -134,7 +145,7 @@ class StateReads:
         for index, answer in enumerate(answers):
             if isinstance(answer, StoreError):
                 finished.errors[index] = str(answer)
-        return StateRead(users, at_us, finished, histories, vectors)
+        return StateRead(users, at_us, finished, histories, vectors, [blobs[row] for row in keep])
 
     def _fetch(
         self, keys: Sequence[str], reader: Reader

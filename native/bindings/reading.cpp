@@ -10,6 +10,7 @@
 #include "bindings/histories.hpp"
 #include "bindings/shared_program.hpp"
 #include "codec/replies.hpp"
+#include "codec/xxh64.hpp"
 
 namespace py = pybind11;
 
@@ -170,7 +171,7 @@ class Reading {
     char* bytes = static_cast<char*>(held.ptr);
     std::size_t left = 0;
     without_gil([&] {
-      std::size_t taken = replies_.take({bytes, filled}, [&](std::string_view blob) { read(row_++, blob); });
+      std::size_t taken = replies_.take({bytes, filled}, [&](std::string_view blob) { came(blob); });
       left = filled - taken;
       if (left > 0) std::memmove(bytes, bytes + taken, left);
     });
@@ -182,12 +183,22 @@ class Reading {
     Blobs blobs(sequence);
     if (blobs.size() > arrays_.records() - replies_.taken()) throw py::value_error("expected no more records");
     without_gil([&] {
-      for (std::size_t at = 0; at < blobs.size(); ++at) read(row_++, blobs[at]);
+      for (std::size_t at = 0; at < blobs.size(); ++at) came(blobs[at]);
     });
     replies_.skip(blobs.size());
   }
 
   const Replies& replies() const { return replies_; }
+
+  /// Has the bytes of these records, ascending rows, kept for `kept`.
+  void keep(std::vector<std::size_t> rows) { to_keep_ = std::move(rows); }
+
+  /// Returns the records that were to be kept and have come, None where there was none.
+  py::list kept() const {
+    py::list made;
+    for (const auto& blob : kept_) blob ? made.append(py::bytes(*blob)) : made.append(py::none());
+    return made;
+  }
 
   /// Returns what `Arrays::made` does, and what is wrong by record. Records of layouts that were not known are read again,
   /// so that it may be asked again once they are.
@@ -214,6 +225,13 @@ class Reading {
     (*reader_)->set_time(at_us_);
   }
 
+  void came(std::string_view blob) {
+    if (kept_.size() < to_keep_.size() && to_keep_[kept_.size()] == row_) {
+      kept_.push_back(blob.data() == nullptr ? std::nullopt : std::optional<std::string>(blob));
+    }
+    read(row_++, blob);
+  }
+
   void read(std::size_t row, std::string_view blob) {
     std::optional<RecordError> error = (*reader_)->read(row, blob);
     if (!error) return;
@@ -232,11 +250,26 @@ class Reading {
   std::optional<BorrowedReader> reader_;
   Replies replies_;
   std::size_t row_ = 0;
+  std::vector<std::size_t> to_keep_;
+  std::vector<std::optional<std::string>> kept_;
   std::vector<Wrong> wrong_;
   /// Records whose layout was not known as they came.
   std::vector<std::pair<std::size_t, std::string>> unknown_;
   std::vector<std::pair<std::size_t, RecordError>> unknown_errors_;
 };
+
+/// Which texts are in the sample: the upper 32 bits of their xxh64 are below a number.
+py::list sampled(const py::sequence& users, std::uint64_t below) {
+  py::tuple held(users);
+  py::list rows;
+  for (std::size_t row = 0; row < held.size(); ++row) {
+    Py_ssize_t size = 0;
+    const char* text = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(held.ptr(), static_cast<Py_ssize_t>(row)), &size);
+    if (text == nullptr) throw py::error_already_set();
+    if (xxh64({text, static_cast<std::size_t>(size)}, 0) >> 32 < below) rows.append(row);
+  }
+  return rows;
+}
 
 /// The command MGET as Redis takes it. redis-py's packer takes ten times as long.
 py::bytes pack_mget(const py::sequence& keys) {
@@ -275,7 +308,10 @@ void define_record_reader(py::module_& module) {
       .def_property_readonly("taken", [](const Reading& self) { return self.replies().taken(); })
       .def_property_readonly("foreign", [](const Reading& self) { return self.replies().foreign(); })
       .def_property_readonly("broken", [](const Reading& self) { return self.replies().broken(); })
+      .def("keep", &Reading::keep, py::arg("rows"))
+      .def("kept", &Reading::kept)
       .def("made", &Reading::made);
+  module.def("sampled", &sampled, py::arg("users"), py::arg("below"));
   module.def("pack_mget", &pack_mget, py::arg("keys"));
 }
 

@@ -1,4 +1,4 @@
-"""Counts, sums and means are those of an inequality join in SQL, in both orders.
+"""Counts, sums and means are those of an inequality join in DuckDB, in both orders.
 
 SQL knows no more than docs/history.md says: which events are admitted, which of them a label sees, and that the old
 edge of a window is rounded down to its tile. Times are to the minute, so that many events are at a label's microsecond.
@@ -6,8 +6,7 @@ edge of a window is rounded down to its tile. Times are to the minute, so that m
 
 from __future__ import annotations
 
-import sqlite3
-
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -35,18 +34,18 @@ LOADED = spec_of(
 # copies the first to be published counts.
 ADMITTED = f"""
 CREATE TABLE admitted AS SELECT * FROM (
-  SELECT *, ROW_NUMBER() OVER (PARTITION BY user, id ORDER BY published, time) AS copy FROM events
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY who, id ORDER BY published, time) AS copy FROM events
   WHERE time <= published + {SKEW} AND time >= published - {LATENESS}) WHERE copy = 1
 """
-SEEN = {"publish": "e.published < l.at", "event": "e.time < l.at"}
+SEEN = {"publish": "e.published < l.asked", "event": "e.time < l.asked"}
 
 
-def joined(database: sqlite3.Connection, order: str, length_us: int, tile_us: int) -> list[tuple[float, ...]]:
+def joined(database: duckdb.DuckDBPyConnection, order: str, length_us: int, tile_us: int) -> list[tuple[float, ...]]:
     """Return (views, sum, count of values) of each label."""
     return database.execute(f"""
-        SELECT SUM(e.action = 'view'), COALESCE(SUM(e.value), 0), COUNT(e.value)
-        FROM labels l LEFT JOIN admitted e ON e.user = l.user AND {SEEN[order]}
-          AND e.time >= (l.at - {length_us}) - (l.at - {length_us}) % {tile_us}
+        SELECT COUNT(*) FILTER (e.action = 'view'), COALESCE(SUM(e.value), 0), COUNT(e.value)
+        FROM labels l LEFT JOIN admitted e ON e.who = l.who AND {SEEN[order]}
+          AND e.time >= (l.asked - {length_us}) - (l.asked - {length_us}) % {tile_us}
         GROUP BY l.number ORDER BY l.number""").fetchall()
 
 
@@ -55,19 +54,14 @@ def joined(database: sqlite3.Connection, order: str, length_us: int, tile_us: in
 def test_counts_sums_and_means_are_those_of_an_inequality_join(order: str):
     events = made_events(21, 6_000, users=30, span_us=3 * D)
     labels = labels_at(events, 4_000)
-    database = sqlite3.connect(":memory:")
-    database.execute("CREATE TABLE events (user TEXT, id TEXT, time INT, published INT, action TEXT, value REAL)")
-    names = ("user_id", "event_id", "event_time", "published_at", "action", "value")
-    rows = [tuple(one[name] for name in names) for one in events]
-    database.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
-    database.execute("CREATE TABLE labels (number INT, user TEXT, at INT)")
-    at_us = labels["event_time"].cast(pa.int64()).to_pylist()
-    database.executemany(
-        "INSERT INTO labels VALUES (?, ?, ?)",
-        zip(range(len(labels)), labels["user_id"].to_pylist(), at_us, strict=True),
-    )
+    database = duckdb.connect()
+    names = {"who": "user_id", "id": "event_id", "time": "event_time", "published": "published_at"}
+    names |= {"action": "action", "value": "value"}
+    database.register("events", pa.table({to: [one[name] for one in events] for to, name in names.items()}))
+    asked = labels["event_time"].cast(pa.int64())
+    numbers = pa.array(range(len(labels)))
+    database.register("labels", pa.table({"number": numbers, "who": labels["user_id"], "asked": asked}))
     database.execute(ADMITTED)
-    database.execute("CREATE INDEX by_user ON admitted (user, time)")
     found = pa.Table.from_batches(list(history.training_set(LOADED, table_of(events), labels, as_of=order)))
     found = found.sort_by("label_row")
     compared = 0

@@ -223,3 +223,40 @@ def test_copies_that_differ_have_one_order_whatever_that_of_the_rows():
         found.append(one.finished.sequences["s"].of_user(0))
     assert all(one == found[0] for one in found)
     assert len(found[0]["item_id"]) == 1
+
+
+@pytest.mark.slow
+@given(worlds(), st.data())
+@settings(QUICK, max_examples=60)
+def test_several_threads_give_the_rows_and_the_counts_of_one_in_its_order(world: World, data: st.DataObject):
+    plan = compile_plan(forgetting(world, data))
+    events = Events.from_rows(plan, rows_of(world, plan))
+    events = events.take(relevant(plan, events))
+    times_us = sorted({T0, *events.published_us.tolist()})
+    own = [None, None, *{arrival.event["event_id"] for arrival in world.arrivals}]
+    one = st.tuples(st.sampled_from(["nobody", *events.users]), st.sampled_from(times_us), st.sampled_from(own))
+    asked = labels(*data.draw(st.lists(one, min_size=1, max_size=12)))
+    as_of, delay_us = data.draw(st.sampled_from(ORDERS))
+
+    def answered(threads: int):
+        rows = TrainingRows(
+            plan, as_of=as_of, arrival_delay_us=delay_us, item_vectors={"shelf": TABLE}, threads=threads
+        )
+        schema = RowWriter(plan).schema()
+        made = [
+            (some.rows.tolist(), pa.Table.from_arrays(RowWriter(plan).columns(some.finished), schema=schema))
+            for some in rows.answer(events, asked)
+        ]
+        return [rows for rows, _ in made], [_bits(table) for _, table in made], rows.counts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "LABELS_AT_ONCE", data.draw(st.sampled_from([1, 3])))
+        assert answered(3) == answered(1)
+
+
+def _bits(table: pa.Table) -> bytes:
+    """Return a table's bytes: NaN is equal to itself there."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()

@@ -38,6 +38,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "user_state.cli.training_set:training_set",
         "Write labels with every feature as serving would have answered at the label's time.",
     ),
+    "consistency": (
+        "user_state.cli.consistency:consistency",
+        "Compare what the client answered with what history says, and sort every difference.",
+    ),
     "evaluate": ("user_state.cli.evaluate:evaluate", "Measure next-item prediction, and compare it with baselines."),
     "plan": ("user_state.cli.plan:plan", "Estimate what a spec needs at a scale, and what that costs."),
     "generation": ("user_state.cli.generation:generation", "Generations of records: list, serve one, delete one."),

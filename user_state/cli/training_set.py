@@ -85,11 +85,13 @@ def training_set(
     from user_state.history.item_pins import parsed_pins, pinned
     from user_state.history.job import Settings, TrainingSetJob
     from user_state.history.label_source import read_labels
+    from user_state.history.memory import keep_in_one_place
     from user_state.history.training_set import id_columns, label_columns, parsed_delay_us, paths_of
     from user_state.plan.compile import compile_plan
     from user_state.spec import load_spec
     from user_state.times import parse_time_us
 
+    keep_in_one_place()
     loaded = load_spec(spec)
     plan = compile_plan(loaded)
     columns = label_columns(

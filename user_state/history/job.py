@@ -27,6 +27,7 @@ from user_state.errors import InputError
 from user_state.history.durable import PART, read_json, whole_file, write_json, writing
 from user_state.history.event_source import EventSource
 from user_state.history.label_source import LabelBatches, LabelColumns, read_labels
+from user_state.history.memory import give_back
 from user_state.history.shards import MOST_SHARDS, Shards
 from user_state.history.training import AsOf, Counts
 from user_state.history.training_batches import Answering, TrainingBatches
@@ -58,7 +59,8 @@ class Settings:
         shards: how many; None chooses by the size of the input.
         publish_column: the column of tables of events with the publish times.
         version: of this program, for the manifest.
-        workers: how many shards are answered, and in memory, at a time; says nothing of the rows.
+        workers: how many shards are answered, and in memory, at a time; where there are fewer, several threads answer
+            each. Says nothing of the rows.
     """
 
     inputs: Sequence[str]
@@ -182,6 +184,7 @@ class TrainingSetJob:
             users, left_labels, latest_us = self._shards.split_labels(
                 labels, self._settings.columns, self._settings.since_us, self._settings.until_us
             )
+            give_back()
             end_us = latest_us - self._settings.arrival_delay_us if self._settings.as_of == "publish" else None
             with self._progress("reading events", None) as advance:
                 left_events = self._shards.split_events(source.of_files(self._settings.inputs), users, end_us, advance)
@@ -193,6 +196,7 @@ class TrainingSetJob:
             "labels_left_out": dict(left_labels),
         }
         write_json(self._work / "split.json", split)
+        give_back()
         return split
 
     def _answer_all(self, advance: Callable[[int], object]) -> None:
@@ -218,7 +222,8 @@ class TrainingSetJob:
             advance(held["labels"])
             return
         path.unlink(missing_ok=True)
-        batches, counts = self._batches.of_shard(self._shards, shard)
+        threads = max(self._settings.workers // self._count, 1)
+        batches, counts = self._batches.of_shard(self._shards, shard, threads)
         with whole_file(path) as part, pq.ParquetWriter(part, self._batches.schema, compression="zstd") as writer:
             for batch in batches:
                 writer.write_batch(batch, ROW_GROUP)
@@ -226,6 +231,7 @@ class TrainingSetJob:
             writer.close()
             # First: a shard that is there is counted.
             write_json(counted, asdict(counts))
+        give_back()
 
     def _counts(self, split: Mapping[str, Any]) -> dict[str, Any]:
         events: Counter[str] = Counter({name: number for name, number in split["events_left_out"].items() if number})

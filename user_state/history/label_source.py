@@ -24,6 +24,7 @@ from user_state.history.labels import Labels, labels_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_READ_BYTES = 1 << 20
 ROWS_AT_ONCE = 100_000
 ROW, USER, AT, OWN = "label_row", " user", " at_us", " own_event"
 """Of these, no label may have a column."""
@@ -89,7 +90,8 @@ def _of_file(path: str, ids: Collection[str]) -> LabelBatches:
         raise InputError(f"cannot read labels from {path}: there is no such file")
     try:
         if name.endswith(PARQUET):
-            file = pq.ParquetFile(path)
+            # A file may be one row group: its columns are read a piece at a time.
+            file = pq.ParquetFile(path, buffer_size=_READ_BYTES, pre_buffer=False)
             return LabelBatches(file.schema_arrow, _undamaged(path, file.iter_batches(ROWS_AT_ONCE)))
         if name.endswith(CSV):
             delimiter = "\t" if ".tsv" in name else ","

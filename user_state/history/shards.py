@@ -21,6 +21,7 @@ import numpy as np
 from user_state.events.arrow_events import hashes_of
 from user_state.history.event_source import Found
 from user_state.history.label_source import LabelBatches, LabelColumns, judged
+from user_state.history.memory import give_back
 from user_state.plan.plan import Plan
 from user_state.state.events import I64, NULL_INT, U64, Column, Events, ListColumn
 from user_state.state.relevant import relevant
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 MOST_SHARDS = 500
 """A file of each is open while they are written."""
+ROWS_BETWEEN = 500_000
+"""So many rows of events are read before freed memory is given back, so that it does not grow with the input."""
 _USER, _ID, _TIME, _PUBLISHED = "user", "id", "time", "published"
 _HALF = 1 << 32
 
@@ -98,6 +101,7 @@ class Shards:
         import pyarrow as pa
 
         left_out: Counter[str] = Counter()
+        since = 0
         with _Writers(self._folder, "events", self._count) as writers:
             writers.schema = self._schema()
             for one in found:
@@ -115,6 +119,10 @@ class Shards:
                     chosen &= events.published_us < end_us
                 self._write(writers, self._table(events.take(chosen)), hashes[chosen])
                 advance(len(one))
+                since += len(one)
+                if since >= ROWS_BETWEEN:
+                    give_back()
+                    since = 0
         return left_out
 
     def events(self, shard: int) -> Events:

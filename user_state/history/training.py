@@ -10,7 +10,9 @@ the code that folds in the pipeline; outputs are finished by the code that the c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -18,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.embeddings.item_vectors import ItemVectors
-from user_state.history.arrival import in_order_of_arrival, in_order_of_event_time
+from user_state.history.arrival import in_order_of_arrival, in_order_of_event_time, stable_order
 from user_state.history.labels import Labels
 from user_state.plan.plan import Plan
 from user_state.reading.features import Finished
@@ -56,6 +58,15 @@ class Counts:
         if number:
             self.events[outcome] = self.events.get(outcome, 0) + number
 
+    def add(self, other: Counts) -> None:
+        """Count what another has counted."""
+        for outcome, number in other.events.items():
+            self.add_events(outcome, number)
+        self.labels += other.labels
+        self.without_events += other.without_events
+        self.errors += other.errors
+        self.held_back += other.held_back
+
     def add_outcomes(self, outcome: npt.NDArray[np.int8]) -> None:
         """Count an `Outcome` an event."""
         for which, number in zip(*np.unique(outcome, return_counts=True), strict=True):
@@ -80,6 +91,7 @@ class TrainingRows:
         arrival_delay_us: how long an event takes from being published to being served, microseconds; 0 in order of
             event time.
         item_vectors: by table, the vectors that outputs are composed of.
+        threads: how many answer at a time, each some users; says nothing of the rows.
 
     Raises:
         InputError: the plan has no such output.
@@ -92,12 +104,14 @@ class TrainingRows:
         as_of: AsOf = "publish",
         arrival_delay_us: int = 0,
         item_vectors: Mapping[str, ItemVectors] | None = None,
+        threads: int = 1,
     ) -> None:
         self._plan = plan
         self._replay = Replay(plan, select)
         self._by_event_time = as_of == "event"
         self._delay_us = 0 if self._by_event_time else arrival_delay_us
         self._item_vectors = item_vectors
+        self._threads = threads
         self.counts = Counts()
 
     def answer(self, events: Events, labels: Labels) -> Iterator[Answered]:
@@ -108,20 +122,30 @@ class TrainingRows:
             labels: the labels.
         """
         events = self._in_order(self._of_users(events, labels.users))
-        by_user = np.argsort(events.user, kind="stable")
+        by_user = stable_order(events.user)
         ends = np.cumsum(np.bincount(events.user, minlength=len(labels.users)))
-        order = np.argsort(labels.user, kind="stable")
-        for chosen in _chunks(labels.user[order], LABELS_AT_ONCE):
-            asked = np.sort(order[chosen])
+        order = stable_order(labels.user)
+        chunks = (np.sort(order[chosen]) for chosen in _chunks(labels.user[order], LABELS_AT_ONCE))
+
+        def answered(asked: I64) -> tuple[list[Answered], Counts]:
+            counts = Counts()
             users, number = np.unique(labels.user[asked], return_inverse=True)
             own = _own_events(events, by_user, ends, users)
-            held_back = self._knows_its_own(own, labels, asked, number)
-            self.counts.held_back += int(held_back.sum())
-            # Also if none is left: what becomes of the events is counted here.
-            finished = self._played(own, number[~held_back], labels.at_us[asked[~held_back]])
-            if not held_back.all():
-                yield Answered(asked[~held_back], finished)
-            yield from self._without_their_own(own, labels, asked[held_back], number[held_back])
+            return list(self._of_some(own, labels, asked, number, counts)), counts
+
+        for some, counts in _in_turn(answered, chunks, self._threads):
+            self.counts.add(counts)
+            yield from some
+
+    def _of_some(self, own: Events, labels: Labels, asked: I64, number: I64, counts: Counts) -> Iterator[Answered]:
+        """Yield the outputs of labels of a few users; `own` has their events, `number` is (q,) whose."""
+        held_back = self._knows_its_own(own, labels, asked, number)
+        counts.held_back += int(held_back.sum())
+        # Also if none is left: what becomes of the events is counted here.
+        finished = self._played(own, number[~held_back], labels.at_us[asked[~held_back]], counts)
+        if not held_back.all():
+            yield Answered(asked[~held_back], finished)
+        yield from self._without_their_own(own, labels, asked[held_back], number[held_back], counts)
 
     def _of_users(self, events: Events, users: tuple[str, ...]) -> Events:
         """Return the events of these users, who are numbered as here."""
@@ -154,11 +178,13 @@ class TrainingRows:
             is_there & (seen_us[row] < labels.at_us[asked] - self._delay_us) & labels.has_own_event[asked], np.bool_
         )
 
-    def _without_their_own(self, events: Events, labels: Labels, asked: I64, user: I64) -> Iterator[Answered]:
+    def _without_their_own(
+        self, events: Events, labels: Labels, asked: I64, user: I64, counts: Counts
+    ) -> Iterator[Answered]:
         """Yield the outputs of labels as if their own events had never been: each has a copy of the user's others."""
         if labels.own_event is None or not len(asked):
             return
-        by_user = np.argsort(events.user, kind="stable")
+        by_user = stable_order(events.user)
         begins = np.searchsorted(events.user, user, side="left", sorter=by_user)
         ends = np.searchsorted(events.user, user, side="right", sorter=by_user)
         for chosen in _chunks(np.cumsum(ends - begins) // EVENTS_AT_ONCE, 1):
@@ -167,10 +193,10 @@ class TrainingRows:
             others = copied.id_hash != labels.own_event[rows][label]
             copied = copied.take(others)
             each = replace(copied, users=[events.users[of] for of in user[chosen].tolist()], user=label[others])
-            finished = self._played(each, np.arange(len(rows)), labels.at_us[rows], counts_events=False)
+            finished = self._played(each, np.arange(len(rows)), labels.at_us[rows], counts, counts_events=False)
             yield Answered(rows, finished)
 
-    def _played(self, events: Events, user: I64, at_us: I64, *, counts_events: bool = True) -> Finished:
+    def _played(self, events: Events, user: I64, at_us: I64, counts: Counts, *, counts_events: bool = True) -> Finished:
         """Return the outputs of labels; the events of each user are in order of arrival."""
         outcome = judged = None
         if self._by_event_time:
@@ -184,11 +210,32 @@ class TrainingRows:
         replayed = self._replay.play(events, questions, delay_us=self._delay_us, judged=judged)
         finished = replayed.finished(self._item_vectors)
         if counts_events:
-            self.counts.add_outcomes(replayed.outcome if outcome is None else outcome)
-        self.counts.labels += len(user)
-        self.counts.errors += len(finished.errors)
-        self.counts.without_events += int((~finished.present).sum()) - len(finished.errors)
+            counts.add_outcomes(replayed.outcome if outcome is None else outcome)
+        counts.labels += len(user)
+        counts.errors += len(finished.errors)
+        counts.without_events += int((~finished.present).sum()) - len(finished.errors)
         return finished
+
+
+def _in_turn(
+    answer: Callable[[I64], tuple[list[Answered], Counts]], chunks: Iterator[I64], threads: int
+) -> Iterator[tuple[list[Answered], Counts]]:
+    """Yield what is answered of each of the chunks, in their order; so many of them are in memory at a time."""
+    if threads == 1:
+        yield from map(answer, chunks)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[tuple[list[Answered], Counts]]] = deque()
+        try:
+            for chunk in chunks:
+                waiting.append(pool.submit(answer, chunk))
+                if len(waiting) == threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()
 
 
 def _own_events(events: Events, by_user: I64, ends: I64, users: I64) -> Events:

@@ -55,9 +55,10 @@ class TrainingBatches:
         check_names(labels, outputs)
         self.schema: pa.Schema = pa.schema([*labels, pa.field(ROW, pa.int64()), *outputs])
 
-    def of_shard(self, shards: Shards, shard: int) -> tuple[Iterator[pa.RecordBatch], Counts]:
+    def of_shard(self, shards: Shards, shard: int, threads: int = 1) -> tuple[Iterator[pa.RecordBatch], Counts]:
         """Return (the rows of a shard, what became of its events and labels once all rows were taken)."""
-        rows = TrainingRows(self._plan, None, self._how.as_of, self._how.arrival_delay_us, self._how.item_vectors)
+        how = self._how
+        rows = TrainingRows(self._plan, None, how.as_of, how.arrival_delay_us, how.item_vectors, threads)
         return self._batches(rows, shards, shard), rows.counts
 
     def _batches(self, rows: TrainingRows, shards: Shards, shard: int) -> Iterator[pa.RecordBatch]:

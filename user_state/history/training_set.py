@@ -7,6 +7,7 @@ folder for as long as the rows are taken, so that memory is bounded by the size 
 from __future__ import annotations
 
 import glob
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -91,7 +92,7 @@ def _rows(
         users, _, _ = shards.split_labels(labels, columns, None, None)
         shards.split_events(found, users, None, bool)
         for shard in range(count):
-            yield from batches.of_shard(shards, shard)[0]
+            yield from batches.of_shard(shards, shard, threads=os.cpu_count() or 1)[0]
 
 
 def id_columns(spec: LoadedSpec, user: str | None = None, event_id: str | None = None) -> list[str]:

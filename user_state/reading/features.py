@@ -58,6 +58,14 @@ class ComingRecords(Protocol):
         """Take records that were read by other means."""
         ...
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Have the bytes of these records, ascending rows, kept; before any is taken."""
+        ...
+
+    def kept(self) -> list[bytes | None]:
+        """Return those that have come, None for one that is not there."""
+        ...
+
     def made(self) -> tuple[tuple[Any, ...], list[tuple[int, int, str | bytes]]]:
         """Return what was made of them, and what is wrong by record."""
         ...

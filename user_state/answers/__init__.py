@@ -1,0 +1,1 @@
+"""Logging what the client answered, for `user-state consistency` to compare with history."""

@@ -1,0 +1,239 @@
+"""Logs what a client answers for a sample of users, beside the calls: a look-up neither waits for it nor fails by it.
+
+    call -> sampled users' records and numbers -> bounded queue -> thread -> Parquet: a temporary name, then renamed
+
+All calls of a sampled user are logged: the upper 32 bits of xxh64 of the id's text are below the share of 2^32, the
+same users as those of `training-set --users`. A full queue drops, a disk that cannot be written to loses rows; both are
+counted, and the first failure is logged. Numbers are copied as they were answered. Lists and embeddings are made of the
+record's bytes as they were answered from, by the function that made the answer, in the thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import logging
+import math
+import os
+import secrets
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from user_state import native
+from user_state.answers.columns import fingerprint_of
+from user_state.answers.tables import Answer, Answers, table_of
+from user_state.errors import InputError
+from user_state.spec import LoadedSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+PART = ".part"
+WAIT_S = 0.2
+"""How often the thread looks at the queue."""
+COLLECT_S = 2.0
+"""How long answers wait in a queue that is less than a quarter full: many at once take less work than one by one."""
+CLOSE_S = 10.0
+"""How long closing waits for what is queued."""
+
+
+@dataclass
+class LogCounts:
+    """How many rows (answers of one user) were written, dropped by a full queue, or lost to an error."""
+
+    written: int = 0
+    dropped: int = 0
+    failed: int = 0
+
+
+class AnswerLog:
+    """Where and of whom answers are logged; one for each client, which closes it.
+
+    Args:
+        folder: gets the files; made if it is not there.
+        sample: the share of users: `"1%"` or 0.01.
+        rows_a_file: a file is ended after so many rows.
+        seconds_a_file: and after so many seconds.
+        most_queued: how many calls may wait for the thread; further ones are dropped.
+
+    Raises:
+        InputError: one of these cannot be.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        sample: str | float = "1%",
+        *,
+        rows_a_file: int = 100_000,
+        seconds_a_file: float = 300.0,
+        most_queued: int = 1_000,
+    ) -> None:
+        self._below = math.ceil(_share(sample) * (1 << 32))
+        if rows_a_file < 1 or seconds_a_file <= 0 or most_queued < 1:
+            raise InputError("expected a log of answers with files of 1 row or more, a time above 0, a queue of 1")
+        self._folder = Path(folder)
+        self._rows_a_file, self._seconds_a_file, self._most_queued = rows_a_file, seconds_a_file, most_queued
+        self._spec = ""
+        self.counts = LogCounts()
+        self._begin()
+        _OPEN.add(self)
+
+    def of_spec(self, spec: LoadedSpec) -> None:
+        """Take the spec that answers are made by; the client does."""
+        if self._spec and self._spec != fingerprint_of(spec):
+            raise InputError("expected a log of answers of its own for each client, got one that logs another spec's")
+        self._spec = fingerprint_of(spec)
+        importlib.import_module("pyarrow.parquet")  # takes a while, which is not to fall on the first calls
+
+    def sampled(self, users: tuple[str, ...]) -> list[int]:
+        """Return which of these users are logged, ascending."""
+        return native.sampled(users, self._below)
+
+    def put(self, answer: Answer) -> None:
+        """Have an answer written, some time later."""
+        if os.getpid() != self._process:
+            self._begin()  # a child has neither the thread nor, to write a second time, the rows of its parent
+        if self._is_closed or self._queue.qsize() >= self._most_queued:
+            self.counts.dropped += len(answer.users)
+            return
+        self._queue.put(answer)
+        if self._thread is None:
+            self._start()
+
+    def close(self) -> None:
+        """Write what is queued, and end the file; waits no longer than `CLOSE_S`."""
+        self._is_closed = True
+        thread = self._thread
+        if thread is not None and os.getpid() == self._process:
+            self._ended.set()
+            thread.join(CLOSE_S)
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._queue: SimpleQueue[Answer] = SimpleQueue()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        self._held: dict[pa.Schema, list[pa.Table]] = {}
+        self._rows, self._began_s, self._has_said = 0, time.monotonic(), False
+        self.counts = LogCounts()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="answer-log", daemon=True)
+        self._thread = thread  # two threads that get here at once start two, which share the queue and the files' lock
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            self._thread = None
+            self._say(exc)
+
+    def _run(self) -> None:
+        looked_s = time.monotonic()
+        while True:
+            is_last = self._ended.wait(WAIT_S)
+            now_s = time.monotonic()
+            if not is_last and self._queue.qsize() * 4 < self._most_queued and now_s - looked_s < COLLECT_S:
+                continue
+            looked_s = now_s
+            try:
+                self._collect()
+            except Exception as exc:
+                self._say(exc)
+            if is_last or self._rows >= self._rows_a_file or self._is_old():
+                self._write()
+            if is_last:
+                return
+
+    def _is_old(self) -> bool:
+        return self._rows > 0 and time.monotonic() - self._began_s >= self._seconds_a_file
+
+    def _collect(self) -> None:
+        """Turn what is queued into tables."""
+        by_kind: dict[object, Answers] = {}
+        try:
+            while True:
+                one = self._queue.get_nowait()
+                by_kind.setdefault(one.kind, []).append(one)
+        except Empty:
+            pass
+        for answers in by_kind.values():
+            rows = sum(len(one.users) for one in answers)
+            try:
+                table = table_of(answers, self._spec)
+            except Exception as exc:
+                self.counts.failed += rows
+                self._say(exc)
+                continue
+            if not self._rows:
+                self._began_s = time.monotonic()
+            self._held.setdefault(table.schema, []).append(table)
+            self._rows += rows
+
+    def _write(self) -> None:
+        """Write what is held, a file for each selection of outputs."""
+        held, self._held, self._rows = self._held, {}, 0
+        for tables in held.values():
+            rows = sum(len(table) for table in tables)
+            name = f"answers-{time.time_ns() // 1000}-{os.getpid()}-{secrets.token_hex(4)}.parquet"
+            part = self._folder / (name + PART)
+            try:
+                import pyarrow as pa
+                import pyarrow.parquet as pq
+
+                self._folder.mkdir(parents=True, exist_ok=True)
+                # Dictionaries and statistics of vectors take ten times as long, and nobody looks for rows by them.
+                table = pa.concat_tables(tables).unify_dictionaries()
+                pq.write_table(table, part, compression="lz4", use_dictionary=False, write_statistics=False)
+                part.replace(self._folder / name)
+                self.counts.written += rows
+            except Exception as exc:
+                self.counts.failed += rows
+                self._say(exc)
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+
+    def _say(self, exc: BaseException) -> None:
+        if not self._has_said:
+            self._has_said = True
+            logger.warning(
+                "answers are not logged to %s: %s: %s (said once; AnswerLog.counts goes on counting)",
+                self._folder,
+                type(exc).__name__,
+                exc,
+            )
+
+
+_OPEN: weakref.WeakSet[AnswerLog] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for log in list(_OPEN):
+        log.close()
+
+
+def _share(sample: str | float) -> float:
+    """Return a share of users.
+
+    >>> _share("1%"), _share(0.5)
+    (0.01, 0.5)
+    """
+    try:
+        share = (
+            float(sample.removesuffix("%")) / (100 if sample.endswith("%") else 1)
+            if isinstance(sample, str)
+            else sample
+        )
+    except ValueError:
+        share = -1.0
+    if not 0 < share <= 1:
+        raise InputError(f"expected a share of users above 0 % and up to 100 %, such as 1%, got {sample!r}")
+    return share

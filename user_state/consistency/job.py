@@ -1,0 +1,100 @@
+"""The whole comparison: logged answers of a folder, and files of events."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from user_state.answers.columns import AT, USER, fingerprint_of
+from user_state.consistency.compare import Comparison, Report
+from user_state.consistency.served import Folder, Served, read_folder
+from user_state.embeddings.table import ItemTable
+from user_state.errors import InputError
+from user_state.history.event_source import EventSource, Found
+from user_state.history.label_source import LabelColumns, labels_in, read_labels
+from user_state.history.shards import MOST_SHARDS, Shards
+from user_state.plan.compile import compile_plan
+from user_state.plan.plan import Plan
+from user_state.spec import LoadedSpec
+
+Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], object]]]
+SHARD_BYTES = 64 << 20
+WITHIN_US = 60_000_000
+"""How long an event may be in flight, unless somebody says."""
+_ROW = "row"
+
+
+@dataclass(frozen=True)
+class Against:
+    """What answers are compared with.
+
+    Attributes:
+        inputs: files of events, from the first event on.
+        within_us: how long an event may be in flight.
+        delay_us: as for a training set.
+        tables: of item vectors, by name.
+        any_spec: compare answers by another spec too.
+    """
+
+    inputs: Sequence[str]
+    within_us: int = WITHIN_US
+    delay_us: int = 0
+    tables: Mapping[str, ItemTable] | None = None
+    any_spec: bool = False
+
+
+def consistency(spec: LoadedSpec, folder: Path, against: Against, progress: Progress) -> tuple[Report, Folder]:
+    """Compare all answers of a folder.
+
+    Raises:
+        InputError: there is nothing to compare, or something cannot be read.
+    """
+    plan = compile_plan(spec)
+    found = read_folder(folder, plan, fingerprint_of(spec), any_spec=against.any_spec)
+    report = Report(left_out=found.left_out)
+    for served in found.served:
+        if served.plan.item_tables and against.tables is None:
+            tables = ", ".join(sorted(served.plan.item_tables))
+            raise InputError(f"answers are composed of {tables}: say which version with --items table=FILE")
+        _compare(spec, plan, served, against, progress, report)
+    return report, found
+
+
+def _compare(
+    spec: LoadedSpec, plan: Plan, served: Served, against: Against, progress: Progress, report: Report
+) -> None:
+    import pyarrow as pa
+
+    asked = served.table.select([USER, AT]).append_column(_ROW, pa.array(np.arange(len(served.table))))
+    size = sum(Path(path).stat().st_size for path in against.inputs)
+    count = min(MOST_SHARDS, 1 + size // SHARD_BYTES)
+    newest_us = 0
+
+    def watched(batches: Iterator[Found]) -> Iterator[Found]:
+        nonlocal newest_us
+        for one in batches:
+            newest_us = max(newest_us, int(one.events.published_us.max(initial=0)))
+            yield one
+
+    with tempfile.TemporaryDirectory(prefix="user-state-consistency-") as work:
+        shards = Shards(Path(work), plan, count)
+        users, _, _ = shards.split_labels(read_labels(asked), LabelColumns(USER, AT, None, None), None, None)
+        with progress("reading events", None) as advance:
+            source = EventSource(plan, spec)
+            # Also what was published after the answers: some were asked for a time before the record's newest event.
+            shards.split_events(watched(source.of_files(against.inputs)), users, None, advance)
+        comparison = Comparison(
+            plan, served, against.within_us, against.delay_us, newest_us, against.tables or {}, report
+        )
+        with progress("comparing answers", len(served.table)) as advance:
+            for shard in range(count):
+                labels = labels_in(shards.labels(shard))
+                if len(labels):
+                    rows = labels.table.column(_ROW).to_numpy().astype(np.int64)
+                    comparison.users(shards.events(shard), rows)
+                    advance(len(rows))
