@@ -20,6 +20,8 @@ ALLOWED_BYTES = 8 << 20
 ALLOWED_TIMES = 64
 """Times the length of the input: bytes that are read into rows, sorted beside one another, and written again."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+IS_MMAPPED = 2
+"""A bit of the size that glibc keeps before each piece: it is mapped by itself, and no part of the heap."""
 PAGE = resource.getpagesize()
 measured = sys.platform == "linux" and "asan" not in os.environ.get("LD_PRELOAD", "")
 """Whether memory is looked after here."""
@@ -32,6 +34,17 @@ def prepare() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, 64 << 10)
         libc.mallopt(M_TRIM_THRESHOLD, 128 << 10)
+        _use_up_what_is_free(libc)
+
+
+def _use_up_what_is_free(libc: ctypes.CDLL) -> None:
+    """Take every free MiB of the heap that was left by what ran before: it is mapped, so that no limit would see its use."""
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
+    while piece := libc.malloc(1 << 20):
+        if ctypes.c_size_t.from_address(piece - ctypes.sizeof(ctypes.c_size_t)).value & IS_MMAPPED:
+            libc.free(piece)
+            return
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from user_state.spec import parse_spec
 
 KIND_CASES = {
     "a map in a filter": ("features: {a: {aggregate: count, windows: 1h, where: {extra: x}}}", ["where.extra", "map"]),
-    "an array to tell apart": ("features: {a: {aggregate: distinct, of: tags, windows: 1h}}", ["a.of", "array"]),
+    "an array to average": ("features: {a: {aggregate: mean, of: tags, windows: 1h}}", ["a.of", "array"]),
     "an array to remember": ("features: {a: {aggregate: last_k, k: 5, of: tags, windows: 1h}}", ["a.of", "array"]),
     "a map in a sequence": ("sequences: {a: {fields: [extra], last: 5}}", ["a.fields[0]", "map"]),
     "a record in a sequence": ("sequences: {a: {fields: [device], last: 5}}", ["a.fields[0]", "record"]),
