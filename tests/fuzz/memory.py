@@ -38,7 +38,7 @@ def prepare() -> None:
 
 
 def _use_up_what_is_free(libc: ctypes.CDLL) -> None:
-    """Take every free MiB of the heap that was left by what ran before: it is mapped, so that no limit would see its use."""
+    """Take every free MiB of the heap that earlier tests left: it is mapped already, so no limit would see its use."""
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     libc.free.argtypes = [ctypes.c_void_p]
     while piece := libc.malloc(1 << 20):

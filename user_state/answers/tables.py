@@ -64,7 +64,12 @@ def rows_of(finished: Finished, rows: Sequence[int]) -> Finished:
     at = np.asarray(rows, np.int64)
     lists = {
         name: Padded.made(
-            one.length[at], {of: grid[at] for of, grid in one.grids.items()}, one.strings, one.pool, one.single
+            one.length[at],
+            {of: grid[at] for of, grid in one.grids.items()},
+            one.strings,
+            one.pool,
+            one.single,
+            one.lists,
         )
         for name, one in finished.sequences.items()
     }
