@@ -170,7 +170,7 @@ def hashes_of(texts: pa.LargeStringArray) -> U64:
 
 
 def _plain_fields(schema: EventSchema, columns: list[str], units_ns: Mapping[str, int]) -> dict[str, _Field] | None:
-    """Return the schema's fields, None if one is not plain or its column cannot be told by its name."""
+    """Return the schema's plain fields, None if a column is of another or cannot be told by its name."""
     named = named_types(schema.whole)
     fields = {}
     dotted = {column.partition(".")[0] for column in columns if "." in column}
@@ -185,6 +185,8 @@ def _plain_fields(schema: EventSchema, columns: list[str], units_ns: Mapping[str
             return None
         kind, logical = values[0]["type"], values[0].get("logicalType", "").replace("local-", "")
         if kind not in _CHECKS or (logical and logical not in _TIMESTAMPS_NS):
+            if name not in columns:
+                continue  # of a nullable field without a column there is nothing to judge
             return None
         if "default" in field and not may_be_null:
             return None
