@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +29,6 @@ from user_state.history.rows import ERROR, RowWriter
 from user_state.plan.plan import Plan
 from user_state.reading.replay import Questions, Replay
 from user_state.state.events import I64, Events
-
-if TYPE_CHECKING:
-    pass
 
 EQUAL, IN_FLIGHT, UNEXPLAINED = "equal", "in flight", "unexplained"
 RECORD = "the record's events"
