@@ -180,6 +180,18 @@ def damaged(rng: Random, body: bytes) -> bytes:
             return body[:at] + rng.randbytes(1) + body[at + 1 :]
 
 
+@pytest.mark.parametrize("declared", ["int", ["null", "int"], {"type": "int", "logicalType": "date"}])
+def test_an_int_of_more_than_32_bits_is_no_event_for_the_oracle_either(declared: Any) -> None:
+    schema = schema_of({"name": "n", "type": declared})
+    head = SINGLE_OBJECT + schema.fingerprint
+    least = body_of(schema.parsed, {**MADE, "n": -(2**31)})
+    assert least.endswith(b"\xff\xff\xff\xff\x0f")
+    beyond = least[:-1] + b"\x10"
+    found = agree(plan_for(schema), schema, [message(head + body) for body in (least, beyond)])
+    assert isinstance(found[0], tuple)
+    assert found[1] == "undecodable"
+
+
 def every_check() -> tuple[Plan, EventSchema]:
     """A spec with a field for every check: text, a name of items, numbers, a bool, nullable all."""
     where = {"value": 0.0, "amount": 0, "bought": True, "action": "x"}

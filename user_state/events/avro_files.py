@@ -17,9 +17,10 @@ Logical types are left out as events are read: a UUID is text, a date a number, 
 becomes microseconds, the unit of every time from there on.
 
 The reading side must not use the pipeline's decoder: it is half of what the pipeline is checked against. It is
-fastavro, where an event encodes back into the very bytes it came from; that tells a whole event from bytes that
-fastavro makes something of (trailing bytes, negative lengths, union branch -1). Where it does not, and of schemas of
-which a few bytes could keep fastavro busy, `user_state.oracle.body` says what the bytes are.
+fastavro, where an event fits its schema and encodes back into the very bytes it came from; that tells a whole event
+from bytes that fastavro makes something of (trailing bytes, negative lengths, union branch -1, ints of more than 32
+bits). Where it does not, and of schemas of which a few bytes could keep fastavro busy, `user_state.oracle.body` says
+what the bytes are.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from typing import IO, Any
 
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro.validation import validate
 
 from user_state.errors import EventError, InputError, SpecError
 from user_state.events.message import Message
@@ -174,9 +176,10 @@ class _Reading:
         if self._is_quick:
             # fastavro promises no type of error for bytes that are no event.
             with suppress(Exception):
-                again = io.BytesIO()
-                fastavro.schemaless_writer(again, self._schema, _with_names(body, self._schema))
-                if again.getvalue() == body:
+                again, named = io.BytesIO(), _with_names(body, self._schema)
+                fastavro.schemaless_writer(again, self._schema, named)
+                # It writes an int of more than 32 bits as it does a long.
+                if again.getvalue() == body and validate(named, self._schema, raise_errors=False):
                     event: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(body), self._schema, None)
                     return event
         try:
