@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +71,17 @@ class PubSubEmulator:
         path = f"projects/{PROJECT}/topics/{name}"
         self.publisher.create_topic(name=path, timeout=10)
         return path
+
+    def forget(self, topic: str, subscription: str) -> None:
+        """Delete a topic and a subscription of the test project, if they are there: pages say which names they take."""
+        from google.api_core.exceptions import NotFound
+
+        with suppress(NotFound):
+            self.subscriber.delete_subscription(
+                subscription=f"projects/{PROJECT}/subscriptions/{subscription}", timeout=10
+            )
+        with suppress(NotFound):
+            self.publisher.delete_topic(topic=f"projects/{PROJECT}/topics/{topic}", timeout=10)
 
     def create_subscription(
         self,
