@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -298,6 +300,24 @@ def test_a_forked_child_logs_by_itself_and_repeats_nothing_of_its_parent(server:
         os.waitpid(child, 0)
     users = [user for path in tmp_path.iterdir() for user in pq.read_table(path).column(USER).to_pylist()]
     assert sorted(users) == ["child", "parent"]
+
+
+def test_calls_that_come_at_once_start_one_thread_and_every_answer_is_counted(tmp_path: Path):
+    for _ in range(30):
+        log, together = AnswerLog(tmp_path, 1.0), threading.Barrier(8)
+
+        def put(log: AnswerLog = log, together: threading.Barrier = together) -> None:
+            together.wait()
+            log.put(SimpleNamespace(users=("a",), kind=0))  # of which no table can be made
+
+        threads = [threading.Thread(target=put) for _ in range(8)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        assert sum(one.name == "answer-log" for one in threading.enumerate()) == 1
+        log.close()
+        assert (log.counts.written, log.counts.dropped, log.counts.failed) == (0, 0, 8)
 
 
 def test_some_users_are_logged_in_all_calls_and_the_others_in_none(server: Valkey, tmp_path: Path):

@@ -99,25 +99,25 @@ class AnswerLog:
 
     def put(self, answer: Answer) -> None:
         """Have an answer written, some time later."""
-        if os.getpid() != self._process:
-            self._begin()  # a child has neither the thread nor, to write a second time, the rows of its parent
         if self._is_closed or self._queue.qsize() >= self._most_queued:
             self.counts.dropped += len(answer.users)
             return
         self._queue.put(answer)
         if self._thread is None:
-            self._start()
+            with self._starting:  # of two calls at once one starts it
+                if self._thread is None:
+                    self._start()
 
     def close(self) -> None:
         """Write what is queued, and end the file; waits no longer than `CLOSE_S`."""
         self._is_closed = True
         thread = self._thread
-        if thread is not None and os.getpid() == self._process:
+        if thread is not None:
             self._ended.set()
             thread.join(CLOSE_S)
 
     def _begin(self) -> None:
-        self._process = os.getpid()
+        self._starting = threading.Lock()
         self._queue: SimpleQueue[Answer] = SimpleQueue()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -128,11 +128,10 @@ class AnswerLog:
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="answer-log", daemon=True)
-        self._thread = thread  # two threads that get here at once start two, which share the queue and the files' lock
         try:
             thread.start()
+            self._thread = thread
         except RuntimeError as exc:
-            self._thread = None
             self._say(exc)
 
     def _run(self) -> None:
@@ -218,6 +217,15 @@ _OPEN: weakref.WeakSet[AnswerLog] = weakref.WeakSet()
 def _close_all() -> None:
     for log in list(_OPEN):
         log.close()
+
+
+def _begin_all() -> None:
+    """Have a forked child log by itself: it has neither the thread nor, to write a second time, its parent's rows."""
+    for log in list(_OPEN):
+        log._begin()
+
+
+os.register_at_fork(after_in_child=_begin_all)
 
 
 def _share(sample: str | float) -> float:
