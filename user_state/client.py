@@ -12,10 +12,9 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from user_state.answers.log import AnswerLog
-from user_state.answers.recording import Recording
 from user_state.embeddings.item_vectors import ItemVectors
 from user_state.embeddings.nearest import Nearest
 from user_state.embeddings.provider import VectorProvider
@@ -37,6 +36,10 @@ from user_state.store.look_up import look_up
 from user_state.store.providers import TableReading, open_providers
 from user_state.store.served_table import ServedTable, TableState
 from user_state.store.server import Server
+
+if TYPE_CHECKING:
+    from user_state.answers.log import AnswerLog
+    from user_state.answers.recording import Recording
 
 __all__ = ["EPOCH", "At", "Id", "UserStateClient"]
 
@@ -122,7 +125,11 @@ class UserStateClient:
 
         refresh_s = math.inf if is_pinned else generation_refresh_s
         following = Following(server, loaded, plan, opened, served, refresh_s)
-        recording = None if log is None else Recording(log, loaded)
+        recording = None
+        if log is not None:
+            from user_state.answers.recording import Recording  # whoever logs nothing does not wait for it
+
+            recording = Recording(log, loaded)
         client = cls(server, plan, following, bytes_as_id=bytes_as_id, recording=recording)
         try:
             following.start()
