@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from tests.history.files import PARTS, table_of
 from tests.servers.redis import Valkey, running_valkey
 from tests.trying import H, M, S, event, spec_of, text_of
-from user_state.answers.columns import APPLIED, AT, USER, fingerprint_of
+from user_state.answers.columns import APPLIED, AT, USER
 from user_state.answers.log import AnswerLog
 from user_state.cli.main import app
 from user_state.cli.progress import progress
@@ -211,7 +211,7 @@ def test_answers_by_a_spec_with_another_window_are_refused_and_by_wish_unexplain
     # The same names of outputs, of other events.
     views = {**PARTS["features"]["views"], "where": {"action": "share"}}
     other = spec_of(**{**PARTS, "features": {**PARTS["features"], "views": views}})
-    with pytest.raises(InputError, match=fingerprint_of(SPEC)):
+    with pytest.raises(InputError, match=SPEC.fingerprint):
         world.report(other)
     assert world.report(other, any_spec=True).answers[UNEXPLAINED] > 0
 
@@ -302,8 +302,13 @@ def test_a_forked_child_logs_by_itself_and_repeats_nothing_of_its_parent(server:
     assert sorted(users) == ["child", "parent"]
 
 
-def test_calls_that_come_at_once_start_one_thread_and_every_answer_is_counted(tmp_path: Path):
-    for _ in range(30):
+def test_calls_that_come_at_once_start_one_thread_and_every_answer_is_counted(tmp_path: Path, monkeypatch):
+    # The moment between looking for the thread and having one, made long.
+    make = threading.Thread.__init__
+    monkeypatch.setattr(
+        threading.Thread, "__init__", lambda *given, **named: (time.sleep(0.01), make(*given, **named))[1]
+    )
+    for _ in range(3):
         log, together = AnswerLog(tmp_path, 1.0), threading.Barrier(8)
 
         def put(log: AnswerLog = log, together: threading.Barrier = together) -> None:

@@ -15,10 +15,7 @@ No output's name has a dot, so none of these clashes with one.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
-
-from user_state.spec import LoadedSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,9 +45,3 @@ def served_schema() -> pa.Schema:
             (ITEM_VERSIONS, pa.string()),
         ]
     )
-
-
-def fingerprint_of(spec: LoadedSpec) -> str:
-    """Return what names a spec: all that it says, and the schema of its events."""
-    said = spec.spec.model_dump_json(by_alias=True)
-    return hashlib.blake2b(said.encode() + spec.schema.fingerprint, digest_size=16).hexdigest()

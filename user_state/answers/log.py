@@ -14,7 +14,6 @@ import atexit
 import contextlib
 import importlib
 import logging
-import math
 import os
 import secrets
 import threading
@@ -26,9 +25,9 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from user_state import native
-from user_state.answers.columns import fingerprint_of
 from user_state.answers.tables import Answer, Answers, table_of
 from user_state.errors import InputError
+from user_state.history.user_share import below, check_share, parsed_share
 from user_state.spec import LoadedSpec
 
 if TYPE_CHECKING:
@@ -76,7 +75,9 @@ class AnswerLog:
         seconds_a_file: float = 300.0,
         most_queued: int = 1_000,
     ) -> None:
-        self._below = math.ceil(_share(sample) * (1 << 32))
+        share = parsed_share(sample) if isinstance(sample, str) else sample
+        check_share(share)
+        self._below = below(share)
         if rows_a_file < 1 or seconds_a_file <= 0 or most_queued < 1:
             raise InputError("expected a log of answers with files of 1 row or more, a time above 0, a queue of 1")
         self._folder = Path(folder)
@@ -88,9 +89,9 @@ class AnswerLog:
 
     def of_spec(self, spec: LoadedSpec) -> None:
         """Take the spec that answers are made by; the client does."""
-        if self._spec and self._spec != fingerprint_of(spec):
+        if self._spec and self._spec != spec.fingerprint:
             raise InputError("expected a log of answers of its own for each client, got one that logs another spec's")
-        self._spec = fingerprint_of(spec)
+        self._spec = spec.fingerprint
         importlib.import_module("pyarrow.parquet")  # takes a while, which is not to fall on the first calls
 
     def sampled(self, users: tuple[str, ...]) -> list[int]:
@@ -226,22 +227,3 @@ def _begin_all() -> None:
 
 
 os.register_at_fork(after_in_child=_begin_all)
-
-
-def _share(sample: str | float) -> float:
-    """Return a share of users.
-
-    >>> _share("1%"), _share(0.5)
-    (0.01, 0.5)
-    """
-    try:
-        share = (
-            float(sample.removesuffix("%")) / (100 if sample.endswith("%") else 1)
-            if isinstance(sample, str)
-            else sample
-        )
-    except ValueError:
-        share = -1.0
-    if not 0 < share <= 1:
-        raise InputError(f"expected a share of users above 0 % and up to 100 %, such as 1%, got {sample!r}")
-    return share

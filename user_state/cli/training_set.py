@@ -10,8 +10,6 @@ import typer
 
 from user_state.cli.terminal import say
 
-_WHOLE = 100
-
 
 def training_set(
     *,
@@ -87,6 +85,7 @@ def training_set(
     from user_state.history.label_source import read_labels
     from user_state.history.memory import keep_in_one_place
     from user_state.history.training_set import id_columns, label_columns, parsed_delay_us, paths_of
+    from user_state.history.user_share import parsed_share
     from user_state.plan.compile import compile_plan
     from user_state.spec import load_spec
     from user_state.times import parse_time_us
@@ -108,7 +107,7 @@ def training_set(
         columns,
         as_of,  # type: ignore[arg-type]  # the job checks it
         parsed_delay_us(arrival_delay),
-        _share(users),
+        parsed_share(users),
         None if since is None else parse_time_us(since),
         None if until is None else parse_time_us(until),
         shards,
@@ -120,20 +119,6 @@ def training_set(
     manifest = TrainingSetJob(loaded, plan, settings, tables, out, progress).run()
     for line in _lines(manifest, out):
         say(line)
-
-
-def _share(text: str) -> float:
-    """Return a share: `1%` and `0.01` are the same.
-
-    >>> _share("1%"), _share("0.5")
-    (0.01, 0.5)
-    """
-    from user_state.errors import InputError
-
-    try:
-        return float(text.removesuffix("%")) / (_WHOLE if text.endswith("%") else 1)
-    except ValueError:
-        raise InputError(f"expected a share of users such as 1%, got {text!r}") from None
 
 
 def _lines(manifest: dict[str, Any], out: Path) -> list[str]:

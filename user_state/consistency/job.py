@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from user_state.answers.columns import AT, USER, fingerprint_of
+from user_state.answers.columns import AT, USER
 from user_state.consistency.compare import Comparison, Report
 from user_state.consistency.served import Folder, Served, read_folder
 from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
 from user_state.history.event_source import EventSource, Found
+from user_state.history.job import Progress
 from user_state.history.label_source import LabelColumns, labels_in, read_labels
-from user_state.history.shards import MOST_SHARDS, Shards
+from user_state.history.shards import Shards, shards_for
 from user_state.plan.compile import compile_plan
 from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
 
-Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], object]]]
-SHARD_BYTES = 64 << 20
 WITHIN_US = 60_000_000
 """How long an event may be in flight, unless somebody says."""
 _ROW = "row"
@@ -55,7 +53,7 @@ def consistency(spec: LoadedSpec, folder: Path, against: Against, progress: Prog
         InputError: there is nothing to compare, or something cannot be read.
     """
     plan = compile_plan(spec)
-    found = read_folder(folder, plan, fingerprint_of(spec), any_spec=against.any_spec)
+    found = read_folder(folder, plan, spec.fingerprint, any_spec=against.any_spec)
     report = Report(left_out=found.left_out)
     for served in found.served:
         if served.plan.item_tables and against.tables is None:
@@ -71,8 +69,7 @@ def _compare(
     import pyarrow as pa
 
     asked = served.table.select([USER, AT]).append_column(_ROW, pa.array(np.arange(len(served.table))))
-    size = sum(Path(path).stat().st_size for path in against.inputs)
-    count = min(MOST_SHARDS, 1 + size // SHARD_BYTES)
+    count = shards_for(sum(Path(path).stat().st_size for path in against.inputs))
     newest_us = 0
 
     def watched(batches: Iterator[Found]) -> Iterator[Found]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from user_state.answers.columns import AT, GENERATION, PREFIX, SPEC, USER, served_schema
+from user_state.answers.columns import GENERATION, PREFIX, SPEC, served_schema
 from user_state.errors import InputError
-from user_state.history.rows import RowWriter
+from user_state.history.rows import ERROR, MISSING, PRESENT, RowWriter
 from user_state.plan.plan import Plan
 from user_state.plan.selection import select_outputs
 
@@ -73,7 +73,7 @@ def read_folder(folder: Path, plan: Plan, fingerprint: str, *, any_spec: bool = 
             table = pq.read_table(path)
         except (OSError, ValueError) as exc:
             raise InputError(f"cannot read {path}: {exc}") from exc
-        missing = sorted({name for name in served_schema().names if name not in table.column_names})
+        missing = [name for name in (*sorted(served_schema().names), ERROR) if name not in table.column_names]
         if missing:
             raise InputError(f"expected a log of answers, got {path}, which has no column {', '.join(missing)}")
         specs.update(table.column(SPEC).unique().to_pylist())
@@ -81,9 +81,7 @@ def read_folder(folder: Path, plan: Plan, fingerprint: str, *, any_spec: bool = 
             own = table.filter(pc.equal(table.column(SPEC), fingerprint))
             found.left_out["of another spec"] += len(table) - len(own)
             table = own
-        has_answer = pc.is_null(table.column("error")) if "error" in table.column_names else None
-        if has_answer is None:
-            raise InputError(f"expected a log of answers, got {path}, which has no column error")
+        has_answer = pc.is_null(table.column(ERROR))
         found.left_out["of records that could not be read"] += len(table) - int(pc.sum(has_answer).as_py() or 0)
         table = table.filter(has_answer)
         if not len(table):
@@ -104,7 +102,7 @@ def read_folder(folder: Path, plan: Plan, fingerprint: str, *, any_spec: bool = 
 def _names(path: Path, plan: Plan, table: pa.Table) -> tuple[str, ...] | None:
     """Return the outputs of a file, in the plan's order; None for all."""
     columns = {name.partition(".")[0] for name in table.column_names if not name.startswith(PREFIX)}
-    columns -= {"present", "error", "missing_items"}
+    columns -= {PRESENT, ERROR, MISSING}
     known = [output.name for output in (*plan.scalars, *plan.arrays, *plan.all_lists, *plan.embeddings)]
     strangers = sorted(columns - set(known))
     if strangers:
@@ -117,6 +115,3 @@ def _names(path: Path, plan: Plan, table: pa.Table) -> tuple[str, ...] | None:
     if any(column not in table.column_names for column in RowWriter(select_outputs(plan, chosen)).schema().names):
         raise InputError(f"expected all columns of {', '.join(chosen)} in {path}, got {', '.join(table.column_names)}")
     return chosen
-
-
-__all__ = ["AT", "USER", "Folder", "Served", "read_folder"]

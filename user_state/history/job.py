@@ -11,7 +11,6 @@ of folders of Parquet pass over names that begin with _ or a dot.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections import Counter
@@ -28,17 +27,16 @@ from user_state.history.durable import PART, read_json, whole_file, write_json, 
 from user_state.history.event_source import EventSource
 from user_state.history.label_source import LabelBatches, LabelColumns, read_labels
 from user_state.history.memory import give_back
-from user_state.history.shards import MOST_SHARDS, Shards
+from user_state.history.shards import MOST_SHARDS, Shards, shards_for
 from user_state.history.training import AsOf, Counts
 from user_state.history.training_batches import Answering, TrainingBatches
+from user_state.history.user_share import check_share
 from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
 
 MANIFEST, WORK = "_manifest.json", ".work"
 FORMAT = 1
 """Of the files: raised when rows of the same job are written otherwise."""
-SHARD_BYTES = 64 << 20
-"""Of input files, for each shard, where nobody says how many there are to be."""
 ROW_GROUP = 50_000
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], object]]]
 """Called with what is done and how often; gives a function that is told of each."""
@@ -108,7 +106,7 @@ class TrainingSetJob:
         self._progress = progress
         _check(settings)
         self._inputs = [_file(path) for path in settings.inputs]
-        self._count = settings.shards or min(MOST_SHARDS, 1 + sum(one["bytes"] for one in self._inputs) // SHARD_BYTES)
+        self._count = settings.shards or shards_for(sum(one["bytes"] for one in self._inputs))
         self._what = self._described(tables)
         self._batches = TrainingBatches(
             plan,
@@ -257,7 +255,7 @@ class TrainingSetJob:
         settings = self._settings
         return {
             "format": FORMAT,
-            "spec": {"name": self._spec.spec.name, "fingerprint": self._fingerprint()},
+            "spec": {"name": self._spec.spec.name, "fingerprint": self._spec.fingerprint},
             "inputs": self._inputs,
             "labels": _file(settings.labels),
             "columns": asdict(settings.columns),
@@ -272,11 +270,6 @@ class TrainingSetJob:
             "versions": {"user_state": settings.version, "pyarrow": pa.__version__},
         }
 
-    def _fingerprint(self) -> str:
-        """Return what names the spec: all that it says, and the schema of its events."""
-        said = self._spec.spec.model_dump_json(by_alias=True)
-        return hashlib.blake2b(said.encode() + self._spec.schema.fingerprint, digest_size=16).hexdigest()
-
 
 def _check(settings: Settings) -> None:
     if not settings.inputs:
@@ -287,8 +280,7 @@ def _check(settings: Settings) -> None:
         raise InputError("expected a delay of arrival only in order of publishing: in event order nothing arrives")
     if settings.arrival_delay_us < 0:
         raise InputError("expected a delay of arrival of 0 or more")
-    if not 0 < settings.user_share <= 1:
-        raise InputError(f"expected a share of users above 0 % and up to 100 %, got {settings.user_share:%}")
+    check_share(settings.user_share)
     if settings.shards is not None and not 1 <= settings.shards <= MOST_SHARDS:
         raise InputError(f"expected 1 to {MOST_SHARDS} shards, got {settings.shards}")
     if settings.workers < 1:

@@ -10,7 +10,6 @@ wrote them, or to one that goes on with its work after it was killed; not after 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from user_state.events.arrow_events import hashes_of
 from user_state.history.event_source import Found
 from user_state.history.label_source import LabelBatches, LabelColumns, judged
 from user_state.history.memory import give_back
+from user_state.history.user_share import below
 from user_state.plan.plan import Plan
 from user_state.state.events import I64, NULL_INT, U64, Column, Events, ListColumn
 from user_state.state.relevant import relevant
@@ -34,8 +34,14 @@ MOST_SHARDS = 500
 """A file of each is open while they are written."""
 ROWS_BETWEEN = 500_000
 """So many rows of events are read before freed memory is given back, so that it does not grow with the input."""
+SHARD_BYTES = 64 << 20
+"""Of input files, for each shard, where nobody says how many there are to be."""
 _USER, _ID, _TIME, _PUBLISHED = "user", "id", "time", "published"
-_HALF = 1 << 32
+
+
+def shards_for(input_bytes: int) -> int:
+    """Return how many shards an input of this size takes."""
+    return min(MOST_SHARDS, 1 + input_bytes // SHARD_BYTES)
 
 
 class Shards:
@@ -52,7 +58,7 @@ class Shards:
         self._folder = folder
         self._plan = plan
         self._count = count
-        self._below = math.ceil(user_share * _HALF)
+        self._below = below(user_share)
 
     def split_labels(
         self, labels: LabelBatches, columns: LabelColumns, since_us: int | None, until_us: int | None

@@ -17,6 +17,7 @@ Nothing here decides what a feature means: `user_state.plan.compile` does.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,6 +52,12 @@ class LoadedSpec:
     schema: EventSchema
     path: Path | None
     generation: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what names the spec: all that it says, and the schema of its events."""
+        said = self.spec.model_dump_json(by_alias=True)
+        return hashlib.blake2b(said.encode() + self.schema.fingerprint, digest_size=16).hexdigest()
 
     @property
     def keyspace(self) -> str:
