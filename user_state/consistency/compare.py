@@ -11,7 +11,6 @@ of them, where others were folded out of turn.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,12 +18,13 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from user_state.answers.columns import APPLIED, AT, CLOCK, LAST_EVENT, USER
 from user_state.consistency.heads import NOTHING, Head, Timeline, timelines
 from user_state.consistency.served import Served
 from user_state.embeddings.item_vectors import ItemVectors
-from user_state.history.arrival import in_order_of_arrival
+from user_state.history.arrival import in_order_of_arrival, stable_order
 from user_state.history.rows import ERROR, RowWriter
 from user_state.plan.plan import Plan
 from user_state.reading.replay import Questions, Replay
@@ -71,14 +71,50 @@ class Report:
     waited_us: list[int] = field(default_factory=list)
 
 
-@dataclass
-class _Tried:
-    """One way in which an answer may have come about: places of events left out, or the first ones alone."""
+@dataclass(frozen=True)
+class _Way:
+    """One way in which an answer may have come about: from the first `visible` events, without some of them."""
 
     row: int
     visible: int
     without: tuple[int, ...] = ()
-    why_not: str = ""
+
+
+@dataclass
+class _Beside:
+    """Answers, and the history of their users.
+
+    Attributes:
+        events: all, in order of arrival.
+        own: by user, the places of the user's events.
+        user: by answer, whose it is, an index into `events.users`.
+        at_us: by answer, the reading time.
+        heads: by answer, what its record said of its events.
+        outputs: by answer, what was served, by column.
+        lines: by user, what the record says after each event.
+    """
+
+    events: Events
+    own: list[I64]
+    user: list[int]
+    at_us: list[int]
+    heads: list[Head]
+    outputs: list[dict[str, Any]]
+    lines: list[Timeline] = field(default_factory=list)
+
+    def line(self, row: int) -> Timeline:
+        """Return the timeline of an answer's user."""
+        return self.lines[self.user[row]]
+
+    def head(self, way: _Way) -> Head:
+        """Return what a record of the first events says as the answer is read."""
+        return self.line(way.row).head(way.visible, self.at_us[way.row])
+
+    def waited_us(self, whole: _Way, way: _Way) -> int:
+        """Return how long before the answer the oldest event was published that a way has less than the whole."""
+        missing = [place for place in self.line(way.row).rows if way.visible <= place < whole.visible]
+        published_us = self.events.published_us[[*missing, *way.without]]
+        return max((self.at_us[way.row] - published_us).tolist(), default=0)
 
 
 class Comparison:
@@ -109,148 +145,149 @@ class Comparison:
         self._replay = Replay(plan, served.names)
         self._writer = RowWriter(served.plan)
         self._columns = [name for name in self._writer.schema().names if name != ERROR]
+        self._outputs = list(dict.fromkeys(map(_output, self._columns)))
         self._vectors = item_vectors
 
     def users(self, events: Events, rows: I64) -> None:
         """Compare the answers in these rows; `events` are all relevant ones of their users, in any order."""
-        import pyarrow as pa
-
-        table = self._served.table.select([USER, AT, CLOCK, LAST_EVENT, APPLIED, *self._columns]).take(pa.array(rows))
-        events = self._arriving(events, table.column(USER).to_pylist())
-        number = {user: at for at, user in enumerate(events.users)}
-        user = [number[one] for one in table.column(USER).to_pylist()]
-        at_us, clock_us, last_us = (
-            table.column(name).cast(pa.int64()).fill_null(0).to_pylist() for name in (AT, CLOCK, LAST_EVENT)
-        )
-        applied = table.column(APPLIED).to_pylist()
-        heads: list[Head] = [
-            (clock, last, count) for clock, last, count in zip(clock_us, last_us, applied, strict=True)
-        ]
-        lines = self._lines(events)
-        published = events.published_us.tolist()
-        visible = [bisect_left(published, at - self._delay_us) for at in at_us]
-        compared = [row for row in range(len(rows)) if clock_us[row] <= self._newest_us]
+        some = self._beside(events, rows)
+        compared = [row for row, head in enumerate(some.heads) if head[0] <= self._newest_us]
         self._report.left_out["of records with events after the end of history"] += len(rows) - len(compared)
-        asked = [_Tried(row, visible[row]) for row in compared]
-        served = table.select(self._columns).to_pylist()
+        arrived_us = some.events.published_us + self._delay_us
+        visible = np.searchsorted(arrived_us, [some.at_us[row] for row in compared], side="left").tolist()
+        asked = [_Way(row, number) for row, number in zip(compared, visible, strict=True)]
+        answers, outcome = self._played(some.events, some.user, some.at_us, asked)
+        some.lines = timelines(some.events, outcome, self._plan.retention_us, self._delay_us)
         differing = []
-        for one, answer in zip(asked, self._answers(events, asked, user, at_us), strict=True):
-            names = self._differing(served[one.row], answer)
-            if lines[user[one.row]].head(one.visible, at_us[one.row]) != heads[one.row]:
-                names.append(RECORD)
+        for one, answer in zip(asked, answers, strict=True):
+            names = self._differing(some, one.row, answer, some.head(one))
+            self._count(EQUAL, [name for name in (*self._outputs, RECORD) if name not in names])
             if names:
                 differing.append((one, names, answer))
             else:
                 self._report.answers[EQUAL] += 1
-            self._count(EQUAL, [name for name in self._outputs() if name not in names])
-        tries = [
-            self._explanations(events, lines[user[one.row]], one, heads[one.row], at_us[one.row])
-            for one, _, _ in differing
-        ]
-        flat = [tried for some in tries for tried in some if not tried.why_not]
-        answers = iter(self._answers(events, flat, user, at_us))
-        for (one, names, of_history), some in zip(differing, tries, strict=True):
-            row, left, reason, waited_us, recomputed = one.row, names, "", 0, of_history
-            for tried in some:
-                if tried.why_not:
-                    reason = reason or tried.why_not
-                    continue
-                answer = next(answers)
-                still = self._differing(served[row], answer)
-                if left is names or len(still) < len(left):
-                    left, recomputed = still, answer
-                    reason = "also without the events that had not been folded"
-                    missing = [p for p in lines[user[row]].rows if tried.visible <= p < one.visible] + list(
-                        tried.without
-                    )
-                    waited_us = max((at_us[row] - published[p] for p in missing), default=0)
-            self._count(IN_FLIGHT, [name for name in names if name not in left])
-            self._count(UNEXPLAINED, left)
-            self._report.answers[UNEXPLAINED if left else IN_FLIGHT] += 1
-            if not left:
-                self._report.waited_us.append(waited_us)
-            head = lines[user[row]].head(one.visible, at_us[row])
-            for name in left:
-                if len(self._report.samples) >= MOST_SAMPLES:
-                    break
-                shown = (
-                    (_said(heads[row]), _said(head))
-                    if name == RECORD
-                    else (_text(self._of(served[row], name)), _text(self._of(recomputed, name)))
-                )
-                self._report.samples.append(
-                    Difference(events.users[user[row]], at_us[row], name, *shown, reason or _reason(heads[row], head))
-                )
+        found = [(one, names, answer, *self._ways(some, one)) for one, names, answer in differing]
+        plain = [way for *_, ways, _ in found for way in ways if not way.without]
+        of_plain = dict(zip(plain, self._played(some.events, some.user, some.at_us, plain)[0], strict=True))
+        for one, names, answer, ways, why_not in found:
+            self._settle(some, one, names, answer, self._tried(some, ways, of_plain), why_not)
 
-    def _arriving(self, events: Events, users: list[str]) -> Events:
-        """Return events in order of arrival, without those too old as they arrive; with users who have none."""
-        expired = events.time_us <= events.published_us + self._delay_us - self._plan.retention_us
-        events = in_order_of_arrival(events.take(~expired), self._plan.kinds)
-        return replace(events, users=[*dict.fromkeys([*events.users, *users])])
-
-    def _lines(self, events: Events) -> list[Timeline]:
-        nobody = Questions(*(np.zeros(0, np.int64) for _ in range(3)))
-        outcome = self._replay.play(events, nobody, delay_us=self._delay_us).outcome
-        return timelines(events, outcome, self._plan.retention_us, self._delay_us)
-
-    def _explanations(self, events: Events, line: Timeline, one: _Tried, head: Head, at_us: int) -> list[_Tried]:
-        """Return the ways in which a record that says `head` may have been read at `at_us`."""
-        if line.head(one.visible, at_us) == head:
-            return [replace(one, why_not="the record was made of as many events as history has by then")]
-        place = line.place_of(head, one.visible)
-        if place is not None:
-            missing = [p for p in line.rows if place <= p < one.visible]
-            waited_us = max((at_us - int(events.published_us[p]) for p in missing), default=0)
-            if waited_us > self._within_us:
-                seconds = waited_us / 1e6
-                return [replace(one, why_not=f"an event published {seconds:,.0f} s before had not been folded")]
-            return [_Tried(one.row, place)]
-        # Others were folded out of turn: one or two events are missing below the record's clock.
-        places = [p for p in line.rows if p < one.visible and int(events.published_us[p]) <= head[0]]
-        if not places or head == NOTHING:
-            return []
-        lacking = line.heads[line.rows.index(places[-1])][2] - head[2]
-        recent = [p for p in places if at_us - int(events.published_us[p]) <= self._within_us][-MOST_CANDIDATES:]
-        if not 1 <= lacking <= MOST_MISSING or len(recent) < lacking:
-            return []
-        return [_Tried(one.row, places[-1] + 1, without) for without in combinations(recent, lacking)]
-
-    def _answers(
-        self, events: Events, asked: list[_Tried], user: list[int], at_us: list[int]
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the outputs of each, by column."""
-        plain = [one for one in asked if not one.without]
-        times = np.array([at_us[one.row] for one in plain], np.int64)
-        who = np.array([user[one.row] for one in plain], np.int64)
-        found = iter(self._rows(events, who, times, np.array([one.visible for one in plain], np.int64)))
-        for one in asked:
-            if not one.without:
-                yield next(found)
-                continue
-            own = np.flatnonzero(events.user[: one.visible] == user[one.row])
-            others = events.take(own[~np.isin(own, one.without)])
-            visible = np.array([len(others)], np.int64)
-            yield from self._rows(others, np.array([user[one.row]]), np.array([at_us[one.row]]), visible)
-
-    def _rows(self, events: Events, user: I64, at_us: I64, visible: I64) -> list[dict[str, Any]]:
+    def _beside(self, events: Events, rows: I64) -> _Beside:
+        """Return answers beside the events of their users, without those too old as they arrive."""
         import pyarrow as pa
 
-        if not len(user):
-            return []
-        replayed = self._replay.play(events, Questions(user, at_us, visible), delay_us=self._delay_us)
+        table = self._served.table.select([USER, AT, CLOCK, LAST_EVENT, APPLIED, *self._columns]).take(pa.array(rows))
+        users = table.column(USER).to_pylist()
+        expired = events.time_us <= events.published_us + self._delay_us - self._plan.retention_us
+        events = in_order_of_arrival(events.take(~expired), self._plan.kinds)
+        events = replace(events, users=[*dict.fromkeys([*events.users, *users])])
+        number = {user: at for at, user in enumerate(events.users)}
+        ends = np.cumsum(np.bincount(events.user, minlength=len(events.users)))
+        at_us, clock_us, last_us = (
+            table.column(name).cast(pa.int64()).fill_null(0).to_pylist() for name in (AT, CLOCK, LAST_EVENT)
+        )
+        heads: list[Head] = list(zip(clock_us, last_us, table.column(APPLIED).to_pylist(), strict=True))
+        return _Beside(
+            events,
+            np.split(stable_order(events.user), ends[:-1]),
+            [number[user] for user in users],
+            at_us,
+            heads,
+            table.select(self._columns).to_pylist(),
+        )
+
+    def _ways(self, some: _Beside, one: _Way) -> tuple[list[_Way], str]:
+        """Return the ways in which the record may have come to say what it said, and, of none, why there is none."""
+        head, line, at_us = some.heads[one.row], some.line(one.row), some.at_us[one.row]
+        if some.head(one) == head:
+            return [], "the record was made of as many events as history has by then"
+        place = line.place_of(head, one.visible)
+        if place is not None:
+            way = _Way(one.row, place)
+            waited_us = some.waited_us(one, way)
+            if waited_us > self._within_us:
+                return [], f"an event published {waited_us / 1e6:,.0f} s before had not been folded"
+            return [way], ""
+        # Others were folded out of turn: one or two events are missing below the record's clock.
+        published_us = some.events.published_us
+        places = [p for p in line.rows if p < one.visible and published_us[p] <= head[0]]
+        if not places or head == NOTHING:
+            return [], ""
+        lacking = line.heads[line.rows.index(places[-1])][2] - head[2]
+        recent = [p for p in places if at_us - published_us[p] <= self._within_us][-MOST_CANDIDATES:]
+        if not 1 <= lacking <= MOST_MISSING or len(recent) < lacking:
+            return [], ""
+        return [_Way(one.row, places[-1] + 1, without) for without in combinations(recent, lacking)], ""
+
+    def _tried(
+        self, some: _Beside, ways: list[_Way], of_plain: Mapping[_Way, dict[str, Any]]
+    ) -> Iterator[tuple[_Way, dict[str, Any], Head]]:
+        """Yield the ways, what history gives by each, and what its record says."""
+        for way in ways:
+            if not way.without:
+                yield way, of_plain[way], some.head(way)
+                continue
+            user, at_us = some.user[way.row], some.at_us[way.row]
+            own = some.own[user][some.own[user] < way.visible]
+            others = some.events.take(own[~np.isin(own, way.without)])
+            others = replace(others, users=[others.users[user]], user=np.zeros(len(others), np.int64))
+            answers, outcome = self._played(others, [0], [at_us], [_Way(0, len(others))])
+            (line,) = timelines(others, outcome, self._plan.retention_us, self._delay_us)
+            yield way, answers[0], line.head(len(others), at_us)
+
+    def _settle(
+        self,
+        some: _Beside,
+        one: _Way,
+        names: list[str],
+        answer: dict[str, Any],
+        tried: Iterator[tuple[_Way, dict[str, Any], Head]],
+        why_not: str,
+    ) -> None:
+        """Count an answer that differs in these outputs by the way that explains the most of them."""
+        row, head, left, best, reason = one.row, some.head(one), names, None, why_not
+        for way, answer_by_it, its_head in tried:
+            still = self._differing(some, row, answer_by_it, its_head)
+            if best is None or len(still) < len(left):
+                left, best, answer, head = still, way, answer_by_it, its_head
+                reason = "also without the events that had not been folded"
+        self._count(IN_FLIGHT, [name for name in names if name not in left])
+        self._count(UNEXPLAINED, left)
+        self._report.answers[UNEXPLAINED if left else IN_FLIGHT] += 1
+        if not left and best is not None:
+            self._report.waited_us.append(some.waited_us(one, best))
+        user, served = some.events.users[some.user[row]], some.outputs[row]
+        for name in left[: MOST_SAMPLES - len(self._report.samples)]:
+            if name == RECORD:
+                shown = _said(some.heads[row]), _said(head)
+            else:
+                shown = _text(self._of(served, name)), _text(self._of(answer, name))
+            why = reason or _reason(some.heads[row], some.head(one))
+            self._report.samples.append(Difference(user, some.at_us[row], name, *shown, why))
+
+    def _played(
+        self, events: Events, user: list[int], at_us: list[int], ways: list[_Way]
+    ) -> tuple[list[dict[str, Any]], npt.NDArray[np.int8]]:
+        """Return the outputs, by column, of answers from the first events alone, and the outcome of each event."""
+        import pyarrow as pa
+
+        asked = ([user[way.row] for way in ways], [at_us[way.row] for way in ways], [way.visible for way in ways])
+        questions = Questions(*(np.array(numbers, np.int64) for numbers in asked))
+        replayed = self._replay.play(events, questions, delay_us=self._delay_us)
+        if not ways:
+            return [], replayed.outcome
         columns = self._writer.columns(replayed.finished(self._vectors))
         table = pa.Table.from_arrays(columns, schema=self._writer.schema())
-        rows: list[dict[str, Any]] = table.to_pylist()
-        return rows
+        return table.to_pylist(), replayed.outcome
 
-    def _differing(self, served: dict[str, Any], recomputed: dict[str, Any]) -> list[str]:
-        if recomputed[ERROR] is not None:
-            return self._outputs()[:-1]
-        found = (_output(name) for name in self._columns if not same(served[name], recomputed[name]))
-        return list(dict.fromkeys(found))
-
-    def _outputs(self) -> list[str]:
-        return [*dict.fromkeys(_output(name) for name in self._columns), RECORD]
+    def _differing(self, some: _Beside, row: int, answer: dict[str, Any], head: Head) -> list[str]:
+        """Return the outputs in which an answer is not what was served; RECORD, if its events are not the record's."""
+        if answer[ERROR] is not None:
+            names = self._outputs
+        else:
+            served = some.outputs[row]
+            names = list(dict.fromkeys(_output(n) for n in self._columns if not same(served[n], answer[n])))
+        return names if head == some.heads[row] else [*names, RECORD]
 
     def _of(self, row: dict[str, Any], output: str) -> Any:
         values = {name: row[name] for name in self._columns if _output(name) == output}
