@@ -195,7 +195,7 @@ def test_an_event_removed_from_history_is_unexplained(world: World):
     assert any("events more than history" in one.reason for one in report.samples if one.output == RECORD)
 
 
-def test_an_event_applied_twice_is_unexplained(server: Valkey, tmp_path: Path):
+def test_a_record_that_says_one_event_more_is_unexplained(server: Valkey, tmp_path: Path):
     world = lived(server, tmp_path, 3, lag=0)
 
     def change(rows: list[dict[str, Any]]) -> None:
@@ -207,7 +207,7 @@ def test_an_event_applied_twice_is_unexplained(server: Valkey, tmp_path: Path):
     assert {one.output for one in world.report().samples} == {RECORD, "views_count_lifetime"}
 
 
-def test_answers_by_a_spec_with_another_window_are_refused_and_by_wish_unexplained(world: World):
+def test_answers_by_a_spec_that_counts_other_events_are_refused_and_by_wish_unexplained(world: World):
     # The same names of outputs, of other events.
     views = {**PARTS["features"]["views"], "where": {"action": "share"}}
     other = spec_of(**{**PARTS, "features": {**PARTS["features"], "views": views}})

@@ -106,14 +106,14 @@ def test_racing_pipelines_and_a_stale_writer_fold_each_event_once_and_a_replay_c
         for pipeline in (first, second):
             pipeline.wait_until_started()
         with _stale_writer(traffic, valkey, sorted(expected.applied), tmp_path) as stale:
-            publish(traffic, topic, rate=800)
+            publish(traffic, topic, rate=400)  # slow enough that neither is far behind on a busy machine
             for pipeline in (first, second):
                 pipeline.wait_for_read(traffic.messages)
             accounts = [pipeline.drain() for pipeline in (first, second)]
 
     assert_equals_brute_force(valkey, traffic, expected)
     assert sum(accounting.applied for accounting in accounts) == expected.events_applied
-    assert min(accounting.applied for accounting in accounts) > 0  # it was a race
+    assert min(accounting.applied for accounting in accounts) > expected.events_applied // 20  # it was a race
     for accounting in accounts:
         assert accounting.balanced
         assert accounting.applied + accounting.duplicate >= expected.accounting.applied + expected.accounting.duplicate
