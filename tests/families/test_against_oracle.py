@@ -119,6 +119,8 @@ def assert_row_equals_oracle(
             continue
         feature = loaded.spec.features[output.name.split("_")[0]]
         within = allowed(output.aggregate, feature, applied, value, at_us)
+        if output.aggregate == "ratio" and math.isinf(within):
+            continue  # What cancels in the denominator may also come to nothing, and the ratio to no number.
         assert is_single(actual, value, within), (output.name, at_us, actual, value)
     assert list(found.arrays) == list(expected.arrays)
     for output, (name, numbers) in zip(plan.arrays, expected.arrays.items(), strict=True):
