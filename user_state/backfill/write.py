@@ -43,7 +43,6 @@ class GenerationWriter:
         name: of the generation, for messages.
         now_us: the wall clock.
         waits: told why, once each time that Redis has to be waited for.
-        give_up_s: how long it is waited for.
     """
 
     def __init__(
@@ -55,7 +54,6 @@ class GenerationWriter:
         *,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         waits: Callable[[str], object] = bool,
-        give_up_s: float = GIVE_UP_S,
     ) -> None:
         self._plan = plan
         self._store = store
@@ -63,7 +61,6 @@ class GenerationWriter:
         self._name = name
         self._now_us = now_us
         self._waits = waits
-        self._give_up_s = give_up_s
         self._claimed = False
 
     def write(self, made: Made) -> Counter[str]:
@@ -159,7 +156,7 @@ class GenerationWriter:
                     self._claimed = True
                 return action()
             except StoreUnavailable as exc:
-                if time.monotonic() - began_s >= self._give_up_s:
+                if time.monotonic() - began_s >= GIVE_UP_S:
                     raise
                 if not said:
                     self._waits(f"waiting, nothing is lost: {printable(str(exc))}")

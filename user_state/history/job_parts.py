@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -66,14 +67,24 @@ def boot() -> str:
 
 def in_threads(do: Callable[[int], object], shards: Iterable[int], workers: int) -> None:
     """Do something with each shard, several at a time; what is raised ends it, once those under way are done."""
+    failed = threading.Event()
+
+    def unless_failed(shard: int) -> None:
+        if failed.is_set():
+            return
+        try:
+            do(shard)
+        except BaseException:
+            failed.set()
+            raise
+
     with ThreadPoolExecutor(workers) as pool:
-        started = [pool.submit(do, shard) for shard in shards]
+        started = [pool.submit(unless_failed, shard) for shard in shards]
         try:
             for one in started:
                 one.result()
         except BaseException:
-            for one in started:
-                one.cancel()
+            failed.set()
             raise
 
 
