@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ MOST_WORKERS = 8
 
 
 def backfill(
+    context: typer.Context,
     spec: Annotated[Path, typer.Option(help="The spec file.", show_default=False)],
     input_: Annotated[
         list[str],
@@ -79,6 +81,14 @@ def backfill(
             " generation stays incomplete.",
         ),
     ] = "10%",
+    runner: Annotated[
+        str | None,
+        typer.Option(
+            help="Run in batch on Beam: direct, flink, dataflow, or the name of a Beam runner, with Beam's own options"
+            " for it. Default: without Beam, in this process.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Make a generation of records from history, while another one is served.
 
@@ -115,6 +125,10 @@ def backfill(
     from beam_pipelines.dead_letter_limit import parse_share
 
     limit = parse_share(max_dead_letters)
+    if runner is None and context.args:
+        raise InputError(f"expected options of `user-state backfill`, got {' '.join(context.args)}")
+    if runner is not None and work is not None:
+        raise InputError("expected no --work with --runner: Redis itself knows which shards are there")
     if compile_plan(loaded).learned:
         from beam_pipelines.backfill_in_order import backfill_in_order
 
@@ -147,18 +161,26 @@ def backfill(
         open_file=open_path,
         describe=described,
     )
-    sink = LetterSink(dead_letters)
+
+    def check(counts: Counter[str]) -> None:
+        end(console, bins(counts), limit, loaded, dead_letters, began_s)
+
     plan = compile_plan(loaded)
-    filled = BackfillJob(
-        loaded,
-        plan,
-        settings,
-        work or Path(f".backfill-{loaded.keyspace}"),
-        progress,
-        sink.store,
-        check=lambda counts: end(console, bins(counts), limit, loaded, dead_letters, began_s),
-        say=console.print,
-    ).run()
+    if runner is not None:
+        from beam_pipelines.backfill_batch import backfill_on_beam
+
+        filled = backfill_on_beam(loaded, settings, dead_letters, runner, context.args, check)
+    else:
+        filled = BackfillJob(
+            loaded,
+            plan,
+            settings,
+            work or Path(f".backfill-{loaded.keyspace}"),
+            progress,
+            LetterSink(dead_letters).store,
+            check=check,
+            say=console.print,
+        ).run()
     for line in lines(filled.counts, plan.retention_us):
         console.print(line)
     end(console, bins(filled.counts), limit, loaded, dead_letters, began_s)

@@ -5,7 +5,7 @@ time, as a stream would. A record that would outgrow `max_record` by a step refu
 LEAST_REFUSED events, and takes what comes later.
 
 A user is forgotten `retention` after the last event, ids and clock included, where a later event arrives after that:
-the record begins anew, as in Redis. Pure: no clock, no files.
+the record begins anew, as in Redis. No clock here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ import numpy.typing as npt
 
 from user_state.events.arrow_events import hashes_of
 from user_state.history.arrival import order_of_arrival, stable_order
+from user_state.history.shards import Shards
+from user_state.history.time_parts import TimeParts
 from user_state.plan.plan import Plan
 from user_state.state.events import I64, Events, ListColumn
 from user_state.state.outcome import Outcome
@@ -84,6 +87,11 @@ class ShardFold:
         self._plan = plan
         self._token = np.uint64(token)
         self._native = PackedRecords(plan).native
+
+    @property
+    def kinds(self) -> str:
+        """The plan's: what events have."""
+        return self._plan.kinds
 
     def fold(self, events: Events) -> Iterator[Made]:
         """Yield the records of all users of some events, in any order, some users at a time."""
@@ -174,6 +182,24 @@ class ShardFold:
             outcome,
             self._plan.retention_us,
         )
+
+
+def folded_shard(fold: ShardFold, shards: Shards, shard: int, folder: Path, part_bytes: int) -> Iterator[Made]:
+    """Yield the records of a shard on disk.
+
+    Args:
+        fold: folds it.
+        shards: has it.
+        shard: its number.
+        folder: where parts of it lie meanwhile, if it is larger than `part_bytes`.
+        part_bytes: of it on disk that is sorted in memory.
+    """
+    size = shards.event_bytes(shard)
+    if size <= part_bytes:
+        return fold.fold(shards.events(shard))
+    parts = TimeParts(folder, shard, fold.kinds)
+    count = -(-size // part_bytes)
+    return fold.fold_parts(parts.split(shards.publish_times_us(shard), count, shards.event_batches(shard)))
 
 
 def in_order(events: Events, kinds: str) -> Events:

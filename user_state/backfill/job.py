@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from user_state.backfill.fold import Made, ShardFold
+from user_state.backfill.claim import Claim, check_store
+from user_state.backfill.fold import ShardFold, folded_shard
 from user_state.backfill.judge import Judge
 from user_state.backfill.write import GenerationWriter
 from user_state.errors import InputError
@@ -32,17 +33,15 @@ from user_state.history.event_source import EventSource, Found, Refused
 from user_state.history.job_parts import Progress, boot, check_same, check_shards, described, in_threads
 from user_state.history.memory import give_back
 from user_state.history.shards import Shards, shards_for
-from user_state.history.time_parts import PART_BYTES, TimeParts
+from user_state.history.time_parts import PART_BYTES
 from user_state.history.user_share import check_share
 from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
 from user_state.state.events import U64
 from user_state.store.backfill_marks import BackfillMarks
 from user_state.store.connection import masked
-from user_state.store.generations import Generation, Generations
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.specs import propose_epoch
-from user_state.store.survey import stored_layouts
 
 FORMAT = 1
 """Of what lies in the folder, and of the records that come of it: raised when either changes."""
@@ -150,7 +149,7 @@ class BackfillJob:
         self._name = str(spec.generation)
         inputs = [settings.describe(path) for path in settings.inputs]
         self._count = settings.shards or shards_for(sum(one["bytes"] for one in inputs))
-        self._what = self._described(inputs)
+        self._what = described_job(spec, settings, inputs, self._count)
         self._shards = Shards(work, plan, self._count)
 
     def run(self) -> Filled:
@@ -161,28 +160,21 @@ class BackfillJob:
             SpecSuperseded: a newer spec writes it.
             StoreUnavailable, StoreError: as the store.
         """
-        self._check_store()
+        check_store(self._settings.redis, self._spec.keyspace)
         with writing(self._work):
             self._work.mkdir(parents=True, exist_ok=True)
         with self._alone():
             job = self._claim_folder()
-            self._claim_generation(job)
+            claim = self._claimed(job)
             split = self._split(job)
             self._check(Counter(split["counts"]))
             with BackfillMarks(self._settings.redis, self._spec.keyspace, job["token"]) as marks:
                 counts = self._write_all(job, split, marks)
                 latest_us = split["latest_us"] or None
-                self._end(job, counts, latest_us)
+                claim.end(self._now_us(), counts["applied"], latest_us)
                 marks.clear()
             shutil.rmtree(self._work, ignore_errors=True)
         return Filled(counts, latest_us)
-
-    def _check_store(self) -> None:
-        store = self._open_store()
-        try:
-            store.check()
-        finally:
-            store.close()
 
     def _open_store(self) -> RedisStateStore:
         return RedisStateStore(self._settings.redis, self._spec.keyspace)
@@ -217,31 +209,20 @@ class BackfillJob:
         write_json(self._work / _JOB, job)
         return job
 
-    def _claim_generation(self, job: dict[str, Any]) -> None:
-        """Note that the generation is being filled.
+    def _claimed(self, job: dict[str, Any]) -> Claim:
+        """Have it noted that the generation is being filled.
 
         Raises:
             InputError: there is something of it that is not this job's.
         """
-        name = self._name
-        with Generations(self._settings.redis, self._spec.spec.name) as generations:
-            found = generations.find(name)
-            if found is not None and found.job == job["token"]:
-                return
-            if found is not None or stored_layouts(self._settings.redis, self._spec.keyspace).held:
-                raise InputError(
-                    f"expected a new generation, got {name}, which is there already: name another one, or delete it"
-                    f" with `user-state generation drop {name}`. A backfill that was interrupted goes on with the same"
-                    " --work"
-                )
+        settings = self._settings
+        claim = Claim(settings.redis, self._spec, self._plan, job["token"], job["began_us"], settings.until_us)
+        if not claim.begin():
             if job.get("claimed"):
-                self._say(f"Redis no longer has what this backfill has written of {name}: it is written again")
-            definition, until_us = self._plan.definition.hex(), self._settings.until_us
-            generations.put(
-                Generation(name, definition, job["began_us"], job=job["token"], until_us=until_us, is_history=True)
-            )
-        job["claimed"] = True
-        write_json(self._work / _JOB, job)
+                self._say(f"Redis no longer has what this backfill has written of {self._name}: it is written again")
+            job["claimed"] = True
+            write_json(self._work / _JOB, job)
+        return claim
 
     def _split(self, job: dict[str, Any]) -> dict[str, Any]:
         """Have events by shard; return what became of the others."""
@@ -329,54 +310,28 @@ class BackfillJob:
         advance: Callable[[int], object],
     ) -> None:
         total: Counter[str] = Counter()
-        for made in self._folded(fold, shard):
+        for made in folded_shard(fold, self._shards, shard, self._work, self._settings.part_bytes):
             counts = writer.write(made)
             total.update(counts)
             advance(_folded(counts))
         writer.waiting(lambda: marks.finish(shard, total))
         give_back()
 
-    def _folded(self, fold: ShardFold, shard: int) -> Iterator[Made]:
-        size = self._shards.event_bytes(shard)
-        if size <= self._settings.part_bytes:
-            return fold.fold(self._shards.events(shard))
-        parts = TimeParts(self._work, shard, self._plan.kinds)
-        published_us = self._shards.publish_times_us(shard)
-        count = -(-size // self._settings.part_bytes)
-        return fold.fold_parts(parts.split(published_us, count, self._shards.event_batches(shard)))
 
-    def _end(self, job: dict[str, Any], counts: Counter[str], latest_us: int | None) -> None:
-        """Note that the generation is complete, also where Redis has lost that it was begun."""
-        with Generations(self._settings.redis, self._spec.spec.name) as generations:
-            generations.put(
-                Generation(
-                    self._name,
-                    self._plan.definition.hex(),
-                    job["began_us"],
-                    self._now_us(),
-                    counts["applied"],
-                    job["token"],
-                    self._settings.until_us,
-                    latest_us,
-                    is_history=True,
-                )
-            )
-
-    def _described(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return what names the job and no other."""
-        settings = self._settings
-        return {
-            "format": FORMAT,
-            "spec": {"name": self._spec.spec.name, "fingerprint": self._spec.fingerprint},
-            "generation": self._name,
-            "redis": masked(settings.redis),
-            "inputs": inputs,
-            "until_us": settings.until_us,
-            "users": settings.user_share,
-            "publish_column": settings.publish_column,
-            "shards": self._count,
-            "version": settings.version,
-        }
+def described_job(spec: LoadedSpec, settings: Settings, inputs: list[dict[str, Any]], shards: int) -> dict[str, Any]:
+    """Return what names a backfill and no other; `inputs` are the files as `settings` describes them."""
+    return {
+        "format": FORMAT,
+        "spec": {"name": spec.spec.name, "fingerprint": spec.fingerprint},
+        "generation": str(spec.generation),
+        "redis": masked(settings.redis),
+        "inputs": inputs,
+        "until_us": settings.until_us,
+        "users": settings.user_share,
+        "publish_column": settings.publish_column,
+        "shards": shards,
+        "version": settings.version,
+    }
 
 
 def _folded(counts: Counter[str] | dict[str, int]) -> int:
