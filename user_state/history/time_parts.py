@@ -40,7 +40,7 @@ class TimeParts:
         """Yield the events of the parts, the earliest first.
 
         Args:
-            published_us: publish times of all events, in any order.
+            published_us: publish times of some of the events, in any order.
             count: about how many parts there are to be.
             batches: the events.
         """
