@@ -1,4 +1,4 @@
-"""Memory is that of a part: one user with ten times the events costs sorting on disk, and at most a fifth more memory."""
+"""Memory is that of a part: ten times the events of one user cost sorting on disk, and at most a fifth more memory."""
 
 from __future__ import annotations
 
