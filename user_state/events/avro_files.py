@@ -359,6 +359,8 @@ def _with_names(body: bytes, schema: Schema) -> dict[str, Any]:
 def _arrival(envelope: Mapping[str, Any], bodies: SingleObject, view: View) -> Arrival:
     published = envelope["publish_time"]
     published_us = None if published is None else microseconds(published)
+    if not envelope["data"]:
+        return Arrival(None, published_us, "no body")
     try:
         return view.arrival(bodies.decode(envelope["data"], envelope.get("attributes")), published_us)
     except EventError as exc:

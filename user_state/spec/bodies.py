@@ -66,6 +66,8 @@ class Bodies:
         registry: the URL of the registry that knows schemas by id, without a `/` at its end; None where there is none.
         by_id: the schemas of a folder, by id; each resolves to the events' schema.
         by_revision: the same of `raw`, by the id that Pub/Sub gives to a revision; empty where none are told apart.
+        rows: paths of the records above the user's field that may be null, as they are where a row was deleted.
+        ignores_deletes: whether such change events, and empty bodies, are ignored.
         declared: whether the spec says so.
     """
 
@@ -74,6 +76,8 @@ class Bodies:
     by_id: Mapping[int, EventSchema] = field(default_factory=dict)
     declared: bool = False
     by_revision: Mapping[str, EventSchema] = field(default_factory=dict)
+    rows: tuple[str, ...] = ()
+    ignores_deletes: bool = False
 
 
 def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[EventSchema, list[Problem]]:

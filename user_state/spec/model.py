@@ -101,6 +101,9 @@ class Events(Settings):
     registry: str | None = Field(
         default=None, description="a folder with a file ID.avsc for each schema, or the URL of a schema registry"
     )
+    deletes: Literal["refuse", "ignore"] = Field(
+        default="refuse", description="refuse or ignore, what becomes of change events (CDC) of deleted rows"
+    )
 
 
 class Part(Settings):
