@@ -129,4 +129,4 @@ def test_a_pattern_that_matches_nothing_is_an_error(tmp_path: Path, spec: Loaded
     arguments = ["convert", str(tmp_path / "*.parquet"), "--spec", str(tmp_path / "stay.yaml"), "--out", "o.avro"]
     ended = CliRunner().invoke(app(), arguments)
     assert isinstance(ended.exception, InputError)
-    assert "no file matches" in str(ended.exception)
+    assert "which matches no file" in str(ended.exception)

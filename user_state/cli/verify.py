@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,6 @@ import typer
 from user_state.cli.generation_option import Generation
 from user_state.cli.terminal import say
 from user_state.client import UserStateClient
-from user_state.errors import InputError
 from user_state.spec import load_spec
 from user_state.times import format_time, parse_time_us
 
@@ -63,6 +61,7 @@ def verify(
     from user_state import oracle
     from user_state.cli.progress import progress, with_progress
     from user_state.events.row_files import arrivals_of
+    from user_state.events.stored_files import facts_of, matching
     from user_state.generation_name import BASE
     from user_state.store.connection import check_reachable
     from user_state.store.generations import generation_to_read
@@ -72,9 +71,7 @@ def verify(
     loaded = load_spec(spec)
     check_reachable(redis, REACHABLE_S)  # told now, and not after all events have been judged
     loaded = loaded.of_generation(generation_to_read(redis, loaded.spec.name, generation))
-    paths = sorted(glob.glob(events, recursive=True))
-    if not paths:
-        raise InputError(f"expected a file of events or a pattern of them, got {events}, which matches no file")
+    paths = matching(events)
     at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
     schema = loaded.schema.original
     versions = [version.original for version in loaded.schema.versions]
@@ -85,7 +82,7 @@ def verify(
     ]
     rows = oracle.in_order_of_time(loaded.spec, files, now_us)
     arrivals = [row.arrival for row in rows]
-    written = [Path(path).stat().st_mtime_ns // 1000 for path in paths]
+    written = [facts_of(path).changed_ns // 1000 for path in paths]
     written_us = [written[row.file] for row in rows]
     judged = with_progress(arrivals, "judging events", len(arrivals))
     replayed = oracle.replay(loaded.spec, judged, now_us=now_us)

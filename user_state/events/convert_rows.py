@@ -28,7 +28,7 @@ from user_state.events.decode import EventDecoder
 from user_state.events.event_files import event_file
 from user_state.events.message import Message
 from user_state.events.row_files import SEGMENT_BYTES, SEGMENT_ROWS, RowFile
-from user_state.events.segments import Segment, Why, open_local
+from user_state.events.segments import Segment, Why, open_named
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 
@@ -168,7 +168,7 @@ def _total(path: str, file: Any) -> int | None:
         return None
     if file.total is not None:
         return file.total
-    with open_local(path) as lines:
+    with open_named(path) as lines:
         return sum(part.count(b"\n") for part in iter(lambda: lines.read(_READ_BYTES), b""))
 
 

@@ -19,7 +19,7 @@ from user_state.events.decode import EventDecoder
 from user_state.events.event_files import event_file
 from user_state.events.message import Message
 from user_state.events.row_files import PARQUET, RowFile, RowMessages, publish_column_of, stated_units_ns
-from user_state.events.segments import Segment, Why, open_local, opened
+from user_state.events.segments import Segment, Why, open_named, opened
 from user_state.events.table_rows import Row, rows_of_batch
 from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
@@ -98,7 +98,7 @@ class EventSource:
         import pyarrow.parquet as pq
 
         RowFile(path, self._spec, publish_column=self._publish_column).close()  # says what is wrong with its columns
-        with opened(path, open_local) as file:
+        with opened(path, open_named) as file:
             table = pq.ParquetFile(file, coerce_int96_timestamp_unit="us", buffer_size=_READ_BYTES, pre_buffer=False)
             columns = list(table.schema_arrow.names)
             known = [field["name"] for field in self._spec.schema.whole["fields"]]

@@ -23,6 +23,7 @@ from typing import Any
 
 from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
+from user_state.events.stored_files import facts_of
 from user_state.history.durable import PART, read_json, whole_file, write_json, writing
 from user_state.history.event_source import EventSource
 from user_state.history.label_source import LabelBatches, LabelColumns, read_labels
@@ -291,11 +292,8 @@ def _check(settings: Settings) -> None:
 
 
 def _file(path: str) -> dict[str, Any]:
-    try:
-        found = Path(path).stat()
-    except OSError as exc:
-        raise InputError(f"cannot read {path}: {exc.strerror}") from exc
-    return {"path": path, "bytes": found.st_size, "changed_ns": found.st_mtime_ns}
+    found = facts_of(path)
+    return {"path": path, "bytes": found.size, "changed_ns": found.changed_ns}
 
 
 def _difference(old: Any, new: Any) -> str:
