@@ -71,6 +71,7 @@ BUILT = ("user_state._native", "user_state.commands")
 NAMES = {path.name for path in (*SOURCES, *ROOT.glob("*.py"), *ROOT.glob("examples/**/*.py"))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_what_is_named_is_there(place: str) -> None:
     found = {

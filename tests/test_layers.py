@@ -6,6 +6,7 @@ Imports are read from the source, so that one inside a function counts as much a
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,10 @@ LAYERS = {
         {"plan", "state", "embeddings", "reading", "events", "spec", "durations", "id_text", "errors"},
         {"numpy", "xxhash", "pyarrow"},
     ),
+    "user_state/backfill": (
+        {"history", "plan", "state", "events", "store", "spec", "errors", "printable"},
+        {"numpy", "pyarrow"},
+    ),
     "user_state/answers": (
         {"plan", "state", "reading", "history", "state_reads", "spec", "native", "errors"},
         {"numpy", "pyarrow"},
@@ -114,14 +119,17 @@ def sources(*places: str) -> Iterator[Path]:
         yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line, full name) of everything a file imports; `from a import b` yields `a.b`."""
+@functools.cache
+def imports(path: Path) -> list[tuple[int, str]]:
+    """Return (line, full name) of everything a file imports; `from a import b` gives `a.b`."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: imports are absolute here"
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
 
 
 def offences(places: tuple[str, ...], forbidden: set[str]) -> list[str]:

@@ -6,6 +6,7 @@ whatever a test asks for.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from user_state.events.message import Message
 from user_state.plan.compile import compile_plan
 from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec, parse_spec
+from user_state.spec.event_schema import EventSchema, load_event_schema
 from user_state.state.event_batch import EventBatch
 from user_state.state.events import EventRow, Events
 
@@ -32,7 +34,12 @@ _IDS = itertools.count()
 
 def spec_of(**parts: Any) -> LoadedSpec:
     """Return the spec with these parts, by way of YAML text; counts everything if no output is asked for."""
-    return parse_spec(text_of(**parts), beside=Path(__file__).parent)
+    return _parsed(text_of(**parts))
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(text: str) -> LoadedSpec:
+    return parse_spec(text, beside=Path(__file__).parent)
 
 
 def text_of(**parts: Any) -> str:
@@ -46,12 +53,18 @@ def text_of(**parts: Any) -> str:
     }
     if not {"features", "sequences", "embeddings"} & parts.keys():
         settings["features"] = {"all": {"aggregate": "count", "windows": ["1h"]}}
-    return yaml.safe_dump({**settings, **parts}, sort_keys=False, allow_unicode=True)
+    return yaml.dump({**settings, **parts}, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
 
 
 def plan_of(**parts: Any) -> Plan:
     """Return the compiled spec with these parts."""
     return compile_plan(spec_of(**parts))
+
+
+@functools.cache
+def schema() -> EventSchema:
+    """Return the schema of the events."""
+    return load_event_schema("tried.avsc", Path(__file__).parent)
 
 
 def event(time_us: int = T0, user: str = "u", event_id: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -63,14 +76,14 @@ def event(time_us: int = T0, user: str = "u", event_id: str | None = None, **fie
 
 def row(plan: Plan, made: Mapping[str, Any], published_us: int | None = None) -> EventRow:
     """Return the event's row, published when it happened unless said otherwise."""
-    return EventDecoder(plan, spec_of().schema).row(made, published_us)
+    return EventDecoder(plan, schema()).row(made, published_us)
 
 
 def batch(plan: Plan, events: Iterable[Mapping[str, Any]], published_us: Sequence[int] | None = None) -> Events:
     """Return events as a batch; `published_us` one for each, or all published when they happened."""
     listed = list(events)
     times = [None] * len(listed) if published_us is None else published_us
-    decoder = EventDecoder(plan, spec_of().schema)
+    decoder = EventDecoder(plan, schema())
     return Events.from_rows(plan, [decoder.row(e, p) for e, p in zip(listed, times, strict=True)])
 
 
@@ -150,6 +163,6 @@ def batch_of(plan: Plan, events: Sequence[dict[str, Any]], messages: Sequence[Me
     if messages is None:
         messages = [Message(b"", {}, None, None, "somewhere") for _ in events]
     whole = [message._replace(event=one) for message, one in zip(messages, events, strict=True)]
-    decoded = EventDecoder(plan, spec_of().schema).batch(whole)
+    decoded = EventDecoder(plan, schema()).batch(whole)
     assert decoded.refused == []
     return decoded.batch

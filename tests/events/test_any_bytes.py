@@ -68,6 +68,7 @@ EVENT = event(T0, event_id="id", item_id="\u00e9\U0001f389", value=1.5, amount=-
 NESTED_EVENT = {**EVENT, "tags": ["a", "b"], "more": {"k": b"four"}, "inner": {"x": b"\0"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nested", [False, True])
 def test_event_bodies(nested):
     """Decoder and brute force, which share no code, agree on what is an event and on what it says."""

@@ -76,6 +76,7 @@ def _refuses(_blob: bytes) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "what"),
     [
@@ -118,6 +119,7 @@ class _Late:
         return True
 
 
+@pytest.mark.slow
 def test_one_input_alone_says_what_it_is_and_what_it_came_to() -> None:
     # Twice in a process of its own: what hypothesis draws depends on which modules are loaded.
     first, second = (
@@ -139,6 +141,7 @@ def test_one_input_alone_says_what_it_is_and_what_it_came_to() -> None:
     assert came_to in ("value", "refused")
 
 
+@pytest.mark.slow
 def test_subjects_have_everything_that_is_damaged_and_come_again() -> None:
     first, second = (subjects(5, 4) for _ in range(2))
     assert [_bytes(one) for one in first] == [_bytes(one) for one in second]

@@ -77,6 +77,7 @@ def test_so_does_the_largest_record():
     assert replace(plan, max_record_bytes=plan.max_record_bytes + 1).definition != plan.definition == BASE
 
 
+@pytest.mark.slow
 @given(specs())
 @QUICK
 def test_every_spec_has_one_and_it_is_the_same_when_compiled_again(spec: LoadedSpec):

@@ -81,6 +81,7 @@ def one(plan: Plan = PLAN, events: int = 3) -> bytes:
     return blob
 
 
+@pytest.mark.slow
 @given(worlds(most=20, duplicates=False))
 @settings(QUICK, max_examples=50)
 def test_any_record_is_read_and_written_alike_by_fastavro(world: World) -> None:
@@ -112,6 +113,7 @@ def test_the_checksum_is_crc_32c_with_the_processors_instruction_and_without(siz
     assert _native.crc32c(b"123456789") == 0xE3069283
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_is_read_as_a_value():
     """Of the first 26 bytes too, which a compare-and-set looks at without opening the record."""
     flips = 0

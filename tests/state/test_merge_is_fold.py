@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +71,7 @@ def fold(plan: Plan, arrived: Sequence[Arrived]) -> Records:
     return from_events(plan, batch(plan, [made for made, _ in arrived], [published_us for _, published_us in arrived]))
 
 
+@pytest.mark.slow
 @given(plans(), arrivals(), st.data())
 @settings(QUICK, max_examples=60)
 def test_any_split_into_three_merged_in_any_order(plan: Plan, arrived: list[Arrived], data: st.DataObject) -> None:

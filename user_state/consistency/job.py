@@ -16,7 +16,7 @@ from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
 from user_state.events.stored_files import facts_of
 from user_state.history.event_source import EventSource, Found
-from user_state.history.job import Progress
+from user_state.history.job_parts import Progress
 from user_state.history.label_source import LabelColumns, labels_in, read_labels
 from user_state.history.shards import Shards, shards_for
 from user_state.plan.compile import compile_plan
