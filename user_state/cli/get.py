@@ -111,7 +111,7 @@ def time_columns(spec: LoadedSpec) -> dict[tuple[str, str], int]:
 
 def measured_tables(spec: LoadedSpec) -> dict[str, str]:
     """Return the outputs that are tables of keys, and the column with the number of each key."""
-    found = {}
+    found: dict[str, str] = {}
     for name, feature in spec.spec.features.items():
         for aggregate in feature.aggregate if feature.by else ():
             measure = MEASURES.get(aggregate, "count")
