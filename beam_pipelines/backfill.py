@@ -106,7 +106,7 @@ def backfill(
     from user_state.history.memory import keep_in_one_place
     from user_state.history.user_share import parsed_share
     from user_state.plan.compile import compile_plan
-    from user_state.schema_registry.schemas import check_registry
+    from user_state.schema_registry.start import check_registry
     from user_state.spec import load_spec
     from user_state.store.connection import check_reachable
     from user_state.times import parse_time_us
@@ -121,7 +121,7 @@ def backfill(
     until_us = None if until is None else parse_time_us(until)
     share = parsed_share(users)
     check_reachable(redis, REACHABLE_S)
-    check_registry(loaded.schema.bodies.registry)
+    check_registry(loaded.schema)
     from beam_pipelines.dead_letter_limit import parse_share
 
     limit = parse_share(max_dead_letters)

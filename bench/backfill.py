@@ -30,8 +30,8 @@ from bench.history_data import History, write_history
 from bench.report import arguments, finish
 from tests.servers.redis import running_valkey
 from user_state.backfill.job import BackfillJob, Settings
+from user_state.events.stored_files import matching
 from user_state.history.memory import keep_in_one_place
-from user_state.history.training_set import paths_of
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec, parse_spec
 
@@ -60,7 +60,7 @@ class Backfills:
         self._redis = redis
         self._folder = folder
         self._number = 0
-        self._settings = Settings(paths_of(history.events), redis, shards=SHARDS, workers=os.cpu_count() or 1)
+        self._settings = Settings(matching(history.events), redis, shards=SHARDS, workers=os.cpu_count() or 1)
         self._size = history.number_of_events
 
     def without_beam(self) -> None:
@@ -87,7 +87,7 @@ class Backfills:
 
 def bare_read(history: History) -> None:
     """Read every column of the files."""
-    for path in paths_of(history.events):
+    for path in matching(history.events):
         pq.read_table(path)
 
 
@@ -98,7 +98,7 @@ def usual_windows(history: History, events: int) -> float:
 
     from beam_pipelines.running import DIRECT_RUNNER
 
-    table = pq.read_table(paths_of(history.events)[0]).slice(0, events)
+    table = pq.read_table(matching(history.events)[0]).slice(0, events)
     columns = (table[name].to_pylist() for name in ("user_id", "action", "event_time"))
     rows = [TimestampedValue(((user, action), 1), at.timestamp()) for user, action, at in zip(*columns, strict=True)]
 

@@ -89,7 +89,7 @@ LAYERS = {
         {"numpy", "pyarrow"},
     ),
     "user_state/consistency": (
-        {"answers", "history", "plan", "state", "embeddings", "reading", "spec", "errors", "times"},
+        {"answers", "events", "history", "plan", "state", "embeddings", "reading", "spec", "errors", "times"},
         {"numpy", "pyarrow"},
     ),
     "user_state/dead_letters": (

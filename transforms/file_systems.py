@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, BinaryIO, cast
 
 from user_state.errors import InputError
-from user_state.events.segments import decompressed, open_local
+from user_state.events.segments import decompressed, open_named
 from user_state.history.job_parts import described as local_description
 
 CLIENTS = {
@@ -95,7 +95,7 @@ def _cause(exc: Any) -> str:
 def open_path(path: str) -> BinaryIO:
     """Open a file to be read; raises OSError."""
     if "://" not in path:
-        return open_local(path)
+        return open_named(path)
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 

@@ -27,7 +27,7 @@ from user_state.backfill.fold import ShardFold, folded_shard
 from user_state.backfill.judge import Judge
 from user_state.backfill.write import GenerationWriter
 from user_state.errors import InputError
-from user_state.events.segments import OpenFile, open_local
+from user_state.events.segments import OpenFile, open_named
 from user_state.history.durable import PART, read_json, write_json, writing
 from user_state.history.event_source import EventSource, Found, Refused
 from user_state.history.job_parts import Progress, boot, check_same, check_shards, described, in_threads
@@ -83,7 +83,7 @@ class Settings:
     version: str = ""
     workers: int = 1
     part_bytes: int = PART_BYTES
-    open_file: OpenFile = open_local
+    open_file: OpenFile = open_named
     describe: Callable[[str], dict[str, Any]] = described
 
 

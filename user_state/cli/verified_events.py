@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from user_state import oracle
 from user_state.cli.progress import with_progress
 from user_state.events.row_files import arrivals_of
+from user_state.events.stored_files import facts_of
 from user_state.oracle.possible import SLACK_US
 from user_state.spec import LoadedSpec
 from user_state.store.generations import Generations
@@ -52,7 +52,7 @@ def read_stream(spec: LoadedSpec, paths: Sequence[str], publish_column: str | No
     """Return what becomes of the events as `run` reads them; `now_us` is the wall clock, microseconds UTC."""
     rows = oracle.in_order_of_time(spec.spec, _files(spec, paths, publish_column), now_us)
     arrivals = [row.arrival for row in rows]
-    written = [Path(path).stat().st_mtime_ns // 1000 for path in paths]
+    written = [facts_of(path).changed_ns // 1000 for path in paths]
     written_us = [written[row.file] for row in rows]
     judged = with_progress(arrivals, "judging events", len(arrivals))
     replayed = oracle.replay(spec.spec, judged, now_us=now_us)

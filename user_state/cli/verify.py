@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,6 +68,7 @@ def verify(
     """
     from user_state.cli.progress import progress
     from user_state.cli.verified_events import is_history, read_history, read_stream
+    from user_state.events.stored_files import matching
     from user_state.generation_name import BASE
     from user_state.store.connection import check_reachable
     from user_state.store.generations import generation_to_read
@@ -78,9 +78,7 @@ def verify(
     loaded = load_spec(spec)
     check_reachable(redis, REACHABLE_S)  # told now, and not after all events have been judged
     loaded = loaded.of_generation(generation_to_read(redis, loaded.spec.name, generation))
-    paths = sorted(glob.glob(events, recursive=True))
-    if not paths:
-        raise InputError(f"expected a file of events or a pattern of them, got {events}, which matches no file")
+    paths = matching(events)
     at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
     now_us = time.time_ns() // 1000
     until_us = None if until is None else parse_time_us(until)

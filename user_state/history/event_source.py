@@ -16,11 +16,11 @@ import numpy as np
 
 from user_state.errors import InputError
 from user_state.events.arrow_events import ArrowEvents
-from user_state.events.decode import EventDecoder
+from user_state.events.decode import IGNORED, EventDecoder
 from user_state.events.event_files import event_file
 from user_state.events.message import Message
 from user_state.events.row_files import PARQUET, RowFile, RowMessages, publish_column_of, stated_units_ns
-from user_state.events.segments import OpenFile, Segment, Why, open_local, opened
+from user_state.events.segments import OpenFile, Segment, Why, open_named, opened
 from user_state.events.table_rows import Row, rows_of_batch
 from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
@@ -85,7 +85,7 @@ class EventSource:
         rows_at_once: int | None = None,
         *,
         keeps_refused: bool = False,
-        open_file: OpenFile = open_local,
+        open_file: OpenFile = open_named,
     ) -> None:
         self._plan = plan
         self._spec = spec
@@ -175,7 +175,11 @@ class EventSource:
         details |= {at: why.detail for at, why in segment.refused.items()}
         places = np.flatnonzero(is_event)[~wrong]
         message = partial(_message_at, segment, places)
-        letters = [Refused(_message(segment, at), reason, details[at]) for at, reason in sorted(reasons.items())]
+        letters = [
+            Refused(_message(segment, at), reason, details[at])
+            for at, reason in sorted(reasons.items())
+            if reason != IGNORED
+        ]
         return Found(events, counts, letters, message)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from user_state.errors import InputError
+from user_state.events.stored_files import facts_of
 from user_state.history.shards import MOST_SHARDS
 
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], object]]]
@@ -23,11 +24,8 @@ def described(path: str) -> dict[str, Any]:
     Raises:
         InputError: there is none.
     """
-    try:
-        found = Path(path).stat()
-    except OSError as exc:
-        raise InputError(f"cannot read {path}: {exc.strerror}") from exc
-    return {"path": path, "bytes": found.st_size, "changed_ns": found.st_mtime_ns}
+    found = facts_of(path)
+    return {"path": path, "bytes": found.size, "changed_ns": found.changed_ns}
 
 
 def check_same(found: Mapping[str, Any], what: Mapping[str, Any], folder: Path) -> None:
