@@ -164,6 +164,40 @@ def test_shards_that_are_there_are_not_read_or_written_again(
     assert_right(world, valkey.url, "g", made_events(11, 800))
 
 
+def test_without_its_folder_it_reads_the_files_again_and_writes_the_shards_that_are_missing(
+    world: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+):
+    interrupted(world, valkey.url, monkeypatch, 3)
+    filled = backfill(world, valkey.url, "g", world / "elsewhere", shards=4)
+    assert filled.counts["read"] == 800
+    assert filled.counts["there_already"] == 0
+    assert_right(world, valkey.url, "g", made_events(11, 800))
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_what_is_complete_is_said_to_be_and_left_alone(
+    folder: bool, world: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+):
+    """Killed after all was done, before or after its folder was removed."""
+    with monkeypatch.context() as patch:
+        if folder:
+            patch.setattr(BackfillJob, "_clear", bool)
+        patch.setattr(job_module, "Filled", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            backfill(world, valkey.url, "g", world / "work", shards=2)
+    store = RedisStateStore(valkey.url, "tried@g")
+    Folder(compile_plan(spec_in(world, "g")), store).fold_events(
+        batch(compile_plan(spec_in(world, "g")), [event(T0 + 9 * D, "u3")])
+    )
+    before = held(valkey.url, "tried@g")
+    filled = backfill(world, valkey.url, "g", world / "work", shards=2)
+    assert filled.was_complete
+    assert filled.latest_us is not None
+    assert held(valkey.url, "tried@g") == before
+    assert not (world / "work").exists()
+    store.close()
+
+
 def test_a_shard_that_was_half_written_is_written_again_to_the_same_records(
     world: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ):
@@ -192,7 +226,7 @@ def test_a_folder_or_a_generation_of_another_backfill_is_refused_and_left_alone(
     with pytest.raises(InputError, match=r"another generation: \"h\" instead of \"g\""):
         backfill(world, valkey.url, "h", world / "work", shards=4)
     with pytest.raises(InputError, match=r"a new generation, got g, which is there already"):
-        backfill(world, valkey.url, "g", world / "other", shards=4)
+        backfill(world, valkey.url, "g", world / "other", shards=5)
     (world / "papers").mkdir()
     (world / "papers" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match=r"which has thesis\.txt"):
