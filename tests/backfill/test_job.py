@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import random
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import fastavro
 import pyarrow.parquet as pq
 import pytest
 
@@ -409,3 +412,48 @@ def test_the_same_backfill_does_not_run_twice_at_a_time(world: Path, valkey: Val
     monkeypatch.setattr(BackfillJob, "_split", again)
     backfill(world, valkey.url, "g", world / "work")
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("kind", ["avro", "jsonl", "csv"])
+def test_files_of_every_kind_give_the_records_of_parquet_and_the_bytes_of_what_is_no_event(
+    kind: str, world: Path, valkey: Valkey
+):
+    events = made_events(11, 200)
+    for one in events:
+        one["value"] = None  # a CSV has no types
+    for old in world.glob("events-*"):
+        old.unlink()
+    write_events(world, events, files=1)
+    backfill(world, valkey.url, "parquet", world / "work")
+    path = world / f"history.{kind}"
+    if kind == "avro":
+        write_avro(path, events)
+    else:
+        write_rows(path, events)
+    letters: list[Refused] = []
+    filled = backfill(world, valkey.url, kind, world / "work", letters, inputs=[str(path)])
+    assert held(valkey.url, f"tried@{kind}") == held(valkey.url, "tried@parquet")
+    expected_bad = 0 if kind == "avro" else 1
+    assert filled.counts["invalid"] + filled.counts["undecodable"] == expected_bad
+    assert sum(one.reason in ("invalid", "undecodable") for one in letters) == expected_bad
+    assert filled.counts["read"] == 200 + expected_bad
+
+
+def write_avro(path: Path, events: list) -> None:
+    schema = fastavro.parse_schema(json.loads((path.parent / "tried.avsc").read_text()))
+    with path.open("wb") as file:
+        fastavro.writer(file, schema, events)
+
+
+def write_rows(path: Path, events: list) -> None:
+    """Write JSON lines or a CSV, and a row that is no event."""
+    names = ["event_id", "user_id", "event_time", "published_at", "action", "item_id"]
+    rows = [{name: one[name] for name in names} for one in events]
+    rows.insert(7, {**rows[0], "event_id": "bad", "event_time": "never"})
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if path.suffix == ".csv":
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
