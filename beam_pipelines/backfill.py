@@ -181,7 +181,10 @@ def backfill(
             check=check,
             say=console.print,
         ).run()
-    for line in lines(filled.counts, plan.retention_us):
-        console.print(line)
-    end(console, bins(filled.counts), limit, loaded, dead_letters, began_s)
+    if filled.was_complete:
+        console.print(f"{generation} was complete already: nothing to do")
+    else:
+        for line in lines(filled.counts, plan.retention_us):
+            console.print(line)
+        check(filled.counts)
     console.print(takeover_line(generation, until_us, filled.latest_us, plan.allowed_lateness_us))

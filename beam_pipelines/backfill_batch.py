@@ -9,8 +9,6 @@ there, so that a backfill that was interrupted writes the others alone, though i
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,17 +24,15 @@ from transforms import counters, letter_samples
 from transforms.fold_history import SHARDS, FoldHistory
 from transforms.read_history import COUNTED, DEAD, FATES, LATEST_S, SPLIT, ReadHistory
 from transforms.write_dead_letters import WriteDeadLetters
-from user_state.backfill.claim import Claim, check_store
+from user_state.backfill.claim import Claim, check_store, claim_for
 from user_state.backfill.job import REFUSED, Filled, Settings, described_job
 from user_state.errors import InputError
 from user_state.history.shards import shards_for
 from user_state.plan.compile import compile_plan
-from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
 from user_state.store.backfill_marks import BackfillMarks
 from user_state.store.connection import masked
 from user_state.store.credentials import check_travels
-from user_state.store.generations import Generations
 from user_state.store.specs import propose_epoch
 
 CheckCounts = Callable[[Counter[str]], object]
@@ -66,8 +62,11 @@ def backfill_on_beam(
     plan = compile_plan(spec)
     inputs = [settings.describe(path) for path in settings.inputs]
     shards = settings.shards or shards_for(sum(one["bytes"] for one in inputs))
-    claim = _claim(spec, plan, settings, described_job(spec, settings, inputs, shards))
-    claim.begin()
+    what = described_job(spec, settings, inputs, shards)
+    claim = claim_for(settings.redis, spec, plan, what, settings.until_us, time.time_ns() // 1000)
+    found = claim.begin()
+    if found is not None and found.is_complete:
+        return Filled(Counter(), found.latest_us, was_complete=True)
     epoch = propose_epoch(settings.redis, plan, claim.began_us)
     pipeline = new_pipeline(options)
     build(pipeline, spec, settings, shards, dead_letters, claim, epoch)
@@ -133,21 +132,6 @@ def batch_options(runner: str, name: str, given: Sequence[str]) -> PipelineOptio
         ours = {"runner": "DataflowRunner", "sdk_location": "container"}
     ours["job_name"] = f"user-state-backfill-{name.replace('_', '-').lower()}-{time.time_ns() // 10**9}"
     return beam_options(with_defaults(ours, [], given), streaming=False)
-
-
-def _claim(spec: LoadedSpec, plan: Plan, settings: Settings, what: dict[str, Any]) -> Claim:
-    """Return the claim of this backfill: that which is under way, if it is the same."""
-
-    def claim_of(began_us: int) -> Claim:
-        named = json.dumps([what, began_us], sort_keys=True).encode()
-        job = hashlib.blake2b(named, digest_size=8).hexdigest()
-        return Claim(settings.redis, spec, plan, job, began_us, settings.until_us)
-
-    with Generations(settings.redis, spec.spec.name) as generations:
-        found = generations.find(str(spec.generation))
-    if found is not None and not found.is_complete and claim_of(found.began_us).job == found.job:
-        return claim_of(found.began_us)
-    return claim_of(time.time_ns() // 1000)
 
 
 def _counts_of(result: Any) -> tuple[Counter[str], int | None]:

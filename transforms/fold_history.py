@@ -125,3 +125,4 @@ class _FoldFn(beam.DoFn):
 
     def teardown(self) -> None:
         self._store.close()
+        self._marks.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import random
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import fastavro
 import pyarrow.parquet as pq
 import pytest
 
@@ -164,6 +167,40 @@ def test_shards_that_are_there_are_not_read_or_written_again(
     assert_right(world, valkey.url, "g", made_events(11, 800))
 
 
+def test_without_its_folder_it_reads_the_files_again_and_writes_the_shards_that_are_missing(
+    world: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+):
+    interrupted(world, valkey.url, monkeypatch, 3)
+    filled = backfill(world, valkey.url, "g", world / "elsewhere", shards=4)
+    assert filled.counts["read"] == 800
+    assert filled.counts["there_already"] == 0
+    assert_right(world, valkey.url, "g", made_events(11, 800))
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_what_is_complete_is_said_to_be_and_left_alone(
+    folder: bool, world: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+):
+    """Killed after all was done, before or after its folder was removed."""
+    with monkeypatch.context() as patch:
+        if folder:
+            patch.setattr(BackfillJob, "_clear", bool)
+        patch.setattr(job_module, "Filled", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            backfill(world, valkey.url, "g", world / "work", shards=2)
+    store = RedisStateStore(valkey.url, "tried@g")
+    Folder(compile_plan(spec_in(world, "g")), store).fold_events(
+        batch(compile_plan(spec_in(world, "g")), [event(T0 + 9 * D, "u3")])
+    )
+    before = held(valkey.url, "tried@g")
+    filled = backfill(world, valkey.url, "g", world / "work", shards=2)
+    assert filled.was_complete
+    assert filled.latest_us is not None
+    assert held(valkey.url, "tried@g") == before
+    assert not (world / "work").exists()
+    store.close()
+
+
 def test_a_shard_that_was_half_written_is_written_again_to_the_same_records(
     world: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ):
@@ -192,7 +229,7 @@ def test_a_folder_or_a_generation_of_another_backfill_is_refused_and_left_alone(
     with pytest.raises(InputError, match=r"another generation: \"h\" instead of \"g\""):
         backfill(world, valkey.url, "h", world / "work", shards=4)
     with pytest.raises(InputError, match=r"a new generation, got g, which is there already"):
-        backfill(world, valkey.url, "g", world / "other", shards=4)
+        backfill(world, valkey.url, "g", world / "other", shards=5)
     (world / "papers").mkdir()
     (world / "papers" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match=r"which has thesis\.txt"):
@@ -375,3 +412,48 @@ def test_the_same_backfill_does_not_run_twice_at_a_time(world: Path, valkey: Val
     monkeypatch.setattr(BackfillJob, "_split", again)
     backfill(world, valkey.url, "g", world / "work")
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("kind", ["avro", "jsonl", "csv"])
+def test_files_of_every_kind_give_the_records_of_parquet_and_the_bytes_of_what_is_no_event(
+    kind: str, world: Path, valkey: Valkey
+):
+    events = made_events(11, 200)
+    for one in events:
+        one["value"] = None  # a CSV has no types
+    for old in world.glob("events-*"):
+        old.unlink()
+    write_events(world, events, files=1)
+    backfill(world, valkey.url, "parquet", world / "work")
+    path = world / f"history.{kind}"
+    if kind == "avro":
+        write_avro(path, events)
+    else:
+        write_rows(path, events)
+    letters: list[Refused] = []
+    filled = backfill(world, valkey.url, kind, world / "work", letters, inputs=[str(path)])
+    assert held(valkey.url, f"tried@{kind}") == held(valkey.url, "tried@parquet")
+    expected_bad = 0 if kind == "avro" else 1
+    assert filled.counts["invalid"] + filled.counts["undecodable"] == expected_bad
+    assert sum(one.reason in ("invalid", "undecodable") for one in letters) == expected_bad
+    assert filled.counts["read"] == 200 + expected_bad
+
+
+def write_avro(path: Path, events: list) -> None:
+    schema = fastavro.parse_schema(json.loads((path.parent / "tried.avsc").read_text()))
+    with path.open("wb") as file:
+        fastavro.writer(file, schema, events)
+
+
+def write_rows(path: Path, events: list) -> None:
+    """Write JSON lines or a CSV, and a row that is no event."""
+    names = ["event_id", "user_id", "event_time", "published_at", "action", "item_id"]
+    rows = [{name: one[name] for name in names} for one in events]
+    rows.insert(7, {**rows[0], "event_id": "bad", "event_time": "never"})
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if path.suffix == ".csv":
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            file.writelines(json.dumps(row) + "\n" for row in rows)

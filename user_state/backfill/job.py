@@ -1,10 +1,11 @@
 """A backfill: files -> events by shard on disk -> records of each shard in Redis; how it goes on after it was killed.
 
-    WORK/job.json        names the job: the spec, the files, the options; and its token
+    WORK/job.json        names the job: the spec, the files, the options
     WORK/events-00007    the events of a shard; WORK/split.json is there once all are
     marks in Redis       which shards are there whole (`user_state.store.backfill_marks`)
 
-The same job goes on where it was; a folder of another is refused. Whatever is done twice gives the same bytes: records
+The same job goes on where it was, without its folder too, though it reads the files again then; a folder of another is
+refused. Whatever is done twice gives the same bytes: records
 are made from nothing, in an order that does not depend on the files', with versions that follow from the job.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import fcntl
 import queue
-import secrets
 import shutil
 import time
 from collections import Counter
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from user_state.backfill.claim import Claim, check_store
+from user_state.backfill.claim import Claim, check_store, claim_for
 from user_state.backfill.fold import ShardFold, folded_shard
 from user_state.backfill.judge import Judge
 from user_state.backfill.write import GenerationWriter
@@ -96,10 +96,12 @@ class Filled:
             `bytes_written`, `redis_went_back`, `horizon_shortened`, and `without_letter`: dead letters that are in
             the files alone, since they were found out as they were folded.
         latest_us: the latest publish time among the events that were folded, microseconds UTC; None if none was.
+        was_complete: whether there was nothing left to do; there are no counts then.
     """
 
     counts: Counter[str]
     latest_us: int | None
+    was_complete: bool = False
 
 
 class BackfillJob:
@@ -164,16 +166,24 @@ class BackfillJob:
         with writing(self._work):
             self._work.mkdir(parents=True, exist_ok=True)
         with self._alone():
-            job = self._claim_folder()
-            claim = self._claimed(job)
-            split = self._split(job)
+            claimed_before = self._claim_folder()
+            settings = self._settings
+            claim = claim_for(settings.redis, self._spec, self._plan, self._what, settings.until_us, self._now_us())
+            found = claim.begin()
+            if found is None and claimed_before:
+                self._say(f"Redis no longer has what this backfill has written of {self._name}: it is written again")
+            if found is not None and found.is_complete:
+                self._clear()
+                return Filled(Counter(), found.latest_us, was_complete=True)
+            write_json(self._work / _JOB, {"what": self._what, "claimed": True})
+            split = self._split(claim.began_us)
             self._check(Counter(split["counts"]))
-            with BackfillMarks(self._settings.redis, self._spec.keyspace, job["token"]) as marks:
-                counts = self._write_all(job, split, marks)
+            with BackfillMarks(settings.redis, self._spec.keyspace, claim.job) as marks:
+                counts = self._write_all(claim, split, marks)
                 latest_us = split["latest_us"] or None
                 claim.end(self._now_us(), counts["applied"], latest_us)
                 marks.clear()
-            shutil.rmtree(self._work, ignore_errors=True)
+            self._clear()
         return Filled(counts, latest_us)
 
     def _open_store(self) -> RedisStateStore:
@@ -189,8 +199,15 @@ class BackfillJob:
                 raise InputError(f"{self._work} is in use: the same backfill runs already") from None
             yield
 
-    def _claim_folder(self) -> dict[str, Any]:
-        """Return what names the job.
+    def _clear(self) -> None:
+        """Remove the folder, what names the job last: whoever is killed meanwhile leaves no folder of nobody's."""
+        for one in self._work.glob("*"):
+            if one.name not in (_JOB, _LOCK):
+                one.unlink(missing_ok=True)
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def _claim_folder(self) -> bool:
+        """Take the folder; return whether the generation had been begun from here.
 
         Raises:
             InputError: the folder is another job's, or holds something else.
@@ -198,39 +215,24 @@ class BackfillJob:
         job = read_json(self._work / _JOB)
         if job is not None:
             check_same(job["what"], self._what, self._work)
-            return dict(job)
+            return bool(job["claimed"])
         others = [one.name for one in self._work.glob("*") if one.name != _LOCK and not one.name.endswith(PART)]
         if others:
             raise InputError(
                 f"expected an empty folder, or one of the same job, got {self._work}, which has"
                 f" {', '.join(sorted(others)[:3])}"
             )
-        job = {"what": self._what, "token": secrets.token_hex(8), "began_us": self._now_us()}
-        write_json(self._work / _JOB, job)
-        return job
+        write_json(self._work / _JOB, {"what": self._what, "claimed": False})
+        return False
 
-    def _claimed(self, job: dict[str, Any]) -> Claim:
-        """Have it noted that the generation is being filled.
-
-        Raises:
-            InputError: there is something of it that is not this job's.
-        """
-        settings = self._settings
-        claim = Claim(settings.redis, self._spec, self._plan, job["token"], job["began_us"], settings.until_us)
-        if not claim.begin():
-            if job.get("claimed"):
-                self._say(f"Redis no longer has what this backfill has written of {self._name}: it is written again")
-            job["claimed"] = True
-            write_json(self._work / _JOB, job)
-        return claim
-
-    def _split(self, job: dict[str, Any]) -> dict[str, Any]:
+    def _split(self, began_us: int) -> dict[str, Any]:
         """Have events by shard; return what became of the others."""
         done = read_json(self._work / _SPLIT)
-        if done is not None and done["boot"] == boot() and done["files"] == self._shards.sizes():
+        now = {"boot": boot(), "began_us": began_us, "files": self._shards.sizes()}
+        if done is not None and all(done[name] == value for name, value in now.items()):
             return dict(done)
         settings = self._settings
-        judge = Judge(self._plan, job["began_us"], settings.until_us, settings.user_share)
+        judge = Judge(self._plan, began_us, settings.until_us, settings.user_share)
         latest_us, read, folded = 0, 0, 0
 
         def choose(found: Found, hashes: U64, _of_users: U64) -> tuple[Any, Counter[str]]:
@@ -249,7 +251,7 @@ class BackfillJob:
         with writing(self._work), self._progress("reading events", None) as advance:
             counts = self._shards.split_chosen(source.of_files(settings.inputs), choose, advance)
         split = {
-            "boot": boot(),
+            **now,
             "files": self._shards.sizes(),
             "counts": {**counts, "read": read},
             "events": folded,
@@ -259,9 +261,9 @@ class BackfillJob:
         give_back()
         return split
 
-    def _write_all(self, job: dict[str, Any], split: dict[str, Any], marks: BackfillMarks) -> Counter[str]:
+    def _write_all(self, claim: Claim, split: dict[str, Any], marks: BackfillMarks) -> Counter[str]:
         """Write the records of all shards; return what became of all events."""
-        fold = ShardFold(self._plan, int(job["token"], 16))
+        fold = ShardFold(self._plan, int(claim.job, 16))
         epoch = propose_epoch(self._settings.redis, self._plan, self._now_us())
         writers: queue.SimpleQueue[GenerationWriter] = queue.SimpleQueue()
         stores = [self._open_store() for _ in range(self._settings.workers)]

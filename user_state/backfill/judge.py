@@ -41,8 +41,8 @@ class Judged:
 
     Attributes:
         kept: (m,) which of them are folded.
-        counts: the others, by fate.
-        refused: of the others, those that are dead letters: their messages.
+        counts: the others, by fate; of the events that there are.
+        refused: the messages of those that are dead letters, and of what is no event.
         latest_us: the latest publish time of those that are folded, 0 if none is.
     """
 
@@ -73,7 +73,7 @@ class Judge:
         plan, events = self._plan, found.events
         time_us, published_us = events.time_us, events.published_us
         latest = int(published_us.max(initial=0))
-        counts: Counter[str] = Counter(found.refused)
+        counts: Counter[str] = Counter()
         kept = np.ones(len(events), np.bool_)
         refused = list(found.letters)
 

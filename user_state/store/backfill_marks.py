@@ -35,6 +35,10 @@ class BackfillMarks:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._redis.close()
 
     def finished(self) -> dict[int, dict[str, int]]:
