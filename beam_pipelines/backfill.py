@@ -132,10 +132,10 @@ def backfill(
     if compile_plan(loaded).learned:
         from beam_pipelines.backfill_in_order import backfill_in_order
 
-        if len(input_) > 1 or until_us is not None or share != 1 or work is not None:
+        if len(input_) > 1 or until_us is not None or share != 1 or work is not None or runner is not None:
             raise InputError(
-                "expected one --input, and no --until, --users or --work, with items that are learned: their records"
-                " are made of all users in order of time, by the streaming pipeline"
+                "expected one --input, and no --until, --users, --work or --runner, with items that are learned: their"
+                " records are made of all users in order of time, by the streaming pipeline"
             )
         backfill_in_order(loaded, input_[0], redis, dead_letters, publish_time_attribute, shards or 8, limit)
         return
