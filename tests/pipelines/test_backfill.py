@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.history.files import made_events, table_of, write_spec
+from tests.learned_pairs import spec_text
 from tests.servers.pipeline import run_command
 from tests.servers.redis import Valkey
 from tests.trying import T0, D, H, M
@@ -104,3 +105,14 @@ def test_what_cannot_be_is_said_before_anything_is_read(tmp_path: Path, valkey: 
         assert (done.returncode, "Traceback" in done.stderr) == (2, False)
         assert said in done.stderr
     assert list(tmp_path.glob(".backfill*")) == []
+
+
+def test_with_learned_items_what_shards_alone_can_is_refused(tmp_path: Path, valkey: Valkey):
+    spec = tmp_path / "learning.yaml"
+    spec.write_text(spec_text("{dimensions: 8, learned: {of: item_id}}"))
+    pq.write_table(table_of(recent_events(5)), tmp_path / "history.parquet")
+    command = ("backfill", "--spec", spec, "--redis", valkey.url, "--input", tmp_path / "history.parquet")
+    for option in (("--runner", "direct"), ("--until", "2026-01-01T00:00:00Z"), ("--users", "1%")):
+        done = run_command(*command, "--generation", "g", *option)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert "expected one --input, and no --until, --users, --work or --runner" in done.stderr
