@@ -22,8 +22,8 @@ from beam_pipelines.accounting import accounting_line
 from beam_pipelines.running import run_streaming
 from beam_pipelines.streaming import StreamingSettings
 from user_state import oracle
-from user_state.cli.get import measured_tables, show, time_columns
 from user_state.cli.progress import progress, with_progress
+from user_state.cli.shown_state import measured_tables, show, time_columns
 from user_state.cli.terminal import Terminal
 from user_state.client import UserStateClient
 from user_state.durations import SECOND_US

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from tests.trying import T0, event, spec_of
 from user_state import oracle
-from user_state.cli.get import measured_tables, show, time_columns
 from user_state.cli.nearest import readable
+from user_state.cli.shown_state import measured_tables, show, time_columns
 from user_state.cli.terminal import Terminal, say_json
 from user_state.oracle.events import AppliedEvent
 from user_state.results import UserState, UserStateBatch

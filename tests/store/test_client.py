@@ -19,13 +19,13 @@ from tests.servers.ports import free_port
 from tests.servers.redis import running_valkey
 from tests.trying import M, S, event, spec_of, text_of
 from user_state import UserStateClient, oracle
-from user_state.cli.get import format_time
 from user_state.errors import CodecError, InputError, StoreDenied, StoreUnavailable
 from user_state.events.decode import EventDecoder
 from user_state.fold import Folder
 from user_state.plan.compile import compile_plan
 from user_state.store.keys import record_key
 from user_state.store.redis_store import RedisStateStore
+from user_state.times import format_time
 from user_state.verify import verify
 
 PARTS = {

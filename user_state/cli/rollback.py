@@ -12,7 +12,6 @@ import typer
 from user_state.cli.generation_option import Generation
 from user_state.cli.terminal import Terminal, say
 from user_state.errors import InputError
-from user_state.spec import load_spec
 from user_state.times import format_time
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ def rollback(
     Example: `user-state rollback --spec user_state.yaml --redis redis://localhost:6379`
     """
     from user_state.plan.compile import compile_plan
+    from user_state.spec import load_spec
     from user_state.store.generations import generation_to_read
     from user_state.store.specs import force_epoch, registered_specs
 

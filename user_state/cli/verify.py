@@ -10,11 +10,6 @@ from typing import Annotated
 import typer
 
 from user_state.cli.generation_option import Generation
-from user_state.cli.terminal import say
-from user_state.client import UserStateClient
-from user_state.errors import InputError
-from user_state.spec import load_spec
-from user_state.times import format_time, parse_time_us
 
 EXIT_DIFFERENT = 1
 SHOWN = 20
@@ -67,12 +62,17 @@ def verify(
     Example: `user-state verify --spec user_state.yaml --events 'traffic/*.avro' --redis redis://localhost:6379`
     """
     from user_state.cli.progress import progress
+    from user_state.cli.terminal import say
     from user_state.cli.verified_events import is_history, read_history, read_stream
+    from user_state.client import UserStateClient
+    from user_state.errors import InputError
     from user_state.events.stored_files import matching
     from user_state.generation_name import BASE
+    from user_state.spec import load_spec
     from user_state.store.connection import check_reachable
     from user_state.store.generations import generation_to_read
     from user_state.store.survey import stored_users
+    from user_state.times import format_time, parse_time_us
     from user_state.verify import verify as compare
 
     loaded = load_spec(spec)
