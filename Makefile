@@ -75,6 +75,7 @@ bench: $(VENV)/dev.stamp ## pipeline and serving, beside their baselines
 	@$(BIN)/python -m bench.coalesce
 	@$(BIN)/python -m bench.learned
 	@$(BIN)/python -m bench.history
+	@$(BIN)/python -m bench.backfill
 
 bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.pipeline --quick
@@ -85,6 +86,7 @@ bench-quick: $(VENV)/dev.stamp ## the same in less time, with less to go by
 	@$(BIN)/python -m bench.coalesce --quick
 	@$(BIN)/python -m bench.learned --quick
 	@$(BIN)/python -m bench.history --quick
+	@$(BIN)/python -m bench.backfill --quick
 
 docs: $(VENV)/dev.stamp ## write the pages that come from the code anew, and dashboard and alerts
 	@$(BIN)/python docs/generate_cli.py

@@ -238,7 +238,7 @@ def run(
     """
     from user_state.cli.terminal import Terminal
     from user_state.errors import InputError
-    from user_state.schema_registry.schemas import check_registry
+    from user_state.schema_registry.start import check_registry
     from user_state.spec import load_spec
     from user_state.store.connection import check_reachable
 
@@ -252,7 +252,7 @@ def run(
     if runner.lower().startswith("direct"):
         # Beam takes seconds to import: what can be told before it is told at once.
         check_reachable(redis, REACHABLE_S)
-        check_registry(loaded.schema.bodies.registry)
+    check_registry(loaded.schema)
     from beam_pipelines.dead_letter_limit import end, parse_share
     from beam_pipelines.streaming import StreamingSettings
 

@@ -22,7 +22,7 @@ from beam_pipelines.accounting import accounting_line
 from beam_pipelines.running import run_streaming
 from beam_pipelines.streaming import StreamingSettings
 from user_state import oracle
-from user_state.cli.get import show, time_columns
+from user_state.cli.get import measured_tables, show, time_columns
 from user_state.cli.progress import progress, with_progress
 from user_state.cli.terminal import Terminal
 from user_state.client import UserStateClient
@@ -122,7 +122,7 @@ def show_users(
     batch = client.get_many(recent[:100], at_us)
     took_ms = (time.perf_counter() - asked) * 1000
     for index in range(min(SHOWN_USERS, len(batch))):
-        show(console, batch[index], time_columns(spec))
+        show(console, batch[index], time_columns(spec), measured_tables(spec))
         show_neighbours(console, batch, index)
     console.print(f"\n{len(batch)} users with {len(batch.names)} features each, read in {took_ms:.1f} ms.")
 

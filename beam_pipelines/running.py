@@ -76,7 +76,7 @@ def run_streaming(
         except BaseException as exc:
             give_up_pending()
             if isinstance(exc, Exception):
-                raise _translated(exc) or exc from exc
+                raise translated(exc) or exc from exc
             raise
     if settings.state == "runner":
         acknowledge_pending()  # a runner within this process has nothing in flight now
@@ -111,8 +111,8 @@ def print_spec_changes(console: Terminal, spec: LoadedSpec, redis: str) -> None:
             console.print(f"  {line}")
 
 
-def beam_options(arguments: Sequence[str]) -> PipelineOptions:
-    """Return Beam's options for a streaming run.
+def beam_options(arguments: Sequence[str], *, streaming: bool = True) -> PipelineOptions:
+    """Return Beam's options for a run.
 
     Raises:
         InputError: an argument is no option that Beam knows.
@@ -122,7 +122,7 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
     if unknown:
         raise InputError(f"expected options of user-state run or of Apache Beam, got {' '.join(unknown)}")
     standard = options.view_as(StandardOptions)
-    standard.streaming = True
+    standard.streaming = streaming
     if standard.runner is None or standard.runner.lower() in ("directrunner", "direct"):
         # By that name Beam 2.77 first tries to download Prism, and runs on whichever it gets.
         standard.runner = DIRECT_RUNNER
@@ -249,11 +249,11 @@ def without_stack_traces() -> Iterator[None]:
         return
     from beam_pipelines.beam_patches.logged_errors import left_out
 
-    with left_out(lambda raised: isinstance(_translated(raised), UserStateError)):
+    with left_out(lambda raised: isinstance(translated(raised), UserStateError)):
         yield
 
 
-def _translated(exc: BaseException | None) -> BaseException | None:
+def translated(exc: BaseException | None) -> BaseException | None:
     """Return our own error if one lies beneath what the runner raised, else what it raised."""
     beneath = exc
     while beneath is not None:

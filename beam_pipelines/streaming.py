@@ -41,7 +41,7 @@ from user_state.events.merged_files import HistoryFile
 from user_state.events.screening import clock_tolerance_us
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
-from user_state.store.generations import refuse_unread
+from user_state.store.generations import refuse_unfinished, refuse_unread
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.specs import propose_epoch
 from user_state.store.view import WRITER_MS, RedisView
@@ -77,6 +77,7 @@ class StreamingSettings:
         run: where workers are other processes: the id under which they and the command meet in Redis.
         allow_eviction: whether to write to a Redis that may drop records when its memory is full.
         names_generation: whether somebody said which generation of the records to write.
+        fills_generation: whether this is the backfill of a generation, which is incomplete meanwhile.
         epoch: of the spec, microseconds UTC, as `check_settings` gives it; 0 is the time when the graph is built.
     """
 
@@ -100,6 +101,7 @@ class StreamingSettings:
     run: str | None = None
     allow_eviction: bool = False
     names_generation: bool = False
+    fills_generation: bool = False
     epoch: int = 0
 
 
@@ -173,6 +175,8 @@ def check_settings(spec: LoadedSpec, settings: StreamingSettings) -> StreamingSe
         store.close()
     if not settings.names_generation:
         refuse_unread(settings.redis, spec.spec.name)
+    if spec.generation is not None and not settings.fills_generation:
+        refuse_unfinished(settings.redis, spec.spec.name, spec.generation)
     _check_writer(spec, settings)
     epoch = propose_epoch(settings.redis, compile_plan(spec), _now_us())
     if not settings.dead_letters.startswith(PUBSUB):

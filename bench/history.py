@@ -29,12 +29,13 @@ import pyarrow.parquet as pq
 from bench import history_polars
 from bench.history_data import History, write_history
 from bench.report import arguments, finish
+from user_state.events.stored_files import matching
 from user_state.history.event_source import EventSource
 from user_state.history.job import Settings, TrainingSetJob
 from user_state.history.label_source import labels_in, read_labels
 from user_state.history.shards import Shards
 from user_state.history.training import TrainingRows
-from user_state.history.training_set import label_columns, paths_of
+from user_state.history.training_set import label_columns
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec, load_spec, parse_spec
 
@@ -84,7 +85,7 @@ def make(spec: LoadedSpec, history: History, out: Path) -> None:
     """Make a training set in a folder."""
     plan = compile_plan(spec)
     columns = label_columns(spec, read_labels(history.labels).schema)
-    settings = Settings(paths_of(history.events), history.labels, columns, shards=SHARDS, workers=os.cpu_count() or 1)
+    settings = Settings(matching(history.events), history.labels, columns, shards=SHARDS, workers=os.cpu_count() or 1)
     TrainingSetJob(spec, plan, settings, {}, out, silent).run()
 
 
@@ -124,7 +125,7 @@ def join(spec: LoadedSpec, history: History, folder: Path, pairs: int) -> float:
     columns = label_columns(spec, opened.schema)
     shards = Shards(folder, plan, 1)
     users, _, _ = shards.split_labels(opened, columns, None, None)
-    shards.split_events(EventSource(plan, spec).of_files(paths_of(history.events)), users, None, bool)
+    shards.split_events(EventSource(plan, spec).of_files(matching(history.events)), users, None, bool)
     events, labels = shards.events(0), labels_in(shards.labels(0))
     frames = history_polars.read(history.events, history.labels)
 
@@ -150,7 +151,7 @@ def copying(spec: LoadedSpec, history: History, folder: Path, pairs: int) -> flo
     rows = [pq.read_table(part) for part in parts]
 
     def bare(number: int) -> None:
-        for path in [*paths_of(history.events), history.labels]:
+        for path in [*matching(history.events), history.labels]:
             pq.read_table(path)
         for at, table in enumerate(rows):
             pq.write_table(table, folder / f"copy-{number}-{at}.parquet", compression="zstd")

@@ -35,7 +35,7 @@ from user_state.events.avro_files import read_arrivals
 from user_state.events.decode import EventDecoder
 from user_state.plan.compile import compile_plan
 from user_state.plan.layout import Layout
-from user_state.schema_registry.schemas import check_registry
+from user_state.schema_registry.http import Registry
 from user_state.spec import load_spec, parse_spec
 from user_state.state.event_batch import EventBatch
 from user_state.state.remembered_ids import ids_beside
@@ -115,7 +115,7 @@ CALLS = [
     (StoreError, unclaimed),
     (StoreDenied, locked_out),
     (SpecSuperseded, superseded),
-    (RegistryUnavailable, lambda: check_registry(f"http://127.0.0.1:{free_port()}")),
+    (RegistryUnavailable, lambda: Registry(f"http://127.0.0.1:{free_port()}").check()),
     (StoreUnavailable, lambda: UserStateClient.from_url(f"redis://127.0.0.1:{free_port()}", spec_of()).get("u")),
 ]
 

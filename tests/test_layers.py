@@ -80,12 +80,16 @@ LAYERS = {
         {"plan", "state", "embeddings", "reading", "events", "spec", "durations", "id_text", "errors"},
         {"numpy", "xxhash", "pyarrow"},
     ),
+    "user_state/backfill": (
+        {"history", "plan", "state", "events", "store", "spec", "errors", "printable"},
+        {"numpy", "pyarrow"},
+    ),
     "user_state/answers": (
         {"plan", "state", "reading", "history", "state_reads", "spec", "native", "errors"},
         {"numpy", "pyarrow"},
     ),
     "user_state/consistency": (
-        {"answers", "history", "plan", "state", "embeddings", "reading", "spec", "errors", "times"},
+        {"answers", "events", "history", "plan", "state", "embeddings", "reading", "spec", "errors", "times"},
         {"numpy", "pyarrow"},
     ),
     "user_state/dead_letters": (

@@ -45,11 +45,16 @@ def acknowledge(subscription: str, ack_ids: Sequence[str]) -> None:
 
 def acknowledge_messages(messages: Iterable[Message]) -> None:
     """Acknowledge messages, whatever subscriptions they came from; those of other inputs need no acknowledgement."""
+    acknowledge_ids(ids_by_origin(messages))
+
+
+def ids_by_origin(messages: Iterable[Message]) -> dict[str, list[str]]:
+    """Return the acknowledgement ids of messages by subscription; those of other inputs have none."""
     by_origin: dict[str, list[str]] = {}
     for message in messages:
         if message.ack_id is not None:
             by_origin.setdefault(message.origin, []).append(message.ack_id)
-    acknowledge_ids(by_origin)
+    return by_origin
 
 
 def acknowledge_ids(ids: Mapping[str, Sequence[str]]) -> None:

@@ -17,12 +17,13 @@ import numpy.typing as npt
 from apache_beam.pvalue import TaggedOutput
 
 from transforms import counters
-from transforms.acknowledge import acknowledge_ids
+from transforms.acknowledge import acknowledge_ids, ids_by_origin
 from transforms.hot_users import HotUsers
 from transforms.packet import KEYED_PACKETS, USERS_PACKETS, DeadLetter, pack_dead
 from transforms.pull import FilePull, Pull, decoded_of
 from transforms.remote_run import RemoteRun, bundle_ended, join
 from transforms.waiting_decoder import WaitingDecoder
+from user_state.events.decode import IGNORED
 from user_state.events.message import Message
 from user_state.events.screening import Screened, ahead_detail, keeping_days, screen
 from user_state.plan.compile import compile_plan
@@ -81,12 +82,21 @@ class _DecodeFn(beam.DoFn):
     def process(self, pull: Pull | FilePull) -> Iterator[Any]:
         counters.count(counters.READ, len(pull) + len(pull.refused))
         batch, refused, _ = decoded_of(pull) or self._decoder.batch(pull.listed if isinstance(pull, FilePull) else pull)
-        dead = [DeadLetter(message, error.reason, error.detail) for message, error in refused]
+        dead = [
+            DeadLetter(message, error.reason, error.detail) for message, error in refused if error.reason != IGNORED
+        ]
+        if len(dead) < len(refused):  # deleted rows, where the spec has them ignored
+            self._ignore([message for message, error in refused if error.reason == IGNORED])
         dead += [DeadLetter(message, *why) for message, why in pull.refused]
         packets = self._by_key(batch, dead)
         if dead:
             yield TaggedOutput(DEAD, pack_dead(dead))
         yield from packets
+
+    def _ignore(self, messages: Sequence[Message]) -> None:
+        """Count messages as ignored, and acknowledge them with the bundle."""
+        self._counts[counters.IGNORED] += len(messages)
+        self._ended.add(ids_by_origin(messages))
 
     def _by_key(self, batch: EventBatch, dead: list[DeadLetter]) -> Sequence[tuple[int | str, bytes]]:
         """Return (key, packet) of each key that has events; those from the future or of hot users go to `dead`."""

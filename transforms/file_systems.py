@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import Any, BinaryIO, cast
 
 from user_state.errors import InputError
-from user_state.events.segments import decompressed, open_local
+from user_state.events.segments import decompressed, open_named
+from user_state.history.job_parts import described as local_description
 
 CLIENTS = {
     "gs": ("gcp", "google.cloud.storage"),
@@ -65,6 +66,25 @@ def _matched(pattern: str) -> list[str]:
     return [data.path for data in found.metadata_list]
 
 
+def described(path: str) -> dict[str, Any]:
+    """Return what names a file and what is in it: `user_state.history.job_parts.described`, of object stores too.
+
+    Raises:
+        InputError: it cannot be looked up.
+    """
+    if "://" not in path:
+        return local_description(path)
+    from apache_beam.io.filesystems import FileSystems
+
+    check_scheme(path)
+    try:
+        (found,) = FileSystems.match([path])
+        (data,) = found.metadata_list
+    except Exception as exc:  # as in `_matched`
+        raise InputError(f"cannot read {path}: {_cause(exc)}") from exc
+    return {"path": path, "bytes": data.size_in_bytes, "changed_ns": int(1e9 * (data.last_updated_in_seconds or 0))}
+
+
 def _cause(exc: Any) -> str:
     """Return the first line of what Beam wraps."""
     details = getattr(exc, "exception_details", None) or {}
@@ -75,7 +95,7 @@ def _cause(exc: Any) -> str:
 def open_path(path: str) -> BinaryIO:
     """Open a file to be read; raises OSError."""
     if "://" not in path:
-        return open_local(path)
+        return open_named(path)
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
 

@@ -32,6 +32,7 @@ class Folding:
         chance: bytes,
         counts_events: bool,
         outcome: npt.NDArray[np.int8],
+        retention_us: int | None = None,
     ) -> tuple[list[bytes | None], list[bytes | None], I64, list[int], list[tuple[int, int, str | bytes]]]: ...
     def fold(
         self, blobs: Sequence[bytes | None], events: Events, horizon_us: I64, versions: Sequence[bytes]

@@ -123,7 +123,8 @@ void Folding::give_back(std::unique_ptr<Folder> folder) { idle_.push_back(std::m
 py::tuple Folding::fold_bundle(py::handle batch, const py::array_t<std::int64_t>& users, const py::sequence& records,
                                const py::sequence& ids, const std::vector<std::size_t>& ids_lost,
                                const std::vector<std::size_t>& due, const py::bytes& chance, bool counts_events,
-                               const py::array_t<std::int8_t, py::array::c_style>& outcome) {
+                               const py::array_t<std::int8_t, py::array::c_style>& outcome,
+                               std::optional<std::int64_t> retention_us) {
   EventsOfPython taken(rules_.plan, batch);
   const Columns& columns = taken.columns;
   check_arrivals(columns);
@@ -153,7 +154,8 @@ py::tuple Folding::fold_bundle(py::handle batch, const py::array_t<std::int64_t>
   std::int64_t* last_event_us = last_event.mutable_data();
   const Plan& plan = rules_.plan;
   const BundleFolder::Rules rules{{plan.allowed_lateness_us, plan.max_clock_skew_us, rules_.seen_ids_cap},
-                                  rules_.most_bytes, counts_events};
+                                  rules_.most_bytes, counts_events,
+                                  retention_us ? std::optional(Forgetting{*retention_us, 0}) : std::nullopt};
   Borrowed folder(*this);
   std::optional<Events> events;
   std::optional<BundleFolder> bundle;
@@ -243,7 +245,7 @@ void define_folding(py::module_& module) {
       .def("add_layout", &Folding::add_layout, py::arg("layout"))
       .def("fold_bundle", &Folding::fold_bundle, py::arg("events"), py::arg("users"), py::arg("records"), py::arg("ids"),
            py::arg("ids_lost"), py::arg("due"), py::arg("chance"), py::arg("counts_events"),
-           py::arg("outcome").noconvert())
+           py::arg("outcome").noconvert(), py::arg("retention_us") = py::none())
       .def("fold", &Folding::fold, py::arg("blobs"), py::arg("events"), py::arg("horizon_us"), py::arg("versions"))
       .def("merge", &Folding::merge, py::arg("a"), py::arg("b"), py::arg("versions"))
       .def("migrate", &Folding::migrate, py::arg("blobs"));

@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "record/folder.hpp"
@@ -39,11 +40,13 @@ class Folding {
   ///
   /// Returns (n records, n users' ids to remember, (n,) last event times, places of users whose horizon the cap has
   /// moved, what is wrong). Record and ids are None for users who are not to be written.
+  /// With `retention_us` events arrive at their publish times, and users are forgotten in between, as in history.
   pybind11::tuple fold_bundle(pybind11::handle events, const pybind11::array_t<std::int64_t>& users,
                               const pybind11::sequence& records, const pybind11::sequence& ids,
                               const std::vector<std::size_t>& ids_lost, const std::vector<std::size_t>& due,
                               const pybind11::bytes& chance, bool counts_events,
-                              const pybind11::array_t<std::int8_t, pybind11::array::c_style>& outcome);
+                              const pybind11::array_t<std::int8_t, pybind11::array::c_style>& outcome,
+                              std::optional<std::int64_t> retention_us);
 
   /// Each returns (n records, what is wrong). A record is None for which there is nothing to be done, or something is
   /// wrong. Versions are of eight bytes; those of records for which nothing is done are not looked at.

@@ -5,7 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "bindings/event_batches.hpp"
+#include "bindings/held_batch.hpp"
 
 namespace user_state {
 

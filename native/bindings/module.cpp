@@ -1,9 +1,11 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include "bindings/event_batches.hpp"
+#include "bindings/event_decoding.hpp"
 #include "bindings/event_rows.hpp"
 #include "bindings/folding.hpp"
+#include "bindings/held_batch.hpp"
+#include "bindings/message_list.hpp"
 #include "bindings/reading.hpp"
 #include "bindings/relevance.hpp"
 #include "bindings/replaying.hpp"
@@ -23,7 +25,9 @@ PYBIND11_MODULE(_native, module) {
     }
   });
   user_state::define_folding(module);
-  user_state::define_event_batches(module);
+  user_state::define_message_list(module);
+  user_state::define_held_batch(module);
+  user_state::define_event_decoding(module);
   module.def("columns_of_rows", &user_state::columns_of_rows, py::arg("kinds"), py::arg("rows"));
   module.def("hashes_of_texts", &user_state::hashes_of_texts, py::arg("offsets"), py::arg("bytes"), py::arg("seed"));
   user_state::define_relevance(module);

@@ -60,7 +60,7 @@ py::tuple replay(const reading::SharedProgram& shared, Folding& folding, const p
     Admission admission({plan.allowed_lateness_us, plan.max_clock_skew_us, seen_ids_cap});
     Events events(plan, columns);
     Replay replay(*folder, admission, program, arrays.out, histories ? &*histories : nullptr,
-                  {most_bytes, retention_us, delay_us, judged.has_value()});
+                  {most_bytes, {retention_us, delay_us}, judged.has_value()});
     order = replay.play(events, {columns.id_hash, columns.time_us, columns.published_us}, questions, outcomes,
                         [&](std::uint32_t question, RecordError error) { wrong.push_back({question, std::move(error)}); });
   });

@@ -14,8 +14,10 @@
 
 namespace user_state {
 
-/// As the Python `Outcome` numbers them.
-enum class Outcome : std::int8_t { kApplied, kDuplicate, kTooLate, kFromFuture, kBadRecord, kOversized };
+/// As the Python `Outcome` numbers them; kContended is given there alone.
+enum class Outcome : std::int8_t {
+  kApplied, kDuplicate, kTooLate, kFromFuture, kBadRecord, kOversized, kContended, kForgotten
+};
 
 class Admission {
  public:

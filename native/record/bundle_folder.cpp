@@ -28,8 +28,9 @@ RecordError invalid_ids(const Corrupt& corrupt, std::string_view ids) {
 
 }  // namespace
 
-FoldedUser BundleFolder::fold(std::size_t user, const StoredUser& stored, std::string_view chance, Outcome* outcome,
+FoldedUser BundleFolder::fold(std::size_t user, const StoredUser& held, std::string_view chance, Outcome* outcome,
                               Buffer& out) {
+  StoredUser stored = held;
   FoldedUser made;
   auto rows = events_.rows_of(user);
   auto refuse_all = [&](RecordError error) {
@@ -50,7 +51,11 @@ FoldedUser BundleFolder::fold(std::size_t user, const StoredUser& stored, std::s
   }
   Admission::Kept kept{};
   try {
-    kept = admission_.judge({envelope.longs[Envelope::kClock], horizon_us}, stored.ids, arrived_, rows, outcome);
+    if (rules_.forgetting) {
+      kept = judge_history(envelope, stored, rows, outcome);
+    } else {
+      kept = admission_.judge({envelope.longs[Envelope::kClock], horizon_us}, stored.ids, arrived_, rows, outcome);
+    }
   } catch (const Corrupt& corrupt) {
     return refuse_all(invalid_ids(corrupt, *stored.ids));
   }
@@ -80,6 +85,33 @@ FoldedUser BundleFolder::fold(std::size_t user, const StoredUser& stored, std::s
     made.last_event_us = envelope.longs[Envelope::kLastEvent];
   }
   return made;
+}
+
+Admission::Kept BundleFolder::judge_history(Envelope& envelope, StoredUser& stored, std::span<const std::uint32_t>& rows,
+                                            Outcome* outcome) {
+  Admission::Kept kept{};
+  // Twice as many at once as long as nothing is forgotten: the time is linear in the rows, however often that happens.
+  for (std::size_t most = Forgetting::kFirstJudged;;) {
+    auto some = rows.first(std::min(most, rows.size()));
+    std::optional<std::int64_t> last_us;
+    if (stored.record.data() != nullptr) last_us = envelope.longs[Envelope::kLastEvent];
+    Admission::Head head{envelope.longs[Envelope::kClock], envelope.longs[Envelope::kHorizon]};
+    kept = admission_.judge(head, stored.ids, arrived_, some, outcome);
+    std::size_t first = rules_.forgetting->first(last_us, arrived_, some, outcome);
+    if (first < some.size()) {
+      for (std::uint32_t row : some.first(first)) {
+        if (outcome[row] == Outcome::kApplied) outcome[row] = Outcome::kForgotten;
+      }
+      stored = {};
+      envelope = folder_.opened(stored.record);
+      rows = rows.subspan(first);
+      most = Forgetting::kFirstJudged;
+    } else if (some.size() == rows.size()) {
+      return kept;
+    } else {
+      most *= 2;
+    }
+  }
 }
 
 void BundleFolder::fold_applied(const Envelope& envelope, const StoredUser& stored, const Admission::Kept& kept,

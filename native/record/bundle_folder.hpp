@@ -3,12 +3,14 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "events/admission.hpp"
 #include "record/folder.hpp"
+#include "record/forgetting.hpp"
 
 namespace user_state {
 
@@ -43,6 +45,8 @@ class BundleFolder {
     std::size_t most_bytes;
     /// What the first half of a new version counts: the events in the record, or the writes.
     bool counts_events;
+    /// History: events arrive at their publish times, and a user is forgotten in between. None: the server forgets.
+    std::optional<Forgetting> forgetting;
   };
 
   /// Everything has to outlive this, and `folder` to be nobody else's meanwhile. All times are from 0 to kFarthestUs.
@@ -55,10 +59,15 @@ class BundleFolder {
   /// in. `chance` is the second half of the new version, 4 bytes.
   ///
   /// With an error of kTooLarge the user's new events are kOversized, with any other all are kBadRecord. A layout that is
-  /// not known is such an error, for the caller to try again.
+  /// not known is such an error, for the caller to try again. Events of a record that was forgotten before later ones
+  /// arrived are kForgotten.
   FoldedUser fold(std::size_t user, const StoredUser& stored, std::string_view chance, Outcome* outcome, Buffer& out);
 
  private:
+  /// Judges rows as history has them arrive. Of a user who was forgotten, what is stored becomes nothing, and the rows
+  /// those that came since.
+  Admission::Kept judge_history(Envelope& envelope, StoredUser& stored, std::span<const std::uint32_t>& rows,
+                                Outcome* outcome);
   /// The version of the record that follows one that is open, if it has so many events.
   std::string_view version_after(const Envelope& envelope, std::int64_t events, std::string_view chance);
   /// Folds what was let in; throws RecordError, and has appended nothing then.

@@ -6,13 +6,6 @@
 
 namespace user_state {
 
-namespace {
-
-/// Rows that are judged at once at first, where a user may be forgotten in between.
-constexpr std::size_t kFirstJudged = 1024;
-
-}  // namespace
-
 std::vector<std::uint32_t> Replay::play(const Events& events, const Admission::Arrived& arrived,
                                         const Questions& questions, Outcome* outcome,
                                         const Refuse& refuse) {
@@ -38,31 +31,20 @@ std::vector<std::uint32_t> Replay::play(const Events& events, const Admission::A
 void Replay::judge(const Admission::Arrived& arrived, std::span<const std::uint32_t> rows, Outcome* outcome) {
   anew_.clear();
   // Twice as many at once as long as nothing is forgotten: the time is linear in the rows, however often that happens.
-  for (std::size_t most = kFirstJudged; !rows.empty();) {
+  for (std::size_t most = Forgetting::kFirstJudged; !rows.empty();) {
     auto some = rows.first(std::min(most, rows.size()));
     if (!rules_.is_judged) admission_.judge({0, 0}, std::nullopt, arrived, some, outcome);
-    std::size_t first = first_forgotten(arrived, some, outcome);
+    std::size_t first = rules_.forgetting.first(std::nullopt, arrived, some, outcome);
     if (first < some.size()) {
       anew_.push_back(rows[first]);
       rows = rows.subspan(first);
-      most = kFirstJudged;
+      most = Forgetting::kFirstJudged;
     } else if (some.size() == rows.size()) {
       return;
     } else {
       most *= 2;
     }
   }
-}
-
-std::size_t Replay::first_forgotten(const Admission::Arrived& arrived, std::span<const std::uint32_t> rows,
-                                    const Outcome* outcome) const {
-  std::optional<std::int64_t> last_us;
-  for (std::size_t at = 0; at < rows.size(); ++at) {
-    std::uint32_t row = rows[at];
-    if (last_us && is_forgotten(*last_us, arrived.published_us[row] + rules_.delay_us)) return at;
-    if (outcome[row] == Outcome::kApplied) last_us = std::max(last_us.value_or(0), arrived.time_us[row]);
-  }
-  return rows.size();
 }
 
 void Replay::play_user(const Events& events, const Admission::Arrived& arrived, std::span<const std::uint32_t> rows,
@@ -90,7 +72,7 @@ void Replay::play_user(const Events& events, const Admission::Arrived& arrived, 
       last_event_us_ = std::max(last_event_us_, arrived.time_us[*row]);
     }
     if (has_room && !applied_.empty()) has_room = fold(events);
-    bool is_kept = !is_forgotten(last_event_us_, questions.at_us[question]);
+    bool is_kept = !rules_.forgetting.is_forgotten(last_event_us_, questions.at_us[question]);
     if (!has_room && is_kept) {
       refuse(question, {RecordError::Kind::kTooLarge, "the record would get larger than `max_record`"});
     }

@@ -11,6 +11,7 @@
 
 #include "events/admission.hpp"
 #include "record/folder.hpp"
+#include "record/forgetting.hpp"
 #include "record/histories.hpp"
 #include "record/reader.hpp"
 
@@ -29,8 +30,7 @@ class Replay {
 
   struct Rules {
     std::size_t most_bytes;
-    /// How long after its last event a record is forgotten, and how long after its publish time an event arrives.
-    std::int64_t retention_us, delay_us;
+    Forgetting forgetting;
     /// Whether the outcomes are known already.
     bool is_judged;
   };
@@ -51,12 +51,6 @@ class Replay {
  private:
   /// Judges the rows of a user, and notes those at which the user had been forgotten.
   void judge(const Admission::Arrived& arrived, std::span<const std::uint32_t> rows, Outcome* outcome);
-  /// Returns the first of the rows at which the record of those applied before it had been forgotten, or their number.
-  std::size_t first_forgotten(const Admission::Arrived& arrived, std::span<const std::uint32_t> rows,
-                              const Outcome* outcome) const;
-  bool is_forgotten(std::int64_t last_event_us, std::int64_t at_us) const {
-    return last_event_us <= at_us - rules_.retention_us;
-  }
   void play_user(const Events& events, const Admission::Arrived& arrived, std::span<const std::uint32_t> rows,
                  const Outcome* outcome, const Questions& questions, std::span<const std::uint32_t> asked,
                  const Refuse& refuse);

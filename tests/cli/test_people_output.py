@@ -10,19 +10,21 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from tests.trying import T0, spec_of
-from user_state.cli.get import show, time_columns
+from tests.trying import T0, event, spec_of
+from user_state import oracle
+from user_state.cli.get import measured_tables, show, time_columns
 from user_state.cli.nearest import readable
 from user_state.cli.terminal import Terminal, say_json
+from user_state.oracle.events import AppliedEvent
 from user_state.results import UserState, UserStateBatch
 from user_state.state.padding import Padded
 
 
-def shown(state, times=(), width=80):
+def shown(state, times=(), width=80, measures=None):
     file = io.StringIO()
     console = Terminal(file=file)
     console.width = width
-    show(console, state, times)
+    show(console, state, times, measures)
     return file.getvalue()
 
 
@@ -155,3 +157,33 @@ def test_reprs_are_one_short_line_without_arrays():
     assert repr(state_of({"a": 1.0}, user="x" * 500)).startswith("UserState('xxx")
     assert len(repr(state_of({"a": 1.0}, user="x" * 500))) < 200
     assert repr(spec_of()) == f"LoadedSpec('tried', 1 features, of {spec_of().schema.name})"
+
+
+def test_tables_of_keys_are_shown_as_pairs_of_key_and_number():
+    spec = spec_of(
+        features={
+            "by_action": {
+                "aggregate": ["count_by", "mean_by", "share_by"],
+                "by": "action",
+                "of": "value",
+                "windows": "1d",
+            },
+            "by_both": {"aggregate": "decayed_count_by", "by": ["action", "event_time"], "half_life": "1d"},
+            "often": {"aggregate": "top_k", "by": "action", "k": 2, "windows": "1d"},
+        },
+        sequences={"recent": {"fields": ["action", "value"], "last": 3}},
+    )
+    acted = [AppliedEvent(T0, 1, T0, event(T0, action="view", value=1.5))]
+    acted += [AppliedEvent(T0 + at, at, T0, event(T0 + at, action="buy", value=8.0)) for at in (2, 3)]
+    made = oracle.features(spec.spec, acted, T0 + 10).sequences
+    text = shown(state_of(sequences=made), time_columns(spec), measures=measured_tables(spec))
+    assert "  by_action_count_by_1d: buy: 2, view: 1\n" in text
+    assert "  by_action_mean_by_1d: buy: 8, view: 1.5\n" in text
+    assert "  by_action_share_by_1d: buy: 0.666667, view: 0.333333\n" in text
+    assert "/2022-01-08T00:00:00Z: " in text
+    assert "  often_top_k_1d: buy, view\n" in text
+    assert "  recent.action: buy, buy, view\n" in text  # a sequence has columns, whatever its fields are called
+    nothing = {name: {column: [] for column in columns} for name, columns in made.items() if isinstance(columns, dict)}
+    assert "  by_action_count_by_1d: -\n" in shown(state_of(sequences=nothing), {}, measures=measured_tables(spec))
+    many = {"by_action_count_by_1d": {"action": [str(at) for at in range(20)], "count": [1.0] * 20}}
+    assert "6: 1, 7: 1, ... (20)\n" in shown(state_of(sequences=many), {}, measures=measured_tables(spec))

@@ -17,6 +17,7 @@ import yaml
 from tests.events.encodings import bare, confluent
 from tests.events.test_encodings import batch_of
 from tests.servers.registry import TestRegistry, running_registry
+from user_state.errors import SpecError
 from user_state.events.decode import EventDecoder
 from user_state.plan.compile import compile_plan
 from user_state.spec import parse_spec
@@ -108,7 +109,76 @@ def test_a_delete_is_no_event_and_says_which_field_is_null(decoder: EventDecoder
     number = registry.register(ENVELOPE)
     decoded = batch_of(decoder, confluent(change("d", before=row()), number, ENVELOPE))
     [(_, error)] = decoded.refused
-    assert (error.reason, error.detail) == ("invalid", "expected after.user_id of 1 to 1024 bytes, got null")
+    assert error.reason == "invalid"
+    assert error.detail == (
+        "expected after.user_id of 1 to 1024 bytes, got null; after is null, as of a deleted row: set events.deletes:"
+        " ignore to have such ignored"
+    )
+
+
+def decoder_that_ignores(folder: Path, **events: Any) -> EventDecoder:
+    (folder / "acts.avsc").write_text(json.dumps(ENVELOPE))
+    text = yaml.safe_dump({**SPEC, "events": {**SPEC["events"], "deletes": "ignore", **events}})  # type: ignore[dict-item]
+    spec = parse_spec(text, beside=folder)
+    return EventDecoder(compile_plan(spec), spec.schema)
+
+
+def test_deletes_and_tombstones_are_ignored_where_the_spec_says_so(tmp_path: Path, registry: TestRegistry) -> None:
+    decoder = decoder_that_ignores(tmp_path, registry=registry.url)
+    number = registry.register(ENVELOPE)
+    deleted = confluent(change("d", before=row()), number, ENVELOPE)
+    decoded = batch_of(decoder, deleted, confluent(change("c", after=row()), number, ENVELOPE), b"")
+    assert len(decoded.batch) == 1
+    assert decoded.refused_at == [0, 2]
+    assert [(error.reason, error.detail) for _, error in decoded.refused] == [
+        ("ignored", "after is null: a deleted row"),
+        ("ignored", "an empty body: the tombstone of a deleted row"),
+    ]
+
+
+def test_what_is_wrong_for_another_reason_than_a_delete_stays_a_dead_letter(
+    tmp_path: Path, registry: TestRegistry
+) -> None:
+    decoder = decoder_that_ignores(tmp_path, registry=registry.url)
+    number = registry.register(ENVELOPE)
+    early = confluent(change("c", after=row(created_at=0)), number, ENVELOPE)
+    cut = confluent(change("d", before=row()), number, ENVELOPE)[:-1]
+    decoded = batch_of(decoder, early, cut, b"\0")
+    assert [error.reason for _, error in decoded.refused] == ["invalid", "undecodable", "undecodable"]
+
+
+CONNECT: dict[str, Any] = {
+    "type": "record",
+    "name": "Message",
+    "fields": [{"name": "payload", "type": ["null", ENVELOPE], "default": None}],
+}
+
+
+def test_deletes_in_json_with_schema_and_payload_are_ignored(tmp_path: Path) -> None:
+    """Kafka Connect's JsonConverter puts a schema beside each payload, and writes a tombstone as a null payload."""
+    (tmp_path / "connect.avsc").write_text(json.dumps(CONNECT))
+    paths = {part: f"payload.after.{SPEC['events'][part].partition('.')[2]}" for part in ("user", "id", "time")}  # type: ignore[index]
+    events = {**paths, "schema": "connect.avsc", "time_unit": "us", "encoding": "json", "deletes": "ignore"}
+    features = {"bought": {"aggregate": "sum", "of": "payload.after.price", "windows": "7d"}}
+    spec = parse_spec(yaml.safe_dump({**SPEC, "events": events, "features": features}), beside=tmp_path)
+    decoder = EventDecoder(compile_plan(spec), spec.schema)
+    payloads = [change("c", after=row()), change("d", before=row()), None, {**change("d"), "after": "x"}]
+    decoded = batch_of(
+        decoder, *[json.dumps({"schema": {"type": "struct"}, "payload": one}).encode() for one in payloads]
+    )
+    assert len(decoded.batch) == 1
+    assert [(at, error.reason) for at, (_, error) in zip(decoded.refused_at, decoded.refused, strict=True)] == [
+        (1, "ignored"),
+        (2, "ignored"),
+        (3, "undecodable"),
+    ]
+
+
+def test_ignoring_deletes_needs_a_user_in_a_record_that_may_be_null(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"expected a `user` within a record that may be null, such as after.user_id"):
+        decoder_that_ignores(tmp_path, registry="http://localhost:1", user="op")
+    with pytest.raises(SpecError, match=r"refuse, ignore|refuse or ignore"):
+        decoder_that_ignores(tmp_path, registry="http://localhost:1", deletes="drop")
 
 
 def test_a_tombstone_is_called_an_empty_body(decoder: EventDecoder) -> None:

@@ -129,4 +129,12 @@ def test_a_pattern_that_matches_nothing_is_an_error(tmp_path: Path, spec: Loaded
     arguments = ["convert", str(tmp_path / "*.parquet"), "--spec", str(tmp_path / "stay.yaml"), "--out", "o.avro"]
     ended = CliRunner().invoke(app(), arguments)
     assert isinstance(ended.exception, InputError)
-    assert "no file matches" in str(ended.exception)
+    assert "which matches no file" in str(ended.exception)
+
+
+def test_a_row_that_is_refused_for_what_it_says_is_written_down_as_text(tmp_path: Path, spec: LoadedSpec) -> None:
+    """A team looks a bad row up by what it says; it used to be an event's bytes with characters replaced."""
+    _, _, bad = converted(tmp_path, spec, write(tmp_path / "a.jsonl", row(1), row(3, who="")))
+    [refused] = bad
+    assert refused["reason"] == "invalid"
+    assert json.loads(refused["data"]).items() >= {"eid": "e3", "who": ""}.items()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +294,26 @@ def test_columns_are_those_of_the_same_events_in_avro(world: World) -> None:
     assert mine.refused_at == theirs.refused_at
     assert [str(why) for _, why in mine.refused] == [str(why) for _, why in theirs.refused]
     assert repr(mine.batch.columns()) == repr(theirs.batch.columns())
+
+
+BARE_TEXTS = re.compile(r'`"([^"]*)"`')
+
+
+def test_a_bare_text_in_a_decimal_field_is_what_the_page_says() -> None:
+    """The texts are those of docs/json.md: what is taken stands before "Refused", what is not behind it."""
+    page = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+    paragraph = page.partition("**A bare text in a decimal field**")[2].partition("\n\n")[0]
+    taken, _, rest = paragraph.partition("Refused are")
+    refused_texts, _, never = rest.partition("It is never")
+    assert len(BARE_TEXTS.findall(taken)) == 4
+    assert len(BARE_TEXTS.findall(refused_texts)) == 9
+    schema = schema_of(CENTS)
+    for text in BARE_TEXTS.findall(taken):
+        assert int.from_bytes(read(schema, f'"{text}"'), "big", signed=True) == int(Decimal(text) * 100)
+    for text in BARE_TEXTS.findall(refused_texts):
+        assert "expected a decimal with at most 2 digits" in refused(schema, f'"{text}"')
+    assert '`"5"` is 5.00, not 0.53' in never
+    assert read(schema, '"5"') == (500).to_bytes(2, "big")
+    assert Decimal(int.from_bytes(b"5", "big")) / 100 == Decimal("0.53")
+    assert read(schema_of(["null", CENTS]), '{"bytes": "5"}') == b"5"
+    assert read(schema_of(["null", CENTS]), '"5"') == (500).to_bytes(2, "big")

@@ -10,6 +10,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.folded import FoldedRecord
+from tests.fuzz.framings import CONFLUENT_ID, HEADER, attributed, changes, container, schema_id
 from tests.random_worlds import World, worlds
 from user_state.costs import Activity, made_up, rows
 from user_state.events.decode import EventDecoder
@@ -34,6 +35,9 @@ class Subject:
         loaded, plan: the spec.
         next_plan: another spec's, which records may be migrated to.
         records, seen, bodies, texts, batches, layouts: sound bytes of each sort; texts are bodies in JSON.
+        confluents, containers: bodies behind a schema id, and as whole files.
+        attributed: an attribute's name, its value and a body, with a zero byte between them; half are compressed.
+        changes: change events of rows, deleted ones too, of `tests/fuzz/framings.py`.
         arriving: event rows that have not been folded into any record.
         at_us: a time at which all records may be read.
     """
@@ -47,11 +51,15 @@ class Subject:
     texts: list[bytes] = field(default_factory=list)
     batches: list[bytes] = field(default_factory=list)
     layouts: list[bytes] = field(default_factory=list)
+    confluents: list[bytes] = field(default_factory=list)
+    containers: list[bytes] = field(default_factory=list)
+    attributed: list[bytes] = field(default_factory=list)
+    changes: list[bytes] = field(default_factory=list)
     arriving: list[EventRow] = field(default_factory=list)
     at_us: int = 0
 
     def of(self, sort: str) -> list[bytes]:
-        """Return the sound bytes of a sort: `records`, `seen`, `bodies`, `texts`, `batches` or `layouts`."""
+        """Return the sound bytes of a sort: the name of one of the attributes above."""
         found: list[bytes] = getattr(self, sort)
         return found
 
@@ -106,6 +114,14 @@ def subject_of(world: World) -> Subject:
         if replay(loaded.spec, [arrival]).bins[0] != "ignored":
             row = decoder.row(arrival.event or {}, arrival.published_us)
             of_user[row[0]].append(row)
+    alone = [body[HEADER:] for body in subject.bodies]
+    subject.confluents = [schema_id(CONFLUENT_ID) + body for body in alone]
+    subject.containers = [
+        container(loaded.schema.original, arrival.event or {}, ("null", "deflate")[at % 2])
+        for at, arrival in enumerate(world.arrivals)
+    ]
+    subject.attributed = [attributed(body, at % 2 == 0) for at, body in enumerate(alone)]
+    subject.changes = changes(len(world.arrivals))
     messages = [Message(body, {"from": "fuzz"}, None, "ack", "topic") for body in subject.bodies]
     subject.batches = [decoder.batch(messages[:most]).batch.pack() for most in (1, len(messages))]
     of_user["busy"] = rows(plan, made_up(plan, BUSY), "busy")

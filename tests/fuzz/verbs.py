@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tests.fuzz import framings
 from tests.fuzz.subjects import Subject
 from user_state.errors import CodecError
 from user_state.events.decode import EventDecoder
@@ -275,6 +276,55 @@ class DecodeBodies:
         return not refused
 
 
+class DecodeFramed:
+    """Decode a damaged body of a framing between two sound ones.
+
+    Args:
+        decoder: of the framing.
+        sound: bytes of an event.
+        message: makes the message of bytes.
+    """
+
+    def __init__(self, decoder: EventDecoder, sound: bytes, message: Callable[[bytes], Message]) -> None:
+        self._decoder, self._message = decoder, message
+        self._sound = message(sound)
+        self._expected = decoder.batch([self._sound]).batch.pack()
+
+    def __call__(self, blob: bytes) -> bool:
+        """Decode."""
+        message = self._message(blob)
+        batch, refused, _ = self._decoder.batch([self._sound, message, self._sound])
+        if len(batch) + len(refused) != 3 or len(refused) > 1:
+            raise Finding("a body came to none or to several, or a sound one was refused beside a damaged one")
+        if any(batch.pack(np.array([row])) != self._expected for row in (0, len(batch) - 1)):
+            raise Finding("a sound body says something else beside a damaged one")
+        if refused and refused[0][0] != message:
+            raise Finding("a refused message is not what came")
+        return not refused or refused[0][1].reason == "ignored"
+
+
+def _of_confluent(subject: Subject) -> DecodeFramed:
+    schema = subject.loaded.schema
+    bodies = Bodies("confluent", None, {framings.CONFLUENT_ID: schema})
+    decoder = EventDecoder(subject.plan, replace(schema, bodies=bodies))
+    return DecodeFramed(decoder, subject.confluents[0], lambda blob: Message(blob, {}, None, None, "fuzz"))
+
+
+def _of_container(subject: Subject) -> DecodeFramed:
+    decoder = EventDecoder(subject.plan, replace(subject.loaded.schema, bodies=Bodies("container")))
+    return DecodeFramed(decoder, subject.containers[0], lambda blob: Message(blob, {}, None, None, "fuzz"))
+
+
+def _of_attributes(subject: Subject) -> DecodeFramed:
+    decoder = EventDecoder(subject.plan, subject.loaded.schema)
+    return DecodeFramed(decoder, subject.attributed[0], framings.message_of)
+
+
+def _of_changes(subject: Subject) -> DecodeFramed:
+    row = framings.changes(1)[0]
+    return DecodeFramed(framings.decoder_of_changes(), row, lambda blob: Message(blob, {}, None, None, "fuzz"))
+
+
 class JoinBatches:
     """Open a damaged batch of events between two sound ones, as it comes out of the shuffle."""
 
@@ -338,6 +388,10 @@ VERBS = (
     Named("admit", "seen", Admit, 2),
     Named("decode", "bodies", DecodeBodies, 4),
     Named("decode json", "texts", lambda subject: DecodeBodies(subject, "json"), 4),
+    Named("decode confluent", "confluents", _of_confluent, 2),
+    Named("decode container", "containers", _of_container, 2),
+    Named("decode by attributes", "attributed", _of_attributes, 2),
+    Named("decode changes", "changes", _of_changes, 2),
     Named("join", "batches", JoinBatches, 2),
     Named("layout", "layouts", ReadLayout, 1),
 )

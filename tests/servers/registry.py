@@ -4,6 +4,7 @@
     POST /subjects/S                        the id of a schema under a subject
     GET /schemas/ids/N                      a schema by id
     GET /subjects/S/versions/V              a schema by subject and version
+    GET /subjects                           their names
     GET /schemas/types
 
 Tests say what goes wrong: `answers` replaces answers one by one, `user` asks for basic authentication. Every request is
@@ -94,10 +95,13 @@ class TestRegistry:
             case "GET", ["schemas", "ids", number] if number.isdigit():
                 found = self.schemas.get(int(number))
                 return _error(40403, "Schema not found") if found is None else _json(found)
-            case "GET", ["subjects", subject, "versions", version] if version.isdigit():
+            case "GET", ["subjects"]:
+                return _json(sorted(self.versions))
+            case "GET", ["subjects", subject, "versions", version] if version.isdigit() or version == "latest":
                 versions = self.versions.get(subject)
                 if versions is None:
                     return _error(40401, f"Subject '{subject}' not found.")
+                version = str(len(versions)) if version == "latest" else version
                 if not 0 < int(version) <= len(versions):
                     return _error(40402, f"Version {version} not found.")
                 held = versions[int(version) - 1]

@@ -56,9 +56,10 @@ def consistency(
     from user_state.consistency.job import Against
     from user_state.consistency.job import consistency as compared
     from user_state.consistency.page import page
+    from user_state.events.stored_files import matching
     from user_state.history.durable import whole_file
     from user_state.history.item_pins import parsed_pins, pinned
-    from user_state.history.training_set import parsed_delay_us, paths_of
+    from user_state.history.training_set import parsed_delay_us
     from user_state.plan.compile import compile_plan
     from user_state.printable import printable
     from user_state.spec import load_spec
@@ -66,7 +67,7 @@ def consistency(
 
     loaded = load_spec(spec)
     tables = pinned(loaded, compile_plan(loaded), parsed_pins(items)) if items else None
-    inputs = [path for pattern in events for path in paths_of(pattern)]
+    inputs = [path for pattern in events for path in matching(pattern)]
     against = Against(inputs, parsed_delay_us(in_flight), tables=tables, any_spec=any_spec)
     report, folder = compared(loaded, served, against, progress)
 

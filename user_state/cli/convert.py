@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -111,14 +110,11 @@ def _convert_rows(
 ) -> None:
     from user_state.events.convert_rows import convert_rows
     from user_state.events.segments import Segment
+    from user_state.events.stored_files import check_of_this_machine, matching
     from user_state.spec import load_spec
 
-    paths: list[str] = []
-    for pattern in patterns:
-        found = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
-        if not found:
-            raise InputError(f"no file matches {pattern}")
-        paths += found
+    check_of_this_machine(out, "what is written")
+    paths = [path for pattern in patterns for path in matching(pattern)]
     bad = Path(f"{out}.bad.jsonl") if bad_rows is None else bad_rows
 
     def watch(segments: Iterable[Segment], total: int | None) -> Iterable[Segment]:

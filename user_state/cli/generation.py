@@ -161,7 +161,12 @@ def _number(found: StoredLayouts) -> str:
 
 
 def _history(one: Generation) -> str:
-    return f"{one.events:,} events" if one.is_complete else "being filled"
+    from user_state.times import format_time
+
+    if not one.is_complete:
+        return "being filled"
+    end = "" if one.until_us is None else f" until {format_time(one.until_us)}"
+    return f"{one.events:,} events{end}"
 
 
 def _second(time_us: int) -> int:
@@ -171,7 +176,7 @@ def _second(time_us: int) -> int:
 def _jsonable(one: Generation) -> dict[str, object]:
     from user_state.times import format_time
 
-    times = {name: getattr(one, f"{name}_us") for name in ("began", "ended")}
+    times = {name: getattr(one, f"{name}_us") for name in ("began", "ended", "until", "latest")}
     told = {name: None if time_us is None else format_time(time_us) for name, time_us in times.items()}
     return {"name": one.name, **told, "events": one.events, "spec": one.definition}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,9 +53,9 @@ def get(
     if as_json:
         say_json({state.user: as_jsonable(state) for state in states}, indent=2)
     else:
-        console, times = Terminal(), time_columns(loaded)
+        console, times, measures = Terminal(), time_columns(loaded), measured_tables(loaded)
         for state in states:
-            show(console, state, times)
+            show(console, state, times, measures)
     for user, reason in batch.errors.items():
         raise CodecError(f"cannot read the record of {printable(user)}: {reason}")
 
@@ -109,13 +109,29 @@ def time_columns(spec: LoadedSpec) -> dict[tuple[str, str], int]:
     return {column: times[field] for column, field in found.items() if field in times}
 
 
-def show(console: Terminal, state: UserState, times: Mapping[tuple[str, str], int] | None = None) -> None:
+def measured_tables(spec: LoadedSpec) -> dict[str, str]:
+    """Return the outputs that are tables of keys, and the column with the number of each key."""
+    found: dict[str, str] = {}
+    for name, feature in spec.spec.features.items():
+        for aggregate in feature.aggregate if feature.by else ():
+            measure = MEASURES.get(aggregate, "count")
+            found |= {f"{name}_{aggregate}_{over}": measure for over in getattr(feature, AGGREGATIONS[aggregate].over)}
+    return {name: measure for name, measure in found.items() if measure}
+
+
+def show(
+    console: Terminal,
+    state: UserState,
+    times: Mapping[tuple[str, str], int] | None = None,
+    measures: Mapping[str, str] | None = None,
+) -> None:
     """Print a state for people, on a `Terminal`: counts by window, last values, the beginnings of embeddings.
 
     Args:
         console: where to print.
         state: what.
         times: what is shown as times, as `time_columns` has it.
+        measures: which outputs are tables of keys, as `measured_tables` has it: these are shown as `key: number`.
     """
     seen = f"last event {format_time(state.last_event_us)}" if state.present else "no record: documented defaults"
     if state.error is not None:
@@ -128,6 +144,10 @@ def show(console: Terminal, state: UserState, times: Mapping[tuple[str, str], in
         console.print(f"  {name}: [{parts}]")
     for name, values in state.sequences.items():
         columns = values if isinstance(values, dict) else {"": values}
+        measure = (measures or {}).get(name)
+        if measure in columns:
+            console.print(f"  {name}: {_pairs(name, columns, str(measure), times or {})}")
+            continue
         for field, entries in columns.items():
             label = f"{name}.{field}" if field else name
             unit_us = (times or {}).get((name, field))
@@ -144,6 +164,21 @@ def show(console: Terminal, state: UserState, times: Mapping[tuple[str, str], in
     for table, version in state.item_versions.items():
         told = f"version {version}" if version else "none in Redis: every item is missing"
         console.print(f"  items of {table}: {told}")
+
+
+def _pairs(name: str, columns: Mapping[str, Sequence[Any]], measure: str, times: Mapping[tuple[str, str], int]) -> str:
+    """Return a table of keys in a line: `music: 12, jazz: 3`; keys of several fields are `music/ios: 12`."""
+    numbers = columns[measure]
+    keys = [
+        [_entry(value, times.get((name, field))) for value in values[:SHOWN_ENTRIES]]
+        for field, values in columns.items()
+        if field != measure
+    ]
+    shown = [
+        f"{'/'.join(key)}: {_number(float(number))}"
+        for *key, number in zip(*keys, numbers[:SHOWN_ENTRIES], strict=True)
+    ]
+    return (", ".join(shown) or "-") + (f", ... ({len(numbers)})" if len(numbers) > SHOWN_ENTRIES else "")
 
 
 def _features_by_window(state: UserState) -> Table:

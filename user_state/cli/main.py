@@ -75,7 +75,7 @@ def app(only: str | None = None) -> typer.Typer:
         if isinstance(command, typer.Typer):
             cli.add_typer(command)
         else:
-            settings = _ANY_OPTION if name == "run" else None
+            settings = _ANY_OPTION if name in ("run", "backfill") else None
             cli.command(name, help=None if command.__doc__ else text, context_settings=settings)(command)
     return cli
 

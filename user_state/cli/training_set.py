@@ -80,16 +80,19 @@ def training_set(
     """
     from user_state.cli.main import version
     from user_state.cli.progress import progress
+    from user_state.events.stored_files import check_of_this_machine, matching
     from user_state.history.item_pins import parsed_pins, pinned
     from user_state.history.job import Settings, TrainingSetJob
     from user_state.history.label_source import read_labels
     from user_state.history.memory import keep_in_one_place
-    from user_state.history.training_set import id_columns, label_columns, parsed_delay_us, paths_of
+    from user_state.history.training_set import id_columns, label_columns, parsed_delay_us
     from user_state.history.user_share import parsed_share
     from user_state.plan.compile import compile_plan
     from user_state.spec import load_spec
     from user_state.times import parse_time_us
 
+    for path, what in ((labels, "labels"), (out, "what is written")):
+        check_of_this_machine(path, what)
     keep_in_one_place()
     loaded = load_spec(spec)
     plan = compile_plan(loaded)
@@ -102,7 +105,7 @@ def training_set(
         event_id=event_id_column,
     )
     settings = Settings(
-        [path for pattern in events for path in paths_of(pattern)],
+        [path for pattern in events for path in matching(pattern)],
         str(labels),
         columns,
         as_of,  # type: ignore[arg-type]  # the job checks it

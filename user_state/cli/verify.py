@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +36,10 @@ def verify(
     redis: Annotated[str, typer.Option(help="Where the records are: redis://host:port", show_default=False)],
     at: Annotated[str | None, typer.Option(help="Read as of this time (RFC 3339); default: now.")] = None,
     generation: Generation = None,
+    until: Annotated[
+        str | None,
+        typer.Option(help="Of a backfilled generation: compare with events published before this time alone."),
+    ] = None,
     publish_time_attribute: Annotated[
         str | None,
         typer.Option(
@@ -58,11 +61,14 @@ def verify(
     Whether an event was older than `retention`, or ahead of the clock, depends on when `run` read it. Where that
     decides what is applied, the record of the user has to be right for one such moment.
 
+    A generation that `backfill` has made is compared with all events in order of publishing: as they arrived. While the
+    stream has not gone on from it, give --until as `backfill` had it.
+
     Example: `user-state verify --spec user_state.yaml --events 'traffic/*.avro' --redis redis://localhost:6379`
     """
-    from user_state import oracle
-    from user_state.cli.progress import progress, with_progress
-    from user_state.events.row_files import arrivals_of
+    from user_state.cli.progress import progress
+    from user_state.cli.verified_events import is_history, read_history, read_stream
+    from user_state.events.stored_files import matching
     from user_state.generation_name import BASE
     from user_state.store.connection import check_reachable
     from user_state.store.generations import generation_to_read
@@ -72,41 +78,35 @@ def verify(
     loaded = load_spec(spec)
     check_reachable(redis, REACHABLE_S)  # told now, and not after all events have been judged
     loaded = loaded.of_generation(generation_to_read(redis, loaded.spec.name, generation))
-    paths = sorted(glob.glob(events, recursive=True))
-    if not paths:
-        raise InputError(f"expected a file of events or a pattern of them, got {events}, which matches no file")
+    paths = matching(events)
     at_us = time.time_ns() // 1000 if at is None else parse_time_us(at)
-    schema = loaded.schema.original
-    versions = [version.original for version in loaded.schema.versions]
     now_us = time.time_ns() // 1000
-    files = [
-        list(with_progress(arrivals_of(path, loaded, schema, versions, publish_time_attribute), f"reading {path}"))
-        for path in paths
-    ]
-    rows = oracle.in_order_of_time(loaded.spec, files, now_us)
-    arrivals = [row.arrival for row in rows]
-    written = [Path(path).stat().st_mtime_ns // 1000 for path in paths]
-    written_us = [written[row.file] for row in rows]
-    judged = with_progress(arrivals, "judging events", len(arrivals))
-    replayed = oracle.replay(loaded.spec, judged, now_us=now_us)
-    possible = oracle.possible(loaded.spec, arrivals, replayed.bins, written_us, now_us)
+    until_us = None if until is None else parse_time_us(until)
+    if is_history(loaded, redis):
+        read = read_history(loaded, paths, publish_time_attribute, now_us, until_us)
+    elif until_us is not None:
+        raise InputError("expected --until with a generation that `backfill` has made alone")
+    else:
+        read = read_stream(loaded, paths, publish_time_attribute, now_us)
     pinned = loaded.generation or BASE
     with UserStateClient.from_url(redis, loaded, timeout_s=10, generation=pinned) as client:
-        stored = stored_users(redis, loaded.keyspace)
-        with progress("comparing users", len(replayed.applied.keys() | possible.keys())) as advance:
-            verified = compare(client, loaded, replayed.applied, at_us, stored, possible, advance)
-    say(", ".join(f"{name} {number:,}" for name, number in sorted(replayed.counts.items())))
-    if possible:
+        stored = (user for user in stored_users(redis, loaded.keyspace) if user not in read.expiring)
+        with progress("comparing users", len(read.applied.keys() | read.possible.keys())) as advance:
+            verified = compare(client, loaded, read.applied, at_us, stored, read.possible, advance)
+    say(", ".join(f"{name} {number:,}" for name, number in sorted(read.counts.items())))
+    if read.possible:
         say(
-            f"{len(possible):,} of {verified.users:,} users have events that are older than `retention` by now, or were"
-            " published after their file was written: compared with what reading them earlier would have given"
+            f"{len(read.possible):,} of {verified.users:,} users have events that are older than `retention` by now, or"
+            " were published after their file was written: compared with what reading them earlier would have given"
         )
+    if read.expiring:
+        say(f"{len(read.expiring):,} users whose `retention` ends within an hour, or has, are not compared")
     for difference in verified.differences[:SHOWN]:
         say(str(difference))
     if len(verified.differences) > SHOWN:
         say(f"... and {len(verified.differences) - SHOWN:,} more")
     if not verified.values:
-        say(nothing_compared(replayed.counts, verified.users))
+        say(nothing_compared(read.counts, verified.users))
         raise typer.Exit(EXIT_DIFFERENT)
     outcome = "all equal" if not verified.differences else f"{len(verified.differences):,} differ"
     say(f"{verified.values:,} values of {verified.users:,} users at {format_time(at_us)}: {outcome}")

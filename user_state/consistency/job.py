@@ -14,8 +14,9 @@ from user_state.consistency.compare import Comparison, Report
 from user_state.consistency.served import Folder, Served, read_folder
 from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
+from user_state.events.stored_files import facts_of
 from user_state.history.event_source import EventSource, Found
-from user_state.history.job import Progress
+from user_state.history.job_parts import Progress
 from user_state.history.label_source import LabelColumns, labels_in, read_labels
 from user_state.history.shards import Shards, shards_for
 from user_state.plan.compile import compile_plan
@@ -69,7 +70,7 @@ def _compare(
     import pyarrow as pa
 
     asked = served.table.select([USER, AT]).append_column(_ROW, pa.array(np.arange(len(served.table))))
-    count = shards_for(sum(Path(path).stat().st_size for path in against.inputs))
+    count = shards_for(sum(facts_of(path).size for path in against.inputs))
     newest_us = 0
 
     def watched(batches: Iterator[Found]) -> Iterator[Found]:

@@ -28,6 +28,7 @@ from user_state.evaluation.interactions import Interactions, in_order
 from user_state.evaluation.own_spec import own_spec
 from user_state.events.convert import Columns, read_log
 from user_state.events.row_files import is_row_file
+from user_state.events.stored_files import has_scheme, matching, open_stored
 from user_state.spec import LoadedSpec
 
 T = TypeVar("T")
@@ -74,7 +75,7 @@ def read_interactions(
     if how.min_value is not None and how.columns.value is None:
         raise InputError("expected a value column to go with a least value, got none")
     paths = _matching(str(path))
-    kind = _kind_of(Path(paths[0]), how) if how.format == "auto" else how.format
+    kind = _kind_of(paths[0], how) if how.format == "auto" else how.format
     if kind in ("events", "avro"):
         return _from_events(paths, str(path), how, advance)
     if how.spec is not None:
@@ -91,6 +92,8 @@ def read_interactions(
 
 def _matching(pattern: str) -> list[str]:
     """Return the files of a path or pattern by name; a path that is no file stays, to be told of as it is opened."""
+    if has_scheme(pattern):
+        return matching(pattern)
     return sorted(glob.glob(pattern, recursive=True)) or [pattern]
 
 
@@ -100,11 +103,11 @@ def _told(items: Iterable[T], advance: Callable[[int], object]) -> Iterator[T]:
         advance(1)
 
 
-def _kind_of(path: Path, how: Reading) -> str:
-    if how.spec is not None and is_row_file(str(path)):
+def _kind_of(path: str, how: Reading) -> str:
+    if how.spec is not None and is_row_file(path):
         return "events"
     try:
-        with path.open("rb") as file:
+        with open_stored(path) as file:
             head = file.read(4096)
     except OSError as exc:
         raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc

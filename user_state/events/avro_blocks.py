@@ -22,7 +22,7 @@ from user_state.events.avro_codecs import check_codec
 from user_state.events.avro_program import program_of
 from user_state.events.event_reader import ReadEvent, event_reader, write_event
 from user_state.events.message import Message
-from user_state.events.segments import OpenFile, Segment, open_local
+from user_state.events.segments import OpenFile, Segment, open_named
 from user_state.events.writers import head_of
 from user_state.spec.avro_types import in_words
 from user_state.spec.event_schema import EventSchema, parse_event_schema
@@ -61,7 +61,7 @@ class BlockReader:
             `schema`.
     """
 
-    def __init__(self, path: str, schema: EventSchema, open_file: OpenFile = open_local) -> None:
+    def __init__(self, path: str, schema: EventSchema, open_file: OpenFile = open_named) -> None:
         self._path = path
         self._schema = schema
         try:

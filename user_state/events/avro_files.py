@@ -41,6 +41,7 @@ from fastavro.validation import validate
 
 from user_state.errors import EventError, InputError, SpecError
 from user_state.events.message import Message
+from user_state.events.segments import open_named
 from user_state.oracle import Arrival, View, microseconds, used_fields
 from user_state.oracle.body import read_body, read_records
 from user_state.oracle.framing import JSON, opened
@@ -276,7 +277,7 @@ def read_arrivals(
             does not resolve to `schema`.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_named(os.fspath(path)) as file:
             written = _written_schema(path, file)
             if parse_event_schema(written).name != MESSAGE_NAME:
                 yield from _plain_arrivals(path, file, written, spec, schema)
@@ -359,6 +360,8 @@ def _with_names(body: bytes, schema: Schema) -> dict[str, Any]:
 def _arrival(envelope: Mapping[str, Any], bodies: SingleObject, view: View) -> Arrival:
     published = envelope["publish_time"]
     published_us = None if published is None else microseconds(published)
+    if not envelope["data"]:
+        return Arrival(None, published_us, "no body")
     try:
         return view.arrival(bodies.decode(envelope["data"], envelope.get("attributes")), published_us)
     except EventError as exc:

@@ -21,14 +21,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from user_state.errors import InputError
+from user_state.errors import EventError, InputError
 from user_state.events.avro_blocks import each_message
 from user_state.events.avro_files import write_events, write_messages
-from user_state.events.decode import EventDecoder
+from user_state.events.decode import SINGLE_OBJECT, EventDecoder
 from user_state.events.event_files import event_file
 from user_state.events.message import Message
 from user_state.events.row_files import SEGMENT_BYTES, SEGMENT_ROWS, RowFile
-from user_state.events.segments import Segment, Why, open_local
+from user_state.events.segments import Segment, Why, open_named
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 
@@ -149,7 +149,7 @@ class _Reading:
         if len(self._details) < 1000 or detail in self._details:
             self._details[detail] += 1
         written: dict[str, Any] = {"file": path, "row": row, "reason": why.reason, "detail": detail}
-        written["data"] = message.data.decode(errors="replace")
+        written["data"] = self._text(message.data)
         try:
             if self._file is None:
                 self._file = self._bad_rows.open("w", encoding="utf-8")
@@ -157,9 +157,22 @@ class _Reading:
         except OSError as exc:
             raise InputError(f"cannot write {self._bad_rows}: {exc.strerror or exc}") from exc
 
+    def _text(self, data: bytes) -> str:
+        """Return a row as text: of one that is an event in form, and refused for what it says, the event as JSON."""
+        if not data.startswith(SINGLE_OBJECT):
+            return data.decode(errors="replace")
+        try:
+            return json.dumps(self._decoder.decode(data), default=_bytes_as_text, ensure_ascii=False)
+        except EventError:
+            return data.decode(errors="replace")
+
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _bytes_as_text(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _total(path: str, file: Any) -> int | None:
@@ -168,7 +181,7 @@ def _total(path: str, file: Any) -> int | None:
         return None
     if file.total is not None:
         return file.total
-    with open_local(path) as lines:
+    with open_named(path) as lines:
         return sum(part.count(b"\n") for part in iter(lambda: lines.read(_READ_BYTES), b""))
 
 

@@ -22,6 +22,7 @@ from user_state.events.looks_like import Looks, looks_like
 from user_state.events.message import Message
 from user_state.events.writers import SINGLE_OBJECT, Writer, head_of, places_of
 from user_state.plan.plan import Plan
+from user_state.spec.deletes import deleted_row
 from user_state.spec.event_schema import EventSchema
 from user_state.spec.problems import listing
 from user_state.state.event_batch import BodyDecoder, EventBatch, MessageList
@@ -30,6 +31,7 @@ from user_state.state.events import EventRow
 __all__ = ["SINGLE_OBJECT", "Decoded", "EventDecoder"]
 
 
+IGNORED = "ignored"
 UNKNOWN_ID = "unknown id"
 """What the core says of a body with a schema id that it was not told of."""
 _FRAMING = {"raw": "raw", "single_object": "single_object", "confluent": "confluent", "json": "json"}
@@ -40,7 +42,8 @@ class Decoded(NamedTuple):
 
     Attributes:
         batch: the events, in order of arrival.
-        refused: the other messages, and what is wrong with each: `undecodable`, `invalid`.
+        refused: the other messages, and what is wrong with each: `undecodable`, `invalid`; or `ignored`, where the
+            spec has deleted rows ignored.
         refused_at: which messages those are, ascending.
     """
 
@@ -96,6 +99,8 @@ class EventDecoder:
             if self._renew():
                 batch, refused = self._native.decode(held, values)
             refused = [(at, *_told(reason, detail, reasons)) for at, reason, detail in refused]
+        if refused and self._schema.bodies.rows:
+            refused = [(at, *self._of_delete(Message(*held.message(at)), *why)) for at, *why in refused]
         return Decoded(
             batch,
             [self._refused(Message(*held.message(at)), reason, detail) for at, reason, detail in refused],
@@ -116,6 +121,20 @@ class EventDecoder:
             if seen is not None and seen.kind != "single object":  # of which the detail says that nobody knows it
                 detail = f"{detail}; looks like {seen.words}{': ' if seen.advice else ''}{seen.advice}"
         return message, EventError(reason, detail)
+
+    def _of_delete(self, message: Message, reason: str, detail: str) -> tuple[str, str]:
+        """Return reason and detail of what is no event: others, if it says that a row was deleted."""
+        bodies = self._schema.bodies
+        if bodies.ignores_deletes and message.event is None and not message.data:
+            return IGNORED, "an empty body: the tombstone of a deleted row"
+        if reason != "invalid" or message.event is not None:
+            return reason, detail
+        row = deleted_row(bodies.rows, self.decode(message.data, message.attributes))
+        if row is None:
+            return reason, detail
+        if bodies.ignores_deletes:
+            return IGNORED, f"{row} is null: a deleted row"
+        return reason, f"{detail}; {row} is null, as of a deleted row: set events.deletes: ignore to have such ignored"
 
     def looks(self, data: bytes, attributes: Mapping[str, str]) -> Looks | None:
         """Return what a refused body looks like; None where its attributes say what is wrong with it."""

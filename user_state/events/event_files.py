@@ -18,7 +18,7 @@ from user_state.events.avro_blocks import BlockReader
 from user_state.events.decode import EventDecoder
 from user_state.events.merged_files import HistoryFile, in_order_of_time
 from user_state.events.row_files import RowFile, is_row_file
-from user_state.events.segments import EventFile, OpenFile, open_local
+from user_state.events.segments import EventFile, OpenFile, open_named
 from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 
@@ -28,7 +28,7 @@ LookInto = Callable[[str], HistoryFile]
 
 
 def event_file(
-    path: str, spec: LoadedSpec, open_file: OpenFile = open_local, publish_column: str | None = None
+    path: str, spec: LoadedSpec, open_file: OpenFile = open_named, publish_column: str | None = None
 ) -> EventFile:
     """Open a file of events; `publish_column` has the publish times of a table's rows.
 
@@ -43,7 +43,7 @@ def event_file(
 def history_files(
     paths: Sequence[str],
     spec: LoadedSpec,
-    open_file: OpenFile = open_local,
+    open_file: OpenFile = open_named,
     *,
     latest_us: int | None = None,
     publish_column: str | None = None,

@@ -20,7 +20,7 @@ from user_state.events.event_reader import write_event
 from user_state.events.message import Message
 from user_state.events.publish_times import EXPECTED, publish_time_us
 from user_state.events.row_values import RowConverter
-from user_state.events.segments import OpenFile, Segment, Why, open_local, opened
+from user_state.events.segments import OpenFile, Segment, Why, open_named, opened
 from user_state.events.table_rows import Row, TableRows, csv_rows, json_rows, parquet_rows
 from user_state.events.writers import head_of
 from user_state.oracle import Arrival
@@ -113,7 +113,7 @@ class RowFile:
     """
 
     def __init__(
-        self, path: str, spec: LoadedSpec, open_file: OpenFile = open_local, publish_column: str | None = None
+        self, path: str, spec: LoadedSpec, open_file: OpenFile = open_named, publish_column: str | None = None
     ) -> None:
         self._path = path
         self._publish_column = publish_column_of(spec, publish_column)

@@ -50,6 +50,8 @@ _BITS = {"int": 31, "long": 63}
 _NANOS_OF = {"millis": 1_000_000, "micros": 1_000, "nanos": 1}
 _TIMES_OF_DAY_US = {"time-millis": 1_000, "time-micros": 1}
 _MISSING = object()
+Units = Mapping[str, int]
+NO_UNITS: Units = MappingProxyType({})
 
 
 class RowConverter:
@@ -58,7 +60,7 @@ class RowConverter:
     Args:
         schema: of the events.
         texts: whether values are texts, as in a CSV, so that an empty one may stand for null.
-        units_ns: by name, fields of integers that are times, and how many nanoseconds their unit has.
+        units_ns: by path, fields of integers that are times, and how many nanoseconds their unit has.
     """
 
     def __init__(self, schema: EventSchema, *, texts: bool, units_ns: Mapping[str, int] | None = None) -> None:
@@ -89,12 +91,11 @@ class RowConverter:
         event: dict[str, Any] = self._fields(row)
         return event
 
-    def _record(self, declared: Mapping[str, Any], units_ns: Mapping[str, int] = MappingProxyType({})) -> Convert:
+    def _record(self, declared: Mapping[str, Any], units_ns: Units = NO_UNITS) -> Convert:
         parts = []
         for field in declared["fields"]:
             names = [field["name"], *field.get("aliases", ())]
-            unit_ns = units_ns.get(field["name"])
-            parts.append((field["name"], names, self._field(field, None if unit_ns is None else as_time(unit_ns))))
+            parts.append((field["name"], names, self._field(field, *_within(field["name"], units_ns))))
 
         def convert(row: Any) -> dict[str, Any]:
             if isinstance(row, str):
@@ -112,8 +113,10 @@ class RowConverter:
 
         return convert
 
-    def _field(self, field: Mapping[str, Any], as_said: Convert | None = None) -> Convert:
-        declared, convert = field["type"], as_said or self._type(field["type"])
+    def _field(self, field: Mapping[str, Any], unit_ns: int | None = None, units_ns: Units = NO_UNITS) -> Convert:
+        """Return how a field's value is converted: a time of a unit that is stated, or with such times in it."""
+        declared = field["type"]
+        convert = self._type(declared, units_ns) if unit_ns is None else as_time(unit_ns)
         null = _may_be_null(declared, self._named)
         default = _MISSING
         if "default" in field:
@@ -131,10 +134,10 @@ class RowConverter:
 
         return of_value
 
-    def _type(self, declared: Any) -> Convert:
+    def _type(self, declared: Any, units_ns: Units = NO_UNITS) -> Convert:
         declared = looked_up(declared, self._named)
         if isinstance(declared, list):
-            return self._union(declared)
+            return self._union(declared, units_ns)
         kind, logical = declared["type"], declared.get("logicalType", "")
         if kind in _BITS and logical.rpartition("-")[2] in _NANOS_OF and "timestamp" in logical:
             return as_time(_NANOS_OF[logical.rpartition("-")[2]])
@@ -153,9 +156,9 @@ class RowConverter:
         if kind == "array":
             return self._array(declared)
         if kind == "map":
-            return self._map(declared)
+            return self._map(declared, units_ns)
         if kind == "record":
-            return self._record(declared)
+            return self._record(declared, units_ns)
         return {
             "boolean": as_boolean,
             "float": as_single,
@@ -165,8 +168,10 @@ class RowConverter:
             "null": as_null,
         }[kind]
 
-    def _union(self, branches: list[Any]) -> Convert:
-        ways = [self._type(branch) for branch in branches if looked_up(branch, self._named) != {"type": "null"}]
+    def _union(self, branches: list[Any], units_ns: Units) -> Convert:
+        ways = [
+            self._type(branch, units_ns) for branch in branches if looked_up(branch, self._named) != {"type": "null"}
+        ]
         if len(ways) == 1:
             return ways[0]
         known = [looked_up(branch, self._named) for branch in branches]
@@ -197,8 +202,12 @@ class RowConverter:
 
         return convert
 
-    def _map(self, declared: Mapping[str, Any]) -> Convert:
-        item = self._field({"type": declared["values"]})
+    def _map(self, declared: Mapping[str, Any], units_ns: Units) -> Convert:
+        values = {"type": declared["values"]}
+        item = self._field(values)
+        # A key is the first part of a path into the map's records, or all that is left of the path, dots too.
+        keys = {key for path in units_ns for key in (path, path.partition(".")[0])}
+        of_key = {key: self._field(values, *_within(key, units_ns)) for key in keys}
 
         def convert(value: Any) -> dict[str, Any]:
             if isinstance(value, str):
@@ -207,7 +216,7 @@ class RowConverter:
                 value = dict(value)  # as Arrow has maps
             if not isinstance(value, Mapping):
                 raise ValueError(f"expected a map, got {shorten(value)}")  # noqa: TRY004 - as above
-            return {as_text(name): item(one) for name, one in value.items()}
+            return {as_text(name): of_key.get(name, item)(one) for name, one in value.items()}
 
         return convert
 
@@ -226,6 +235,16 @@ _OWN: Mapping[str, tuple[type, ...]] = {
     "map": (dict, list),
     "record": (dict,),
 }
+
+
+def _within(name: str, units_ns: Units) -> tuple[int | None, Units]:
+    """Return the unit of what is called so, and those of what lies in it.
+
+    >>> _within("meta", {"meta.ts": 1000, "meta": 1, "metas": 5})
+    (1, {'ts': 1000})
+    """
+    inside = {path[len(name) + 1 :]: unit for path, unit in units_ns.items() if path.startswith(f"{name}.")}
+    return units_ns.get(name), inside
 
 
 def _may_be_null(declared: Any, named: NamedTypes) -> bool:

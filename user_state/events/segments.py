@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from user_state.errors import InputError
 from user_state.events.message import Message
+from user_state.events.stored_files import open_stored
 from user_state.state.event_batch import MessageList
 
 OpenFile = Callable[[str], BinaryIO]
@@ -62,9 +62,9 @@ class EventFile(Protocol):
         """Close the file."""
 
 
-def open_local(path: str) -> BinaryIO:
-    """Open a file of this machine; one whose name ends in `.gz` is decompressed as it is read."""
-    return decompressed(path, Path(path).open("rb"))
+def open_named(path: str) -> BinaryIO:
+    """Open a file of this machine or of an object store; one whose name ends in `.gz` is decompressed as it is read."""
+    return decompressed(path, open_stored(path))
 
 
 def decompressed(path: str, file: BinaryIO) -> BinaryIO:

@@ -10,6 +10,7 @@ A row that cannot be told apart is a `Row` without values that says why; what fo
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -58,7 +59,9 @@ def csv_rows(path: str, file: BinaryIO) -> TableRows:
     Raises:
         InputError: its first line names no columns, or one twice.
     """
-    head = _decoded(file.readline()).lstrip("\ufeff").rstrip("\r\n")
+    first = file.readline()
+    _check_encoding(path, first)
+    head = _decoded(first).lstrip("\ufeff").rstrip("\r\n")
     if not head.strip():
         raise InputError(f"expected a first line with column names in {path}, got an empty one")
     delimiter = next((one for one in DELIMITERS if one in head), ",")
@@ -101,6 +104,12 @@ def _as_line(cells: list[str], delimiter: str) -> bytes:
     return line.getvalue().encode(errors="surrogateescape")
 
 
+def _check_encoding(path: str, first: bytes) -> None:
+    """Refuse UTF-16, in which some spreadsheets and PowerShell write."""
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"expected text in UTF-8 in {path}, got UTF-16: iconv -f UTF-16 -t UTF-8 {path} converts it")
+
+
 def _decoded(line: bytes) -> str:
     return line.decode(errors="surrogateescape")
 
@@ -111,7 +120,9 @@ def json_rows(path: str, file: BinaryIO) -> TableRows:
     Raises:
         InputError: it is one JSON array.
     """
-    if file.read(1 << 10).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+    first = file.read(1 << 10)
+    _check_encoding(path, first)
+    if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         raise InputError(f"expected a JSON object a line in {path}, got an array: jq -c '.[]' {path} writes lines")
 
     def rows(skip: int) -> Iterator[Row]:

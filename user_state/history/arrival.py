@@ -18,6 +18,11 @@ from user_state.state.string_dictionary import NULL_CODE
 
 def in_order_of_arrival(events: Events, kinds: str) -> Events:
     """Return events in order of arrival; `kinds` are the plan's."""
+    return events.take(order_of_arrival(events, kinds))
+
+
+def order_of_arrival(events: Events, kinds: str) -> I64:
+    """Return the rows of events in order of arrival; `kinds` are the plan's."""
     # Most rows are in order of publish time already, which a stable sort makes use of; few share one.
     order = np.argsort(events.published_us, kind="stable")
     published_us = events.published_us[order]
@@ -32,7 +37,7 @@ def in_order_of_arrival(events: Events, kinds: str) -> Events:
         same &= sorted_[1:] == sorted_[:-1]
     if same.any():
         order = _ties_by_contents(events, order, same, kinds)
-    return events.take(order)
+    return order
 
 
 def stable_order(numbers: I64) -> I64:

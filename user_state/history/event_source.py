@@ -7,24 +7,25 @@ else becomes messages, and is decoded as in the stream. What is no event is coun
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from user_state.errors import InputError
 from user_state.events.arrow_events import ArrowEvents
-from user_state.events.decode import EventDecoder
+from user_state.events.decode import IGNORED, EventDecoder
 from user_state.events.event_files import event_file
 from user_state.events.message import Message
 from user_state.events.row_files import PARQUET, RowFile, RowMessages, publish_column_of, stated_units_ns
-from user_state.events.segments import Segment, Why, open_local, opened
+from user_state.events.segments import OpenFile, Segment, Why, open_named, opened
 from user_state.events.table_rows import Row, rows_of_batch
 from user_state.plan.plan import Plan
 from user_state.spec import LoadedSpec
 from user_state.state.event_batch import MessageList
-from user_state.state.events import Events
+from user_state.state.events import I64, Events
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,12 +37,29 @@ _ROWS_ONE_BY_ONE = 5_000
 _READ_BYTES = 1 << 20
 
 
+class Refused(NamedTuple):
+    """A message that is no event, or no event to be folded, and why."""
+
+    message: Message
+    reason: str
+    detail: str
+
+
 @dataclass(frozen=True)
 class Found:
-    """Events, and how many others there were beside them, by reason."""
+    """Events, and how many others there were beside them, by reason.
+
+    Attributes:
+        events: those that there are.
+        refused: the others.
+        letters: the others themselves, where they are asked for.
+        message: returns the message of an event.
+    """
 
     events: Events
     refused: Mapping[str, int] = field(default_factory=dict)
+    letters: Sequence[Refused] = ()
+    message: Callable[[int], Message] | None = None
 
     def __len__(self) -> int:
         return len(self.events) + sum(self.refused.values())
@@ -55,16 +73,27 @@ class EventSource:
         spec: the events' schema, and its versions.
         publish_column: the column of tables with the publish times; None is `publish_time`, if there is one.
         rows_at_once: about how many rows are in memory.
+        keeps_refused: whether messages that are no events are kept.
+        open_file: opens a file.
     """
 
     def __init__(
-        self, plan: Plan, spec: LoadedSpec, publish_column: str | None = None, rows_at_once: int | None = None
+        self,
+        plan: Plan,
+        spec: LoadedSpec,
+        publish_column: str | None = None,
+        rows_at_once: int | None = None,
+        *,
+        keeps_refused: bool = False,
+        open_file: OpenFile = open_named,
     ) -> None:
         self._plan = plan
         self._spec = spec
         self._publish_column = publish_column
         self._rows_at_once = rows_at_once or ROWS_AT_ONCE
         self._decoder = EventDecoder(plan, spec.schema)
+        self._keeps_refused = keeps_refused
+        self._open = open_file
 
     def of_files(self, paths: Sequence[str]) -> Iterator[Found]:
         """Yield the events of files, one after the other.
@@ -89,7 +118,7 @@ class EventSource:
                 batch = whole.slice(begin, self._rows_at_once)
                 events = taken.events(batch)
                 if events is not None:
-                    yield Found(events)
+                    yield Found(events, message=partial(_message_of_row, by_row, batch))
                 else:
                     yield from self._one_by_one(taken, by_row, batch, number)
                 number += len(batch)
@@ -97,8 +126,8 @@ class EventSource:
     def _of_parquet(self, path: str) -> Iterator[Found]:
         import pyarrow.parquet as pq
 
-        RowFile(path, self._spec, publish_column=self._publish_column).close()  # says what is wrong with its columns
-        with opened(path, open_local) as file:
+        RowFile(path, self._spec, self._open, self._publish_column).close()  # says what is wrong with its columns
+        with opened(path, self._open) as file:
             table = pq.ParquetFile(file, coerce_int96_timestamp_unit="us", buffer_size=_READ_BYTES, pre_buffer=False)
             columns = list(table.schema_arrow.names)
             known = [field["name"] for field in self._spec.schema.whole["fields"]]
@@ -116,13 +145,13 @@ class EventSource:
             part = batch.slice(begin, _ROWS_ONE_BY_ONE)
             events = taken.events(part)
             yield (
-                Found(events)
+                Found(events, message=partial(_message_of_row, by_row, part))
                 if events is not None
                 else self._decoded(_segment(by_row, rows_of_batch(part), number + begin))
             )
 
     def _of_messages(self, path: str) -> Iterator[Found]:
-        file = event_file(path, self._spec, publish_column=self._publish_column)
+        file = event_file(path, self._spec, self._open, self._publish_column)
         try:
             for segment in file.segments(0, _MESSAGES, _BYTES):
                 yield self._decoded(segment)
@@ -139,7 +168,32 @@ class EventSource:
         if segment.refused and wrong.any():
             events = events.take(~wrong)
         reasons |= {at: why.reason for at, why in segment.refused.items()}
-        return Found(events, dict(Counter(reasons.values())))
+        counts = dict(Counter(reasons.values()))
+        if not self._keeps_refused:
+            return Found(events, counts)
+        details = dict(zip(decoded.refused_at, (error.detail for _, error in decoded.refused), strict=True))
+        details |= {at: why.detail for at, why in segment.refused.items()}
+        places = np.flatnonzero(is_event)[~wrong]
+        message = partial(_message_at, segment, places)
+        letters = [
+            Refused(_message(segment, at), reason, details[at])
+            for at, reason in sorted(reasons.items())
+            if reason != IGNORED
+        ]
+        return Found(events, counts, letters, message)
+
+
+def _message(segment: Segment, at: int) -> Message:
+    held = segment.messages
+    return Message(*held.message(at)) if isinstance(held, MessageList) else held[at]
+
+
+def _message_at(segment: Segment, places: I64, event: int) -> Message:
+    return _message(segment, int(places[event]))
+
+
+def _message_of_row(by_row: RowMessages, batch: pa.RecordBatch, row: int) -> Message:
+    return by_row.message(next(rows_of_batch(batch.slice(row, 1))))[0]
 
 
 def _undamaged(path: str, batches: Iterator[Any]) -> Iterator[Any]:

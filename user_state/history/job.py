@@ -11,12 +11,9 @@ of folders of Parquet pass over names that begin with _ or a dot.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +22,10 @@ from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
 from user_state.history.durable import PART, read_json, whole_file, write_json, writing
 from user_state.history.event_source import EventSource
+from user_state.history.job_parts import Progress, boot, check_same, check_shards, described, in_threads
 from user_state.history.label_source import LabelBatches, LabelColumns, read_labels
 from user_state.history.memory import give_back
-from user_state.history.shards import MOST_SHARDS, Shards, shards_for
+from user_state.history.shards import Shards, shards_for
 from user_state.history.training import AsOf, Counts
 from user_state.history.training_batches import Answering, TrainingBatches
 from user_state.history.user_share import check_share
@@ -38,8 +36,6 @@ MANIFEST, WORK = "_manifest.json", ".work"
 FORMAT = 1
 """Of the files: raised when rows of the same job are written otherwise."""
 ROW_GROUP = 50_000
-Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], object]]]
-"""Called with what is done and how often; gives a function that is told of each."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ class TrainingSetJob:
         self._work = out / WORK
         self._progress = progress
         _check(settings)
-        self._inputs = [_file(path) for path in settings.inputs]
+        self._inputs = [described(path) for path in settings.inputs]
         self._count = settings.shards or shards_for(sum(one["bytes"] for one in self._inputs))
         self._what = self._described(tables)
         self._batches = TrainingBatches(
@@ -161,12 +157,7 @@ class TrainingSetJob:
             # It has come to nothing yet: labels that were refused, say, and have been mended since.
             write_json(self._work / "job.json", self._what)
             return None
-        for key, value in self._what.items():
-            if found.get(key) != value:
-                raise InputError(
-                    f"expected an empty folder, or one of the same job, got {self._out}, whose job has another {key}:"
-                    f" {_difference(found.get(key), value)}"
-                )
+        check_same(found, self._what, self._out)
         if manifest is not None:
             shutil.rmtree(self._work, ignore_errors=True)
         return None if manifest is None else dict(manifest)
@@ -174,7 +165,7 @@ class TrainingSetJob:
     def _split(self) -> dict[str, Any]:
         """Have events and labels by shard; return how many there are."""
         done = read_json(self._work / "split.json")
-        if done is not None and done["boot"] == _boot() and done["files"] == self._shards.sizes():
+        if done is not None and done["boot"] == boot() and done["files"] == self._shards.sizes():
             return dict(done)
         source = EventSource(self._plan, self._spec, self._settings.publish_column)
         with writing(self._work):
@@ -187,7 +178,7 @@ class TrainingSetJob:
             with self._progress("reading events", None) as advance:
                 left_events = self._shards.split_events(source.of_files(self._settings.inputs), users, end_us, advance)
         split = {
-            "boot": _boot(),
+            "boot": boot(),
             "files": self._shards.sizes(),
             "labels": sum(len(self._shards.labels(shard)) for shard in range(self._count)),
             "events_left_out": dict(left_events),
@@ -199,15 +190,7 @@ class TrainingSetJob:
 
     def _answer_all(self, advance: Callable[[int], object]) -> None:
         """Write the rows of all shards, several at a time."""
-        with ThreadPoolExecutor(self._settings.workers) as pool:
-            started = [pool.submit(self._answer, shard, advance) for shard in range(self._count)]
-            try:
-                for one in started:
-                    one.result()
-            except BaseException:
-                for one in started:
-                    one.cancel()
-                raise
+        in_threads(lambda shard: self._answer(shard, advance), range(self._count), self._settings.workers)
 
     def _answer(self, shard: int, advance: Callable[[int], object]) -> None:
         """Write the rows of a shard, unless they are there."""
@@ -257,7 +240,7 @@ class TrainingSetJob:
             "format": FORMAT,
             "spec": {"name": self._spec.spec.name, "fingerprint": self._spec.fingerprint},
             "inputs": self._inputs,
-            "labels": _file(settings.labels),
+            "labels": described(settings.labels),
             "columns": asdict(settings.columns),
             "as_of": settings.as_of,
             "arrival_delay_us": settings.arrival_delay_us,
@@ -281,31 +264,7 @@ def _check(settings: Settings) -> None:
     if settings.arrival_delay_us < 0:
         raise InputError("expected a delay of arrival of 0 or more")
     check_share(settings.user_share)
-    if settings.shards is not None and not 1 <= settings.shards <= MOST_SHARDS:
-        raise InputError(f"expected 1 to {MOST_SHARDS} shards, got {settings.shards}")
-    if settings.workers < 1:
-        raise InputError(f"expected 1 worker or more, got {settings.workers}")
+    check_shards(settings.shards, settings.workers)
     since_us, until_us = settings.since_us, settings.until_us
     if since_us is not None and until_us is not None and since_us >= until_us:
         raise InputError("expected labels since a time before the one that they are until")
-
-
-def _file(path: str) -> dict[str, Any]:
-    try:
-        found = Path(path).stat()
-    except OSError as exc:
-        raise InputError(f"cannot read {path}: {exc.strerror}") from exc
-    return {"path": path, "bytes": found.st_size, "changed_ns": found.st_mtime_ns}
-
-
-def _difference(old: Any, new: Any) -> str:
-    texts = [json.dumps(one, sort_keys=True) for one in (old, new)]
-    return " instead of ".join(text if len(text) <= 200 else f"{text[:200]}..." for text in reversed(texts))
-
-
-def _boot() -> str:
-    """Return what names the time since the machine was started; empty where nothing tells."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
-    except OSError:
-        return ""

@@ -19,13 +19,13 @@ import numpy as np
 
 from user_state.events.arrow_events import hashes_of
 from user_state.history.event_source import Found
+from user_state.history.event_tables import PUBLISHED, EventTables
 from user_state.history.label_source import LabelBatches, LabelColumns, judged
 from user_state.history.memory import give_back
 from user_state.history.user_share import below
 from user_state.plan.plan import Plan
-from user_state.state.events import I64, NULL_INT, U64, Column, Events, ListColumn
+from user_state.state.events import I64, U64, Events
 from user_state.state.relevant import relevant
-from user_state.state.string_dictionary import NULL_CODE, StringPool
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +36,19 @@ ROWS_BETWEEN = 500_000
 """So many rows of events are read before freed memory is given back, so that it does not grow with the input."""
 SHARD_BYTES = 64 << 20
 """Of input files, for each shard, where nobody says how many there are to be."""
-_USER, _ID, _TIME, _PUBLISHED = "user", "id", "time", "published"
+
+
+TIMES_OF = 16
+"""Of so many events one says how publish times are spread."""
+Choose = Callable[[Found, U64, U64], tuple[Any, Counter[str]]]
+"""Called with events, the hashes of their users and of all users; returns (which are written, others by reason)."""
+
+
+def by_shard(hashes: U64, count: int) -> tuple[I64, I64]:
+    """Return (the order in which rows with these hashes are by shard, (count + 1,) where each begins there)."""
+    shard = (hashes % np.uint64(count)).astype(np.uint16)
+    order = np.argsort(shard, kind="stable")
+    return order, np.searchsorted(shard[order], np.arange(count + 1))
 
 
 def shards_for(input_bytes: int) -> int:
@@ -59,6 +71,7 @@ class Shards:
         self._plan = plan
         self._count = count
         self._below = below(user_share)
+        self._tables = EventTables(plan.kinds)
 
     def split_labels(
         self, labels: LabelBatches, columns: LabelColumns, since_us: int | None, until_us: int | None
@@ -73,7 +86,7 @@ class Shards:
         row, latest_us = 0, 0
         users = np.zeros(0, np.uint64)
         left_out: Counter[str] = Counter()
-        with _Writers(self._folder, "labels", self._count) as writers:
+        with Writers(self._folder, "labels", self._count) as writers:
             for batch in labels.batches:
                 table, found = judged(batch, columns, row)
                 row += len(batch)
@@ -104,26 +117,43 @@ class Shards:
             end_us: events that are published from then on are in no row; None keeps all.
             advance: is told how many rows have been read.
         """
+
+        def chosen(one: Found, hashes: U64, of_users: U64) -> tuple[Any, Counter[str]]:
+            events, left_out = one.events, Counter[str]()
+            has_labels = _in(of_users, users)[events.user]
+            is_relevant = relevant(self._plan, events)
+            left_out["ignored"] = int((~is_relevant).sum())
+            left_out["without_labels"] = int((is_relevant & ~has_labels).sum())
+            kept = is_relevant & has_labels
+            if end_us is not None:
+                left_out["after_labels"] = int((kept & (events.published_us >= end_us)).sum())
+                kept &= events.published_us < end_us
+            return kept, left_out
+
+        return self.split_chosen(found, chosen, advance)
+
+    def split_chosen(self, found: Iterator[Found], choose: Choose, advance: Callable[[int], object]) -> Counter[str]:
+        """Write the events that are chosen; return how many others there were, by reason.
+
+        Args:
+            found: what was read.
+            choose: says which of some events are written.
+            advance: is told how many rows have been read.
+        """
         import pyarrow as pa
 
         left_out: Counter[str] = Counter()
         since = 0
-        with _Writers(self._folder, "events", self._count) as writers:
-            writers.schema = self._schema()
+        with Writers(self._folder, "events", self._count) as writers:
+            writers.schema = self._tables.schema
             for one in found:
-                events = one.events
                 left_out.update(one.refused)
-                of_users = hashes_of(pa.array(events.users, pa.large_string()))
-                hashes = of_users[events.user]
-                has_labels = _in(of_users, users)[events.user]
-                is_relevant = relevant(self._plan, events)
-                left_out["ignored"] += int((~is_relevant).sum())
-                left_out["without_labels"] += int((is_relevant & ~has_labels).sum())
-                chosen = is_relevant & has_labels
-                if end_us is not None:
-                    left_out["after_labels"] += int((chosen & (events.published_us >= end_us)).sum())
-                    chosen &= events.published_us < end_us
-                self._write(writers, self._table(events.take(chosen)), hashes[chosen])
+                of_users = hashes_of(pa.array(one.events.users, pa.large_string()))
+                hashes = of_users[one.events.user]
+                chosen, others = choose(one, hashes, of_users)
+                left_out.update(others)
+                events = one.events if chosen.all() else one.events.take(chosen)
+                self._write_events(writers, events, hashes[chosen])
                 advance(len(one))
                 since += len(one)
                 if since >= ROWS_BETWEEN:
@@ -133,28 +163,34 @@ class Shards:
 
     def events(self, shard: int) -> Events:
         """Return the events of a shard, in the order in which they were read."""
+        return self._tables.events(read_shard(self._folder, "events", shard))
+
+    def event_batches(self, shard: int) -> Iterator[Events]:
+        """Yield the events of a shard in pieces, in the order in which they were read."""
         import pyarrow as pa
 
-        table = _read(self._folder, "events", shard)
-        coded = _coded(table.column(_USER))
-        users, user = (coded[0].to_pylist(), coded[1]) if len(table) else ([], np.zeros(0, np.int64))
-        code_of: dict[str, int] = {}
-        columns: list[Column] = []
-        for at, kind in enumerate(self._plan.kinds):
-            column = table.column(f"field{at}")
-            if kind.isupper():
-                lists = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-                ends = np.asarray(lists.offsets, np.int64) - (lists.offsets[0].as_py() if len(lists) else 0)
-                ends = ends if len(ends) else np.zeros(1, np.int64)
-                columns.append(ListColumn(ends, _values(pa.chunked_array([lists.flatten()]), kind.lower(), code_of)))
-            else:
-                columns.append(_values(column, kind, code_of))
-        ids, time_us, published_us = (table.column(name).to_numpy() for name in (_ID, _TIME, _PUBLISHED))
-        return Events(users, user, ids, time_us, published_us, tuple(columns), StringPool.of_codes(code_of))
+        for batch in self._batches(shard):
+            yield self._tables.events(pa.Table.from_batches([batch]))
+
+    def publish_times_us(self, shard: int) -> I64:
+        """Return publish times of a shard's events, one of TIMES_OF in each piece, microseconds UTC."""
+        times = [batch.column(PUBLISHED).to_numpy()[::TIMES_OF].copy() for batch in self._batches(shard)]
+        return np.concatenate([np.zeros(0, np.int64), *times])
+
+    def _batches(self, shard: int) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        # Read and not mapped: what is mapped stays in memory until the last of it is let go.
+        with pa.OSFile(str(_path(self._folder, "events", shard))) as source:
+            yield from pa.ipc.open_stream(source)
+
+    def event_bytes(self, shard: int) -> int:
+        """Return the size of a shard's events on disk."""
+        return _path(self._folder, "events", shard).stat().st_size
 
     def labels(self, shard: int) -> pa.Table:
         """Return the labels of a shard, as `label_source.judged` made them, in order of their rows."""
-        return _read(self._folder, "labels", shard)
+        return read_shard(self._folder, "labels", shard)
 
     def sizes(self) -> dict[str, int]:
         """Return the size of each file in bytes, by name."""
@@ -163,42 +199,22 @@ class Shards:
     def _of_share(self, hashes: U64) -> Any:
         return (hashes >> np.uint64(32)) < np.uint64(self._below)
 
-    def _write(self, writers: _Writers, table: pa.Table, hashes: U64) -> None:
+    def _write(self, writers: Writers, table: pa.Table, hashes: U64) -> None:
         """Write the rows of a table, whose users have these hashes, each to its shard."""
         import pyarrow as pa
 
-        shard = (hashes % np.uint64(self._count)).astype(np.uint16)
-        order = np.argsort(shard, kind="stable")
-        ends = np.searchsorted(shard[order], np.arange(self._count + 1))
-        sorted_ = table.take(pa.array(order))
+        order, ends = by_shard(hashes, self._count)
+        self._write_parts(writers, table.take(pa.array(order)), ends)
+        writers.schema = table.schema
+
+    def _write_events(self, writers: Writers, events: Events, hashes: U64) -> None:
+        order, ends = by_shard(hashes, self._count)
+        self._write_parts(writers, self._tables.table(events.take(order)), ends)
+
+    def _write_parts(self, writers: Writers, sorted_: pa.Table, ends: I64) -> None:
         for number in range(self._count):
             if ends[number + 1] > ends[number]:
                 writers.write(number, sorted_.slice(ends[number], ends[number + 1] - ends[number]))
-        writers.schema = table.schema
-
-    def _schema(self) -> pa.Schema:
-        import pyarrow as pa
-
-        types = {"s": pa.string(), "f": pa.float64(), "i": pa.int64(), "b": pa.int64()}
-        fields = [(_USER, pa.string()), (_ID, pa.uint64()), (_TIME, pa.int64()), (_PUBLISHED, pa.int64())]
-        for at, kind in enumerate(self._plan.kinds):
-            kept = types[kind.lower()]
-            fields.append((f"field{at}", pa.large_list(kept) if kind.isupper() else kept))
-        return pa.schema(fields)
-
-    def _table(self, events: Events) -> pa.Table:
-        import pyarrow as pa
-
-        arrays = [_texts(pa.array(events.users, pa.string()), events.user)]
-        arrays += [pa.array(column) for column in (events.id_hash, events.time_us, events.published_us)]
-        texts = pa.array(events.pool.texts, pa.string())
-        for column, kind in zip(events.columns, self._plan.kinds, strict=True):
-            values = column.values if isinstance(column, ListColumn) else column
-            made = _texts(texts, values) if kind in "sS" else pa.array(values)
-            if isinstance(column, ListColumn):
-                made = pa.LargeListArray.from_arrays(pa.array(column.ends), made)
-            arrays.append(made)
-        return pa.Table.from_arrays(arrays, schema=self._schema())
 
 
 def _in(hashes: U64, users: U64) -> Any:
@@ -208,37 +224,7 @@ def _in(hashes: U64, users: U64) -> Any:
     return users[np.minimum(np.searchsorted(users, hashes), len(users) - 1)] == hashes
 
 
-def _texts(texts: pa.Array, codes: I64) -> pa.Array:
-    """Return the texts of codes, null for NULL_CODE."""
-    import pyarrow as pa
-
-    is_null = codes == NULL_CODE
-    return texts.take(pa.array(np.where(is_null, 0, codes), mask=is_null))
-
-
-def _coded(column: pa.ChunkedArray) -> tuple[Any, I64]:
-    """Return (different texts in order of their coming, (n,) which of them each is, NULL_CODE for null)."""
-    coded = column.dictionary_encode()
-    if not coded.num_chunks:
-        return coded.type.value_type, np.zeros(0, np.int64)
-    indices = [chunk.indices.fill_null(NULL_CODE).to_numpy().astype(np.int64) for chunk in coded.chunks]
-    return coded.chunk(coded.num_chunks - 1).dictionary, np.concatenate(indices)
-
-
-def _values(column: pa.ChunkedArray, kind: str, code_of: dict[str, int]) -> Any:
-    """Return values as `Events` has them; texts get codes."""
-    if kind == "f":
-        return column.fill_null(np.nan).to_numpy().astype(np.float64)
-    if kind != "s":
-        return column.fill_null(NULL_INT).to_numpy().astype(np.int64)
-    if not len(column):
-        return np.zeros(0, np.int64)
-    texts, indices = _coded(column)
-    codes = [code_of.setdefault(text, len(code_of)) for text in texts.to_pylist()]
-    return np.array([*codes, NULL_CODE], np.int64)[indices]
-
-
-class _Writers:
+class Writers:
     """A stream a shard; those that nothing was written to get a schema at the end."""
 
     def __init__(self, folder: Path, name: str, count: int) -> None:
@@ -246,7 +232,7 @@ class _Writers:
         self._open: dict[int, Any] = {}
         self.schema: Any = None
 
-    def __enter__(self) -> _Writers:
+    def __enter__(self) -> Writers:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -258,6 +244,10 @@ class _Writers:
                     self.write(shard, pa.Table.from_batches([], self.schema))
         for stream in self._open.values():
             stream.close()
+
+    def path(self, shard: int) -> Path:
+        """Return the file of a shard."""
+        return self._paths[shard]
 
     def write(self, shard: int, table: pa.Table) -> None:
         """Append rows."""
@@ -272,7 +262,8 @@ def _path(folder: Path, name: str, shard: int) -> Path:
     return folder / f"{name}-{shard:05}"
 
 
-def _read(folder: Path, name: str, shard: int) -> pa.Table:
+def read_shard(folder: Path, name: str, shard: int) -> pa.Table:
+    """Return a shard's table of this name."""
     import pyarrow as pa
 
     with pa.memory_map(str(_path(folder, name, shard))) as source:

@@ -6,7 +6,6 @@ folder for as long as the rows are taken, so that memory is bounded by the size 
 
 from __future__ import annotations
 
-import glob
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from user_state.durations import parse_duration_us
 from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
+from user_state.events.stored_files import matching
 from user_state.history.event_source import EventSource, Found
 from user_state.history.item_pins import pinned
 from user_state.history.label_source import LabelBatches, LabelColumns, read_labels
@@ -136,21 +136,8 @@ def found_in(source: EventSource, events: Any) -> Iterator[Found]:
         InputError: there are none, or it is nothing that Arrow can read.
     """
     if isinstance(events, str | Path):
-        return source.of_files(paths_of(str(events)))
+        return source.of_files(matching(str(events)))
     if isinstance(events, Sequence) and all(isinstance(one, str | Path) for one in events):
-        return source.of_files([path for one in events for path in paths_of(str(one))])
+        return source.of_files([path for one in events for path in matching(str(one))])
     table = read_labels(events)
     return source.of_batches(table.schema.names, table.batches, "the table of events")
-
-
-def paths_of(pattern: str) -> list[str]:
-    """Return the files that a path or a pattern means, sorted.
-
-    Raises:
-        InputError: there are none.
-    """
-    paths = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
-    paths = [path for path in paths if not Path(path).is_dir()]
-    if not paths:
-        raise InputError(f"expected a file of events or a pattern of them, got {pattern}, which matches no file")
-    return paths

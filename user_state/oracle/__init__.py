@@ -6,7 +6,7 @@ read and believed, not to be fast, and must not borrow a formula or a constant f
 
     replay    judges messages in order, one at a time, by the rules in docs/design/layers.md
     files     says in what order the rows of several files arrive
-    history   says which events a label in the past may know
+    history   says which events a label in the past may know, and which a backfilled record holds
     possible  says which events may have been applied where it is not known when they were read
     features  computes one user's features at one moment from the events that were applied
 
@@ -26,7 +26,7 @@ from user_state.oracle.embeddings import item_vector
 from user_state.oracle.events import AppliedEvent, Arrival, microseconds
 from user_state.oracle.features import Expected, features
 from user_state.oracle.files import FileRow, in_order_of_time
-from user_state.oracle.history import known_at
+from user_state.oracle.history import backfilled, in_order_of_arrival, known_at, replay_history
 from user_state.oracle.possible import Possible, possible
 from user_state.oracle.replay import Replay, id_of, replay, used_fields
 from user_state.oracle.view import View
@@ -40,13 +40,16 @@ __all__ = [
     "Possible",
     "Replay",
     "View",
+    "backfilled",
     "features",
     "id_of",
+    "in_order_of_arrival",
     "in_order_of_time",
     "item_vector",
     "known_at",
     "microseconds",
     "possible",
     "replay",
+    "replay_history",
     "used_fields",
 ]

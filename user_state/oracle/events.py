@@ -22,7 +22,8 @@ class Arrival:
     Attributes:
         event: the decoded event, times as integers in the unit of their field, or datetimes; None if there is none.
         published_us: the message's publish time in microseconds UTC; None if the input knows none.
-        reason: why there is no event, `undecodable` if not said; set beside an event, it overrules it.
+        reason: why there is no event, `undecodable` if not said, `no body` if the message is empty; set beside an
+            event, it overrules it.
         unit_us: how many microseconds a field's unit has, for the fields that say when an event happened or was
             published, where it is not one.
         times: what those fields say in microseconds, where it is worked out already.

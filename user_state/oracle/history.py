@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 import xxhash
 
 from user_state.oracle.events import AppliedEvent, Arrival
-from user_state.oracle.replay import clocks_of, id_of, is_expired, replay
+from user_state.oracle.replay import Replay, clocks_of, id_of, is_ahead, is_expired, replay
 from user_state.spec.model import Spec
 
 
@@ -48,6 +48,35 @@ def known_at(
     if known and is_expired(spec, max(event.time_us for event in known), at_us):
         return []
     return known
+
+
+def backfilled(
+    spec: Spec, arrivals: Iterable[Arrival], now_us: int, until_us: int | None = None
+) -> dict[str, list[AppliedEvent]]:
+    """Return the events that the record of each user holds whom a backfill has made a record of.
+
+    Args:
+        spec: the rules.
+        arrivals: all messages, in any order.
+        now_us: the wall clock as it was made, microseconds UTC: who is forgotten by then has no record.
+        until_us: the backfill has what was published before then; None: all.
+    """
+    applied = replay_history(spec, arrivals, now_us, until_us).applied
+    return {
+        user: events
+        for user, events in applied.items()
+        if not is_expired(spec, max(event.time_us for event in events), now_us)
+    }
+
+
+def replay_history(spec: Spec, arrivals: Iterable[Arrival], now_us: int, until_us: int | None = None) -> Replay:
+    """Return what becomes of the valid messages of history; as `backfilled`, with users who are forgotten by now."""
+    messages = []
+    for arrival in in_order_of_arrival(spec, arrivals):
+        published_us = _clocks(spec, arrival)[1]
+        if not is_ahead(spec, published_us, now_us) and (until_us is None or published_us < until_us):
+            messages.append(arrival)
+    return replay(spec, messages, delay_us=0)
 
 
 def in_order_of_arrival(spec: Spec, arrivals: Iterable[Arrival]) -> list[Arrival]:

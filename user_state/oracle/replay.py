@@ -28,6 +28,7 @@ MAX_TEXT_BYTES = 65_535
 MAX_LIST_VALUES = 65_535
 LEAST_TOLERANCE_US = 60_000_000
 """How far a publish time may be ahead of the wall clock, however small the spec's skew: clocks of machines differ."""
+_REASONS: Mapping[str | None, str] = {None: "undecodable", "no body": "undecodable"}
 LEAST_INT, MOST_INT = -(2**63), 2**63 - 1
 """An integer or a time in microseconds lies between them; the least itself is none, since records hold it for null."""
 
@@ -69,8 +70,11 @@ def replay(
     bins = []
     for arrival in arrivals:
         event = arrival.event
+        if spec.events.deletes == "ignore" and _is_delete(spec, arrival):
+            bins.append("ignored")
+            continue
         if event is None or arrival.reason is not None:
-            bins.append(f"dead_letter/{arrival.reason or 'undecodable'}")
+            bins.append(f"dead_letter/{_REASONS.get(arrival.reason, arrival.reason)}")
             continue
         if not _is_valid(spec, arrival, used):
             bins.append("dead_letter/invalid")
@@ -114,6 +118,18 @@ def replay(
     counts = Counter({"applied": 0, "duplicate": 0, "ignored": 0})
     counts.update(bins)
     return Replay(applied, bins, dict(counts))
+
+
+def _is_delete(spec: Spec, arrival: Arrival) -> bool:
+    """Return whether a change event has no row: a record on the way to the user is null, or there is no body at all."""
+    if arrival.event is None or arrival.reason is not None:
+        return arrival.reason == "no body"
+    value: Any = arrival.event
+    for part in spec.events.user.split(".")[:-1]:
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return value is None
 
 
 def is_expired(spec: Spec, time_us: int, now_us: int) -> bool:

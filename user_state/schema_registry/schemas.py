@@ -146,16 +146,6 @@ class RegisteredSchemas:
         )
 
 
-def check_registry(url: str | None) -> None:
-    """Find out whether the registry at a URL answers; None is none.
-
-    Raises:
-        RegistryUnavailable: it does not.
-    """
-    if url is not None:
-        Registry(url).check()
-
-
 @cache
 def schemas_of(url: str) -> RegisteredSchemas:
     """Return the schemas of the registry at a URL, the same for all that ask in this process."""

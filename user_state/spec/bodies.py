@@ -66,6 +66,9 @@ class Bodies:
         registry: the URL of the registry that knows schemas by id, without a `/` at its end; None where there is none.
         by_id: the schemas of a folder, by id; each resolves to the events' schema.
         by_revision: the same of `raw`, by the id that Pub/Sub gives to a revision; empty where none are told apart.
+        subject: under which the registry has the schema that producers use; None where the spec does not say.
+        rows: paths of the records above the user's field that may be null, as they are where a row was deleted.
+        ignores_deletes: whether such change events, and empty bodies, are ignored.
         declared: whether the spec says so.
     """
 
@@ -74,6 +77,9 @@ class Bodies:
     by_id: Mapping[int, EventSchema] = field(default_factory=dict)
     declared: bool = False
     by_revision: Mapping[str, EventSchema] = field(default_factory=dict)
+    subject: str | None = None
+    rows: tuple[str, ...] = ()
+    ignores_deletes: bool = False
 
 
 def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[EventSchema, list[Problem]]:
@@ -84,6 +90,9 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
         return schema, []  # said already
     declared = "encoding" in events
     problems: list[Problem] = []
+    if "subject" in events and (registry is None or "://" not in registry):
+        said = "`subject:` is for a `registry:` that is a URL, which has schemas by subject"
+        problems.append(document.problem(("events", "subject"), said))
     if schema.is_json and encoding not in ("json", "confluent"):
         said = f"{schema.file} is a JSON Schema, which is for `encoding: json`; got `encoding: {encoding}`"
         problems.append(document.problem(("events", "encoding" if declared else "schema"), said))
@@ -93,7 +102,7 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
         return replace(schema, bodies=Bodies(encoding, declared=declared)), problems
     if encoding not in ("confluent", "raw"):
         said = "`registry:` is for `encoding: confluent`, whose bodies name their schema by id"
-        return schema, [document.problem(_REGISTRY, f"{said}; got `encoding: {encoding}`")]
+        return schema, [*problems, document.problem(_REGISTRY, f"{said}; got `encoding: {encoding}`")]
     if registry is None:
         said = "encoding confluent needs `registry:`, a folder with a file ID.avsc for each schema, or a registry's URL"
         return schema, [document.problem(("events", "encoding"), said)]
@@ -101,7 +110,9 @@ def load_bodies(document: Document, schema: EventSchema, beside: Path) -> tuple[
         wrong = _wrong_url(registry) if encoding == "confluent" else _NO_URL
         if wrong is not None:
             return schema, [document.problem(_REGISTRY, wrong)]
-        return replace(schema, bodies=Bodies(encoding, registry.rstrip("/"), declared=True)), []
+        named = events.get("subject")
+        subject = named if isinstance(named, str) else None
+        return replace(schema, bodies=Bodies(encoding, registry.rstrip("/"), declared=True, subject=subject)), problems
     held: dict[str, EventSchema] = {}
     for name, found in _of_folder(beside / registry, schema, _NAMES[encoding]):
         if isinstance(found, str):

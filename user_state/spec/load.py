@@ -10,6 +10,7 @@ The order of work, each step going on from whatever the one before could make se
          -> field_checks       event fields that do not exist or do not fit
          -> version_checks     other versions of the events' schema that cannot be read as it
          -> bodies             schemas by id that cannot be read as it, and what does not go with the encoding
+         -> deletes            change events without a row, where the user is in none that may be missing
          -> literals           numbers as the types of their fields have them
 
 Nothing here decides what a feature means: `user_state.plan.compile` does.
@@ -24,6 +25,7 @@ from pathlib import Path
 from user_state.errors import SpecError
 from user_state.generation_name import generation_name, keyspace
 from user_state.spec.bodies import load_bodies
+from user_state.spec.deletes import load_deletes
 from user_state.spec.event_schema import EventSchema, load_event_schema
 from user_state.spec.field_checks import field_problems
 from user_state.spec.literals import typed
@@ -140,6 +142,8 @@ def _load(text: str, *, beside: Path, name: str, path: Path | None) -> LoadedSpe
             schema, found = load_versions(document, schema, beside)
             problems += found
             schema, found = load_bodies(document, schema, beside)
+            problems += found
+            schema, found = load_deletes(document, schema)
             problems += found
     if problems or schema is None:
         raise SpecError(describe(problems, name))

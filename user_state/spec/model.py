@@ -101,6 +101,13 @@ class Events(Settings):
     registry: str | None = Field(
         default=None, description="a folder with a file ID.avsc for each schema, or the URL of a schema registry"
     )
+    subject: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="the registry's subject of the schema that events are written with, looked up at start",
+    )
+    deletes: Literal["refuse", "ignore"] = Field(
+        default="refuse", description="refuse or ignore, what becomes of change events (CDC) of deleted rows"
+    )
 
 
 class Part(Settings):

@@ -48,6 +48,11 @@ class ListColumn(NamedTuple):
         at = np.arange(ends[-1]) + np.repeat(begins - ends[:-1], sizes)
         return ListColumn(ends, self.values[at])
 
+    def rows(self, begin: int, end: int) -> ListColumn:
+        """Return the lists of consecutive events; their values are a view."""
+        ends = self.ends[begin : end + 1]
+        return ListColumn(ends - ends[0], self.values[ends[0] : ends[-1]])
+
 
 Column = npt.NDArray[Any] | ListColumn
 

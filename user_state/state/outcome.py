@@ -22,3 +22,5 @@ class Outcome(IntEnum):
     BAD_RECORD = 4
     OVERSIZED = 5
     CONTENDED = 6
+    FORGOTTEN = 7
+    """Applied to a record that was forgotten, `retention` after its last event, before a later event arrived."""

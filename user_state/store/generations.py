@@ -38,6 +38,10 @@ class Generation:
         began_us: when it was begun.
         ended_us: when its backfill had read all; None while it has not, or if there was none.
         events: how many events the backfill applied.
+        job: which backfill fills it, or has filled it; empty if none that goes on after it was killed.
+        until_us: the backfill has the events published before then, microseconds UTC; None: all that its files had.
+        latest_us: the latest publish time among the events of the backfill, microseconds UTC; None if there was none.
+        is_history: whether the backfill folded events in order of publishing, and forgot users as history does.
     """
 
     name: str
@@ -45,6 +49,10 @@ class Generation:
     began_us: int
     ended_us: int | None = None
     events: int = 0
+    job: str = ""
+    until_us: int | None = None
+    latest_us: int | None = None
+    is_history: bool = False
 
     @property
     def is_complete(self) -> bool:
@@ -91,11 +99,11 @@ class Generations:
         with translated(self._url):
             self._redis.hset(self._key, _ONE + one.name, json.dumps(asdict(one)))
 
-    def end(self, name: str, events: int, now_us: int) -> None:
-        """Note that the backfill of a generation has read all."""
+    def end(self, name: str, events: int, now_us: int, latest_us: int | None = None) -> None:
+        """Note that the backfill of a generation has read all; `latest_us` is as in `Generation`."""
         one = self.find(name)
         if one is not None:
-            self.put(replace(one, ended_us=now_us, events=events))
+            self.put(replace(one, ended_us=now_us, events=events, latest_us=latest_us))
 
     def serve(self, name: str) -> str:
         """Have clients read a generation, BASE for the records of none; return what they read before."""
@@ -186,6 +194,22 @@ def refuse_unread(url: str, name: str, timeout_s: float = 5.0) -> None:
         raise InputError(
             f"expected --generation, since {served} is the generation of {name} that is served: --generation {served}"
             f" to write it, --generation {BASE} to write the records of none, which no client reads now"
+        )
+
+
+def refuse_unfinished(url: str, name: str, generation: str, timeout_s: float = 5.0) -> None:
+    """Refuse to write a generation that a backfill has not finished, of the spec called `name`.
+
+    Raises:
+        InputError: it has not.
+        StoreUnavailable, StoreError: as `translated`.
+    """
+    with Generations(url, name, timeout_s=timeout_s) as generations:
+        one = generations.find(generation)
+    if one is not None and not one.is_complete:
+        raise InputError(
+            f"expected a generation that is complete, got {generation}, whose backfill has not come to its end: let it"
+            " finish first, so that the stream goes on from its records"
         )
 
 

@@ -10,6 +10,7 @@
     {name}:run:{run}         hash: what the processes of a run tell each other (`run_board`)
     {name}:run:{run}:trouble what hinders them, while it does
     {name}:items:{table}     which version of a table of item vectors is in use; below it the versions (`item_tables`)
+    {name}:backfill          hash: which shards of a backfill are there whole (`backfill_marks`)
     {name}:generations       hash: the generations of the spec's records, and which one is served (`generations`)
 
 Of the records of a generation, {name} is the spec's name, @ and the generation: `feed@2026-11`. Tables that are loaded
@@ -117,6 +118,11 @@ def run_trouble_key(name: str, run: str) -> str:
 def generations_key(name: str) -> str:
     """Return the key of the hash of a spec's generations."""
     return f"{name}:generations"
+
+
+def backfill_key(name: str) -> str:
+    """Return the key of which shards of a backfill are there."""
+    return f"{name}:backfill"
 
 
 def key_patterns(keyspace: str) -> tuple[str, ...]:
