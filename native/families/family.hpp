@@ -23,6 +23,9 @@ namespace user_state {
 ///     use       tells the strings it still has
 ///     write     packs it, by the columns that the family lists (columns.hpp)
 ///
+/// A replay asks after every few events what a record says. A family that can stay open is folded into again and again
+/// then, after one `read` of a section that holds nothing, and its Part reads it where it is: nothing is packed.
+///
 /// What a record says is a function of the set of its events: any order, any batches, any split and merge come to the
 /// same, but for the last bits of floating-point sums. The fold.cpp of each family says why, and where it holds within a
 /// bound only; its features.cpp has the formulas of what is read.
@@ -48,6 +51,11 @@ class Family {
   }
   virtual void use(Strings&) const {}
   virtual void write(Writer& out, const Strings& strings) const = 0;
+
+  /// Whether it can stay open; never of a family whose sections name strings.
+  virtual bool can_stay_open() const { return false; }
+  /// While it is open: how many bytes `write` writes at most, if it writes any.
+  virtual std::size_t most_bytes() const { throw std::logic_error("expected a family that can stay open"); }
 };
 
 std::unique_ptr<Family> make_tiles(const Plan& plan);

@@ -5,10 +5,12 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "codec/bytes.hpp"
+#include "families/family.hpp"
 #include "record/program.hpp"
 
 namespace user_state::reading {
@@ -57,6 +59,10 @@ class Part {
   /// Settles what depends on the reading time alone.
   virtual void set_time(std::int64_t at_us) = 0;
   virtual void read(Reader in, const Row& row) = 0;
+  /// As `read`, of what such a section is made of, where the family can stay open.
+  virtual void read(const Family& /*open*/, const Row& /*row*/) {
+    throw std::logic_error("expected a family that can stay open");
+  }
 };
 
 /// How long ago a time was. A record may hold any; what is beyond whole numbers wraps around.
@@ -73,8 +79,8 @@ inline std::int64_t start_s(const Window& window, std::int64_t at_us) {
 /// The different starts of several windows at a reading time, ascending: the longest window first.
 class Starts {
  public:
-  void set(std::vector<std::int64_t> starts) {
-    starts_ = starts;
+  void set(std::span<const std::int64_t> starts) {
+    starts_.assign(starts.begin(), starts.end());
     std::ranges::sort(starts_);
     starts_.erase(std::ranges::unique(starts_).begin(), starts_.end());
     place_.clear();

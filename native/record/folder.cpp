@@ -9,6 +9,9 @@ namespace {
 /// Of records that nobody stores.
 constexpr std::string_view kNoVersion("\0\0\0\0\0\0\0\0", kNameBytes);
 
+/// How many bytes a record has for a family beside its section, at most: its name, and how long either is.
+constexpr std::size_t kMostBytesAround = 64;
+
 }  // namespace
 
 OtherLayout::OtherLayout(const FoldRules& rules, const Layout& layout)
@@ -20,6 +23,7 @@ OtherLayout::OtherLayout(const FoldRules& rules, const Layout& layout)
 Folder::Folder(const FoldRules& rules)
     : rules_(rules), known_(std::make_shared<OtherLayouts>()), families_(made_for(rules.plan)), blanks_(blanks_of(families_)) {
   for (const FamilyEntry& family : kFamilies) same_.push_back(family.moved(rules.layout, rules.layout));
+  for (const auto& family : families_) is_open_.push_back(family && family->can_stay_open());
 }
 
 std::vector<std::string> Folder::blanks_of(const Families& families) {
@@ -141,25 +145,55 @@ void Folder::make(Envelope& envelope, std::string_view version, Change change) {
 void Folder::fold(Envelope envelope, std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
                   std::int64_t horizon_us, std::string_view version, Buffer& out) {
   envelope = ready(envelope, blob, migrated_);
-  fold(envelope, blob, events, rows, horizon_us, version);
+  fold(envelope, blob, events, rows, horizon_us, version, false);
   put_record(out, envelope);
 }
 
-void Folder::begin(OpenRecord& record) const {
+void Folder::begin(OpenRecord& record) {
   record.envelope = blank();
   record.envelope.version = kNoVersion;
+  for (std::size_t at = 0; at < families_.size(); ++at) {
+    if (is_open_[at]) families_[at]->read(Reader(blanks_[at + 1]), strings_);
+  }
+}
+
+bool Folder::has_room(const OpenRecord& record, std::size_t most_bytes) {
+  std::size_t size = size_of_record(record.envelope);
+  for (std::size_t at = 0; at < families_.size(); ++at) {
+    if (is_open_[at]) size += kMostBytesAround + families_[at]->most_bytes();
+  }
+  if (size <= most_bytes) return true;
+  Envelope envelope = record.envelope;
+  measured_.clear();
+  Writer packed(measured_);
+  std::vector<std::size_t> begins;
+  try {
+    for (std::size_t at = 0; at < families_.size(); ++at) {
+      begins.push_back(packed.size());
+      if (is_open_[at]) families_[at]->write(packed, strings_);
+    }
+  } catch (const Corrupt&) {
+    return false;
+  }
+  begins.push_back(packed.size());
+  for (std::size_t at = 0; at < families_.size(); ++at) {
+    if (!is_open_[at]) continue;
+    std::string_view section = measured_.view().substr(begins[at], begins[at + 1] - begins[at]);
+    envelope.sections[at + 1] = section == blanks_[at + 1] ? std::string_view() : section;
+  }
+  return size_of_record(envelope) <= most_bytes;
 }
 
 void Folder::fold(const OpenRecord& before, const Events& events, std::span<const std::uint32_t> rows, OpenRecord& after) {
   after.envelope = before.envelope;
   after.envelope.fill(blanks_);
-  fold(after.envelope, before.bytes.view(), events, rows, 0, kNoVersion);
+  fold(after.envelope, before.bytes.view(), events, rows, 0, kNoVersion, true);
   // Sections stay where they are: what holds them changes hands.
   std::swap(after.bytes, packed_);
 }
 
 void Folder::fold(Envelope& envelope, std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
-                  std::int64_t horizon_us, std::string_view version) {
+                  std::int64_t horizon_us, std::string_view version, bool stays_open) {
   auto& longs = envelope.longs;
   const std::int64_t since_us = longs[Envelope::kClock];
   for (std::uint32_t row : rows) {
@@ -170,13 +204,17 @@ void Folder::fold(Envelope& envelope, std::string_view blob, const Events& event
   longs[Envelope::kApplied] += static_cast<std::int64_t>(rows.size());
   Arrivals arrivals{events, rows, longs[Envelope::kClock], longs[Envelope::kHorizon]};
   stays_.clear();
-  for (const auto& family : families_) stays_.push_back(family && family->stays(arrivals, since_us));
+  left_out_.clear();
+  for (std::size_t at = 0; at < families_.size(); ++at) {
+    stays_.push_back(families_[at] && families_[at]->stays(arrivals, since_us));
+    left_out_.push_back(stays_[at] || (stays_open && is_open_[at]));
+  }
   read_strings(envelope, blob, [this](std::string_view strings) { strings_.read(strings); });
-  read(families_, envelope, blob, strings_, stays_);
+  read(families_, envelope, blob, strings_, left_out_);
   make(envelope, version, [&](std::size_t at, Family& family) {
     if (stays_[at]) return Section::kCopied;
     family.fold(arrivals, strings_);
-    return Section::kPacked;
+    return stays_open && is_open_[at] ? Section::kBlank : Section::kPacked;
   });
 }
 

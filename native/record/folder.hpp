@@ -36,7 +36,8 @@ struct OtherLayout {
 /// By the eight bytes that name them.
 using OtherLayouts = std::map<std::string, std::shared_ptr<const OtherLayout>, std::less<>>;
 
-/// What a record holds, apart: for records that are only looked at, and folded further.
+/// What a record holds, apart: for records that are only looked at, and folded further. Families that can stay open have no
+/// section here: they are the folder's, which has one record open at a time.
 struct OpenRecord {
   Envelope envelope;
   /// What the sections are in.
@@ -68,8 +69,12 @@ class Folder {
             std::int64_t horizon_us, std::string_view version, Buffer& out);
   /// As `fold`, without taking a record apart or putting one together; `after` is another one than `before`.
   void fold(const OpenRecord& before, const Events& events, std::span<const std::uint32_t> rows, OpenRecord& after);
-  /// Makes `record` one that holds nothing.
-  void begin(OpenRecord& record) const;
+  /// Makes `record` one that holds nothing, and the one that is open, until any other is begun, folded, merged or migrated.
+  void begin(OpenRecord& record);
+  /// Whether the record that is open would be of at most so many bytes.
+  bool has_room(const OpenRecord& record, std::size_t most_bytes);
+  /// A family of the record that is open, by its place; none if it cannot stay open.
+  const Family* open(std::size_t at) const { return is_open_[at] ? families_[at].get() : nullptr; }
   /// Joins the records of disjoint sets of events, as of the later of both clocks.
   void merge(std::string_view a, std::string_view b, std::string_view version, Buffer& out);
   /// Takes over what the plan still has: the record of the same events, version and times in the plan's layout.
@@ -105,7 +110,8 @@ class Folder {
   /// Reads a dictionary. Throws RecordError.
   template <class Take>
   void read_strings(const Envelope& envelope, std::string_view blob, Take take);
-  /// What becomes of a family's section: it is packed anew, it is blank, or it is the one that the envelope has.
+  /// What becomes of a family's section: it is packed anew, it is blank, or it is the one that the envelope has. That of a
+  /// family which stays open is blank.
   enum class Section : std::uint8_t { kPacked, kBlank, kCopied };
 
   /// Packs what the families hold after `change(place, family)`, which says what becomes of the family's section; those
@@ -114,7 +120,7 @@ class Folder {
   void make(Envelope& envelope, std::string_view version, Change change);
   /// Folds events into what an envelope of the plan's layout holds; `blob` is what it is of.
   void fold(Envelope& envelope, std::string_view blob, const Events& events, std::span<const std::uint32_t> rows,
-            std::int64_t horizon_us, std::string_view version);
+            std::int64_t horizon_us, std::string_view version, bool stays_open);
 
   const FoldRules& rules_;
   std::shared_ptr<const OtherLayouts> known_;
@@ -128,8 +134,12 @@ class Folder {
   Buffer packed_, migrated_, migrated_second_;
   std::vector<std::size_t> ends_;
   std::vector<Section> becomes_;
-  /// Of each family whether it is to be copied as it stands.
-  std::vector<bool> stays_;
+  /// Of each family whether it can stay open, and whether it is to be copied as it stands.
+  std::vector<bool> is_open_, stays_;
+  /// Of those that are left out where sections are read, as they stay as they are or stay open.
+  std::vector<bool> left_out_;
+  /// Sections of open families, packed to see how long they are.
+  Buffer measured_;
 };
 
 }  // namespace user_state

@@ -79,7 +79,7 @@ void RecordReader::read(std::size_t at, const OpenRecord& record) {
   Envelope envelope = record.envelope;
   envelope.fill(folder_->blanks());
   Row row{at, *out_, out_->values + at * static_cast<std::size_t>(program_.columns)};
-  read_sections(row, envelope, record.bytes.view());
+  read_sections(row, envelope, record.bytes.view(), folder_);
   out_->last_event_us[at] = envelope.longs[Envelope::kLastEvent];
   out_->status[at] = Status::kRead;
 }
@@ -91,7 +91,7 @@ void RecordReader::read_record(std::size_t at, std::string_view blob) {
   out_->last_event_us[at] = envelope.longs[Envelope::kLastEvent];
 }
 
-void RecordReader::read_sections(Row& row, const Envelope& envelope, std::string_view blob) {
+void RecordReader::read_sections(Row& row, const Envelope& envelope, std::string_view blob, const Folder* open) {
   std::size_t at = 0;
   try {
     if (strings_) {
@@ -100,7 +100,10 @@ void RecordReader::read_sections(Row& row, const Envelope& envelope, std::string
       row.strings = take_strings(envelope.sections[0], out_->texts, out_->text_lengths);
     }
     for (at = 1; at < kSections; ++at) {
-      if (parts_[at]) {
+      const Family* family = open != nullptr ? open->open(at - 1) : nullptr;
+      if (parts_[at] && family != nullptr) {
+        parts_[at]->read(*family, row);
+      } else if (parts_[at]) {
         parts_[at]->read(Reader(envelope.sections[at]), row);
       } else if (idle_[at]) {
         need(envelope.sections[at].empty(), "state of which the record's layout has none");

@@ -35,7 +35,7 @@ class RecordReader {
   /// wrong with them.
   std::optional<RecordError> read(std::size_t row, std::string_view blob);
 
-  /// As `read`, of a record that was folded here and holds something.
+  /// As `read`, of the record that is open in the folder, and holds something.
   void read(std::size_t row, const OpenRecord& record);
 
   /// Whether it has refused a record: such a one may have made it ask for more room than others ever need.
@@ -43,7 +43,8 @@ class RecordReader {
 
  private:
   void read_record(std::size_t row, std::string_view blob);
-  void read_sections(Row& row, const Envelope& envelope, std::string_view blob);
+  /// Reads sections, and of families that are open in `open`, if it is given, these.
+  void read_sections(Row& row, const Envelope& envelope, std::string_view blob, const Folder* open = nullptr);
 
   const Program& program_;
   Outputs* out_ = nullptr;

@@ -90,7 +90,7 @@ bool Replay::fold(const Events& events) {
     // It was made here, so that nothing else can be wrong with it than that it gets too large.
     return false;
   }
-  return size_of_record(record_.envelope) <= rules_.most_bytes;
+  return folder_.has_room(record_, rules_.most_bytes);
 }
 
 std::optional<RecordError> Replay::answer(std::uint32_t question, std::int64_t at_us, bool there) {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from tests.families.test_against_oracle import BINS, TABLE, assert_row_equals_oracle, rows_of
 from tests.packed import features, from_events
 from tests.random_worlds import QUICK, World, worlds
-from tests.trying import T0, H, M, S, batch, event, plan_of
+from tests.trying import T0, D, H, M, S, batch, event, plan_of
 from user_state import oracle
 from user_state.errors import InputError
 from user_state.plan.compile import compile_plan
@@ -106,6 +108,19 @@ def test_a_record_that_outgrows_max_record_has_errors_from_there_on_and_costs_no
     assert found.errors == {1: TOO_LARGE, 2: TOO_LARGE}
     assert found.present.tolist() == [True, False, False, True]
     assert [found.sequences["s"].length[row] for row in range(4)] == [1, 0, 0, 1]
+
+
+def test_a_record_outgrows_max_record_at_the_event_at_which_the_packed_one_does():
+    plan = plan_of(
+        features={"f": {"aggregate": ["sum", "variance", "recency"], "of": "value", "windows": ["1h", "1d"]}}
+    )
+    events = batch(plan, [event(T0 + at * M, value=at / 7) for at in range(60)])
+    sizes = [len(from_events(plan, events.take(np.arange(many))).blobs[0]) for many in range(1, 61)]
+    asked = questions(*((0, T0 + D, many) for many in range(1, 61)))
+    for most in (sizes[20], sizes[20] - 1, sizes[40], sizes[40] - 1):
+        found = Replay(replace(plan, max_record_bytes=most)).play(events, asked).finished()
+        first = next(at for at, size in enumerate(sizes) if size > most)
+        assert found.errors == dict.fromkeys(range(first, 60), TOO_LARGE)
 
 
 def test_a_choice_of_outputs_says_of_them_what_all_say():

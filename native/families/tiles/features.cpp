@@ -16,6 +16,7 @@
 #include <limits>
 
 #include "families/part.hpp"
+#include "families/tiles/open.hpp"
 #include "families/tiles/stored.hpp"
 
 namespace user_state::reading {
@@ -46,9 +47,9 @@ class Tiles : public Part {
 
   void set_time(std::int64_t at_us) override {
     at_us_ = static_cast<double>(at_us);
-    std::vector<std::int64_t> starts;
-    for (const Window& window : program_.windows) starts.push_back(start_s(window, at_us));
-    starts_.set(std::move(starts));
+    begins_.clear();
+    for (const Window& window : program_.windows) begins_.push_back(start_s(window, at_us));
+    starts_.set(begins_);
     cells_ = starts_.size() * tracks_;
     cell_of_number_.clear();
     for (const TileNumber& number : program_.numbers) {
@@ -61,7 +62,31 @@ class Tiles : public Part {
   void read(Reader in, const Row& row) override {
     stored_.read(in);
     clear();
-    add_tiles();
+    add_stored_tiles();
+    finish(row);
+  }
+
+  void read(const Family& open, const Row& row) override {
+    clear();
+    add_tiles(static_cast<const OpenTiles&>(open).tiles());
+    finish(row);
+  }
+
+ private:
+  /// A tile with central moments, which add up only once the sums of all are known.
+  struct CentralTile {
+    std::size_t cell;
+    Held held;
+    double count;
+    std::array<double, kMostNumbers> values;
+  };
+  /// A number of a track's tiles.
+  struct Column {
+    std::size_t at, track;
+  };
+
+  /// Fills a row with what the tiles that were added come to.
+  void finish(const Row& row) {
     if (!central_.empty()) start_moments();
     add_up_windows();
     if (!central_.empty()) finish_moments();
@@ -82,19 +107,6 @@ class Tiles : public Part {
     }
   }
 
- private:
-  /// A tile with central moments, which add up only once the sums of all are known.
-  struct CentralTile {
-    std::size_t cell;
-    Held held;
-    double count;
-    std::array<double, kMostNumbers> values;
-  };
-  /// A number of a track's tiles.
-  struct Column {
-    std::size_t at, track;
-  };
-
   double& value(std::size_t column, std::size_t cell) { return values_[column * cells_ + cell]; }
 
   void clear() {
@@ -107,7 +119,8 @@ class Tiles : public Part {
     }
   }
 
-  void add_tiles() {
+  /// Adds the tiles of the section that was read.
+  void add_stored_tiles() {
     if (starts_.size() == 0) return;
     std::size_t window = 0;
     for (std::size_t bucket = 0; bucket < stored_.buckets(); ++bucket) {
@@ -120,6 +133,20 @@ class Tiles : public Part {
         Held held = program_.tracks[track];
         if (held != Held::kNothing) add(first + track, held, static_cast<double>(count), number);
       });
+    }
+  }
+
+  void add_tiles(std::span<const Tile> tiles) {
+    if (starts_.size() == 0) return;
+    std::size_t window = 0;
+    auto begin = std::ranges::lower_bound(tiles, starts_[0], {}, &Tile::start_s);
+    for (const Tile& tile : std::span(begin, tiles.end())) {
+      while (window + 1 < starts_.size() && tile.start_s >= starts_[window + 1]) ++window;
+      std::size_t cell = window * tracks_ + static_cast<std::size_t>(tile.track);
+      auto count = static_cast<double>(tile.count);
+      count_[cell] += count;
+      Held held = program_.tracks[tile.track];
+      if (held != Held::kNothing) add(cell, held, count, [&tile](std::size_t of) { return tile.values[of]; });
     }
   }
 
@@ -237,6 +264,7 @@ class Tiles : public Part {
   std::vector<std::size_t> adding_, central_, least_;
   std::vector<Column> greatest_;
   double at_us_ = 0;
+  std::vector<std::int64_t> begins_;
   Starts starts_;
   std::vector<std::size_t> cell_of_number_;
   /// By window and track, of tiles and from then on of windows; values by column first.

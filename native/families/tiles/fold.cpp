@@ -12,14 +12,14 @@
 #include <limits>
 #include <optional>
 
-#include "families/family.hpp"
+#include "families/tiles/open.hpp"
 #include "families/tiles/stored.hpp"
 
 namespace user_state {
 
 namespace {
 
-class Tiles : public Family {
+class Tiles : public OpenTiles {
  public:
   explicit Tiles(const Plan& plan) : plan_(plan), axes_(plan.track_axes), stored_(held_by(plan)) {
     // The plan of another layout, of which tiles are only taken, has no axes.
@@ -82,7 +82,18 @@ class Tiles : public Family {
     write_columns(out, written_, stored_.shape());
   }
 
+  // All tiles of a record that was folded from nothing on are those that were taken apart: no bucket is stored.
+  std::span<const Tile> tiles() const override { return tiles_; }
+
+  std::size_t most_bytes() const override {
+    std::size_t mask = stored_.shape().mask_bytes, numbers = stored_.shape().width;
+    return kHeadBytes + tiles_.size() * (kStartBytes + mask + kCountBytes + numbers * sizeof(double));
+  }
+
  private:
+  /// Of how many buckets, tiles and wide counts there are; of a bucket's start; of a tile's count, if it is a wide one.
+  static constexpr std::size_t kHeadBytes = 10, kStartBytes = 4, kCountBytes = 9;
+
   /// Buckets as they are stored, from one to before another; or tiles of one bucket.
   struct Piece {
     bool stored;
