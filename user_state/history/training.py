@@ -115,7 +115,7 @@ class TrainingRows:
         self.counts = Counts()
 
     def answer(self, events: Events, labels: Labels) -> Iterator[Answered]:
-        """Yield the outputs of all labels, some users at a time, those of a user next to each other.
+        """Yield the outputs of all labels, some users at a time, whose labels are in the order in which they came.
 
         Args:
             events: all relevant events of the labels' users, in any order; those of others are left out.
