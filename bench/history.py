@@ -31,6 +31,7 @@ from bench.history_data import History, write_history
 from bench.report import arguments, finish
 from user_state.events.stored_files import matching
 from user_state.history.event_source import EventSource
+from user_state.history.item_periods import ItemPeriods
 from user_state.history.job import Settings, TrainingSetJob
 from user_state.history.label_source import labels_in, read_labels
 from user_state.history.shards import Shards
@@ -86,7 +87,7 @@ def make(spec: LoadedSpec, history: History, out: Path) -> None:
     plan = compile_plan(spec)
     columns = label_columns(spec, read_labels(history.labels).schema)
     settings = Settings(matching(history.events), history.labels, columns, shards=SHARDS, workers=os.cpu_count() or 1)
-    TrainingSetJob(spec, plan, settings, {}, out, silent).run()
+    TrainingSetJob(spec, plan, settings, ItemPeriods.always({}), out, silent).run()
 
 
 def training(spec: LoadedSpec, history: History, folder: Path, pairs: int) -> float:

@@ -77,7 +77,7 @@ LAYERS = {
         {"numpy", "matplotlib"},
     ),
     "user_state/history": (
-        {"plan", "state", "embeddings", "reading", "events", "spec", "durations", "id_text", "errors"},
+        {"plan", "state", "embeddings", "reading", "events", "spec", "durations", "id_text", "times", "errors"},
         {"numpy", "xxhash", "pyarrow"},
     ),
     "user_state/backfill": (

@@ -15,6 +15,7 @@ from tests.random_worlds import QUICK, World, worlds
 from tests.trying import T0, D, H, M, S, batch, event, plan_of
 from user_state import oracle
 from user_state.history import training
+from user_state.history.item_periods import ItemPeriods
 from user_state.history.labels import labels_of
 from user_state.history.rows import RowWriter
 from user_state.history.training import TrainingRows
@@ -76,7 +77,7 @@ def test_every_label_has_what_brute_force_says_that_it_may_know(world: World, da
     )
     at_once = data.draw(st.sampled_from([1, 3, training.LABELS_AT_ONCE]))
     as_of, delay_us = data.draw(st.sampled_from(ORDERS))
-    rows = TrainingRows(plan, as_of=as_of, arrival_delay_us=delay_us, item_vectors={"shelf": TABLE})
+    rows = TrainingRows(plan, as_of=as_of, arrival_delay_us=delay_us, items=ItemPeriods.always({"shelf": TABLE}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "LABELS_AT_ONCE", at_once)
         patch.setattr(training, "EVENTS_AT_ONCE", at_once)
@@ -240,7 +241,11 @@ def test_several_threads_give_the_rows_and_the_counts_of_one_in_its_order(world:
 
     def answered(threads: int):
         rows = TrainingRows(
-            plan, as_of=as_of, arrival_delay_us=delay_us, item_vectors={"shelf": TABLE}, threads=threads
+            plan,
+            as_of=as_of,
+            arrival_delay_us=delay_us,
+            items=ItemPeriods.always({"shelf": TABLE}),
+            threads=threads,
         )
         schema = RowWriter(plan).schema()
         made = [

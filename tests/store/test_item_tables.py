@@ -8,11 +8,13 @@ import time
 
 import numpy as np
 import pytest
+from redis.crc import key_slot
 
 from tests.servers.redis import running_valkey
 from user_state.embeddings.table import ItemTable, checked_table
 from user_state.errors import InputError, StoreError
 from user_state.store.item_tables import CHUNK_ITEMS, ItemTableStore
+from user_state.store.keys import item_activations_key, item_pointer_key
 from user_state.store.served_table import ServedTable
 
 ITEMS = 1_300
@@ -283,3 +285,53 @@ def test_a_cluster_holds_tables_too(tmp_path):
             reader.close()
         store.use("catalogue", table(1).version)
         assert store.current("catalogue").version == table(1).version
+
+
+def test_since_when_which_version_was_in_use_is_kept(valkey, store):
+    first, second = table(1, 10), table(2, 10)
+    assert store.activations("catalogue") == []
+    began_us = time.time_ns() // 1000
+    for one in (first, first, second):  # the same again changes nothing
+        store.load("catalogue", one, at_us=7)
+    store.use("catalogue", first.version)
+    store.use("catalogue", first.version)
+    store.load("other", second, at_us=7)
+    found = store.activations("catalogue")
+    assert [one.version for one in found] == [first.version, second.version, first.version]
+    times_us = [one.at_us for one in found]
+    assert began_us - 1_000_000 < times_us[0] < times_us[1] < times_us[2] < time.time_ns() // 1000 + 1_000_000
+    with valkey.client() as client:
+        assert client.ttl(item_activations_key("feed", "catalogue")) == -1
+
+
+def test_a_table_that_was_loaded_before_that_was_kept_is_in_use_since_it_is_loaded_again(valkey, store):
+    one = table(1, 10)
+    store.load("catalogue", one, at_us=7)
+    with valkey.client() as client:
+        client.delete(item_activations_key("feed", "catalogue"))
+    assert store.activations("catalogue") == []
+    store.load("catalogue", one, at_us=7)
+    assert [each.version for each in store.activations("catalogue")] == [one.version]
+
+
+def test_what_is_kept_and_what_is_in_use_are_never_two_things(valkey, store):
+    store.load("catalogue", table(1, 10), at_us=7)
+    with valkey.client() as client:
+        client.set(item_pointer_key("feed", "catalogue"), "somebody's")
+        with pytest.raises(StoreError, match=f"expected version {table(1, 10).version} of table catalogue in use"):
+            store.activations("catalogue")
+        client.hset(item_activations_key("feed", "catalogue"), "soon", "x")
+        with pytest.raises(StoreError, match="expected times and versions"):
+            store.activations("catalogue")
+
+
+def test_the_pointer_and_what_is_kept_of_it_lie_in_one_slot_of_a_cluster():
+    for name, of in (("feed", "catalogue"), ("a_b", "x")):
+        assert key_slot(item_pointer_key(name, of).encode()) == key_slot(item_activations_key(name, of).encode())
+
+
+def test_a_cluster_keeps_it_too(cluster):
+    with ItemTableStore(cluster.url, "feed") as store:
+        for one in (table(1, 10), table(2, 10)):
+            store.load("catalogue", one, at_us=7)
+        assert [one.version for one in store.activations("catalogue")] == [table(1, 10).version, table(2, 10).version]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from user_state.cli.terminal import say
+
+if TYPE_CHECKING:
+    from user_state.embeddings.table import ItemTable
 
 EXIT_UNEXPLAINED = 1
 SHOWN = 10
@@ -34,7 +37,9 @@ def consistency(
     ] = "1m",
     items: Annotated[
         list[str] | None,
-        typer.Option(help="table=FILE: the item vectors that embeddings over this table were composed of."),
+        typer.Option(
+            help="table=FILE: item vectors that embeddings over this table were composed of; once for each version."
+        ),
     ] = None,
     any_spec: Annotated[
         bool, typer.Option("--any-spec", help="Compare answers by another spec too, with what this one says.")
@@ -58,7 +63,7 @@ def consistency(
     from user_state.consistency.page import page
     from user_state.events.stored_files import matching
     from user_state.history.durable import whole_file
-    from user_state.history.item_pins import parsed_pins, pinned
+    from user_state.history.item_pins import parsed_files, pinned
     from user_state.history.training_set import parsed_delay_us
     from user_state.plan.compile import compile_plan
     from user_state.printable import printable
@@ -66,7 +71,11 @@ def consistency(
     from user_state.times import format_time
 
     loaded = load_spec(spec)
-    tables = pinned(loaded, compile_plan(loaded), parsed_pins(items)) if items else None
+    plan = compile_plan(loaded)
+    tables: dict[str, list[ItemTable]] = {}
+    for table, paths in parsed_files(items or [], "--items").items():
+        for path in paths:
+            tables.setdefault(table, []).extend(pinned(loaded, plan, {table: path}, all_of_them=False).values())
     inputs = [path for pattern in events for path in matching(pattern)]
     against = Against(inputs, parsed_delay_us(in_flight), tables=tables, any_spec=any_spec)
     report, folder = compared(loaded, served, against, progress)

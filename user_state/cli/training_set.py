@@ -52,7 +52,21 @@ def training_set(
     ] = None,
     items: Annotated[
         list[str] | None,
-        typer.Option(help="table=FILE: the item vectors that embeddings over this table are composed of."),
+        typer.Option(
+            help="table=FILE, or table=VERSION of one in --redis: the item vectors that embeddings over this table are"
+            " composed of, for all labels."
+        ),
+    ] = None,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            help="redis://host:port: the item vectors of tables without --items are those that were in use there at the"
+            " label's time."
+        ),
+    ] = None,
+    item_version: Annotated[
+        list[str] | None,
+        typer.Option(help="With --redis: table=FILE of a version that it does not have any more; may be given again."),
     ] = None,
     users: Annotated[str, typer.Option(help="Answer this share of the users alone, such as 1%.")] = "100%",
     since: Annotated[str | None, typer.Option(help="Answer labels from this time on alone (RFC 3339).")] = None,
@@ -80,10 +94,10 @@ def training_set(
     """
     from user_state.cli.main import version
     from user_state.cli.progress import progress
+    from user_state.cli.tables_in_use import tables_in_use
     from user_state.events.stored_files import check_of_this_machine, matching
-    from user_state.history.item_pins import parsed_pins, pinned
     from user_state.history.job import Settings, TrainingSetJob
-    from user_state.history.label_source import read_labels
+    from user_state.history.label_source import read_labels, times_of
     from user_state.history.memory import keep_in_one_place
     from user_state.history.training_set import id_columns, label_columns, parsed_delay_us
     from user_state.history.user_share import parsed_share
@@ -96,9 +110,10 @@ def training_set(
     keep_in_one_place()
     loaded = load_spec(spec)
     plan = compile_plan(loaded)
+    ids = id_columns(loaded, user_column, event_id_column)
     columns = label_columns(
         loaded,
-        read_labels(labels, id_columns(loaded, user_column, event_id_column)).schema,
+        read_labels(labels, ids).schema,
         user=user_column,
         time=time_column,
         time_unit=time_unit,
@@ -118,7 +133,14 @@ def training_set(
         version(),
         min(8, os.cpu_count() or 1) if workers is None else workers,
     )
-    tables = pinned(loaded, plan, parsed_pins(items or []))
+    tables = tables_in_use(
+        loaded,
+        plan,
+        None if redis is None else times_of(read_labels(labels, ids), columns, settings.since_us, settings.until_us),
+        items=items or [],
+        item_version=item_version or [],
+        redis=redis,
+    )
     manifest = TrainingSetJob(loaded, plan, settings, tables, out, progress).run()
     for line in _lines(manifest, out):
         say(line)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from user_state.answers.columns import AT, USER
+from user_state.answers.columns import AT, ITEM_VERSIONS, USER
 from user_state.consistency.compare import Comparison, Report
 from user_state.consistency.served import Folder, Served, read_folder
 from user_state.embeddings.table import ItemTable
@@ -36,14 +37,14 @@ class Against:
         inputs: files of events, from the first event on.
         within_us: how long an event may be in flight.
         delay_us: as for a training set.
-        tables: of item vectors, by name.
+        tables: of item vectors, by name: the versions that answers may have been composed of.
         any_spec: compare answers by another spec too.
     """
 
     inputs: Sequence[str]
     within_us: int = WITHIN_US
     delay_us: int = 0
-    tables: Mapping[str, ItemTable] | None = None
+    tables: Mapping[str, Sequence[ItemTable]] = field(default_factory=dict)
     any_spec: bool = False
 
 
@@ -57,15 +58,47 @@ def consistency(spec: LoadedSpec, folder: Path, against: Against, progress: Prog
     found = read_folder(folder, plan, spec.fingerprint, any_spec=against.any_spec)
     report = Report(left_out=found.left_out)
     for served in found.served:
-        if served.plan.item_tables and against.tables is None:
-            tables = ", ".join(sorted(served.plan.item_tables))
-            raise InputError(f"answers are composed of {tables}: say which version with --items table=FILE")
-        _compare(spec, plan, served, against, progress, report)
+        missing = ", ".join(sorted(served.plan.item_tables.keys() - against.tables.keys()))
+        if missing:
+            raise InputError(
+                f"answers are composed of {missing}: name the file of each version that was in use, --items table=FILE"
+            )
+        for some, tables in _by_version(served, against.tables, report):
+            _compare(spec, plan, some, against, tables, progress, report)
     return report, found
 
 
+def _by_version(
+    served: Served, given: Mapping[str, Sequence[ItemTable]], report: Report
+) -> Iterator[tuple[Served, Mapping[str, ItemTable]]]:
+    """Yield answers with the tables that they say they were composed of; count those whose version is not given."""
+    import pyarrow.compute as pc
+
+    if not served.plan.item_tables:
+        yield served, {}
+        return
+    held = {(name, one.version): one for name, versions in given.items() for one in versions}
+    column = served.table.column(ITEM_VERSIONS)
+    for text in column.unique().to_pylist():
+        some = replace(served, table=served.table.filter(pc.equal(column, text)))
+        versions = json.loads(text)
+        used = {name: versions.get(name, "") for name in served.plan.item_tables}
+        unknown = [one for one in used.items() if one not in held]
+        for name, version in unknown[:1]:
+            what = f"version {version} of the table {name}" if version else f"the table {name} before one was loaded"
+            report.left_out[f"composed of {what}, which --items does not name"] += len(some.table)
+        if not unknown:
+            yield some, {name: held[name, version] for name, version in used.items()}
+
+
 def _compare(
-    spec: LoadedSpec, plan: Plan, served: Served, against: Against, progress: Progress, report: Report
+    spec: LoadedSpec,
+    plan: Plan,
+    served: Served,
+    against: Against,
+    tables: Mapping[str, ItemTable],
+    progress: Progress,
+    report: Report,
 ) -> None:
     import pyarrow as pa
 
@@ -86,9 +119,7 @@ def _compare(
             source = EventSource(plan, spec)
             # Also what was published after the answers: some were asked for a time before the record's newest event.
             shards.split_events(watched(source.of_files(against.inputs)), users, None, advance)
-        comparison = Comparison(
-            plan, served, against.within_us, against.delay_us, newest_us, against.tables or {}, report
-        )
+        comparison = Comparison(plan, served, against.within_us, against.delay_us, newest_us, tables, report)
         with progress("comparing answers", len(served.table)) as advance:
             for shard in range(count):
                 labels = labels_in(shards.labels(shard))

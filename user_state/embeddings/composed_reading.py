@@ -5,7 +5,7 @@ Everything else is finished by the compiled reader, from packed records alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,36 @@ def read_composed(
         item_versions={table: item_vectors[table].version for table in plan.item_tables},
         missing_items={o.name: parts[o.table, o.history].missing for o in plan.composed},
     )
+
+
+def read_composed_in_parts(
+    plan: Plan, histories: Histories, at_us: I64, parts: Sequence[tuple[I64, Mapping[str, ItemVectors]]]
+) -> Composed:
+    """Return what a plan composes of n users' histories, some users with other versions of tables than others.
+
+    Args:
+        plan: as for `read_composed`.
+        histories: likewise.
+        at_us: (n,) when, microseconds UTC.
+        parts: (which users, ascending; the item vectors that they are read with); each user is in one.
+
+    Returns:
+        As `read_composed`, but for the versions: `item_versions` is empty.
+
+    Raises:
+        ValueError: as `read_composed`.
+    """
+    arrays: dict[str, F64] = {}
+    embeddings: dict[str, F32] = {}
+    missing: dict[str, I64] = {}
+    for users, vectors in parts:
+        one = read_composed(plan, histories.of_users(users), at_us[users], vectors)
+        for whole, part in ((arrays, one.arrays), (embeddings, one.embeddings), (missing, one.missing_items)):
+            for name, values in part.items():
+                if name not in whole:
+                    whole[name] = np.zeros((len(histories), *values.shape[1:]), values.dtype)
+                whole[name][users] = values
+    return Composed(arrays, embeddings, {}, missing)
 
 
 def check_vectors(output: AnyComposed, held: Mapping[str, ItemVectors]) -> None:

@@ -1,8 +1,9 @@
-"""The versions of item tables that training rows are composed with: pinned by whoever asks, never guessed.
+"""The versions of item tables that training rows are composed with where whoever asks names one, never guessed.
 
 A table that is in use today was made of what happened up to today. Composed into the rows of last month, it would tell
-them their future. So each table that outputs need is named with the file that it is to be taken from. A table that the
-pipeline learns changes with every event, and there is no file of it: it is refused.
+them their future. So each table that outputs need is named with the file that it is to be taken from, or is, label by
+label, what was in use then (item_periods.py). A table that the pipeline learns changes with every event, and there is
+no file of it: it is refused.
 """
 
 from __future__ import annotations
@@ -26,24 +27,38 @@ def parsed_pins(texts: Sequence[str]) -> dict[str, str]:
     Raises:
         InputError: a text is not of this form, or names a table twice.
     """
-    pins: dict[str, str] = {}
+    files = parsed_files(texts, "--items")
+    for table, paths in files.items():
+        if len(paths) > 1:
+            raise InputError(f"expected each table once in --items, got {table} twice")
+    return {table: path for table, (path,) in files.items()}
+
+
+def parsed_files(texts: Sequence[str], option: str) -> dict[str, list[str]]:
+    """Return files by table, of which there may be several; `option` is for the message.
+
+    Raises:
+        InputError: a text is not table=FILE.
+    """
+    files: dict[str, list[str]] = {}
     for text in texts:
         table, equals, path = text.partition("=")
         if not (table and equals and path):
-            raise InputError(f"expected --items table=FILE, such as catalogue=items.npz, got {text!r}")
-        if table in pins:
-            raise InputError(f"expected each table once in --items, got {table} twice")
-        pins[table] = path
-    return pins
+            raise InputError(f"expected {option} table=FILE, such as catalogue=items.npz, got {text!r}")
+        files.setdefault(table, []).append(path)
+    return files
 
 
-def pinned(spec: LoadedSpec, plan: Plan, pins: Mapping[str, str | Path | ItemTable]) -> dict[str, ItemTable]:
+def pinned(
+    spec: LoadedSpec, plan: Plan, pins: Mapping[str, str | Path | ItemTable], *, all_of_them: bool = True
+) -> dict[str, ItemTable]:
     """Return the tables that outputs are composed of.
 
     Args:
         spec: which tables there are.
         plan: which of them outputs need.
         pins: by table, the file or the table itself.
+        all_of_them: whether each has to be pinned; else those that are not are left out.
 
     Raises:
         InputError: one is learned, not pinned, unknown, cannot be read, or has vectors of another size.
@@ -61,9 +76,11 @@ def pinned(spec: LoadedSpec, plan: Plan, pins: Mapping[str, str | Path | ItemTab
                 " what it had learned by then is not kept; leave these embeddings out of the spec for training sets"
             )
         if name not in pins:
+            if not all_of_them:
+                continue
             raise InputError(
                 f"{needing} is composed of the item table {name}: say which version with --items {name}=FILE, made of"
-                " what was known before the first label"
+                " what was known before the first label, or where it is known which was in use, with --redis URL"
             )
         pin = pins[name]
         table = pin if isinstance(pin, ItemTable) else import_table(pin)

@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
 from user_state.history.durable import PART, read_json, whole_file, write_json, writing
 from user_state.history.event_source import EventSource
+from user_state.history.item_periods import ItemPeriods
 from user_state.history.job_parts import Progress, boot, check_same, check_shards, described, in_threads
 from user_state.history.label_source import LabelBatches, LabelColumns, read_labels
 from user_state.history.memory import give_back
@@ -77,7 +77,7 @@ class TrainingSetJob:
     Args:
         spec, plan: of the features.
         settings: of what.
-        tables: the item tables that outputs are composed of.
+        items: the item tables that outputs are composed of, by the time of the label.
         out: the folder.
         progress: shows how far it is.
 
@@ -90,7 +90,7 @@ class TrainingSetJob:
         spec: LoadedSpec,
         plan: Plan,
         settings: Settings,
-        tables: Mapping[str, ItemTable],
+        items: ItemPeriods,
         out: Path,
         progress: Progress,
     ) -> None:
@@ -103,11 +103,11 @@ class TrainingSetJob:
         _check(settings)
         self._inputs = [described(path) for path in settings.inputs]
         self._count = settings.shards or shards_for(sum(one["bytes"] for one in self._inputs))
-        self._what = self._described(tables)
+        self._what = self._described(items)
         self._batches = TrainingBatches(
             plan,
             self._labels().schema,
-            Answering(settings.as_of, settings.arrival_delay_us, tables),
+            Answering(settings.as_of, settings.arrival_delay_us, items),
         )
         self._shards = Shards(self._work, plan, self._count, settings.user_share)
 
@@ -231,7 +231,7 @@ class TrainingSetJob:
         }
         return {"events": dict(events), "labels": labels}
 
-    def _described(self, tables: Mapping[str, ItemTable]) -> dict[str, Any]:
+    def _described(self, items: ItemPeriods) -> dict[str, Any]:
         """Return what names the job and no other."""
         import pyarrow as pa
 
@@ -248,7 +248,7 @@ class TrainingSetJob:
             "since_us": settings.since_us,
             "until_us": settings.until_us,
             "publish_column": settings.publish_column,
-            "item_versions": {name: table.version for name, table in sorted(tables.items())},
+            "item_versions": items.described(),
             "shards": self._count,
             "versions": {"user_state": settings.version, "pyarrow": pa.__version__},
         }

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from user_state.errors import InputError
-from user_state.history.labels import Labels, labels_of
+from user_state.history.labels import END_TIME_US, Labels, labels_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -163,6 +163,25 @@ def judged(batch: pa.RecordBatch, columns: LabelColumns, first_row: int) -> tupl
     for name, values in ((ROW, pa.array(rows)), (USER, users), (AT, pa.array(labels.at_us)), (OWN, own)):
         table = table.append_column(name, values)
     return table, labels
+
+
+def times_of(
+    labels: LabelBatches, columns: LabelColumns, since_us: int | None, until_us: int | None
+) -> tuple[int, int] | None:
+    """Return the first and the last time of the labels since and before these times; None if there are no such labels.
+
+    Raises:
+        InputError: a label has no user, or its time cannot be told.
+    """
+    row = 0
+    found: list[int] = []
+    for batch in labels.batches:
+        at_us = judged(batch, columns, row)[1].at_us
+        row += len(batch)
+        at_us = at_us[(at_us >= (since_us or 0)) & (at_us < (END_TIME_US if until_us is None else until_us))]
+        if len(at_us):
+            found = [min([*found, int(at_us.min())]), max([*found, int(at_us.max())])]
+    return (found[0], found[1]) if found else None
 
 
 def labels_in(table: pa.Table) -> Labels:

@@ -11,7 +11,7 @@ the code that folds in the pipeline; outputs are finished by the code that the c
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from user_state.embeddings.item_vectors import ItemVectors
 from user_state.history.arrival import in_order_of_arrival, in_order_of_event_time, stable_order
+from user_state.history.item_periods import ItemPeriods
 from user_state.history.labels import Labels
 from user_state.plan.plan import Plan
 from user_state.reading.features import Finished
@@ -90,7 +90,7 @@ class TrainingRows:
         as_of: which events a label sees.
         arrival_delay_us: how long an event takes from being published to being served, microseconds; 0 in order of
             event time.
-        item_vectors: by table, the vectors that outputs are composed of.
+        items: the item tables that outputs are composed of, by the time of the label.
         threads: how many answer at a time, each some users; says nothing of the rows.
 
     Raises:
@@ -103,14 +103,14 @@ class TrainingRows:
         select: Collection[str] | None = None,
         as_of: AsOf = "publish",
         arrival_delay_us: int = 0,
-        item_vectors: Mapping[str, ItemVectors] | None = None,
+        items: ItemPeriods | None = None,
         threads: int = 1,
     ) -> None:
         self._plan = plan
         self._replay = Replay(plan, select)
         self._by_event_time = as_of == "event"
         self._delay_us = 0 if self._by_event_time else arrival_delay_us
-        self._item_vectors = item_vectors
+        self._items = items
         self._threads = threads
         self.counts = Counts()
 
@@ -208,7 +208,7 @@ class TrainingRows:
         visible = np.searchsorted(events.published_us, at_us - self._delay_us, side="left").astype(np.int64)
         questions = Questions(user.astype(np.int64), at_us, visible)
         replayed = self._replay.play(events, questions, delay_us=self._delay_us, judged=judged)
-        finished = replayed.finished(self._item_vectors)
+        finished = replayed.finished(None if self._items is None else self._items.vectors(at_us))
         if counts_events:
             counts.add_outcomes(replayed.outcome if outcome is None else outcome)
         counts.labels += len(user)

@@ -17,6 +17,7 @@ from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
 from user_state.events.stored_files import matching
 from user_state.history.event_source import EventSource, Found
+from user_state.history.item_periods import ItemPeriods
 from user_state.history.item_pins import pinned
 from user_state.history.label_source import LabelBatches, LabelColumns, read_labels
 from user_state.history.shards import Shards
@@ -74,7 +75,7 @@ def training_set(
         raise InputError("expected a delay of arrival only in order of publishing: in event order nothing arrives")
     opened = read_labels(labels, id_columns(loaded, user, event_id))
     columns = label_columns(loaded, opened.schema, user=user, time=time, time_unit=time_unit, event_id=event_id)
-    how = Answering(as_of, delay_us, pinned(loaded, plan, items or {}))
+    how = Answering(as_of, delay_us, ItemPeriods.always(pinned(loaded, plan, items or {})))
     batches = TrainingBatches(plan, opened.schema, how)
     return _rows(plan, batches, opened, columns, found_in(EventSource(plan, loaded), events), shards)
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state import native
-from user_state.embeddings.composed_reading import Composed, read_composed
+from user_state.embeddings.composed_reading import Composed, read_composed, read_composed_in_parts
 from user_state.embeddings.composing import mentioned
 from user_state.embeddings.item_vectors import ItemVectors
 from user_state.plan.plan import Plan
@@ -30,6 +30,8 @@ from user_state.state.padding import Padded
 from user_state.state.records import PackedRecords
 
 F32 = npt.NDArray[np.float32]
+VectorsByRow = Sequence[tuple[I64, Mapping[str, ItemVectors]]]
+"""Item vectors for some rows each, ascending; every row is in one of these parts."""
 
 
 class ComingRecords(Protocol):
@@ -214,7 +216,7 @@ class Reader:
         times_us: I64,
         errors: dict[int, str],
         histories: Histories | None,
-        item_vectors: Mapping[str, ItemVectors] | None,
+        item_vectors: Mapping[str, ItemVectors] | VectorsByRow | None,
     ) -> Finished:
         """Return what the compiled core filled by `native`, with what is composed beside it; as `features`."""
         composed = None
@@ -222,7 +224,10 @@ class Reader:
             if histories is None or item_vectors is None:
                 raise ValueError("expected histories and item vectors, got none: some outputs are composed of them")
             errors = {**errors, **histories.errors}
-            composed = read_composed(self._composed, histories, times_us, item_vectors)
+            if isinstance(item_vectors, Mapping):
+                composed = read_composed(self._composed, histories, times_us, item_vectors)
+            else:
+                composed = read_composed_in_parts(self._composed, histories, times_us, item_vectors)
         return self._put_together(filled, errors, composed)
 
     def _put_together(self, filled: tuple[Any, ...], errors: dict[int, str], composed: Composed | None) -> Finished:

@@ -36,7 +36,7 @@ import numpy.typing as npt
 from user_state import native
 from user_state.embeddings.item_vectors import ItemVectors
 from user_state.plan.plan import Plan
-from user_state.reading.features import Finished, Reader
+from user_state.reading.features import Finished, Reader, VectorsByRow
 from user_state.state.events import I64, Events
 from user_state.state.histories import histories_of, in_order
 from user_state.state.log_rows import Histories
@@ -160,11 +160,12 @@ class Replayed:
         """Return the items that each table is asked for."""
         return {} if self.histories is None else self._reader.items_of(self.histories)
 
-    def finished(self, item_vectors: Mapping[str, ItemVectors] | None = None) -> Finished:
+    def finished(self, item_vectors: Mapping[str, ItemVectors] | VectorsByRow | None = None) -> Finished:
         """Return the outputs, a row a question; `present` is false where nothing had been applied yet.
 
         Args:
-            item_vectors: by table, at least those of `items`, if outputs are composed of any.
+            item_vectors: by table, at least those of `items`, if outputs are composed of any; or by question too, and
+                then `item_versions` of what is returned is empty.
 
         Raises:
             ValueError: item vectors are missing.

@@ -7,7 +7,7 @@ Embeddings over item tables are composed of them, and pairs of learned items der
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,17 @@ class Histories:
 
     def __len__(self) -> int:
         return self.users
+
+    def of_users(self, chosen: I64) -> Histories:
+        """Return those of some users, ascending, numbered as here."""
+        number = np.full(self.users, -1, np.int64)
+        number[chosen] = np.arange(len(chosen))
+        logs = {}
+        for log, rows in self.logs.items():
+            kept = rows.take(number[rows.user] >= 0)
+            logs[log] = replace(kept, user=number[kept.user])
+        errors = {int(number[user]): why for user, why in self.errors.items() if number[user] >= 0}
+        return Histories(len(chosen), logs, self.pool, errors)
 
 
 @dataclass(frozen=True)

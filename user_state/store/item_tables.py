@@ -1,13 +1,16 @@
 """Tables of item vectors in Redis: written beside the version in use, swapped by one key, expired.
 
     {name}:items:{table}                     the pointer: the version in use
+    {name}:{{name}:items:{table}}:used       hash: time of the server, microseconds -> the version in use from then on
     {name}:items:{table}:lock                held while somebody changes the table
     {name}:items:{table}:{version}           what the version is (`Manifest`), JSON
     {name}:items:{table}:{version}:gram      D x D float64, little-endian: the sum of z z^T
     {name}:items:{table}:{version}:{chunk}   hash of some 500 items: id -> row (uint32), then D float32, little-endian;
                                              the empty id holds how many items there are, in decimal
 
-An item's chunk is crc32(id as UTF-8) mod the number of chunks. Every key lies in a cluster slot of its own.
+An item's chunk is crc32(id as UTF-8) mod the number of chunks. Every key lies in a cluster slot of its own, but the
+pointer and its history, which lie in one and change in one step. The history never expires: it is what tells a training
+set which version a label of the past was served with. It grows by some 40 bytes each time another version is used.
 
 A version that is being written expires a day later, should its writer die. When all of it is there, it is made to stay,
 the pointer is set, and the version that it replaces is given its expiry: readers that are in the middle of it have so
@@ -26,16 +29,26 @@ from typing import Any
 
 import numpy as np
 
+from user_state.embeddings.activation import Activation
 from user_state.embeddings.item_vectors import F64
 from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError, StoreError, shorten
 from user_state.store.connection import connect, masked, translated
-from user_state.store.keys import item_chunk_key, item_gram_key, item_lock_key, item_pointer_key, item_version_key
+from user_state.store.keys import (
+    item_activations_key,
+    item_chunk_key,
+    item_gram_key,
+    item_lock_key,
+    item_pointer_key,
+    item_version_key,
+)
+from user_state.store.script import Script
 
 CHUNK_ITEMS = 512
 CHUNKS_AT_ONCE = 8
 UNFINISHED_S = 86_400
 LOCK_S = 60
+ACTIVATION_READS = 3
 COUNT_FIELD = b""
 """No item has an empty id."""
 Watch = Callable[[Iterable[int]], Iterable[int]]
@@ -94,6 +107,7 @@ class ItemTableStore:
         self._url = url
         self._name = name
         self._redis: Any = connect(url, timeout_s)
+        self._use_table = Script("use_table.lua")
 
     def __enter__(self) -> ItemTableStore:
         return self
@@ -179,6 +193,29 @@ class ItemTableStore:
             at = self.manifest(table, at.replaces) if at.replaces else None
         return found
 
+    def activations(self, table: str) -> list[Activation]:
+        """Return since when which version was in use, the earliest first; none of a table never loaded.
+
+        Raises:
+            StoreError: the last of them is not what is in use: somebody else wrote one of both.
+        """
+        key, version = item_activations_key(self._name, table), b""
+        found: list[Activation] = []
+        for _ in range(ACTIVATION_READS):  # another version may come into use between the two
+            with translated(self._url):
+                held = self._redis.hgetall(key)
+                version = self._redis.get(item_pointer_key(self._name, table)) or b""
+            try:
+                found = sorted(Activation(int(at), used.decode("ascii")) for at, used in held.items())
+            except ValueError as exc:
+                raise StoreError(f"expected times and versions in {key} in {self._where}, got others") from exc
+            if not found or found[-1].version.encode() == version:
+                return found
+        raise StoreError(
+            f"expected version {found[-1].version} of table {table} in use in {self._where}, as {key} says, got"
+            f" {shorten(version) if version else 'none'}: load the table again"
+        )
+
     def missing_chunks(self, table: str, manifest: Manifest) -> list[int]:
         """Return which chunks of a version are not there, or not whole."""
         missing, items = [], 0
@@ -250,7 +287,8 @@ class ItemTableStore:
         self._for_each(self._of_version(table, made), lambda pipeline, key: pipeline.persist(key))
         with translated(self._url):
             self._redis.set(item_version_key(self._name, table, made.version), made.to_json())
-            self._redis.set(item_pointer_key(self._name, table), made.version)
+            keys = item_pointer_key(self._name, table), item_activations_key(self._name, table)
+            self._use_table.run(self._redis, keys, made.version)
         if before is not None and before.version != made.version:
             self._for_each(self._of_version(table, before), lambda pipeline, key: pipeline.expire(key, grace_s))
 

@@ -10,6 +10,7 @@
     {name}:run:{run}         hash: what the processes of a run tell each other (`run_board`)
     {name}:run:{run}:trouble what hinders them, while it does
     {name}:items:{table}     which version of a table of item vectors is in use; below it the versions (`item_tables`)
+    {name}:{{name}:items:{table}}:used    hash: since when which version was in use
     {name}:backfill          hash: which shards of a backfill are there whole (`backfill_marks`)
     {name}:generations       hash: the generations of the spec's records, and which one is served (`generations`)
 
@@ -137,6 +138,15 @@ def key_patterns(keyspace: str) -> tuple[str, ...]:
 def item_pointer_key(name: str, table: str) -> str:
     """Return the key that names the version of a table that is in use."""
     return f"{name}:items:{table}"
+
+
+def item_activations_key(name: str, table: str) -> str:
+    """Return the key of the hash of when which version came into use; it lies in the cluster slot of the pointer.
+
+    >>> item_activations_key("feed", "catalogue")
+    'feed:{feed:items:catalogue}:used'
+    """
+    return f"{name}:{{{item_pointer_key(name, table)}}}:used"
 
 
 def item_lock_key(name: str, table: str) -> str:

@@ -313,6 +313,21 @@ class _Source:
         )
 
 
+def table_of_version(url: str, name: str, table: str, dimensions: int, version: str) -> ItemTable | None:
+    """Return a version of a table, whether or not it is in use; None if it is no longer there.
+
+    Raises:
+        StoreUnavailable, StoreError: as `translated`; or what is there is damaged.
+    """
+    source = _Source(url, name, table, dimensions, LOAD_TIMEOUT_S)
+    try:
+        return source.whole(source.manifest(version))
+    except _Gone:
+        return None
+    finally:
+        source.close()
+
+
 class _Cache:
     """The items of one version that were asked for lately."""
 
