@@ -21,8 +21,9 @@ from beam_pipelines.backfill_report import DEAD as REASONS
 from beam_pipelines.defaults import with_defaults
 from beam_pipelines.running import beam_options, committed_counters, new_pipeline, translated, without_stack_traces
 from transforms import counters, letter_samples
-from transforms.fold_history import SHARDS, FoldHistory
-from transforms.read_history import COUNTED, DEAD, FATES, LATEST_S, SPLIT, ReadHistory
+from transforms.fold_history import FoldHistory
+from transforms.history_counts import FATE, FATES, LATEST_S, SHARDS
+from transforms.read_history import DEAD, SPLIT, ReadHistory
 from transforms.write_dead_letters import WriteDeadLetters
 from user_state.backfill.claim import Claim, check_store, claim_for
 from user_state.backfill.job import REFUSED, Filled, Settings, described_job
@@ -137,7 +138,7 @@ def batch_options(runner: str, name: str, given: Sequence[str]) -> PipelineOptio
 def _counts_of(result: Any) -> tuple[Counter[str], int | None]:
     """Return what became of the events as they were read, and the latest publish time, rounded up to a second."""
     counted = committed_counters(result)
-    counts: Counter[str] = Counter({name: counted.get(f"{COUNTED}{name}", 0) for name in FATES})
+    counts: Counter[str] = Counter({name: counted.get(f"{FATE}{name}", 0) for name in FATES})
     counts[counters.READ] = counted.get(counters.READ, 0)
     for reason in REASONS:
         counts[reason] += counted.get(f"{counters.DEAD_LETTER}_{reason}", 0)

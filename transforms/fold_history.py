@@ -15,7 +15,7 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from transforms.metrics import NAMESPACE
+from transforms.history_counts import count_shard
 from transforms.read_history import of_stream
 from user_state.backfill.fold import Made, ShardFold, folded_shard
 from user_state.backfill.write import GenerationWriter
@@ -28,9 +28,6 @@ from user_state.spec import LoadedSpec
 from user_state.store.backfill_marks import BackfillMarks
 from user_state.store.redis_store import RedisStateStore
 from user_state.store.store import StateStore
-
-SHARDS = "backfill_shards"
-"""Counter of the shards that have events."""
 
 
 class FoldHistory(beam.PTransform):
@@ -90,7 +87,7 @@ class _FoldFn(beam.DoFn):
 
     def process(self, packets: tuple[int, Iterable[bytes]]) -> None:
         shard, packed = packets
-        beam.metrics.Metrics.counter(NAMESPACE, SHARDS).inc()
+        count_shard()
         if shard in self._writer.waiting(self._marks.finished):
             return
         total: Counter[str] = Counter()

@@ -5,7 +5,6 @@ One worker reads a file; files are spread over workers. What events are folded i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from transforms import counters
 from transforms.file_systems import open_path
-from transforms.metrics import NAMESPACE
+from transforms.history_counts import count_fates
 from transforms.packet import KEYED_PACKETS, DeadLetter, pack_dead
 from user_state.backfill.judge import Judge
 from user_state.events.arrow_events import hashes_of
@@ -26,12 +25,6 @@ from user_state.plan.compile import compile_plan
 from user_state.spec import LoadedSpec
 
 SPLIT, DEAD = "split", "dead"
-LATEST_S = "latest_publish_time_s"
-"""A distribution: publish times of events that are folded, the latest of each batch, seconds."""
-COUNTED = "backfill_"
-"""What the counters of these begin with."""
-FATES = ("other_users", "after_until", counters.IGNORED, counters.EXPIRED)
-"""Fates of events that are no dead letters, but in no shard."""
 
 
 class ReadHistory(beam.PTransform):
@@ -94,7 +87,7 @@ class _ReadFn(beam.DoFn):
             of_users = hashes_of(pa.array(found.events.users, pa.large_string()))
             hashes = of_users[found.events.user]
             judged = self._judge.judge(found, hashes)
-            self._count(judged.counts, judged.latest_us)
+            count_fates(judged.counts, judged.latest_us)
             if judged.refused:
                 yield TaggedOutput(DEAD, pack_dead(DeadLetter(*one) for one in judged.refused))
             events = found.events if judged.kept.all() else found.events.take(judged.kept)
@@ -103,11 +96,6 @@ class _ReadFn(beam.DoFn):
             for shard in range(self._shards):
                 if ends[shard + 1] > ends[shard]:
                     yield shard, as_stream(table.slice(ends[shard], ends[shard + 1] - ends[shard]))
-
-    def _count(self, counts: Counter[str], latest_us: int) -> None:
-        for name in FATES:
-            beam.metrics.Metrics.counter(NAMESPACE, f"{COUNTED}{name}").inc(counts[name])
-        beam.metrics.Metrics.distribution(NAMESPACE, LATEST_S).update(-(-latest_us // 1_000_000))
 
 
 def as_stream(table: pa.Table) -> bytes:

@@ -100,11 +100,11 @@ def test_the_list_is_what_the_code_counts_and_the_code_counts_the_list():
     assert _counted() == listed
 
 
-def test_nothing_counts_past_the_list():
+def test_nothing_counts_past_the_list_but_a_batch_for_its_own_accounting():
     strays = [
         str(path.relative_to(ROOT))
         for folder in ("transforms", "beam_pipelines")
         for path in sorted((ROOT / folder).rglob("*.py"))
         if re.search(r"\bMetrics\.(counter|gauge|distribution)", path.read_text())
     ]
-    assert strays == ["transforms/metrics.py"]
+    assert strays == ["transforms/history_counts.py", "transforms/metrics.py"]
