@@ -290,7 +290,7 @@ class Comparison:
         """Count an answer that differs in these outputs by the way that explains the most of them."""
         row, head, left, best, reason = one.row, some.head(one), names, None, why_not
         for way, answer_by_it, its_head in tried:
-            still = self._differing(some, row, answer_by_it, its_head)
+            still = [name for name in self._differing(some, row, answer_by_it, its_head) if name in names]
             if best is None or self._size(still) < self._size(left):
                 left, best, answer, head = still, way, answer_by_it, its_head
                 reason = "also without the events that had not been folded"
