@@ -36,7 +36,8 @@ def report_of(*outcomes, **figures):
 
 
 def test_every_outcome_is_in_one_bin(counted):
-    outcomes = list(Outcome)
+    # In a stream the server forgets records, and no event is applied to one that was: that is a backfill's alone.
+    outcomes = [one for one in Outcome if one != Outcome.FORGOTTEN]
     messages = [message(int(one), f"ack-{one.name}") for one in outcomes]
     reasons = {f"u{int(one)}": f"why {one.name}" for one in (Outcome.BAD_RECORD, Outcome.OVERSIZED)}
 
@@ -52,7 +53,7 @@ def test_every_outcome_is_in_one_bin(counted):
     }
     assert {one.detail for one in bundle.dead} >= {"why BAD_RECORD", "why OVERSIZED"}
     assert bundle.contended.tolist() == [outcomes.index(Outcome.CONTENDED)]
-    assert 2 + len(bundle.dead) + len(bundle.contended) == len(Outcome)
+    assert 2 + len(bundle.dead) + len(bundle.contended) == len(outcomes)
     assert (counted[counters.APPLIED], counted[counters.DUPLICATE]) == (1, 1)
 
 

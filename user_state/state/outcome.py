@@ -23,4 +23,5 @@ class Outcome(IntEnum):
     OVERSIZED = 5
     CONTENDED = 6
     FORGOTTEN = 7
-    """Applied to a record that was forgotten, `retention` after its last event, before a later event arrived."""
+    """Of history alone: applied to a record that was forgotten, `retention` after its last event, before a later event
+    arrived. A stream's records are forgotten by the server."""
