@@ -3,14 +3,15 @@
     python -m bench.history [--quick] [--json]
 
     training set   the 19 windowed numbers of the starter spec, from files to Parquet, in order of publishing; Polars
-                   makes the same numbers in event order, as an expert writes them (history_polars.py)
+                   makes the same numbers in event order, as an expert writes them (history_polars.py), and so does
+                   DuckDB by ASOF joins (history_duckdb.py)
     join alone     the same without files: columns in memory to numbers in memory
     bare copy      whole rows of the feed example (60 features, sequences, embeddings), beside reading the same events
                    and labels and writing the same rows, with nothing between
 
 Each run of ours is next to one of the other's; ratios are the other's time by ours (how many times as fast), of the
 bare copy ours by the other's (how many times as long). The median of several pairs counts. Time is of the clock: either
-uses the cores that it can. Polars is a development dependency.
+uses the cores that it can. Polars and DuckDB are development dependencies.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from bench import history_polars
+from bench import history_duckdb, history_polars
 from bench.history_data import History, write_history
 from bench.report import arguments, finish
 from user_state.events.stored_files import matching
@@ -107,6 +108,25 @@ def training(spec: LoadedSpec, history: History, folder: Path, pairs: int) -> fl
     return ratio
 
 
+def beside_duckdb(spec: LoadedSpec, history: History, folder: Path, pairs: int) -> float:
+    """Measure files to Parquet beside DuckDB, whose numbers are those of Polars."""
+    ours_s, duckdb_s, ratio = interleaved(
+        lambda number: make(spec, history, folder / f"again-{number}"),
+        lambda number: history_duckdb.training_set(
+            history.events, history.labels, str(folder / f"duckdb-{number}.parquet")
+        ),
+        pairs,
+    )
+    counts, of_polars = (history_duckdb.rows(str(folder / f"{name}--1.parquet")) for name in ("duckdb", "polars"))
+    if counts != of_polars:
+        raise SystemExit("error: the counts of DuckDB are not those of Polars")
+    print(
+        f"19 numbers, files to Parquet: {ours_s:.2f} s, DuckDB (ASOF, event order) {duckdb_s:.2f} s:"
+        f" {ratio:.2f} times as fast"
+    )
+    return ratio
+
+
 def check(folder: Path) -> None:
     """Hold our numbers against those of Polars where both orders say the same: nearly everywhere."""
     ours = pq.read_table(folder / "ours--1").sort_by("label_row")
@@ -181,6 +201,7 @@ def main() -> None:
         history = write_history(folder / "events", *size)
         print(f"{history.number_of_events:,} events, {size[1]:,} users, {size[2]:,} labels")
         training_ratio = training(numbers, history, folder / "numbers", pairs)
+        duckdb_ratio = beside_duckdb(numbers, history, folder / "numbers", pairs)
         join_ratio = join(numbers, history, folder / "join", pairs)
         fewer = write_history(folder / "fewer", *(number // FEED_SHARE for number in size))
         copy_ratio = copying(feed, fewer, folder / "feed", pairs)
@@ -188,6 +209,7 @@ def main() -> None:
         args,
         {
             "training_ratio_to_polars": training_ratio,
+            "training_ratio_to_duckdb": duckdb_ratio,
             "training_join_ratio_to_polars": join_ratio,
             "training_ratio_to_bare_copy": copy_ratio,
         },

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ from typer.testing import CliRunner
 from tests.history.files import PARTS, table_of
 from tests.servers.redis import Valkey, running_valkey
 from tests.trying import H, M, S, event, spec_of, text_of
+from user_state.answers import log as answer_log
 from user_state.answers.columns import APPLIED, AT, USER
 from user_state.answers.log import AnswerLog
 from user_state.cli.main import app
@@ -313,7 +316,7 @@ def test_calls_that_come_at_once_start_one_thread_and_every_answer_is_counted(tm
 
         def put(log: AnswerLog = log, together: threading.Barrier = together) -> None:
             together.wait()
-            log.put(SimpleNamespace(users=("a",), kind=0))  # of which no table can be made
+            log.put(SimpleNamespace(users=("a",), kind=0, size=1))  # of which no table can be made
 
         threads = [threading.Thread(target=put) for _ in range(8)]
         for one in threads:
@@ -323,6 +326,99 @@ def test_calls_that_come_at_once_start_one_thread_and_every_answer_is_counted(tm
         assert sum(one.name == "answer-log" for one in threading.enumerate()) == 1
         log.close()
         assert (log.counts.written, log.counts.dropped, log.counts.failed) == (0, 0, 8)
+
+
+def test_a_queue_is_full_by_the_bytes_of_what_waits_too(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(answer_log, "WAIT_S", 60.0)
+    log = AnswerLog(tmp_path, 1.0, most_queued_mb=25 / 2**20)
+    for size in (10, 10, 10, 5, 1):
+        log.put(SimpleNamespace(users=("a", "b"), kind=0, size=size))
+    assert log.counts.dropped == 4  # the third and the last
+    log.close()
+    assert (log.counts.written, log.counts.dropped, log.counts.failed) == (0, 4, 6)
+
+
+def test_what_was_taken_out_makes_room_in_the_queue(server: Valkey, tmp_path: Path):
+    log = AnswerLog(tmp_path, 1.0, most_queued_mb=1 / 2**10)
+    with UserStateClient.from_url(server.url, SPEC, timeout_s=5, log=log) as client:
+        for _ in range(3):
+            client.get_many(["a"] * 20)
+            deadline = time.monotonic() + 20
+            while log._queue.qsize() and time.monotonic() < deadline:
+                time.sleep(0.01)
+    assert (log.counts.written, log.counts.dropped) == (60, 0)
+
+
+def test_a_file_is_ended_by_the_bytes_of_its_rows_too(server: Valkey, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(answer_log, "MOST_HELD_BYTES", 1)
+    log = AnswerLog(tmp_path, 1.0)
+    with UserStateClient.from_url(server.url, SPEC, timeout_s=5, log=log) as client:
+        client.get_many(["a"])
+        deadline = time.monotonic() + 20
+        while not log.counts.written and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert log.counts.written == 1
+
+
+def test_an_answer_that_comes_as_the_log_is_closed_is_written_or_counted(tmp_path: Path):
+    log, puts = AnswerLog(tmp_path, 1.0), threading.Event()
+    log.put(SimpleNamespace(users=("a",), kind=0, size=1))
+    queue = log._queue
+
+    class Slow:
+        """The queue, with the moment between the last look at it and putting made long."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(queue, name)
+
+        def put(self, one: Any) -> None:
+            puts.set()
+            time.sleep(0.5)
+            queue.put(one)
+
+    log._queue = Slow()
+    late = threading.Thread(target=log.put, args=(SimpleNamespace(users=("b",), kind=0, size=1),))
+    late.start()
+    puts.wait()
+    log.close()
+    late.join()
+    log.put(SimpleNamespace(users=("c",), kind=0, size=1))
+    assert (log.counts.written, log.counts.dropped, log.counts.failed) == (0, 1, 2)
+
+
+def test_a_log_whose_thread_cannot_be_started_counts_what_it_loses(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError("no more threads")))
+    log = AnswerLog(tmp_path, 1.0)
+    log.put(SimpleNamespace(users=("a", "b"), kind=0, size=1))
+    log.close()
+    assert log.counts.failed == 2
+
+
+FULL_DISK = """
+import resource, sys, time
+from user_state import AnswerLog, UserStateClient
+log = AnswerLog(sys.argv[1], 1.0, rows_a_file=1)
+with UserStateClient.from_url(sys.argv[2], sys.argv[3], timeout_s=5, log=log) as client:
+    for most, counted in ((4, "failed"), (-1, "written")):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, -1))
+        print(len(client.get_many(["a", "b"])))
+        deadline = time.monotonic() + 20
+        while not getattr(log.counts, counted) and time.monotonic() < deadline:
+            time.sleep(0.05)
+print(log.counts)
+"""
+
+
+def test_a_full_disk_loses_rows_leaves_no_half_of_a_file_and_is_over_when_there_is_room(server: Valkey, tmp_path: Path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(text_of(**PARTS))
+    (tmp_path / "tried.avsc").write_bytes((Path(__file__).parent / "tried.avsc").read_bytes())
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "served"), server.url, str(spec)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "2\n2\nLogCounts(written=2, dropped=0, failed=2)\n"
+    assert done.stderr.count("answers are not logged to") == 1
+    (path,) = (tmp_path / "served").iterdir()
+    assert pq.read_table(path).column(USER).to_pylist() == ["a", "b"]
 
 
 def test_some_users_are_logged_in_all_calls_and_the_others_in_none(server: Valkey, tmp_path: Path):

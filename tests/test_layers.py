@@ -89,8 +89,11 @@ LAYERS = {
         {"numpy", "pyarrow"},
     ),
     "user_state/consistency": (
-        {"answers", "events", "history", "plan", "state", "embeddings", "reading", "spec", "errors", "times"},
-        {"numpy", "pyarrow"},
+        {
+            *("answers", "events", "history", "plan", "state", "embeddings", "reading", "oracle", "spec", "errors"),
+            "times",
+        },
+        {"numpy", "pyarrow", "xxhash"},
     ),
     "user_state/dead_letters": (
         {"events", "plan", "spec", "durations", "errors", "printable", "times"},

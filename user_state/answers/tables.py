@@ -51,6 +51,15 @@ class Answer:
     generation: str
 
     @property
+    def size(self) -> int:
+        """How many bytes of memory the records, the numbers and what is composed take."""
+        size = self.values.nbytes + sum(map(len, filter(None, self.records)))
+        if self.finished is not None:
+            arrays = (*self.finished.arrays.values(), *self.finished.embeddings.values())
+            size += sum(array.nbytes for array in arrays)
+        return size
+
+    @property
     def kind(self) -> object:
         """What answers have in common that are made together."""
         return id(self.plan), self.generation, self.finished is None or id(self)

@@ -83,6 +83,8 @@ def consistency(
     for name in dict.fromkeys(name for name, _ in report.outputs):
         kinds = Counter({kind: report.outputs[name, kind] for kind in (EQUAL, IN_FLIGHT, UNEXPLAINED)})
         say(f"{name}: " + ", ".join(f"{number:,} {kind}" for kind, number in kinds.items() if number))
+    for name, number in sorted(report.within_bounds.items()):
+        say(f"{name}: {number:,} of these are not the same, but within the bounds that the output states")
     for why, number in sorted(report.left_out.items()):
         if number:
             say(f"{number:,} answers not compared: {why}")

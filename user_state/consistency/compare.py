@@ -1,6 +1,7 @@
 """Sorts every difference between a logged answer and history into equal, in flight and unexplained.
 
-    equal          history, of the events published before the answer, gives the same
+    equal          history, of the events published before the answer, gives the same; or, of outputs that depend on
+                   batching beyond their caps (bounds.py), what was served is within the bounds that they state
     in flight      the record's clock, last event and number of applied events are those that history has without events
                    which were published less than `within_us` before the answer, and without them it gives the same
     unexplained    anything else
@@ -12,7 +13,7 @@ of them, where others were folded out of turn.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from user_state.answers.columns import APPLIED, AT, CLOCK, LAST_EVENT, USER
+from user_state.consistency.bounds import Doubt, Key
 from user_state.consistency.heads import NOTHING, Head, Timeline, timelines
 from user_state.consistency.served import Served
 from user_state.embeddings.item_vectors import ItemVectors
@@ -60,6 +62,7 @@ class Report:
         outputs: (output, kind) -> how many.
         answers: by kind, each answer being of its worst output's.
         left_out: answers that are not compared, by reason.
+        within_bounds: by output, how many of these are not the same, but within the bounds that the output states.
         samples: some of what nothing explains.
         waited_us: of answers in flight, how long before the answer the oldest event left out was published.
     """
@@ -67,8 +70,19 @@ class Report:
     outputs: Counter[tuple[str, str]] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    within_bounds: Counter[str] = field(default_factory=Counter)
     samples: list[Difference] = field(default_factory=list)
     waited_us: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Doubtful:
+    """An answer that differs in outputs with bounds alone, before brute force has said whether it is within them."""
+
+    doubt: Doubt
+    samples: Mapping[str, Difference]
+    kind: str
+    waited_us: int | None
 
 
 @dataclass(frozen=True)
@@ -110,6 +124,13 @@ class _Beside:
         """Return what a record of the first events says as the answer is read."""
         return self.line(way.row).head(way.visible, self.at_us[way.row])
 
+    def keys(self, way: _Way) -> frozenset[Key]:
+        """Return what names the messages that a record was made of."""
+        own = self.own[self.user[way.row]]
+        own = own[(own < way.visible) & ~np.isin(own, way.without)]
+        columns = (self.events.id_hash[own], self.events.published_us[own], self.events.time_us[own])
+        return frozenset(zip(*(one.tolist() for one in columns), strict=True))
+
     def waited_us(self, whole: _Way, way: _Way) -> int:
         """Return how long before the answer the oldest event was published that a way has less than the whole."""
         missing = [place for place in self.line(way.row).rows if way.visible <= place < whole.visible]
@@ -128,6 +149,7 @@ class Comparison:
         newest_us: publish time of the newest event of all history.
         item_vectors: by table, for outputs that are composed of them.
         report: gets what is found.
+        bounded: outputs that may have bounds.
     """
 
     def __init__(
@@ -139,6 +161,7 @@ class Comparison:
         newest_us: int,
         item_vectors: Mapping[str, ItemVectors],
         report: Report,
+        bounded: Collection[str] = (),
     ) -> None:
         self._plan, self._served, self._report = plan, served, report
         self._within_us, self._delay_us, self._newest_us = within_us, delay_us, newest_us
@@ -147,6 +170,8 @@ class Comparison:
         self._columns = [name for name in self._writer.schema().names if name != ERROR]
         self._outputs = list(dict.fromkeys(map(_output, self._columns)))
         self._vectors = item_vectors
+        self._bounded = frozenset(bounded)
+        self._doubtful: list[_Doubtful] = []
 
     def users(self, events: Events, rows: I64) -> None:
         """Compare the answers in these rows; `events` are all relevant ones of their users, in any order."""
@@ -171,6 +196,24 @@ class Comparison:
         of_plain = dict(zip(plain, self._played(some.events, some.user, some.at_us, plain)[0], strict=True))
         for one, names, answer, ways, why_not in found:
             self._settle(some, one, names, answer, self._tried(some, ways, of_plain), why_not)
+
+    @property
+    def doubts(self) -> list[Doubt]:
+        """The answers that differ in outputs with bounds alone, which are in no count yet."""
+        return [one.doubt for one in self._doubtful]
+
+    def settle(self, beyond: Iterator[list[str]]) -> None:
+        """Count the doubts; `beyond` yields of each the outputs that are not within their bounds."""
+        for one, left in zip(self._doubtful, beyond, strict=True):
+            within = [name for name in one.samples if name not in left]
+            self._count(one.kind, within)
+            self._count(UNEXPLAINED, left)
+            self._report.within_bounds.update(within)
+            self._report.answers[UNEXPLAINED if left else one.kind] += 1
+            if not left and one.waited_us is not None:
+                self._report.waited_us.append(one.waited_us)
+            self._sample(one.samples[name] for name in left)
+        self._doubtful = []
 
     def _beside(self, events: Events, rows: I64) -> _Beside:
         """Return answers beside the events of their users, without those too old as they arrive."""
@@ -247,23 +290,37 @@ class Comparison:
         """Count an answer that differs in these outputs by the way that explains the most of them."""
         row, head, left, best, reason = one.row, some.head(one), names, None, why_not
         for way, answer_by_it, its_head in tried:
-            still = self._differing(some, row, answer_by_it, its_head)
-            if best is None or len(still) < len(left):
+            still = [name for name in self._differing(some, row, answer_by_it, its_head) if name in names]
+            if best is None or self._size(still) < self._size(left):
                 left, best, answer, head = still, way, answer_by_it, its_head
                 reason = "also without the events that had not been folded"
+        waited_us = None if best is None else some.waited_us(one, best)
         self._count(IN_FLIGHT, [name for name in names if name not in left])
-        self._count(UNEXPLAINED, left)
-        self._report.answers[UNEXPLAINED if left else IN_FLIGHT] += 1
-        if not left and best is not None:
-            self._report.waited_us.append(some.waited_us(one, best))
-        user, served = some.events.users[some.user[row]], some.outputs[row]
-        for name in left[: MOST_SAMPLES - len(self._report.samples)]:
+        user, at_us, served = some.events.users[some.user[row]], some.at_us[row], some.outputs[row]
+        samples = {}
+        for name in left:
             if name == RECORD:
                 shown = _said(some.heads[row]), _said(head)
             else:
                 shown = _text(self._of(served, name)), _text(self._of(answer, name))
             why = reason or _reason(some.heads[row], some.head(one))
-            self._report.samples.append(Difference(user, some.at_us[row], name, *shown, why))
+            samples[name] = Difference(user, at_us, name, *shown, why)
+        if left and self._bounded.issuperset(left):
+            doubt = Doubt(user, at_us, {name: self._columns_of(served, name) for name in left}, some.keys(best or one))
+            self._doubtful.append(_Doubtful(doubt, samples, EQUAL if best is None else IN_FLIGHT, waited_us))
+            return
+        self._count(UNEXPLAINED, left)
+        self._report.answers[UNEXPLAINED if left else IN_FLIGHT] += 1
+        if not left and waited_us is not None:
+            self._report.waited_us.append(waited_us)
+        self._sample(samples.values())
+
+    def _size(self, left: list[str]) -> tuple[int, int]:
+        """Return what orders ways: those that leave less, first of what has no bounds."""
+        return len([name for name in left if name not in self._bounded]), len(left)
+
+    def _sample(self, differences: Iterable[Difference]) -> None:
+        self._report.samples += list(differences)[: MOST_SAMPLES - len(self._report.samples)]
 
     def _played(
         self, events: Events, user: list[int], at_us: list[int], ways: list[_Way]
@@ -289,8 +346,11 @@ class Comparison:
             names = list(dict.fromkeys(_output(n) for n in self._columns if not same(served[n], answer[n])))
         return names if head == some.heads[row] else [*names, RECORD]
 
+    def _columns_of(self, row: dict[str, Any], output: str) -> dict[str, Any]:
+        return {name: row[name] for name in self._columns if _output(name) == output}
+
     def _of(self, row: dict[str, Any], output: str) -> Any:
-        values = {name: row[name] for name in self._columns if _output(name) == output}
+        values = self._columns_of(row, output)
         return next(iter(values.values())) if len(values) == 1 else values
 
     def _count(self, kind: str, outputs: list[str]) -> None:

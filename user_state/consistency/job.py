@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from user_state import oracle
 from user_state.answers.columns import AT, ITEM_VERSIONS, USER
+from user_state.consistency.bounds import beyond_bounds, outputs_with_bounds
 from user_state.consistency.compare import Comparison, Report
 from user_state.consistency.served import Folder, Served, read_folder
 from user_state.embeddings.table import ItemTable
 from user_state.errors import InputError
+from user_state.events.row_files import arrivals_of
 from user_state.events.stored_files import facts_of
 from user_state.history.event_source import EventSource, Found
 from user_state.history.job_parts import Progress
@@ -119,7 +123,8 @@ def _compare(
             source = EventSource(plan, spec)
             # Also what was published after the answers: some were asked for a time before the record's newest event.
             shards.split_events(watched(source.of_files(against.inputs)), users, None, advance)
-        comparison = Comparison(plan, served, against.within_us, against.delay_us, newest_us, tables, report)
+        bounded = outputs_with_bounds(spec.spec)
+        comparison = Comparison(plan, served, against.within_us, against.delay_us, newest_us, tables, report, bounded)
         with progress("comparing answers", len(served.table)) as advance:
             for shard in range(count):
                 labels = labels_in(shards.labels(shard))
@@ -127,3 +132,19 @@ def _compare(
                     rows = labels.table.column(_ROW).to_numpy().astype(np.int64)
                     comparison.users(shards.events(shard), rows)
                     advance(len(rows))
+    doubts = comparison.doubts
+    with progress("holding answers to their bounds", len(doubts)) as advance:
+        arrivals = functools.partial(_arrivals, spec, against.inputs)
+        comparison.settle(_advancing(beyond_bounds(spec, doubts, arrivals, against.delay_us), advance))
+
+
+def _arrivals(spec: LoadedSpec, paths: Sequence[str]) -> Iterator[oracle.Arrival]:
+    versions = [version.original for version in spec.schema.versions]
+    for path in paths:
+        yield from arrivals_of(path, spec, spec.schema.original, versions)
+
+
+def _advancing(made: Iterator[list[str]], advance: Callable[[int], object]) -> Iterator[list[str]]:
+    for one in made:
+        advance(1)
+        yield one
