@@ -17,7 +17,7 @@ from transforms.file_systems import open_path
 from transforms.history_counts import count_fates
 from transforms.packet import KEYED_PACKETS, DeadLetter, pack_dead
 from user_state.backfill.judge import Judge
-from user_state.events.arrow_events import hashes_of
+from user_state.events.arrow_events import hashes_of_users
 from user_state.history.event_source import EventSource
 from user_state.history.event_tables import EventTables
 from user_state.history.shards import by_shard
@@ -84,7 +84,7 @@ class _ReadFn(beam.DoFn):
     def process(self, path: str) -> Iterator[Any]:
         for found in self._source.of_files([path]):
             counters.count(counters.READ, len(found))
-            of_users = hashes_of(pa.array(found.events.users, pa.large_string()))
+            of_users = hashes_of_users(found.events.users)
             hashes = of_users[found.events.user]
             judged = self._judge.judge(found, hashes)
             count_fates(judged.counts, judged.latest_us)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from user_state.events.arrow_events import hashes_of
+from user_state.events.arrow_events import hashes_of_users
 from user_state.history.arrival import order_of_arrival, stable_order
 from user_state.history.shards import Shards
 from user_state.history.time_parts import TimeParts
@@ -164,10 +164,8 @@ class ShardFold:
         return [at for at, kind, _ in wrong if kind == OVERFLOWING]
 
     def _call(self, events: Events, held: list[_Held] | None, outcome: npt.NDArray[np.int8]) -> tuple[Any, ...]:
-        import pyarrow as pa
-
         number = len(events.users)
-        chance = hashes_of(pa.array(events.users, pa.large_string())) ^ self._token
+        chance = hashes_of_users(events.users) ^ self._token
         records = [None] * number if held is None else [one.record for one in held]
         seen = [None] * number if held is None else [one.seen for one in held]
         return self._native.fold_bundle(

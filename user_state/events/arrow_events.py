@@ -17,7 +17,7 @@ Nested and repeated fields are not plain. Pure: no files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -167,6 +167,13 @@ def hashes_of(texts: pa.LargeStringArray) -> U64:
     _, offsets, data = texts.buffers()
     ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
     return native.hashes_of_texts(ends, memoryview(data) if data is not None else b"", 0)
+
+
+def hashes_of_users(users: Sequence[str]) -> U64:
+    """Return xxh64 of each user's id, by which users are spread over shards, and a share of them is chosen."""
+    import pyarrow as pa
+
+    return hashes_of(pa.array(users, pa.large_string()))
 
 
 def _plain_fields(schema: EventSchema, columns: list[str], units_ns: Mapping[str, int]) -> dict[str, _Field] | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from user_state.events.arrow_events import hashes_of
+from user_state.events.arrow_events import hashes_of_users
 from user_state.history.event_source import Found
 from user_state.history.event_tables import PUBLISHED, EventTables
 from user_state.history.label_source import LabelBatches, LabelColumns, judged
@@ -36,8 +36,6 @@ ROWS_BETWEEN = 500_000
 """So many rows of events are read before freed memory is given back, so that it does not grow with the input."""
 SHARD_BYTES = 64 << 20
 """Of input files, for each shard, where nobody says how many there are to be."""
-
-
 TIMES_OF = 16
 """Of so many events one says how publish times are spread."""
 Choose = Callable[[Found, U64, U64], tuple[Any, Counter[str]]]
@@ -90,7 +88,7 @@ class Shards:
             for batch in labels.batches:
                 table, found = judged(batch, columns, row)
                 row += len(batch)
-                hashes = hashes_of(pa.array(found.users, pa.large_string()))[found.user]
+                hashes = hashes_of_users(found.users)[found.user]
                 in_time = np.ones(len(found), np.bool_)
                 in_time &= found.at_us >= since_us if since_us is not None else True
                 in_time &= found.at_us < until_us if until_us is not None else True
@@ -140,15 +138,13 @@ class Shards:
             choose: says which of some events are written.
             advance: is told how many rows have been read.
         """
-        import pyarrow as pa
-
         left_out: Counter[str] = Counter()
         since = 0
         with Writers(self._folder, "events", self._count) as writers:
             writers.schema = self._tables.schema
             for one in found:
                 left_out.update(one.refused)
-                of_users = hashes_of(pa.array(one.events.users, pa.large_string()))
+                of_users = hashes_of_users(one.events.users)
                 hashes = of_users[one.events.user]
                 chosen, others = choose(one, hashes, of_users)
                 left_out.update(others)
