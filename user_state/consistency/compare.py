@@ -207,12 +207,8 @@ class Comparison:
         for one, left in zip(self._doubtful, beyond, strict=True):
             within = [name for name in one.samples if name not in left]
             self._count(one.kind, within)
-            self._count(UNEXPLAINED, left)
             self._report.within_bounds.update(within)
-            self._report.answers[UNEXPLAINED if left else one.kind] += 1
-            if not left and one.waited_us is not None:
-                self._report.waited_us.append(one.waited_us)
-            self._sample(one.samples[name] for name in left)
+            self._conclude(one.kind, {name: one.samples[name] for name in left}, one.waited_us)
         self._doubtful = []
 
     def _beside(self, events: Events, rows: I64) -> _Beside:
@@ -309,18 +305,19 @@ class Comparison:
             doubt = Doubt(user, at_us, {name: self._columns_of(served, name) for name in left}, some.keys(best or one))
             self._doubtful.append(_Doubtful(doubt, samples, EQUAL if best is None else IN_FLIGHT, waited_us))
             return
-        self._count(UNEXPLAINED, left)
-        self._report.answers[UNEXPLAINED if left else IN_FLIGHT] += 1
-        if not left and waited_us is not None:
-            self._report.waited_us.append(waited_us)
-        self._sample(samples.values())
+        self._conclude(IN_FLIGHT, samples, waited_us)
 
     def _size(self, left: list[str]) -> tuple[int, int]:
         """Return what orders ways: those that leave less, first of what has no bounds."""
         return len([name for name in left if name not in self._bounded]), len(left)
 
-    def _sample(self, differences: Iterable[Difference]) -> None:
-        self._report.samples += list(differences)[: MOST_SAMPLES - len(self._report.samples)]
+    def _conclude(self, kind: str, unexplained: Mapping[str, Difference], waited_us: int | None) -> None:
+        """Count an answer as of this kind, or by what is unexplained of it, by output."""
+        self._count(UNEXPLAINED, unexplained)
+        self._report.answers[UNEXPLAINED if unexplained else kind] += 1
+        if not unexplained and waited_us is not None:
+            self._report.waited_us.append(waited_us)
+        self._report.samples += list(unexplained.values())[: MOST_SAMPLES - len(self._report.samples)]
 
     def _played(
         self, events: Events, user: list[int], at_us: list[int], ways: list[_Way]
@@ -353,7 +350,7 @@ class Comparison:
         values = self._columns_of(row, output)
         return next(iter(values.values())) if len(values) == 1 else values
 
-    def _count(self, kind: str, outputs: list[str]) -> None:
+    def _count(self, kind: str, outputs: Iterable[str]) -> None:
         for name in outputs:
             self._report.outputs[name, kind] += 1
 
