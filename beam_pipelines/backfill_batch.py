@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -26,7 +26,7 @@ from transforms.history_counts import FATE, FATES, LATEST_S, SHARDS
 from transforms.read_history import DEAD, SPLIT, ReadHistory
 from transforms.write_dead_letters import WriteDeadLetters
 from user_state.backfill.claim import Claim, check_store, claim_for
-from user_state.backfill.job import REFUSED, Filled, Settings, described_job
+from user_state.backfill.job import REFUSED, CheckCounts, Filled, Settings, described_job
 from user_state.errors import InputError
 from user_state.history.shards import shards_for
 from user_state.plan.compile import compile_plan
@@ -35,8 +35,6 @@ from user_state.store.backfill_marks import BackfillMarks
 from user_state.store.connection import masked
 from user_state.store.credentials import check_travels
 from user_state.store.specs import propose_epoch
-
-CheckCounts = Callable[[Counter[str]], object]
 
 
 def backfill_on_beam(

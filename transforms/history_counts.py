@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from apache_beam.metrics import Metrics
 
-from transforms import counters
 from transforms.metrics import NAMESPACE
+from user_state.backfill.judge import AFTER_UNTIL, EXPIRED, IGNORED, OTHER_USERS
 
-FATES = ("other_users", "after_until", counters.IGNORED, counters.EXPIRED)
+FATES = (OTHER_USERS, AFTER_UNTIL, IGNORED, EXPIRED)
 """Fates of events that are no dead letters, but in no shard."""
 FATE = "backfill_"
 """What the counters of these begin with."""
