@@ -77,8 +77,8 @@ def backfill(
         typer.Option(
             "--max_dead_letters",
             "--max-dead-letters",
-            help="Largest share of messages that may become dead letters. With more, nothing is written, and the"
-            " generation stays incomplete.",
+            help="Largest share of messages that may become dead letters. With more, the generation stays incomplete;"
+            " without --runner, nothing is written then.",
         ),
     ] = "10%",
     runner: Annotated[
@@ -129,7 +129,8 @@ def backfill(
         raise InputError(f"expected options of `user-state backfill`, got {' '.join(context.args)}")
     if runner is not None and work is not None:
         raise InputError("expected no --work with --runner: Redis itself knows which shards are there")
-    if compile_plan(loaded).learned:
+    plan = compile_plan(loaded)
+    if plan.learned:
         from beam_pipelines.backfill_in_order import backfill_in_order
 
         if len(input_) > 1 or until_us is not None or share != 1 or work is not None or runner is not None:
@@ -165,7 +166,6 @@ def backfill(
     def check(counts: Counter[str]) -> None:
         end(console, bins(counts), limit, loaded, dead_letters, began_s)
 
-    plan = compile_plan(loaded)
     if runner is not None:
         from beam_pipelines.backfill_batch import backfill_on_beam
 
