@@ -99,13 +99,10 @@ class EventDecoder:
             if self._renew():
                 batch, refused = self._native.decode(held, values)
             refused = [(at, *_told(reason, detail, reasons)) for at, reason, detail in refused]
-        if refused and self._schema.bodies.rows:
-            refused = [(at, *self._of_delete(Message(*held.message(at)), *why)) for at, *why in refused]
-        return Decoded(
-            batch,
-            [self._refused(Message(*held.message(at)), reason, detail) for at, reason, detail in refused],
-            [at for at, *_ in refused],
-        )
+        told = [(Message(*held.message(at)), reason, detail) for at, reason, detail in refused]
+        if self._schema.bodies.rows:
+            told = [(message, *self._of_delete(message, *why)) for message, *why in told]
+        return Decoded(batch, [self._refused(*one) for one in told], [at for at, *_ in refused])
 
     def _renew(self) -> bool:
         """Decode what was met since by its schema, too; returns whether there was anything new."""
