@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-DAY_MS = 86_400_000
+from examples.shop.prepare import DAY_MS
+
 LOOKING, WANTING = "browse", pa.array(["cart", "order"])
 
 

@@ -19,13 +19,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from examples.shop.prepare import DAY_MS
+
 Floats = npt.NDArray[np.float64]
 TRAINED_SHARE = 0.7
 """Of the looks, the earliest."""
 PENALTY = 10.0
 """Half of it times the squared weights is added to the loss."""
 DRAWS = 1000
-DAY_MS = 86_400_000
 
 
 def main() -> int:

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from examples.shop.labels import DAY_MS, labels_of
+from examples.shop.labels import labels_of
+from examples.shop.prepare import DAY_MS
 from examples.shop.run import README, REPOSITORY, steps
 from examples.shop.train import auc, ranked
 

@@ -5,8 +5,8 @@
     marks in Redis       which shards are there whole (`user_state.store.backfill_marks`)
 
 The same job goes on where it was, without its folder too, though it reads the files again then; a folder of another is
-refused. Whatever is done twice gives the same bytes: records
-are made from nothing, in an order that does not depend on the files', with versions that follow from the job.
+refused. Whatever is done twice gives the same bytes: records are made from nothing, in an order that does not depend on
+the files', with versions that follow from the job.
 """
 
 from __future__ import annotations
